@@ -1,0 +1,1 @@
+"""The only code that posts: the protocol, and one module per transport."""

@@ -1,0 +1,1 @@
+"""Talking to Riot: client, rate limiter, match lists, archive."""

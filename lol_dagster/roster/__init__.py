@@ -1,0 +1,1 @@
+"""Who is watched and where it is told: adding, finding and removing."""

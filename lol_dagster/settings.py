@@ -1,0 +1,183 @@
+"""Every setting, read once, from `LOL_*` environment variables and `.env` (the environment wins).
+
+No other module reads the environment for the product's configuration. A wrong value is told by the
+variable's name and by what it should look like; its content is never repeated, as it may be a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lol_dagster.errors import UserError
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw]\s*)+", re.IGNORECASE)
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.IGNORECASE)
+
+
+class SettingsError(UserError):
+    """A setting is missing or malformed."""
+
+
+def parse_duration(text: object) -> timedelta:
+    """Read `90s`, `30m`, `12h`, `7d`, `2w` or a sum such as `1d12h`.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if isinstance(text, timedelta):
+        return text
+    if isinstance(text, str) and _DURATION.fullmatch(text.strip()):
+        seconds = sum(
+            float(number) * _UNITS[unit.lower()] for number, unit in _DURATION_PART.findall(text)
+        )
+        try:
+            return timedelta(seconds=seconds)
+        except OverflowError:
+            pass
+    raise ValueError("should be a duration such as 90s, 30m, 12h, 7d or 1d12h")
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
+def _default_home() -> Path:
+    return Path(platformdirs.user_data_dir("lol_dagster", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """The product's settings; field `riot_api_key` is the variable `LOL_RIOT_API_KEY`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LOL_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    home: Path = Field(default_factory=_default_home)
+    database_url: SecretStr | None = None
+
+    riot_api_key: SecretStr | None = None
+    riot_url: str = "https://{route}.api.riotgames.com"
+
+    discord_bot_token: SecretStr | None = None
+    discord_url: str = "https://discord.com/api/v10"
+    slack_bot_token: SecretStr | None = None
+    slack_url: str = "https://slack.com/api"
+    slack_hooks_url: str = "https://hooks.slack.com"
+
+    stale_after: Duration = timedelta(hours=12)
+
+    admin_password_hash: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    admin_port: Annotated[int, Field(ge=1, le=65535)] = 3001
+
+    alert_channel: str | None = None
+    ping_url: SecretStr | None = None
+    slow_query_ms: Annotated[float, Field(ge=0)] = 100.0
+
+    @field_validator("home")
+    @classmethod
+    def _absolute_home(cls, value: Path) -> Path:
+        # Dagster refuses a relative home, and a relative one would follow the working directory.
+        return value.expanduser().absolute()
+
+    @field_validator("riot_url", "discord_url", "slack_url", "slack_hooks_url")
+    @classmethod
+    def _is_http_url(cls, value: str) -> str:
+        # The route's braces are no legal host characters: put a name in their place to look at it.
+        parts = urlsplit(value.replace("{route}", "route"))
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("should be a URL that begins with https:// (or http://)")
+        return value.rstrip("/")
+
+    @field_validator("ping_url")
+    @classmethod
+    def _ping_is_http_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            cls._is_http_url(value.get_secret_value())
+        return value
+
+    @property
+    def effective_database_url(self) -> str:
+        """The database's URL in SQLAlchemy's form; may hold a password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home / 'lol.sqlite3'}"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance folder: its storage, its logs and its copy of dagster.yaml."""
+        return self.home / "dagster"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.home / "logs"
+
+    def require_riot_api_key(self) -> SecretStr:
+        """The Riot key.
+
+        Raises:
+            SettingsError: none is set.
+        """
+        if self.riot_api_key is None:
+            raise SettingsError(
+                "LOL_RIOT_API_KEY is not set: put a key from https://developer.riotgames.com "
+                "(RGAPI-…) into the environment or into .env"
+            )
+        return self.riot_api_key
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment and `.env`.
+
+    Raises:
+        SettingsError: one line that names each wrong variable and what it should look like.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"LOL_{str(item['loc'][0]).upper()} {_explain(item['msg'])}" for item in error.errors()
+        )
+        raise SettingsError(wrong) from None
+
+
+def _explain(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def ensure_home(settings: Settings) -> Path:
+    """Create LOL_HOME if it is not there and prove that it can be written.
+
+    Raises:
+        SettingsError: it cannot be created or written.
+    """
+    home = settings.home
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not os.access(home, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+        probe = home / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SettingsError(
+            f"LOL_HOME {home} cannot be written ({error.strerror}): "
+            "set LOL_HOME to a folder that you can write to"
+        ) from None
+    return home

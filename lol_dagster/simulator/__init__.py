@@ -1,0 +1,1 @@
+"""A keyless world: Riot, Discord and Slack on localhost."""

@@ -1,0 +1,144 @@
+"""Engines and transactions on SQLite and PostgreSQL.
+
+Every unit of work is `with database.writing() as session:` or `with database.reading() as session:`.
+On SQLite writers begin with BEGIN IMMEDIATE: with Python's own transaction handling simultaneous
+writers lose updates without an error, and a deferred transaction that turns into a writer fails at
+once however long the busy timeout. No network call may happen inside a writing transaction;
+`assert_no_open_write` lets the HTTP session enforce it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from lol_dagster.errors import UserError
+
+BUSY_TIMEOUT_MS = 10_000
+_READ_ONLY = "lol_read_only"
+_open_write: ContextVar[bool] = ContextVar("lol_open_write", default=False)
+
+
+class DatabaseError(UserError):
+    """The database cannot be used as it is."""
+
+
+def normalized_url(text: str) -> URL:
+    """`text` as a URL with the driver that we install.
+
+    SQLAlchemy 2.1 takes a bare `postgresql://` for psycopg 3, which dagster-postgres does not bring.
+
+    Raises:
+        DatabaseError: it is no URL of a SQLite or PostgreSQL database.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        url = None
+    if url is not None and url.drivername in {"postgres", "postgresql"}:
+        url = url.set(drivername="postgresql+psycopg2")
+    if url is None or url.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg2"}:
+        raise DatabaseError(
+            "LOL_DATABASE_URL should be sqlite:////absolute/path.sqlite3 "
+            "or postgresql://user:password@host:5432/name"
+        )
+    return url
+
+
+class Database:
+    """The product's database: one engine, and the two kinds of transaction."""
+
+    def __init__(self, url: str) -> None:
+        """
+        Args:
+            url: SQLAlchemy's form; a bare `postgresql://` is understood.
+
+        Raises:
+            DatabaseError: the URL is of no database that we support.
+        """
+        self.url = normalized_url(url)
+        self.engine = _create_engine(self.url)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._read_only_sessions = sessionmaker(
+            self.engine.execution_options(**{_READ_ONLY: True}), expire_on_commit=False
+        )
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextlib.contextmanager
+    def writing(self, *, who: str = "system") -> Iterator[Session]:
+        """A transaction that writes: committed at the end, rolled back on an exception.
+
+        Args:
+            who: Who is behind the changes, for the audit trail.
+        """
+        token = _open_write.set(True)
+        try:
+            with self._sessions() as session, session.begin():
+                session.info["who"] = who
+                yield session
+        finally:
+            _open_write.reset(token)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A transaction that only reads; never blocked by a writer, never blocking one."""
+        with self._read_only_sessions() as session:
+            yield session
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+def assert_no_open_write() -> None:
+    """Refuse to go on inside a writing transaction: a call over the network may take seconds, and
+    every other writer would wait for it.
+
+    Raises:
+        RuntimeError: this context has a writing transaction open.
+    """
+    if _open_write.get():
+        raise RuntimeError("a network call was made inside a writing transaction")
+
+
+def _create_engine(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    # A server that went away is noticed at checkout instead of in the middle of a transaction.
+    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    event.listen(engine, "begin", _begin_postgresql)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin_sqlite alone
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: a committed delivery intent must survive a power cut, or a message goes out twice.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    read_only = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Any) -> None:
+    if connection.get_execution_options().get(_READ_ONLY, False):
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")

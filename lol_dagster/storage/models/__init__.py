@@ -1,0 +1,54 @@
+"""The tables, one class each. Every name that the other rooms need is imported from here."""
+
+from lol_dagster.storage.models.base import Base
+from lol_dagster.storage.models.delivery import (
+    Attempt,
+    Breaker,
+    Message,
+    MessageGame,
+    SendBucket,
+)
+from lol_dagster.storage.models.games import (
+    Game,
+    Match,
+    Participant,
+    Payload,
+    PlayerStat,
+    Quarantine,
+)
+from lol_dagster.storage.models.operations import AuditEntry, Fact, RateHold, RateWindow
+from lol_dagster.storage.models.roster import (
+    Account,
+    AccountPoll,
+    Channel,
+    ChannelProbe,
+    Membership,
+    Player,
+    Team,
+)
+
+__all__ = [
+    "Account",
+    "AccountPoll",
+    "Attempt",
+    "AuditEntry",
+    "Base",
+    "Breaker",
+    "Channel",
+    "ChannelProbe",
+    "Fact",
+    "Game",
+    "Match",
+    "Membership",
+    "Message",
+    "MessageGame",
+    "Participant",
+    "Payload",
+    "Player",
+    "PlayerStat",
+    "Quarantine",
+    "RateHold",
+    "RateWindow",
+    "SendBucket",
+    "Team",
+]

@@ -1,0 +1,167 @@
+"""What is said, to whom, and every call that was made to say it.
+
+docs/delivery.md explains the protocol whose state these rows are.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from lol_dagster.storage.models.base import Base
+from lol_dagster.storage.models.roster import Channel
+from lol_dagster.storage.types import UtcDateTime, choice
+
+MESSAGE_KINDS = ("game", "catch_up", "alert", "test")
+MESSAGE_STATES = ("pending", "sending", "uncertain", "blocked", "delivered", "parked", "dropped")
+EVIDENCE = ("response", "scan", "nonce_deleted", "operator")
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+class Message(Base):
+    """One thing to say in one channel, and how far its delivery has come.
+
+    `lease_until`, `settle_until` and `first_sent_at` are seconds of the delivery clock named in
+    `clock` (on SQLite a boot of the machine, on PostgreSQL the server): wall clocks step.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("channel_id", "subject", "kind"),
+        # What a deliverer claims next; partial, as nearly all rows are delivered and never due.
+        Index(
+            "ix_messages_due",
+            "due_at",
+            "order_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+        Index("ix_messages_state_created_at", "state", "created_at"),
+        Index("ix_messages_subject", "subject"),
+        Index("ix_messages_created_at", "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=_new_id)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"))
+    subject: Mapped[str] = mapped_column(String(80))
+    """The match id, or what else the message is about: `catch-up:…`, `alert:…`."""
+    kind: Mapped[str] = mapped_column(choice(*MESSAGE_KINDS, name="kind"))
+    order_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When the game ended: messages of a channel go out in this order where that costs nothing."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    content: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """messages.content.MessageContent as JSON: what to say, for no particular platform."""
+    desired_rev: Mapped[int] = mapped_column(default=1)
+    desired_hash: Mapped[str] = mapped_column(String(64))
+    """sha256 of the canonical JSON of `content`; the revision grows only when it changes."""
+
+    state: Mapped[str] = mapped_column(choice(*MESSAGE_STATES, name="state"), default="pending")
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Not before this; None: nothing to do. A delivered row is due when an edit is."""
+    nonce: Mapped[str] = mapped_column(String(25))
+    """The same for every attempt: Discord takes at most 25 characters."""
+    fence: Mapped[int] = mapped_column(default=0)
+    """Grows with every claim; a result is written only under the fence it was claimed with."""
+    holder: Mapped[str | None] = mapped_column(String(120))
+    clock: Mapped[str | None] = mapped_column(String(64))
+    lease_until: Mapped[float | None]
+    settle_until: Mapped[float | None]
+    first_sent_at: Mapped[float | None]
+    sent_maybe: Mapped[bool] = mapped_column(default=False)
+    """Committed before the first byte of a POST leaves; true for ever after, unless that very
+    attempt provably sent nothing."""
+    anchor: Mapped[str | None] = mapped_column(String(64))
+    """Where in the channel's history to begin looking for it."""
+    sent_rev: Mapped[int | None]
+    """The revision of the last POST that may have gone out."""
+    remote_id: Mapped[str | None] = mapped_column(String(64))
+    remote_rev: Mapped[int | None]
+    remote_gone: Mapped[bool] = mapped_column(default=False)
+    """It was delivered and somebody deleted it: never posted again."""
+    evidence: Mapped[str | None] = mapped_column(choice(*EVIDENCE, name="evidence"))
+    """What proves that it was delivered."""
+    delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(default=0)
+    uncertain_rounds: Mapped[int] = mapped_column(default=0)
+    proven_absent: Mapped[int] = mapped_column(default=0)
+    """Times that a server error was followed by proof that nothing had been posted."""
+    edit_rounds: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None] = mapped_column(String(500))
+
+    channel: Mapped[Channel] = relationship()
+    attempt_rows: Mapped[list[Attempt]] = relationship(
+        back_populates="message", order_by="Attempt.id"
+    )
+    games: Mapped[list[MessageGame]] = relationship(back_populates="message")
+
+
+class MessageGame(Base):
+    """Which games a message tells of. The key makes "once per game and channel" a constraint."""
+
+    __tablename__ = "message_games"
+
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"), primary_key=True)
+    match_id: Mapped[str] = mapped_column(ForeignKey("matches.match_id"), primary_key=True)
+    message_id: Mapped[str] = mapped_column(ForeignKey("messages.id"), index=True)
+
+    message: Mapped[Message] = relationship(back_populates="games")
+
+
+class Attempt(Base):
+    """One call to a channel. Append-only: the intent is written before it, the outcome after."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index("ix_attempts_message_id", "message_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    message_id: Mapped[str] = mapped_column(ForeignKey("messages.id"))
+    fence: Mapped[int]
+    op: Mapped[str] = mapped_column(choice("POST", "PATCH", "SCAN", "GET", "DELETE", name="op"))
+    rev: Mapped[int | None]
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    outcome: Mapped[str | None] = mapped_column(String(24))
+    """How the answer was classed; None: the process died before it could say."""
+    http_status: Mapped[int | None]
+    code: Mapped[str | None] = mapped_column(String(80))
+    """The remote's own error code: Discord's number, Slack's word."""
+    request_id: Mapped[str | None] = mapped_column(String(120))
+    elapsed_ms: Mapped[int | None]
+    detail: Mapped[str | None] = mapped_column(Text)
+    run_id: Mapped[str | None] = mapped_column(String(64))
+
+    message: Mapped[Message] = relationship(back_populates="attempt_rows")
+
+
+class Breaker(Base):
+    """A destination or a token that is not to be called for now.
+
+    `scope` is `discord-token`, `slack-token`, `channel:<id>`, …
+    """
+
+    __tablename__ = "breakers"
+
+    scope: Mapped[str] = mapped_column(String(120), primary_key=True)
+    failures: Mapped[int] = mapped_column(default=0)
+    """Transport failures in a row."""
+    open_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    dead: Mapped[bool] = mapped_column(default=False)
+    """No call at all until the operator has changed something."""
+    reason: Mapped[str | None] = mapped_column(String(500))
+    since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SendBucket(Base):
+    """What a channel's rate-limit headers last said: no POST before `not_before`."""
+
+    __tablename__ = "send_buckets"
+
+    scope: Mapped[str] = mapped_column(String(160), primary_key=True)
+    not_before: Mapped[datetime] = mapped_column(UtcDateTime)

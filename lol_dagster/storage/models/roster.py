@@ -1,0 +1,220 @@
+"""Who is watched and where it is told: players, accounts, teams, memberships, channels.
+
+Rows here are edited by people, so each carries a version: of two simultaneous edits the second is
+refused instead of silently winning. What machines note about an account or a channel (when it was
+polled, whether it answers) stands in tables of its own, so that it never collides with an edit.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    false,
+    func,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from lol_dagster.storage.models.base import Base
+from lol_dagster.storage.types import UtcDateTime, choice
+
+CHANNEL_KINDS = ("discord-bot", "discord-webhook", "slack-bot", "slack-webhook")
+UNCERTAIN_POLICIES = ("park", "resend")
+
+
+class Player(Base):
+    """A person."""
+
+    __tablename__ = "players"
+    __table_args__ = (Index("uq_players_name_folded", func.lower(text("name")), unique=True),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    accounts: Mapped[list[Account]] = relationship(back_populates="player", order_by="Account.id")
+    memberships: Mapped[list[Membership]] = relationship(
+        back_populates="player", order_by="Membership.since"
+    )
+
+    __mapper_args__ = {"version_id_col": version}
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Account(Base):
+    """One Riot account of a player. A rename changes its Riot ID, never the row."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    player_id: Mapped[int] = mapped_column(ForeignKey("players.id"), index=True)
+    puuid: Mapped[str | None] = mapped_column(String(100), unique=True)
+    """None until Riot has been asked. Encrypted per Riot application: see `puuid_key`."""
+    puuid_key: Mapped[str | None] = mapped_column(String(16))
+    """Fingerprint of the API key that `puuid` was resolved with; None if it was given by hand."""
+    game_name: Mapped[str] = mapped_column(String(64))
+    tag_line: Mapped[str] = mapped_column(String(16))
+    platform: Mapped[str] = mapped_column(String(8))
+    """Riot's platform in lower case, as in `na1`."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    player: Mapped[Player] = relationship(back_populates="accounts")
+    poll: Mapped[AccountPoll | None] = relationship(back_populates="account")
+
+    __mapper_args__ = {"version_id_col": version}
+
+    @property
+    def riot_id(self) -> str:
+        return f"{self.game_name}#{self.tag_line}"
+
+    def __str__(self) -> str:
+        return self.riot_id
+
+
+class AccountPoll(Base):
+    """When an account's match list was looked at, and when it is next."""
+
+    __tablename__ = "account_polls"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
+    )
+    next_poll_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    last_good_poll_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_deep_look_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_played_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    failures: Mapped[int] = mapped_column(default=0)
+    """Failed polls in a row."""
+    last_error: Mapped[str | None] = mapped_column(String(500))
+
+    account: Mapped[Account] = relationship(back_populates="poll")
+
+
+class Team(Base):
+    """A group of players that hears of its games together."""
+
+    __tablename__ = "teams"
+    __table_args__ = (Index("uq_teams_name_folded", func.lower(text("name")), unique=True),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    memberships: Mapped[list[Membership]] = relationship(
+        back_populates="team", order_by="Membership.since"
+    )
+    channels: Mapped[list[Channel]] = relationship(back_populates="team", order_by="Channel.name")
+
+    __mapper_args__ = {"version_id_col": version}
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(Base):
+    """A player in a team from `since` until before `until` (None: still).
+
+    A game belongs to the teams whose memberships cover the moment at which it ended.
+    """
+
+    __tablename__ = "memberships"
+    __table_args__ = (
+        CheckConstraint("until IS NULL OR until >= since", name="until_after_since"),
+        UniqueConstraint("team_id", "player_id", "since"),
+        # At most one open membership of a player in a team, whoever adds it at the same time.
+        Index(
+            "uq_memberships_open",
+            "team_id",
+            "player_id",
+            unique=True,
+            sqlite_where=text("until IS NULL"),
+            postgresql_where=text("until IS NULL"),
+        ),
+        Index("ix_memberships_player_id_since", "player_id", "since"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    team_id: Mapped[int] = mapped_column(ForeignKey("teams.id"))
+    player_id: Mapped[int] = mapped_column(ForeignKey("players.id"))
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    team: Mapped[Team] = relationship(back_populates="memberships")
+    player: Mapped[Player] = relationship(back_populates="memberships")
+
+    __mapper_args__ = {"version_id_col": version}
+
+
+class Channel(Base):
+    """Where a team is told.
+
+    A removed channel keeps its row (`removed_at`), because its messages are history.
+    """
+
+    __tablename__ = "channels"
+    __table_args__ = (
+        Index(
+            "uq_channels_name_folded",
+            func.lower(text("name")),
+            unique=True,
+            sqlite_where=text("removed_at IS NULL"),
+            postgresql_where=text("removed_at IS NULL"),
+        ),
+        Index("ix_channels_team_id", "team_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    team_id: Mapped[int] = mapped_column(ForeignKey("teams.id"))
+    name: Mapped[str] = mapped_column(String(100))
+    kind: Mapped[str] = mapped_column(choice(*CHANNEL_KINDS, name="kind"))
+    address: Mapped[str] = mapped_column(String(500))
+    """A channel id for bots, a URL (a secret) for webhooks."""
+    message_kinds: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    """None: every kind."""
+    queues: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
+    """Riot queue ids whose games are told here. None: all."""
+    uncertain: Mapped[str] = mapped_column(
+        choice(*UNCERTAIN_POLICIES, name="uncertain"), default="park"
+    )
+    """What to do with a message whose fate cannot be found out."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    team: Mapped[Team] = relationship(back_populates="channels")
+    probe: Mapped[ChannelProbe | None] = relationship(back_populates="channel")
+
+    __mapper_args__ = {"version_id_col": version}
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ChannelProbe(Base):
+    """What was found out about a channel by trying it."""
+
+    __tablename__ = "channel_probes"
+
+    channel_id: Mapped[int] = mapped_column(
+        ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True
+    )
+    probed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    can_read_back: Mapped[bool | None]
+    blind: Mapped[bool] = mapped_column(default=False, server_default=false())
+    findings: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+    channel: Mapped[Channel] = relationship(back_populates="probe")

@@ -1,0 +1,110 @@
+"""The schema's version: bringing a database up to it, and refusing one that is ahead of it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
+
+from lol_dagster.settings import Settings, ensure_home
+from lol_dagster.storage.database import Database, DatabaseError
+
+SchemaState = Literal["empty", "behind", "current", "newer"]
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_ADVISORY_LOCK = 0x6C6F6C  # "lol"
+
+
+def open_database(settings: Settings) -> Database:
+    """The product's database, created or upgraded to this version's schema.
+
+    Raises:
+        SettingsError: LOL_HOME cannot be written.
+        DatabaseError: it cannot be reached, or a newer version of lol_dagster has written it.
+    """
+    ensure_home(settings)
+    database = Database(settings.effective_database_url)
+    upgrade(database, lock_file=settings.home / "upgrade.lock")
+    return database
+
+
+def schema_state(database: Database) -> SchemaState:
+    """How the database's schema stands to this version's.
+
+    Raises:
+        DatabaseError: the database cannot be reached.
+    """
+    with _connection(database) as connection:
+        return _state(connection)
+
+
+def upgrade(database: Database, *, lock_file: Path) -> None:
+    """Create the tables or bring them up to date; does nothing where they are.
+
+    Args:
+        lock_file: Keeps two processes from upgrading the same SQLite database together.
+
+    Raises:
+        DatabaseError: it cannot be reached, or a newer version of lol_dagster has written it.
+    """
+    if _checked_state(schema_state(database)) == "current":
+        return
+    with lock_file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with _connection(database) as connection:
+            if not database.is_sqlite:
+                connection.execute(
+                    text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}
+                )
+            # Somebody else may have done it while we waited for the lock.
+            if _checked_state(_state(connection)) != "current":
+                config = _config()
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+            connection.commit()
+
+
+def _checked_state(state: SchemaState) -> SchemaState:
+    if state == "newer":
+        raise DatabaseError(
+            "the database was written by a newer version of lol_dagster: "
+            "install that version, or restore a backup made by this one"
+        )
+    return state
+
+
+@contextlib.contextmanager
+def _connection(database: Database) -> Iterator[Connection]:
+    try:
+        with database.engine.connect() as connection:
+            yield connection
+    except OperationalError as error:
+        where = database.url.render_as_string(hide_password=True)
+        reason = str(error.orig).strip().splitlines()[0]
+        raise DatabaseError(f"the database {where} cannot be opened: {reason}") from error
+
+
+def _state(connection: Connection) -> SchemaState:
+    scripts = ScriptDirectory.from_config(_config())
+    revision = MigrationContext.configure(connection).get_current_revision()
+    if revision is None:
+        return "empty"
+    if revision == scripts.get_current_head():
+        return "current"
+    known = {script.revision for script in scripts.walk_revisions()}
+    return "behind" if revision in known else "newer"
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    return config
