@@ -133,6 +133,8 @@ class Attempt(Base):
     code: Mapped[str | None] = mapped_column(String(80))
     """The remote's own error code: Discord's number, Slack's word."""
     request_id: Mapped[str | None] = mapped_column(String(120))
+    remote_id: Mapped[str | None] = mapped_column(String(64))
+    """Under which id the answer says the message stands: two different ones are a duplicate."""
     elapsed_ms: Mapped[int | None]
     detail: Mapped[str | None] = mapped_column(Text)
     run_id: Mapped[str | None] = mapped_column(String(64))

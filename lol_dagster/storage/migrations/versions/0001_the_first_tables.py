@@ -381,6 +381,7 @@ def upgrade() -> None:
         sa.Column("http_status", sa.Integer(), nullable=True),
         sa.Column("code", sa.String(length=80), nullable=True),
         sa.Column("request_id", sa.String(length=120), nullable=True),
+        sa.Column("remote_id", sa.String(length=64), nullable=True),
         sa.Column("elapsed_ms", sa.Integer(), nullable=True),
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("run_id", sa.String(length=64), nullable=True),
