@@ -1,0 +1,98 @@
+"""What a message says, for no particular platform.
+
+Every string here is plain text exactly as people should read it: a player's name may hold anything.
+Escaping, cutting to a platform's limits and colours belong to the renderers (discord.py, slack.py,
+text.py); who is told and in which words belong to rules.py and compose.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Tone = Literal["good", "bad", "mixed", "neutral"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that is told: how a member did, or one game of several."""
+
+    lead: str = ""
+    """Whom or what the line is about; shown bold."""
+    facts: tuple[str, ...] = ()
+    """Beside the lead: champion, K/D/A."""
+    details: tuple[str, ...] = ()
+    """Below it, in a row of their own: rates and shares."""
+    highlights: tuple[str, ...] = ()
+    """What stood out; last, and marked as such."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Lines that belong together, such as one side of a game."""
+
+    lines: tuple[Line, ...]
+    heading: str = ""
+
+
+@dataclass(frozen=True)
+class MessageContent:
+    """One message, complete but for its looks."""
+
+    title: str
+    summary: str
+    """The whole message in one line, for notifications and where nothing else can be shown."""
+    sections: tuple[Section, ...] = ()
+    url: str | None = None
+    """Where to read more, as an http(s) address; the title links to it."""
+    tone: Tone = "neutral"
+    footer: str = ""
+    more: int = 0
+    """Lines that were left out; the renderers add what they themselves have no room for and end
+    with "… and 37 more"."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain dicts, lists and strings; `from_json` takes it back."""
+        content: dict[str, Any] = json.loads(_canonical(asdict(self)))
+        return content
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> MessageContent:
+        """The inverse of `to_json`.
+
+        Raises:
+            KeyError, TypeError: it was not written by `to_json`.
+        """
+        return cls(
+            title=content["title"],
+            summary=content["summary"],
+            sections=tuple(
+                Section(
+                    lines=tuple(
+                        Line(
+                            lead=line["lead"],
+                            facts=tuple(line["facts"]),
+                            details=tuple(line["details"]),
+                            highlights=tuple(line["highlights"]),
+                        )
+                        for line in section["lines"]
+                    ),
+                    heading=section["heading"],
+                )
+                for section in content["sections"]
+            ),
+            url=content["url"],
+            tone=content["tone"],
+            footer=content["footer"],
+            more=content["more"],
+        )
+
+    def content_hash(self) -> str:
+        """sha256, in hex, of the canonical JSON: equal exactly for equal contents."""
+        return hashlib.sha256(_canonical(asdict(self)).encode()).hexdigest()
+
+
+def _canonical(value: dict[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,100 @@
+"""A message as Discord takes it: one embed. The body of Create Message, Edit Message and Execute
+Webhook alike; nonce, channel and headers are delivery's.
+
+There is no `content` beside the embed: clients show an embed's title and text in notifications, so
+it would only say everything twice.
+
+Limits: https://docs.discord.com/developers/resources/message#embed-object-embed-limits
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+
+from lol_dagster.messages.characters import plain, plain_markdown, utf16_length
+from lol_dagster.messages.content import MessageContent, Tone
+from lol_dagster.messages.marker import parse_marker
+from lol_dagster.messages.text import MAX_TEXT, markdown_rows, more_line
+
+# Of Discord's 256, 4,096 and 2,048; together below its 6,000 for a whole message.
+_TITLE_LIMIT = 256
+_DESCRIPTION_LIMIT = 4096
+_FOOTER_LIMIT = 256
+
+_COLOURS: dict[Tone, int] = {
+    "good": 0x2E9E5B,
+    "bad": 0xD0433A,
+    "mixed": 0xC99A2E,
+    "neutral": 0x7A8594,
+}
+# An embed's url is where the marker lives, so there always has to be one.
+_NO_LINK = "https://www.leagueoflegends.com/"
+_MARKER_KEY = "d"
+
+
+def render(content: MessageContent, marker: str) -> dict[str, Any]:
+    """The request body.
+
+    Args:
+        marker: See marker.py; kept in the query of the embed's url, where a reader does not see it.
+    """
+    embed: dict[str, Any] = {
+        "title": plain_markdown(content.title, _TITLE_LIMIT),
+        "url": _with_marker(content.url or _NO_LINK, marker),
+        "color": _COLOURS[content.tone],
+    }
+    if description := _description(content):
+        embed["description"] = description
+    if content.footer:
+        embed["footer"] = {"text": plain(content.footer, _FOOTER_LIMIT)}
+    return {"embeds": [embed], "allowed_mentions": {"parse": []}}
+
+
+def read_marker(message: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Message id and revision of a message as Discord returns it; None if it is not one of ours.
+
+    Anybody can post an embed with such an address: who the author is, the caller has to check.
+    """
+    embeds = message.get("embeds")
+    embed = embeds[0] if isinstance(embeds, list) and embeds else None
+    url = embed.get("url") if isinstance(embed, dict) else None
+    if not isinstance(url, str):
+        return None
+    try:
+        values = parse_qs(urlsplit(url).query).get(_MARKER_KEY, [])
+    except ValueError:
+        return None
+    return parse_marker(values[-1]) if values else None
+
+
+def _with_marker(url: str, marker: str) -> str:
+    parts = urlsplit(url)
+    query = "&".join(filter(None, [parts.query, urlencode({_MARKER_KEY: marker})]))
+    return urlunsplit(parts._replace(query=query))
+
+
+def _description(content: MessageContent) -> str:
+    """All lines that fit, and how many did not."""
+    paragraphs = list(_paragraphs(content))
+    shown: list[str] = []
+    room = _DESCRIPTION_LIMIT - len(more_line(10**9))
+    for paragraph in paragraphs:
+        room -= utf16_length(paragraph) + 1
+        if room < 0:
+            break
+        shown.append(paragraph)
+    left_out = len(paragraphs) - len(shown) + content.more
+    if left_out:
+        shown.append(more_line(left_out))
+    return "\n".join(shown)
+
+
+def _paragraphs(content: MessageContent) -> Iterator[str]:
+    """One text per line of the content; a section's heading belongs to its first line."""
+    for section in content.sections:
+        heading = (f"### {plain_markdown(section.heading, MAX_TEXT)}",) if section.heading else ()
+        for line in section.lines:
+            yield "\n".join([*heading, *markdown_rows(line)])
+            heading = ()

@@ -1,0 +1,140 @@
+"""A message as Slack takes it: Block Kit. The body of chat.postMessage, chat.update and incoming
+webhooks alike; channel, ts and token are delivery's.
+
+Everything people may have named stands in `rich_text` elements, whose text is never parsed: no
+mentions, no links, no emphasis. mrkdwn has no escape for `*_~` and the backtick.
+
+Limits: 50 blocks; Slack has posted a message two to four times by itself when one block's text was
+above some 3,000 characters (slackapi/bolt-python#764), and refuses above some 12,000 in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lol_dagster.messages.characters import plain, utf16_length
+from lol_dagster.messages.content import Line, MessageContent
+from lol_dagster.messages.marker import parse_marker
+from lol_dagster.messages.text import MAX_ROW, MAX_TEXT, TONE_MARKS, more_line, plain_rows
+
+_BLOCK_LIMIT = 2900
+_LINES_LIMIT = 8000
+_BLOCKS_LIMIT = 45
+_SUMMARY_LIMIT = 300
+"""Escaping makes it at most five times as long."""
+_EVENT_TYPE = "lol_dagster_message"
+
+_Element = dict[str, Any]
+
+
+def render(content: MessageContent, marker: str) -> dict[str, Any]:
+    """The request body.
+
+    Args:
+        marker: See marker.py; kept twice, as reading metadata back needs a permission: in the
+            metadata and as the first block's id.
+    """
+    blocks = [_rich_text(_title(content)), *_body(content)]
+    blocks[0]["block_id"] = marker
+    if content.footer:
+        footer = {"type": "plain_text", "text": plain(content.footer, MAX_ROW), "emoji": False}
+        blocks.append({"type": "context", "elements": [footer]})
+    return {
+        "text": _escaped(plain(content.summary, _SUMMARY_LIMIT)),
+        "blocks": blocks,
+        "metadata": {"event_type": _EVENT_TYPE, "event_payload": {"delivery": marker}},
+        # chat.update would parse names by default, unlike chat.postMessage.
+        "parse": "none",
+        "link_names": False,
+        "mrkdwn": False,
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+
+
+def read_marker(message: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Message id and revision of a message as Slack returns it; None if it is not one of ours.
+
+    Who the author is, the caller has to check.
+    """
+    metadata = message.get("metadata")
+    if isinstance(metadata, dict) and metadata.get("event_type") == _EVENT_TYPE:
+        payload = metadata.get("event_payload")
+        if isinstance(payload, dict) and (found := parse_marker(payload.get("delivery"))):
+            return found
+    blocks = message.get("blocks")
+    first = blocks[0] if isinstance(blocks, list) and blocks else None
+    return parse_marker(first.get("block_id")) if isinstance(first, dict) else None
+
+
+def _title(content: MessageContent) -> list[_Element]:
+    mark = TONE_MARKS[content.tone]
+    title = plain(content.title, MAX_ROW)
+    if content.url is None:
+        return [_text(f"{mark} "), _text(title, bold=True)]
+    link = {"type": "link", "url": content.url, "text": title, "style": {"bold": True}}
+    return [_text(f"{mark} "), link]
+
+
+def _body(content: MessageContent) -> list[dict[str, Any]]:
+    """A block per section, or several where one would be too long; then how much had no room."""
+    pieces = list(_pieces(content))
+    blocks: list[list[_Element]] = []
+    room, block_room, shown = _LINES_LIMIT, 0, 0
+    for is_first, piece in pieces:
+        size = sum(utf16_length(element["text"]) for element in piece)
+        if is_first or size > block_room:
+            if len(blocks) == _BLOCKS_LIMIT:
+                break
+            blocks.append([])
+            block_room = _BLOCK_LIMIT
+        if size > room:
+            break
+        blocks[-1] += piece
+        room, block_room, shown = room - size, block_room - size, shown + 1
+    if left_out := len(pieces) - shown + content.more:
+        blocks.append([_text(more_line(left_out))])
+    return [_rich_text(elements) for elements in blocks if elements]
+
+
+def _pieces(content: MessageContent) -> Iterator[tuple[bool, list[_Element]]]:
+    """Each line, and whether it is the first of its section and so bears the heading."""
+    for section in content.sections:
+        for number, line in enumerate(section.lines):
+            elements = [_text("\n")] if number else []
+            if section.heading and not number:
+                heading = plain(section.heading, MAX_TEXT)
+                elements.append(_text(f"{heading}\n", bold=True, italic=True))
+            yield number == 0, [*elements, *_line(line)]
+
+
+def _line(line: Line) -> list[_Element]:
+    lead = plain(line.lead, MAX_TEXT)
+    rest = "\n".join(plain_rows(line))
+    if lead and line.facts:
+        rest = f" · {rest}"
+    elif lead and rest:
+        rest = f"\n{rest}"
+    return [
+        *([_text(lead, bold=True)] if lead else []),
+        *([_text(rest)] if rest else []),
+    ]
+
+
+def _rich_text(elements: list[_Element]) -> dict[str, Any]:
+    section = {"type": "rich_text_section", "elements": elements}
+    return {"type": "rich_text", "elements": [section]}
+
+
+def _text(text: str, **style: bool) -> _Element:
+    element: _Element = {"type": "text", "text": text}
+    return {**element, "style": style} if style else element
+
+
+def _escaped(text: str) -> str:
+    """For `text`, which Slack does parse: the three characters that begin its control sequences.
+
+    https://docs.slack.dev/messaging/formatting-message-text#escaping
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
