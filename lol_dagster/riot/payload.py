@@ -1,0 +1,208 @@
+"""What we read out of a match-v5 payload, checked field by field.
+
+Only the fields that something here is computed from; everything else may come, go or change its
+type without anybody noticing. A field is optional where real payloads were seen without it. No
+meaning is worked out here: that is stats/reading.py.
+
+Real payloads disagree with Riot's documentation: see docs/architecture.md. In particular numbers
+documented as integers arrive as floats, and esports dumps are an `info` object without `metadata`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+BOT_PUUID: Final = "BOT"
+"""All bots have it."""
+
+_MAX_TOLD: Final = 20
+_AUGMENT: Final = re.compile(r"playerAugment(\d+)", re.IGNORECASE)
+
+
+class BrokenPayload(Exception):  # noqa: N818 (it names what is broken)
+    """The payload is not what a match-v5 payload should be.
+
+    Attributes:
+        errors: One line per wrong field: its path and what is wrong with it, never its value.
+    """
+
+    def __init__(self, match_id: str, errors: list[str]) -> None:
+        told = errors[:_MAX_TOLD]
+        if len(errors) > len(told):
+            told = [*told, f"… and {len(errors) - len(told)} more"]
+        super().__init__(f"payload of {match_id}: {'; '.join(told)}")
+        self.errors = errors
+
+
+def _whole(value: object) -> object:
+    return round(value) if isinstance(value, float) and math.isfinite(value) else value
+
+
+# The bounds are those of the columns: a number beyond them is told here, by its path, and not by
+# the database. The characters likewise: PostgreSQL takes no NUL in a text.
+Int32 = Annotated[int, BeforeValidator(_whole), Field(ge=-(2**31), le=2**31 - 1)]
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**31 - 1)]
+BigCount = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**53)]
+Word = Annotated[str, StringConstraints(max_length=40, pattern=r"^[^\x00]*$")]
+
+
+class _Slim(BaseModel):
+    model_config = ConfigDict(
+        strict=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        alias_generator=to_camel,
+    )
+
+
+class ParticipantPayload(_Slim):
+    """One of `info.participants`."""
+
+    participant_id: Count
+    puuid: Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00]*$")] | None = None
+    team_id: Int32
+    win: bool
+    game_ended_in_early_surrender: bool = False
+    game_ended_in_ignb_surrender: bool = Field(default=False, alias="gameEndedInIGNBSurrender")
+
+    champion_id: Int32
+    champion_name: Word
+    champ_level: Count
+    team_position: Word | None = None
+
+    riot_id_game_name: str | None = None
+    riot_id_name: str | None = None
+    riot_id_tagline: str | None = None
+    summoner_name: str | None = None
+
+    kills: Count
+    deaths: Count
+    assists: Count
+    total_minions_killed: Count
+    neutral_minions_killed: Count
+    gold_earned: Count
+    total_damage_dealt_to_champions: BigCount
+    vision_score: Count
+    time_played: Count
+    """Seconds, also where gameDuration is in milliseconds."""
+    double_kills: Count
+    triple_kills: Count
+    quadra_kills: Count
+    penta_kills: Count
+    first_blood_kill: bool = False
+
+    player_subteam_id: Count = 0
+    placement: Count = 0
+    subteam_placement: Count = 0
+    augments: list[Int32] = []
+    """Arena's and Swarm's playerAugment1, playerAugment2, … in order, without the unused zeros."""
+
+    @property
+    def is_bot(self) -> bool:
+        return self.puuid == BOT_PUUID
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_augments(cls, fields: Any) -> Any:
+        # How many there are grows with the patches, so they are no fields of their own.
+        if not isinstance(fields, dict):
+            return fields
+        numbered = {
+            int(match[1]): value
+            for key, value in fields.items()
+            if (match := _AUGMENT.fullmatch(key)) and value != 0
+        }
+        return fields | {"augments": [numbered[number] for number in sorted(numbered)]}
+
+
+class InfoPayload(_Slim):
+    """`info`. In an empty answer every number is 0, every text "" and every list empty."""
+
+    game_id: BigCount
+    queue_id: Int32
+    game_mode: Word
+    game_type: Word = ""
+    game_version: Word
+    map_id: Int32
+    game_creation: BigCount = 0
+    """Unix time in milliseconds, as the other two stamps."""
+    game_start_timestamp: BigCount = 0
+    game_end_timestamp: BigCount | None = None
+    game_duration: BigCount
+    """Seconds; milliseconds exactly where there is no gameEndTimestamp (before patch 11.20)."""
+    end_of_game_result: str | None = None
+    tournament_code: str | None = None
+    participants: list[ParticipantPayload]
+
+
+class MetadataPayload(_Slim):
+    """`metadata`. Its participants are not read: bots are missing there."""
+
+    match_id: str
+
+
+class MatchPayload(_Slim):
+    """A whole payload."""
+
+    metadata: MetadataPayload | None = None
+    info: InfoPayload
+
+    @model_validator(mode="before")
+    @classmethod
+    def _wrap_bare_info(cls, fields: Any) -> Any:
+        is_bare = isinstance(fields, dict) and "info" not in fields and "gameId" in fields
+        return {"info": fields} if is_bare else fields
+
+
+def parse_match(match_id: str, body: bytes) -> InfoPayload:
+    """Read a payload and check everything that is used of it.
+
+    Args:
+        match_id: The id under which Riot was asked.
+        body: The answer as it came; esports dumps may be the `info` object alone.
+
+    Returns:
+        Its `info`, which knows the game's id only where there is a game inside.
+
+    Raises:
+        BrokenPayload: it is no JSON object, fields are missing or wrong, or it is another match's.
+    """
+    try:
+        payload = MatchPayload.model_validate_json(body)
+    except ValidationError as error:
+        raise BrokenPayload(match_id, [_told(item) for item in error.errors()]) from None
+    if errors := _contradictions(match_id, payload):
+        raise BrokenPayload(match_id, errors)
+    return payload.info
+
+
+def _told(item: Any) -> str:
+    path = ".".join(str(part) for part in item["loc"]) or "payload"
+    return f"{path}: {item['msg'][:100]}"
+
+
+def _contradictions(match_id: str, payload: MatchPayload) -> list[str]:
+    errors = []
+    if payload.metadata and payload.metadata.match_id.upper() != match_id.upper():
+        errors.append("metadata.matchId: is that of another match")
+    people = payload.info.participants
+    if len({person.participant_id for person in people}) < len(people):
+        errors.append("info.participants: two have the same participantId")
+    puuids = [person.puuid for person in people if person.puuid and not person.is_bot]
+    if len(set(puuids)) < len(puuids):
+        errors.append("info.participants: two have the same puuid")
+    return errors
