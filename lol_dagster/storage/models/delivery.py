@@ -78,6 +78,8 @@ class Message(Base):
     sent_maybe: Mapped[bool] = mapped_column(default=False)
     """Committed before the first byte of a POST leaves; true for ever after, unless that very
     attempt provably sent nothing."""
+    uncertain_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the first POST whose fate is not known began."""
     anchor: Mapped[str | None] = mapped_column(String(64))
     """Where in the channel's history to begin looking for it."""
     sent_rev: Mapped[int | None]
@@ -157,6 +159,8 @@ class Breaker(Base):
     dead: Mapped[bool] = mapped_column(default=False)
     """No call at all until the operator has changed something."""
     reason: Mapped[str | None] = mapped_column(String(500))
+    fingerprint: Mapped[str | None] = mapped_column(String(16))
+    """Of the token or address that was refused: another one is tried at once."""
     since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 

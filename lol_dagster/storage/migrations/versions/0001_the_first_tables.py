@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("open_until", types.UtcDateTime(timezone=True), nullable=True),
         sa.Column("dead", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=True),
+        sa.Column("fingerprint", sa.String(length=16), nullable=True),
         sa.Column("since", types.UtcDateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("scope", name=op.f("pk_breakers")),
     )
@@ -310,6 +311,7 @@ def upgrade() -> None:
         sa.Column("settle_until", sa.Double(), nullable=True),
         sa.Column("first_sent_at", sa.Double(), nullable=True),
         sa.Column("sent_maybe", sa.Boolean(), nullable=False),
+        sa.Column("uncertain_since", types.UtcDateTime(timezone=True), nullable=True),
         sa.Column("anchor", sa.String(length=64), nullable=True),
         sa.Column("sent_rev", sa.Integer(), nullable=True),
         sa.Column("remote_id", sa.String(length=64), nullable=True),

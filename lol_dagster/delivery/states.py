@@ -1,0 +1,289 @@
+"""The words of the delivery protocol: a message's row, what can happen to it, what is to be done.
+
+Values only. `protocol.step` decides; `outbox` and `deliver` carry out. docs/delivery.md explains.
+All durations are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+LONG_AGO = -1e9
+"""On every delivery clock: an instant of which only that it is long past is known."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long things take at most. Invariant: call + margin < lease < the nonce's window (120 s)."""
+
+    lease: float = 60.0
+    """How long a claim keeps others away."""
+    call: float = 10.0
+    """The total deadline of one call to a channel."""
+    margin: float = 5.0
+    """What must be left of a lease after the longest call."""
+    nonce_alone: float = 60.0
+    """How long after the first POST Discord's nonce is trusted without looking into the channel:
+    half of the "past few minutes" that Discord speaks of without giving a number."""
+    backoff: tuple[float, ...] = (15, 30, 60, 120, 300, 900, 3600)
+    """Longest wait before the 1st, 2nd, … repetition; the actual one is a random part of it."""
+    probe: float = 3600.0
+    """How often a destination that refuses us is tried."""
+    park_after: float = 24 * 3600.0
+    """How long a message may stay uncertain."""
+    park_rounds: int = 12
+    """How many POSTs or looks into the channel may leave a message uncertain."""
+    park_absent: int = 5
+    """How many server errors, each proven to have posted nothing, a message may meet: Discord
+    answers some payloads with 500 for ever (discord-api-docs#6965)."""
+    edit_rounds: int = 12
+    """How many PATCHes of one message may fail before the old text is left standing."""
+
+    @property
+    def precheck(self) -> float:
+        """The age of a claim from which on no call may begin under it."""
+        return self.lease - self.call - self.margin
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a channel's transport can do, and what its operator has chosen."""
+
+    settle: float
+    """How long after an unanswered call its effect may still appear in the channel."""
+    nonce: bool
+    """The remote drops a second POST of the same nonce."""
+    read_back: bool
+    """The channel can be read, and our messages found in it."""
+    edit: bool
+    resend: bool
+    """Post again where the fate of a POST cannot be found out; otherwise park."""
+    timing: Timing = field(default_factory=Timing)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Now: on the delivery clock, on the wall, and a throw of dice for this step's waits."""
+
+    epoch: str
+    """The delivery clock's name; another name, another clock."""
+    at: float
+    wall: datetime
+    dice: float
+    """Uniform in [0, 1)."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What `storage.models.Message` keeps of a delivery, under the same names."""
+
+    id: str
+    created_at: datetime
+    desired_rev: int
+    state: str = "pending"
+    due_at: datetime | None = None
+    fence: int = 0
+    holder: str | None = None
+    clock: str | None = None
+    lease_until: float | None = None
+    settle_until: float | None = None
+    first_sent_at: float | None = None
+    sent_maybe: bool = False
+    uncertain_since: datetime | None = None
+    anchor: str | None = None
+    sent_rev: int | None = None
+    remote_id: str | None = None
+    remote_rev: int | None = None
+    remote_gone: bool = False
+    evidence: str | None = None
+    delivered_at: datetime | None = None
+    attempts: int = 0
+    uncertain_rounds: int = 0
+    proven_absent: int = 0
+    edit_rounds: int = 0
+    last_error: str | None = None
+
+    @property
+    def told(self) -> bool:
+        """Proven to have been delivered, whatever is being done with it now."""
+        return self.evidence is not None
+
+
+# --- what can happen -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A deliverer takes the row."""
+
+    holder: str
+
+
+@dataclass(frozen=True)
+class ChannelRemoved:
+    """The operator took the channel away."""
+
+
+@dataclass(frozen=True)
+class HoldBack:
+    """Nothing was called: the lease grew old, or the destination is not to be called for now."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class Intend:
+    """The pre-check passed; the call begins as soon as this step is durable."""
+
+    anchor: str | None
+    """Where in the channel's history the message would stand, at the earliest."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A complete answer says that the message stands in the channel as revision `rev`."""
+
+    remote_id: str | None
+    rev: int
+
+
+@dataclass(frozen=True)
+class NotSent:
+    """No byte of the request left, or a known refusal says "later"."""
+
+    reason: str
+    retry_after: float | None = None
+    maybe_before: bool = False
+    """An earlier POST of the message may have gone out."""
+
+
+@dataclass(frozen=True)
+class Uncertain:
+    """Bytes left, and no complete and known answer came back."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The message was delivered and somebody deleted it."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """This message's content is refused, and would be again."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """The destination refuses us, whatever the message."""
+
+    reason: str
+    scope: Literal["channel", "token"] = "channel"
+    dead: bool = False
+    """Not even to be tried again before the operator has changed something."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The channel's history holds the message."""
+
+    remote_id: str
+    rev: int
+    extras: tuple[str, ...] = ()
+    """Further copies, which should not be there."""
+
+
+@dataclass(frozen=True)
+class Absent:
+    """The channel's history was seen, with a witness, and does not hold the message."""
+
+    after_server_error: bool
+    """The last POST was answered with a server error."""
+
+
+@dataclass(frozen=True)
+class Blind:
+    """The history answered, but nothing shows that we may see it."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class NotSeen:
+    """The look into the channel failed."""
+
+    reason: str
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The posted message was read by its id and stands as revision `rev`."""
+
+    rev: int
+
+
+PostVerdict = Accepted | NotSent | Uncertain | Gone | Refused | Blocked
+ScanVerdict = Found | Absent | Blind | NotSeen | Blocked
+GetVerdict = Seen | Gone | NotSeen | Blocked
+Verdict = PostVerdict | ScanVerdict | GetVerdict
+Event = Claim | ChannelRemoved | HoldBack | Intend | Verdict
+
+
+# --- what is to be done next ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Look for the message in the channel's history from `anchor` on."""
+
+    anchor: str | None
+
+
+@dataclass(frozen=True)
+class Send:
+    """Pre-check, and `Intend` if it passes."""
+
+    op: Literal["POST", "PATCH"]
+
+
+@dataclass(frozen=True)
+class Post:
+    """POST once."""
+
+    rev: int
+    maybe_before: bool
+    """To be handed back in `NotSent`."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """PATCH once with the full content."""
+
+    remote_id: str
+    rev: int
+
+
+@dataclass(frozen=True)
+class Get:
+    """Read the posted message to see which revision stands there."""
+
+    remote_id: str
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Take a superfluous copy away, and raise the alarm."""
+
+    remote_id: str
+
+
+Effect = Scan | Send | Post | Patch | Get | Delete
