@@ -56,6 +56,7 @@ def _whole(value: object) -> object:
 Int32 = Annotated[int, BeforeValidator(_whole), Field(ge=-(2**31), le=2**31 - 1)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**31 - 1)]
 BigCount = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**53)]
+Stamp = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=4_102_444_800_000)]  # the year 2100
 Word = Annotated[str, StringConstraints(max_length=40, pattern=r"^[^\x00]*$")]
 
 
@@ -138,11 +139,11 @@ class InfoPayload(_Slim):
     game_type: Word = ""
     game_version: Word
     map_id: Int32
-    game_creation: BigCount = 0
+    game_creation: Stamp = 0
     """Unix time in milliseconds, as the other two stamps."""
-    game_start_timestamp: BigCount = 0
-    game_end_timestamp: BigCount | None = None
-    game_duration: BigCount
+    game_start_timestamp: Stamp = 0
+    game_end_timestamp: Stamp | None = None
+    game_duration: Stamp
     """Seconds; milliseconds exactly where there is no gameEndTimestamp (before patch 11.20)."""
     end_of_game_result: str | None = None
     tournament_code: str | None = None

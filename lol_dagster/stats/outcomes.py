@@ -1,0 +1,79 @@
+"""How a game ended, and how it ended for each participant.
+
+Never from one field alone: a remake has a "winner", `Abort_Unexpected` stands on games that ended
+normally, in Swarm everybody loses, and in Arena only the placement says anything.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lol_dagster.riot.payload import InfoPayload, ParticipantPayload
+from lol_dagster.stats.modes import ARENA, CUSTOM_GAME
+
+GameResult = Literal["played", "remake", "aborted", "empty"]
+ParticipantOutcome = Literal["win", "loss", "remake", "aborted", "placement"]
+
+
+def is_arena(info: InfoPayload) -> bool:
+    # By mode: Riot has used five queue ids for it so far, 0 among them.
+    return info.game_mode.upper() == ARENA
+
+
+def game_result(info: InfoPayload) -> GameResult:
+    """`empty`: no game inside; `remake`; `aborted`: it should have a winner and has none."""
+    if not info.participants or info.game_id == 0:
+        return "empty"
+    if any(person.game_ended_in_early_surrender for person in info.participants):
+        return "remake"
+    if any(person.win or known_placement(person) for person in info.participants):
+        return "played"
+    # Nobody won. That is no accident where the game itself beats everybody (Swarm), nor in the
+    # Arena games whose Arena fields are all 0 although they were fought to the end.
+    said_aborted = (info.end_of_game_result or "").strip().lower().startswith("abort_")
+    return "aborted" if said_aborted or _has_opponents(info) else "played"
+
+
+def _has_opponents(info: InfoPayload) -> bool:
+    return len({side(info, person) for person in info.participants}) > 1
+
+
+def participant_outcome(
+    info: InfoPayload, person: ParticipantPayload, result: GameResult
+) -> ParticipantOutcome:
+    if result == "remake":
+        return "remake"
+    if result in {"aborted", "empty"}:
+        return "aborted"
+    if is_arena(info):
+        return "placement"
+    return "win" if person.win else "loss"
+
+
+def known_placement(person: ParticipantPayload) -> int | None:
+    """1 is first; None where Riot does not say. Early Arena has subteamPlacement only."""
+    return person.placement or person.subteam_placement or None
+
+
+def side(info: InfoPayload, person: ParticipantPayload) -> str:
+    """Equal for allies, different for opponents.
+
+    In Arena teamId says nothing about who plays with whom. Where Arena's subteams are unknown
+    (0 for all) everybody is on `subteam-0`: that two players fought each other is never claimed.
+    """
+    if is_arena(info):
+        return f"subteam-{person.player_subteam_id}"
+    return f"team-{person.team_id}"
+
+
+def counts_in_form(info: InfoPayload, result: GameResult) -> bool:
+    """Whether it says how well somebody plays at the moment.
+
+    It does if it was made by matchmaking and played to its end by people against people.
+    """
+    return (
+        result == "played"
+        and info.game_type.upper() != CUSTOM_GAME
+        and not any(person.is_bot for person in info.participants)
+        and _has_opponents(info)
+    )

@@ -1,0 +1,200 @@
+"""From an archived payload to plain values: a game and its participants.
+
+A pure function of the payload's bytes. What is computed from these values (rates, shares, what
+stood out) is metrics.py; what becomes of them in the database is record.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from lol_dagster.riot.payload import BrokenPayload, InfoPayload, ParticipantPayload, parse_match
+from lol_dagster.stats.champions import champion_display_name
+from lol_dagster.stats.modes import ModeFamily, mode_family, queue_display_name
+from lol_dagster.stats.outcomes import (
+    GameResult,
+    ParticipantOutcome,
+    counts_in_form,
+    game_result,
+    is_arena,
+    known_placement,
+    participant_outcome,
+    side,
+)
+
+_LONGEST_GAME: Final = timedelta(days=1)
+_NO_POSITION: Final = {"", "INVALID", "NONE", "AFK"}
+
+
+@dataclass(frozen=True)
+class ParticipantReading:
+    """One participant; the fields are those of `storage.models.Participant`, and `augments`."""
+
+    participant_id: int
+    puuid: str | None
+    is_bot: bool
+    display_name: str
+    team_id: int
+    subteam_id: int | None
+    side: str
+    outcome: ParticipantOutcome
+    placement: int | None
+    champion_id: int
+    champion: str
+    position: str | None
+    champ_level: int
+    kills: int
+    deaths: int
+    assists: int
+    cs: int
+    gold: int
+    damage: int
+    vision_score: int
+    time_played_s: int
+    double_kills: int
+    triple_kills: int
+    quadra_kills: int
+    penta_kills: int
+    first_blood: bool
+    augments: tuple[int, ...]
+    """Riot's augment ids in the order in which they were taken; Arena and Swarm only."""
+
+
+@dataclass(frozen=True)
+class GameReading:
+    """A game; the fields are those of `storage.models.Game`, and `ended_over_behaviour`."""
+
+    match_id: str
+    platform: str
+    queue_id: int
+    queue_name: str
+    game_mode: str
+    game_type: str
+    mode_family: ModeFamily
+    map_id: int
+    game_version: str
+    result: GameResult
+    started_at: datetime
+    ended_at: datetime
+    duration_s: int
+    counts_in_form: bool
+    ended_over_behaviour: bool
+    """Riot ended it over somebody's behaviour (gameEndedInIGNBSurrender, from patch 16.11)."""
+    participants: tuple[ParticipantReading, ...]
+
+
+def read_game(match_id: str, body: bytes, *, fetched_at: datetime) -> GameReading:
+    """Read an archived payload.
+
+    Args:
+        match_id: The id under which Riot was asked; an empty answer does not know it.
+        fetched_at: Stands for the end of a game of which Riot does not say when it was.
+
+    Raises:
+        BrokenPayload: something is wrong with a field that we need.
+    """
+    info = parse_match(match_id, body)
+    result = game_result(info)
+    started_at, duration = _times(match_id, info, result, fetched_at)
+    people = () if result == "empty" else info.participants
+    return GameReading(
+        match_id=match_id,
+        platform=match_id.rpartition("_")[0].lower(),
+        queue_id=info.queue_id,
+        queue_name=queue_display_name(
+            info.queue_id,
+            game_mode=info.game_mode,
+            game_type=info.game_type,
+            tournament_code=info.tournament_code,
+        ),
+        game_mode=info.game_mode,
+        game_type=info.game_type,
+        mode_family=mode_family(info.game_mode),
+        map_id=info.map_id,
+        game_version=info.game_version,
+        result=result,
+        started_at=started_at,
+        ended_at=started_at + duration,
+        duration_s=duration // timedelta(seconds=1),
+        counts_in_form=counts_in_form(info, result),
+        ended_over_behaviour=any(person.game_ended_in_ignb_surrender for person in people),
+        participants=tuple(_read_participant(info, person, result) for person in people),
+    )
+
+
+def _times(
+    match_id: str, info: InfoPayload, result: GameResult, fetched_at: datetime
+) -> tuple[datetime, timedelta]:
+    """When it began and how long it took.
+
+    The end is start + duration: gameEndTimestamp may be minutes late.
+    """
+    end_stamp = _moment(info.game_end_timestamp)
+    if result == "empty":
+        return end_stamp or fetched_at, timedelta(0)
+    is_in_ms = info.game_end_timestamp is None
+    duration = timedelta(milliseconds=info.game_duration * (1 if is_in_ms else 1000))
+    if duration > _LONGEST_GAME:
+        raise BrokenPayload(match_id, ["info.gameDuration: is more than a day"])
+    started_at = _moment(info.game_start_timestamp) or _moment(info.game_creation)
+    return started_at or (end_stamp or fetched_at) - duration, duration
+
+
+def _moment(stamp_ms: int | None) -> datetime | None:
+    """Unix milliseconds as an instant; 0 is how Riot says that there is none."""
+    if not stamp_ms:
+        return None
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=stamp_ms)
+
+
+def _read_participant(
+    info: InfoPayload, person: ParticipantPayload, result: GameResult
+) -> ParticipantReading:
+    outcome = participant_outcome(info, person, result)
+    position = (person.team_position or "").upper()
+    champion = champion_display_name(person.champion_id, person.champion_name)
+    return ParticipantReading(
+        participant_id=person.participant_id,
+        puuid=None if person.is_bot else person.puuid,
+        is_bot=person.is_bot,
+        display_name=_display_name(person) or champion,
+        team_id=person.team_id,
+        subteam_id=(person.player_subteam_id or None) if is_arena(info) else None,
+        side=side(info, person),
+        outcome=outcome,
+        placement=known_placement(person) if outcome == "placement" else None,
+        champion_id=person.champion_id,
+        champion=champion,
+        position=None if position in _NO_POSITION else position[:20],
+        champ_level=person.champ_level,
+        kills=person.kills,
+        deaths=person.deaths,
+        assists=person.assists,
+        cs=person.total_minions_killed + person.neutral_minions_killed,
+        gold=person.gold_earned,
+        damage=person.total_damage_dealt_to_champions,
+        vision_score=person.vision_score,
+        time_played_s=person.time_played,
+        double_kills=person.double_kills,
+        triple_kills=person.triple_kills,
+        quadra_kills=person.quadra_kills,
+        penta_kills=person.penta_kills,
+        first_blood=person.first_blood_kill,
+        augments=tuple(person.augments),
+    )
+
+
+def _display_name(person: ParticipantPayload) -> str:
+    """The name in the field that the patch had it in; "" where all are blank."""
+    tag = _shown(person.riot_id_tagline)
+    for riot_name in (_shown(person.riot_id_game_name), _shown(person.riot_id_name)):
+        if riot_name:
+            return f"{riot_name}#{tag}" if tag else riot_name
+    return _shown(person.summoner_name)
+
+
+def _shown(text: str | None) -> str:
+    # PostgreSQL takes no NUL in a text, and the column ends at 100 for name and tag together.
+    return (text or "").replace("\x00", "").strip()[:49]

@@ -1,0 +1,149 @@
+"""The stage `player_stats`: from an archived payload to the rows of its game.
+
+The rows are worked out anew each time and replace those that are there, so that repeating the
+stage changes nothing and a fixed bug reaches old games. What is said about them is messages/.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from lol_dagster.riot.archive import load_payload
+from lol_dagster.riot.discovery import note_played
+from lol_dagster.stats.metrics import damage_share, highlights, kda, kill_participation, per_minute
+from lol_dagster.stats.outcomes import GameResult
+from lol_dagster.stats.reading import GameReading, ParticipantReading, read_game
+from lol_dagster.storage.models import Account, Game, Match, Participant, Payload, PlayerStat
+
+log = logging.getLogger(__name__)
+
+STATS_CODE_VERSION: Final = "1"
+"""To be raised with every change that makes other rows of the same payload."""
+
+
+@dataclass(frozen=True)
+class RecordedGame:
+    """What was recorded of a game."""
+
+    match_id: str
+    queue_name: str
+    result: GameResult
+    ended_at: datetime
+    participants: int
+    account_ids: tuple[int, ...]
+    """The tracked accounts in it."""
+
+
+def record_game(
+    session: Session, match_id: str, *, code_version: str, now: datetime, run_id: str
+) -> RecordedGame:
+    """Work out a game from the archive and replace its rows, in the caller's transaction.
+
+    `Match.processed_at` is set the first time; the match's state is the caller's.
+
+    Args:
+        code_version: Written beside the game.
+        now: An aware instant.
+        run_id: The Dagster run, for the log.
+
+    Raises:
+        BrokenPayload: something is wrong with a field that we need.
+        LookupError: the match is not known or its payload not archived.
+    """
+    # Two runs that record the same game at the same time do so one after the other.
+    match = session.get(Match, match_id, with_for_update=True)
+    archived = session.get(Payload, match_id)
+    if match is None or archived is None:
+        raise LookupError(f"{match_id} is not in the archive")
+    game = read_game(match_id, load_payload(session, match_id), fetched_at=archived.fetched_at)
+    tracked = _tracked(session, game)
+
+    for table in (PlayerStat, Participant, Game):
+        session.execute(delete(table).where(table.match_id == match_id))
+    session.add(_game_row(game, code_version, archived.sha256))
+    session.add_all(_participant_row(game, person) for person in game.participants)
+    session.add_all(_player_stat_row(game, person, account) for account, person in tracked)
+    if match.processed_at is None:
+        match.processed_at = now
+    session.flush()
+    for account, _ in tracked:
+        note_played(session, account.id, game.ended_at, now)
+
+    log.info(
+        "Recorded %s (%s, %s)",
+        match_id,
+        game.queue_name,
+        game.result,
+        extra={"match_id": match_id, "run_id": run_id, "tracked": len(tracked)},
+    )
+    return RecordedGame(
+        match_id=match_id,
+        queue_name=game.queue_name,
+        result=game.result,
+        ended_at=game.ended_at,
+        participants=len(game.participants),
+        account_ids=tuple(account.id for account, _ in tracked),
+    )
+
+
+def _tracked(session: Session, game: GameReading) -> list[tuple[Account, ParticipantReading]]:
+    by_puuid = {person.puuid: person for person in game.participants if person.puuid}
+    accounts = session.scalars(
+        select(Account).where(Account.puuid.in_(by_puuid)).order_by(Account.id)
+    )
+    return [(account, by_puuid[account.puuid]) for account in accounts if account.puuid]
+
+
+def _game_row(game: GameReading, code_version: str, payload_sha256: str) -> Game:
+    return Game(
+        **_columns(game, but=("participants", "ended_over_behaviour")),
+        code_version=code_version,
+        payload_sha256=payload_sha256,
+    )
+
+
+def _participant_row(game: GameReading, person: ParticipantReading) -> Participant:
+    return Participant(match_id=game.match_id, **_columns(person, but=("augments",)))
+
+
+def _columns(reading: GameReading | ParticipantReading, *, but: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name, value in vars(reading).items() if name not in but}
+
+
+def _player_stat_row(game: GameReading, person: ParticipantReading, account: Account) -> PlayerStat:
+    return PlayerStat(
+        match_id=game.match_id,
+        account_id=account.id,
+        player_id=account.player_id,
+        participant_id=person.participant_id,
+        ended_at=game.ended_at,
+        kda=kda(person.kills, person.deaths, person.assists),
+        kill_participation=kill_participation(game, person),
+        cs_per_min=per_minute(person.cs, person.time_played_s),
+        gold_per_min=per_minute(person.gold, person.time_played_s),
+        damage_share=damage_share(game, person),
+        highlights=list(highlights(game, person)),
+        extra=_extra(game, person) or None,
+    )
+
+
+def _extra(game: GameReading, person: ParticipantReading) -> dict[str, Any]:
+    """What only some games have.
+
+    `subteams`: how many there were in an Arena game; `augments`: Riot's ids in order;
+    `ended_over_behaviour`: true where Riot ended the game over somebody's behaviour.
+    """
+    extra: dict[str, Any] = {}
+    if subteams := {other.subteam_id for other in game.participants if other.subteam_id}:
+        extra["subteams"] = len(subteams)
+    if person.augments:
+        extra["augments"] = list(person.augments)
+    if game.ended_over_behaviour:
+        extra["ended_over_behaviour"] = True
+    return extra
