@@ -29,7 +29,7 @@ from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 import requests
-import requests.certs
+import requests.utils
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -79,7 +79,7 @@ class DeadlineSession:
         # urllib3 logs whole URLs: at DEBUG each one, at WARNING those with a malformed answer.
         for name in ("urllib3.connection", "urllib3.connectionpool"):
             logging.getLogger(name).addFilter(_drop)
-        tls = tls or ssl.create_default_context(cafile=requests.certs.where())
+        tls = tls or ssl.create_default_context(cafile=requests.utils.DEFAULT_CA_BUNDLE_PATH)
         self._user_agent = user_agent
         self._kept_alive = _GuardedAdapter(tls)
         self._one_by_one = _GuardedAdapter(tls)

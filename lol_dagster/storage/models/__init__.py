@@ -16,7 +16,7 @@ from lol_dagster.storage.models.games import (
     PlayerStat,
     Quarantine,
 )
-from lol_dagster.storage.models.operations import AuditEntry, Fact, RateHold, RateWindow
+from lol_dagster.storage.models.operations import AuditEntry, Fact, RateCall, RateHold, RateWindow
 from lol_dagster.storage.models.roster import (
     Account,
     AccountPoll,
@@ -47,6 +47,7 @@ __all__ = [
     "Player",
     "PlayerStat",
     "Quarantine",
+    "RateCall",
     "RateHold",
     "RateWindow",
     "SendBucket",

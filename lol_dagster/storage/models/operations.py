@@ -13,9 +13,9 @@ from lol_dagster.storage.types import UtcDateTime
 
 
 class RateWindow(Base):
-    """One of Riot's rate-limit windows, shared by all processes.
+    """One of the rate limits that Riot's headers told us of: `limit` calls in `seconds`.
 
-    `scope` is `<key fingerprint>/<route host>/app` or `…/<method name>`.
+    `scope` is `<key fingerprint>/<route>/app` or `…/<method name>`.
     """
 
     __tablename__ = "rate_windows"
@@ -24,20 +24,35 @@ class RateWindow(Base):
     seconds: Mapped[int] = mapped_column(primary_key=True)
     """The window's length."""
     limit: Mapped[int] = mapped_column("max_calls")
-    used: Mapped[int] = mapped_column(default=0)
-    """Calls reserved or counted since `started_at`."""
-    started_at: Mapped[float | None]
-    """Epoch seconds of the window's first counted call; None: no window is open."""
+
+
+class RateCall(Base):
+    """A call that counts against a scope's windows. A call to Riot has a row in each of its two
+    scopes; calls that were not ours, as Riot's counts tell, stand in one row together.
+    """
+
+    __tablename__ = "rate_calls"
+    __table_args__ = (Index("ix_rate_calls_scope_done_at", "scope", "done_at"),)
+
+    token: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """The call's own, the same in both scopes."""
+    scope: Mapped[str] = mapped_column(String(160), primary_key=True)
+    done_at: Mapped[float]
+    """Epoch seconds by which Riot had counted it: when its answer came, or while it is under way
+    the moment by which it will be over."""
+    calls: Mapped[int] = mapped_column(default=1)
 
 
 class RateHold(Base):
-    """A scope that Riot told us to leave alone until a moment (Retry-After)."""
+    """A scope that Riot told us to leave alone until a moment (Retry-After). Every scope in use has
+    a row, which whoever reserves a call in it locks.
+    """
 
     __tablename__ = "rate_holds"
 
     scope: Mapped[str] = mapped_column(String(160), primary_key=True)
-    until: Mapped[float]
-    """Epoch seconds."""
+    until: Mapped[float] = mapped_column(default=0.0)
+    """Epoch seconds; in the past: no hold."""
     strikes: Mapped[int] = mapped_column(default=0)
     """Refusals in a row without Retry-After: the pause doubles with each."""
 

@@ -53,6 +53,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_players")),
     )
     op.create_table(
+        "rate_calls",
+        sa.Column("token", sa.String(length=32), nullable=False),
+        sa.Column("scope", sa.String(length=160), nullable=False),
+        sa.Column("done_at", sa.Double(), nullable=False),
+        sa.Column("calls", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("token", "scope", name=op.f("pk_rate_calls")),
+    )
+    with op.batch_alter_table("rate_calls", schema=None) as batch_op:
+        batch_op.create_index("ix_rate_calls_scope_done_at", ["scope", "done_at"], unique=False)
+
+    op.create_table(
         "rate_holds",
         sa.Column("scope", sa.String(length=160), nullable=False),
         sa.Column("until", sa.Double(), nullable=False),
@@ -64,8 +75,6 @@ def upgrade() -> None:
         sa.Column("scope", sa.String(length=160), nullable=False),
         sa.Column("seconds", sa.Integer(), nullable=False),
         sa.Column("max_calls", sa.Integer(), nullable=False),
-        sa.Column("used", sa.Integer(), nullable=False),
-        sa.Column("started_at", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("scope", "seconds", name=op.f("pk_rate_windows")),
     )
     op.create_table(
@@ -608,7 +617,6 @@ def upgrade() -> None:
     )
 
 
-
 def downgrade() -> None:
     op.drop_table("player_stats")
     op.drop_table("participants")
@@ -628,6 +636,10 @@ def downgrade() -> None:
     op.drop_table("send_buckets")
     op.drop_table("rate_windows")
     op.drop_table("rate_holds")
+    with op.batch_alter_table("rate_calls", schema=None) as batch_op:
+        batch_op.drop_index("ix_rate_calls_scope_done_at")
+
+    op.drop_table("rate_calls")
     op.drop_table("players")
     op.drop_table("facts")
     op.drop_table("breakers")
