@@ -1,0 +1,258 @@
+"""The words: from games and how a team's members did in them to a MessageContent. Pure.
+
+Whom to tell is rules.py's business, loading the rows told_games.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from lol_dagster.messages.content import Line, MessageContent, Section, Tone
+from lol_dagster.messages.links import match_url
+
+MOST_LISTED = 20
+"""Games that a catch-up message lists; the latest ones."""
+_MOST_HIGHLIGHTS = 3
+_MOST_NAMES = 4
+_RIFT_MAP = 11
+
+
+@dataclass(frozen=True)
+class Member:
+    """How a member of the team did in a game, on one account."""
+
+    name: str
+    """The player's."""
+    account_name: str | None
+    """The account's game name, where the player has several accounts."""
+    champion: str
+    kills: int
+    deaths: int
+    assists: int
+    cs: int
+    side: str
+    """Equal for allies: `team-100`, `subteam-3`."""
+    outcome: str
+    """One of storage.models.games.OUTCOMES."""
+    placement: int | None
+    kda: float
+    kill_participation: float | None
+    """0 to 1."""
+    cs_per_min: float | None
+    highlights: tuple[str, ...]
+    """The codes of storage.models.PlayerStat, most remarkable first."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} ({self.account_name})" if self.account_name else self.name
+
+
+@dataclass(frozen=True)
+class ToldGame:
+    """A game from one team's side."""
+
+    match_id: str
+    queue_name: str
+    mode_family: str
+    """One of storage.models.games.MODE_FAMILIES."""
+    map_id: int
+    ended_at: datetime
+    duration_s: int
+    sides: int
+    """How many sides took part, bots and strangers included."""
+    members: tuple[Member, ...]
+    """In the game's own order; never empty."""
+
+
+def compose_game(game: ToldGame) -> MessageContent:
+    """The message of one game."""
+    sides = _sides(game)
+    title = " · ".join(filter(None, [_headline(game), _length(game.duration_s)]))
+    who = _listed([f"{member.label} ({_short(game, member)})" for member in game.members])
+    return MessageContent(
+        title=title,
+        summary=f"{who}: {title}",
+        sections=tuple(
+            Section(
+                lines=tuple(_line(game, member) for member in side),
+                heading=_side_heading(side[0]) if len(sides) > 1 else "",
+            )
+            for side in sides
+        ),
+        url=match_url(game.match_id),
+        tone=_tone(game),
+        footer=game.match_id,
+    )
+
+
+def compose_catch_up(games: Sequence[ToldGame]) -> MessageContent:
+    """The one message of several games that ended long before they were seen; at least one.
+
+    Lists the latest `MOST_LISTED`, the newest last.
+    """
+    games = sorted(games, key=lambda game: (game.ended_at, game.match_id))
+    listed = games[-MOST_LISTED:]
+    title = f"{_count(len(games), 'game')} while I was away"
+    totals = _totals(games)
+    return MessageContent(
+        title=title,
+        summary=f"{title}: {totals}",
+        sections=(
+            Section(lines=(Line(facts=(totals,)),)),
+            Section(
+                lines=tuple(
+                    Line(
+                        lead=_headline(game),
+                        facts=tuple(
+                            f"{member.label}: {_short(game, member)}" for member in game.members
+                        ),
+                    )
+                    for game in listed
+                )
+            ),
+        ),
+        more=len(games) - len(listed),
+    )
+
+
+def _headline(game: ToldGame) -> str:
+    """`Victory · Ranked Solo`, or with the names where the members did not share one result."""
+    sides = _sides(game)
+    if len(sides) == 1:
+        return f"{_result(game.members[0])} · {game.queue_name}"
+    if game.mode_family == "arena":
+        return f"{', '.join(_placed(side) for side in sides)} · {game.queue_name}"
+    against = " against ".join(_names(side) for side in sides)
+    if game.members[0].outcome in {"win", "loss"}:
+        return f"{against} · {game.queue_name}"
+    return f"{_result(game.members[0])} · {against} · {game.queue_name}"
+
+
+def _sides(game: ToldGame) -> list[list[Member]]:
+    """The members by side, the best result first."""
+
+    def rank(member: Member) -> tuple[int, int, str]:
+        order = {"win": 0, "placement": 1, "loss": 2}
+        placement = member.placement if member.placement is not None else 99
+        return order.get(member.outcome, 3), placement, member.side
+
+    return [list(side) for _, side in groupby(sorted(game.members, key=rank), key=rank)]
+
+
+def _result(member: Member) -> str:
+    if member.outcome == "placement":
+        return f"{ordinal(member.placement)} place" if member.placement else "No placement"
+    return {"win": "Victory", "loss": "Defeat", "remake": "Remake"}.get(member.outcome, "No result")
+
+
+def _side_heading(member: Member) -> str:
+    colour = {"team-100": "Blue side", "team-200": "Red side"}.get(member.side)
+    return " · ".join(filter(None, [colour, _result(member)]))
+
+
+def _placed(side: list[Member]) -> str:
+    placement = side[0].placement
+    return f"{_names(side)} {ordinal(placement) if placement else 'unplaced'}"
+
+
+def _line(game: ToldGame, member: Member) -> Line:
+    if member.outcome == "remake":
+        # Nobody has played: figures would only mislead.
+        return Line(lead=member.label, facts=(member.champion,))
+    score, details = _score(game, member), _details(game, member)
+    return Line(
+        lead=member.label,
+        facts=(member.champion, score),
+        details=details,
+        highlights=tuple(_in_words(code) for code in member.highlights[:_MOST_HIGHLIGHTS]),
+    )
+
+
+def _short(game: ToldGame, member: Member) -> str:
+    if member.outcome == "remake":
+        return member.champion
+    return f"{member.champion} {_score(game, member)}"
+
+
+def _score(game: ToldGame, member: Member) -> str:
+    if game.mode_family == "swarm":
+        # Champions are never killed there: Riot counts what is slain as minions.
+        return f"{_count(member.cs, 'kill')}, {_count(member.deaths, 'death')}"
+    return f"{member.kills}/{member.deaths}/{member.assists}"
+
+
+def _details(game: ToldGame, member: Member) -> tuple[str, ...]:
+    if game.mode_family == "swarm":
+        return ()
+    details = [f"KDA {member.kda:.1f}"]
+    if _is_farmed(game) and member.cs_per_min is not None:
+        details.append(f"{member.cs_per_min:.1f} CS/min")
+    if member.kill_participation is not None:
+        details.append(f"{member.kill_participation:.0%} kill participation")
+    return tuple(details)
+
+
+def _is_farmed(game: ToldGame) -> bool:
+    """Whether creep score says anything in this mode."""
+    return game.mode_family == "rift" or (game.mode_family == "other" and game.map_id == _RIFT_MAP)
+
+
+def _tone(game: ToldGame) -> Tone:
+    tones = {_member_tone(game, member) for member in game.members}
+    return tones.pop() if len(tones) == 1 else "mixed"
+
+
+def _member_tone(game: ToldGame, member: Member) -> Tone:
+    if member.outcome == "placement" and member.placement:
+        # Riot, too, calls the better half of an Arena game its winners (weird-games E1).
+        return "good" if member.placement <= game.sides / 2 else "bad"
+    tones: dict[str, Tone] = {"win": "good", "loss": "bad"}
+    return tones.get(member.outcome, "neutral")
+
+
+def _totals(games: Sequence[ToldGame]) -> str:
+    tones = [_tone(game) for game in games]
+    wins, losses = tones.count("good"), tones.count("bad")
+    totals = [_count(wins, "win"), _count(losses, "loss", "losses")]
+    if other := len(games) - wins - losses:
+        totals.append(f"{other} other")
+    return ", ".join(totals)
+
+
+def _names(members: Sequence[Member]) -> str:
+    # A member who plays on two accounts at once is named once.
+    return _listed(list(dict.fromkeys(member.name for member in members)))
+
+
+def _listed(texts: list[str]) -> str:
+    if len(texts) > _MOST_NAMES:
+        texts = [*texts[: _MOST_NAMES - 1], f"{len(texts) - _MOST_NAMES + 1} others"]
+    if len(texts) == 1:
+        return texts[0]
+    return f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def _length(seconds: int) -> str:
+    if seconds <= 0:
+        return ""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _in_words(code: str) -> str:
+    return {"penta_kill": "pentakill", "deathless": "no deaths"}.get(code, code.replace("_", " "))
+
+
+def _count(number: int, one: str, several: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
+def ordinal(number: int) -> str:
+    """`1st`, `2nd`, `3rd`, `4th`, `11th`, `21st`."""
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    ending = "th" if number % 100 in {11, 12, 13} else endings.get(number % 10, "th")
+    return f"{number}{ending}"

@@ -1,0 +1,191 @@
+"""Who is told of a game: one decision per channel that could be, each with the rule that made it.
+
+The rules in their order; the first that applies decides:
+
+1. Nobody is told of a game that is `empty` or `aborted`, nor of the practice tool and tutorials.
+   Remakes are told, as remakes.
+2. A game counts for the teams that its players were in at the moment it ended.
+3. A removed channel is told nothing, nor is one that was added after the game had first been
+   processed: working an old game out again is no reason to announce it.
+4. A channel may be limited to some queues and to some kinds of message.
+5. A game that had ended longer ago than LOL_STALE_AFTER when it was first processed goes into the
+   channel's catch-up message; any other is told by itself.
+
+What these rules decide is where a game that a channel has not heard of is told. Once written, its
+message is there to stay: see record.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lol_dagster.messages.told_games import was_member
+from lol_dagster.storage.models import (
+    Channel,
+    Game,
+    Match,
+    Membership,
+    Message,
+    MessageGame,
+    Player,
+    PlayerStat,
+    Team,
+)
+
+Kind = Literal["game", "catch_up"]
+Rule = Literal[
+    "empty",
+    "aborted",
+    "practice",
+    "membership",
+    "no_channel",
+    "removed",
+    "added_later",
+    "queues",
+    "message_kinds",
+    "stale",
+    "game",
+]
+
+_TUTORIAL_QUEUES = frozenset({2000, 2010, 2020})
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a channel is told of a game, and why (not)."""
+
+    team: Team
+    channel: Channel | None
+    """None: the team has no channel."""
+    kind: Kind | None
+    """In which kind of message; None: not told."""
+    rule: Rule
+    reason: str
+    """The rule in words, with what it was applied to."""
+    message_id: str | None
+    """The message that tells of it already, if there is one."""
+
+    @property
+    def told(self) -> bool:
+        return self.kind is not None
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    kind: Kind | None
+    rule: Rule
+    reason: str
+
+
+def decide(
+    session: Session, match_id: str, *, stale_after: timedelta, now: datetime
+) -> list[Decision]:
+    """The decisions for a game, by team and channel.
+
+    Empty if the game has not been worked out, or if nobody who ever was in a team took part.
+
+    Args:
+        stale_after: LOL_STALE_AFTER.
+        now: Taken for the moment of first processing if there was none yet.
+    """
+    game, match = session.get(Game, match_id), session.get(Match, match_id)
+    if game is None or match is None:
+        return []
+    processed_at = match.processed_at or now
+    already = {
+        row.channel_id: row
+        for row in session.execute(
+            select(MessageGame.channel_id, MessageGame.message_id, Message.kind)
+            .join(Message, Message.id == MessageGame.message_id)
+            .where(MessageGame.match_id == match_id)
+        )
+    }
+    decisions: list[Decision] = []
+    for team in candidate_teams(session, match_id):
+        verdict_on_game = _on_game(game) or _on_team(session, match_id, team)
+        channels = session.scalars(
+            select(Channel).where(Channel.team_id == team.id).order_by(Channel.id)
+        ).all()
+        if not channels:
+            verdict = verdict_on_game or _Verdict(None, "no_channel", "the team has no channel")
+            decisions.append(_decision(team, None, verdict, None))
+        for channel in channels:
+            message = already.get(channel.id)
+            kind: Kind = message.kind if message else _kind(game, processed_at, stale_after)
+            verdict = verdict_on_game or _on_channel(channel, game, kind, processed_at)
+            decisions.append(
+                _decision(team, channel, verdict, message.message_id if message else None)
+            )
+    return decisions
+
+
+def candidate_teams(session: Session, match_id: str) -> Sequence[Team]:
+    """The teams that any tracked player of the game ever was in, by id."""
+    players = select(PlayerStat.player_id).where(PlayerStat.match_id == match_id)
+    teams = select(Membership.team_id).where(Membership.player_id.in_(players))
+    return session.scalars(select(Team).where(Team.id.in_(teams)).order_by(Team.id)).all()
+
+
+def _decision(
+    team: Team, channel: Channel | None, verdict: _Verdict, message_id: str | None
+) -> Decision:
+    return Decision(team, channel, verdict.kind, verdict.rule, verdict.reason, message_id)
+
+
+def _on_game(game: Game) -> _Verdict | None:
+    if game.result == "empty":
+        return _Verdict(None, "empty", "Riot's answer has no game inside")
+    if game.result == "aborted":
+        return _Verdict(None, "aborted", "the game ended without a result")
+    if (
+        game.game_mode == "PRACTICETOOL"
+        or game.game_mode.startswith("TUTORIAL")
+        or game.game_type == "TUTORIAL_GAME"
+        or game.queue_id in _TUTORIAL_QUEUES
+    ):
+        return _Verdict(None, "practice", "the practice tool and tutorials are not told")
+    return None
+
+
+def _on_team(session: Session, match_id: str, team: Team) -> _Verdict | None:
+    """None if a player of the game was in the team when the game ended."""
+    participants = (
+        select(Player.name)
+        .join(PlayerStat, PlayerStat.player_id == Player.id)
+        .join(Game, Game.match_id == PlayerStat.match_id)
+        .join(Membership, Membership.player_id == Player.id)
+        .where(PlayerStat.match_id == match_id, Membership.team_id == team.id)
+        .order_by(Player.name)
+    )
+    if session.scalars(participants.where(was_member()).limit(1)).first() is not None:
+        return None
+    names = ", ".join(dict.fromkeys(session.scalars(participants)))
+    return _Verdict(None, "membership", f"not in the team when the game ended: {names}")
+
+
+def _kind(game: Game, processed_at: datetime, stale_after: timedelta) -> Kind:
+    return "catch_up" if game.ended_at < processed_at - stale_after else "game"
+
+
+def _on_channel(channel: Channel, game: Game, kind: Kind, processed_at: datetime) -> _Verdict:
+    if channel.removed_at is not None:
+        return _Verdict(None, "removed", f"the channel was removed at {channel.removed_at:%F %R}")
+    if channel.created_at > processed_at:
+        return _Verdict(
+            None, "added_later", "the channel was added after the game had been processed"
+        )
+    if channel.queues is not None and game.queue_id not in channel.queues:
+        return _Verdict(
+            None, "queues", f"the channel does not want queue {game.queue_id} ({game.queue_name})"
+        )
+    if channel.message_kinds is not None and kind not in channel.message_kinds:
+        return _Verdict(None, "message_kinds", f"the channel does not want {kind} messages")
+    if kind == "catch_up":
+        return _Verdict(kind, "stale", "it had ended long before it was first processed")
+    return _Verdict(kind, "game", "it is told by itself")
