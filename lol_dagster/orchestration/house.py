@@ -1,0 +1,58 @@
+"""What every stage needs, opened together: settings, database, Riot, channels, the time.
+
+Dagster's assets, sensors and checks take it as the resource `house`; `lol-dagster once` and the
+tests make one of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+
+import dagster as dg
+
+from lol_dagster.delivery.deliver import Deliverer, deliverer
+from lol_dagster.orchestration.tally import Tally
+from lol_dagster.riot.client import RiotClient, riot_client
+from lol_dagster.settings import Settings, load_settings
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.schema import open_database
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class House:
+    """The rooms' doors. Nothing is opened before it is used."""
+
+    settings: Settings
+    now: Callable[[], datetime] = utc_now
+    tally: Tally = field(default_factory=Tally)
+
+    @cached_property
+    def database(self) -> Database:
+        return open_database(self.settings)
+
+    @cached_property
+    def riot(self) -> RiotClient:
+        return riot_client(self.settings, self.database)
+
+    @cached_property
+    def deliverer(self) -> Deliverer:
+        return deliverer(self.settings, self.database)
+
+
+# A long-lived code server evaluates a sensor every few seconds: one engine serves them all, and a
+# changed setting opens a new house.
+_house_for = lru_cache(maxsize=2)(House)
+
+
+class HouseResource(dg.ConfigurableResource[House]):
+    """The house as the environment describes it, read when a step or a tick begins."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> House:
+        return _house_for(load_settings())

@@ -1,0 +1,84 @@
+"""Dagster's instance: created once, alone, with every pool limit set, before anything runs.
+
+Two processes that open a new SQLite home together leave it with two schema heads for ever
+(dagster-io/dagster#27390), and a pool's `default_limit` is not enforced in the first pass of the
+queue that meets the pool. Both are closed here, so every command and service goes through
+`prepare_instance` before it starts Dagster.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from lol_dagster.settings import Settings, ensure_home
+
+RIOT_POOL = "riot"
+CHANNELS_POOL = "channels"
+# Two may talk to Riot: a long batch must not keep the match lists from being asked; the limiter
+# is shared by both. One drains the channels: the messages' order is kept that way.
+POOL_LIMITS = {RIOT_POOL: 2, CHANNELS_POOL: 1}
+
+_SHIPPED_MARK = ".dagster.yaml.shipped"
+
+
+def prepare_instance(settings: Settings) -> dg.DagsterInstance:
+    """Dagster's instance under LOL_HOME, created or opened, with its pool limits set.
+
+    Sets DAGSTER_HOME for this process and its children.
+
+    Raises:
+        SettingsError: LOL_HOME cannot be written.
+    """
+    ensure_home(settings)
+    home = settings.dagster_home
+    home.mkdir(exist_ok=True)
+    with _alone(settings.home / "dagster.lock"):
+        _place_config(home)
+        os.environ["DAGSTER_HOME"] = str(home)
+        instance = dg.DagsterInstance.from_config(str(home))
+        # Opening is what creates the schemas: touch each of the three storages.
+        instance.get_run_records(limit=1)
+        instance.all_instigator_state()
+        wanted = {limit.name: limit.limit for limit in instance.event_log_storage.get_pool_limits()}
+        for pool, limit in POOL_LIMITS.items():
+            if wanted.get(pool) != limit:
+                instance.event_log_storage.set_concurrency_slots(pool, limit)
+    return instance
+
+
+def shipped_file(name: str) -> Path:
+    """`dagster.yaml` or `workspace.yaml` as this version ships it: beside this module in an
+    installed wheel, at the top of a checkout."""
+    installed = Path(__file__).with_name(name)
+    return installed if installed.exists() else Path(__file__).parents[2] / name
+
+
+@contextmanager
+def _alone(lock_file: Path) -> Iterator[None]:
+    # flock, not a file's existence: the system lets go of it however its holder dies.
+    with lock_file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _place_config(home: Path) -> None:
+    """Put the shipped dagster.yaml in place, unless the operator has changed the one there."""
+    shipped = shipped_file("dagster.yaml").read_bytes()
+    placed, mark = home / "dagster.yaml", home / _SHIPPED_MARK
+    if placed.exists():
+        untouched = mark.exists() and mark.read_text() == _digest(placed.read_bytes())
+        if not untouched or placed.read_bytes() == shipped:
+            return
+    mark.write_text(_digest(shipped))
+    placed.write_bytes(shipped)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

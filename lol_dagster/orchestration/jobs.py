@@ -1,0 +1,41 @@
+"""The jobs: each bounded by `dagster/max_runtime`, so that none can hold its place for ever."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+MAX_RUNTIME_TAG = "dagster/max_runtime"
+"""Seconds, as text; run monitoring ends a run that takes longer."""
+
+
+def _assets(*keys: str) -> dg.AssetSelection:
+    """These assets without their checks: checks look at everything, once in a while, not per run."""
+    return dg.AssetSelection.assets(*keys).without_checks()
+
+
+poll_job = dg.define_asset_job(
+    "poll_match_lists",
+    selection=_assets("match_lists"),
+    tags={MAX_RUNTIME_TAG: "300"},
+    description="Which games are new?",
+)
+process_job = dg.define_asset_job(
+    "process_matches",
+    selection=_assets("games", "player_stats", "messages"),
+    tags={MAX_RUNTIME_TAG: "900"},
+    description="Fetch games, work out how everyone did, write down what to say.",
+)
+deliver_job = dg.define_asset_job(
+    "deliver_messages",
+    selection=_assets("deliveries"),
+    tags={MAX_RUNTIME_TAG: "600"},
+    description="Carry what is due to the channels.",
+)
+check_job = dg.define_asset_job(
+    "check_everything",
+    selection=dg.AssetSelection.all_asset_checks(),
+    tags={MAX_RUNTIME_TAG: "300"},
+    description="The operator's dashboard: is every game accounted for, and every message?",
+)
+
+JOBS = [poll_job, process_job, deliver_job, check_job]

@@ -1,0 +1,125 @@
+"""`lol-dagster once`: whole cycles in this process, through Dagster, every run recorded.
+
+The same jobs and the same planning as the sensors', without the daemon: for cron, for tests, and
+for a quick look.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from lol_dagster.orchestration.assets import BATCH_TAG
+from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job
+from lol_dagster.orchestration.partitions import admit
+from lol_dagster.orchestration.sensors import plan_batches
+from lol_dagster.orchestration.set_aside import to_show
+
+# What is due this soon is "now" for --until-idle: better to wait than to leave the verdict on a
+# send that is just settling to the next call.
+_NEARLY_NOW = timedelta(seconds=5)
+_QUIET = {"config": {"log_level": "CRITICAL"}}
+
+
+class Once:
+    """Runs cycles of discover, process and deliver."""
+
+    def __init__(
+        self,
+        definitions: dg.Definitions,
+        instance: dg.DagsterInstance,
+        house: House,
+        *,
+        show: Callable[[str], None],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """
+        Args:
+            definitions: Built on this very house.
+            instance: Where the runs are recorded.
+            show: Told in a few words what is going on.
+            sleep: Waits for messages that are due in a moment.
+        """
+        self._definitions = definitions
+        self._instance = instance
+        self._house = house
+        self._show = show
+        self._sleep = sleep
+        self._shown: set[str] = set()
+
+    def cycle(self) -> None:
+        """Ask for every account's match list, due or not, then do all that is due.
+
+        Raises:
+            RiotError: Riot refuses the key, or no account at all could be asked.
+        """
+        self._show("asking Riot for new games")
+        config = {"ops": {"match_lists": {"config": {"everyone": True}}}}
+        self._run(poll_job, config=config, raise_on_error=True)
+        self._do_what_is_due()
+
+    def until_idle(self) -> None:
+        """A cycle, and then whatever is or nearly is due, until nothing is.
+
+        Raises:
+            RiotError: as `cycle`.
+        """
+        self.cycle()
+        while self._wait_for_what_is_nearly_due():
+            self._do_what_is_due()
+
+    def _do_what_is_due(self) -> None:
+        while batches := plan_batches(self._instance, self._house):
+            for batch in batches:
+                self._show(f"processing {len(batch.keys)} games from {batch.keys[0]}")
+                self._run(process_job, tags={**batch.tags, BATCH_TAG: "true"}, raise_on_error=True)
+        self._show_set_aside()
+        if self._house.deliverer.due_now(self._house.now()):
+            self._show("delivering messages")
+            self._run(deliver_job, raise_on_error=True)
+
+    def _show_set_aside(self) -> None:
+        """Give each set-aside game its red run, in which it may also turn out to be cured."""
+        for game in to_show(self._house, limit=None):
+            if game.run_key not in self._shown:
+                self._shown.add(game.run_key)
+                self._show(f"showing what is wrong with {game.match_id}")
+                admit(self._instance, [game.match_id])
+                self._run(
+                    process_job,
+                    partition_key=game.match_id,
+                    tags={"lol/set-aside": game.stage},
+                    raise_on_error=False,
+                )
+
+    def _wait_for_what_is_nearly_due(self) -> bool:
+        house = self._house
+        if plan_batches(self._instance, house):
+            return True
+        next_due = house.deliverer.next_due_at()
+        if next_due is None or next_due > house.now() + _NEARLY_NOW:
+            return False
+        self._sleep(max(0.0, (next_due - house.now()).total_seconds()))
+        return True
+
+    def _run(
+        self,
+        job: Any,
+        *,
+        raise_on_error: bool,
+        config: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        partition_key: str | None = None,
+    ) -> None:
+        self._definitions.resolve_job_def(job.name).execute_in_process(
+            run_config={"loggers": {"console": _QUIET}, **(config or {})},
+            instance=self._instance,
+            tags=tags,
+            partition_key=partition_key,
+            raise_on_error=raise_on_error,
+        )

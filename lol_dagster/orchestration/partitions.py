@@ -1,0 +1,69 @@
+"""One partition per match id, shared by games, player_stats, messages and deliveries.
+
+The stored order of keys is the order of their insertion, and a range means everything stored
+between its ends. So ranges are cut from the stored order alone: a range given the wrong way round
+succeeds silently over nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from lol_dagster.riot.routing import validate_match_id
+
+MATCH_PARTITIONS = dg.DynamicPartitionsDefinition(name="match_id")
+_NAME = "match_id"
+
+# Dagster's tags for a run over a range; there is no other way to ask for one from a sensor.
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+
+# Planned events cost some 40 ms a key inside the sensor's tick, which has 60 s in all.
+BATCH_LIMIT = 100
+
+
+@dataclass(frozen=True)
+class MatchRange:
+    """A run of neighbouring keys in the stored order."""
+
+    keys: tuple[str, ...]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return {RANGE_START_TAG: self.keys[0], RANGE_END_TAG: self.keys[-1]}
+
+
+def admit(instance: dg.DagsterInstance, match_ids: Sequence[str]) -> None:
+    """Make partitions of those match ids that are none yet, all in one call, so that they stand
+    next to each other whoever else is adding.
+
+    Raises:
+        InvalidMatchId: one is not of Riot's form. Dagster itself would take anything, and some
+            characters break its UI.
+    """
+    for match_id in match_ids:
+        validate_match_id(match_id)
+    known = set(instance.get_dynamic_partitions(_NAME))
+    new = [match_id for match_id in dict.fromkeys(match_ids) if match_id not in known]
+    if new:
+        instance.add_dynamic_partitions(_NAME, new)
+
+
+def ranges(instance: dg.DagsterInstance, match_ids: Iterable[str]) -> list[MatchRange]:
+    """Cut admitted match ids into ranges that hold them and nothing else, in stored order, each of
+    at most `BATCH_LIMIT` keys."""
+    wanted = set(match_ids)
+    found: list[MatchRange] = []
+    current: list[str] = []
+    for key in instance.get_dynamic_partitions(_NAME):
+        if key in wanted:
+            current.append(key)
+        if current and (key not in wanted or len(current) == BATCH_LIMIT):
+            found.append(MatchRange(tuple(current)))
+            current = []
+    if current:
+        found.append(MatchRange(tuple(current)))
+    return found

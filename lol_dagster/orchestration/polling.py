@@ -1,0 +1,69 @@
+"""Asking for match lists, and leaving Riot alone while it refuses our key.
+
+A key that Riot refuses is tried again every few minutes only: a refused key that goes on calling
+ends up banned.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from lol_dagster.orchestration.house import House
+from lol_dagster.riot.errors import KeyRejected
+from lol_dagster.storage.models import Breaker
+
+log = logging.getLogger(__name__)
+
+_SCOPE = "riot-key"
+_PAUSE = timedelta(minutes=10)
+
+
+def key_refused_until(house: House) -> datetime | None:
+    """Until when nothing is asked of Riot; None if its key is not known to be refused."""
+    with house.database.reading() as session:
+        breaker = session.get(Breaker, _SCOPE)
+    if breaker is None or breaker.open_until is None or breaker.open_until <= house.now():
+        return None
+    return breaker.open_until
+
+
+@contextmanager
+def watching_key(house: House) -> Iterator[None]:
+    """Note whether Riot takes our key in what happens inside.
+
+    Raises:
+        KeyRejected: it does not; sensors and schedules make no call for some minutes then.
+    """
+    try:
+        yield
+    except KeyRejected as error:
+        _refuse(house, str(error))
+        raise
+    _forgive(house)
+
+
+def _refuse(house: House, reason: str) -> None:
+    now = house.now()
+    with house.database.writing() as session:
+        breaker = session.get(Breaker, _SCOPE)
+        if breaker is None:
+            breaker = Breaker(scope=_SCOPE, failures=0, since=now)
+            session.add(breaker)
+        breaker.failures += 1
+        breaker.open_until = now + _PAUSE
+        breaker.reason = reason[:500]
+    log.error("Riot refuses the API key: get a new one at https://developer.riotgames.com")
+
+
+def _forgive(house: House) -> None:
+    with house.database.reading() as session:
+        if session.get(Breaker, _SCOPE) is None:
+            return
+    with house.database.writing() as session:
+        breaker = session.get(Breaker, _SCOPE)
+        if breaker is not None:
+            session.delete(breaker)
+    log.info("Riot accepts the API key again")

@@ -1,0 +1,192 @@
+"""One match through the stages games, player_stats and messages, and what came of it.
+
+This is where one weird game is kept from stopping the others: whatever a stage raises sets its
+match aside with the stage's name and the traceback, and the caller goes on with the next. What is
+not the game's fault (a dead key) is raised. No Dagster here: assets.py reports what is returned.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from lol_dagster.messages.record import MESSAGES_CODE_VERSION, WrittenMessage, write_messages
+from lol_dagster.orchestration.house import House
+from lol_dagster.riot.archive import GAMES_CODE_VERSION, FetchResult, fetch_match
+from lol_dagster.riot.errors import KeyRejected
+from lol_dagster.stats.record import STATS_CODE_VERSION, RecordedGame, record_game
+from lol_dagster.storage.models import Match, Quarantine
+
+log = logging.getLogger(__name__)
+
+Stage = Literal["games", "player_stats", "messages"]
+STAGES: tuple[Stage, ...] = ("games", "player_stats", "messages")
+CODE_VERSIONS: dict[str, str] = {
+    "games": GAMES_CODE_VERSION,
+    "player_stats": STATS_CODE_VERSION,
+    "messages": MESSAGES_CODE_VERSION,
+}
+
+
+@dataclass(frozen=True)
+class Processed:
+    """All stages done."""
+
+    match_id: str
+    fetched: FetchResult
+    recorded: RecordedGame
+    messages: tuple[WrittenMessage, ...]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Riot has not given the game: it is `late` (asked for again), `later` (Riot is in trouble or
+    busy, asked for again) or `gone` (given up)."""
+
+    match_id: str
+    fetched: FetchResult
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A stage failed on this game; `Quarantine` has the details."""
+
+    match_id: str
+    stage: Stage
+    error: BaseException
+
+
+Outcome = Processed | Waiting | SetAside
+
+
+class _StageFailure(Exception):
+    """Carries which stage it was that raised its cause."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self.stage: Stage = stage
+
+
+@contextmanager
+def _stage(name: Stage) -> Iterator[None]:
+    try:
+        yield
+    except (KeyRejected, OperationalError):
+        raise  # a dead key or a full disk is no game's fault
+    except Exception as error:
+        raise _StageFailure(name) from error
+
+
+def process_match(house: House, match_id: str, *, run_id: str) -> Outcome:
+    """Take one match through all stages; repeating it changes nothing.
+
+    The payload is fetched only if the archive lacks it. Stats and messages are one transaction:
+    either a game is known and what is to be said of it is written down, or neither.
+
+    Args:
+        run_id: The Dagster run, kept with the rows for the way back from a game to its logs.
+
+    Raises:
+        KeyRejected: Riot refuses the key itself; nothing has changed for this match.
+        OperationalError: the database fails; the match stays due.
+    """
+    now = house.now()
+    try:
+        with _stage("games"):
+            _admit_row(house, match_id, now)
+            fetched = fetch_match(house.database, house.riot, match_id, now=now, run_id=run_id)
+        if not fetched.is_archived:
+            return Waiting(match_id, fetched)
+        return _work_out(house, match_id, fetched, now, run_id)
+    except _StageFailure as failure:
+        cause = failure.__cause__
+        assert cause is not None
+        _set_aside(house, match_id, failure.stage, cause, now, run_id)
+        return SetAside(match_id, failure.stage, cause)
+
+
+def _admit_row(house: House, match_id: str, now: datetime) -> None:
+    """An operator may ask for a match that nobody's list has shown yet."""
+    with house.database.reading() as session:
+        known = session.get(Match, match_id) is not None
+    if not known:
+        with house.database.writing() as session:
+            session.merge(Match(match_id=match_id, state="listed", listed_at=now, next_try_at=now))
+
+
+def _work_out(
+    house: House, match_id: str, fetched: FetchResult, now: datetime, run_id: str
+) -> Processed:
+    with house.database.writing() as session:
+        with _stage("player_stats"):
+            recorded = record_game(
+                session, match_id, code_version=STATS_CODE_VERSION, now=now, run_id=run_id
+            )
+        with _stage("messages"):
+            messages = write_messages(
+                session, match_id, stale_after=house.settings.stale_after, now=now
+            )
+        session.execute(
+            update(Match)
+            .where(Match.match_id == match_id)
+            .values(state="processed", next_try_at=None, last_error=None, run_id=run_id)
+        )
+        _close_quarantine(session, match_id, now)
+    return Processed(match_id, fetched, recorded, tuple(messages))
+
+
+def _close_quarantine(session: Session, match_id: str, now: datetime) -> None:
+    session.execute(
+        update(Quarantine)
+        .where(Quarantine.match_id == match_id, Quarantine.closed_at.is_(None))
+        .values(closed_at=now, closed_as="processed")
+    )
+
+
+def _set_aside(
+    house: House, match_id: str, stage: Stage, error: BaseException, now: datetime, run_id: str
+) -> None:
+    summary = f"{type(error).__name__}: {error}"[:500]
+    trace = "".join(traceback.format_exception(error))
+    with house.database.writing() as session:
+        row = session.scalar(
+            select(Quarantine).where(
+                Quarantine.match_id == match_id, Quarantine.closed_at.is_(None)
+            )
+        )
+        if row is None:
+            row = Quarantine(match_id=match_id, set_aside_at=now, run_id=run_id, tries=0)
+            session.add(row)
+        row.stage = stage
+        row.error = summary
+        row.traceback = trace
+        row.code_version = CODE_VERSIONS[stage]
+        row.tries += 1
+        session.execute(
+            update(Match)
+            .where(Match.match_id == match_id)
+            .values(state="set_aside", next_try_at=None, last_error=summary, run_id=run_id)
+        )
+    log.warning(
+        "Set aside %s: %s", match_id, summary, extra={"match_id": match_id, "stage": stage}
+    )
+
+
+def note_shown(house: House, match_id: str, run_id: str) -> None:
+    """Remember the run in which a set-aside game failed visibly, so that it is not asked for
+    again."""
+    with house.database.writing() as session:
+        session.execute(
+            update(Quarantine)
+            .where(Quarantine.match_id == match_id, Quarantine.closed_at.is_(None))
+            .values(shown_run_id=run_id)
+        )

@@ -1,0 +1,49 @@
+"""The schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.jobs import check_job, poll_job
+from lol_dagster.orchestration.live_runs import live_run
+from lol_dagster.orchestration.polling import key_refused_until
+from lol_dagster.riot.discovery import due_accounts
+
+
+@dg.schedule(
+    job=poll_job,
+    cron_schedule="* * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every minute, if an account is due and the last look has ended.",
+)
+def every_minute(
+    context: dg.ScheduleEvaluationContext, house: dg.ResourceParam[House]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    refused = key_refused_until(house)
+    if refused is not None:
+        yield dg.SkipReason(f"Riot refuses our key; next try at {refused:%H:%M} UTC")
+        return
+    alive = live_run(context.instance, poll_job.name)
+    if alive is not None:
+        yield dg.SkipReason(f"Run {alive[:8]} is still at it")
+        return
+    with house.database.reading() as session:
+        due = len(due_accounts(session, house.now()))
+    if not due:
+        yield dg.SkipReason("No account is due")
+        return
+    yield dg.RunRequest(tags={"lol/accounts": str(due)})
+
+
+checks_every_ten_minutes = dg.ScheduleDefinition(
+    name="checks_every_ten_minutes",
+    job=check_job,
+    cron_schedule="*/10 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="The asset checks look at everything.",
+)
+
+SCHEDULES = [every_minute, checks_every_ten_minutes]

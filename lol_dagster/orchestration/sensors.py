@@ -1,0 +1,110 @@
+"""The sensors. Each reads our own tables, so a tick repeated or cut short does no harm: what is to
+be done stays due until it is done, and Dagster's history is asked for live runs only.
+
+No run keys guard the batches: a run key is remembered as long as its run exists, and would drop
+a game that became due again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from lol_dagster.orchestration.assets import BATCH_TAG
+from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.jobs import deliver_job, process_job
+from lol_dagster.orchestration.live_runs import live_run
+from lol_dagster.orchestration.partitions import BATCH_LIMIT, MatchRange, admit, ranges
+from lol_dagster.orchestration.polling import key_refused_until
+from lol_dagster.orchestration.set_aside import to_show
+from lol_dagster.riot.archive import due_matches
+
+# Each request costs the daemon a plan and its planned events inside one tick.
+_REQUESTS_PER_TICK = 5
+
+
+def plan_batches(instance: dg.DagsterInstance, house: House) -> list[MatchRange]:
+    """The batches that are due now: match ids admitted as partitions and cut into ranges."""
+    with house.database.reading() as session:
+        due = due_matches(session, now=house.now(), limit=BATCH_LIMIT)
+    if not due:
+        return []
+    admit(instance, due)
+    return ranges(instance, due)
+
+
+@dg.sensor(
+    job=process_job,
+    minimum_interval_seconds=5,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="New match ids become partitions and one run over their range.",
+)
+def new_games(
+    context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    refused = key_refused_until(house)
+    if refused is not None:
+        yield dg.SkipReason(f"Riot refuses our key; next try at {refused:%H:%M} UTC")
+        return
+    alive = live_run(context.instance, process_job.name, {BATCH_TAG: "true"})
+    if alive is not None:
+        yield dg.SkipReason(f"Batch {alive[:8]} is still at it")
+        return
+    batches = plan_batches(context.instance, house)
+    if not batches:
+        yield dg.SkipReason("No game is due")
+        return
+    for batch in batches[:_REQUESTS_PER_TICK]:
+        yield dg.RunRequest(tags={**batch.tags, BATCH_TAG: "true", "lol/games": _label(batch.keys)})
+
+
+def _label(match_ids: Sequence[str]) -> str:
+    """What the list of runs shows, as Dagster leaves out the partitions of sensors' runs there."""
+    return match_ids[0] if len(match_ids) == 1 else f"{len(match_ids)} games from {match_ids[0]}"
+
+
+@dg.sensor(
+    job=process_job,
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="A game that was set aside gets a run of its own, in which its error is seen; "
+    "when the code of the stage that failed has changed, it is tried again, once a version.",
+)
+def set_aside_games(
+    context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    waiting = to_show(house, limit=_REQUESTS_PER_TICK)
+    if not waiting:
+        yield dg.SkipReason("No game that was set aside is waiting for a run of its own")
+        return
+    admit(context.instance, [game.match_id for game in waiting])
+    for game in waiting:
+        yield dg.RunRequest(
+            run_key=game.run_key,
+            partition_key=game.match_id,
+            tags={"lol/set-aside": game.stage, "lol/games": game.match_id},
+        )
+
+
+@dg.sensor(
+    job=deliver_job,
+    minimum_interval_seconds=5,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Messages that are due get a run that carries them all.",
+)
+def due_messages(
+    context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    due = house.deliverer.due_now(house.now())
+    if not due:
+        yield dg.SkipReason("No message is due")
+        return
+    alive = live_run(context.instance, deliver_job.name)
+    if alive is not None:
+        yield dg.SkipReason(f"{due} due; run {alive[:8]} is still at it")
+        return
+    yield dg.RunRequest(tags={"lol/messages": str(due)})
+
+
+SENSORS = [new_games, set_aside_games, due_messages]
