@@ -1,0 +1,402 @@
+"""Discord as this world plays it: one bot, webhooks, and any channel that somebody names.
+
+Create Message remembers a nonce with `enforce_nonce` for a while and then answers with the message that
+is there (or 404/10008 when it was deleted), as Discord does (discord-api-docs#6647). Webhook N posts into
+channel N, under the token that it is first used with. Sizes are checked by discord_limits.py.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from lol_dagster.simulator.chat import Board, Body, Message
+from lol_dagster.simulator.discord_limits import FormError, check_body, mentions_everyone
+from lol_dagster.simulator.faults import Fault, Faults
+from lol_dagster.simulator.limits import Limit, Windows
+from lol_dagster.simulator.service import Call, RefusedError, html_answer
+from lol_dagster.simulator.truth import Clock, TruthLog
+from lol_dagster.simulator.wire import Answer, Request, json_answer
+
+BOT_TOKEN = "simulated-discord-bot-token"  # noqa: S105 - a token of this world only
+BOT_ID = "1000000000000000001"
+GUILD_ID = "1000000000000000002"
+DEFAULT_LIMIT = Limit(5, 5)
+"""Calls of one method to one channel or webhook."""
+NONCE_SECONDS = 120.0
+"""Discord says "the past few minutes"; nothing may rely on more than this."""
+
+_EPOCH_MS = 1_420_070_400_000
+_SNOWFLAKE = re.compile(r"[0-9]{15,20}")
+
+_CODES: dict[int, tuple[int, str]] = {
+    10003: (404, "Unknown Channel"),
+    10004: (404, "Unknown Guild"),
+    10008: (404, "Unknown Message"),
+    10015: (404, "Unknown Webhook"),
+    40001: (401, "Unauthorized"),
+    40004: (403, "Send messages has been temporarily disabled"),
+    40005: (413, "Request entity too large"),
+    40333: (403, "internal network error"),
+    50001: (403, "Missing Access"),
+    50005: (403, "Cannot edit a message authored by another user"),
+    50006: (400, "Cannot send an empty message"),
+    50008: (400, "Cannot send messages in a non-text channel"),
+    50013: (403, "Missing Permissions"),
+    50027: (401, "Invalid Webhook Token"),
+    50035: (400, "Invalid Form Body"),
+    50083: (400, "Thread is archived"),
+    50109: (400, "The request body contains invalid JSON."),
+    30046: (429, "Maximum number of edits to messages older than 1 hour reached. Try again later"),
+}
+_BY_STATUS = {400: 50035, 403: 50013, 404: 10003}
+
+
+def error(code: int, errors: Mapping[str, Any] | None = None) -> Answer:
+    """Discord's error body for one of its JSON codes; a code unknown here is a 400."""
+    status, message = _CODES.get(code, (400, "Unknown error"))
+    body: dict[str, Any] = {"message": message, "code": code}
+    return json_answer(status, {**body, "errors": errors} if errors else body)
+
+
+class Discord:
+    """Discord's HTTP API."""
+
+    def __init__(
+        self,
+        truth: TruthLog,
+        faults: Faults,
+        clock: Clock,
+        *,
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> None:
+        self.board = Board("discord", truth, clock)
+        self._truth = truth
+        self._faults = faults
+        self._clock = clock
+        self._limit = limit
+        self._buckets: dict[tuple[str, str], Windows] = {}
+        self._nonces: dict[tuple[str, str], tuple[Message, float]] = {}
+        self._webhook_tokens: dict[str, str] = {}
+        self._last_snowflake = 0
+
+    # -- Service ------------------------------------------------------------------------------
+
+    def find(self, request: Request) -> Call:
+        """`/discord/api/v10/…`: credential and user agent first, then the path."""
+        if not request.header("User-Agent").startswith("DiscordBot ("):
+            raise RefusedError(error(40333))
+        if request.segments[:3] != ("discord", "api", "v10"):
+            raise RefusedError(_status_error(404))
+        call = self._bot_call if request.segments[3:4] != ("webhooks",) else self._webhook_call
+        found = call(request, request.segments[3:])
+        if found is None:
+            raise RefusedError(_status_error(404))
+        return found
+
+    def admit(self, call: Call) -> Answer | None:
+        """Count the call in its bucket: the operation and the channel."""
+        bucket = self._bucket(call)
+        overrun = bucket.overrun(self._clock())
+        if overrun is not None:
+            return self.finish(call, _too_many(overrun[1], "user"))
+        bucket.count(self._clock())
+        return None
+
+    def refuse(self, call: Call, fault: Fault) -> Answer:
+        """A JSON code, a status with Discord's body for it, or a 429 of some scope."""
+        if fault.kind == "refuse":
+            return error(int(fault.argument)) if fault.argument.isdigit() else error(0)
+        if fault.kind == "429-cloudflare":
+            return html_answer(429, "error code: 1015").with_headers(
+                Retry_After=str(math.ceil(fault.seconds))
+            )
+        if fault.kind.startswith("429"):
+            scope = {"429-global": "global", "429-shared": "shared"}.get(fault.kind, "user")
+            return _too_many(float(fault.argument or 1), scope)
+        return _status_error(int(fault.kind))
+
+    def finish(self, call: Call, answer: Answer) -> Answer:
+        """Add the bucket's headers, which an edge's answer lacks."""
+        if answer.headers.get("Content-Type", "").startswith("text/html"):
+            return answer
+        bucket, now = self._bucket(call), self._clock()
+        return answer.with_headers(
+            Via="1.1 google",
+            X_RateLimit_Limit=str(self._limit.calls),
+            X_RateLimit_Remaining=str(max(0, bucket.remaining())),
+            X_RateLimit_Reset=f"{now + bucket.resets_in(now):.3f}",
+            X_RateLimit_Reset_After=f"{bucket.resets_in(now):.3f}",
+            X_RateLimit_Bucket=f"{call.operation}-bucket".replace(".", "-"),
+        )
+
+    def _bucket(self, call: Call) -> Windows:
+        return self._buckets.setdefault((call.operation, call.place), Windows((self._limit,)))
+
+    # -- The bot ------------------------------------------------------------------------------
+
+    def _bot_call(self, request: Request, parts: tuple[str, ...]) -> Call | None:
+        if request.header("Authorization") != f"Bot {BOT_TOKEN}":
+            raise RefusedError(_status_error(401))
+        if parts == ("users", "@me") and request.method == "GET":
+            return Call("discord.me", "", lambda: json_answer(200, _BOT))
+        if len(parts) < 2 or parts[0] != "channels":
+            return None
+        channel, rest = parts[1], parts[2:]
+        if not _SNOWFLAKE.fullmatch(channel):
+            raise RefusedError(_invalid("channel_id", "NUMBER_TYPE_COERCE", "is not snowflake."))
+        name, perform = self._channel_action(request, channel, rest)
+        return Call(f"discord.{name}", channel, perform) if name else None
+
+    def _channel_action(
+        self, request: Request, channel: str, rest: tuple[str, ...]
+    ) -> tuple[str, Callable[[], Answer]]:
+        match (request.method, *rest):
+            case ("GET",):
+                return "channel", lambda: json_answer(200, _channel_json(channel))
+            case ("GET", "messages"):
+                return "list", lambda: self._list(channel, request.query)
+            case ("POST", "messages"):
+                return "post", lambda: self._create(channel, _form(request))
+            case ("GET", "messages", message_id):
+                return "get", lambda: self._get(channel, message_id)
+            case ("PATCH", "messages", message_id):
+                return "edit", lambda: self._edit(channel, message_id, BOT_ID, _form(request))
+            case ("DELETE", "messages", message_id):
+                return "delete", lambda: self._delete(channel, message_id)
+        return "", lambda: _status_error(405)
+
+    def _create(self, channel: str, form: Body) -> Answer:
+        body = self._checked(form)
+        nonce = form.get("nonce")
+        enforced = nonce is not None and form.get("enforce_nonce") is True
+        if enforced:
+            known = self._known_nonce(str(nonce), channel)
+            if known is not None:
+                self._truth.add(
+                    "deduplicated", service="discord", channel=known.channel, message=known.id
+                )
+                gone = known.deleted_at is not None
+                return error(10008) if gone else self._message_answer(known, nonce)
+        message = self.board.post(self._snowflake(), channel, BOT_ID, body)
+        if enforced:
+            self._nonces[BOT_ID, str(nonce)] = (message, self._clock())
+        return self._message_answer(message, nonce)
+
+    def _known_nonce(self, nonce: str, channel: str) -> Message | None:
+        shorter = self._faults.behaviour("nonce-window", "discord.post", channel)
+        window = shorter.seconds if shorter else NONCE_SECONDS
+        message, at = self._nonces.get((BOT_ID, nonce), (None, 0.0))
+        return message if self._clock() - at < window else None
+
+    def _list(self, channel: str, query: Mapping[str, str]) -> Answer:
+        limit = query.get("limit", "50")
+        if not limit.isdigit() or not 1 <= int(limit) <= 100:
+            raise RefusedError(_invalid("limit", "NUMBER_TYPE_MAX", "should be between 1 and 100."))
+        if self._faults.behaviour("blind", "discord.list", channel):
+            return json_answer(200, [])
+        lagging = self._faults.behaviour("lagging", "discord.list", channel)
+        messages = list(self.board.newest_first(channel, lagging.seconds if lagging else 0.0))
+        page = _page(messages, query, int(limit))
+        return json_answer(200, [self._message_json(one, as_reader=True) for one in page])
+
+    def _get(self, channel: str, message_id: str) -> Answer:
+        if self._faults.behaviour("blind", "discord.get", channel):
+            return error(50001)
+        message = self.board.find(channel, message_id)
+        if message is None:
+            return error(10008)
+        return json_answer(200, self._message_json(message, as_reader=True))
+
+    def _edit(self, channel: str, message_id: str, author: str, form: Body) -> Answer:
+        message = self.board.find(channel, message_id)
+        if message is None:
+            return error(10008)
+        if message.author != author:
+            return error(50005)
+        shown = {**message.body, **{key: form[key] for key in _SHOWN if key in form}}
+        self.board.edit(message, self._checked({**form, **shown}))
+        return self._message_answer(message, None)
+
+    def _delete(self, channel: str, message_id: str) -> Answer:
+        message = self.board.find(channel, message_id)
+        if message is None:
+            return error(10008)
+        self.board.delete(message)
+        return Answer(HTTPStatus.NO_CONTENT)
+
+    # -- Webhooks -----------------------------------------------------------------------------
+
+    def _webhook_call(self, request: Request, parts: tuple[str, ...]) -> Call | None:
+        if len(parts) < 3:
+            return None
+        webhook, token, rest = parts[1], parts[2], parts[3:]
+        if not _SNOWFLAKE.fullmatch(webhook):
+            raise RefusedError(error(10015))
+        if self._webhook_tokens.setdefault(webhook, token) != token:
+            raise RefusedError(error(50027))
+        name, perform = self._webhook_action(request, webhook, rest)
+        return Call(f"discord-hook.{name}", webhook, perform) if name else None
+
+    def _webhook_action(
+        self, request: Request, webhook: str, rest: tuple[str, ...]
+    ) -> tuple[str, Callable[[], Answer]]:
+        match (request.method, *rest):
+            case ("GET",):
+                return "look", lambda: json_answer(200, _webhook_json(webhook))
+            case ("POST",):
+                wait = request.query.get("wait") == "true"
+                return "post", lambda: self._execute(webhook, _form(request), wait=wait)
+            case ("GET", "messages", message_id):
+                return "get", lambda: self._get_of_webhook(webhook, message_id)
+            case ("PATCH", "messages", message_id):
+                return "edit", lambda: self._edit(webhook, message_id, webhook, _form(request))
+            case ("DELETE", "messages", message_id):
+                return "delete", lambda: self._delete(webhook, message_id)
+        return "", lambda: _status_error(405)
+
+    def _execute(self, webhook: str, form: Body, *, wait: bool) -> Answer:
+        message = self.board.post(self._snowflake(), webhook, webhook, self._checked(form))
+        return self._message_answer(message, None) if wait else Answer(HTTPStatus.NO_CONTENT)
+
+    def _get_of_webhook(self, webhook: str, message_id: str) -> Answer:
+        message = self.board.find(webhook, message_id)
+        if message is None or message.author != webhook:
+            return error(10008)
+        return self._message_answer(message, None)
+
+    # -- Messages -----------------------------------------------------------------------------
+
+    def _checked(self, form: Body) -> Body:
+        """What readers see of a request's body."""
+        try:
+            check_body(form)
+        except FormError as wrong:
+            raise RefusedError(error(wrong.code, wrong.errors)) from None
+        shown = {key: form[key] for key in _SHOWN if form.get(key)}
+        return {**shown, "mention_everyone": mentions_everyone(form)}
+
+    def _message_answer(self, message: Message, nonce: object) -> Answer:
+        body = self._message_json(message, as_reader=False)
+        return json_answer(200, {**body, "nonce": nonce} if nonce is not None else body)
+
+    def _message_json(self, message: Message, *, as_reader: bool) -> dict[str, Any]:
+        by_webhook = message.author != BOT_ID
+        # A bot without the message content intent reads webhooks' messages blank, also its own
+        # application's (discord-api-docs#5411).
+        blank = as_reader and by_webhook
+        author = {"id": message.author, "username": "webhook", "bot": True} if by_webhook else _BOT
+        return {
+            "id": message.id,
+            "type": 0,
+            "channel_id": message.channel,
+            "author": author,
+            "content": "" if blank else message.body.get("content", ""),
+            "embeds": [] if blank else message.body.get("embeds", []),
+            "components": [] if blank else message.body.get("components", []),
+            "attachments": [],
+            "mentions": [],
+            "mention_roles": [],
+            "mention_everyone": message.body["mention_everyone"],
+            "pinned": False,
+            "tts": False,
+            "flags": 0,
+            "timestamp": _iso(message.posted_at),
+            "edited_timestamp": _iso(message.edited_at) if message.edited_at else None,
+            **({"webhook_id": message.author} if by_webhook else {}),
+        }
+
+    def _snowflake(self) -> str:
+        """An id that tells its time, as Discord's do; always greater than the last."""
+        at = (int(self._clock() * 1000) - _EPOCH_MS) << 22
+        self._last_snowflake = max(at, self._last_snowflake + 1)
+        return str(self._last_snowflake)
+
+
+_SHOWN = ("content", "embeds", "components")
+
+_BOT = {
+    "id": BOT_ID,
+    "username": "lol-dagster",
+    "discriminator": "0",
+    "global_name": None,
+    "avatar": None,
+    "bot": True,
+}
+
+
+def _channel_json(channel: str) -> dict[str, Any]:
+    return {"id": channel, "type": 0, "guild_id": GUILD_ID, "name": f"channel-{channel[-4:]}"}
+
+
+def _webhook_json(webhook: str) -> dict[str, Any]:
+    return {
+        "id": webhook,
+        "type": 1,
+        "channel_id": webhook,
+        "guild_id": GUILD_ID,
+        "name": "webhook",
+        "avatar": None,
+        "application_id": None,
+    }
+
+
+def _page(messages: list[Message], query: Mapping[str, str], limit: int) -> list[Message]:
+    """The part of `messages` (newest first) that before, after or around name."""
+    for name in ("before", "after", "around"):
+        if name in query and not query[name].isdigit():
+            raise RefusedError(_invalid(name, "NUMBER_TYPE_COERCE", "is not snowflake."))
+    if "after" in query:
+        later = [one for one in messages if int(one.id) > int(query["after"])]
+        return later[-limit:]
+    if "before" in query:
+        return [one for one in messages if int(one.id) < int(query["before"])][:limit]
+    if "around" in query:
+        middle = int(query["around"])
+        later = [one for one in messages if int(one.id) >= middle][-(limit + 1) // 2 :]
+        earlier = [one for one in messages if int(one.id) < middle][: limit - len(later)]
+        return later + earlier
+    return messages[:limit]
+
+
+def _form(request: Request) -> Body:
+    try:
+        form = request.json()
+    except ValueError:
+        form = None
+    if not isinstance(form, dict):
+        raise RefusedError(error(50109))
+    return form
+
+
+def _invalid(name: str, code: str, message: str) -> Answer:
+    return error(50035, {name: {"_errors": [{"code": code, "message": message}]}})
+
+
+def _status_error(status: int) -> Answer:
+    if status in _BY_STATUS and status != 404:
+        return error(_BY_STATUS[status])
+    if status in {502, 503, 504}:
+        return html_answer(status, f"{status} {HTTPStatus(status).phrase}")
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error"
+    return json_answer(status, {"message": f"{status}: {phrase}", "code": 0})
+
+
+def _too_many(seconds: float, scope: str) -> Answer:
+    answer = json_answer(
+        429,
+        {
+            "message": "You are being rate limited.",
+            "retry_after": round(seconds, 3),
+            "global": scope == "global",
+        },
+    ).with_headers(Retry_After=str(math.ceil(seconds)), X_RateLimit_Scope=scope)
+    return answer.with_headers(X_RateLimit_Global="true") if scope == "global" else answer
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat()

@@ -1,0 +1,174 @@
+"""The world in one piece: `Simulator`, which tests use in their own process.
+
+`process.py` runs it as a process of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Any, Self
+
+from lol_dagster.simulator import discord, riot, slack
+from lol_dagster.simulator.control import Control
+from lol_dagster.simulator.faults import Faults
+from lol_dagster.simulator.games import Account, Games, accounts_in, game_of
+from lol_dagster.simulator.limits import Limit
+from lol_dagster.simulator.payload_files import load_games
+from lol_dagster.simulator.server import Server
+from lol_dagster.simulator.service import Gate, Service
+from lol_dagster.simulator.truth import Clock, TruthLog
+from lol_dagster.simulator.wire import Answer, Request
+
+DEFAULT_PORT = 3010
+_CAST_SIZE = 40
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the world is set up. `faults` is a SPEC (see faults.py)."""
+
+    seed: int = 0
+    faults: str = ""
+    riot_limits: str = riot.DEFAULT_LIMITS
+    discord_limit: Limit = discord.DEFAULT_LIMIT
+    slack_limit: Limit = slack.DEFAULT_LIMIT
+    truth_file: Path | None = None
+
+
+def environment(port: int) -> dict[str, str]:
+    """The LOL_* variables that lead the product into the world on this port."""
+    url = f"http://127.0.0.1:{port}"
+    return {
+        "LOL_RIOT_URL": url + "/riot/{route}",
+        "LOL_RIOT_API_KEY": riot.API_KEY,
+        "LOL_DISCORD_URL": f"{url}/discord/api/v10",
+        "LOL_DISCORD_BOT_TOKEN": discord.BOT_TOKEN,
+        "LOL_SLACK_URL": f"{url}/slack/api",
+        "LOL_SLACK_HOOKS_URL": f"{url}/slack-hooks",
+        "LOL_SLACK_BOT_TOKEN": slack.BOT_TOKEN,
+    }
+
+
+class Simulator:
+    """Riot, Discord and Slack on one port of 127.0.0.1, in threads of this process.
+
+    with Simulator() as world:
+        world.add_game(payload)
+        ... requests to world.url, with world.environment ...
+        assert len(world.truth.posted) == 1
+    """
+
+    def __init__(
+        self, options: Options | None = None, *, port: int = 0, clock: Clock = time.time
+    ) -> None:
+        """Set the world up and bind its port.
+
+        Raises:
+            ValueError: the faults or the limits in `options` are malformed.
+            PortTakenError: another program listens on the port.
+        """
+        options = options or Options()
+        self.clock = clock
+        self._lock = RLock()
+        self.faults = Faults(options.faults, options.seed, clock)
+        self.truth = TruthLog(clock, options.truth_file)
+        self.games = Games()
+        self.riot = riot.Riot(
+            self.games, self.faults, clock, limits=options.riot_limits, seed=options.seed
+        )
+        self.discord = discord.Discord(self.truth, self.faults, clock, limit=options.discord_limit)
+        self.slack = slack.Slack(self.truth, self.faults, clock, limit=options.slack_limit)
+        self._services: dict[str, Service] = {
+            "riot": self.riot,
+            "discord": self.discord,
+            "slack": self.slack,
+            "slack-hooks": self.slack,
+        }
+        self._gate = Gate(self.truth, self.faults, self._lock)
+        self._control = Control(
+            self.truth,
+            self.faults,
+            self.games,
+            self.riot,
+            (self.discord.board, self.slack.board),
+            lambda: self.cast,
+            clock,
+        )
+        self._server = Server(self._answer, port)
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.stop()
+        self.truth.close()
+
+    @property
+    def port(self) -> int:
+        return self._server.port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The LOL_* variables that lead the product here."""
+        return environment(self.port)
+
+    def add_game(self, payload: Mapping[str, Any], *, available_at: float | None = 0.0) -> None:
+        """Add a match-v5 payload, or put it in the place of the one with its id.
+
+        It is listed once its end has come; it answers 404 until `available_at` (epoch seconds), and for
+        ever when that is None. The people in it become accounts.
+
+        Raises:
+            ValueError: it is no match-v5 object.
+        """
+        game = game_of(payload, available_at=available_at)
+        with self._lock:
+            self.games.add(game, accounts_in(payload))
+
+    def add_account(self, account: Account) -> None:
+        """Add an account that has not played, or rename one."""
+        with self._lock:
+            self.games.add_account(account)
+
+    def load(self, folder: Path, *, keep_times: bool = False) -> int:
+        """Add the games of a folder (see payload_files.load_games); tells how many."""
+        games = load_games(folder, self.clock(), keep_times=keep_times)
+        with self._lock:
+            for game, accounts in games:
+                self.games.add(game, accounts)
+        return len(games)
+
+    @property
+    def cast(self) -> list[Account]:
+        """The people worth tracking: those with the most games, the most first."""
+        return self.games.busiest(_CAST_SIZE)
+
+    def set_faults(self, spec: str) -> None:
+        """Put other faults in force.
+
+        Raises:
+            ValueError: the SPEC is malformed.
+        """
+        self.faults.set(spec)
+
+    def _answer(self, request: Request) -> Answer:
+        service = self._services.get(request.segments[0]) if request.segments else None
+        if service is not None:
+            return self._gate.answer(service, request, self._server.stopping)
+        with self._lock:
+            return self._control.answer(request)

@@ -1,0 +1,320 @@
+"""Riot as this world plays it: account-v1, match-v5, league-v4, summoner-v4, lol-status-v4.
+
+Paths, shapes and refusals follow Riot's OpenAPI description; a match on the wrong regional host is `[]`
+or 404, as at Riot's. Rate limits are enforced per key and route host, and per endpoint, in fixed windows,
+with Riot's headers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from lol_dagster.simulator.dice import dice
+from lol_dagster.simulator.faults import Fault, Faults
+from lol_dagster.simulator.games import REGION_OF, REGIONS, Account, Games
+from lol_dagster.simulator.limits import Limit, Windows, parse_limits
+from lol_dagster.simulator.ranks import league_entries
+from lol_dagster.simulator.service import Call, RefusedError, html_answer
+from lol_dagster.simulator.truth import Clock
+from lol_dagster.simulator.wire import Answer, Request, json_answer
+
+API_KEY = "RGAPI-simulated-0000-0000-000000000000"
+DEFAULT_LIMITS = "500:10,30000:600"
+"""A production key's first limits."""
+
+_METHOD_LIMITS = {
+    "riot.account": "1000:60",
+    "riot.region": "20000:10,1200000:600",
+    "riot.match-list": "2000:10",
+    "riot.match": "2000:10",
+    "riot.league": "20000:10,1200000:600",
+    "riot.summoner": "1600:60",
+    "riot.status": "20000:10,1200000:600",
+}
+"""Method limits in the order of size that developers report for production keys."""
+
+_PUUID_LENGTH = 78
+_MOST_IDS = 100
+
+_MESSAGES = {
+    400: "Bad request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Data not found",
+    405: "Method not allowed",
+    415: "Unsupported media type",
+    429: "Rate limit exceeded",
+    500: "Internal server error",
+    502: "Bad gateway",
+    503: "Service unavailable",
+    504: "Gateway timeout",
+}
+
+
+def error(status: int, message: str = "") -> Answer:
+    """Riot's error body."""
+    text = message or _MESSAGES.get(status, "Error")
+    return json_answer(status, {"status": {"message": text, "status_code": status}})
+
+
+@dataclass(frozen=True)
+class _Endpoint:
+    operation: str
+    pattern: tuple[str, ...]
+    hosts: frozenset[str]
+    perform: Callable[[str, Mapping[str, str], Mapping[str, str]], Answer]
+    """Called with the route host, the path's variables and the query."""
+
+    def match(self, parts: tuple[str, ...]) -> dict[str, str] | None:
+        if len(parts) != len(self.pattern):
+            return None
+        found = {}
+        for want, part in zip(self.pattern, parts, strict=True):
+            if want.startswith("{"):
+                found[want.strip("{}")] = part
+            elif want != part:
+                return None
+        return found
+
+
+class Riot:
+    """Riot's API over the world's games."""
+
+    def __init__(
+        self, games: Games, faults: Faults, clock: Clock, *, limits: str = DEFAULT_LIMITS, seed: int
+    ) -> None:
+        """Raises ValueError when `limits` is not like `500:10,30000:600`."""
+        self._games = games
+        self._faults = faults
+        self._clock = clock
+        self._app_limits = parse_limits(limits)
+        self._shuffler = dice(seed, "unordered")
+        self._app: dict[str, Windows] = {}
+        self._method: dict[tuple[str, str], Windows] = {}
+        self._endpoints = self._table()
+
+    def find(self, request: Request) -> Call:
+        """`/riot/{route}/…`; the key first, then the path, as at Riot's edge."""
+        if len(request.segments) < 2:
+            raise RefusedError(error(404, "Not Found"))
+        key = request.header("X-Riot-Token")
+        if not key:
+            raise RefusedError(error(401))
+        if key != API_KEY:
+            raise RefusedError(error(403, "Unknown apikey"))
+        host, parts = request.segments[1], request.segments[2:]
+        for endpoint in self._endpoints:
+            found = endpoint.match(parts)
+            if found is not None and host in endpoint.hosts:
+                if request.method != "GET":
+                    raise RefusedError(error(405))
+                perform = partial(endpoint.perform, host, found, request.query)
+                return Call(endpoint.operation, host, perform)
+        raise RefusedError(error(404, "Not Found"))
+
+    def admit(self, call: Call) -> Answer | None:
+        """Count the call in the application's and the method's windows."""
+        now = self._clock()
+        app, method = self._windows(call)
+        for kind, windows in (("application", app), ("method", method)):
+            overrun = windows.overrun(now)
+            if overrun is not None:
+                return self.finish(
+                    call,
+                    error(429).with_headers(
+                        X_Rate_Limit_Type=kind, Retry_After=str(math.ceil(overrun[1]))
+                    ),
+                )
+        app.count(now)
+        method.count(now)
+        return None
+
+    def refuse(self, call: Call, fault: Fault) -> Answer:
+        """A status with Riot's error body (502 in HTML, from the edge), or a 429 of some type."""
+        if fault.status == 502:
+            return html_answer(502, "502 Bad Gateway")
+        if fault.status != 429 and fault.status is not None:
+            return error(fault.status)
+        answer = error(429)
+        kind = fault.kind.partition("-")[2] or "application"
+        if kind != "bare":
+            answer = answer.with_headers(X_Rate_Limit_Type=kind)
+        if kind not in {"bare", "service"}:
+            answer = answer.with_headers(Retry_After=str(math.ceil(fault.seconds)))
+        return answer
+
+    def finish(self, call: Call, answer: Answer) -> Answer:
+        """Add Riot's limit headers, which an edge's answer and a `server` 429 lack."""
+        edge = answer.headers.get("Content-Type", "").startswith("text/html")
+        unlimited = answer.status == 429 and answer.headers.get("X-Rate-Limit-Type") in {
+            None,
+            "server",
+        }
+        if edge or unlimited:
+            return answer
+        app, method = self._windows(call)
+        return answer.with_headers(
+            X_App_Rate_Limit=_join(app.limits),
+            X_App_Rate_Limit_Count=_counts(app),
+            X_Method_Rate_Limit=_join(method.limits),
+            X_Method_Rate_Limit_Count=_counts(method),
+        )
+
+    def usage(self) -> dict[str, str]:
+        """Route host → calls in its windows, for people to look at."""
+        return {host: f"{_counts(app)} of {_join(app.limits)}" for host, app in self._app.items()}
+
+    def _windows(self, call: Call) -> tuple[Windows, Windows]:
+        app = self._app.setdefault(call.place, Windows(self._app_limits))
+        limits = parse_limits(_METHOD_LIMITS[call.operation])
+        method = self._method.setdefault((call.place, call.operation), Windows(limits))
+        return app, method
+
+    def _table(self) -> tuple[_Endpoint, ...]:
+        matches = frozenset(REGIONS)
+        accounts = matches - {"sea"}
+        platforms = frozenset(REGION_OF)
+
+        def at(
+            operation: str,
+            path: str,
+            hosts: frozenset[str],
+            perform: Callable[[str, Mapping[str, str], Mapping[str, str]], Answer],
+        ) -> _Endpoint:
+            return _Endpoint(f"riot.{operation}", tuple(path.strip("/").split("/")), hosts, perform)
+
+        account, lol = "/riot/account/v1", "/lol"
+        return (
+            at("account", f"{account}/accounts/by-riot-id/{{name}}/{{tag}}", accounts, self._by_name),
+            at("account", f"{account}/accounts/by-puuid/{{puuid}}", accounts, self._by_puuid),
+            at("region", f"{account}/region/by-game/lol/by-puuid/{{puuid}}", accounts, self._region),
+            at("match-list", f"{lol}/match/v5/matches/by-puuid/{{puuid}}/ids", matches, self._ids),
+            at("match", f"{lol}/match/v5/matches/{{match_id}}", matches, self._match),
+            at("league", f"{lol}/league/v4/entries/by-puuid/{{puuid}}", platforms, self._league),
+            at("summoner", f"{lol}/summoner/v4/summoners/by-puuid/{{puuid}}", platforms,
+               self._summoner),
+            at("status", f"{lol}/status/v4/platform-data", platforms, self._status),
+        )  # fmt: skip
+
+    def _account(self, puuid: str) -> Account:
+        account = self._games.account(puuid)
+        if account is None or len(puuid) != _PUUID_LENGTH:
+            # What Riot says to a puuid that was encrypted for another application's key.
+            raise RefusedError(error(400, f"Bad Request - Exception decrypting {puuid}"))
+        return account
+
+    def _by_name(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
+        account = self._games.account_by_name(path["name"], path["tag"])
+        if account is None:
+            return error(
+                404,
+                "Data not found - No results found for player with riot id "
+                f"{path['name']}#{path['tag']}",
+            )
+        return json_answer(200, _account_json(account))
+
+    def _by_puuid(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
+        return json_answer(200, _account_json(self._account(path["puuid"])))
+
+    def _region(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
+        account = self._account(path["puuid"])
+        return json_answer(200, {"puuid": account.puuid, "game": "lol", "region": account.platform})
+
+    def _ids(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
+        puuid = self._account(path["puuid"]).puuid
+        start = _number(query, "start", 0)
+        count = _number(query, "count", 20)
+        if count > _MOST_IDS:
+            raise RefusedError(error(400, "Bad Request - count must be between 0 and 100"))
+        lagging = self._faults.behaviour("lagging", "riot.match-list", host)
+        until = self._clock() - (lagging.seconds if lagging else 0.0)
+        begin, end = _number(query, "startTime", 0), _number(query, "endTime", 2**63)
+        ids = [
+            game.match_id
+            for game in self._games.played_by(puuid, until)
+            if REGION_OF.get(game.platform) == host
+            and begin <= game.started_at <= end
+            and query.get("queue", str(game.queue_id)) == str(game.queue_id)
+            and query.get("type", game.match_type) == game.match_type
+        ]
+        if self._faults.behaviour("holes", "riot.match-list", host):
+            del ids[1::3]
+        if self._faults.behaviour("endless", "riot.match-list", host):
+            start = 0
+        page = ids[start : start + count]
+        if self._faults.behaviour("unordered", "riot.match-list", host):
+            self._shuffler.shuffle(page)
+        return json_answer(200, page)
+
+    def _match(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
+        game = self._games.by_id.get(path["match_id"])
+        lagging = self._faults.behaviour("lagging", "riot.match", host)
+        now = self._clock() - (lagging.seconds if lagging else 0.0)
+        if (
+            game is None
+            or REGION_OF.get(game.platform) != host
+            or game.available_at is None
+            or now < max(game.ended_at, game.available_at)
+        ):
+            return error(404, "Data not found - match file not found")
+        return Answer(200, game.body, {"Content-Type": "application/json;charset=utf-8"})
+
+    def _league(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
+        account = self._account(path["puuid"])
+        if account.platform != host:
+            return json_answer(200, [])
+        games = self._games.played_by(account.puuid, self._clock())
+        return json_answer(200, league_entries(account, games))
+
+    def _summoner(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
+        account = self._account(path["puuid"])
+        if account.platform != host:
+            return error(404, "Data not found - summoner not found")
+        games = self._games.played_by(account.puuid, self._clock())
+        return json_answer(
+            200,
+            {
+                "puuid": account.puuid,
+                "profileIconId": account.icon,
+                "revisionDate": int(games[0].ended_at * 1000) if games else 1_600_000_000_000,
+                "summonerLevel": account.level,
+            },
+        )
+
+    def _status(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
+        return json_answer(
+            200,
+            {
+                "id": host.upper(),
+                "name": host.upper(),
+                "locales": ["en_US"],
+                "maintenances": [],
+                "incidents": [],
+            },
+        )
+
+
+def _account_json(account: Account) -> dict[str, str]:
+    named = {"gameName": account.game_name, "tagLine": account.tag_line}
+    return {"puuid": account.puuid, **(named if account.game_name else {})}
+
+
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name, str(default))
+    if not text.isdigit():
+        raise RefusedError(error(400, f"Bad Request - {name} must be a number"))
+    return int(text)
+
+
+def _join(limits: tuple[Limit, ...]) -> str:
+    return ",".join(map(str, limits))
+
+
+def _counts(windows: Windows) -> str:
+    return ",".join(
+        f"{used}:{limit.seconds:g}"
+        for used, limit in zip(windows.used(), windows.limits, strict=True)
+    )
