@@ -19,10 +19,18 @@ _MOST_MARKS = 4
 """Combining marks in a row; no script needs more, stacks of them cover the lines around."""
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 
-# All that begins or ends markup in Discord's dialect or in CommonMark, wherever it stands.
-_MARKUP = re.compile(r"[\\*_~`|<>\[\]()#@:&!]")
-# What means something only at the beginning of a line.
-_LINE_START = re.compile(r"^(\d+)(?=\.(?:\s|$))|^(?=[-+=])")
+# What begins or ends markup in Discord's dialect or in CommonMark wherever it stands; a colon only
+# where it makes an address or an emoji, so that "32:10" stays readable where nothing is parsed.
+_MARKUP = re.compile(
+    r"""[\\*_~`|<\[\]@]
+    |:(?=//|[^\s:]+:)     # https://…, :smile:
+    |&(?=\w+;)           # &lt;
+    |(?<=[wW]{3})\.      # www.…
+    """,
+    re.VERBOSE,
+)
+# What means something only at the beginning of a line: lists, headings, quotes.
+_LINE_START = re.compile(r"^(\d+)(?=[.)](?:\s|$))|^(?=[-+=#>])")
 
 
 def utf16_length(text: str) -> int:
@@ -53,15 +61,38 @@ def plain(text: str, limit: int) -> str:
     combining marks. Text in a right-to-left script is isolated, so that it cannot reorder numbers
     beside it. `BLANK` if nothing visible is left; an empty text stays empty.
     """
-    if not text:
-        return ""
-    cleaned = clip(_without_disturbance(text), limit - 2) or BLANK
+    return _shown(_without_disturbance(text), limit)
+
+
+def plain_markdown(text: str, limit: int) -> str:
+    """`plain` text so escaped that Discord and CommonMark show it as it is: no emphasis, links,
+    mentions, lists, quotes, headings or timestamps, and no addresses made into links.
+
+    Args:
+        limit: In UTF-16 code units, escapes included; a cut never splits an escape.
+    """
+    cleaned = _without_disturbance(text)
+    room = limit
+    while utf16_length(escaped := _escape(_shown(cleaned, room))) > limit:
+        # Taking away n characters takes away between n and 2n of what is too much.
+        room -= (utf16_length(escaped) - limit + 1) // 2
+    return escaped
+
+
+def _shown(cleaned: str, limit: int) -> str:
+    cleaned = clip(cleaned, limit - 2)
     if any(unicodedata.bidirectional(character) in {"R", "AL", "AN"} for character in cleaned):
         return f"{_FIRST_STRONG_ISOLATE}{cleaned}{_POP_ISOLATE}"
     return cleaned
 
 
+def _escape(text: str) -> str:
+    # A backslash before any ASCII punctuation is an escape in both dialects.
+    return _LINE_START.sub(r"\1\\", _MARKUP.sub(r"\\\g<0>", text))
+
+
 def _without_disturbance(text: str) -> str:
+    """Empty only if `text` is."""
     kept: list[str] = []
     marks = 0
     for character in text:
@@ -78,30 +109,11 @@ def _without_disturbance(text: str) -> str:
         else:
             kept.append(character)
             marks = 0
-    return " ".join("".join(kept).split()).strip(_JOINERS)
+    visible = " ".join("".join(kept).split()).strip(_JOINERS)
+    return visible or (BLANK if text else "")
 
 
 def _is_invisible(character: str) -> bool:
     if character in _JOINERS:
         return False
     return character in _INVISIBLE or unicodedata.category(character) in {"Cc", "Cf", "Cs"}
-
-
-def plain_markdown(text: str, limit: int) -> str:
-    """`plain` text so escaped that Discord and CommonMark show it as it is: no emphasis, links,
-    mentions, lists, quotes, headings or timestamps, and no addresses made into links.
-
-    Args:
-        limit: In UTF-16 code units, escapes included; a cut never splits an escape.
-    """
-    shown = plain(text, limit)
-    room = limit
-    while utf16_length(escaped := _escape(shown)) > limit:
-        room -= (utf16_length(escaped) - limit + 1) // 2
-        shown = plain(text, room)
-    return escaped
-
-
-def _escape(text: str) -> str:
-    # A backslash before any ASCII punctuation is an escape in both dialects.
-    return _LINE_START.sub(r"\1\\", _MARKUP.sub(r"\\\g<0>", text))

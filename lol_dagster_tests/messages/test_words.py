@@ -1,0 +1,305 @@
+"""What a friend reads, in the situations that games bring. Texts written by hand."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lol_dagster.messages import discord, text
+from lol_dagster.messages.compose import (
+    MOST_LISTED,
+    Member,
+    ToldGame,
+    compose_catch_up,
+    compose_game,
+    ordinal,
+)
+from lol_dagster.messages.content import MessageContent
+from lol_dagster_tests.messages.rows import ENDED
+
+
+def member(name: str, champion: str = "Jinx", **values: Any) -> Member:
+    return Member(
+        **{
+            "name": name,
+            "account_name": None,
+            "champion": champion,
+            "kills": 10,
+            "deaths": 2,
+            "assists": 8,
+            "cs": 200,
+            "side": "team-100",
+            "outcome": "win",
+            "placement": None,
+            "kda": 9.0,
+            "kill_participation": 0.715,
+            "cs_per_min": 7.75,
+            "highlights": (),
+            **values,
+        }
+    )
+
+
+def game(*members: Member, **values: Any) -> ToldGame:
+    return ToldGame(
+        **{
+            "match_id": "EUW1_5000000001",
+            "queue_name": "Ranked Solo",
+            "mode_family": "rift",
+            "map_id": 11,
+            "ended_at": ENDED,
+            "duration_s": 1930,  # 32 * 60 + 10
+            "sides": 2,
+            "members": members,
+            **values,
+        }
+    )
+
+
+def shown(content: MessageContent) -> str:
+    """Title and text as Discord gets them."""
+    embed = discord.render(content, "m.1")["embeds"][0]
+    return f"{embed['title']}\n{embed['description']}"
+
+
+LOST: dict[str, Any] = {"outcome": "loss", "side": "team-200"}
+
+
+def arena(name: str, placement: int | None, subteam: int, **values: Any) -> Member:
+    return member(
+        name, outcome="placement", placement=placement, side=f"subteam-{subteam}", **values
+    )
+
+
+def test_a_won_ranked_game_tells_result_mode_length_and_how_each_member_did():
+    bob = member("Bob", "Lulu", kills=1, deaths=4, assists=21, kda=5.5, cs_per_min=0.96)
+    content = compose_game(
+        game(member("Ann", highlights=("penta_kill", "first_blood", "most_damage")), bob)
+    )
+    assert shown(content) == (
+        "Victory · Ranked Solo · 32:10\n"
+        "**Ann** · Jinx · 10/2/8\n"
+        "KDA 9.0 · 7.8 CS/min · 72% kill participation\n"
+        "⭐ pentakill, first blood, most damage\n"
+        "**Bob** · Lulu · 1/4/21\n"
+        "KDA 5.5 · 1.0 CS/min · 72% kill participation"
+    )
+    assert content.tone == "good"
+    assert content.url == "https://www.leagueofgraphs.com/match/euw/5000000001"
+    assert content.footer == "EUW1_5000000001"
+    assert content.summary == (
+        "Ann (Jinx 10/2/8) and Bob (Lulu 1/4/21): Victory · Ranked Solo · 32:10"
+    )
+
+
+def test_a_lost_game_is_told_as_a_defeat():
+    content = compose_game(game(member("Ann", outcome="loss")))
+    assert content.title == "Defeat · Ranked Solo · 32:10"
+    assert content.tone == "bad"
+
+
+def test_a_remake_is_told_without_figures():
+    remade = member("Ann", outcome="remake", kills=0, deaths=1, assists=0, highlights=("x",))
+    content = compose_game(game(remade, duration_s=192))
+    assert shown(content) == "Remake · Ranked Solo · 3:12\n**Ann** · Jinx"
+    assert content.tone == "neutral"
+
+
+def test_aram_has_no_creep_score():
+    content = compose_game(game(member("Ann"), queue_name="ARAM", mode_family="aram", map_id=12))
+    assert shown(content) == (
+        "Victory · ARAM · 32:10\n**Ann** · Jinx · 10/2/8\nKDA 9.0 · 72% kill participation"
+    )
+
+
+@pytest.mark.parametrize(("map_id", "creep_score"), [(11, True), (21, False)])
+def test_another_mode_tells_creep_score_only_on_summoners_rift(map_id, creep_score):
+    content = compose_game(game(member("Ann"), mode_family="other", map_id=map_id))
+    assert ("CS/min" in shown(content)) is creep_score
+
+
+def test_what_could_not_be_worked_out_is_left_out():
+    content = compose_game(game(member("Ann", kill_participation=None, cs_per_min=None)))
+    assert "KDA 9.0" in shown(content).splitlines()
+
+
+def test_swarm_counts_kills_of_monsters_and_deaths():
+    xayah = member("Ann", "Xayah", cs=2687, deaths=1)
+    content = compose_game(game(xayah, queue_name="Swarm", mode_family="swarm", map_id=33))
+    assert shown(content) == ("Victory · Swarm · 32:10\n**Ann** · Xayah · 2,687 kills, 1 death")
+
+
+def test_members_on_opposing_sides_are_one_message_that_says_so():
+    content = compose_game(
+        game(
+            member("Cid", "Garen", kills=0, deaths=7, assists=1, kda=1 / 7, **LOST),
+            member("Ann", highlights=("deathless",)),
+            member("Bob", "Lulu"),
+        )
+    )
+    assert shown(content) == (
+        "Ann and Bob against Cid · Ranked Solo · 32:10\n"
+        "### Blue side · Victory\n"
+        "**Ann** · Jinx · 10/2/8\n"
+        "KDA 9.0 · 7.8 CS/min · 72% kill participation\n"
+        "⭐ no deaths\n"
+        "**Bob** · Lulu · 10/2/8\n"
+        "KDA 9.0 · 7.8 CS/min · 72% kill participation\n"
+        "### Red side · Defeat\n"
+        "**Cid** · Garen · 0/7/1\n"
+        "KDA 0.1 · 7.8 CS/min · 72% kill participation"
+    )
+    assert content.tone == "mixed"
+
+
+def test_a_remake_between_members_names_both_sides_and_no_winner():
+    content = compose_game(
+        game(member("Ann", outcome="remake"), member("Bob", outcome="remake", side="team-200"))
+    )
+    assert shown(content) == (
+        "Remake · Ann against Bob · Ranked Solo · 32:10\n"
+        "### Blue side · Remake\n"
+        "**Ann** · Jinx\n"
+        "### Red side · Remake\n"
+        "**Bob** · Jinx"
+    )
+
+
+def test_arena_is_told_by_placement():
+    content = compose_game(
+        game(
+            arena("Ann", 2, 5),
+            arena("Bob", 2, 5),
+            queue_name="Arena",
+            mode_family="arena",
+            map_id=30,
+            sides=8,
+        )
+    )
+    assert shown(content) == (
+        "2nd place · Arena · 32:10\n"
+        "**Ann** · Jinx · 10/2/8\n"
+        "KDA 9.0 · 72% kill participation\n"
+        "**Bob** · Jinx · 10/2/8\n"
+        "KDA 9.0 · 72% kill participation"
+    )
+
+
+@pytest.mark.parametrize(
+    ("placement", "sides", "tone"),
+    # Riot calls the better half winners: the first 4 of 8, the first 3 of 6, 2 of 4 (E1).
+    [(4, 8, "good"), (5, 8, "bad"), (3, 6, "good"), (4, 6, "bad"), (2, 4, "good"), (3, 4, "bad")],
+)
+def test_the_better_half_of_an_arena_game_is_good_news(placement, sides, tone):
+    played = game(arena("Ann", placement, 1), mode_family="arena", sides=sides)
+    assert compose_game(played).tone == tone
+
+
+def test_members_in_several_arena_subteams_are_told_with_their_places():
+    content = compose_game(
+        game(
+            arena("Cid", 7, 3),
+            arena("Ann", 1, 2),
+            arena("Dora", 7, 3),
+            queue_name="Arena",
+            mode_family="arena",
+            sides=8,
+        )
+    )
+    assert content.title == "Ann 1st, Cid and Dora 7th · Arena · 32:10"
+    assert [section.heading for section in content.sections] == ["1st place", "7th place"]
+    assert content.tone == "mixed"
+
+
+def test_an_arena_game_without_places_says_so():
+    # KR_6604607115: every placement is 0 (weird-games E2).
+    content = compose_game(game(arena("Ann", None, 1), queue_name="Arena", mode_family="arena"))
+    assert content.title == "No placement · Arena · 32:10"
+    assert content.tone == "neutral"
+
+
+def test_a_player_with_several_accounts_is_told_with_the_one_played():
+    content = compose_game(game(member("Ann", account_name="AnnSmurf")))
+    assert "**Ann (AnnSmurf)** · Jinx · 10/2/8" in shown(content)
+
+
+def test_a_player_on_both_sides_of_a_game_is_told_against_herself():
+    content = compose_game(
+        game(member("Ann", account_name="Ann"), member("Ann", account_name="Smurf", **LOST))
+    )
+    assert content.title == "Ann against Ann · Ranked Solo · 32:10"
+
+
+def test_a_game_of_over_an_hour_shows_hours():
+    assert compose_game(game(member("Ann"), duration_s=3723)).title.endswith(" · 1:02:03")
+
+
+def test_an_unknown_platform_gets_no_link():
+    assert compose_game(game(member("Ann"), match_id="PBE1_4500000000")).url is None
+
+
+def test_only_the_three_most_remarkable_highlights_are_told():
+    ann = member("Ann", highlights=("quadra_kill", "first_blood", "most_kills", "most_damage"))
+    assert "⭐ quadra kill, first blood, most kills" in shown(compose_game(game(ann))).splitlines()
+
+
+def test_a_catch_up_lists_the_games_newest_last_with_totals():
+    older = game(member("Ann"), match_id="EUW1_1", ended_at=ENDED - timedelta(hours=30))
+    lost = game(
+        member("Ann", "Ashe", outcome="loss", kills=0, deaths=5, assists=2),
+        member("Bob", "Lulu", outcome="loss"),
+        match_id="EUW1_2",
+        queue_name="ARAM",
+        mode_family="aram",
+    )
+    remade = game(
+        member("Ann", outcome="remake"), match_id="EUW1_3", ended_at=ENDED - timedelta(hours=1)
+    )
+    content = compose_catch_up([lost, older, remade])
+    assert shown(content) == (
+        "3 games while I was away\n"
+        "1 win, 1 loss, 1 other\n"
+        "**Victory · Ranked Solo** · Ann: Jinx 10/2/8\n"
+        "**Remake · Ranked Solo** · Ann: Jinx\n"
+        "**Defeat · ARAM** · Ann: Ashe 0/5/2 · Bob: Lulu 10/2/8"
+    )
+    assert content.summary == "3 games while I was away: 1 win, 1 loss, 1 other"
+    assert content.tone == "neutral"
+
+
+def test_a_long_catch_up_lists_the_latest_and_says_how_many_more_there_are():
+    games = [
+        game(
+            member(f"P{number}"),
+            match_id=f"EUW1_{number}",
+            ended_at=ENDED + timedelta(hours=number),
+        )
+        for number in range(57)
+    ]
+    lines = shown(compose_catch_up(games)).splitlines()
+    assert lines[0] == "57 games while I was away"
+    assert lines[1] == "57 wins, 0 losses"
+    assert len(lines) == 3 + MOST_LISTED
+    assert "P37" in lines[2]  # 57 - 20
+    assert "P56" in lines[-2]
+    assert lines[-1] == "… and 37 more"
+
+
+def test_the_preview_is_the_same_text_in_commonmark():
+    assert text.markdown(compose_game(game(member("Ann")))) == (
+        "🟢 **[Victory · Ranked Solo · 32:10](https://www.leagueofgraphs.com/match/euw/5000000001)**"
+        "\n\n"
+        "**Ann** · Jinx · 10/2/8  \n"
+        "KDA 9.0 · 7.8 CS/min · 72% kill participation"
+        "\n\nEUW1\\_5000000001"
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (18, "18th")],
+)
+def test_places_are_written_as_people_say_them(number, word):
+    assert ordinal(number) == word
