@@ -6,8 +6,9 @@
     ├── ForbiddenHere    401 or 403 for this one call, which says little about the key
     ├── KeyRejected      the key itself is refused: a person must act
     ├── BadRequest       any other 4xx: asking again will not help
-    ├── ServerTrouble    5xx, or no complete answer: asking again later may help
-    └── BrokenBody       200 with a body that cannot be what was asked for
+    └── ServerTrouble    5xx, or no complete answer: asking again later may help
+        ├── BrokenBody   200 with a body that cannot be what was asked for
+        └── RouteDown    not asked at all, as the route has only failed lately
 
 Each names the method, the route and the status; none holds the key or a body.
 """
@@ -78,3 +79,7 @@ class ServerTrouble(RiotError):
 
 class BrokenBody(ServerTrouble):
     """An answer of status 200 that is not what the endpoint gives: HTML, half a document, nothing."""
+
+
+class RouteDown(ServerTrouble):
+    """The route failed several times a moment ago and is left alone for now."""

@@ -100,12 +100,12 @@ class RateLimiter:
             route: Platform or regional route.
             method: Riot's name of the endpoint.
         """
-        now = self._clock()
         app_scope = f"{self._key}/{route}/app"
         method_scope = f"{self._key}/{route}/{method}"
         scopes = (app_scope, method_scope)
         with self._database.writing() as session:
             holds = _lock(session, scopes)
+            now = self._clock()  # the lock may have taken its time
             _mend_after_clock_change(session, holds, now)
             wait = max(
                 *(hold.until - now for hold in holds),
@@ -118,8 +118,12 @@ class RateLimiter:
                 session.add(RateCall(token=token, scope=scope, done_at=now + LEASE_S))
         return Reservation(token, app_scope, method_scope, now)
 
-    def observe(self, reservation: Reservation, status: int, headers: RateHeaders) -> None:
-        """Put right what we know with what an answer says."""
+    def observe(self, reservation: Reservation, status: int, headers: RateHeaders) -> float:
+        """Put right what we know with what an answer says.
+
+        Returns:
+            Epoch seconds until which a refusal holds calls of this kind; now, if none does.
+        """
         now = self._clock()
         scopes = (reservation.app_scope, reservation.method_scope)
         with self._database.writing() as session:
@@ -138,6 +142,7 @@ class RateLimiter:
             elif status == 200:
                 for hold in holds.values():
                     hold.strikes = 0
+            return max(now, *(hold.until for hold in holds.values()))
 
     def give_back(self, reservation: Reservation) -> None:
         """Undo a reservation whose call never left."""

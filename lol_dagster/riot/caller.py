@@ -1,0 +1,192 @@
+"""How a call to Riot is made: in turn within the limits, with an end to it, again if Riot's servers
+fail, and not at all for a while on a route that only fails.
+
+Knows no endpoint; those are client.py's.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from pydantic import SecretStr
+
+from lol_dagster.http_session import DeadlineSession, MaybeSent, NotSent
+from lol_dagster.riot.answers import Call, error_of
+from lol_dagster.riot.errors import BrokenBody, RateLimited, RouteDown, ServerTrouble
+from lol_dagster.riot.limiter import Priority, RateLimiter, Reservation
+from lol_dagster.riot.rate_headers import read_rate_headers
+
+log = logging.getLogger(__name__)
+
+DEADLINE_S = 10.0
+MAX_BODY = 8 * 1024 * 1024
+LONGEST_WAIT_S = 150.0
+"""For a turn in the limits, per call: a development key's window is 120 seconds."""
+TRIES = 3
+"""Of one call, while Riot's servers fail."""
+FAILURES_TO_REST = 3
+"""Calls in a row that failed, with all their tries, before a route is left alone."""
+REST_S = 30.0
+
+
+class Caller:
+    """Makes GET calls with one key."""
+
+    def __init__(
+        self,
+        api_key: SecretStr,
+        url_template: str,
+        limiter: RateLimiter,
+        session: DeadlineSession,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        rng: random.Random | None = None,
+        longest_wait_s: float = LONGEST_WAIT_S,
+    ) -> None:
+        """
+        Args:
+            url_template: `{route}` stands for the platform or regional route.
+            clock: Epoch seconds; the limiter's.
+            longest_wait_s: How long a call may wait for its turn.
+        """
+        self._key = api_key
+        self._url_template = url_template
+        self._limiter = limiter
+        self._session = session
+        self._clock = clock
+        self._sleep = sleep
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
+        self._longest_wait = longest_wait_s
+        self._failures: dict[str, int] = {}
+        self._resting_until: dict[str, float] = {}
+
+    def get(
+        self,
+        call: Call,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        *,
+        priority: Priority = "live",
+        check: Callable[[Call, bytes], None] | None = None,
+    ) -> bytes:
+        """The body of an answer 200.
+
+        Args:
+            path: Encoded.
+            check: Raises BrokenBody if a body cannot be what was asked for.
+
+        Raises:
+            RiotError: as errors.py tells.
+        """
+        self._refuse_if_resting(call)
+        try:
+            body = self._try(call, path, params, priority, check)
+        except BrokenBody:
+            raise  # one weird match must not close the route to the others
+        except ServerTrouble:
+            self._note_failure(call.route)
+            raise
+        self._failures.pop(call.route, None)
+        return body
+
+    def _try(
+        self,
+        call: Call,
+        path: str,
+        params: Mapping[str, str | int] | None,
+        priority: Priority,
+        check: Callable[[Call, bytes], None] | None,
+    ) -> bytes:
+        give_up_at = self._clock() + self._longest_wait
+        for number in range(1, TRIES + 1):
+            reservation = self._take_turn(call, priority, give_up_at)
+            try:
+                body = self._make(call, reservation, path, params)
+                if check is not None:
+                    check(call, body)
+                return body
+            except RateLimited:
+                if number == TRIES:
+                    raise
+                # The limiter holds the scope: the next turn comes when Riot wants it.
+            except ServerTrouble as trouble:
+                if number == TRIES:
+                    raise
+                log.info("%s; trying again", trouble, extra={"route": call.route})
+                self._sleep(0.5 * 3 ** (number - 1) * self._rng.uniform(0.5, 1.5))
+        raise AssertionError("the last try returns or raises")
+
+    def _take_turn(self, call: Call, priority: Priority, give_up_at: float) -> Reservation:
+        while True:
+            turn = self._limiter.reserve(call.route, call.method, priority)
+            if isinstance(turn, Reservation):
+                return turn
+            room_at = self._clock() + turn.seconds
+            if room_at > give_up_at:
+                raise RateLimited(
+                    "our share of Riot's limits is used up",
+                    method=call.method,
+                    route=call.route,
+                    status=None,
+                    retry_at=datetime.fromtimestamp(room_at, UTC),
+                )
+            # In short sleeps: room may come sooner, and the clock may be put back meanwhile.
+            self._sleep(min(turn.seconds, 5.0))
+
+    def _make(
+        self,
+        call: Call,
+        reservation: Reservation,
+        path: str,
+        params: Mapping[str, str | int] | None,
+    ) -> bytes:
+        secret = self._key.get_secret_value()
+        try:
+            answer = self._session.request(
+                "GET",
+                self._url_template.replace("{route}", call.route) + path,
+                headers={"X-Riot-Token": secret},
+                params=params,
+                deadline=DEADLINE_S,
+                max_body=MAX_BODY,
+            )
+        except NotSent as error:
+            self._limiter.give_back(reservation)
+            raise _no_answer(call, error) from None
+        except MaybeSent as error:  # counted by Riot, or not: the reservation runs out by itself
+            raise _no_answer(call, error) from None
+        room_at = self._limiter.observe(
+            reservation, answer.status, read_rate_headers(answer.headers)
+        )
+        if answer.status == 200:
+            return answer.body
+        retry_at = datetime.fromtimestamp(room_at, UTC)
+        raise error_of(call, answer, secret=secret, retry_at=retry_at)
+
+    def _refuse_if_resting(self, call: Call) -> None:
+        rest = self._resting_until.get(call.route, 0.0) - self._clock()
+        # More than a rest ahead: the clock was put back.
+        if 0 < rest <= REST_S:
+            raise RouteDown(
+                f"not asked, as it only fails; again in {rest:.0f} s",
+                method=call.method,
+                route=call.route,
+                status=None,
+            )
+
+    def _note_failure(self, route: str) -> None:
+        self._failures[route] = self._failures.get(route, 0) + 1
+        if self._failures[route] >= FAILURES_TO_REST:
+            # One failure short of it, so that after the rest a single call is the probe.
+            self._failures[route] = FAILURES_TO_REST - 1
+            self._resting_until[route] = self._clock() + REST_S
+            log.warning("Riot's %s fails; leaving it alone for %.0f s", route, REST_S)
+
+
+def _no_answer(call: Call, error: Exception) -> ServerTrouble:
+    return ServerTrouble(str(error), method=call.method, route=call.route, status=None)

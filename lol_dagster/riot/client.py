@@ -1,0 +1,261 @@
+"""The calls to Riot's API that the project makes, and nothing else.
+
+Each raises what errors.py declares. How calls are made is caller.py's matter; what an answer means
+for a game or an account is decided elsewhere.
+Paths and parameters: Riot's OpenAPI description as kept by MingweiSamuel/riotapi-schema.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from pydantic import SecretStr, TypeAdapter, ValidationError
+
+from lol_dagster.http_session import DeadlineSession
+from lol_dagster.riot.answers import Call
+from lol_dagster.riot.caller import Caller
+from lol_dagster.riot.errors import BrokenBody, ForbiddenHere, KeyRejected
+from lol_dagster.riot.limiter import Priority, RateLimiter
+from lol_dagster.riot.models import ActiveRegion, LeagueEntry, RiotAccount
+from lol_dagster.riot.routing import (
+    InvalidMatchId,
+    account_route,
+    platform_of,
+    regional_route,
+    validate_match_id,
+    validate_platform,
+)
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+MAX_IDS = 100
+"""Match ids in one answer, at most."""
+
+_ACCOUNT = TypeAdapter(RiotAccount)
+_REGION = TypeAdapter(ActiveRegion)
+_LEAGUE = TypeAdapter(list[LeagueEntry])
+_IDS = TypeAdapter(list[object])
+_T = TypeVar("_T")
+
+
+def key_fingerprint(api_key: SecretStr) -> str:
+    """Tells keys apart without giving them away; 16 characters."""
+    return hashlib.sha256(api_key.get_secret_value().encode()).hexdigest()[:16]
+
+
+class RiotClient:
+    """Riot's API with one key."""
+
+    def __init__(self, caller: Caller, *, key_fingerprint: str) -> None:
+        self._caller = caller
+        self.key_fingerprint = key_fingerprint
+        """Of the key that puuids are encrypted for; see `key_fingerprint()`."""
+
+    def account_by_riot_id(self, game_name: str, tag_line: str, platform: str) -> RiotAccount:
+        """account-v1: the account that bears a Riot ID now.
+
+        Args:
+            platform: Picks a near host; each knows every account.
+
+        Raises:
+            NotFound: nobody bears it.
+            KeyRejected: Riot refuses the key.
+            RiotError: any other trouble.
+            UnknownPlatform: Riot has no such platform.
+        """
+        path = f"/riot/account/v1/accounts/by-riot-id/{_part(game_name)}/{_part(tag_line)}"
+        call = Call("account-v1.by-riot-id", account_route(platform))
+        return self._read(call, _ACCOUNT, self._get_as_witness(call, path))
+
+    def account_by_puuid(self, puuid: str, platform: str) -> RiotAccount:
+        """account-v1: the Riot ID that an account bears now.
+
+        Every key may call account-v1, so a refusal here, and again, is of the key itself.
+
+        Raises:
+            KeyRejected: Riot refuses the key.
+            BadRequest: `foreign_puuid` if it was encrypted for another application.
+            RiotError: any other trouble.
+        """
+        call = Call("account-v1.by-puuid", account_route(platform))
+        body = self._get_as_witness(call, f"/riot/account/v1/accounts/by-puuid/{_part(puuid)}")
+        return self._read(call, _ACCOUNT, body)
+
+    def active_platform(self, puuid: str, platform: str) -> str:
+        """account-v1: the platform where an account plays League of Legends, in lower case.
+
+        Riot answers the same wrong constant for some accounts (developer-relations 1087): good
+        for a hint, not for a verdict.
+
+        Raises:
+            RiotError: any trouble; NotFound for an account that never played.
+        """
+        call = Call("account-v1.region", account_route(platform))
+        path = f"/riot/account/v1/region/by-game/lol/by-puuid/{_part(puuid)}"
+        return self._read(call, _REGION, self._caller.get(call, path)).region.lower()
+
+    def match_ids(
+        self,
+        puuid: str,
+        platform: str,
+        *,
+        start: int = 0,
+        count: int = 20,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        priority: Priority = "live",
+    ) -> list[str]:
+        """match-v5: ids of an account's matches, newest first as a rule.
+
+        The list is late, unordered or full of holes at times. Ids that are none are left out.
+
+        Args:
+            platform: The account's.
+            count: At most 100.
+            start_time: Only matches that began since then; hides those before 2021-06-16.
+
+        Raises:
+            ForbiddenHere: refused; whether it is the key that is refused, another call must show.
+            BadRequest: `foreign_puuid` if it was encrypted for another application.
+            RiotError: any other trouble.
+        """
+        params: dict[str, str | int] = {"start": start, "count": count}
+        if start_time is not None:
+            params["startTime"] = _epoch_seconds(start_time)
+        if end_time is not None:
+            params["endTime"] = _epoch_seconds(end_time)
+        call = Call("match-v5.ids", regional_route(platform))
+        path = f"/lol/match/v5/matches/by-puuid/{_part(puuid)}/ids"
+        listed = self._read(call, _IDS, self._caller.get(call, path, params, priority=priority))
+        ids = [each for each in listed if isinstance(each, str) and _is_match_id(each)]
+        if len(ids) < len(listed):
+            log.warning(
+                "Riot listed %d ids that are no match ids", len(listed) - len(ids),
+                extra={"route": call.route},
+            )  # fmt: skip
+        return ids
+
+    def match(self, match_id: str, *, priority: Priority = "live") -> bytes:
+        """match-v5: a match's payload, byte for byte; a JSON object, whatever is in it.
+
+        Raises:
+            NotFound: not there, or not yet.
+            ForbiddenHere: refused; this match alone, or the key.
+            BrokenBody: not a JSON object, or an error that says 200.
+            RiotError: any other trouble.
+            UnknownPlatform: no route knows matches with this prefix.
+        """
+        call = Call("match-v5.match", regional_route(platform_of(match_id)))
+        return self._caller.get(
+            call, f"/lol/match/v5/matches/{_part(match_id)}", check=_check_match, priority=priority
+        )
+
+    def league_entries(
+        self, puuid: str, platform: str, *, priority: Priority = "rank"
+    ) -> list[LeagueEntry]:
+        """league-v4: an account's ranks; empty for an unranked one.
+
+        Raises:
+            RiotError: any trouble.
+        """
+        call = Call("league-v4.by-puuid", validate_platform(platform))
+        body = self._caller.get(
+            call, f"/lol/league/v4/entries/by-puuid/{_part(puuid)}", priority=priority
+        )
+        return self._read(call, _LEAGUE, body)
+
+    def _get_as_witness(self, call: Call, path: str) -> bytes:
+        """GET from an endpoint that is open to every key.
+
+        Raises:
+            KeyRejected: refused twice: Riot answers 401 at random, too.
+            RiotError: any other trouble.
+        """
+        try:
+            return self._caller.get(call, path)
+        except ForbiddenHere:
+            log.info("Refused once; asking again", extra={"route": call.route})
+        try:
+            return self._caller.get(call, path)
+        except ForbiddenHere as refusal:
+            raise key_rejected(refusal) from None
+
+    def _read(self, call: Call, shape: TypeAdapter[_T], body: bytes) -> _T:
+        try:
+            return shape.validate_json(body)
+        except ValidationError as error:
+            raise BrokenBody(
+                f"not what the endpoint gives: {error.error_count()} errors, "
+                f"the first in {error.errors(include_input=False)[0]['loc'] or 'the whole'}",
+                method=call.method, route=call.route, status=200,
+            ) from None  # fmt: skip
+
+
+def key_rejected(refusal: ForbiddenHere) -> KeyRejected:
+    """The verdict on the key, once it is confirmed that `refusal` is no whim."""
+    return KeyRejected(
+        "Riot refuses the API key: get a new one at https://developer.riotgames.com "
+        "and put it into LOL_RIOT_API_KEY",
+        method=refusal.method,
+        route=refusal.route,
+        status=refusal.status,
+    )
+
+
+def riot_client(settings: Settings, database: Database) -> RiotClient:
+    """The client as the settings describe it.
+
+    Raises:
+        SettingsError: there is no key.
+    """
+    api_key = settings.require_riot_api_key()
+    fingerprint = key_fingerprint(api_key)
+    caller = Caller(
+        api_key,
+        settings.riot_url,
+        RateLimiter(database, fingerprint),
+        DeadlineSession(f"lol_dagster/{version('lol-dagster')}"),
+    )
+    return RiotClient(caller, key_fingerprint=fingerprint)
+
+
+def _part(text: str) -> str:
+    """One part of a path: spaces, Unicode and `/` are encoded."""
+    return quote(text, safe="")
+
+
+def _epoch_seconds(at: datetime) -> int:
+    """The one place where an instant becomes what match-v5 filters by: seconds, not milliseconds."""
+    if at.tzinfo is None:
+        raise ValueError(f"an instant needs a time zone: {at!r}")
+    return int(at.timestamp())
+
+
+def _is_match_id(text: str) -> bool:
+    try:
+        validate_match_id(text)
+    except InvalidMatchId:
+        return False
+    return True
+
+
+def _check_match(call: Call, body: bytes) -> None:
+    def broken(what: str) -> BrokenBody:
+        return BrokenBody(what, method=call.method, route=call.route, status=200)
+
+    try:
+        payload: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        raise broken(f"{len(body)} bytes that are not JSON") from None
+    if not isinstance(payload, dict):
+        raise broken("JSON, but no object")
+    if "status" in payload and not payload.keys() & {"metadata", "info"}:
+        raise broken("an error in place of a match")

@@ -1,0 +1,292 @@
+"""The stage match_lists: which accounts are looked at when, and what a look brings.
+
+Only accounts of players who are in a team are looked at: every minute while their owners play,
+ever less often as they keep quiet, never less than every half hour. Once a day a look is deep. What
+Riot's answer to one account means for the others is decided here: a limit ends the sweep, a
+refused key stops everything, all else stays with the account.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from lol_dagster.riot.client import RiotClient
+from lol_dagster.riot.errors import (
+    BadRequest,
+    ForbiddenHere,
+    KeyRejected,
+    RateLimited,
+    RiotError,
+    RouteDown,
+)
+from lol_dagster.riot.listing import Window, deep_look, short_look
+from lol_dagster.riot.resolving import UnresolvedAccount, refresh_riot_id, resolve_puuid
+from lol_dagster.riot.routing import REGIONAL_ROUTES, UnknownPlatform
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Account, AccountPoll, Membership
+from lol_dagster.storage.upsert import insert_if_absent
+
+log = logging.getLogger(__name__)
+
+SHORTEST_PAUSE = timedelta(seconds=50)
+"""A little less than the schedule's minute, so that a look that began late misses no tick."""
+LONGEST_PAUSE = timedelta(minutes=28)
+"""A little less than the half hour that is promised."""
+PLAYING_FOR = timedelta(minutes=30)
+"""After a game the next may end at any time."""
+QUIET_AFTER = timedelta(weeks=2)
+
+DEEP_LOOK_EVERY = timedelta(days=1)
+DEEP_LOOK_REACH = timedelta(days=30)
+GAME_IN_PROGRESS = timedelta(hours=3)
+"""Riot filters by a game's start, memberships count its end: a game may have begun before one."""
+
+
+@dataclass(frozen=True)
+class PollReport:
+    """What a look at one account brought."""
+
+    account_id: int
+    riot_id: str
+    new_match_ids: tuple[str, ...] = ()
+    """Remembered, also if the look was cut short."""
+    trouble: str | None = None
+    """Why the look failed or was cut short, in a line."""
+    stays_due: bool = False
+    """The trouble is not the account's own: it keeps its turn."""
+    limited_until: datetime | None = None
+    """When Riot's limits have room again, if they were the trouble."""
+
+
+@dataclass(frozen=True)
+class DiscoveryReport:
+    """What a sweep over the accounts brought."""
+
+    polls: tuple[PollReport, ...]
+    not_asked: int = 0
+    """Accounts that stay due unasked, as Riot's limits for their route are used up."""
+
+    @property
+    def accounts_polled(self) -> int:
+        """Accounts whose list Riot gave."""
+        return sum(poll.trouble is None for poll in self.polls)
+
+    @property
+    def failures(self) -> tuple[PollReport, ...]:
+        """Looks that failed for a reason of the account's own or of Riot's servers."""
+        return tuple(poll for poll in self.polls if poll.trouble and not poll.limited_until)
+
+    @property
+    def limited_until(self) -> datetime | None:
+        """When Riot's limits have room again for all; None if they had."""
+        return max((poll.limited_until for poll in self.polls if poll.limited_until), default=None)
+
+    @property
+    def new_match_ids(self) -> tuple[str, ...]:
+        return tuple(match_id for poll in self.polls for match_id in poll.new_match_ids)
+
+
+def tracked_accounts(session: Session, now: datetime) -> list[Account]:
+    """Accounts of players who are in a team, the one that was looked at longest ago first."""
+    return list(session.scalars(_tracked(now)))
+
+
+def due_accounts(session: Session, now: datetime) -> list[Account]:
+    """Those tracked accounts whose turn it is, in the same order; a new one's is at once."""
+    is_due = or_(AccountPoll.account_id.is_(None), AccountPoll.next_poll_at <= now)
+    return list(session.scalars(_tracked(now).where(is_due)))
+
+
+def discover(
+    database: Database, client: RiotClient, *, now: datetime, everyone: bool = False
+) -> DiscoveryReport:
+    """Look at every account that is due.
+
+    Args:
+        everyone: Look at the others, too.
+
+    Raises:
+        KeyRejected: Riot refuses the key; what was found before is remembered.
+    """
+    with database.reading() as session:
+        accounts = tracked_accounts(session, now) if everyone else due_accounts(session, now)
+    polls: list[PollReport] = []
+    used_up: set[str | None] = set()
+    not_asked = 0
+    for account in accounts:
+        route = REGIONAL_ROUTES.get(account.platform)
+        if route in used_up:
+            not_asked += 1
+            continue
+        poll = poll_account(database, client, account, now=now)
+        polls.append(poll)
+        if poll.limited_until:
+            used_up.add(route)
+    return DiscoveryReport(tuple(polls), not_asked)
+
+
+def poll_account(
+    database: Database, client: RiotClient, account: Account, *, now: datetime
+) -> PollReport:
+    """Look at one account's match list, and note when to look again.
+
+    Raises:
+        KeyRejected: Riot refuses the key; the account stays due.
+    """
+    with database.reading() as session:
+        since = _member_since(session, account, now)
+        poll = session.get(AccountPoll, account.id)
+    report = PollReport(account.id, account.riot_id)
+    if since is None:
+        return report  # left all teams meanwhile
+    last_deep = poll.last_deep_look_at if poll else None
+    is_deep = last_deep is None or now - last_deep >= DEEP_LOOK_EVERY
+    window_start = since - GAME_IN_PROGRESS
+    if last_deep is not None and is_deep:
+        window_start = max(window_start, now - DEEP_LOOK_REACH)
+    found: list[str] = []
+    try:
+        for match_id in _look(database, client, account, window_start, now, is_deep=is_deep):
+            found.append(match_id)  # noqa: PERF402 - what was found counts also if the look fails
+    except KeyRejected:
+        raise
+    except (RateLimited, RouteDown) as trouble:
+        limited_until = trouble.retry_at if isinstance(trouble, RateLimited) else None
+        report = replace(report, trouble=str(trouble), stays_due=True, limited_until=limited_until)
+    except (RiotError, UnresolvedAccount, UnknownPlatform) as trouble:
+        _note_failed_look(database, account, str(trouble), now)
+        report = replace(report, trouble=str(trouble))
+    else:
+        _note_good_look(database, account, now, is_deep=is_deep)
+    if found:
+        log.info(
+            "%s: %d new matches", account.riot_id, len(found), extra={"account_id": account.id}
+        )
+    return replace(report, new_match_ids=tuple(found))
+
+
+def note_played(session: Session, account_id: int, ended_at: datetime, now: datetime) -> None:
+    """Note that an account has played, so that it is looked at more often for a while.
+
+    Args:
+        ended_at: When the game ended; an older game than is known changes nothing.
+    """
+    poll = _poll_row(session, account_id, now)
+    if poll.last_played_at is None or ended_at > poll.last_played_at:
+        poll.last_played_at = ended_at
+        poll.next_poll_at = min(poll.next_poll_at, now + pause_after(ended_at, now))
+
+
+def pause_after(last_played_at: datetime, now: datetime) -> timedelta:
+    """How long to leave an account alone that played last at a moment.
+
+    Grows with the logarithm of the time since, from a minute to half an hour: some 3 minutes after
+    3 hours, 8 after a day, 20 after a week.
+    """
+    quiet_for = min(max(now - last_played_at, PLAYING_FOR), QUIET_AFTER)
+    share = math.log(quiet_for / PLAYING_FOR) / math.log(QUIET_AFTER / PLAYING_FOR)
+    growth: float = (LONGEST_PAUSE / SHORTEST_PAUSE) ** share
+    return SHORTEST_PAUSE * growth
+
+
+def _tracked(now: datetime) -> Select[Account]:
+    return (
+        select(Account)
+        .outerjoin(AccountPoll, AccountPoll.account_id == Account.id)
+        .where(Account.player_id.in_(select(Membership.player_id).where(_has_not_ended(now))))
+        .order_by(AccountPoll.last_good_poll_at.asc().nulls_first(), Account.id)
+    )
+
+
+def _has_not_ended(now: datetime) -> ColumnElement[bool]:
+    return or_(Membership.until.is_(None), Membership.until > now)
+
+
+def _member_since(session: Session, account: Account, now: datetime) -> datetime | None:
+    """Since when the account's player is in the team that he has been in longest; None: in none."""
+    return session.scalar(
+        select(func.min(Membership.since)).where(
+            Membership.player_id == account.player_id, _has_not_ended(now)
+        )
+    )
+
+
+def _look(
+    database: Database,
+    client: RiotClient,
+    account: Account,
+    since: datetime,
+    now: datetime,
+    *,
+    is_deep: bool,
+) -> Iterator[str]:
+    look = deep_look if is_deep else short_look
+    puuid = account.puuid or resolve_puuid(database, client, account)
+    for has_own_puuid in (False, True):
+        window = Window(account.id, puuid, account.platform, since)
+        try:
+            yield from look(database, client, window, now)
+            break
+        except ForbiddenHere:
+            # Every key may ask for an account: if that is refused too, KeyRejected says so.
+            client.account_by_puuid(puuid, account.platform)
+            raise
+        except BadRequest as refusal:
+            if has_own_puuid or not refusal.foreign_puuid:
+                raise
+            log.warning("Puuid of another application", extra={"account_id": account.id})
+            puuid = resolve_puuid(database, client, account)
+    if is_deep:
+        _refresh(database, client, account, puuid)
+
+
+def _refresh(database: Database, client: RiotClient, account: Account, puuid: str) -> None:
+    """A Riot ID out of date is no reason to call a look failed that brought the list."""
+    try:
+        refresh_riot_id(database, client, account, puuid)
+    except KeyRejected:
+        raise
+    except RiotError as trouble:
+        log.info("Not renamed: %s", trouble, extra={"account_id": account.id})
+
+
+def _note_good_look(database: Database, account: Account, now: datetime, *, is_deep: bool) -> None:
+    with database.writing() as session:
+        if session.get(Account, account.id) is None:
+            return  # removed meanwhile
+        poll = _poll_row(session, account.id, now)
+        # Whoever was just added may be playing: his account's first hours count as a game.
+        last_played_at = max(poll.last_played_at or account.created_at, account.created_at)
+        poll.next_poll_at = now + pause_after(last_played_at, now)
+        poll.last_good_poll_at = now
+        poll.failures = 0
+        poll.last_error = None
+        if is_deep:
+            poll.last_deep_look_at = now
+
+
+def _note_failed_look(database: Database, account: Account, error: str, now: datetime) -> None:
+    log.warning("%s: %s", account.riot_id, error, extra={"account_id": account.id})
+    with database.writing() as session:
+        if session.get(Account, account.id) is None:
+            return
+        poll = _poll_row(session, account.id, now)
+        poll.next_poll_at = now + min(SHORTEST_PAUSE * 2 ** min(poll.failures, 10), LONGEST_PAUSE)
+        poll.failures += 1
+        poll.last_error = error[:500]
+
+
+def _poll_row(session: Session, account_id: int, now: datetime) -> AccountPoll:
+    """The account's row, locked; made if this is the first look."""
+    poll = session.get(AccountPoll, account_id, with_for_update=True)
+    if poll is None:
+        insert_if_absent(session, AccountPoll, [{"account_id": account_id, "next_poll_at": now}])
+        poll = session.get_one(AccountPoll, account_id, with_for_update=True)
+    return poll
