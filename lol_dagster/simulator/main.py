@@ -14,9 +14,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from lol_dagster.simulator import discord, riot, slack
+from lol_dagster.simulator.cast import FRIENDS
 from lol_dagster.simulator.control import Control
 from lol_dagster.simulator.faults import Faults
 from lol_dagster.simulator.games import Account, Games, accounts_in, game_of
+from lol_dagster.simulator.generator import Generator
 from lol_dagster.simulator.limits import Limit
 from lol_dagster.simulator.payload_files import load_games
 from lol_dagster.simulator.server import Server
@@ -72,12 +74,13 @@ class Simulator:
             ValueError: the faults or the limits in `options` are malformed.
             PortTakenError: another program listens on the port.
         """
-        options = options or Options()
+        options = self._options = options or Options()
         self.clock = clock
         self._lock = RLock()
         self.faults = Faults(options.faults, options.seed, clock)
         self.truth = TruthLog(clock, options.truth_file)
         self.games = Games()
+        self._generator: Generator | None = None
         self.riot = riot.Riot(
             self.games, self.faults, clock, limits=options.riot_limits, seed=options.seed
         )
@@ -153,10 +156,24 @@ class Simulator:
                 self.games.add(game, accounts)
         return len(games)
 
+    def make_games(self, pace: float) -> int:
+        """Begin to make games up: those of the last day at once (tells how many), and from now on one
+        that finishes every `pace` seconds.
+
+        Raises:
+            ValueError: the pace is not positive.
+        """
+        self._generator = Generator(self._options.seed, pace, self.clock())
+        past = list(self._generator.past())
+        with self._lock:
+            for game, accounts in past:
+                self.games.add(game, accounts)
+        return len(past)
+
     @property
     def cast(self) -> list[Account]:
-        """The people worth tracking: those with the most games, the most first."""
-        return self.games.busiest(_CAST_SIZE)
+        """The people worth tracking: the friends of made-up games, else those with the most games."""
+        return list(FRIENDS) if self._generator else self.games.busiest(_CAST_SIZE)
 
     def set_faults(self, spec: str) -> None:
         """Put other faults in force.
@@ -166,7 +183,15 @@ class Simulator:
         """
         self.faults.set(spec)
 
+    def _let_games_finish(self) -> None:
+        if self._generator is None:
+            return
+        with self._lock:
+            for game, accounts in self._generator.live(self.clock()):
+                self.games.add(game, accounts)
+
     def _answer(self, request: Request) -> Answer:
+        self._let_games_finish()
         service = self._services.get(request.segments[0]) if request.segments else None
         if service is not None:
             return self._gate.answer(service, request, self._server.stopping)

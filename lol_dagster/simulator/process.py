@@ -6,7 +6,6 @@ import signal
 import sys
 from pathlib import Path
 from threading import Event
-from types import FrameType
 
 from lol_dagster.simulator.main import DEFAULT_PORT, Options, Simulator
 
@@ -31,18 +30,17 @@ def serve(
         options: seed, faults, limits, truth file.
 
     Raises:
-        ValueError: the faults, the limits or the folder of games are wrong; the text says how.
+        ValueError: the faults, the limits, the pace or the folder of games are wrong; the text
+            says how.
         PortTakenError: another program listens on the port.
     """
     over = Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        over.set()
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
     with Simulator(options, port=port) as world:
-        if games is not None:
+        if games is None:
+            _say(f"{world.make_games(pace)} made-up games, and one more every {pace:g} s")
+        else:
             _say(f"{world.load(games, keep_times=keep_times)} games from {games}")
         _say(f"The simulated world is at {world.url}/ and is reached with these settings:")
         for name, value in world.environment.items():

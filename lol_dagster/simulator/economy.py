@@ -1,0 +1,92 @@
+"""What people earn and take in a made-up game: minions, gold, levels, damage, vision, objectives."""
+
+from __future__ import annotations
+
+from random import Random
+
+from lol_dagster.simulator.lineup import Lineup, Seat, Team
+
+_MINIONS = {"TOP": 7.4, "JUNGLE": 0.9, "MIDDLE": 7.6, "BOTTOM": 8.1, "UTILITY": 1.1, "": 6.0}
+"""Per minute on the Rift."""
+_JUNGLE = {"JUNGLE": 5.4}
+_DAMAGE = {"TOP": 760, "JUNGLE": 620, "MIDDLE": 860, "BOTTOM": 880, "UTILITY": 330, "": 900}
+_VISION = {"UTILITY": 2.3, "JUNGLE": 1.1}
+_RIFT, _ARENA = 11, 30
+_GOLD = {_ARENA: 480}
+_LEVELS = {_ARENA: 0.95}
+"""Per minute by map, where they differ from the Rift's."""
+
+
+def earn(here: Random, lineup: Lineup, minions: float) -> None:
+    """Fill in what each seat has earned; `minions` is the part of a Rift lane's that the mode gives."""
+    for seat in lineup.seats:
+        minutes = seat.seconds / 60
+        farmed = max(0.0, minutes - 1.4)  # the first wave meets after a minute and a half
+        seat.minions = round(farmed * _MINIONS[seat.position] * minions * here.uniform(0.72, 1.18))
+        seat.jungle = round(
+            farmed * _JUNGLE.get(seat.position, 0.25) * min(1.0, minions) * here.uniform(0.7, 1.2)
+        )
+        seat.level = min(
+            18, 1 + round(minutes * _LEVELS.get(lineup.map_id, 0.55) * here.uniform(0.94, 1.1))
+        )
+        seat.gold = round(
+            500
+            + minutes * _GOLD.get(lineup.map_id, 122)
+            + seat.minions * 21
+            + seat.jungle * 28
+            + seat.tally.kills * 300
+            + seat.tally.assists * 110
+        )
+        fought = 1 + 0.05 * (seat.tally.kills + seat.tally.assists / 2 - seat.tally.deaths)
+        seat.damage = round(
+            minutes * _DAMAGE[seat.position] * here.uniform(0.7, 1.2) * max(0.4, fought)
+        )
+        if lineup.map_id == _RIFT:
+            seat.vision = round(minutes * _VISION.get(seat.position, 0.7) * here.uniform(0.7, 1.3))
+
+
+def take_objectives(here: Random, lineup: Lineup) -> None:
+    """Give both teams their towers, dragons and barons, and each to somebody who took it."""
+    if lineup.ending == "remake":
+        return
+    winner, loser = sorted(lineup.teams, key=lambda team: not team.win)
+    minutes = lineup.seconds / 60
+    whole = not lineup.ending
+    winner.towers = here.randint(5, 11) if whole else here.randint(0, int(minutes / 3))
+    loser.towers = here.randint(0, 5) if whole else here.randint(0, int(minutes / 6))
+    winner.inhibitors = here.randint(1, 3) if whole else 0
+    if lineup.map_id == _RIFT:
+        dragons = int(minutes / 6.5)
+        winner.dragons = here.randint(dragons // 2, dragons)
+        loser.dragons = dragons - winner.dragons
+        winner.barons = here.randint(0, 1 + (minutes > 30)) if minutes > 22 else 0
+        winner.heralds = int(minutes > 16)
+    for name, numbers in (
+        ("tower", (winner.towers, loser.towers)),
+        ("dragon", (winner.dragons, loser.dragons)),
+        ("baron", (winner.barons, loser.barons)),
+        ("inhibitor", (winner.inhibitors, loser.inhibitors)),
+        ("riftHerald", (winner.heralds, loser.heralds)),
+        ("champion", _first_blood(lineup, winner, loser)),
+    ):
+        takers = [team for team, number in zip((winner, loser), numbers, strict=True) if number]
+        if takers:
+            first = here.choice(takers)
+            first.first = first.first | {name}
+    for team in lineup.teams:
+        seats = [seat for seat in lineup.seats if seat.team_id == team.team_id]
+        _share(here, team, seats)
+
+
+def _first_blood(lineup: Lineup, winner: Team, loser: Team) -> tuple[int, int]:
+    team_id = next((seat.team_id for seat in lineup.seats if seat.tally.first_blood), 0)
+    return int(team_id == winner.team_id), int(team_id == loser.team_id)
+
+
+def _share(here: Random, team: Team, seats: list[Seat]) -> None:
+    for _ in range(team.towers):
+        here.choice(seats).towers += 1
+    for _ in range(team.inhibitors):
+        here.choice(seats).inhibitors += 1
+    jungle = next((seat for seat in seats if seat.position == "JUNGLE"), seats[0])
+    jungle.dragons, jungle.barons = team.dragons, team.barons
