@@ -19,6 +19,7 @@ from lol_dagster.delivery.states import (
     LONG_AGO,
     Absent,
     Accepted,
+    Answered,
     Blind,
     Blocked,
     ChannelRemoved,
@@ -36,6 +37,7 @@ from lol_dagster.delivery.states import (
     NotSent,
     Patch,
     Post,
+    PostVerdict,
     Refused,
     Row,
     Scan,
@@ -52,7 +54,8 @@ UNEDITABLE = "the text has changed since, and this kind of channel cannot edit"
 
 def may_send(claim_age: float, terms: Terms) -> bool:
     """Whether a call may begin under a claim of this age (seconds, measured by the claimer from
-    before its claim): it must end, with a margin, before anyone else may take the row."""
+    before its claim): it must end, with a margin, before anyone else may take the row.
+    """
     return claim_age < terms.timing.precheck
 
 
@@ -75,10 +78,12 @@ def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
             return _reconciled(row, event, now, terms)
         case Seen(rev):
             return _seen(row, rev, now, terms)
-        case Accepted() | NotSent() | Uncertain() | Gone() | Refused() | Blocked() | NotSeen():
+        case Answered(verdict, maybe_before):
             if row.told:
-                return _edited(row, event, now, terms), ()
-            return _posted(row, event, now, terms), ()
+                return _edited(row, verdict, now, terms), ()
+            return _posted(row, verdict, maybe_before, now, terms), ()
+        case Gone() | Blocked() | NotSeen():
+            return _unread(row, event, now, terms), ()
 
 
 # --- claiming ------------------------------------------------------------------------------------
@@ -123,7 +128,7 @@ def _begin_reconcile(row: Row, now: Moment, terms: Terms) -> Step:
 
 
 def _begin_edit(row: Row, now: Moment, terms: Terms) -> Step:
-    if row.remote_gone or row.remote_rev == row.desired_rev and row.settle_until is None:
+    if row.remote_gone or (row.remote_rev == row.desired_rev and row.settle_until is None):
         return _rest(row), ()
     if row.remote_id is None or not terms.edit:
         return replace(_rest(row), last_error=UNEDITABLE), ()
@@ -163,21 +168,16 @@ def _intend(row: Row, anchor: str | None, now: Moment, terms: Terms) -> Step:
     return row, (Post(row.desired_rev, maybe_before),)
 
 
-def _posted(
-    row: Row,
-    event: Accepted | NotSent | Uncertain | Gone | Refused | Blocked | NotSeen,
-    now: Moment,
-    terms: Terms,
-) -> Row:
-    match event:
+def _posted(row: Row, verdict: PostVerdict, maybe_before: bool, now: Moment, terms: Terms) -> Row:
+    if isinstance(verdict, NotSent | Blocked | Refused) and not maybe_before:
+        row = _unsent(row)
+    match verdict:
         case Accepted(remote_id, rev):
             return _delivered(row, remote_id, rev, "response", now)
         case Gone(reason):
             row = _delivered(row, None, row.desired_rev, "nonce_deleted", now)
-            return replace(row, remote_gone=True, due_at=None, last_error=reason)
-        case NotSent(reason, retry_after, maybe_before):
-            if not maybe_before:
-                row = _unsent(row)
+            return replace(row, remote_gone=True, last_error=reason)
+        case NotSent(reason, retry_after):
             wait = _wait(row.attempts, now, terms) if retry_after is None else retry_after
             return _back(row, _later(now, wait), reason)
         case Blocked(reason):
@@ -191,17 +191,12 @@ def _posted(
                 uncertain_rounds=row.uncertain_rounds + 1,
             )
             return _back(row, _later(now, terms.settle + _resend_wait(row, now, terms)), reason)
-        case NotSeen(reason, retry_after):
-            return _unresolved(row, reason, retry_after, now, terms)
 
 
 def _blocked(row: Row, reason: str, now: Moment, terms: Terms) -> Row:
-    """A destination refused this row's POST, or the look into its history.
-
-    The state after the scan was refused stays `uncertain`: that is the more important truth.
-    """
+    """`uncertain` stays, and stays to be seen: it is the more important truth."""
     row = _back(row, _later(now, terms.timing.probe), reason)
-    return row if row.sent_maybe else replace(row, state="blocked")
+    return replace(row, state="blocked") if row.state == "pending" else row
 
 
 def _unsent(row: Row) -> Row:
@@ -236,9 +231,20 @@ def _reconciled(row: Row, event: Found | Absent | Blind, now: Moment, terms: Ter
             return row, (Send("POST"),)
 
 
-def _unresolved(
-    row: Row, reason: str, retry_after: float | None, now: Moment, terms: Terms
-) -> Row:
+def _unread(row: Row, event: Gone | Blocked | NotSeen, now: Moment, terms: Terms) -> Row:
+    """The look into the channel's history, or at the posted message, brought no picture."""
+    match event:
+        case Blocked(reason):
+            return _blocked(row, reason, now, terms)
+        case NotSeen(reason, retry_after) if row.told:
+            return _repeat_edit(row, reason, retry_after, now, terms)
+        case NotSeen(reason, retry_after):
+            return _unresolved(row, reason, retry_after, now, terms)
+        case Gone(reason):
+            return replace(_rest(row), remote_gone=True, last_error=reason)
+
+
+def _unresolved(row: Row, reason: str, retry_after: float | None, now: Moment, terms: Terms) -> Row:
     row = replace(row, uncertain_rounds=row.uncertain_rounds + 1)
     if _exhausted(row, now, terms):
         return _park(row, reason)
@@ -256,13 +262,8 @@ def _exhausted(row: Row, now: Moment, terms: Terms) -> bool:
 # --- editing -------------------------------------------------------------------------------------
 
 
-def _edited(
-    row: Row,
-    event: Accepted | NotSent | Uncertain | Gone | Refused | Blocked | NotSeen,
-    now: Moment,
-    terms: Terms,
-) -> Row:
-    match event:
+def _edited(row: Row, verdict: PostVerdict, now: Moment, terms: Terms) -> Row:
+    match verdict:
         case Accepted(_, rev):
             return _standing(row, rev, now, terms)
         case Gone(reason):
@@ -270,15 +271,13 @@ def _edited(
         case Refused(reason):
             return replace(_rest(row), last_error=reason)
         case Blocked(reason):
-            return _back(replace(row, settle_until=None), _later(now, terms.timing.probe), reason)
+            return _blocked(replace(row, settle_until=None), reason, now, terms)
         case NotSent(reason, retry_after):
             row = replace(row, settle_until=None)
             return _repeat_edit(row, reason, retry_after, now, terms)
         case Uncertain(reason):
             row = replace(row, settle_until=now.at + terms.settle)
             return _repeat_edit(row, reason, terms.settle, now, terms)
-        case NotSeen(reason, retry_after):
-            return _repeat_edit(row, reason, retry_after, now, terms)
 
 
 def _seen(row: Row, rev: int, now: Moment, terms: Terms) -> Step:
@@ -312,9 +311,7 @@ def _repeat_edit(
 # --- where a step leaves a row -------------------------------------------------------------------
 
 
-def _delivered(
-    row: Row, remote_id: str | None, rev: int, evidence: str, now: Moment
-) -> Row:
+def _delivered(row: Row, remote_id: str | None, rev: int, evidence: str, now: Moment) -> Row:
     return replace(
         row,
         state="delivered",

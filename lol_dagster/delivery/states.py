@@ -156,8 +156,6 @@ class NotSent:
 
     reason: str
     retry_after: float | None = None
-    maybe_before: bool = False
-    """An earlier POST of the message may have gone out."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +174,7 @@ class Gone:
 
 @dataclass(frozen=True)
 class Refused:
-    """This message's content is refused, and would be again."""
+    """The content of this very message is refused, and would be again."""
 
     reason: str
 
@@ -205,7 +203,7 @@ class Found:
 class Absent:
     """The channel's history was seen, with a witness, and does not hold the message."""
 
-    after_server_error: bool
+    after_server_error: bool = False
     """The last POST was answered with a server error."""
 
 
@@ -235,7 +233,18 @@ PostVerdict = Accepted | NotSent | Uncertain | Gone | Refused | Blocked
 ScanVerdict = Found | Absent | Blind | NotSeen | Blocked
 GetVerdict = Seen | Gone | NotSeen | Blocked
 Verdict = PostVerdict | ScanVerdict | GetVerdict
-Event = Claim | ChannelRemoved | HoldBack | Intend | Verdict
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A POST or PATCH has ended, this way or another."""
+
+    verdict: PostVerdict
+    maybe_before: bool = False
+    """An earlier POST of the message may have gone out."""
+
+
+Event = Claim | ChannelRemoved | HoldBack | Intend | Answered | ScanVerdict | GetVerdict
 
 
 # --- what is to be done next ---------------------------------------------------------------------
@@ -261,7 +270,7 @@ class Post:
 
     rev: int
     maybe_before: bool
-    """To be handed back in `NotSent`."""
+    """To be handed back in `Answered`."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,268 @@
+"""Carrying what is due: claim, look, send, write down, until there is nothing more to do now.
+
+The thin shell around `protocol`: it makes the calls that the core asks for, each once. Nothing here
+remembers anything from one step to the next that the database does not; whatever goes wrong with
+the database ends the sweep, and the lease of the message in hand runs out.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import socket
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from lol_dagster.delivery import due, gates
+from lol_dagster.delivery.claimed import Claimed
+from lol_dagster.delivery.clock import Clock, clock_for
+from lol_dagster.delivery.outbox import Outbox
+from lol_dagster.delivery.protocol import may_send
+from lol_dagster.delivery.report import Carried, DeliveryReport
+from lol_dagster.delivery.states import (
+    Delete,
+    Effect,
+    Get,
+    GetVerdict,
+    NotSeen,
+    NotSent,
+    Patch,
+    Post,
+    PostVerdict,
+    Refused,
+    Scan,
+    ScanVerdict,
+    Send,
+    Timing,
+    Uncertain,
+    Verdict,
+)
+from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport, Wanted
+from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.marker import write_marker
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+BUDGET = timedelta(minutes=4)
+"""How long a sweep goes on by default: less than the run that it is a part of may take."""
+PATIENCE = timedelta(seconds=10)
+"""What is due this soon is waited for: a rate limit's second, or Discord's settling time."""
+
+
+@dataclass
+class _Sweep:
+    """The time as a sweep sees it: the caller's `now`, moved on by a clock that does not step."""
+
+    started: datetime
+    clock: Clock
+    begun: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begun = self.clock.local()
+
+    def now(self) -> datetime:
+        return self.started + timedelta(seconds=self.clock.local() - self.begun)
+
+
+def no_crash(_label: str) -> None:
+    """What a crash point does outside of tests."""
+
+
+class Deliverer:
+    """Delivers messages. Any number of them, in any number of processes, share the work."""
+
+    def __init__(
+        self,
+        database: Database,
+        transports: Mapping[str, Transport],
+        clock: Clock,
+        *,
+        timing: Timing | None = None,
+        holder: str | None = None,
+        dice: Callable[[], float] = random.random,
+        crashpoint: Callable[[str], None] = no_crash,
+    ) -> None:
+        """
+        Args:
+            transports: One for each of `CHANNEL_KINDS`.
+            holder: What a claim is signed with, for people; by default host and process id.
+            dice: Uniform in [0, 1).
+            crashpoint: Called with a label wherever a crash would be most awkward.
+        """
+        timing = timing or Timing()
+        holder = holder or f"{socket.gethostname()}:{os.getpid()}"
+        self._database = database
+        self._transports = transports
+        self._clock = clock
+        self._crashpoint = crashpoint
+        self._outbox = Outbox(
+            database,
+            transports,
+            clock,
+            timing=timing,
+            holder=holder,
+            dice=dice,
+            crashpoint=crashpoint,
+        )
+
+    def due_now(self, now: datetime) -> int:
+        """How many messages a sweep could send, look up or edit now."""
+        with self._database.reading() as session:
+            return due.count(session, self._opening_times(session), now)
+
+    def next_due_at(self, only_match_ids: Collection[str] | None = None) -> datetime | None:
+        """When a sweep has something to do next, perhaps by now; None: not before something
+        changes.
+
+        Args:
+            only_match_ids: Counting only messages that tell of one of these games.
+        """
+        with self._database.reading() as session:
+            return due.next_time(session, self._opening_times(session), only_match_ids)
+
+    def _opening_times(self, session: Session) -> dict[int, datetime]:
+        destinations = gates.destinations(session, self._transports)
+        return gates.opening_times(session, destinations.values())
+
+    def deliver_due(
+        self,
+        now: datetime,
+        *,
+        run_id: str | None = None,
+        only_match_ids: Collection[str] | None = None,
+        budget: timedelta = BUDGET,
+        patience: timedelta = PATIENCE,
+    ) -> DeliveryReport:
+        """Carry every message that is due, and those that become due meanwhile or in a moment.
+
+        Args:
+            run_id: The Dagster run on whose behalf, for the record.
+            only_match_ids: Only messages that tell of one of these games.
+            budget: No message is begun after this time.
+            patience: What is due this soon is waited for.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: the database failed; nothing is lost and nothing doubled.
+        """
+        sweep = _Sweep(now, self._clock)
+        carried: dict[str, Carried] = {}
+        while (asked_at := sweep.now()) - now < budget:
+            claimed = self._outbox.claim(asked_at, run_id=run_id, only_match_ids=only_match_ids)
+            if claimed is not None:
+                done = self._carry(claimed, sweep)
+                if done is not None:
+                    carried[done.message_id] = done.after(carried.get(done.message_id))
+                continue
+            next_due = self.next_due_at(only_match_ids)
+            if next_due is None or not asked_at < next_due <= asked_at + patience:
+                break  # what is due already and could not be claimed is in other hands
+            self._clock.sleep(max(0.0, (next_due - sweep.now()).total_seconds()))
+        return DeliveryReport(tuple(carried.values()))
+
+    def _carry(self, claimed: Claimed, sweep: _Sweep) -> Carried | None:
+        """Do all that the core asks for; None: another deliverer has the message now."""
+        self._crashpoint("after_claim")
+        now = claimed
+        while now.effects:
+            after = self._do(now, now.effects[0], sweep)
+            if after is None:
+                return None
+            now = after
+        return self._carried(now)
+
+    def _do(self, claimed: Claimed, effect: Effect, sweep: _Sweep) -> Claimed | None:
+        transport, address = self._transports[claimed.kind], claimed.address
+        answer: Answer[Verdict]
+        match effect:
+            case Send():
+                intended = self._outbox.intend(claimed, effect, sweep.now())
+                self._crashpoint("after_intent")
+                return intended
+            case Post() | Patch():
+                answer = self._send(claimed, effect)
+            case Scan(anchor):
+                wanted = Wanted(claimed.row.id, anchor, self._outbox.witness(claimed))
+                answer = _looked(lambda: transport.scan(address, wanted))
+            case Get(remote_id):
+                answer = _looked(lambda: transport.get(address, remote_id, claimed.row.id))
+            case Delete(remote_id):
+                logger.error(
+                    "told twice: a copy is taken away",
+                    extra={"message_id": claimed.row.id, "remote_id": remote_id},
+                )
+                answer = _sent(lambda: transport.delete(address, remote_id))
+                self._outbox.record(claimed, effect, answer, sweep.now())
+                return replace(claimed, effects=claimed.effects[1:])
+        self._crashpoint("after_call")
+        concluded = self._outbox.conclude(claimed, effect, answer, sweep.now())
+        self._crashpoint("after_result")
+        return concluded
+
+    def _send(self, claimed: Claimed, effect: Post | Patch) -> Answer[PostVerdict]:
+        transport = self._transports[claimed.kind]
+        try:
+            content = MessageContent.from_json(claimed.content)
+            body = transport.render(content, write_marker(claimed.row.id, effect.rev))
+        except Exception as error:
+            # Whatever is wrong with one message's content parks that message alone.
+            logger.exception("cannot be rendered", extra={"message_id": claimed.row.id})
+            return Answer(Refused(f"it cannot be rendered: {type(error).__name__}"))
+        message = Outgoing(claimed.row.id, effect.rev, claimed.nonce, body)
+        # The intent's own commit may have taken long.
+        if not may_send(self._outbox.age(claimed), claimed.terms):
+            return Answer(NotSent("the claim grew old before the call", retry_after=0.0))
+        self._crashpoint("before_call")
+        if isinstance(effect, Patch):
+            remote_id = effect.remote_id
+            return _sent(lambda: transport.patch(claimed.address, remote_id, message))
+        return _sent(lambda: transport.post(claimed.address, message))
+
+    def _carried(self, claimed: Claimed) -> Carried:
+        row = claimed.row
+        link = None
+        if row.state == "delivered" and row.remote_id is not None and not row.remote_gone:
+            link = self._transports[claimed.kind].link(claimed.address, row.remote_id)
+        carried = Carried.of(claimed, link)
+        logger.info(
+            "message %s",
+            carried.outcome,
+            extra={
+                "message_id": row.id,
+                "match_ids": claimed.match_ids,
+                "channel": claimed.channel_name,
+                "reason": row.last_error,
+            },
+        )
+        return carried
+
+
+def deliverer(settings: Settings, database: Database) -> Deliverer:
+    """The deliverer that the settings describe."""
+    timing = Timing()
+    transports = all_transports(settings, timing)
+    return Deliverer(database, transports, clock_for(database), timing=timing)
+
+
+def _sent(call: Callable[[], Answer[PostVerdict]]) -> Answer[PostVerdict]:
+    try:
+        return call()
+    except Exception as error:
+        # An answer that breaks our code came after the bytes had left.
+        logger.exception("a call to a channel ended in an unexpected way")
+        return Answer(Uncertain(f"unexpected {type(error).__name__}"))
+
+
+def _looked(call: Callable[[], Answer[ScanVerdict | GetVerdict]]) -> Answer[Verdict]:
+    try:
+        return call()
+    except Exception as error:
+        # Nothing is known then, which is all there is to say.
+        logger.exception("a look into a channel ended in an unexpected way")
+        return Answer(NotSeen(f"unexpected {type(error).__name__}"))

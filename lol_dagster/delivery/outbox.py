@@ -1,0 +1,314 @@
+"""The messages' rows: claimed, stepped on and written back, each in one short transaction.
+
+Every write names the fence it was claimed under and the state `sending`: a deliverer that was away
+for too long finds nothing to write to and stops. The network is never touched from here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from typing import cast
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lol_dagster.delivery import due, gates, record
+from lol_dagster.delivery.claimed import Claimed
+from lol_dagster.delivery.clock import Clock
+from lol_dagster.delivery.gates import Destination
+from lol_dagster.delivery.protocol import may_send, step
+from lol_dagster.delivery.states import (
+    Absent,
+    Answered,
+    ChannelRemoved,
+    Claim,
+    Effect,
+    Event,
+    GetVerdict,
+    HoldBack,
+    Intend,
+    Moment,
+    Patch,
+    Post,
+    PostVerdict,
+    Row,
+    ScanVerdict,
+    Send,
+    Terms,
+    Timing,
+    Verdict,
+)
+from lol_dagster.delivery.transports.base import Answer, Transport
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Attempt, Channel, ChannelProbe, Message, MessageGame
+
+logger = logging.getLogger(__name__)
+
+_ROW = [each.name for each in fields(Row)]
+_NEVER_WRITTEN = {"id", "created_at", "desired_rev"}
+"""Not the deliverer's to change: what is to be said may change at any time."""
+
+
+class Outbox:
+    """What deliverers share through the database."""
+
+    def __init__(
+        self,
+        database: Database,
+        transports: Mapping[str, Transport],
+        clock: Clock,
+        *,
+        timing: Timing,
+        holder: str,
+        dice: Callable[[], float],
+        crashpoint: Callable[[str], None],
+    ) -> None:
+        """
+        Args:
+            transports: By `Channel.kind`, all four.
+            holder: Who claims, for people.
+            dice: Uniform in [0, 1).
+        """
+        self._database = database
+        self._transports = transports
+        self._clock = clock
+        self._timing = timing
+        self._holder = holder
+        self._dice = dice
+        self._crashpoint = crashpoint
+
+    # --- claiming ------------------------------------------------------------------------------
+
+    def claim(
+        self,
+        now: datetime,
+        *,
+        run_id: str | None = None,
+        only_match_ids: Collection[str] | None = None,
+    ) -> Claimed | None:
+        """Take the next message that is due, and its first step. None: nothing can be done now.
+
+        Args:
+            run_id: The Dagster run on whose behalf, for the record.
+            only_match_ids: Only messages that tell of one of these games.
+        """
+        claimed_at = self._clock.local()
+        with self._database.writing() as session:
+            destinations = gates.destinations(session, self._transports)
+            gates.forget_outdated(session, destinations.values(), now)
+            self._block_unusable(session, destinations, now)
+            opening = gates.opening_times(session, destinations.values())
+            closed = {channel_id for channel_id, time in opening.items() if time > now}
+            moment = self._moment(session, now)
+            while message := self._next(session, moment, closed, only_match_ids):
+                destination = destinations[message.channel_id]
+                lease = timedelta(seconds=self._timing.lease)
+                probe = gates.begin_probe(session, destination, now, lease)
+                if probe != "taken":
+                    claimed = self._take(session, message, destination, moment)
+                    session.flush()
+                    self._crashpoint("claiming")
+                    return replace(
+                        claimed, probing=probe == "ours", claimed_at=claimed_at, run_id=run_id
+                    )
+                closed.add(message.channel_id)
+        return None
+
+    def _next(
+        self,
+        session: Session,
+        now: Moment,
+        closed: Collection[int],
+        only_match_ids: Collection[str] | None,
+    ) -> Message | None:
+        query = select(Message).where(
+            due.free(now), Message.channel_id.not_in(closed), *due.telling_of(only_match_ids)
+        )
+        # A message that was refused is the last to try its channel again: it may be the only one
+        # that is.
+        order = (Message.state == "blocked", Message.order_at, Message.id)
+        return session.scalars(
+            query.order_by(*order).limit(1).with_for_update(skip_locked=True, of=Message)
+        ).first()
+
+    def _take(
+        self, session: Session, message: Message, destination: Destination, now: Moment
+    ) -> Claimed:
+        channel = session.get_one(Channel, message.channel_id)
+        terms = self._terms(session, channel)
+        was_told = _row(message).told
+        row, effects = step(_row(message), Claim(self._holder), now, terms)
+        if channel.removed_at is not None:
+            row, effects = step(row, ChannelRemoved(), now, terms)
+        _write(message, row)
+        match_ids = session.scalars(
+            select(MessageGame.match_id)
+            .where(MessageGame.message_id == message.id)
+            .order_by(MessageGame.match_id)
+        )
+        return Claimed(
+            row=row,
+            effects=effects,
+            content=message.content,
+            nonce=message.nonce,
+            match_ids=tuple(match_ids),
+            channel_name=channel.name,
+            kind=channel.kind,
+            address=channel.address,
+            destination=destination,
+            terms=terms,
+            was_told=was_told,
+        )
+
+    def _terms(self, session: Session, channel: Channel) -> Terms:
+        can = self._transports[channel.kind].capabilities
+        probe = session.get(ChannelProbe, channel.id)
+        return Terms(
+            settle=can.settle,
+            nonce=can.identity == "nonce",
+            read_back=can.read_back and (probe is None or probe.can_read_back is not False),
+            edit=can.edit,
+            resend=channel.uncertain == "resend",
+            timing=self._timing,
+        )
+
+    def _block_unusable(
+        self, session: Session, destinations: Mapping[int, Destination], now: datetime
+    ) -> None:
+        """Close the channels that have something to say and that no call can even be made to."""
+        speaking = select(Message.channel_id).where(Message.due_at <= now)
+        for channel in session.scalars(
+            select(Channel).where(Channel.id.in_(speaking), Channel.removed_at.is_(None))
+        ):
+            transport = self._transports[channel.kind]
+            reason = transport.unusable(channel.address)
+            if reason is not None:
+                destination = destinations[channel.id]
+                scope = destination.scope("token")
+                gates.block(session, destination, scope, reason, now, dead=True)
+
+    # --- stepping on ---------------------------------------------------------------------------
+
+    def intend(self, claimed: Claimed, send: Send, now: datetime) -> Claimed | None:
+        """Pre-check, and make the intent to send durable; None: another one has the message now.
+
+        What comes back has no effects if the pre-check said no.
+        """
+        transport = self._transports[claimed.kind]
+        with self._database.writing() as session:
+            opening = gates.opening_times(
+                session, [claimed.destination], breakers=not claimed.probing
+            ).get(claimed.destination.channel_id, now)
+            event: Event = Intend(transport.anchor(claimed.row.created_at))
+            if not may_send(self.age(claimed), claimed.terms):
+                event = HoldBack(now, "the claim grew old before the call")
+            elif opening > now:
+                event = HoldBack(opening, "the channel is not to be called for now")
+            stepped = self._apply(session, claimed, event, now)
+            if stepped is None or not stepped.effects:
+                return stepped
+            attempt = Attempt(
+                message_id=claimed.row.id,
+                fence=claimed.row.fence,
+                op=send.op,
+                rev=stepped.row.desired_rev,
+                at=now,
+                run_id=claimed.run_id,
+            )
+            session.add(attempt)
+            session.flush()
+            self._crashpoint("intending")
+            return replace(stepped, attempt_id=attempt.id)
+
+    def conclude(
+        self, claimed: Claimed, effect: Effect, answer: Answer[Verdict], now: datetime
+    ) -> Claimed | None:
+        """Write down what the call that `effect` asked for has brought, and step on.
+
+        None: another one has the message now.
+        """
+        with self._database.writing() as session:
+            event = _event(session, claimed.row.id, effect, answer.verdict)
+            record.attempt(session, claimed, effect, answer, now)
+            sharers = gates.destinations(session, self._transports).values()
+            gates.note(session, claimed.destination, answer.verdict, answer.holds, sharers, now)
+            record.sight(session, claimed.destination.channel_id, answer.verdict)
+            stepped = self._apply(session, claimed, event, now)
+            self._crashpoint("concluding")
+            return stepped
+
+    def age(self, claimed: Claimed) -> float:
+        """Seconds since before the claim."""
+        return self._clock.local() - claimed.claimed_at
+
+    def witness(self, claimed: Claimed) -> str | None:
+        """The remote id of the last message that is known to stand in the channel."""
+        with self._database.reading() as session:
+            return session.scalars(
+                select(Message.remote_id)
+                .where(
+                    Message.channel_id == claimed.destination.channel_id,
+                    Message.remote_id.is_not(None),
+                    Message.remote_gone.is_(False),
+                )
+                .order_by(Message.delivered_at.desc())
+                .limit(1)
+            ).first()
+
+    def record(
+        self, claimed: Claimed, effect: Effect, answer: Answer[Verdict], now: datetime
+    ) -> None:
+        """Write down a call that changes nothing about the message: a superfluous copy's end."""
+        with self._database.writing() as session:
+            record.attempt(session, claimed, effect, answer, now)
+
+    def _apply(
+        self, session: Session, claimed: Claimed, event: Event, now: datetime
+    ) -> Claimed | None:
+        message = session.scalars(
+            select(Message)
+            .where(
+                Message.id == claimed.row.id,
+                Message.fence == claimed.row.fence,
+                Message.state == "sending",
+            )
+            .with_for_update()
+        ).one_or_none()
+        if message is None:
+            logger.warning(
+                "fenced: another deliverer has taken the message over",
+                extra={"message_id": claimed.row.id, "fence": claimed.row.fence},
+            )
+            return None
+        row, effects = step(_row(message), event, self._moment(session, now), claimed.terms)
+        _write(message, row)
+        return replace(claimed, row=row, effects=effects, content=message.content, attempt_id=None)
+
+    def _moment(self, session: Session, now: datetime) -> Moment:
+        epoch, at = self._clock.read(session)
+        return Moment(epoch=epoch, at=at, wall=now, dice=self._dice())
+
+
+def _row(message: Message) -> Row:
+    return Row(**{name: getattr(message, name) for name in _ROW})
+
+
+def _write(message: Message, row: Row) -> None:
+    for name in _ROW:
+        if name not in _NEVER_WRITTEN:
+            setattr(message, name, getattr(row, name))
+
+
+def _event(session: Session, message_id: str, effect: Effect, verdict: Verdict) -> Event:
+    """The verdict as the core takes it: with what is known besides."""
+    match effect, verdict:
+        case Post(_, maybe_before), _:
+            return Answered(cast("PostVerdict", verdict), maybe_before)
+        case Patch(), _:
+            return Answered(cast("PostVerdict", verdict))
+        case _, Absent():
+            return Absent(record.last_post_met_server_error(session, message_id))
+    return cast("ScanVerdict | GetVerdict", verdict)

@@ -1,0 +1,189 @@
+"""What Discord's answers mean, for bot and webhook alike.
+
+Sources: docs.discord.com/developers (resources/message, resources/webhook, topics/rate-limits,
+topics/opcodes-and-status-codes); discord-api-docs#6647 for the nonce.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from lol_dagster.delivery.states import (
+    Accepted,
+    Blocked,
+    GetVerdict,
+    Gone,
+    NotSeen,
+    NotSent,
+    PostVerdict,
+    Refused,
+    ScanVerdict,
+    Seen,
+    Uncertain,
+)
+from lol_dagster.delivery.transports.base import Answer, Hold, Reply, V, seconds, short
+from lol_dagster.messages.discord import read_marker
+
+USER_AGENT = "DiscordBot (lol_dagster, 0.1)"
+"""The form that Discord requires; Cloudflare may block others (code 40333)."""
+
+PAYLOAD_REFUSED = {40005, 50006, 50035, 50045, 50109, 200000, 240000}
+"""Too large, empty, malformed, not JSON, or against the server's rules for texts."""
+DESTINATION_BLOCKED = {50001, 50008, 50013, 40058, 160005, 10003, 10004, 220001, 220002, 220003}
+"""A permission is missing, or the channel is none to post in, or it is gone."""
+WEBHOOK_DEAD = {10015, 50027}
+"""Not to be called again: Discord restricts who does."""
+TOKEN_DEAD = {40001, 50014}
+LATER = {20028, 20029, 40004, 40006, 40062, 130000}
+UNKNOWN_MESSAGE = 10008
+EDITED_TOO_OFTEN = 30046
+"""Edits of messages older than an hour are capped."""
+NOT_EDITABLE = {50005, 50083}
+"""Another author's message, or an archived thread."""
+
+_CLOUDFLARE_BAN = 600.0
+_EDIT_LATER = 3600.0
+_EPOCH_MS = 1_420_070_400_000
+_BEFORE_CREATION = timedelta(minutes=10)
+"""So much may our clock be ahead of Discord's."""
+
+
+def snowflake(at: datetime) -> str:
+    """The smallest id that Discord gives to anything at this time."""
+    return str(max(0, int(at.timestamp() * 1000) - _EPOCH_MS) << 22)
+
+
+def anchor(created_at: datetime) -> str:
+    """An id below that of any post of a message created at this time."""
+    return snowflake(created_at - _BEFORE_CREATION)
+
+
+def answer_to(reply: Reply, verdict: V, *holds: Hold) -> Answer[V]:
+    code = reply.field("code")
+    return Answer(
+        verdict,
+        http_status=reply.status,
+        code=str(code) if isinstance(code, int) else None,
+        request_id=short(reply.headers.get("CF-RAY", "")) or None,
+        elapsed_s=reply.elapsed_s,
+        holds=holds,
+    )
+
+
+def sent(reply: Reply, message_id: str, rev: int) -> Answer[PostVerdict]:
+    """The verdict on a POST or PATCH of revision `rev`."""
+    verdict = _standing(reply, message_id, rev) or refusal(reply)
+    return answer_to(reply, verdict, *_holds(reply))
+
+
+def _standing(reply: Reply, message_id: str, rev: int) -> Accepted | None:
+    """What stands in the channel according to the answer.
+
+    With a nonce that was used before that is the message of the first POST, in its revision.
+    """
+    remote_id = reply.field("id")
+    if reply.status != 200 or not isinstance(remote_id, str):
+        return None
+    found = read_marker(reply.data) or (message_id, rev)
+    return Accepted(remote_id, found[1]) if found[0] == message_id else None
+
+
+def refusal(reply: Reply) -> PostVerdict:
+    """The verdict on a complete answer that is no success: a known refusal, or uncertain.
+
+    An unknown refusal (4xx) blocks: nothing was done, but why is for the operator to find out.
+    """
+    code = reply.field("code")
+    said = _said(reply)
+    if code in PAYLOAD_REFUSED or code in NOT_EDITABLE:
+        return Refused(said)
+    if code == UNKNOWN_MESSAGE:
+        return Gone(said)
+    if code == EDITED_TOO_OFTEN:
+        return NotSent(said, retry_after=_EDIT_LATER)
+    if reply.status == 429 or code in LATER:
+        return NotSent(said, retry_after=_retry_after(reply))
+    if code in WEBHOOK_DEAD:
+        return Blocked(said, dead=True)
+    if code in DESTINATION_BLOCKED:
+        return Blocked(said)
+    if code in TOKEN_DEAD or reply.status == 401:
+        return Blocked(said, scope="token")
+    if 400 <= reply.status < 500 and reply.status != 408:
+        return Blocked(said)
+    return Uncertain(said)
+
+
+def scan_failed(reply: Reply) -> Answer[ScanVerdict]:
+    """The verdict on an answer to a listing that is no list."""
+    return answer_to(reply, _unread(reply), *_holds(reply))
+
+
+def read(reply: Reply, message_id: str) -> Answer[GetVerdict]:
+    """The verdict on reading one message by its id."""
+    if reply.status == 200 and reply.field("id"):
+        found = read_marker(reply.data)
+        if found is not None and found[0] == message_id:
+            return answer_to(reply, Seen(found[1]))
+        return answer_to(reply, NotSeen("the message there does not carry our marker"))
+    if reply.field("code") == UNKNOWN_MESSAGE:
+        return answer_to(reply, Gone(_said(reply)))
+    return answer_to(reply, _unread(reply))
+
+
+def deleted(reply: Reply) -> Answer[PostVerdict]:
+    """The verdict on a DELETE."""
+    if reply.status == 204:
+        return answer_to(reply, Gone("deleted"))
+    return answer_to(reply, refusal(reply), *_holds(reply))
+
+
+def _unread(reply: Reply) -> NotSeen | Blocked:
+    match refusal(reply):
+        case Blocked() as blocked:
+            return blocked
+        case NotSent(reason, retry_after):
+            return NotSeen(reason, retry_after)
+        case other:
+            return NotSeen(getattr(other, "reason", _said(reply)))
+
+
+def _said(reply: Reply) -> str:
+    code, message = reply.field("code"), reply.field("message")
+    if isinstance(code, int) and code:
+        return short(f"Discord {reply.status}, code {code}: {message}")
+    return short(f"Discord {reply.status}" + (f": {message}" if isinstance(message, str) else ""))
+
+
+def _retry_after(reply: Reply) -> float | None:
+    if _banned(reply):
+        return max(_CLOUDFLARE_BAN, seconds(reply.headers.get("Retry-After")) or 0.0)
+    said = reply.field("retry_after")
+    return seconds(reply.headers.get("Retry-After") if said is None else said)
+
+
+def _banned(reply: Reply) -> bool:
+    """Cloudflare's own 429, without Discord's JSON: the whole address is locked out."""
+    return reply.status == 429 and reply.field("retry_after") is None
+
+
+def _holds(reply: Reply) -> tuple[Hold, ...]:
+    """How long the rate limits forbid to send."""
+    if reply.status == 429:
+        everywhere = _banned(reply) or reply.field("global") is True
+        wait = _retry_after(reply)
+        return () if wait is None else (Hold(wait, "token" if everywhere else "channel"),)
+    if reply.headers.get("X-RateLimit-Remaining") == "0":
+        wait = seconds(reply.headers.get("X-RateLimit-Reset-After"))
+        return () if wait is None else (Hold(wait),)
+    return ()
+
+
+def messages_in(reply: Reply) -> list[dict[str, Any]] | None:
+    """The messages of a listing; None if the answer is no listing."""
+    if reply.status != 200 or not isinstance(reply.data, list):
+        return None
+    if not all(isinstance(each, dict) and isinstance(each.get("id"), str) for each in reply.data):
+        return None
+    return reply.data

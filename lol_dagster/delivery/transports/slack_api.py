@@ -1,0 +1,151 @@
+"""What Slack's answers mean. Slack refuses with HTTP 200 and `ok: false`.
+
+Sources: docs.slack.dev/reference/methods (chat.postMessage, chat.update, conversations.history);
+the common errors for those after which "some aspect of the operation" may have succeeded.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from lol_dagster.delivery.states import (
+    Accepted,
+    Blind,
+    Blocked,
+    Gone,
+    NotSeen,
+    NotSent,
+    PostVerdict,
+    Refused,
+    ScanVerdict,
+    Uncertain,
+)
+from lol_dagster.delivery.transports.base import Answer, Hold, Reply, V, seconds, short
+from lol_dagster.messages.slack import read_marker
+
+USER_AGENT = "lol_dagster/0.1"
+
+MAYBE_DONE = {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+TOKEN_DEAD = {
+    "account_inactive",
+    "invalid_auth",
+    "missing_scope",
+    "not_authed",
+    "org_login_required",
+    "token_expired",
+    "token_revoked",
+}
+PAYLOAD_REFUSED = (
+    "cant_update_message",
+    "edit_window_closed",
+    "invalid_blocks",
+    "invalid_metadata",
+    "metadata_",
+    "msg_blocks_too_long",
+    "msg_too_long",
+    "no_text",
+    "too_many_attachments",
+)
+"""Beginnings: Slack has several of each."""
+LATER = {"message_limit_exceeded", "rate_limited", "ratelimited"}
+GONE = {"message_not_found"}
+UNREADABLE = {"missing_scope", "not_in_channel", "no_permission"}
+"""History is refused where posting may well be allowed."""
+
+PACE = Hold(1.0)
+"""One message a second and channel."""
+_BEFORE_CREATION = timedelta(minutes=10)
+
+
+def anchor(created_at: datetime) -> str:
+    """A `ts` before that of any post of a message created at this time."""
+    return f"{(created_at - _BEFORE_CREATION).timestamp():.6f}"
+
+
+def answer_to(reply: Reply, verdict: V, *holds: Hold) -> Answer[V]:
+    error = reply.field("error")
+    return Answer(
+        verdict,
+        http_status=reply.status,
+        code=short(error)[:80] if isinstance(error, str) else None,
+        request_id=short(reply.headers.get("x-slack-req-id", "")) or None,
+        elapsed_s=reply.elapsed_s,
+        holds=holds,
+    )
+
+
+def sent(reply: Reply, message_id: str, rev: int) -> Answer[PostVerdict]:
+    """The verdict on a chat.postMessage or chat.update of revision `rev`."""
+    verdict = _standing(reply, message_id, rev) or refusal(reply)
+    return answer_to(reply, verdict, PACE, *_holds(reply))
+
+
+def _standing(reply: Reply, message_id: str, rev: int) -> Accepted | None:
+    remote_id = reply.field("ts")
+    if reply.status != 200 or reply.field("ok") is not True or not isinstance(remote_id, str):
+        return None
+    message = reply.field("message")
+    found = (read_marker(message) if isinstance(message, dict) else None) or (message_id, rev)
+    return Accepted(remote_id, found[1]) if found[0] == message_id else None
+
+
+def refusal(reply: Reply) -> PostVerdict:
+    """The verdict on a complete answer that is no success: a known refusal, or uncertain.
+
+    An unknown refusal blocks: Slack did nothing, but why is for the operator to find out.
+    """
+    error = reply.field("error")
+    said = short(f"Slack {reply.status}" + (f": {error}" if isinstance(error, str) else ""))
+    if reply.status == 429 or error in LATER:
+        return NotSent(said, retry_after=seconds(reply.headers.get("Retry-After")))
+    if reply.status >= 500 or reply.field("ok") is not False or error in MAYBE_DONE:
+        return Uncertain(said)
+    if error in GONE:
+        return Gone(said)
+    if error in TOKEN_DEAD:
+        return Blocked(said, scope="token")
+    if isinstance(error, str) and error.startswith(PAYLOAD_REFUSED):
+        return Refused(said)
+    return Blocked(said)
+
+
+def scan_failed(reply: Reply) -> Answer[ScanVerdict]:
+    """The verdict on an answer to conversations.history that holds no messages."""
+    error = reply.field("error")
+    if error in UNREADABLE:
+        return answer_to(reply, Blind(f"the bot may not read the channel's history: {error}"))
+    return answer_to(reply, unread(reply), *_holds(reply))
+
+
+def unread(reply: Reply) -> NotSeen | Blocked:
+    """The verdict on any read that failed."""
+    match refusal(reply):
+        case Blocked() as blocked:
+            return blocked
+        case NotSent(reason, retry_after):
+            return NotSeen(reason, retry_after)
+        case Uncertain(reason) | Refused(reason) | Gone(reason):
+            return NotSeen(reason)
+        case Accepted():
+            raise AssertionError("a refusal is no success")
+
+
+def messages_in(reply: Reply) -> list[dict[str, Any]] | None:
+    """The messages of a page of history; None if the answer is none."""
+    messages = reply.field("messages")
+    if reply.status != 200 or reply.field("ok") is not True or not isinstance(messages, list):
+        return None
+    return [each for each in messages if isinstance(each, dict)]
+
+
+def next_cursor(reply: Reply) -> str | None:
+    """Where the next page begins; None: this was the last."""
+    metadata = reply.field("response_metadata")
+    cursor = metadata.get("next_cursor") if isinstance(metadata, dict) else None
+    return cursor if isinstance(cursor, str) and cursor else None
+
+
+def _holds(reply: Reply) -> tuple[Hold, ...]:
+    wait = seconds(reply.headers.get("Retry-After")) if reply.status == 429 else None
+    return () if wait is None else (Hold(wait),)

@@ -1,0 +1,199 @@
+"""Slack through a bot's token: no nonce, but a history that can be read and says when it cannot."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from lol_dagster.delivery.states import (
+    Absent,
+    Found,
+    GetVerdict,
+    Gone,
+    NotSeen,
+    PostVerdict,
+    ScanVerdict,
+    Seen,
+    Timing,
+)
+from lol_dagster.delivery.transports import slack_api
+from lol_dagster.delivery.transports.base import (
+    Answer,
+    Caller,
+    Capabilities,
+    Outgoing,
+    Reply,
+    Transport,
+    Wanted,
+    fingerprint,
+    not_seen,
+    unanswered,
+)
+from lol_dagster.http_session import DeadlineSession, TransportError
+from lol_dagster.messages import slack
+from lol_dagster.messages.content import MessageContent
+
+PAGE = 200
+MOST_PAGES = 25
+
+
+class SlackBot(Transport):
+    """chat.postMessage, chat.update, conversations.history."""
+
+    kind: ClassVar[str] = "slack-bot"
+    token_scope: ClassVar[str | None] = "slack-token"  # noqa: S105 - a name
+
+    def __init__(
+        self, session: DeadlineSession, url: str, token: str | None, timing: Timing
+    ) -> None:
+        """
+        Args:
+            url: As in `https://slack.com/api`.
+            token: The bot's (`xoxb-…`); None: every channel waits until there is one.
+        """
+        self._api = Caller(session, url, timing)
+        self._token = token
+        self._myself: Reply | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            identity="marker",
+            read_back=True,
+            edit=True,
+            settle=30.0,
+            promise="Told exactly once as long as the bot can read the channel: an unanswered send "
+            "is looked up there before it is repeated.",
+        )
+
+    @property
+    def token_fingerprint(self) -> str | None:
+        return fingerprint(self._token or "")
+
+    def unusable(self, address: str) -> str | None:
+        if self._token is None:
+            return "LOL_SLACK_BOT_TOKEN is not set"
+        return None
+
+    def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
+        return slack.render(content, marker)
+
+    def anchor(self, created_at: datetime) -> str | None:
+        return slack_api.anchor(created_at)
+
+    def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
+        return self._send("chat.postMessage", {"channel": address, **message.body}, message)
+
+    def patch(self, address: str, remote_id: str, message: Outgoing) -> Answer[PostVerdict]:
+        body = {"channel": address, "ts": remote_id, **message.body}
+        return self._send("chat.update", body, message)
+
+    def _send(self, method: str, body: dict[str, Any], message: Outgoing) -> Answer[PostVerdict]:
+        try:
+            reply = self._call("POST", method, json=body)
+        except TransportError as error:
+            return unanswered(error)
+        return slack_api.sent(reply, message.message_id, message.rev)
+
+    def delete(self, address: str, remote_id: str) -> Answer[PostVerdict]:
+        try:
+            reply = self._call("POST", "chat.delete", json={"channel": address, "ts": remote_id})
+        except TransportError as error:
+            return unanswered(error)
+        if reply.field("ok") is True:
+            return slack_api.answer_to(reply, Gone("deleted"))
+        return slack_api.answer_to(reply, slack_api.refusal(reply))
+
+    def get(self, address: str, remote_id: str, message_id: str) -> Answer[GetVerdict]:
+        params: dict[str, str | int] = {
+            "oldest": remote_id,
+            "latest": remote_id,
+            "inclusive": "true",
+            "limit": 1,
+        }
+        try:
+            reply = self._history(address, params)
+        except TransportError as error:
+            return not_seen(error)
+        messages = slack_api.messages_in(reply)
+        if messages is None:
+            return slack_api.answer_to(reply, slack_api.unread(reply))
+        there = next((each for each in messages if each.get("ts") == remote_id), None)
+        if there is None:
+            return slack_api.answer_to(reply, Gone("the message is not there any more"))
+        marker = slack.read_marker(there)
+        if marker is None or marker[0] != message_id:
+            return slack_api.answer_to(
+                reply, NotSeen("the message there does not carry our marker")
+            )
+        return slack_api.answer_to(reply, Seen(marker[1]))
+
+    def scan(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
+        try:
+            return self._scan(address, wanted)
+        except TransportError as error:
+            return not_seen(error)
+
+    def _scan(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
+        myself = self._me()
+        if myself.field("ok") is not True:
+            return slack_api.answer_to(myself, slack_api.unread(myself))
+        ids = {myself.field("bot_id"), myself.field("user_id")} - {None}
+        params: dict[str, str | int] = {
+            "oldest": wanted.anchor or "0",
+            "limit": PAGE,
+        }
+        copies: list[tuple[str, int]] = []
+        for _ in range(MOST_PAGES):
+            reply = self._history(address, params)
+            messages = slack_api.messages_in(reply)
+            if messages is None:
+                return slack_api.scan_failed(reply)
+            for each in messages:
+                marker = slack.read_marker(each)
+                is_ours = each.get("bot_id") in ids or each.get("user") in ids
+                if is_ours and marker is not None and marker[0] == wanted.message_id:
+                    copies.append((str(each.get("ts")), marker[1]))
+            cursor = slack_api.next_cursor(reply)
+            if cursor is None:
+                return slack_api.answer_to(reply, _conclusion(copies))
+            params = {**params, "cursor": cursor}
+        return Answer(NotSeen(f"more than {MOST_PAGES * PAGE} messages since it was created"))
+
+    def link(self, address: str, remote_id: str) -> str | None:
+        try:
+            workspace = self._me().field("url")
+        except TransportError:
+            return None
+        if not isinstance(workspace, str):
+            return None
+        return f"{workspace.rstrip('/')}/archives/{address}/p{remote_id.replace('.', '')}"
+
+    def _me(self) -> Reply:
+        """auth.test's answer, asked for once.
+
+        Raises:
+            TransportError: it got no complete answer.
+        """
+        if self._myself is not None:
+            return self._myself
+        reply = self._call("POST", "auth.test")
+        if reply.field("ok") is True:
+            self._myself = reply
+        return reply
+
+    def _history(self, address: str, params: dict[str, str | int]) -> Reply:
+        params = {"channel": address, "include_all_metadata": "true", **params}
+        return self._call("GET", "conversations.history", params=params)
+
+    def _call(self, verb: str, method: str, **what: Any) -> Reply:
+        return self._api.call(
+            verb, f"/{method}", headers={"Authorization": f"Bearer {self._token}"}, **what
+        )
+
+
+def _conclusion(copies: list[tuple[str, int]]) -> Found | Absent:
+    if not copies:
+        return Absent()
+    (first, rev), *extras = sorted(copies)
+    return Found(first, rev, tuple(extra for extra, _ in extras))
