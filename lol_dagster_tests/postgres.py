@@ -119,7 +119,8 @@ def running_postgres(binaries: Path) -> Iterator[PostgresServer]:
                  "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
                  "-c", "shared_buffers=32MB", "-c", "max_connections=60"],
                 cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=_end_with_parent(), **owner,
+                preexec_fn=_end_with_parent(),  # noqa: PLW1509 - calls one C function, takes no lock
+                **owner,
             )  # fmt: skip
             try:
                 server = PostgresServer(folder)

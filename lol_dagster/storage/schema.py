@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError as DriverError
 
 from lol_dagster.settings import Settings, ensure_home
 from lol_dagster.storage.database import Database, DatabaseError
@@ -86,7 +86,7 @@ def _connection(database: Database) -> Iterator[Connection]:
     try:
         with database.engine.connect() as connection:
             yield connection
-    except OperationalError as error:
+    except DriverError as error:
         where = database.url.render_as_string(hide_password=True)
         reason = str(error.orig).strip().splitlines()[0]
         raise DatabaseError(f"the database {where} cannot be opened: {reason}") from error

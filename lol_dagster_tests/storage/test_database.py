@@ -1,0 +1,177 @@
+"""Transactions: what the two kinds promise on both engines."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, InternalError, StatementError
+
+from lol_dagster.storage.database import (
+    Database,
+    DatabaseError,
+    assert_no_open_write,
+    normalized_url,
+)
+from lol_dagster.storage.models import Fact, Team
+from lol_dagster_tests.roster_rows import make_player, make_team
+
+_WRITERS = 4
+_INCREMENTS = 25
+
+_INCREMENT = f"""
+import sys
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Fact
+database = Database(sys.argv[1])
+sys.stdin.read()  # all begin together
+for _ in range({_INCREMENTS}):
+    with database.writing() as session:
+        session.get(Fact, "counter").value += 1
+"""
+
+
+def test_sqlite_is_opened_with_the_settings_that_durability_needs(database: Database) -> None:
+    with database.reading() as session:
+        read = {
+            name: session.execute(text(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    # 2 is FULL: https://www.sqlite.org/pragma.html#pragma_synchronous
+    assert read == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "busy_timeout": 10_000,
+    }
+
+
+def test_simultaneous_writers_lose_no_update(database: Database) -> None:
+    """Read, add one, write: with BEGIN DEFERRED in place of IMMEDIATE the processes fail with
+    «database is locked», with Python's own transactions they lose most of the updates."""
+    with database.writing() as session:
+        session.add(Fact(name="counter", value=0))
+    url = database.url.render_as_string(hide_password=False)
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _INCREMENT, url],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(_WRITERS)
+    ]
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.close()
+        writer.stdin = None
+    errors = [writer.communicate()[1] for writer in writers]
+    assert errors == [""] * _WRITERS
+    with database.reading() as session:
+        assert session.get_one(Fact, "counter").value == _WRITERS * _INCREMENTS
+
+
+def test_a_writer_holds_the_lock_from_its_first_read_on(database: Database) -> None:
+    """Not only from its first write: what it read cannot go stale."""
+    assert database.url.database is not None
+    with (
+        contextlib.closing(sqlite3.connect(database.url.database, timeout=0)) as another,
+        database.writing() as session,
+    ):
+        assert session.query(Team).count() == 0
+        with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            another.execute("BEGIN IMMEDIATE")
+
+
+def test_a_reader_is_not_held_up_by_a_writer_and_sees_what_was_committed(
+    any_database: Database,
+) -> None:
+    with any_database.writing() as writer:
+        make_team(writer, "Unfinished")
+        with any_database.reading() as reader:
+            assert reader.query(Team).count() == 0
+    with any_database.reading() as reader:
+        assert reader.query(Team).count() == 1
+
+
+def test_an_exception_takes_back_the_whole_transaction(any_database: Database) -> None:
+    def fail_half_way() -> None:
+        with any_database.writing() as session:
+            make_team(session)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    with any_database.reading() as session:
+        assert session.query(Team).count() == 0
+
+
+def test_what_a_reading_transaction_writes_is_never_kept(any_database: Database) -> None:
+    """PostgreSQL refuses it, SQLite rolls it back."""
+    refused = (
+        contextlib.nullcontext()
+        if any_database.is_sqlite
+        else pytest.raises(InternalError, match="read-only")
+    )
+    with refused, any_database.reading() as session:
+        make_team(session)
+    with any_database.reading() as session:
+        assert session.query(Team).count() == 0
+
+
+def test_names_are_unique_whatever_their_case(any_database: Database) -> None:
+    with any_database.writing() as session:
+        make_player(session, "Faker")
+        with pytest.raises(IntegrityError):
+            make_player(session, "FAKER")
+        session.rollback()
+
+
+def test_an_instant_comes_back_as_it_went_in_and_in_utc(any_database: Database) -> None:
+    in_seoul = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=timezone(timedelta(hours=9)))
+    with any_database.writing() as session:
+        team_id = make_team(session, created_at=in_seoul).id
+    with any_database.reading() as session:
+        read = session.get_one(Team, team_id).created_at
+    assert read == in_seoul
+    assert read.tzinfo == UTC
+
+
+def test_an_instant_without_a_zone_is_refused(any_database: Database) -> None:
+    naive = datetime(2026, 1, 2)  # noqa: DTZ001 - what is tested
+    with (
+        pytest.raises(StatementError, match="an instant needs a time zone"),
+        any_database.writing() as session,
+    ):
+        make_team(session, created_at=naive)
+
+
+def test_a_network_call_inside_a_writing_transaction_is_refused(any_database: Database) -> None:
+    with any_database.writing(), pytest.raises(RuntimeError, match="inside a writing transaction"):
+        assert_no_open_write()
+    assert_no_open_write()
+    with any_database.reading():
+        assert_no_open_write()
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+def test_any_spelling_of_postgresql_gets_the_driver_that_is_installed(scheme: str) -> None:
+    url = normalized_url(f"{scheme}://lol:pw@db.example:5433/lol")
+    assert url.drivername == "postgresql+psycopg2"
+    assert (url.username, url.password, url.host, url.port, url.database) == (
+        ("lol", "pw", "db.example", 5433, "lol")
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "url", ["", "s3cret", "mysql://root:s3cret@db/lol", "postgresql+asyncpg://s3cret@db/x", "://"]
+)
+def test_a_url_of_no_supported_database_says_what_is_without_repeating_it(url: str) -> None:
+    with pytest.raises(DatabaseError, match="LOL_DATABASE_URL should be sqlite:///") as caught:
+        Database(url)
+    assert "s3cret" not in str(caught.value)

@@ -1,0 +1,147 @@
+"""Settings: what is read, and what is said when it is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lol_dagster.settings import (
+    Settings,
+    SettingsError,
+    ensure_home,
+    load_settings,
+    parse_duration,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("30m", 1_800),
+        ("12h", 43_200),
+        ("7d", 604_800),
+        ("2w", 1_209_600),
+        ("1d12h", 129_600),
+        (" 1h 30m ", 5_400),
+        ("0.5H", 1_800),
+        ("0s", 0),
+    ],
+)
+def test_durations_are_read_as_people_write_them(text: str, seconds: int) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "12", "h", "12x", "-1h", "1h-", "12:00", "１h2", "9" * 20 + "w"]
+)
+def test_anything_else_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="should be a duration such as 90s"):
+        parse_duration(text)
+
+
+@given(st.text(max_size=30))
+def test_no_text_makes_the_duration_parser_stumble(text: str) -> None:
+    with contextlib.suppress(ValueError):
+        assert parse_duration(text) >= timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "hint"),
+    [
+        ("LOL_ADMIN_PORT", "s3cret", "integer"),
+        ("LOL_ADMIN_PORT", "70000", "65535"),
+        ("LOL_STALE_AFTER", "s3cret", "12h"),
+        ("LOL_SLOW_QUERY_MS", "-1", "greater than or equal to 0"),
+        ("LOL_RIOT_URL", "s3cret", "https://"),
+        ("LOL_DISCORD_URL", "ftp://s3cret", "https://"),
+        ("LOL_PING_URL", "s3cret", "https://"),
+    ],
+)
+def test_a_wrong_setting_is_told_by_name_and_form_but_never_by_value(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, hint: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    message = str(caught.value)
+    assert message.startswith(f"{variable} ")
+    assert hint in message
+    assert value not in message
+    assert "\n" not in message
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__, "pydantic's own error would be shown below it"
+
+
+def test_every_wrong_setting_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOL_ADMIN_PORT", "x")
+    monkeypatch.setenv("LOL_STALE_AFTER", "x")
+    with pytest.raises(SettingsError, match=r"LOL_STALE_AFTER .*; LOL_ADMIN_PORT "):
+        load_settings()
+
+
+def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("LOL_ADMIN_PORT=4001\nLOL_ALERT_CHANNEL=from-file\n")
+    monkeypatch.setenv("LOL_ADMIN_PORT", "5001")
+    settings = load_settings()
+    assert settings.admin_port == 5001
+    assert settings.alert_channel == "from-file"
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOL_RIOT_API_KEY", "")
+    monkeypatch.setenv("LOL_ADMIN_PORT", "")
+    assert load_settings().riot_api_key is None
+    assert load_settings().admin_port == 3001
+
+
+def test_no_secret_shows_in_any_print_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {
+        "LOL_RIOT_API_KEY": "RGAPI-s3cret-1",
+        "LOL_DISCORD_BOT_TOKEN": "s3cret-2",
+        "LOL_SLACK_BOT_TOKEN": "s3cret-3",
+        "LOL_ADMIN_PASSWORD_HASH": "s3cret-4",
+        "LOL_SECRET_KEY": "s3cret-5",
+        "LOL_PING_URL": "https://ping.example/s3cret-6",
+        "LOL_DATABASE_URL": "postgresql://lol:s3cret-7@db/lol",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert "s3cret" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_a_missing_key_says_where_to_get_one(settings: Settings) -> None:
+    with pytest.raises(SettingsError, match=r"LOL_RIOT_API_KEY is not set: .*developer.riotgames"):
+        settings.require_riot_api_key()
+
+
+def test_a_relative_home_does_not_follow_the_working_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LOL_HOME", "here")
+    settings = load_settings()
+    assert settings.home == Path.cwd() / "here"
+
+
+def test_the_database_is_a_file_below_home_unless_said_otherwise(settings: Settings) -> None:
+    assert settings.effective_database_url == f"sqlite:///{settings.home}/lol.sqlite3"
+
+
+def test_a_home_that_cannot_be_written_is_named_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Below a file, as root may write into any folder, whatever its mode.
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LOL_HOME", str(tmp_path / "file" / "home"))
+    with pytest.raises(SettingsError, match=r"LOL_HOME .*/file/home cannot be written .*: set LOL"):
+        ensure_home(load_settings())
+
+
+def test_proving_that_home_can_be_written_leaves_nothing_behind(settings: Settings) -> None:
+    assert list(ensure_home(settings).iterdir()) == []
