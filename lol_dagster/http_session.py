@@ -79,10 +79,9 @@ class DeadlineSession:
         # urllib3 logs whole URLs: at DEBUG each one, at WARNING those with a malformed answer.
         for name in ("urllib3.connection", "urllib3.connectionpool"):
             logging.getLogger(name).addFilter(_drop)
-        tls = tls or ssl.create_default_context(cafile=requests.utils.DEFAULT_CA_BUNDLE_PATH)
+        self._tls = tls or ssl.create_default_context(cafile=requests.utils.DEFAULT_CA_BUNDLE_PATH)
         self._user_agent = user_agent
-        self._kept_alive = _GuardedAdapter(tls)
-        self._one_by_one = _GuardedAdapter(tls)
+        self._kept_alive = _GuardedAdapter(self._tls)
 
     def request(
         self,
@@ -117,8 +116,7 @@ class DeadlineSession:
             "Accept-Encoding": "gzip, deflate",
             **(headers or {}),
         }
-        reuse = method == "GET"
-        adapter = self._kept_alive if reuse else self._one_by_one
+        adapter = self._kept_alive if method == "GET" else _GuardedAdapter(self._tls)
         with _Call(f"{method} {_host(url)}", deadline) as call:
             # Told apart from here on by what `call` saw, and raised outside of the handler: the
             # library's errors quote the URL, and a chained one would be logged with ours.
@@ -132,11 +130,12 @@ class DeadlineSession:
                 except BaseException:
                     answer.close()
                     raise
-                if not reuse:
-                    answer.close()
                 failure = call.expiry()
             except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as e:
                 failure = call.failure(e)
+            finally:
+                if adapter is not self._kept_alive:
+                    adapter.close()
         if failure is not None:
             raise failure
         return Response(answer.status_code, answer.headers, body, call.elapsed())
@@ -144,7 +143,6 @@ class DeadlineSession:
     def close(self) -> None:
         """Close the idle connections."""
         self._kept_alive.close()
-        self._one_by_one.close()
 
 
 class _TooLarge(HTTPException):
