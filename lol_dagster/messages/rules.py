@@ -22,11 +22,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
 from lol_dagster.messages.told_games import was_member
 from lol_dagster.storage.models import (
+    Account,
     Channel,
     Game,
     Match,
@@ -126,8 +127,17 @@ def decide(
 
 
 def candidate_teams(session: Session, match_id: str) -> Sequence[Team]:
-    """The teams that any tracked player of the game ever was in, by id."""
-    players = select(PlayerStat.player_id).where(PlayerStat.match_id == match_id)
+    """The teams that any tracked player of the game ever was in, by id.
+
+    An empty game has no participants: there it is the player in whose list it was.
+    """
+    players = union(
+        select(PlayerStat.player_id).where(PlayerStat.match_id == match_id),
+        select(Account.player_id)
+        .join(Match, Match.listed_by == Account.id)
+        .join(Game, Game.match_id == Match.match_id)
+        .where(Game.match_id == match_id, Game.result == "empty"),
+    )
     teams = select(Membership.team_id).where(Membership.player_id.in_(players))
     return session.scalars(select(Team).where(Team.id.in_(teams)).order_by(Team.id)).all()
 

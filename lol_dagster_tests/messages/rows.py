@@ -1,90 +1,19 @@
-"""Small worlds for the tests of this room: a roster, and games as the stats stage leaves them."""
+"""Games as the stats stage leaves them; the people in them come from roster_rows.py."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lol_dagster.storage.models import (
-    Account,
-    Channel,
-    Game,
-    Match,
-    Membership,
-    Participant,
-    Player,
-    PlayerStat,
-    Team,
-)
+from lol_dagster.storage.models import Account, Game, Match, Participant, Player, PlayerStat
 
-LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 ENDED = datetime(2026, 8, 1, 20, 0, tzinfo=UTC)
 """When games end unless a test says otherwise."""
 NOW = ENDED + timedelta(minutes=3)
 """When they are processed."""
-
-
-@dataclass
-class Roster:
-    """Adds people, teams and channels to a session; everything has existed since `LONG_AGO`."""
-
-    session: Session
-    players: dict[str, Player] = field(default_factory=dict)
-
-    def player(self, name: str, *, accounts: int = 1) -> Player:
-        player = Player(name=name, created_at=LONG_AGO)
-        self.session.add(player)
-        self.session.flush()
-        for number in range(accounts):
-            self.session.add(
-                Account(
-                    player_id=player.id,
-                    puuid=f"puuid-{name}-{number}",
-                    game_name=f"{name}{number or ''}",
-                    tag_line="EUW",
-                    platform="euw1",
-                    created_at=LONG_AGO,
-                )
-            )
-        self.session.flush()
-        self.players[name] = player
-        return player
-
-    def team(
-        self,
-        name: str,
-        *members: str,
-        since: datetime = LONG_AGO,
-        until: datetime | None = None,
-    ) -> Team:
-        team = Team(name=name, created_at=LONG_AGO)
-        self.session.add(team)
-        self.session.flush()
-        for member in members:
-            player = self.players.get(member) or self.player(member)
-            self.session.add(
-                Membership(team_id=team.id, player_id=player.id, since=since, until=until)
-            )
-        self.session.flush()
-        return team
-
-    def channel(self, team: Team, name: str = "games", **values: Any) -> Channel:
-        channel = Channel(
-            **{
-                "team_id": team.id,
-                "name": name,
-                "kind": "discord-bot",
-                "address": "123456789012345678",
-                "created_at": LONG_AGO,
-                **values,
-            }
-        )
-        self.session.add(channel)
-        self.session.flush()
-        return channel
 
 
 def played(
@@ -219,8 +148,8 @@ def add_game(
 
 def _add_member(session: Session, game: Game, number: int, member: dict[str, Any]) -> None:
     player: Player = member["player"]
-    session.refresh(player, ["accounts"])
-    account = player.accounts[member["account"]]
+    accounts = select(Account).where(Account.player_id == player.id).order_by(Account.id)
+    account = session.scalars(accounts).all()[member["account"]]
     session.add(_participant(game.match_id, number, account.riot_id, member))
     session.flush()
     session.add(

@@ -1,0 +1,183 @@
+"""Who is told of a game, rule by rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+
+from lol_dagster.messages.record import write_messages
+from lol_dagster.messages.rules import Decision, decide
+from lol_dagster.storage.models import Match
+from lol_dagster_tests.messages.rows import ENDED, NOW, add_game, played
+from lol_dagster_tests.roster_rows import (
+    make_account,
+    make_channel,
+    make_member,
+    make_membership,
+    make_player,
+    make_team,
+)
+
+STALE_AFTER = timedelta(hours=12)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def session(any_database) -> Iterator[Session]:
+    with any_database.writing() as session:
+        yield session
+
+
+def decisions(session: Session, match_id: str = "EUW1_1", now=NOW) -> list[Decision]:
+    return decide(session, match_id, stale_after=STALE_AFTER, now=now)
+
+
+def rules(session: Session, **values) -> list[tuple[str, str | None]]:
+    return [(decision.rule, decision.kind) for decision in decisions(session, **values)]
+
+
+def test_a_fresh_game_is_told_by_itself_in_every_channel_of_the_team(session):
+    team = make_team(session)
+    make_channel(session, team, "one")
+    make_channel(session, team, "two")
+    add_game(session, "EUW1_1", played(make_member(session, team)))
+    told = decisions(session)
+    assert [(d.channel.name, d.told, d.kind, d.rule) for d in told] == [
+        ("one", True, "game", "game"),
+        ("two", True, "game", "game"),
+    ]
+
+
+def test_two_teams_in_one_game_are_both_told(session):
+    first, second = make_team(session, "A"), make_team(session, "B")
+    make_channel(session, first)
+    make_channel(session, second)
+    ann, bob = make_member(session, first), make_member(session, second)
+    add_game(session, "EUW1_1", played(ann), played(bob, outcome="loss", team_id=200))
+    assert [(d.team.name, d.told) for d in decisions(session)] == [("A", True), ("B", True)]
+
+
+def test_nobody_is_told_of_a_game_without_members(session):
+    team = make_team(session)
+    make_channel(session, team)
+    stranger = make_player(session)
+    make_account(session, stranger)
+    add_game(session, "EUW1_1", played(stranger))
+    assert decisions(session) == []
+
+
+@pytest.mark.parametrize(
+    ("game", "verdict"),
+    [
+        ({"result": "remake"}, ("game", "game")),
+        ({"result": "aborted"}, ("aborted", None)),
+        ({"game_mode": "PRACTICETOOL"}, ("practice", None)),
+        ({"game_mode": "TUTORIAL_MODULE_2"}, ("practice", None)),
+        ({"queue_id": 2010}, ("practice", None)),
+        ({"game_type": "TUTORIAL_GAME"}, ("practice", None)),
+        # Custom games with friends are games; they merely do not count in form.
+        ({"game_type": "CUSTOM_GAME", "queue_id": 0}, ("game", "game")),
+        ({"queue_id": 9999, "game_mode": "NEWMODE"}, ("game", "game")),
+    ],
+)
+def test_which_games_are_told(session, game, verdict):
+    team = make_team(session)
+    make_channel(session, team)
+    add_game(session, "EUW1_1", played(make_member(session, team)), **game)
+    assert rules(session) == [verdict]
+
+
+def test_an_empty_game_is_explained_to_the_team_in_whose_list_it_was(session):
+    team = make_team(session)
+    make_channel(session, team)
+    ann = make_member(session, team)
+    add_game(session, "EUW1_1", result="empty")
+    session.refresh(ann, ["accounts"])
+    session.get_one(Match, "EUW1_1").listed_by = ann.accounts[0].id
+    session.flush()
+    assert rules(session) == [("empty", None)]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "told"),
+    # [since, until), against the moment at which the game ended
+    [
+        (ENDED - SECOND, None, True),
+        (ENDED, None, True),
+        (ENDED + SECOND, None, False),
+        (ENDED - SECOND, ENDED, False),
+        (ENDED - SECOND, ENDED + SECOND, True),
+    ],
+)
+def test_a_game_counts_for_the_teams_of_the_moment_it_ended(session, since, until, told):
+    team = make_team(session)
+    make_channel(session, team)
+    ann = make_player(session, "Ann")
+    make_account(session, ann)
+    make_membership(session, team, ann, since=since, until=until)
+    add_game(session, "EUW1_1", played(ann))
+    (decision,) = decisions(session)
+    assert decision.told is told
+    if not told:
+        assert decision.rule == "membership"
+        assert decision.reason == "not in the team when the game ended: Ann"
+
+
+def test_a_team_without_a_channel_is_explained(session):
+    team = make_team(session)
+    add_game(session, "EUW1_1", played(make_member(session, team)))
+    (decision,) = decisions(session)
+    assert (decision.channel, decision.rule, decision.told) == (None, "no_channel", False)
+
+
+@pytest.mark.parametrize(
+    ("channel", "ended_before", "verdict"),
+    [
+        ({}, timedelta(0), ("game", "game")),
+        ({"removed_at": ENDED}, timedelta(0), ("removed", None)),
+        ({"queues": [420, 440]}, timedelta(0), ("game", "game")),
+        ({"queues": [450]}, timedelta(0), ("queues", None)),
+        ({"queues": []}, timedelta(0), ("queues", None)),
+        ({"message_kinds": ["game"]}, timedelta(0), ("game", "game")),
+        ({"message_kinds": ["alert"]}, timedelta(0), ("message_kinds", None)),
+        ({"message_kinds": ["game"]}, timedelta(days=2), ("message_kinds", None)),
+        ({"message_kinds": ["game", "catch_up"]}, timedelta(days=2), ("stale", "catch_up")),
+        # Processed at NOW, 3 minutes after ENDED: 11:57 before that is 12:00 old, not yet stale.
+        ({}, timedelta(hours=11, minutes=57), ("game", "game")),
+        ({}, timedelta(hours=11, minutes=57, seconds=1), ("stale", "catch_up")),
+        # Added while the game was played or even later, but before it was processed: told.
+        ({"created_at": NOW}, timedelta(0), ("game", "game")),
+    ],
+)
+def test_what_a_channel_is_told(session, channel, ended_before, verdict):
+    team = make_team(session)
+    make_channel(session, team, **channel)
+    ann = make_member(session, team)
+    add_game(session, "EUW1_1", played(ann), ended_at=ENDED - ended_before)
+    assert rules(session) == [verdict]
+
+
+def test_how_stale_a_game_is_depends_on_when_it_was_first_processed(session):
+    team = make_team(session)
+    make_channel(session, team)
+    add_game(session, "EUW1_1", played(make_member(session, team)), processed_at=NOW)
+    assert rules(session, now=NOW + timedelta(days=30)) == [("game", "game")]
+
+
+def test_working_an_old_game_out_again_does_not_announce_it_in_a_new_channel(session):
+    team = make_team(session)
+    add_game(session, "EUW1_1", played(make_member(session, team)), processed_at=NOW)
+    make_channel(session, team, created_at=NOW + SECOND)
+    assert rules(session, now=NOW + timedelta(days=1)) == [("added_later", None)]
+
+
+def test_a_decision_names_the_message_that_tells_of_the_game_already(session):
+    team = make_team(session)
+    make_channel(session, team)
+    add_game(session, "EUW1_1", played(make_member(session, team)))
+    assert decisions(session)[0].message_id is None
+    (written,) = write_messages(session, "EUW1_1", stale_after=STALE_AFTER, now=NOW)
+    assert decisions(session)[0].message_id == written.message_id
