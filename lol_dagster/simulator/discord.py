@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Any
 
 from lol_dagster.simulator.chat import Board, Body, Message
+from lol_dagster.simulator.discord_answers import error, invalid, status_error, too_many
 from lol_dagster.simulator.discord_limits import FormError, check_body, mentions_everyone
 from lol_dagster.simulator.faults import Fault, Faults
 from lol_dagster.simulator.limits import Limit, Windows
@@ -33,38 +34,11 @@ NONCE_SECONDS = 120.0
 _EPOCH_MS = 1_420_070_400_000
 _SNOWFLAKE = re.compile(r"[0-9]{15,20}")
 
-_CODES: dict[int, tuple[int, str]] = {
-    10003: (404, "Unknown Channel"),
-    10004: (404, "Unknown Guild"),
-    10008: (404, "Unknown Message"),
-    10015: (404, "Unknown Webhook"),
-    40001: (401, "Unauthorized"),
-    40004: (403, "Send messages has been temporarily disabled"),
-    40005: (413, "Request entity too large"),
-    40333: (403, "internal network error"),
-    50001: (403, "Missing Access"),
-    50005: (403, "Cannot edit a message authored by another user"),
-    50006: (400, "Cannot send an empty message"),
-    50008: (400, "Cannot send messages in a non-text channel"),
-    50013: (403, "Missing Permissions"),
-    50027: (401, "Invalid Webhook Token"),
-    50035: (400, "Invalid Form Body"),
-    50083: (400, "Thread is archived"),
-    50109: (400, "The request body contains invalid JSON."),
-    30046: (429, "Maximum number of edits to messages older than 1 hour reached. Try again later"),
-}
-_BY_STATUS = {400: 50035, 403: 50013, 404: 10003}
-
-
-def error(code: int, errors: Mapping[str, Any] | None = None) -> Answer:
-    """Discord's error body for one of its JSON codes; a code unknown here is a 400."""
-    status, message = _CODES.get(code, (400, "Unknown error"))
-    body: dict[str, Any] = {"message": message, "code": code}
-    return json_answer(status, {**body, "errors": errors} if errors else body)
-
 
 class Discord:
     """Discord's HTTP API."""
+
+    name = "discord"
 
     def __init__(
         self,
@@ -91,11 +65,11 @@ class Discord:
         if not request.header("User-Agent").startswith("DiscordBot ("):
             raise RefusedError(error(40333))
         if request.segments[:3] != ("discord", "api", "v10"):
-            raise RefusedError(_status_error(404))
+            raise RefusedError(status_error(404))
         call = self._bot_call if request.segments[3:4] != ("webhooks",) else self._webhook_call
         found = call(request, request.segments[3:])
         if found is None:
-            raise RefusedError(_status_error(404))
+            raise RefusedError(status_error(404))
         return found
 
     def admit(self, call: Call) -> Answer | None:
@@ -103,7 +77,7 @@ class Discord:
         bucket = self._bucket(call)
         overrun = bucket.overrun(self._clock())
         if overrun is not None:
-            return self.finish(call, _too_many(overrun[1], "user"))
+            return self.finish(call, too_many(overrun[1], "user"))
         bucket.count(self._clock())
         return None
 
@@ -117,8 +91,8 @@ class Discord:
             )
         if fault.kind.startswith("429"):
             scope = {"429-global": "global", "429-shared": "shared"}.get(fault.kind, "user")
-            return _too_many(float(fault.argument or 1), scope)
-        return _status_error(int(fault.kind))
+            return too_many(float(fault.argument or 1), scope)
+        return status_error(int(fault.kind), call.operation)
 
     def finish(self, call: Call, answer: Answer) -> Answer:
         """Add the bucket's headers, which an edge's answer lacks."""
@@ -128,7 +102,7 @@ class Discord:
         return answer.with_headers(
             Via="1.1 google",
             X_RateLimit_Limit=str(self._limit.calls),
-            X_RateLimit_Remaining=str(max(0, bucket.remaining())),
+            X_RateLimit_Remaining=str(max(0, bucket.remaining(now))),
             X_RateLimit_Reset=f"{now + bucket.resets_in(now):.3f}",
             X_RateLimit_Reset_After=f"{bucket.resets_in(now):.3f}",
             X_RateLimit_Bucket=f"{call.operation}-bucket".replace(".", "-"),
@@ -141,14 +115,14 @@ class Discord:
 
     def _bot_call(self, request: Request, parts: tuple[str, ...]) -> Call | None:
         if request.header("Authorization") != f"Bot {BOT_TOKEN}":
-            raise RefusedError(_status_error(401))
+            raise RefusedError(status_error(401))
         if parts == ("users", "@me") and request.method == "GET":
             return Call("discord.me", "", lambda: json_answer(200, _BOT))
         if len(parts) < 2 or parts[0] != "channels":
             return None
         channel, rest = parts[1], parts[2:]
         if not _SNOWFLAKE.fullmatch(channel):
-            raise RefusedError(_invalid("channel_id", "NUMBER_TYPE_COERCE", "is not snowflake."))
+            raise RefusedError(invalid("channel_id", "NUMBER_TYPE_COERCE", "is not snowflake."))
         name, perform = self._channel_action(request, channel, rest)
         return Call(f"discord.{name}", channel, perform) if name else None
 
@@ -168,7 +142,7 @@ class Discord:
                 return "edit", lambda: self._edit(channel, message_id, BOT_ID, _form(request))
             case ("DELETE", "messages", message_id):
                 return "delete", lambda: self._delete(channel, message_id)
-        return "", lambda: _status_error(405)
+        return "", lambda: status_error(405)
 
     def _create(self, channel: str, form: Body) -> Answer:
         body = self._checked(form)
@@ -196,7 +170,7 @@ class Discord:
     def _list(self, channel: str, query: Mapping[str, str]) -> Answer:
         limit = query.get("limit", "50")
         if not limit.isdigit() or not 1 <= int(limit) <= 100:
-            raise RefusedError(_invalid("limit", "NUMBER_TYPE_MAX", "should be between 1 and 100."))
+            raise RefusedError(invalid("limit", "NUMBER_TYPE_MAX", "should be between 1 and 100."))
         if self._faults.behaviour("blind", "discord.list", channel):
             return json_answer(200, [])
         lagging = self._faults.behaviour("lagging", "discord.list", channel)
@@ -257,7 +231,7 @@ class Discord:
                 return "edit", lambda: self._edit(webhook, message_id, webhook, _form(request))
             case ("DELETE", "messages", message_id):
                 return "delete", lambda: self._delete(webhook, message_id)
-        return "", lambda: _status_error(405)
+        return "", lambda: status_error(405)
 
     def _execute(self, webhook: str, form: Body, *, wait: bool) -> Answer:
         message = self.board.post(self._snowflake(), webhook, webhook, self._checked(form))
@@ -349,7 +323,7 @@ def _page(messages: list[Message], query: Mapping[str, str], limit: int) -> list
     """The part of `messages` (newest first) that before, after or around name."""
     for name in ("before", "after", "around"):
         if name in query and not query[name].isdigit():
-            raise RefusedError(_invalid(name, "NUMBER_TYPE_COERCE", "is not snowflake."))
+            raise RefusedError(invalid(name, "NUMBER_TYPE_COERCE", "is not snowflake."))
     if "after" in query:
         later = [one for one in messages if int(one.id) > int(query["after"])]
         return later[-limit:]
@@ -371,31 +345,6 @@ def _form(request: Request) -> Body:
     if not isinstance(form, dict):
         raise RefusedError(error(50109))
     return form
-
-
-def _invalid(name: str, code: str, message: str) -> Answer:
-    return error(50035, {name: {"_errors": [{"code": code, "message": message}]}})
-
-
-def _status_error(status: int) -> Answer:
-    if status in _BY_STATUS and status != 404:
-        return error(_BY_STATUS[status])
-    if status in {502, 503, 504}:
-        return html_answer(status, f"{status} {HTTPStatus(status).phrase}")
-    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error"
-    return json_answer(status, {"message": f"{status}: {phrase}", "code": 0})
-
-
-def _too_many(seconds: float, scope: str) -> Answer:
-    answer = json_answer(
-        429,
-        {
-            "message": "You are being rate limited.",
-            "retry_after": round(seconds, 3),
-            "global": scope == "global",
-        },
-    ).with_headers(Retry_After=str(math.ceil(seconds)), X_RateLimit_Scope=scope)
-    return answer.with_headers(X_RateLimit_Global="true") if scope == "global" else answer
 
 
 def _iso(at: float) -> str:

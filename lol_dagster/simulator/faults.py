@@ -37,6 +37,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
 _DISCORD = ("discord", "discord-hook")
 _SLACK = ("slack", "slack-hook")
 _EVERY = tuple(OPERATIONS)
+_LIST = ("riot.match-list",)
 
 
 class Stage(Enum):
@@ -57,6 +58,7 @@ class Kind:
     stage: Stage
     says: str
     targets: tuple[str, ...] = _EVERY
+    """Services or operations that it can strike."""
     argument: str = ""
     """What the argument is, as in `seconds`; empty when it takes none."""
     default: str | None = None
@@ -131,21 +133,21 @@ KINDS: dict[str, Kind] = {
         Stage.BEHAVIOUR,
         "no permission to read history: Discord lists [] and refuses one message with 403, Slack "
         "answers missing_scope",
-        ("discord", "slack"),
+        ("discord.list", "discord.get", "slack.history"),
     ),
     "lagging": Kind(
         Stage.BEHAVIOUR,
         "what is younger than so many seconds is not shown yet",
-        ("riot", "discord", "slack"),
+        ("riot.match-list", "riot.match", "discord.list", "slack.history"),
         "seconds",
         "30",
     ),
     "nonce-window": Kind(
-        Stage.BEHAVIOUR, "how long Discord remembers a nonce", ("discord",), "seconds", "0"
+        Stage.BEHAVIOUR, "how long Discord remembers a nonce", ("discord.post",), "seconds", "0"
     ),
-    "unordered": Kind(Stage.BEHAVIOUR, "Riot's list of match ids is shuffled", ("riot",)),
-    "holes": Kind(Stage.BEHAVIOUR, "Riot's list of match ids leaves out every third", ("riot",)),
-    "endless": Kind(Stage.BEHAVIOUR, "Riot's list of match ids ignores start", ("riot",)),
+    "unordered": Kind(Stage.BEHAVIOUR, "Riot's list of match ids is shuffled", _LIST),
+    "holes": Kind(Stage.BEHAVIOUR, "Riot's list of match ids leaves out every third", _LIST),
+    "endless": Kind(Stage.BEHAVIOUR, "Riot's list of match ids ignores start", _LIST),
 }
 """Kinds by name, beside the statuses 400 to 599 (not accepted, the service's own error body)."""
 
@@ -246,9 +248,11 @@ def _parse_fault(text: str, target: str) -> Fault:
             legal = ", ".join(["a status from 400 to 599", *KINDS])
             raise ValueError(f"fault kind {name!r} should be one of {legal}")
         kind = _STATUS
-    service = target.partition(".")[0]
-    if service != "all" and service not in kind.targets:
-        raise ValueError(f"fault kind {name!r} is of {', '.join(kind.targets)}, not of {service}")
+    legal_here = kind.targets == _EVERY or (
+        target != "all" and any(within(one, target) or within(target, one) for one in kind.targets)
+    )
+    if not legal_here:
+        raise ValueError(f"fault kind {name!r} is of {', '.join(kind.targets)}, not of {target}")
     return Fault(
         name,
         _argument(name, kind, argument),
@@ -267,8 +271,8 @@ def _argument(name: str, kind: Kind, given: str | None) -> str:
         raise ValueError(f"fault kind {name!r} needs an argument: {name}({kind.argument})")
     if kind.argument == "seconds" and not re.fullmatch(r"\d+(\.\d+)?", argument):
         raise ValueError(f"{name}({argument}) should be a number of seconds, as in {name}(2.5)")
-    if kind.argument == "status" and not re.fullmatch("[45][0-9][0-9]", argument):
-        raise ValueError(f"{name}({argument}) should be a status from 400 to 599")
+    if kind.argument == "status" and not re.fullmatch("5[0-9][0-9]", argument):
+        raise ValueError(f"{name}({argument}) should be a status from 500 to 599")
     return argument
 
 

@@ -66,12 +66,14 @@ class Windows:
                 self._started[index] = now
             self._counts[index] += 1
 
-    def used(self) -> tuple[int, ...]:
+    def used(self, now: float) -> tuple[int, ...]:
         """The calls counted in each window."""
+        self._roll(now)
         return tuple(self._counts)
 
-    def remaining(self) -> int:
+    def remaining(self, now: float) -> int:
         """Calls left in the tightest window."""
+        self._roll(now)
         return min(
             limit.calls - count for limit, count in zip(self.limits, self._counts, strict=True)
         )

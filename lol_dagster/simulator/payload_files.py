@@ -38,6 +38,7 @@ def load_games(
 
     Raises:
         NoGamesError: there is none.
+        ValueError: a file is not JSON.
     """
     payloads: dict[str, tuple[Payload, bytes]] = {}
     left_out = 0
@@ -65,13 +66,20 @@ def _read(folder: Path) -> Iterator[tuple[Any, bytes]]:
     for path in sorted(folder.rglob("*")):
         if path.name.endswith(".json"):
             body = path.read_bytes()
-            yield json.loads(body), body
+            yield _parsed(body, path), body
         elif path.name.endswith(".jsonl"):
             with path.open("rb") as lines:
-                yield from ((json.loads(line), line.strip()) for line in lines if line.strip())
+                yield from ((_parsed(line, path), line.strip()) for line in lines if line.strip())
         elif path.name.endswith(".jsonl.xz"):
             with lzma.open(path, "rb") as lines:
-                yield from ((json.loads(line), line.strip()) for line in lines if line.strip())
+                yield from ((_parsed(line, path), line.strip()) for line in lines if line.strip())
+
+
+def _parsed(body: bytes, path: Path) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise ValueError(f"{path} should hold JSON, and does not") from None
 
 
 def _is_match(payload: Any) -> bool:

@@ -83,6 +83,8 @@ class _Endpoint:
 class Riot:
     """Riot's API over the world's games."""
 
+    name = "riot"
+
     def __init__(
         self, games: Games, faults: Faults, clock: Clock, *, limits: str = DEFAULT_LIMITS, seed: int
     ) -> None:
@@ -156,16 +158,24 @@ class Riot:
         if edge or unlimited:
             return answer
         app, method = self._windows(call)
+        now = self._clock()
         return answer.with_headers(
             X_App_Rate_Limit=_join(app.limits),
-            X_App_Rate_Limit_Count=_counts(app),
+            X_App_Rate_Limit_Count=_counts(app, now),
             X_Method_Rate_Limit=_join(method.limits),
-            X_Method_Rate_Limit_Count=_counts(method),
+            X_Method_Rate_Limit_Count=_counts(method, now),
         )
 
-    def usage(self) -> dict[str, str]:
-        """Route host → calls in its windows, for people to look at."""
-        return {host: f"{_counts(app)} of {_join(app.limits)}" for host, app in self._app.items()}
+    def usage(self) -> dict[str, list[tuple[float, int, int]]]:
+        """Route host → its windows, each as (seconds, calls counted, calls allowed)."""
+        now = self._clock()
+        return {
+            host: [
+                (limit.seconds, used, limit.calls)
+                for limit, used in zip(app.limits, app.used(now), strict=True)
+            ]
+            for host, app in self._app.items()
+        }
 
     def _windows(self, call: Call) -> tuple[Windows, Windows]:
         app = self._app.setdefault(call.place, Windows(self._app_limits))
@@ -313,8 +323,8 @@ def _join(limits: tuple[Limit, ...]) -> str:
     return ",".join(map(str, limits))
 
 
-def _counts(windows: Windows) -> str:
+def _counts(windows: Windows, now: float) -> str:
     return ",".join(
         f"{used}:{limit.seconds:g}"
-        for used, limit in zip(windows.used(), windows.limits, strict=True)
+        for used, limit in zip(windows.used(now), windows.limits, strict=True)
     )

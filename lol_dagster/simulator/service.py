@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Event, RLock
@@ -48,6 +49,9 @@ class Call:
 class Service(Protocol):
     """One of the outside systems."""
 
+    name: str
+    """As in faults.OPERATIONS."""
+
     def find(self, request: Request) -> Call:
         """Understand a request; raises RefusedError for an unknown path or a wrong credential."""
 
@@ -75,7 +79,7 @@ class Gate:
             try:
                 call = service.find(request)
             except RefusedError as refusal:
-                self._note(request, "unknown", "", refusal.answer, None)
+                self._note(request, f"{service.name}.refused", "", refusal.answer, None)
                 return refusal.answer
             overrun = service.admit(call)
             if overrun is not None:
@@ -112,7 +116,17 @@ class Gate:
             path=request.raw_path,
             status=answer.status,
             fault=str(fault) if fault else None,
+            request=_readable(request.body),
         )
+
+
+def _readable(body: bytes) -> object:
+    """A request's body for the truth log: JSON where it is that, else text; None when there is none."""
+    text = body.decode("utf-8", "replace")
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text
 
 
 def _unaccepted(service: Service, call: Call, fault: Fault) -> Answer:

@@ -50,6 +50,8 @@ def error(name: str, **more: str) -> Answer:
 class Slack:
     """Slack's Web API and its incoming webhooks."""
 
+    name = "slack"
+
     def __init__(
         self, truth: TruthLog, faults: Faults, clock: Clock, *, limit: Limit = DEFAULT_LIMIT
     ) -> None:
