@@ -1,0 +1,13 @@
+# Everything is done by tools/bootstrap.py, which also works where there is no make.
+PYTHON ?= python3
+
+.PHONY: help setup demo test up bench
+help:
+	@echo "make setup   create .venv with everything in it (the others do it by themselves)"
+	@echo "make demo    see it work in a simulated world: no key, no account, no server"
+	@echo "make up      the real thing: needs LOL_RIOT_API_KEY, a team and a channel"
+	@echo "make test    every check and every test"
+	@echo "make bench   the benchmarks: a table, and bench.json"
+
+setup demo test up bench:
+	@$(PYTHON) tools/bootstrap.py $@

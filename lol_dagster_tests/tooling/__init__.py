@@ -1,0 +1,1 @@
+"""Tests of the project files and of tools/."""

@@ -1,0 +1,155 @@
+"""The files that make two commands enough on a fresh machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def _toml(name: str) -> dict[str, Any]:
+    return tomllib.loads((CHECKOUT / name).read_text())
+
+
+@pytest.fixture
+def bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """tools/bootstrap.py as a module that takes an empty folder for the checkout."""
+    spec = importlib.util.spec_from_file_location("bootstrap", CHECKOUT / "tools/bootstrap.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name in module.INPUTS:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    venv = tmp_path / ".venv"
+    (venv / "bin").mkdir(parents=True)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "VENV", venv)
+    monkeypatch.setattr(module, "BIN", venv / "bin")
+    monkeypatch.setattr(module, "STAMP", venv / ".set-up-for")
+    return module
+
+
+def test_no_dagster_table_overrides_workspace_yaml() -> None:
+    """`[tool.dagster]` and `[tool.dg]` silently win over it."""
+    assert not {"dagster", "dg"} & _toml("pyproject.toml")["tool"].keys()
+
+
+def test_the_lock_names_no_index_but_the_public_one() -> None:
+    text = (CHECKOUT / "uv.lock").read_text()
+    hosts = {urlsplit(url).hostname for url in re.findall(r'"(https?://[^"]+)"', text)}
+    assert hosts == {"pypi.org", "files.pythonhosted.org"}
+
+
+def test_both_locks_name_the_same_versions() -> None:
+    packages = _toml("uv.lock")["package"]
+    by_uv = {each["name"]: each["version"] for each in packages if "registry" in each["source"]}
+    by_pip = dict(
+        re.findall(
+            r"^([a-z0-9.-]+)==([^ ;\\]+)",
+            (CHECKOUT / "requirements.lock").read_text(),
+            re.MULTILINE,
+        )
+    )
+    assert by_pip == by_uv
+
+
+def test_every_dependency_is_in_the_lock() -> None:
+    project = _toml("pyproject.toml")
+    wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    names = {re.split(r"[<>=\[ ]", each)[0] for each in wanted}
+    (locked,) = [p for p in _toml("uv.lock")["package"] if p["name"] == "lol-dagster"]
+    in_lock = {d["name"] for d in locked["dependencies"] + locked["dev-dependencies"]["dev"]}
+    assert in_lock == names
+
+
+def test_every_requirement_of_the_pip_lock_has_a_hash() -> None:
+    text = (CHECKOUT / "requirements.lock").read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert lines
+    assert [line for line in lines if "--hash=sha256:" not in line] == []
+
+
+def test_make_knows_the_five_targets() -> None:
+    for target in ("setup", "demo", "test", "up", "bench"):
+        made = subprocess.run(
+            ["make", "--dry-run", "--no-print-directory", target],
+            cwd=CHECKOUT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert made.stdout == f"python3 tools/bootstrap.py {target}\n"
+
+
+def test_an_environment_that_is_up_to_date_is_left_alone(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed: list[str] = []
+    monkeypatch.setattr(bootstrap.shutil, "which", lambda name: None)
+
+    def install(python: str) -> None:
+        installed.append(python)
+        (bootstrap.BIN / "lol-dagster").touch()
+
+    monkeypatch.setattr(bootstrap, "install_with_pip", install)
+    bootstrap.setup()
+    bootstrap.setup()
+    assert len(installed) == 1
+    (bootstrap.ROOT / "uv.lock").write_text("another version of something")
+    bootstrap.setup()
+    assert len(installed) == 2
+    (bootstrap.BIN / "lol-dagster").unlink()
+    bootstrap.setup()
+    assert len(installed) == 3
+
+
+def test_a_set_up_that_failed_half_way_is_done_again(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap.shutil, "which", lambda name: None)
+    (bootstrap.BIN / "lol-dagster").touch()
+    bootstrap.STAMP.write_text("of an older lock")
+
+    def fail(python: str) -> None:
+        raise SystemExit("no network")
+
+    monkeypatch.setattr(bootstrap, "install_with_pip", fail)
+    with pytest.raises(SystemExit):
+        bootstrap.setup()
+    assert not bootstrap.STAMP.exists()
+
+
+def test_an_old_python_hands_over_to_a_newer_one(
+    bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "path"
+    folder.mkdir()
+    (folder / "python3.13").write_text("#!/bin/sh\nexit 127\n")  # a shim that leads nowhere
+    (folder / "python3.12").symlink_to(sys.executable)
+    (folder / "python3.13").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    assert bootstrap.another_python() == str(folder / "python3.12")
+    (folder / "python3.12").unlink()
+    with pytest.raises(SystemExit, match=r"needs Python 3\.11, 3\.12 or 3\.13: this is 3\.1\d, "):
+        bootstrap.another_python()
+
+
+def test_an_unknown_command_lists_the_known_ones(bootstrap: ModuleType) -> None:
+    with pytest.raises(SystemExit, match=r"setup\|demo\|test\|up\|bench"):
+        bootstrap.main(["build"])
+
+
+def test_the_bootstrap_can_be_read_by_older_pythons() -> None:
+    """It has to get as far as handing over: nothing newer than 3.8's syntax."""
+    import ast
+
+    ast.parse((CHECKOUT / "tools/bootstrap.py").read_text(), feature_version=(3, 8))

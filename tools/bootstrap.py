@@ -1,0 +1,163 @@
+"""Sets the project up and runs it, on a machine with Python 3.11 to 3.13 and a package index.
+
+    python3 tools/bootstrap.py setup|demo|test|up|bench
+
+The Makefile's targets call it. Standard library only, as it runs before anything is installed. The
+environment is made by uv where that is on the PATH, and by venv and pip from requirements.lock where
+it is not; either way of exactly the locked versions, whose hashes are checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+BIN = VENV / "bin"
+STAMP = VENV / ".set-up-for"
+PYTHONS = ((3, 11), (3, 12), (3, 13))
+INPUTS = ("pyproject.toml", "uv.lock", "requirements.lock", "tools/bootstrap.py")
+# The checks run together; then the tests, which use a small machine's two cores by themselves.
+CHECKS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+    ("lint-imports",),
+)
+TESTS = ("pytest", "-n", "2")
+
+
+def main(arguments: Sequence[str]) -> None:
+    commands = {"setup": setup, "demo": demo, "test": test, "up": up, "bench": bench}
+    if len(arguments) != 1 or arguments[0] not in commands:
+        sys.exit("usage: python3 tools/bootstrap.py " + "|".join(commands))
+    if sys.version_info[:2] not in PYTHONS:
+        python = another_python()
+        os.execv(python, [python, __file__, *arguments])  # noqa: S606 - no shell is wanted
+    os.chdir(ROOT)
+    commands[arguments[0]]()
+
+
+def setup() -> None:
+    """Make .venv what the locks say; nothing to do where it is."""
+    # The base: run from .venv itself, that is what it is made of.
+    python = getattr(sys, "_base_executable", None) or sys.executable
+    wanted = stamp_for(python)
+    if (BIN / "lol-dagster").exists() and STAMP.exists() and STAMP.read_text() == wanted:
+        return
+    STAMP.unlink(missing_ok=True)
+    if uv := shutil.which("uv"):
+        say("Setting up .venv with uv …")
+        install_with_uv(uv, python)
+    else:
+        say("Setting up .venv with pip, which takes about a minute …")
+        install_with_pip(python)
+    STAMP.write_text(wanted)
+    say("Done: .venv/bin/lol-dagster is there.")
+
+
+def install_with_uv(uv: str, python: str) -> None:
+    os.environ["UV_PROJECT_ENVIRONMENT"] = str(VENV)
+    run(uv, "sync", "--locked", "--quiet", "--no-python-downloads", "--python", python)
+
+
+def install_with_pip(python: str) -> None:
+    if not succeeds(python, "-c", "import ensurepip, venv"):
+        sys.exit(f"{python} cannot make virtual environments: on Debian, install python3-venv")
+    run(python, "-m", "venv", "--clear", str(VENV))
+    pip = (str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    # --no-deps: the lock names everything, and pip refuses extras among hashed requirements.
+    run(*pip, "--no-deps", "--require-hashes", "-r", "requirements.lock")
+    run(*pip, "--no-deps", "--no-build-isolation", "--editable", ".")
+
+
+def stamp_for(python: str) -> str:
+    digest = hashlib.sha256(f"{python} {sys.version}".encode())
+    for name in INPUTS:
+        digest.update((ROOT / name).read_bytes())
+    return digest.hexdigest()
+
+
+def another_python() -> str:
+    """The newest interpreter on the PATH that will do, when the running one will not."""
+    for major, minor in reversed(PYTHONS):
+        found = shutil.which(f"python{major}.{minor}")
+        # A version manager's shim may be there and lead nowhere.
+        if found and succeeds(found, "-c", "pass"):
+            return found
+    major, minor = sys.version_info[:2]
+    sys.exit(
+        f"lol_dagster needs Python 3.11, 3.12 or 3.13: this is {major}.{minor}, and none of them is "
+        "on the PATH. Install one, or name one: make setup PYTHON=/path/to/python3.12"
+    )
+
+
+def demo() -> NoReturn:
+    setup()
+    become("lol-dagster", "demo")
+
+
+def up() -> NoReturn:
+    setup()
+    become("lol-dagster", "up")
+
+
+def bench() -> NoReturn:
+    setup()
+    become("python", "tools/bench.py")
+
+
+def test() -> None:
+    setup()
+    with ThreadPoolExecutor() as pool:
+        results = [pool.submit(run_check, check) for check in CHECKS]
+    failed = [check for check, result in zip(CHECKS, results, strict=True) if not result.result()]
+    say(f"$ {' '.join(TESTS)}")
+    if subprocess.call(tool(*TESTS)) != 0:
+        failed.append(TESTS)
+    if failed:
+        sys.exit("failed: " + ", ".join(" ".join(each) for each in failed))
+
+
+def run_check(check: tuple[str, ...]) -> bool:
+    done = subprocess.run(
+        tool(*check), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    say(f"$ {' '.join(check)}\n{done.stdout.rstrip()}")
+    return done.returncode == 0
+
+
+def tool(name: str, *arguments: str) -> list[str]:
+    return [str(BIN / name), *arguments]
+
+
+def become(name: str, *arguments: str) -> NoReturn:
+    """Go on as this command: its signals and its exit status are ours."""
+    os.execv(BIN / name, tool(name, *arguments))  # noqa: S606 - no shell is wanted
+
+
+def run(*command: str) -> None:
+    status = subprocess.call(command)
+    if status != 0:
+        sys.exit(f"this command failed with status {status}: {' '.join(command)}")
+
+
+def succeeds(*command: str) -> bool:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.call(command, **quiet) == 0
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
