@@ -4,17 +4,15 @@ games, player_stats and messages come out of one op without outputs: only an op 
 materializations can leave one weird partition of a range unmaterialized while the rest go on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from lol_dagster.delivery.report import DeliveryReport
 from lol_dagster.orchestration import report
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.instance import CHANNELS_POOL, RIOT_POOL
 from lol_dagster.orchestration.partitions import MATCH_PARTITIONS
-from lol_dagster.orchestration.polling import poll_match_lists
 from lol_dagster.orchestration.processing import (
     CODE_VERSIONS,
     Outcome,
@@ -23,18 +21,38 @@ from lol_dagster.orchestration.processing import (
     note_shown,
     process_match,
 )
+from lol_dagster.orchestration.riot_key import watching_key
+from lol_dagster.orchestration.tally import Tally
+from lol_dagster.riot.discovery import discover
 
 BATCH_TAG = "lol/batch"
 """On runs that a sensor cut: in these a weird game is set aside and the run stays green. A run of
 one partition without it (from the UI, or the game's own) fails with the game's error."""
 
 _OWNER = "team:operators"
-_EVERY_GAME = {
-    "partitions_def": MATCH_PARTITIONS,
-    "group_name": "games",
-    "owners": [_OWNER],
-    "skippable": True,
-}
+
+
+def _of_every_game(
+    key: str, *, after: str, description: str, kinds: set[str], code_version: str | None = None
+) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key,
+        deps=[after],
+        description=description,
+        kinds=kinds,
+        code_version=code_version,
+        partitions_def=MATCH_PARTITIONS,
+        group_name="games",
+        owners=[_OWNER],
+        skippable=True,
+    )
+
+
+class PollConfig(dg.Config):
+    """What may be chosen for one run, in the launchpad or by `lol-dagster once`."""
+
+    everyone: bool = False
+    """Ask for every account's match list, not only where it is due."""
 
 
 @dg.asset(
@@ -50,41 +68,39 @@ _EVERY_GAME = {
     "remembers those not seen before. An account that has just played is asked every minute, "
     "one that has been quiet for weeks every half hour.",
 )
-def match_lists(
-    context: dg.AssetExecutionContext, house: dg.ResourceParam[House]
-) -> dg.MaterializeResult:
-    return dg.MaterializeResult(metadata=report.of_polling(poll_match_lists(house)))
+def match_lists(config: PollConfig, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
+    with watching_key(house):
+        found = discover(house.database, house.riot, now=house.now(), everyone=config.everyone)
+    house.tally.discovered.update(found.new_match_ids)
+    return dg.MaterializeResult(metadata=report.of_polling(found))
 
 
 @dg.multi_asset(
     name="process_games",
     specs=[
-        dg.AssetSpec(
+        _of_every_game(
             "games",
-            deps=["match_lists"],
+            after="match_lists",
             description="The match as Riot gave it, archived byte for byte. Nothing is ever "
             "worked out from anything else.",
             kinds={"python", "api"},
             code_version=CODE_VERSIONS["games"],
-            **_EVERY_GAME,
         ),
-        dg.AssetSpec(
+        _of_every_game(
             "player_stats",
-            deps=["games"],
+            after="games",
             description="The game, its participants and how the tracked players among them did, "
             "worked out from the archived payload.",
             kinds={"python", "pandas"},
             code_version=CODE_VERSIONS["player_stats"],
-            **_EVERY_GAME,
         ),
-        dg.AssetSpec(
+        _of_every_game(
             "messages",
-            deps=["player_stats"],
+            after="player_stats",
             description="What is to be said of the game and to which channels; written down in "
             "one transaction with the stats, sent from nowhere but `deliveries`.",
             kinds={"python"},
             code_version=CODE_VERSIONS["messages"],
-            **_EVERY_GAME,
         ),
     ],
     can_subset=True,
@@ -103,8 +119,10 @@ def process_games(
     wanted = {key.to_user_string() for key in context.selected_asset_keys}
     outcomes: list[Outcome] = []
     for match_id in match_ids:
-        outcome = process_match(house, match_id, run_id=context.run_id)
+        with watching_key(house):
+            outcome = process_match(house, match_id, run_id=context.run_id)
         outcomes.append(outcome)
+        _count(house.tally, outcome)
         for key, metadata in report.of_outcome(house, outcome).items():
             if key in wanted:
                 yield dg.AssetMaterialization(key, partition=match_id, metadata=metadata)
@@ -114,6 +132,19 @@ def process_games(
         "games", description="The batch", metadata=report.of_batch(house, outcomes)
     )
     _fail_if_alone(context, house, outcomes)
+
+
+def _count(tally: Tally, outcome: Outcome) -> None:
+    if isinstance(outcome, Processed):
+        tally.processed.add(outcome.match_id)
+        tally.set_aside.discard(outcome.match_id)
+        tally.messages.update(
+            message.message_id for message in outcome.messages if message.change == "created"
+        )
+    elif isinstance(outcome, SetAside):
+        tally.set_aside.add(outcome.match_id)
+    elif outcome.fetched.outcome == "gone":
+        tally.gone.add(outcome.match_id)
 
 
 def _fail_if_alone(
@@ -132,40 +163,54 @@ def _fail_if_alone(
 
 
 @dg.multi_asset(
-    name="deliver",
+    name="deliver_chosen",
     specs=[
-        dg.AssetSpec(
+        _of_every_game(
             "deliveries",
-            deps=["messages"],
-            description="Where the game was told. A run carries every message that is due to its "
-            "channel; a run of chosen partitions carries only theirs.",
+            after="messages",
+            description="Where the game was told. The job `deliver_messages` carries whatever is "
+            "due; materializing chosen partitions carries only their messages.",
             kinds={"python", "api"},
-            **_EVERY_GAME,
         )
     ],
     can_subset=True,
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool=CHANNELS_POOL,
 )
-def deliver(
+def deliver_chosen(
     context: dg.AssetExecutionContext, house: dg.ResourceParam[House]
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    chosen = list(context.partition_keys) if _has_partitions(context) else None
-    delivered = house.deliverer.deliver_due(
-        now=house.now(), run_id=context.run_id, only_match_ids=chosen
-    )
-    for match_id, metadata in report.of_deliveries(house, delivered):
+    yield from _deliver(house, context.run_id, list(context.partition_keys))
+
+
+@dg.op(
+    pool=CHANNELS_POOL,
+    out={},
+    description="Carries every message that is due to its channel, whatever game it is about.",
+)
+def deliver_due(
+    context: dg.OpExecutionContext, house: dg.ResourceParam[House]
+) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
+    yield from _deliver(house, context.run_id, None)
+
+
+def _deliver(
+    house: House, run_id: str, match_ids: list[str] | None
+) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
+    delivered = house.deliverer.deliver_due(house.now(), run_id=run_id, only_match_ids=match_ids)
+    _count_messages(house.tally, delivered)
+    for match_id, metadata in report.of_deliveries(delivered):
         yield dg.AssetMaterialization("deliveries", partition=match_id, metadata=metadata)
     yield dg.AssetObservation(
-        "deliveries", description="The sweep", metadata=report.of_sweep(house, delivered)
+        "deliveries", description="The sweep", metadata=report.of_sweep(delivered)
     )
 
 
-def _has_partitions(context: dg.AssetExecutionContext) -> bool:
-    """Whether the run was asked for certain partitions; Dagster's own properties raise when not."""
-    return any(
-        tag in context.run_tags for tag in ("dagster/partition", "dagster/asset_partition_range_start")
-    )
+def _count_messages(tally: Tally, delivered: DeliveryReport) -> None:
+    for message in delivered.messages:
+        tally.uncertain.discard(message.message_id)
+        if message.outcome in ("delivered", "edited", "uncertain", "parked"):
+            getattr(tally, message.outcome).add(message.message_id)
 
 
-ASSETS = [match_lists, process_games, deliver]
+ASSETS = [match_lists, process_games, deliver_chosen]

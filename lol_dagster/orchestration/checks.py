@@ -4,8 +4,6 @@ They are unpartitioned and looked at on a schedule: on a run over a range Dagste
 for no partition at all, and "is anything wrong now" is the question anyway.
 """
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import dagster as dg
@@ -44,7 +42,7 @@ def every_game_accounted_for(house: dg.ResourceParam[House]) -> dg.AssetCheckRes
     )
     with house.database.reading() as session:
         by_state = dict(
-            session.execute(select(Match.state, func.count()).group_by(Match.state)).tuples().all()
+            session.execute(select(Match.state, func.count()).group_by(Match.state)).all()
         )
     return _none_of(house, stuck, "stuck", {f"games {state}": n for state, n in by_state.items()})
 
@@ -73,9 +71,7 @@ def every_message_settled(house: dg.ResourceParam[House]) -> dg.AssetCheckResult
     )
     with house.database.reading() as session:
         by_state = dict(
-            session.execute(select(Message.state, func.count()).group_by(Message.state))
-            .tuples()
-            .all()
+            session.execute(select(Message.state, func.count()).group_by(Message.state)).all()
         )
     return _none_of(house, open_, "unsettled", {f"messages {s}": n for s, n in by_state.items()})
 
@@ -141,7 +137,7 @@ def every_account_polled_lately(house: dg.ResourceParam[House]) -> dg.AssetCheck
 
 
 def _none_of(
-    house: House, wrong: Select[tuple[str]], word: str, metadata: dict[str, int] | None = None
+    house: House, wrong: Select[str], word: str, metadata: dict[str, int] | None = None
 ) -> dg.AssetCheckResult:
     with house.database.reading() as session:
         found = list(session.scalars(wrong.limit(_SHOWN + 1)))

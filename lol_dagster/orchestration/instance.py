@@ -55,7 +55,8 @@ def prepare_instance(settings: Settings) -> dg.DagsterInstance:
 
 def shipped_file(name: str) -> Path:
     """`dagster.yaml` or `workspace.yaml` as this version ships it: beside this module in an
-    installed wheel, at the top of a checkout."""
+    installed wheel, at the top of a checkout.
+    """
     installed = Path(__file__).with_name(name)
     return installed if installed.exists() else Path(__file__).parents[2] / name
 

@@ -54,7 +54,8 @@ def admit(instance: dg.DagsterInstance, match_ids: Sequence[str]) -> None:
 
 def ranges(instance: dg.DagsterInstance, match_ids: Iterable[str]) -> list[MatchRange]:
     """Cut admitted match ids into ranges that hold them and nothing else, in stored order, each of
-    at most `BATCH_LIMIT` keys."""
+    at most `BATCH_LIMIT` keys.
+    """
     wanted = set(match_ids)
     found: list[MatchRange] = []
     current: list[str] = []

@@ -50,7 +50,8 @@ class Processed:
 @dataclass(frozen=True)
 class Waiting:
     """Riot has not given the game: it is `late` (asked for again), `later` (Riot is in trouble or
-    busy, asked for again) or `gone` (given up)."""
+    busy, asked for again) or `gone` (given up).
+    """
 
     match_id: str
     fetched: FetchResult
@@ -68,7 +69,7 @@ class SetAside:
 Outcome = Processed | Waiting | SetAside
 
 
-class _StageFailure(Exception):
+class _StageError(Exception):
     """Carries which stage it was that raised its cause."""
 
     def __init__(self, stage: Stage) -> None:
@@ -83,7 +84,7 @@ def _stage(name: Stage) -> Iterator[None]:
     except (KeyRejected, OperationalError):
         raise  # a dead key or a full disk is no game's fault
     except Exception as error:
-        raise _StageFailure(name) from error
+        raise _StageError(name) from error
 
 
 def process_match(house: House, match_id: str, *, run_id: str) -> Outcome:
@@ -107,7 +108,7 @@ def process_match(house: House, match_id: str, *, run_id: str) -> Outcome:
         if not fetched.is_archived:
             return Waiting(match_id, fetched)
         return _work_out(house, match_id, fetched, now, run_id)
-    except _StageFailure as failure:
+    except _StageError as failure:
         cause = failure.__cause__
         assert cause is not None
         _set_aside(house, match_id, failure.stage, cause, now, run_id)
@@ -176,14 +177,13 @@ def _set_aside(
             .where(Match.match_id == match_id)
             .values(state="set_aside", next_try_at=None, last_error=summary, run_id=run_id)
         )
-    log.warning(
-        "Set aside %s: %s", match_id, summary, extra={"match_id": match_id, "stage": stage}
-    )
+    log.warning("Set aside %s: %s", match_id, summary, extra={"match_id": match_id, "stage": stage})
 
 
 def note_shown(house: House, match_id: str, run_id: str) -> None:
     """Remember the run in which a set-aside game failed visibly, so that it is not asked for
-    again."""
+    again.
+    """
     with house.database.writing() as session:
         session.execute(
             update(Quarantine)

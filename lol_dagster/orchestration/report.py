@@ -10,14 +10,17 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.report import Carried, DeliveryReport
+from lol_dagster.messages.characters import plain_markdown
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.text import markdown
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.processing import Outcome, Processed, SetAside
-from lol_dagster.stats.form import Form, form_of
+from lol_dagster.riot.discovery import DiscoveryReport
+from lol_dagster.stats.form import Form, form, game_table
 from lol_dagster.storage.models import (
     Channel,
     Game,
@@ -34,7 +37,7 @@ FRESH_WARN = timedelta(minutes=45)
 FRESH_FAIL = timedelta(hours=2)
 
 Metadata = Mapping[str, Any]
-_ROWS_SHOWN = 100
+_CELL = 300
 
 
 def explain(outcome: Outcome) -> str:
@@ -44,6 +47,26 @@ def explain(outcome: Outcome) -> str:
     if isinstance(outcome, Processed):
         return f"{outcome.match_id} is processed"
     return f"{outcome.match_id} is not there: {outcome.fetched.reason}"
+
+
+def of_polling(found: DiscoveryReport) -> Metadata:
+    """What a sweep over the match lists brought."""
+    troubles = found.failures
+    return {
+        "accounts": len(found.polls),
+        "new_games": len(found.new_match_ids),
+        "in_trouble": len(troubles),
+        "left_due": found.not_asked,
+        "accounts_asked": dg.MetadataValue.md(
+            _table(
+                ("Account", "New games", "Trouble"),
+                [
+                    (poll.riot_id, ", ".join(poll.new_match_ids), poll.trouble or "")
+                    for poll in found.polls
+                ],
+            )
+        ),
+    }
 
 
 def of_outcome(house: House, outcome: Outcome) -> dict[str, Metadata]:
@@ -75,15 +98,13 @@ def _of_payload(session: Session, match_id: str) -> Metadata:
 def _of_stats(session: Session, match_id: str) -> Metadata:
     game = session.get_one(Game, match_id)
     rows = _tracked(session, [match_id])
-    forms = {
-        player.name: form_of(session, player.id, until=game.ended_at) for _, _, player, _ in rows
-    }
+    forms = {player.name: form(session, player.id, until=game.ended_at) for _, _, player, _ in rows}
     return {
         "players": ", ".join(player.name for _, _, player, _ in rows) or "nobody tracked",
         "result": game.result,
         "mode": game.queue_name,
         "minutes": round(game.duration_s / 60, 1),
-        "lines": dg.MetadataValue.md(_table(_LINE_HEADS, [_line(*row) for row in rows])),
+        "lines": dg.MetadataValue.md(_table(_LINE_HEADS, [_line(*row[1:]) for row in rows])),
         "form": dg.MetadataValue.md(
             _table(_FORM_HEADS, [_form_line(name, form) for name, form in forms.items()])
         ),
@@ -108,82 +129,103 @@ def _of_messages(session: Session, match_id: str) -> Metadata:
 def of_batch(house: House, outcomes: Sequence[Outcome]) -> Metadata:
     """A batch run's table of its games."""
     processed = [each.match_id for each in outcomes if isinstance(each, Processed)]
+    set_aside = [each for each in outcomes if isinstance(each, SetAside)]
     with house.database.reading() as session:
-        lines: dict[str, list[str]] = {}
-        for game, participant, player, _ in _tracked(session, processed):
-            lines.setdefault(game.match_id, []).append(
-                f"{player.name} ({participant.champion} {_kda(participant)}, "
-                f"{_outcome(participant)})"
-            )
-        games = {
-            game.match_id: game
-            for game in session.scalars(select(Game).where(Game.match_id.in_(processed)))
-        }
-    rows = []
-    for outcome in outcomes[:_ROWS_SHOWN]:
-        game = games.get(outcome.match_id)
-        if game is None:
-            rows.append((outcome.match_id, "", "", explain(outcome)))
-        else:
-            players = "; ".join(lines.get(game.match_id, ["nobody tracked"]))
-            rows.append((game.match_id, game.queue_name, game.result, players))
+        games = game_table(session, processed)
+    rows = [tuple(map(str, row)) for row in games.itertuples(index=False)]
+    rows += [(each.match_id, "", "set aside", explain(each)) for each in set_aside]
     return {
         "games": dg.MetadataValue.md(_table(("Match", "Mode", "Result", "Players"), rows)),
         "processed": len(processed),
-        "set_aside": sum(isinstance(each, SetAside) for each in outcomes),
-        "not_there": len(outcomes)
-        - len(processed)
-        - sum(isinstance(each, SetAside) for each in outcomes),
+        "set_aside": len(set_aside),
+        "not_there": len(outcomes) - len(processed) - len(set_aside),
     }
+
+
+def of_deliveries(found: DeliveryReport) -> Iterator[tuple[str, Metadata]]:
+    """Per game that a sweep told of, where it was told."""
+    by_match: dict[str, list[Carried]] = {}
+    for carried in found.messages:
+        if carried.outcome in ("delivered", "edited"):
+            for match_id in carried.match_ids:
+                by_match.setdefault(match_id, []).append(carried)
+    for match_id, told in by_match.items():
+        metadata: dict[str, Any] = {"channels": ", ".join(each.channel for each in told)}
+        for each in told:
+            if each.link is not None:
+                metadata[f"link_{each.message_id[:8]}"] = dg.MetadataValue.url(each.link)
+        yield match_id, metadata
+
+
+def of_sweep(found: DeliveryReport) -> Metadata:
+    """What a sweep over the due messages did."""
+    return {
+        "delivered": found.delivered,
+        "edited": found.edited,
+        "uncertain": found.uncertain,
+        "parked": found.parked,
+        "blocked": found.blocked,
+        "later": found.later,
+        "messages": dg.MetadataValue.md(
+            _table(
+                ("Channel", "Games", "Outcome", "Why"),
+                [
+                    (
+                        each.channel,
+                        _few(each.match_ids),
+                        each.outcome,
+                        each.reason or "",
+                    )
+                    for each in found.messages
+                ],
+            )
+        ),
+    }
+
+
+def _few(match_ids: Sequence[str]) -> str:
+    return ", ".join(match_ids[:3]) + (f" and {len(match_ids) - 3} more" if match_ids[3:] else "")
 
 
 def _tracked(
     session: Session, match_ids: Sequence[str]
-) -> list[tuple[Game, Participant, Player, PlayerStat]]:
-    return [
-        row._tuple()
-        for row in session.execute(
-            select(Game, Participant, Player, PlayerStat)
-            .join(PlayerStat, PlayerStat.match_id == Game.match_id)
-            .join(
-                Participant,
-                (Participant.match_id == PlayerStat.match_id)
-                & (Participant.participant_id == PlayerStat.participant_id),
-            )
-            .join(Player, Player.id == PlayerStat.player_id)
-            .where(Game.match_id.in_(match_ids))
-            .order_by(Game.ended_at, Participant.participant_id)
+) -> Sequence[Row[Game, Participant, Player, PlayerStat]]:
+    return session.execute(
+        select(Game, Participant, Player, PlayerStat)
+        .join(PlayerStat, PlayerStat.match_id == Game.match_id)
+        .join(
+            Participant,
+            (Participant.match_id == PlayerStat.match_id)
+            & (Participant.participant_id == PlayerStat.participant_id),
         )
-    ]
+        .join(Player, Player.id == PlayerStat.player_id)
+        .where(Game.match_id.in_(match_ids))
+        .order_by(Game.ended_at, Participant.participant_id)
+    ).all()
 
 
-def _messages_of(session: Session, match_id: str) -> list[tuple[Message, Channel]]:
-    return [
-        row._tuple()
-        for row in session.execute(
-            select(Message, Channel)
-            .join(MessageGame, MessageGame.message_id == Message.id)
-            .join(Channel, Channel.id == Message.channel_id)
-            .where(MessageGame.match_id == match_id)
-            .order_by(Channel.name)
-        )
-    ]
+def _messages_of(session: Session, match_id: str) -> Sequence[Row[Message, Channel]]:
+    return session.execute(
+        select(Message, Channel)
+        .join(MessageGame, MessageGame.message_id == Message.id)
+        .join(Channel, Channel.id == Message.channel_id)
+        .where(MessageGame.match_id == match_id)
+        .order_by(Channel.name)
+    ).all()
 
 
 _LINE_HEADS = ("Player", "Champion", "K/D/A", "Outcome", "KDA", "CS/min", "KP", "Stood out")
 
 
-def _line(
-    game: Game, participant: Participant, player: Player, stat: PlayerStat
-) -> tuple[str, ...]:
+def _line(participant: Participant, player: Player, stat: PlayerStat) -> tuple[str, ...]:
     return (
         player.name,
         participant.champion,
         _kda(participant),
         _outcome(participant),
         f"{stat.kda:.1f}",
-        "" if stat.cs_per_min is None else f"{stat.cs_per_min:.1f}",
-        "" if stat.kill_participation is None else f"{stat.kill_participation:.0%}",
+        _number(stat.cs_per_min),
+        _share(stat.kill_participation),
         ", ".join(highlight.replace("_", " ") for highlight in stat.highlights),
     )
 
@@ -191,8 +233,24 @@ def _line(
 _FORM_HEADS = ("Player", "Last games", "Won", "Streak", "KDA", "CS/min", "KP")
 
 
-def _form_line(name: str, form: Form) -> tuple[str, ...]:
-    raise NotImplementedError
+def _form_line(name: str, so_far: Form) -> tuple[str, ...]:
+    return (
+        name,
+        f"{so_far.recent} ({so_far.games} games)",
+        _share(so_far.win_rate),
+        f"{abs(so_far.streak)} {'won' if so_far.streak > 0 else 'lost'}" if so_far.streak else "",
+        _number(so_far.kda),
+        _number(so_far.cs_per_min),
+        _share(so_far.kill_participation),
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
 
 
 def _kda(participant: Participant) -> str:
@@ -206,14 +264,9 @@ def _outcome(participant: Participant) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; names are hostile input, so what would end a cell is escaped."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(
-        "| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines
+    """A Markdown table; names are hostile input, so every cell is escaped."""
+    head, *body = (
+        "| " + " | ".join(plain_markdown(cell, _CELL) if cell else "" for cell in line) + " |"
+        for line in (heads, *rows)
     )
-
-
-def _cell(text: str) -> str:
-    for special in "\\|*_`[]<>~":
-        text = text.replace(special, "\\" + special)
-    return " ".join(text.split())
+    return "\n".join([head, "|" + " --- |" * len(heads), *body])

@@ -1,7 +1,5 @@
 """The schedules."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg
@@ -9,7 +7,7 @@ import dagster as dg
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.jobs import check_job, poll_job
 from lol_dagster.orchestration.live_runs import live_run
-from lol_dagster.orchestration.polling import key_refused_until
+from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.riot.discovery import due_accounts
 
 

@@ -5,8 +5,6 @@ No run keys guard the batches: a run key is remembered as long as its run exists
 a game that became due again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
@@ -16,7 +14,7 @@ from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.jobs import deliver_job, process_job
 from lol_dagster.orchestration.live_runs import live_run
 from lol_dagster.orchestration.partitions import BATCH_LIMIT, MatchRange, admit, ranges
-from lol_dagster.orchestration.polling import key_refused_until
+from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.orchestration.set_aside import to_show
 from lol_dagster.riot.archive import due_matches
 

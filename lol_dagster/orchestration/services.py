@@ -31,14 +31,34 @@ def dagster_services(settings: Settings, *, ui_port: int) -> list[Service]:
         Service(
             "code-server",
             # Not `code-server start`: its reloading proxy costs another 100 MB.
-            [*dagster, "api", "grpc", "-m", "lol_dagster.definitions",
-             "--location-name", _LOCATION, "-h", "127.0.0.1", "-p", str(code_port)],
+            [
+                *dagster,
+                "api",
+                "grpc",
+                "-m",
+                "lol_dagster.definitions",
+                "--location-name",
+                _LOCATION,
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(code_port),
+            ],
         ),
         Service("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)]),
         Service(
             "webserver",
-            [sys.executable, "-m", "dagster_webserver", "-w", str(workspace),
-             "-h", "127.0.0.1", "-p", str(ui_port)],
+            [
+                sys.executable,
+                "-m",
+                "dagster_webserver",
+                "-w",
+                str(workspace),
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(ui_port),
+            ],
         ),
     ]
 

@@ -19,7 +19,7 @@ class WaitingGame:
     """Different for each reason to run: the first showing, and each later code version."""
 
 
-def to_show(house: House, *, limit: int) -> list[WaitingGame]:
+def to_show(house: House, *, limit: int | None) -> list[WaitingGame]:
     """Open quarantine rows whose failure no run has shown yet, or whose stage has changed since."""
     changed = [
         (Quarantine.stage == stage) & (Quarantine.code_version != version)

@@ -1,4 +1,4 @@
-"""Asking for match lists, and leaving Riot alone while it refuses our key.
+"""Leaving Riot alone while it refuses our key.
 
 A key that Riot refuses is tried again every few minutes only: a refused key that goes on calling
 ends up banned.
