@@ -12,6 +12,7 @@ and not through a pipe: a supervisor that is suspended or stuck must not block t
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import http.client
 import logging
 import os
@@ -37,6 +38,7 @@ _KILLED_WITHIN = 2.0  # seconds
 _CHILD = Path(__file__).with_name("child.py")
 _LAST_LINE_BYTES = 4096
 _LAST_LINE_CHARACTERS = 200
+_PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -152,16 +154,17 @@ class Supervisor:
                 signal.signal(each, handler)
 
     def _watch(self) -> None:
-        try:
-            while not self._stops:
-                for child in self._children:
-                    self._tend(child)
-                self._forget_empty_groups()
-                time.sleep(_TICK)
-        except Exception as error:  # noqa: BLE001 - raised again by run() or stop()
-            self._failure = error
-        finally:
-            self._end_all()
+        with _adopting_orphans():
+            try:
+                while not self._stops:
+                    for child in self._children:
+                        self._tend(child)
+                    self._forget_empty_groups()
+                    time.sleep(_TICK)
+            except Exception as error:  # noqa: BLE001 - raised again by run() or stop()
+                self._failure = error
+            finally:
+                self._end_all()
 
     def _tend(self, child: _Child) -> None:
         try:
@@ -180,8 +183,12 @@ class Supervisor:
 
     def _forget_empty_groups(self) -> None:
         # At once, as the number of an empty group may be given to somebody else's process.
-        for group in [group for group in self._groups if not _group_alive(group)]:
-            del self._groups[group]
+        led = {child.pid for child in self._children}
+        for group in list(self._groups):
+            if group not in led:
+                _reap_adopted(group)
+            if not _group_alive(group):
+                del self._groups[group]
 
     def _end_all(self) -> None:
         self._signal_groups(signal.SIGTERM)
@@ -205,7 +212,7 @@ class Supervisor:
 
     def _any_left(self) -> bool:
         for child in self._children:
-            child.reap()  # a zombie would count as a member of its group
+            child.reap()
         self._forget_empty_groups()
         return bool(self._groups)
 
@@ -233,7 +240,8 @@ class _Child:
     @property
     def pid(self) -> int | None:
         """The running process; also its group."""
-        return self._process.pid if self._process else None
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
 
     def tend(self) -> str | None:
         """Start it if it is due; say how it ended if it has, else None.
@@ -302,6 +310,30 @@ def _last_line(file: Path, start: int) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     last = lines[-1][:_LAST_LINE_CHARACTERS] if lines else ""
     return "".join(character if character.isprintable() else "?" for character in last)
+
+
+@contextlib.contextmanager
+def _adopting_orphans() -> Iterator[None]:
+    """Be the parent of what the services leave behind (prctl(2), PR_SET_CHILD_SUBREAPER).
+
+    Zombies are members of their group, and a container's first process may be slow to reap them or
+    never do it: the groups would not empty.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def _reap_adopted(group: int) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-group, os.WNOHANG)[0]:
+            pass
 
 
 def _group_alive(group: int) -> bool:
