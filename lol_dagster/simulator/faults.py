@@ -23,6 +23,7 @@ from random import Random
 from threading import Lock
 
 from lol_dagster.simulator.dice import dice
+from lol_dagster.simulator.games import REGION_OF, REGIONS
 from lol_dagster.simulator.truth import Clock, within
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
@@ -210,6 +211,7 @@ def parse_spec(spec: str) -> tuple[Rule, ...]:
             raise ValueError(f"fault rule {part!r} should be TARGET=FAULT,FAULT,…")
         target, _, place = (piece.strip() for piece in target.partition("@"))
         _check_target(target)
+        _check_place(target, place)
         rule = Rule(
             "" if target == "all" else target,
             place,
@@ -233,6 +235,13 @@ def _check_target(target: str) -> None:
     else:
         legal = ", ".join(["all", *OPERATIONS])
     raise ValueError(f"fault target {target!r} should be one of {legal}")
+
+
+def _check_place(target: str, place: str) -> None:
+    if target.partition(".")[0] == "riot" and place not in {"", *REGIONS, *REGION_OF}:
+        raise ValueError(f"{place!r} after riot@ should be a route host such as europe or euw1")
+    if not re.fullmatch("[A-Za-z0-9]*", place):
+        raise ValueError(f"{place!r} in {target}@{place} should be a route host or a channel's id")
 
 
 def _parse_fault(text: str, target: str) -> Fault:
