@@ -23,7 +23,7 @@ def count(session: Session, opening_times: Mapping[int, datetime], now: datetime
         select(Message.channel_id, func.count())
         .where(Message.due_at <= now)
         .group_by(Message.channel_id)
-    ).tuples()
+    )
     return sum(number for channel, number in counts if opening_times.get(channel, now) <= now)
 
 
@@ -37,7 +37,7 @@ def next_time(
         select(Message.channel_id, func.min(Message.due_at))
         .where(Message.due_at.is_not(None), *telling_of(only_match_ids))
         .group_by(Message.channel_id)
-    ).tuples()
+    )
     times = [max(due, opening_times.get(channel, due)) for channel, due in earliest if due]
     return min((time for time in times if time != FOREVER), default=None)
 
