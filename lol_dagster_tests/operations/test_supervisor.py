@@ -74,6 +74,12 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
+def ignored_by(pid: int) -> set[int]:
+    """The signals that the process ignores; proc(5): a mask with bit n-1 for signal n."""
+    (mask,) = re.findall(r"SigIgn:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text())
+    return {number for number in range(1, 65) if int(mask, 16) & 1 << number - 1}
+
+
 class Watched:
     """A supervisor in this process, what it said, and what its services wrote."""
 
@@ -317,13 +323,12 @@ class Supervising:
     """A supervisor in a process of its own, as `lol-dagster up` is, with two services."""
 
     def __init__(
-        self, logs: Path, *, parent: str = WITH_A_CHILD, grace: float = 10.0, shell: bool = False
+        self, logs: Path, *, parent: str = WITH_A_CHILD, grace: float = 10.0, ignoring: str = ""
     ) -> None:
         self.logs = logs
         command = [sys.executable, "-c", SUPERVISING, str(logs), parent, PATIENT, str(grace)]
-        if shell:
-            # What a shell without job control does to `command &`: SIGINT is ignored from then on.
-            command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
+        if ignoring:
+            command = ["sh", "-c", f'trap "" {ignoring}; exec "$@"', "sh", *command]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT, start_new_session=True
         )
@@ -353,6 +358,8 @@ class Supervising:
 @pytest.fixture
 def supervising(tmp_path: Path) -> Iterator[Callable[..., Supervising]]:
     with contextlib.ExitStack() as stack:
+        # The tests themselves may be running under nohup.
+        stack.callback(signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_DFL))
 
         def start(**options: object) -> Supervising:
             one = Supervising(tmp_path / "logs", **options)  # type: ignore[arg-type]  # passed on
@@ -400,20 +407,25 @@ class TestTheSupervisorsProcess:
     def test_can_be_ended_when_a_shell_started_it_in_the_background(
         self, supervising: Callable[..., Supervising], which: signal.Signals
     ) -> None:
-        one = supervising(shell=True)
+        one = supervising(ignoring="INT")
         one.process.send_signal(which)
         assert one.end() == "all ended\n"
 
+    # A shell without job control has `command &` ignore SIGINT.
     def test_gives_services_the_signals_that_a_shell_had_taken_away(
         self, supervising: Callable[..., Supervising]
     ) -> None:
-        one = supervising(shell=True)
+        one = supervising(ignoring="INT")
         for pid in one.services:
-            status = Path(f"/proc/{pid}/status").read_text()
-            ignored = int(re.search(r"SigIgn:\s*([0-9a-f]+)", status)[1], 16)  # type: ignore[index]  # always there
-            # proc(5): a mask with bit n-1 for signal n.
-            for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                assert not ignored & 1 << which - 1, which.name
+            assert not ignored_by(pid) & {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+    def test_outlives_its_terminal_under_nohup(
+        self, supervising: Callable[..., Supervising]
+    ) -> None:
+        one = supervising(ignoring="HUP")
+        assert signal.SIGHUP in ignored_by(one.process.pid)
+        one.process.terminate()
+        assert one.end() == "all ended\n"
 
 
 class TestWaitingForAnAnswer:
