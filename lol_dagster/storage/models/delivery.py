@@ -46,6 +46,8 @@ class Message(Base):
         Index("ix_messages_state_created_at", "state", "created_at"),
         Index("ix_messages_subject", "subject"),
         Index("ix_messages_created_at", "created_at"),
+        # A channel's latest catch-up message.
+        Index("ix_messages_channel_id_kind_created_at", "channel_id", "kind", "created_at"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=_new_id)
@@ -111,7 +113,9 @@ class MessageGame(Base):
     __tablename__ = "message_games"
 
     channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"), primary_key=True)
-    match_id: Mapped[str] = mapped_column(ForeignKey("matches.match_id"), primary_key=True)
+    match_id: Mapped[str] = mapped_column(
+        ForeignKey("matches.match_id"), primary_key=True, index=True
+    )
     message_id: Mapped[str] = mapped_column(ForeignKey("messages.id"), index=True)
 
     message: Mapped[Message] = relationship(back_populates="games")

@@ -355,6 +355,11 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("messages", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_messages_channel_id_kind_created_at",
+            ["channel_id", "kind", "created_at"],
+            unique=False,
+        )
         batch_op.create_index("ix_messages_created_at", ["created_at"], unique=False)
         batch_op.create_index(
             "ix_messages_due",
@@ -474,6 +479,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("channel_id", "match_id", name=op.f("pk_message_games")),
     )
     with op.batch_alter_table("message_games", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_message_games_match_id"), ["match_id"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_message_games_message_id"), ["message_id"], unique=False
         )
