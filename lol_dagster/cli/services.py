@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import warnings
 
 import click
 from rich.console import Console
 
 from lol_dagster.errors import UserError
-from lol_dagster.settings import load_settings
+from lol_dagster.settings import Settings, load_settings
 
 
 @click.command()
@@ -50,3 +51,43 @@ def once(until_idle: bool, as_json: bool) -> None:
     if trouble is not None:
         click.echo(f"lol-dagster: {trouble}", err=True)
         raise SystemExit(1)
+
+
+@click.command()
+@click.option("--ui-port", default=3000, show_default=True, help="Where Dagster's UI answers.")
+def up(ui_port: int) -> None:
+    """Everything, until Ctrl-C: Dagster's web server, daemon and code server, and the admin.
+
+    Dagster's UI has no sign-in: it answers on this machine only.
+    """
+    settings = load_settings()
+    settings.require_riot_api_key()
+    _run_services(settings, ui_port=ui_port)
+
+
+def _run_services(settings: Settings, *, ui_port: int) -> None:
+    from lol_dagster.operations.supervisor import Supervisor
+    from lol_dagster.orchestration.instance import prepare_instance
+    from lol_dagster.orchestration.services import dagster_services
+    from lol_dagster.storage.schema import open_database
+
+    _refuse_taken_port(ui_port)
+    # Both once and alone, before services open them together.
+    open_database(settings).dispose()
+    prepare_instance(settings).dispose()
+    click.echo(f"Dagster's UI: http://127.0.0.1:{ui_port}   logs: {settings.logs_dir}")
+    click.echo("Ctrl-C ends everything.")
+    Supervisor(
+        dagster_services(settings, ui_port=ui_port), log_dir=settings.logs_dir, say=click.echo
+    ).run()
+
+
+def _refuse_taken_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise UserError(
+                f"port {port} is taken by another program: end it, or choose another --ui-port"
+            ) from None

@@ -120,7 +120,7 @@ def process_games(
     outcomes: list[Outcome] = []
     for match_id in match_ids:
         with watching_key(house):
-            outcome = process_match(house, match_id, run_id=context.run_id)
+            outcome = process_match(house, match_id, run_id=context.run.run_id)
         outcomes.append(outcome)
         _count(house.tally, outcome)
         for key, metadata in report.of_outcome(house, outcome).items():
@@ -151,13 +151,13 @@ def _fail_if_alone(
     context: dg.AssetExecutionContext, house: House, outcomes: Sequence[Outcome]
 ) -> None:
     """In a run of its own a weird game fails for all to see, with the error it was set aside for."""
-    if BATCH_TAG in context.run_tags or len(outcomes) != 1:
+    if BATCH_TAG in context.run.tags or len(outcomes) != 1:
         return
     outcome = outcomes[0]
     if isinstance(outcome, Processed):
         return
     if isinstance(outcome, SetAside):
-        note_shown(house, outcome.match_id, context.run_id)
+        note_shown(house, outcome.match_id, context.run.run_id)
         raise outcome.error
     raise dg.Failure(report.explain(outcome), allow_retries=False)
 
@@ -180,7 +180,7 @@ def _fail_if_alone(
 def deliver_chosen(
     context: dg.AssetExecutionContext, house: dg.ResourceParam[House]
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _deliver(house, context.run_id, list(context.partition_keys))
+    yield from _deliver(house, context.run.run_id, list(context.partition_keys))
 
 
 @dg.op(
@@ -191,7 +191,7 @@ def deliver_chosen(
 def deliver_due(
     context: dg.OpExecutionContext, house: dg.ResourceParam[House]
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _deliver(house, context.run_id, None)
+    yield from _deliver(house, context.run.run_id, None)
 
 
 def _deliver(

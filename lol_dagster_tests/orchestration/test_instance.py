@@ -21,10 +21,16 @@ from lol_dagster.settings import Settings
 CHECKOUT = Path(__file__).parents[2]
 
 
-def test_every_pool_has_its_limit_before_the_first_run(settings: Settings) -> None:
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> dg.DagsterInstance:
+    """A fresh home, made once for the tests that only look at it."""
+    home = tmp_path_factory.mktemp("instance")
+    return prepare_instance(Settings(home=home))
+
+
+def test_every_pool_has_its_limit_before_the_first_run(instance: dg.DagsterInstance) -> None:
     """`default_limit` is not enforced in the first pass of the queue that meets a pool, so two
     runs of a pool of one would start together; only a limit that is already stored holds."""
-    instance = prepare_instance(settings)
     stored = {limit.name: limit.limit for limit in instance.event_log_storage.get_pool_limits()}
     assert stored == POOL_LIMITS
 
@@ -72,22 +78,23 @@ def test_a_home_opened_by_several_processes_at_once_has_one_schema_head(
         assert heads == (1,), f"{name} has {heads[0]} schema heads"
 
 
-def test_monitoring_and_retries_are_on_and_retry_lost_workers_only(settings: Settings) -> None:
+def test_monitoring_and_retries_are_on_and_retry_lost_workers_only(
+    instance: dg.DagsterInstance,
+) -> None:
     """Both are off by default, and then a killed run holds its place in the queue for ever; and
     a failed op is our own verdict, not to be repeated."""
-    instance = prepare_instance(settings)
     assert instance.run_monitoring_enabled
     assert instance.run_monitoring_max_runtime_seconds == 900
     assert instance.run_retries_enabled
     assert instance.run_retries_retry_on_asset_or_op_failure is False
 
 
-def test_pools_are_counted_by_run_so_that_no_slot_can_leak(settings: Settings) -> None:
-    config = prepare_instance(settings).get_concurrency_config()
+def test_pools_are_counted_by_run_so_that_no_slot_can_leak(instance: dg.DagsterInstance) -> None:
+    config = instance.get_concurrency_config()
     assert config.pool_config.pool_granularity == dg._core.instance.config.PoolGranularity.RUN
 
 
-def test_ticks_are_not_kept_for_ever(settings: Settings) -> None:
+def test_ticks_are_not_kept_for_ever(instance: dg.DagsterInstance) -> None:
     config = yaml.safe_load(shipped_file("dagster.yaml").read_text())
     for kind in ("schedule", "sensor"):
         assert set(config["retention"][kind]["purge_after_days"]) == {
@@ -97,19 +104,18 @@ def test_ticks_are_not_kept_for_ever(settings: Settings) -> None:
             "started",
         }
         assert all(days > 0 for days in config["retention"][kind]["purge_after_days"].values())
-    prepare_instance(settings)  # Dagster validates the rest of the file
+    assert instance.get_settings("retention") == config["retention"]
 
 
-def test_telemetry_and_nags_are_off(settings: Settings) -> None:
-    instance = prepare_instance(settings)
+def test_telemetry_and_nags_are_off(instance: dg.DagsterInstance) -> None:
     assert instance.telemetry_enabled is False
     assert instance.nux_enabled is False
 
 
 def test_all_of_dagsters_files_stand_under_the_home(settings: Settings, tmp_path: Path) -> None:
-    before = {path for path in tmp_path.rglob("*")}
+    before = set(tmp_path.rglob("*"))
     prepare_instance(settings)
-    new = {path for path in tmp_path.rglob("*")} - before
+    new = set(tmp_path.rglob("*")) - before
     assert new
     assert all(path.is_relative_to(settings.home) for path in new)
 

@@ -1,0 +1,108 @@
+"""A simulated world and a house that lives in it, for tests that go the whole way of a game."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from lol_dagster.definitions import build_definitions
+from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.once import Once
+from lol_dagster.orchestration.tally import Tally
+from lol_dagster.settings import load_settings
+from lol_dagster.simulator.main import Simulator
+from lol_dagster_tests.payloads import match_payload, puuid_of
+from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
+
+ONE_TEAM = {"Gamers": ("Ann", "Bob")}
+
+
+@dataclass
+class World:
+    """The simulator, and a house whose settings lead to it."""
+
+    simulator: Simulator
+    house: House
+    instance: dg.DagsterInstance
+    channels: dict[str, str] = field(default_factory=dict)
+    """Address of each channel by its name."""
+
+    @property
+    def definitions(self) -> dg.Definitions:
+        return build_definitions(self.house)
+
+    def add_team(self, name: str, *members: str, kind: str = "discord-bot") -> None:
+        """A team with one channel of the same name; members as in `payloads.participant(name)`."""
+        with self.house.database.writing() as session:
+            team = make_team(session, name)
+            for member in members:
+                make_member(session, team, member, puuid=puuid_of(member), game_name=member)
+            channel = make_channel(
+                session,
+                team,
+                name,
+                kind=kind,
+                **({"address": f"C{len(self.channels):010d}"} if kind == "slack-bot" else {}),
+            )
+            self.channels[name] = channel.address
+
+    def finish(self, match_id: str, *, minutes_ago: float = 1, **said: Any) -> str:
+        """Let a game end; `said` as for `payloads.match_payload`."""
+        ended_at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+        self.simulator.add_game(match_payload(match_id, ended_at=ended_at, **said))
+        return match_id
+
+    def once(self) -> dict[str, int]:
+        """`lol-dagster once --until-idle`, and its figures."""
+        self.house.tally = Tally()
+        Once(self.definitions, self.instance, self.house, show=lambda _: None).until_idle()
+        return self.house.tally.counts()
+
+    def process(self, *match_ids: str, **tags: str) -> dg.ExecuteInProcessResult:
+        """A run over chosen partitions as a person starts it from the UI."""
+        if len(match_ids) == 1 and not tags:
+            return self._run("process_matches", partition_key=match_ids[0])
+        return self._run("process_matches", tags=tags)
+
+    def _run(self, job: str, **how: Any) -> dg.ExecuteInProcessResult:
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance, raise_on_error=False, **how
+        )
+
+    def posted(self, channel: str) -> list[dict[str, Any]]:
+        """The bodies of all messages that the channel ever took, oldest first."""
+        return self._truth("posted", channel)
+
+    def edits(self, channel: str) -> list[dict[str, Any]]:
+        """The bodies of all edits that the channel took, oldest first."""
+        return self._truth("edited", channel)
+
+    def _truth(self, event: str, channel: str) -> list[dict[str, Any]]:
+        return [
+            entry["body"]
+            for entry in self.simulator.truth.events(event)
+            if entry["channel"] == self.channels[channel]
+        ]
+
+    def runs(self, job: str) -> list[dg.DagsterRun]:
+        """The job's runs, oldest first."""
+        return list(reversed(self.instance.get_runs(dg.RunsFilter(job_name=job))))
+
+    def materialized(self, asset: str) -> set[str]:
+        return set(self.instance.get_materialized_partitions(dg.AssetKey(asset)))
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A world in which nobody is tracked yet."""
+    with Simulator() as simulator, dg.DagsterInstance.ephemeral() as instance:
+        for name, value in simulator.environment.items():
+            monkeypatch.setenv(name, value)
+        house = House(load_settings())
+        yield World(simulator, house, instance)
+        house.database.dispose()
