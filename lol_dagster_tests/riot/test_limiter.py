@@ -1,0 +1,322 @@
+"""The limiter's rules, on a clock that only the test moves, on both databases."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from sqlalchemy import func, select
+
+from lol_dagster.riot.limiter import (
+    EDGE_S,
+    LEASE_S,
+    LONGEST_HOLD_S,
+    Priority,
+    RateLimiter,
+    Reservation,
+    Wait,
+)
+from lol_dagster.riot.rate_headers import RateHeaders, read_rate_headers
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import RateCall
+from lol_dagster_tests.riot.fake_riot import Time
+
+NOTHING = read_rate_headers({})
+
+
+def says(
+    app: str = "", app_count: str = "", method: str = "2000:10", method_count: str = "", **more: str
+) -> RateHeaders:
+    return read_rate_headers(
+        {
+            "X-App-Rate-Limit": app,
+            "X-App-Rate-Limit-Count": app_count,
+            "X-Method-Rate-Limit": method,
+            "X-Method-Rate-Limit-Count": method_count,
+            **{name.replace("_", "-"): value for name, value in more.items()},
+        }
+    )
+
+
+class Bench:
+    """One key's limiter and its clock."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.time = Time()
+        self.limiter = self.another_process()
+
+    def another_process(self, key: str = "key") -> RateLimiter:
+        return RateLimiter(self.database, key, clock=self.time.clock, rng=Random(1))
+
+    def ask(
+        self, priority: Priority = "live", route: str = "americas", method: str = "match"
+    ) -> Reservation | Wait:
+        return self.limiter.reserve(route, method, priority)
+
+    def take(
+        self, priority: Priority = "live", route: str = "americas", method: str = "match"
+    ) -> Reservation:
+        turn = self.ask(priority, route, method)
+        assert isinstance(turn, Reservation)
+        return turn
+
+    def wait(self, *args: str, **more: str) -> float:
+        turn = self.ask(*args, **more)  # type: ignore[arg-type]
+        assert isinstance(turn, Wait)
+        return turn.seconds
+
+    def call(self, said: RateHeaders, status: int = 200, **where: str) -> float:
+        """A call that takes no time."""
+        return self.limiter.observe(self.take(**where), status, said)  # type: ignore[arg-type]
+
+    def calls_until_full(self, said: RateHeaders, priority: Priority = "live") -> int:
+        number = 0
+        while isinstance(turn := self.ask(priority), Reservation):
+            self.limiter.observe(turn, 200, said)
+            number += 1
+        return number
+
+
+@pytest.fixture
+def bench(any_database: Database) -> Bench:
+    return Bench(any_database)
+
+
+def test_before_limits_are_known_one_call_at_a_time_goes_out(bench: Bench) -> None:
+    first = bench.take()
+    assert 0 < bench.wait() < 1, "the others are told to ask again soon"
+
+    bench.limiter.observe(first, 200, says("3:1"))
+
+    # One of the three is used.
+    bench.take()
+    bench.take()
+    assert bench.wait() > 0
+
+
+def test_a_first_call_whose_process_died_does_not_block_for_ever(bench: Bench) -> None:
+    bench.take()
+    bench.time.now += LEASE_S + 0.1
+    bench.take()
+
+
+def test_where_answers_carry_no_limits_20_calls_a_second_go_out(bench: Bench) -> None:
+    bench.call(NOTHING)
+    assert bench.calls_until_full(NOTHING) == 19
+    bench.time.now += 1 + EDGE_S
+    assert bench.calls_until_full(NOTHING) == 20
+
+
+def test_an_error_from_the_edge_does_not_count_as_no_limits(bench: Bench) -> None:
+    bench.call(NOTHING, status=503)
+    bench.take()
+    assert bench.wait() > 0, "still one at a time"
+
+
+def test_a_full_window_opens_when_its_calls_cannot_share_one_with_the_next(bench: Bench) -> None:
+    """Riot counts a call between reservation and answer: what was answered at t weighs until
+    t + length. Calls answered at 0.0, 0.4 and 0.8 fill 3 in 1 second; the first leaves at 1.0.
+    """
+    limits = says("3:1")
+    bench.call(limits)
+    bench.time.now += 0.4
+    bench.call(limits)
+    bench.time.now += 0.4
+    bench.call(limits)
+
+    assert bench.wait() == pytest.approx(0.2 + EDGE_S)
+    bench.time.now += 0.2 + EDGE_S
+    bench.call(limits)
+    assert bench.wait() == pytest.approx(0.4), "the second leaves 0.4 s after the first"
+
+
+def test_a_slow_call_weighs_from_its_answer_on(bench: Bench) -> None:
+    bench.call(says("1:1"))
+    bench.time.now += 5
+    slow = bench.take()
+    bench.time.now += 4
+    assert bench.wait() == pytest.approx(1 + EDGE_S), "it may be over now, and weighs 1 s then"
+    bench.limiter.observe(slow, 200, says("1:1"))
+    bench.time.now += 0.9
+    assert bench.wait() == pytest.approx(0.1 + EDGE_S)
+
+
+def test_every_window_of_both_scopes_binds(bench: Bench) -> None:
+    limits = says("10:1,15:100", method="4:1")
+    bench.call(limits)
+    assert bench.calls_until_full(limits) == 3, "the method's 4"
+    bench.time.now += 1 + EDGE_S
+    assert bench.calls_until_full(limits) == 4
+    bench.time.now += 1 + EDGE_S
+    assert bench.calls_until_full(limits) == 4
+    bench.time.now += 1 + EDGE_S
+    assert bench.calls_until_full(limits) == 3, "the application's 15 in 100 seconds"
+    assert bench.wait() > 95
+
+
+def test_scopes_are_per_key_per_route_and_per_method(bench: Bench) -> None:
+    limits = says("2:100", method="1:100")
+    bench.call(limits)
+    bench.wait()
+    bench.call(limits, method="ids")  # its own method window; the application's second call
+    assert bench.wait(method="league") > 90, "the application's window of this route is full"
+    bench.call(limits, route="europe")
+    bench.limiter = bench.another_process(key="another")
+    bench.call(limits)
+
+
+def test_processes_share_the_windows(bench: Bench) -> None:
+    bench.call(says("2:10"))
+    other = bench.another_process()
+    assert isinstance(other.reserve("americas", "match", "live"), Reservation)
+    assert bench.wait() > 9
+
+
+def test_a_restart_does_not_burst(bench: Bench) -> None:
+    bench.call(says("5:1,100:120"))
+    bench.calls_until_full(says("5:1,100:120"))
+
+    bench.limiter = bench.another_process()
+
+    assert bench.wait() > 0
+    bench.time.now += 1 + EDGE_S
+    assert bench.calls_until_full(says("5:1,100:120")) == 5, "the limits are remembered, too"
+
+
+@pytest.mark.parametrize(("priority", "calls"), [("live", 10), ("rank", 8), ("backfill", 6)])
+def test_what_matters_less_leaves_room_for_what_matters_more(
+    bench: Bench, priority: Priority, calls: int
+) -> None:
+    limits = says("10:120")
+    bench.call(limits)
+    assert bench.calls_until_full(limits, priority) == calls - 1
+    if priority != "live":
+        bench.take("live")
+
+
+def test_the_smallest_window_still_lets_every_kind_through(bench: Bench) -> None:
+    bench.call(says("1:1"))
+    bench.time.now += 1 + EDGE_S
+    bench.take("backfill")
+
+
+def test_limits_that_shrink_grow_or_vanish_are_obeyed_from_the_next_call_on(bench: Bench) -> None:
+    bench.call(says("10:100"))
+    bench.call(says("3:100"))
+    bench.call(says("3:100"))
+    assert bench.wait() > 90, "shrunk to 3"
+
+    bench.time.now += 200
+    bench.call(says("8:50,1000:60"))
+    assert bench.calls_until_full(NOTHING) == 7, "grown to 8; an answer without keeps what is known"
+    assert bench.wait() == pytest.approx(50 + EDGE_S), "the window of 100 seconds is gone"
+
+
+def test_calls_of_another_program_with_our_key_are_reckoned_with(bench: Bench) -> None:
+    """Riot says 97 of 100 where we know of 1: three are left."""
+    bench.call(says("100:120", "97:120"))
+    assert bench.calls_until_full(says("100:120")) == 3
+    assert bench.wait() == pytest.approx(120 + EDGE_S)
+
+
+def test_our_own_calls_are_not_taken_for_anothers(bench: Bench) -> None:
+    """Four calls are under way at once; each answer counts those that arrived before it."""
+    bench.call(says("10:100", "1:100"))
+    under_way = [bench.take() for _ in range(4)]
+    for count, reservation in enumerate(under_way, start=2):
+        bench.time.now += 0.1
+        bench.limiter.observe(reservation, 200, says("10:100", f"{count}:100"))
+    assert bench.calls_until_full(says("10:100")) == 5
+
+
+def test_a_lower_count_than_ours_changes_nothing(bench: Bench) -> None:
+    bench.call(says("3:100", "1:100"))
+    bench.call(says("3:100", "1:100"))
+    bench.call(says("3:100", "0:100"))
+    bench.wait()
+
+
+def test_a_reservation_given_back_makes_room(bench: Bench) -> None:
+    bench.call(says("2:100"))
+    reservation = bench.take()
+    bench.wait()
+    bench.limiter.give_back(reservation)
+    bench.take()
+
+
+def test_a_call_that_never_came_back_counts_until_its_lease_and_the_window_are_over(
+    bench: Bench,
+) -> None:
+    bench.call(says("1:10"))
+    bench.time.now += 11
+    bench.take()  # and its process dies
+    bench.time.now += LEASE_S + 10
+    assert bench.wait() > 0
+    bench.time.now += EDGE_S + 0.01
+    bench.take()
+
+
+@pytest.mark.parametrize(
+    ("kind", "stops_the_application"),
+    [("application", True), ("method", False), ("service", False), ("server", False),
+     ("something-new", False), ("", False)],
+)  # fmt: skip
+def test_a_429_holds_the_scope_that_it_is_of(
+    bench: Bench, kind: str, stops_the_application: bool
+) -> None:
+    bench.call(says("100:1"))
+    bench.call(says("100:1"), method="ids")
+    until = bench.call(says("100:1", Retry_After="7", X_Rate_Limit_Type=kind), status=429)
+
+    assert until == bench.time.now + 7.5
+    assert bench.wait() == pytest.approx(7.5)
+    turn = bench.ask(method="ids")
+    assert isinstance(turn, Wait) == stops_the_application
+    bench.time.now += 7.6
+    bench.take()
+
+
+def test_a_429_of_one_route_leaves_the_others_alone(bench: Bench) -> None:
+    """Riot-Watcher's single hold blocked all of them."""
+    bench.call(says("100:1", Retry_After="60", X_Rate_Limit_Type="application"), status=429)
+    bench.wait()
+    bench.take(route="europe")
+
+
+def test_refusals_without_retry_after_double_the_pause_up_to_a_minute(bench: Bench) -> None:
+    """2, 4, 8, 16, 32, 60, 60 seconds, each up to a quarter longer, none over 60."""
+    for least in (2, 4, 8, 16, 32, 60, 60):
+        until = bench.call(says("100:1"), status=429)
+        pause = until - bench.time.now
+        assert least <= pause <= min(60, least * 1.25)
+        bench.time.now = until
+    bench.call(says("100:1"))
+    assert 2 <= bench.call(says("100:1"), status=429) - bench.time.now <= 2.5, "a success resets"
+
+
+def test_an_absurd_retry_after_is_cut(bench: Bench) -> None:
+    until = bench.call(says("9:1", Retry_After="999999999"), status=429)
+    assert until == bench.time.now + LONGEST_HOLD_S
+
+
+def test_a_clock_that_is_put_back_does_not_block_for_ever(bench: Bench) -> None:
+    bench.call(says("1:10"))
+    bench.time.now -= 86_400
+    assert bench.wait() == pytest.approx(10 + EDGE_S)
+    bench.time.now += 10 + EDGE_S
+    bench.call(says("1:10", Retry_After="60"), status=429)
+    bench.time.now -= 86_400
+    bench.time.now += 10 + EDGE_S
+    bench.wait()  # what was counted then counts from now
+    bench.time.now += 10 + EDGE_S
+    bench.take()
+
+
+def test_old_calls_are_forgotten(bench: Bench) -> None:
+    for _ in range(10):
+        bench.call(says("100:1,1000:120"))
+        bench.time.now += 100
+    with bench.database.reading() as session:
+        # 120 s of window and a minute of lease reach back over two calls, each in two scopes.
+        assert session.scalar(select(func.count()).select_from(RateCall)) <= 6
