@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -78,6 +79,19 @@ crowded = MessageContent(
 )
 
 
+def everywhere(nasty: str) -> MessageContent:
+    line = Line(nasty, (nasty, nasty), (nasty,), (nasty,))
+    return MessageContent(nasty, nasty, (Section((line, line), nasty),), footer=nasty)
+
+
+def on_hostile_contents(test: Callable[[MessageContent], None]) -> Callable[[], None]:
+    """Every nasty text everywhere, an overfull message, and whatever hypothesis thinks of."""
+    run = given(contents)(test)
+    for content in [crowded, *map(everywhere, NASTY)]:
+        run = example(content)(run)
+    return settings(deadline=None, max_examples=60)(run)
+
+
 def units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
@@ -129,9 +143,7 @@ def assert_discord_shows_it_as_it_is(description: str) -> None:
             assert not re.match(r"[#>]|[-+*] |-#|\d+\. ", row), row
 
 
-@settings(deadline=None)
-@given(contents)
-@example(crowded)
+@on_hostile_contents
 def test_discord_bodies_keep_every_limit_and_show_text_as_it_is(content):
     body = discord.render(content, "0a-1.7")
     (embed,) = body["embeds"]
@@ -149,9 +161,7 @@ def test_discord_bodies_keep_every_limit_and_show_text_as_it_is(content):
     assert_discord_shows_it_as_it_is(embed["title"])
 
 
-@settings(deadline=None)
-@given(contents)
-@example(crowded)
+@on_hostile_contents
 def test_slack_bodies_keep_every_limit_and_parse_nothing(content):
     body = slack.render(content, "0a-1.7")
     assert len(body["blocks"]) <= 50
@@ -186,9 +196,7 @@ def _texts(block: Any) -> list[str]:
 commonmark = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
-@settings(deadline=None)
-@given(contents)
-@example(crowded)
+@on_hostile_contents
 def test_the_preview_has_no_markup_but_its_own(content):
     for token in commonmark.parse(text.markdown(content)):
         assert token.type in {"paragraph_open", "inline", "paragraph_close"}
@@ -290,7 +298,7 @@ def test_the_link_keeps_its_own_query_beside_the_marker():
     assert url == "https://example.org/match?id=5&d=0a.3#top"
 
 
-@given(contents)
+@on_hostile_contents
 def test_content_survives_json_and_its_hash_is_of_its_meaning(content):
     again = MessageContent.from_json(json.loads(json.dumps(content.to_json())))
     assert again == content
