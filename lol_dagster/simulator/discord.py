@@ -117,7 +117,7 @@ class Discord:
         if request.header("Authorization") != f"Bot {BOT_TOKEN}":
             raise RefusedError(status_error(401))
         if parts == ("users", "@me") and request.method == "GET":
-            return Call("discord.me", "", lambda: json_answer(200, _BOT))
+            return Call("discord.me", "", lambda: json_answer(200, _ME))
         if len(parts) < 2 or parts[0] != "channels":
             return None
         channel, rest = parts[1], parts[2:]
@@ -263,14 +263,15 @@ class Discord:
         # A bot without the message content intent reads webhooks' messages blank, also its own
         # application's (discord-api-docs#5411).
         blank = as_reader and by_webhook
-        author = {"id": message.author, "username": "webhook", "bot": True} if by_webhook else _BOT
+        author = _user(message.author, "webhook") if by_webhook else _BOT
+        embeds = [{"type": "rich", **embed} for embed in message.body.get("embeds", [])]
         return {
             "id": message.id,
             "type": 0,
             "channel_id": message.channel,
             "author": author,
             "content": "" if blank else message.body.get("content", ""),
-            "embeds": [] if blank else message.body.get("embeds", []),
+            "embeds": [] if blank else embeds,
             "components": [] if blank else message.body.get("components", []),
             "attachments": [],
             "mentions": [],
@@ -293,18 +294,34 @@ class Discord:
 
 _SHOWN = ("content", "embeds", "components")
 
-_BOT = {
-    "id": BOT_ID,
-    "username": "lol-dagster",
-    "discriminator": "0",
-    "global_name": None,
-    "avatar": None,
-    "bot": True,
-}
+
+def _user(user_id: str, name: str) -> dict[str, Any]:
+    return {
+        "id": user_id,
+        "username": name,
+        "discriminator": "0000",
+        "global_name": None,
+        "avatar": None,
+        "bot": True,
+        "flags": 0,
+        "public_flags": 0,
+        "primary_guild": None,
+    }
+
+
+_BOT = _user(BOT_ID, "lol-dagster")
+_ME = {**_BOT, "mfa_enabled": False, "locale": "en-US"}
 
 
 def _channel_json(channel: str) -> dict[str, Any]:
-    return {"id": channel, "type": 0, "guild_id": GUILD_ID, "name": f"channel-{channel[-4:]}"}
+    return {
+        "id": channel,
+        "type": 0,
+        "guild_id": GUILD_ID,
+        "name": f"channel-{channel[-4:]}",
+        "position": 0,
+        "flags": 0,
+    }
 
 
 def _webhook_json(webhook: str) -> dict[str, Any]:

@@ -230,6 +230,9 @@ class Slack:
                 "ok": True,
                 "messages": [_shown(message, all_=all_) for message in page],
                 "has_more": more,
+                "pin_count": 0,
+                "channel_actions_ts": None,
+                "channel_actions_count": 0,
                 "response_metadata": {"next_cursor": page[-1].id if more else ""},
             },
         )

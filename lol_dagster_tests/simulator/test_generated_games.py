@@ -24,17 +24,21 @@ def games() -> list[Game]:
     return [game for game, _ in past + live]
 
 
+@pytest.fixture(scope="module")
 def payloads(games: list[Game]) -> list[dict[str, Any]]:
     return [json.loads(game.body) for game in games]
 
 
-def played(games: list[Game]) -> list[dict[str, Any]]:
+@pytest.fixture(scope="module")
+def played(payloads: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The `info` of all games that are not empty."""
-    return [one["info"] for one in payloads(games) if one["info"]["participants"]]
+    return [one["info"] for one in payloads if one["info"]["participants"]]
 
 
-def team_games(games: list[Game]) -> list[dict[str, Any]]:
-    return [info for info in played(games) if {t["teamId"] for t in info["teams"]} == {100, 200}]
+@pytest.fixture(scope="module")
+def team_games(played: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of two teams."""
+    return [info for info in played if {team["teamId"] for team in info["teams"]} == {100, 200}]
 
 
 def total(participants: list[dict[str, Any]], name: str) -> int:
@@ -45,27 +49,29 @@ def on_side(info: dict[str, Any], team_id: int) -> list[dict[str, Any]]:
     return [one for one in info["participants"] if one["teamId"] == team_id]
 
 
-def test_all_ways_to_play_and_all_odd_ends_turn_up(games: list[Game]) -> None:
-    modes = Counter((info["gameMode"], len(info["participants"])) for info in played(games))
+def test_all_ways_to_play_and_all_odd_ends_turn_up(
+    games: list[Game], played: list[dict[str, Any]], payloads: list[dict[str, Any]]
+) -> None:
+    modes = Counter((info["gameMode"], len(info["participants"])) for info in played)
     assert {("CHERRY", 18), ("CHERRY", 16), ("ARAM", 10), ("URF", 10), ("SWIFTPLAY", 10)} <= set(
         modes
     )
     assert {1, 2, 3, 4} == {size for mode, size in modes if mode == "STRAWBERRY"}
-    queues = {info["queueId"] for info in played(games)}
+    queues = {info["queueId"] for info in played}
     assert {400, 420, 440, 890, 3130, 3270} <= queues
     ends = Counter(
         (one["gameEndedInEarlySurrender"], one["gameEndedInSurrender"])
-        for info in played(games)
+        for info in played
         for one in info["participants"][:1]
     )
     assert ends[True, False]
     assert ends[False, True]
-    assert any(not one["info"]["participants"] for one in payloads(games))
+    assert any(not one["info"]["participants"] for one in payloads)
     assert any(game.available_at is None for game in games)
 
 
-def test_a_sides_kills_are_the_other_sides_deaths(games: list[Game]) -> None:
-    for info in team_games(games):
+def test_a_sides_kills_are_the_other_sides_deaths(team_games: list[dict[str, Any]]) -> None:
+    for info in team_games:
         for team_id in (100, 200):
             kills = total(on_side(info, team_id), "kills")
             assert kills == total(on_side(info, 300 - team_id), "deaths")
@@ -74,9 +80,9 @@ def test_a_sides_kills_are_the_other_sides_deaths(games: list[Game]) -> None:
 
 
 def test_in_arena_all_kills_are_somebodys_deaths_but_never_of_ones_own_subteam(
-    games: list[Game],
+    played: list[dict[str, Any]],
 ) -> None:
-    for info in played(games):
+    for info in played:
         if info["gameMode"] == "CHERRY":
             people = info["participants"]
             assert total(people, "kills") == total(people, "deaths") > 0
@@ -86,16 +92,16 @@ def test_in_arena_all_kills_are_somebodys_deaths_but_never_of_ones_own_subteam(
                 assert total(own, "kills") <= total(others, "deaths")
 
 
-def test_nobody_assists_more_kills_than_the_mates_have(games: list[Game]) -> None:
-    for info in played(games):
+def test_nobody_assists_more_kills_than_the_mates_have(played: list[dict[str, Any]]) -> None:
+    for info in played:
         side = "playerSubteamId" if info["gameMode"] == "CHERRY" else "teamId"
         for one in info["participants"]:
             mates = [other for other in info["participants"] if other[side] == one[side]]
             assert one["assists"] <= total(mates, "kills") - one["kills"]
 
 
-def test_multikills_nest_and_first_blood_is_one_persons(games: list[Game]) -> None:
-    for info in played(games):
+def test_multikills_nest_and_first_blood_is_one_persons(played: list[dict[str, Any]]) -> None:
+    for info in played:
         people = info["participants"]
         firsts = [one for one in people if one["firstBloodKill"]]
         assert len(firsts) == (1 if total(people, "kills") else 0)
@@ -107,8 +113,10 @@ def test_multikills_nest_and_first_blood_is_one_persons(games: list[Game]) -> No
             assert one["largestKillingSpree"] <= one["kills"]
 
 
-def test_one_side_wins_in_arena_the_better_half_in_swarm_all_or_none(games: list[Game]) -> None:
-    for info in played(games):
+def test_one_side_wins_in_arena_the_better_half_in_swarm_all_or_none(
+    played: list[dict[str, Any]],
+) -> None:
+    for info in played:
         people = info["participants"]
         if info["gameMode"] == "CHERRY":
             subteams = {one["playerSubteamId"] for one in people}
@@ -126,10 +134,10 @@ def test_one_side_wins_in_arena_the_better_half_in_swarm_all_or_none(games: list
                 assert all(one["win"] == team["win"] for one in on_side(info, team["teamId"]))
 
 
-def test_a_remake_is_flagged_on_all_and_given_up_by_the_losing_side(games: list[Game]) -> None:
-    remakes = [
-        info for info in played(games) if info["participants"][0]["gameEndedInEarlySurrender"]
-    ]
+def test_a_remake_is_flagged_on_all_and_given_up_by_the_losing_side(
+    played: list[dict[str, Any]],
+) -> None:
+    remakes = [info for info in played if info["participants"][0]["gameEndedInEarlySurrender"]]
     assert remakes
     for info in remakes:
         assert all(one["gameEndedInEarlySurrender"] for one in info["participants"])
@@ -137,8 +145,8 @@ def test_a_remake_is_flagged_on_all_and_given_up_by_the_losing_side(games: list[
         assert 100 <= info["gameDuration"] <= 220  # B2 of the corpus
 
 
-def test_times_agree(games: list[Game]) -> None:
-    for game, payload in zip(games, payloads(games), strict=True):
+def test_times_agree(games: list[Game], payloads: list[dict[str, Any]]) -> None:
+    for game, payload in zip(games, payloads, strict=True):
         info = payload["info"]
         assert info["gameEndTimestamp"] == int(game.ended_at * 1000)
         if info["participants"]:
@@ -148,8 +156,8 @@ def test_times_agree(games: list[Game]) -> None:
             )
 
 
-def test_parts_add_up(games: list[Game]) -> None:
-    for info in played(games):
+def test_parts_add_up(played: list[dict[str, Any]]) -> None:
+    for info in played:
         for one in info["participants"]:
             kinds = ("magic", "physical", "true")
             for what in ("DamageDealtToChampions", "DamageDealt", "DamageTaken"):
@@ -166,9 +174,11 @@ def test_parts_add_up(games: list[Game]) -> None:
             assert {o["turretsLost"] for o in on_side(info, 300 - team["teamId"])} == {towers}
 
 
-def test_everybody_is_there_once_and_only_people_stand_in_the_metadata(games: list[Game]) -> None:
+def test_everybody_is_there_once_and_only_people_stand_in_the_metadata(
+    payloads: list[dict[str, Any]],
+) -> None:
     bots = 0
-    for payload in payloads(games):
+    for payload in payloads:
         people = payload["metadata"]["participants"]
         assert len(set(people)) == len(people)
         assert all(len(puuid) == 78 for puuid in people)
@@ -179,8 +189,8 @@ def test_everybody_is_there_once_and_only_people_stand_in_the_metadata(games: li
     assert bots
 
 
-def test_figures_are_such_as_real_games_have(games: list[Game]) -> None:
-    for info in team_games(games):
+def test_figures_are_such_as_real_games_have(team_games: list[dict[str, Any]]) -> None:
+    for info in team_games:
         minutes = info["gameDuration"] / 60
         for one in info["participants"]:
             per_minute = (one["totalMinionsKilled"] + one["neutralMinionsKilled"]) / minutes
@@ -189,10 +199,12 @@ def test_figures_are_such_as_real_games_have(games: list[Game]) -> None:
             assert 100 <= one["goldEarned"] / minutes <= 1500 or minutes < 5
 
 
-def test_friends_play_together_and_sometimes_against_each_other(games: list[Game]) -> None:
+def test_friends_play_together_and_sometimes_against_each_other(
+    team_games: list[dict[str, Any]],
+) -> None:
     friends = {friend.puuid for friend in FRIENDS}
     together = against = 0
-    for info in team_games(games):
+    for info in team_games:
         sides = [
             sum(one["puuid"] in friends for one in on_side(info, team_id)) for team_id in (100, 200)
         ]
