@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from lol_dagster.errors import UserError
+from lol_dagster.storage.audit import record_changes
 
 BUSY_TIMEOUT_MS = 10_000
 _READ_ONLY = "lol_read_only"
@@ -67,6 +68,7 @@ class Database:
         self.url = normalized_url(url)
         self.engine = _create_engine(self.url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        event.listen(self._sessions, "after_flush", record_changes)
         self._read_only_sessions = sessionmaker(
             self.engine.execution_options(**{_READ_ONLY: True}), expire_on_commit=False
         )

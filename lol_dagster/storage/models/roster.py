@@ -71,7 +71,7 @@ class Account(Base):
     version: Mapped[int] = mapped_column(default=1)
 
     player: Mapped[Player] = relationship(back_populates="accounts")
-    poll: Mapped[AccountPoll | None] = relationship(back_populates="account")
+    poll: Mapped[AccountPoll | None] = relationship(back_populates="account", passive_deletes="all")
 
     __mapper_args__ = {"version_id_col": version}
 
@@ -103,14 +103,26 @@ class AccountPoll(Base):
 
 
 class Team(Base):
-    """A group of players that hears of its games together."""
+    """A group of players that hears of its games together.
+
+    A removed team keeps its row (`removed_at`), because its channels and memberships are history.
+    """
 
     __tablename__ = "teams"
-    __table_args__ = (Index("uq_teams_name_folded", func.lower(text("name")), unique=True),)
+    __table_args__ = (
+        Index(
+            "uq_teams_name_folded",
+            func.lower(text("name")),
+            unique=True,
+            sqlite_where=text("removed_at IS NULL"),
+            postgresql_where=text("removed_at IS NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)
 
     memberships: Mapped[list[Membership]] = relationship(
@@ -196,7 +208,9 @@ class Channel(Base):
     version: Mapped[int] = mapped_column(default=1)
 
     team: Mapped[Team] = relationship(back_populates="channels")
-    probe: Mapped[ChannelProbe | None] = relationship(back_populates="channel")
+    probe: Mapped[ChannelProbe | None] = relationship(
+        back_populates="channel", passive_deletes="all"
+    )
 
     __mapper_args__ = {"version_id_col": version}
 

@@ -88,6 +88,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("created_at", types.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("removed_at", types.UtcDateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_teams")),
     )
@@ -612,15 +613,15 @@ def upgrade() -> None:
 
     # Autogenerate does not see indexes on expressions.
     op.create_index("uq_players_name_folded", "players", [sa.text("lower(name)")], unique=True)
-    op.create_index("uq_teams_name_folded", "teams", [sa.text("lower(name)")], unique=True)
-    op.create_index(
-        "uq_channels_name_folded",
-        "channels",
-        [sa.text("lower(name)")],
-        unique=True,
-        sqlite_where=sa.text("removed_at IS NULL"),
-        postgresql_where=sa.text("removed_at IS NULL"),
-    )
+    for table in ("teams", "channels"):
+        op.create_index(
+            f"uq_{table}_name_folded",
+            table,
+            [sa.text("lower(name)")],
+            unique=True,
+            sqlite_where=sa.text("removed_at IS NULL"),
+            postgresql_where=sa.text("removed_at IS NULL"),
+        )
 
 
 def downgrade() -> None:

@@ -1,0 +1,17 @@
+"""What can be wrong with an entry in the roster. Each is one line for the person who made it."""
+
+from __future__ import annotations
+
+from lol_dagster.errors import UserError
+
+
+class RosterError(UserError):
+    """An entry that cannot be made as it was asked for."""
+
+
+class NoSuchEntryError(RosterError):
+    """Nothing of that name is in the roster."""
+
+
+class AlreadyThereError(RosterError):
+    """Something of that name, or with that account or address, is in the roster."""

@@ -1,0 +1,116 @@
+"""Names of teams, players and channels, and Riot IDs, as people type them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from lol_dagster.roster.errors import NoSuchEntryError, RosterError
+
+LONGEST_NAME = 100
+# Riot's own rule for new names is 3 to 16 characters, then # and 3 to 5: older names break it, so
+# that only what cannot be a Riot ID at all is refused here, and Riot itself is asked about the rest.
+_LONGEST_GAME_NAME = 32
+_LONGEST_TAG_LINE = 8
+_UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, half characters, line separators
+_VISIBLE = "LNPS"  # letters, numbers, punctuation, symbols
+
+
+class Named(Protocol):
+    """A row of the roster that people call by its name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+_N = TypeVar("_N", bound=Named)
+
+
+@dataclass(frozen=True)
+class RiotId:
+    """What a player is called in the game: `Name#TAG`."""
+
+    game_name: str
+    tag_line: str
+
+    def __str__(self) -> str:
+        return f"{self.game_name}#{self.tag_line}"
+
+    def is_same(self, game_name: str, tag_line: str) -> bool:
+        """Riot tells Riot IDs apart neither by case nor by spaces."""
+        return _loosely(f"{self}") == _loosely(f"{game_name}#{tag_line}")
+
+
+def clean_name(text: str) -> str:
+    """A name without the blanks around it, in Unicode's composed form.
+
+    Raises:
+        RosterError: nothing is left, or more than 100 characters, or some that cannot be shown.
+    """
+    name = unicodedata.normalize("NFC", text).strip()
+    if not any(unicodedata.category(c)[0] in _VISIBLE for c in name):
+        raise RosterError("a name is missing: it should have 1 to 100 characters")
+    if len(name) > LONGEST_NAME:
+        raise RosterError(f"this name has {len(name)} characters: it should have 1 to 100")
+    if any(unicodedata.category(c) in _UNWRITABLE for c in name):
+        raise RosterError(f"the name {name!a} has control characters: it should be plain text")
+    return name
+
+
+def parse_riot_id(text: str) -> RiotId:
+    """Read `Name#TAG`.
+
+    Raises:
+        RosterError: it is not of this form.
+    """
+    game_name, hash_sign, tag_line = unicodedata.normalize("NFC", text).strip().rpartition("#")
+    game_name, tag_line = game_name.strip(), tag_line.strip()
+    if (
+        not hash_sign
+        or not 1 <= len(game_name) <= _LONGEST_GAME_NAME
+        or not 1 <= len(tag_line) <= _LONGEST_TAG_LINE
+        or not tag_line.isalnum()
+        or "#" in game_name
+        or any(unicodedata.category(c) in _UNWRITABLE for c in game_name)
+    ):
+        shown = text if len(text) <= 60 and text.isprintable() else ascii(text[:60])
+        raise RosterError(
+            f"{shown!r} is no Riot ID: it should look like 'Name#TAG', a name of 3 to 16 characters "
+            "and a tag of 3 to 5 letters or digits, as the game shows them"
+        )
+    return RiotId(game_name, tag_line)
+
+
+def find_named(rows: Iterable[_N], name: str) -> _N | None:
+    """The row of this name, whatever its case."""
+    folded = _folded(name)
+    return next((row for row in rows if _folded(row.name) == folded), None)
+
+
+def get_named(rows: Iterable[_N], name: str, what: str) -> _N:
+    """The row of this name, whatever its case.
+
+    Args:
+        what: What the rows are, for the error: `team`.
+
+    Raises:
+        NoSuchEntryError: there is none; it names those that there are.
+    """
+    rows = list(rows)
+    found = find_named(rows, name)
+    if found is not None:
+        return found
+    names = ", ".join(row.name for row in rows[:20]) + (", …" if len(rows) > 20 else "")
+    known = f"the {what}s are {names}" if rows else f"add one with 'lol-dagster {what} add'"
+    raise NoSuchEntryError(f"there is no {what} {name!r}: {known}")
+
+
+def _folded(name: str) -> str:
+    # Not only by the database: SQLite folds no letters beyond ASCII.
+    return unicodedata.normalize("NFC", name).strip().casefold()
+
+
+def _loosely(riot_id: str) -> str:
+    return "".join(riot_id.casefold().split())
