@@ -5,10 +5,9 @@ Nothing here knows a particular command.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -16,18 +15,6 @@ from lol_dagster.errors import UserError
 from lol_dagster.riot.errors import RiotError
 
 _INTERRUPTED = 130  # what shells report for a program that SIGINT ended
-
-
-class Failure(click.ClickException):
-    """The end of a command that could not do its work, told in one line."""
-
-    def __init__(self, message: str, *, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-    def show(self, file: Any = None) -> None:
-        """Print the line on standard error."""
-        click.echo(f"lol-dagster: {self.format_message()}", file=file or sys.stderr)
 
 
 class LazyGroup(click.Group):
@@ -56,16 +43,17 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command.
-
-        Raises:
-            Failure: it ended with an error that a person has to read.
-        """
+        """Run the command; an error that a person has to read becomes a line and an exit status."""
         try:
             return super().invoke(ctx)
         except UserError as error:
-            raise Failure(str(error), exit_code=2) from error
+            _end(ctx, error, status=2)
         except RiotError as error:
-            raise Failure(str(error), exit_code=1) from error
+            _end(ctx, error, status=1)
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
+
+
+def _end(ctx: click.Context, error: Exception, *, status: int) -> NoReturn:
+    click.echo(f"lol-dagster: {error}", err=True)
+    ctx.exit(status)
