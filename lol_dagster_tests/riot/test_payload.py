@@ -153,9 +153,9 @@ def test_augments_are_collected_however_many_and_however_spelled() -> None:
         playerAugment1=11,
         playerAugment2=0,
         playerAugment3=ABSENT,
+        playerAugment10=1010,
         PlayerAugment4=44,
         playerAugment4=ABSENT,
-        playerAugment10=1010,
     )
     info = parse_match(MATCH, payload_bytes(mode="arena_18", participants=[ann]))
     # By number, not as text (10 after 4); zeros are slots that were not used.
