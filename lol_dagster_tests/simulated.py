@@ -1,16 +1,28 @@
-"""Simulated worlds for tests of other rooms: a clock that only the test moves, and a world per test.
+"""The simulated world in tests of other rooms: a clock that only the test moves, a world per test, and
+whether what the product asked of Discord is what Discord describes.
 
-Use it in a test module or a room's conftest with
+Take the fixture into a module or a room's conftest with
 `from lol_dagster_tests.simulated import simulator  # noqa: F401`.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from lol_dagster.simulator.main import Simulator
+
+_DISCORD_BODIES = {
+    "discord.post": "MessageCreateRequest",
+    "discord.edit": "MessageEditRequestPartial",
+    "discord-hook.post": "IncomingWebhookRequestPartial",
+    "discord-hook.edit": "IncomingWebhookUpdateRequestPartial",
+}
+"""Operation → name of its body in Discord's OpenAPI description."""
 
 
 class HandClock:
@@ -33,3 +45,25 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
         for name, value in world.environment.items():
             monkeypatch.setenv(name, value)
         yield world
+
+
+def discord_misfits(world: Simulator, shared_dir: Path) -> list[str]:
+    """What does not fit Discord's description in the bodies that this world's Discord was sent."""
+    described = json.loads((shared_dir / "discord" / "openapi.json").read_text())
+    misfits = []
+    for operation, name in _DISCORD_BODIES.items():
+        schema = {"$ref": f"#/components/schemas/{name}", "components": described["components"]}
+        validator = jsonschema.Draft202012Validator(schema)
+        known = described["components"]["schemas"][name]["properties"]
+        for call in world.truth.calls(operation):
+            misfits += [
+                f"{operation}: {error.json_path} {error.message}"
+                for error in validator.iter_errors(call["request"])
+            ]
+            # The description allows unknown fields, but a field that Discord ignores is a mistake.
+            misfits += [
+                f"{operation}: {field} is unknown"
+                for field in call["request"]
+                if field not in known
+            ]
+    return misfits

@@ -7,8 +7,7 @@ import logging
 from pathlib import Path
 
 from lol_dagster.simulator.faults import describe
-from lol_dagster.simulator.main import DEFAULT_PORT, Options
-from lol_dagster.simulator.process import DEFAULT_PACE, serve
+from lol_dagster.simulator.main import DEFAULT_PACE, DEFAULT_PORT, Options, serve
 from lol_dagster.simulator.riot import DEFAULT_LIMITS
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -62,9 +63,15 @@ class Game:
     started_at: float
     ended_at: float
     available_at: float | None
-    body: bytes
+    packed: bytes
+    """The payload compressed: a world that runs for days holds thousands of them."""
     winners: frozenset[str]
     """Puuids of those whose payload says `win`."""
+
+    @property
+    def body(self) -> bytes:
+        """The payload as it goes over the wire."""
+        return zlib.decompress(self.packed)
 
     @property
     def platform(self) -> str:
@@ -115,7 +122,7 @@ def game_of(
         started_at=(info.get("gameStartTimestamp") or ended_at * 1000) / 1000,
         ended_at=ended_at,
         available_at=available_at,
-        body=body,
+        packed=zlib.compress(body, 1),
         winners=frozenset(one["puuid"] for one in participants if one.get("win")),
     )
 

@@ -12,7 +12,7 @@ import pytest
 from lol_dagster.simulator.discord import BOT_ID, NONCE_SECONDS
 from lol_dagster.simulator.limits import Limit
 from lol_dagster.simulator.main import Options, Simulator
-from lol_dagster_tests.simulated import HandClock
+from lol_dagster_tests.simulated import HandClock, discord_misfits
 from lol_dagster_tests.simulator.asking import (
     CHANNEL,
     DISCORD,
@@ -71,6 +71,18 @@ def test_answers_have_the_shape_that_discord_describes(world: Simulator, shared_
     refused = post_discord(world, content="x" * 2001).json
     # Only the outer part: the description has numbers as codes inside `errors`, Discord has names.
     assert_is("Error", refused)
+
+
+def test_requests_are_compared_with_discords_description(
+    world: Simulator, shared_dir: Path
+) -> None:
+    nonce_post(world, "n1")
+    ask_discord(world, "POST", f"/webhooks/{HOOK}/secret", {"content": "x", "embeds": []})
+    assert discord_misfits(world, shared_dir) == []
+    post_discord(world, content="x", allowed_mentions={"parse": ["cats"]}, nonsense=1)
+    misfits = discord_misfits(world, shared_dir)
+    assert any("$.allowed_mentions" in one for one in misfits)
+    assert "discord.post: nonsense is unknown" in misfits
 
 
 def test_an_enforced_nonce_is_posted_once_and_answered_with_the_first(world: Simulator) -> None:
