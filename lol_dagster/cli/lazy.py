@@ -14,36 +14,38 @@ import click
 from lol_dagster.errors import UserError
 from lol_dagster.riot.errors import RiotError
 
-_INTERRUPTED = 130  # what shells report for a program that SIGINT ended
+_INTERRUPTED = 130  # what shells report of a program that SIGINT ended
 
 
 class LazyGroup(click.Group):
     """Commands by the place where they are found."""
 
-    def __init__(self, *, commands_at: Mapping[str, str], **attributes: Any) -> None:
+    def __init__(self, *, package: str, commands_at: Mapping[str, str], **attributes: Any) -> None:
         """
         Args:
+            package: Where the commands' modules are.
             commands_at: Command name → `module:attribute`.
             attributes: A click group's.
         """
         super().__init__(**attributes)
+        self._package = package
         self._commands_at = commands_at
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order in which they were given: the order in which they are needed."""
+        """Names in the order in which they were given."""
         return list(self._commands_at)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now."""
         if cmd_name not in self._commands_at:
             return None
-        module, attribute = self._commands_at[cmd_name].split(":")
-        command = getattr(import_module(module), attribute)
+        module, _, attribute = self._commands_at[cmd_name].partition(":")
+        command = getattr(import_module(f"{self._package}.{module}"), attribute)
         assert isinstance(command, click.Command)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an error that a person has to read becomes a line and an exit status."""
+        """Run the command; what a person has to read becomes a line and an exit status."""
         try:
             return super().invoke(ctx)
         except UserError as error:
@@ -55,5 +57,6 @@ class LazyGroup(click.Group):
 
 
 def _end(ctx: click.Context, error: Exception, *, status: int) -> NoReturn:
-    click.echo(f"lol-dagster: {error}", err=True)
+    line = " ".join(str(error).split())
+    click.echo(f"lol-dagster: {line}", err=True)
     ctx.exit(status)
