@@ -43,12 +43,12 @@ print("ended in peace", flush=True)
 """
 
 # Starts a child of its own, which does not care about SIGTERM, in the same process group.
-PARENT_OF_A_STUBBORN_CHILD = """
+PARENT_OF_A_STUBBORN_CHILD = r"""
 import subprocess, sys, signal
 child = subprocess.Popen([sys.executable, "-c",
-    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True);"
-    "signal.pause()"])
-print("grandchild", child.pid, flush=True)
+    "import os, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+    "os.write(1, b'deaf\\n'); signal.pause()"])
+sys.stdout.write(f"grandchild {child.pid}\n")  # at once, while print writes in pieces
 signal.pause()
 """
 
@@ -68,16 +68,41 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = 20.0) 
 def alive(pid: int) -> bool:
     """Whether the process runs; a zombie does not."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+        return _stat(pid)[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return state != "Z"
+
+
+def parent_of(pid: int) -> int:
+    return int(_stat(pid)[1])
+
+
+def _stat(pid: int) -> list[str]:
+    """proc(5): the fields behind the name, which are state, parent, …"""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def ignored_by(pid: int) -> set[int]:
     """The signals that the process ignores; proc(5): a mask with bit n-1 for signal n."""
     (mask,) = re.findall(r"SigIgn:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text())
     return {number for number in range(1, 65) if int(mask, 16) & 1 << number - 1}
+
+
+@contextlib.contextmanager
+def ignoring(*signals: signal.Signals) -> Iterator[None]:
+    """Have this process ignore them."""
+    before = [(each, signal.signal(each, signal.SIG_IGN)) for each in signals]
+    try:
+        yield
+    finally:
+        for each, handler in before:
+            signal.signal(each, handler)
+
+
+def grandchild_in(log: str) -> int | None:
+    """The process of which a service wrote that it started it."""
+    found = re.search(r"^grandchild (\d+)$", log, re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 class Watched:
@@ -135,8 +160,20 @@ class TestAService:
             print(repr(sys.stdin.read()), os.environ["LOL_X"], os.environ["PYTHONUNBUFFERED"])
         """
         watched = watch(service("daemon", program, LOL_X="given"))
-        wait_for(lambda: "''" in watched.log("daemon"), "the line")
+        wait_for(lambda: "\n" in watched.log("daemon"), "the line")
         assert watched.log("daemon").splitlines()[0] == "'' given 1"
+
+    def test_takes_the_signals_that_a_shell_took_away_from_the_supervisor(
+        self, watch: Callable[..., Watched]
+    ) -> None:
+        # A shell without job control has `command &` ignore SIGINT, and nohup SIGHUP.
+        with ignoring(signal.SIGINT, signal.SIGHUP):
+            watched = watch(
+                service("daemon", "import os; os.write(1, b'%d ' % os.getpid())" + PATIENT)
+            )
+            wait_for(lambda: "running" in watched.log("daemon"), "the start")
+        pid = int(watched.log("daemon").split()[0])
+        assert not ignored_by(pid) & {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
     def test_leads_a_session_of_its_own_so_that_ctrl_c_passes_it_by(
         self, watch: Callable[..., Watched]
@@ -215,14 +252,18 @@ class TestADeath:
         program = """
             import subprocess, sys, os
             child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-            print("worker", child.pid, flush=True)
+            sys.stdout.write(f"grandchild {child.pid}\\n")
             os.kill(os.getpid(), 9)
         """
         slow = Patience(first_pause=600.0, longest_pause=600.0, grace=10.0)
         watched = watch(service("code-server", program), patience=slow)
         wait_for(lambda: watched.said, "word of the death")
-        worker = int(watched.log("code-server").split()[1])
+        worker = grandchild_in(watched.log("code-server"))
+        assert worker is not None
         assert alive(worker)
+        # Adopted: were it left to a container's first process, which may never reap it, its group
+        # would never be empty.
+        assert parent_of(worker) == os.getpid()
         watched.supervisor.stop()
         assert not alive(worker)
 
@@ -261,9 +302,11 @@ class TestTheEnd:
         hurried = Patience(grace=0.2)
         watched = watch(service("code-server", PARENT_OF_A_STUBBORN_CHILD), patience=hurried)
         wait_for(lambda: "deaf" in watched.log("code-server"), "the grandchild's line")
-        grandchild = int(watched.log("code-server").partition("grandchild ")[2].split()[0])
+        wait_for(lambda: grandchild_in(watched.log("code-server")), "its parent's line")
+        grandchild = grandchild_in(watched.log("code-server"))
         watched.supervisor.stop()
-        wait_for(lambda: not alive(grandchild), "the grandchild's end", seconds=2)
+        assert grandchild is not None
+        assert not alive(grandchild)
         assert watched.said == ["code-server did not end by itself and was killed"]
 
     def test_comes_once_however_often_it_is_asked_for(self, watch: Callable[..., Watched]) -> None:
@@ -311,10 +354,10 @@ Supervisor(
 print("all ended", flush=True)
 """
 
-WITH_A_CHILD = """
+WITH_A_CHILD = r"""
 import signal, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-print("grandchild", child.pid, flush=True)
+sys.stdout.write(f"grandchild {child.pid}\n")  # at once, while print writes in pieces
 signal.pause()
 """
 
@@ -332,9 +375,11 @@ class Supervising:
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT, start_new_session=True
         )
-        wait_for(lambda: "grandchild" in self._log("parent"), "the first service")
+
+    def wait_until_up(self) -> None:
+        wait_for(lambda: grandchild_in(self._log("parent")), "the first service")
         wait_for(lambda: self._log("patient"), "the second service")
-        self.grandchild = int(self._log("parent").split()[1])
+        self.grandchild = grandchild_in(self._log("parent")) or 0
         self.services = [
             int(pid)
             for pid in Path(f"/proc/{self.process.pid}/task/{self._thread()}/children")
@@ -365,6 +410,7 @@ def supervising(tmp_path: Path) -> Iterator[Callable[..., Supervising]]:
             one = Supervising(tmp_path / "logs", **options)  # type: ignore[arg-type]  # passed on
             stack.enter_context(one.process)
             stack.callback(one.process.kill)
+            one.wait_until_up()
             return one
 
         yield start
@@ -410,14 +456,6 @@ class TestTheSupervisorsProcess:
         one = supervising(ignoring="INT")
         one.process.send_signal(which)
         assert one.end() == "all ended\n"
-
-    # A shell without job control has `command &` ignore SIGINT.
-    def test_gives_services_the_signals_that_a_shell_had_taken_away(
-        self, supervising: Callable[..., Supervising]
-    ) -> None:
-        one = supervising(ignoring="INT")
-        for pid in one.services:
-            assert not ignored_by(pid) & {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
     def test_outlives_its_terminal_under_nohup(
         self, supervising: Callable[..., Supervising]
