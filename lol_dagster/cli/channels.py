@@ -1,0 +1,136 @@
+"""`lol-dagster channel …`"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from lol_dagster.cli.house import House, open_house
+from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
+from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.roster import channels
+from lol_dagster.roster.addresses import WebhookHosts, shown_address
+from lol_dagster.storage.models import Channel
+from lol_dagster.storage.models.roster import CHANNEL_KINDS, UNCERTAIN_POLICIES
+
+
+@click.group()
+def channel() -> None:
+    """Where a team is told of its games."""
+
+
+@channel.command("add")
+@click.argument("name")
+@click.option("--team", required=True, help="The team that is told there.")
+@click.option("--kind", required=True, type=click.Choice(CHANNEL_KINDS))
+@click.option("--address", required=True, help="A bot's channel id, or a webhook's URL.")
+@click.option("--queues", metavar="420,440", help="Only games of these queues. [all]")
+@click.option(
+    "--uncertain",
+    type=click.Choice(UNCERTAIN_POLICIES),
+    default="park",
+    show_default=True,
+    help="What becomes of a message of which nobody can find out whether it arrived.",
+)
+@as_json_option
+def add(
+    name: str, team: str, kind: str, address: str, queues: str | None, uncertain: str, as_json: bool
+) -> None:
+    """Tell a team's games in a channel, beginning with those that finish now."""
+    with open_house() as house:
+        settings = house.settings
+        with house.writing() as session:
+            added = channels.add_channel(
+                session,
+                name,
+                team=team,
+                kind=kind,
+                address=address,
+                hosts=WebhookHosts(settings.discord_url, settings.slack_hooks_url),
+                queues=None if queues is None else channels.parse_queues(queues),
+                uncertain=uncertain,
+                now=house.now,
+            )
+            value = _as_json(house, added)
+    print_either(
+        value,
+        as_json,
+        lambda: click.echo(
+            f"The team {value['team']!r} is told in {value['name']!r}. {value['promise']}"
+        ),
+    )
+
+
+@channel.command("list")
+@as_json_option
+def list_channels(as_json: bool) -> None:
+    """List the channels, with what can be promised of each."""
+    with open_house() as house, house.database.reading() as session:
+        values = [_as_json(house, each) for each in channels.channels(session)]
+
+    def for_people() -> None:
+        print_table(
+            ("CHANNEL", "TEAM", "KIND", "ADDRESS", "QUEUES"),
+            (
+                (
+                    value["name"],
+                    value["team"],
+                    value["kind"],
+                    value["address"],
+                    value["queues"] or "all",
+                )
+                for value in values
+            ),
+            empty="There is no channel yet: add one with 'lol-dagster channel add'.",
+        )
+        for kind, promise in {value["kind"]: value["promise"] for value in values}.items():
+            click.echo(f"\n{kind}: {promise}")
+
+    print_either(values, as_json, for_people)
+
+
+@channel.command("show")
+@click.argument("name")
+@as_json_option
+def show(name: str, as_json: bool) -> None:
+    """Show a channel. A webhook's address is shown without its secret part."""
+    with open_house() as house, house.database.reading() as session:
+        value = _as_json(house, channels.get_channel(session, name))
+    print_either(
+        value,
+        as_json,
+        lambda: print_fields((name.replace("_", " "), each) for name, each in value.items()),
+    )
+
+
+@channel.command("remove")
+@click.argument("name")
+@as_json_option
+def remove(name: str, as_json: bool) -> None:
+    """Tell nothing there any more. What was told stays on record."""
+    with open_house() as house:
+        with house.writing() as session:
+            removed = channels.remove_channel(session, name, now=house.now)
+        print_either(
+            {"name": removed.name, "removed_at": removed.removed_at},
+            as_json,
+            lambda: click.echo(f"Removed the channel {removed.name!r}."),
+        )
+
+
+def _as_json(house: House, row: Channel) -> dict[str, Any]:
+    can = all_transports(house.settings)[row.kind].capabilities
+    return {
+        "name": row.name,
+        "team": row.team.name,
+        "kind": row.kind,
+        "address": shown_address(row.kind, row.address),
+        "queues": row.queues,
+        "message_kinds": row.message_kinds,
+        "uncertain": row.uncertain,
+        "added_at": row.created_at,
+        "promise": can.promise,
+        "can_read_back": can.read_back,
+        "can_edit": can.edit,
+    }

@@ -1,0 +1,70 @@
+"""How commands print: tables and lines for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.cells import cell_len
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
+
+
+def print_json(value: Any) -> None:
+    """One JSON document; instants in ISO 8601 with their offset."""
+    click.echo(json.dumps(value, indent=2, default=_iso))
+
+
+def print_either(value: Any, as_json: bool, for_people: Callable[[], None]) -> None:
+    """The value as JSON, or whatever `for_people` prints."""
+    if as_json:
+        print_json(value)
+    else:
+        for_people()
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """Aligned columns, as wide as they need to be.
+
+    Args:
+        empty: Said instead when there are no rows.
+    """
+    cells = [[shown(cell) for cell in row] for row in rows]
+    if not cells:
+        click.echo(empty)
+        return
+    lines = [list(headings), *cells]
+    widths = [max(cell_len(line[column]) for line in lines) for column in range(len(headings))]
+    for line in lines:
+        padded = (
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)
+        )
+        click.echo("  ".join(padded).rstrip())
+
+
+def print_fields(fields: Iterable[tuple[str, object]]) -> None:
+    """One `name: value` per line."""
+    for name, value in fields:
+        click.echo(f"{name + ':':<14} {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """A value as people read it, on one line and without anything a terminal would obey."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(shown(each) for each in value) or "–"
+    return "".join(c if c.isprintable() else "·" for c in str(value))
+
+
+def _iso(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

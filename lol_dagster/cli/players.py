@@ -1,0 +1,176 @@
+"""`lol-dagster player …`"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from lol_dagster.cli.account_entry import known_account, platform_options
+from lol_dagster.cli.house import open_house
+from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
+from lol_dagster.riot.routing import validate_platform
+from lol_dagster.roster import players
+from lol_dagster.roster.accounts import check_not_taken
+from lol_dagster.roster.dates import parse_since
+from lol_dagster.roster.errors import RosterError
+from lol_dagster.roster.names import parse_riot_id
+from lol_dagster.storage.models import Player
+
+
+@click.group()
+def player() -> None:
+    """People, their accounts and their teams."""
+
+
+@player.command("add")
+@click.argument("name")
+@click.option("--team", required=True, help="The team that hears of the player's games.")
+@click.option("--account", metavar="'NAME#TAG'", help="A new player's Riot ID.")
+@platform_options
+@click.option("--since", metavar="DATE", help="Games that ended before are not told. [now]")
+@as_json_option
+def add(
+    name: str,
+    team: str,
+    account: str | None,
+    platform: str | None,
+    puuid: str | None,
+    since: str | None,
+    as_json: bool,
+) -> None:
+    """Add a player to a team; a new player with an account.
+
+    Riot is asked for the account unless its --puuid is given.
+    """
+    riot_id = None if account is None else parse_riot_id(account)
+    if platform is not None:
+        validate_platform(platform)
+    if riot_id is None and (platform or puuid):
+        raise RosterError("--platform and --puuid are of an account: say which with --account")
+    with open_house() as house:
+        from_when = house.now if since is None else parse_since(since, house.now)
+        # What is wrong anyway is said before Riot is asked, which may take a while.
+        with house.database.reading() as session:
+            players.check_may_add(
+                session, name, team=team, with_account=riot_id is not None, since=from_when
+            )
+            if riot_id is not None:
+                check_not_taken(session, riot_id, puuid)
+        known = None if riot_id is None else known_account(house, riot_id, platform, puuid)
+        with house.writing() as session:
+            added = players.add_player(
+                session, name, team=team, account=known, since=from_when, now=house.now
+            )
+            session.refresh(added)
+            value = _as_json(added)
+    print_either(
+        value,
+        as_json,
+        lambda: click.echo(
+            f"{value['name']} is in the team {team!r} since {from_when:%Y-%m-%d %H:%M} UTC, with "
+            + ", ".join(each["riot_id"] for each in value["accounts"])
+            + "."
+        ),
+    )
+
+
+@player.command("list")
+@as_json_option
+def list_players(as_json: bool) -> None:
+    """List the players."""
+    with open_house() as house, house.database.reading() as session:
+        values = [_as_json(each) for each in players.players(session)]
+    print_either(
+        values,
+        as_json,
+        lambda: print_table(
+            ("PLAYER", "TEAMS", "ACCOUNTS"),
+            (
+                (
+                    value["name"],
+                    [each["team"] for each in value["teams"] if each["until"] is None],
+                    [f"{each['riot_id']} ({each['platform']})" for each in value["accounts"]],
+                )
+                for value in values
+            ),
+            empty="There is no player yet: add one with 'lol-dagster player add'.",
+        ),
+    )
+
+
+@player.command("show")
+@click.argument("name")
+@as_json_option
+def show(name: str, as_json: bool) -> None:
+    """Show a player, their accounts and their teams, past ones too."""
+    with open_house() as house, house.database.reading() as session:
+        value = _as_json(players.get_player(session, name))
+
+    def for_people() -> None:
+        print_fields([("player", value["name"]), ("added", value["added_at"])])
+        click.echo()
+        print_table(
+            ("ACCOUNT", "PLATFORM", "LAST PLAYED", "LAST ASKED ABOUT", "TROUBLE"),
+            (
+                (
+                    each["riot_id"],
+                    each["platform"],
+                    each["last_played_at"],
+                    each["last_good_poll_at"],
+                    each["last_error"],
+                )
+                for each in value["accounts"]
+            ),
+            empty="No account.",
+        )
+        click.echo()
+        print_table(
+            ("TEAM", "SINCE", "UNTIL"),
+            ((each["team"], each["since"], each["until"]) for each in value["teams"]),
+            empty="In no team.",
+        )
+
+    print_either(value, as_json, for_people)
+
+
+@player.command("remove")
+@click.argument("name")
+@click.option("--team", help="Only from this team. [all]")
+@as_json_option
+def remove(name: str, team: str | None, as_json: bool) -> None:
+    """Take a player out of a team, or out of all.
+
+    Games and memberships of the past stay. A player without any game goes for good.
+    """
+    with open_house() as house, house.writing() as session:
+        removed, for_good = players.remove_player(session, name, team=team, now=house.now)
+    where = f"the team {team!r}" if team else "all teams"
+    said = f"Removed {removed.name}" + (" for good." if for_good else f" from {where}.")
+    print_either(
+        {"name": removed.name, "team": team, "for_good": for_good},
+        as_json,
+        lambda: click.echo(said),
+    )
+
+
+def _as_json(row: Player) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "added_at": row.created_at,
+        "accounts": [
+            {
+                "riot_id": each.riot_id,
+                "platform": each.platform,
+                "puuid": each.puuid,
+                "last_played_at": each.poll and each.poll.last_played_at,
+                "last_good_poll_at": each.poll and each.poll.last_good_poll_at,
+                "last_error": each.poll and each.poll.last_error,
+            }
+            for each in row.accounts
+        ],
+        "teams": [
+            {"team": each.team.name, "since": each.since, "until": each.until}
+            for each in row.memberships
+        ],
+    }

@@ -1,0 +1,109 @@
+"""`lol-dagster team …`"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from sqlalchemy.orm import Session
+
+from lol_dagster.cli.house import open_house
+from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
+from lol_dagster.roster import teams
+from lol_dagster.storage.models import Team
+
+
+@click.group()
+def team() -> None:
+    """Groups of players that hear of their games together."""
+
+
+@team.command("add")
+@click.argument("name")
+@as_json_option
+def add(name: str, as_json: bool) -> None:
+    """Add a team."""
+    with open_house() as house:
+        with house.writing() as session:
+            value = _as_json(session, teams.add_team(session, name, now=house.now))
+        print_either(value, as_json, lambda: click.echo(f"Added the team {value['name']!r}."))
+
+
+@team.command("list")
+@as_json_option
+def list_teams(as_json: bool) -> None:
+    """List the teams."""
+    with open_house() as house, house.database.reading() as session:
+        values = [_as_json(session, each) for each in teams.teams(session)]
+    print_either(
+        values,
+        as_json,
+        lambda: print_table(
+            ("TEAM", "PLAYERS", "CHANNELS"),
+            (
+                (
+                    value["name"],
+                    [each["name"] for each in value["players"]],
+                    [each["name"] for each in value["channels"]],
+                )
+                for value in values
+            ),
+            empty="There is no team yet: add one with 'lol-dagster team add NAME'.",
+        ),
+    )
+
+
+@team.command("show")
+@click.argument("name")
+@as_json_option
+def show(name: str, as_json: bool) -> None:
+    """Show a team, its players and its channels."""
+    with open_house() as house, house.database.reading() as session:
+        value = _as_json(session, teams.get_team(session, name))
+
+    def for_people() -> None:
+        print_fields([("team", value["name"]), ("added", value["added_at"])])
+        click.echo()
+        print_table(
+            ("PLAYER", "SINCE"),
+            ((each["name"], each["since"]) for each in value["players"]),
+            empty="No players: add one with 'lol-dagster player add'.",
+        )
+        click.echo()
+        print_table(
+            ("CHANNEL", "KIND"),
+            ((each["name"], each["kind"]) for each in value["channels"]),
+            empty="No channel, so that nothing is told: add one with 'lol-dagster channel add'.",
+        )
+
+    print_either(value, as_json, for_people)
+
+
+@team.command("remove")
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Also end its memberships and remove its channels.")
+@as_json_option
+def remove(name: str, force: bool, as_json: bool) -> None:
+    """Remove a team. What it was told stays on record."""
+    with open_house() as house:
+        with house.writing() as session:
+            removed = teams.remove_team(session, name, even_if_used=force, now=house.now)
+        print_either(
+            {"name": removed.name, "removed_at": removed.removed_at},
+            as_json,
+            lambda: click.echo(f"Removed the team {removed.name!r}."),
+        )
+
+
+def _as_json(session: Session, row: Team) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "added_at": row.created_at,
+        "players": [
+            {"name": each.player.name, "since": each.since}
+            for each in teams.current_members(session, row)
+        ],
+        "channels": [
+            {"name": each.name, "kind": each.kind} for each in teams.live_channels(session, row)
+        ],
+    }
