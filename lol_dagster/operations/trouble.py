@@ -1,0 +1,159 @@
+"""What counts as trouble: the questions that `lol-dagster status` and Dagster's checks both ask.
+
+Each is a query for the ids of what is wrong, so that there is one definition and one deadline of
+everything. What is said about it belongs to health.py and to the checks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, String, and_, cast, func, literal, or_, select
+from sqlalchemy.orm import Session
+
+from lol_dagster.storage.models import (
+    Account,
+    AccountPoll,
+    Attempt,
+    Breaker,
+    Channel,
+    Match,
+    Membership,
+    Message,
+)
+
+DUE_DEADLINE = timedelta(minutes=30)
+"""A batch and a sweep take minutes at most: what is due for longer than this is stuck."""
+SETTLED_DEADLINE = timedelta(hours=25)
+"""The delivery protocol parks what it cannot settle within a day."""
+POLL_DEADLINE = timedelta(minutes=65)
+"""No account is asked less often than every half hour."""
+RIOT_KEY_SCOPE = "riot-key"
+"""The breaker that is there while Riot refuses our key."""
+UNTOLD_STATES = ("pending", "sending", "uncertain", "blocked")
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a question found."""
+
+    count: int
+    first: tuple[str, ...]
+    """The first few, in the question's order."""
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    def __str__(self) -> str:
+        more = self.count - len(self.first)
+        return ", ".join(self.first) + (f" and {more} more" if more else "")
+
+
+def find(session: Session, wrong: Select[str]) -> Found:
+    """Ask one of the questions below."""
+    first = tuple(session.scalars(wrong.limit(_SHOWN)))
+    if len(first) < _SHOWN:
+        return Found(len(first), first)
+    everything = wrong.order_by(None).subquery()
+    return Found(session.scalar(select(func.count()).select_from(everything)) or 0, first)
+
+
+def stuck_games(now: datetime) -> Select[str]:
+    """Match ids that should have been taken a stage further, the longest due first."""
+    return (
+        select(Match.match_id)
+        .where(Match.next_try_at < now - DUE_DEADLINE)
+        .order_by(Match.next_try_at)
+    )
+
+
+def set_aside_games() -> Select[str]:
+    """Match ids on which a stage failed, the newest first."""
+    return select(Match.match_id).where(Match.state == "set_aside").order_by(Match.listed_at.desc())
+
+
+def unsettled_messages(now: datetime) -> Select[str]:
+    """Ids of messages that should have been told, or given up, by now, the oldest first."""
+    return (
+        select(Message.id)
+        .where(
+            Message.state.in_(UNTOLD_STATES),
+            or_(
+                Message.due_at < now - DUE_DEADLINE,
+                Message.created_at < now - SETTLED_DEADLINE,
+            ),
+        )
+        .order_by(Message.created_at)
+    )
+
+
+def messages_told_twice() -> Select[str]:
+    """Ids of messages that are known under two remote ids."""
+    return (
+        select(Attempt.message_id)
+        .where(Attempt.remote_id.is_not(None))
+        .group_by(Attempt.message_id)
+        .having(func.count(Attempt.remote_id.distinct()) > 1)
+    )
+
+
+def parked_messages() -> Select[str]:
+    """Ids of messages that wait for the operator's decision, the oldest first."""
+    return select(Message.id).where(Message.state == "parked").order_by(Message.created_at)
+
+
+def blocked_scopes() -> Select[str]:
+    """Scopes of the channels and tokens that refuse us or do not answer, the longest first.
+
+    A breaker whose pause is over counts until something has worked again.
+    """
+    return (
+        select(Breaker.scope)
+        .where(
+            Breaker.scope != RIOT_KEY_SCOPE,
+            or_(Breaker.dead, Breaker.open_until.is_not(None)),
+            Breaker.scope.not_in(_scopes_of_removed_channels()),
+        )
+        .order_by(Breaker.since)
+    )
+
+
+def accounts_not_polled(now: datetime) -> Select[str]:
+    """Riot IDs of tracked accounts whose match list has not been seen lately."""
+    deadline = now - POLL_DEADLINE
+    return (
+        select(Account.game_name + "#" + Account.tag_line)
+        .outerjoin(AccountPoll, AccountPoll.account_id == Account.id)
+        .where(
+            is_tracked(now, since=deadline),
+            Account.created_at < deadline,
+            or_(AccountPoll.last_good_poll_at.is_(None), AccountPoll.last_good_poll_at < deadline),
+        )
+        .order_by(AccountPoll.last_good_poll_at.asc().nulls_first(), Account.id)
+    )
+
+
+def is_tracked(now: datetime, *, since: datetime | None = None) -> ColumnElement[bool]:
+    """Condition: the account's player is in a team now.
+
+    Args:
+        since: And has been since before this. None: since any time.
+    """
+    return Account.player_id.in_(
+        select(Membership.player_id).where(
+            and_(
+                Membership.since <= (since or now),
+                or_(Membership.until.is_(None), Membership.until > now),
+            )
+        )
+    )
+
+
+def _scopes_of_removed_channels() -> Select[str]:
+    # Nothing is sent there any more that could close its breaker.
+    return select(literal("channel:") + cast(Channel.id, String)).where(
+        Channel.removed_at.is_not(None)
+    )
