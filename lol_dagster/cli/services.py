@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
-import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
 from lol_dagster.errors import UserError
 from lol_dagster.settings import Settings, load_settings
+
+if TYPE_CHECKING:  # importing Dagster takes a second
+    from lol_dagster.orchestration.house import House
+    from lol_dagster.orchestration.once import Once
 
 
 @click.command()
@@ -25,22 +30,10 @@ def once(until_idle: bool, as_json: bool) -> None:
     settings.require_riot_api_key()
     console = Console(stderr=True)
     with console.status("starting Dagster") as status:
-        from lol_dagster.definitions import build_definitions
-        from lol_dagster.orchestration.house import House
-        from lol_dagster.orchestration.instance import prepare_instance
-        from lol_dagster.orchestration.once import Once
-
-        warnings.simplefilter("ignore")  # Dagster's beta notices are for us, not for the operator
-        house = House(settings)
-        calls = Once(
-            build_definitions(house),
-            prepare_instance(settings),
-            house,
-            show=status.update,
-        )
+        house, cycles = house_and_cycles(settings, show=status.update)
         trouble: UserError | None = None
         try:
-            calls.until_idle() if until_idle else calls.cycle()
+            cycles.until_idle() if until_idle else cycles.cycle()
         except UserError as error:
             trouble = error
     counts = house.tally.counts()
@@ -53,6 +46,22 @@ def once(until_idle: bool, as_json: bool) -> None:
         raise SystemExit(1)
 
 
+def house_and_cycles(settings: Settings, *, show: Callable[[str], None]) -> tuple[House, Once]:
+    """What `once` works with.
+
+    Args:
+        show: Told in a few words what is going on.
+    """
+    from lol_dagster.definitions import build_definitions
+    from lol_dagster.orchestration.house import House
+    from lol_dagster.orchestration.instance import prepare_instance
+    from lol_dagster.orchestration.once import Once
+
+    house = House(settings)
+    instance = prepare_instance(settings)
+    return house, Once(build_definitions(house), instance, house, show=show)
+
+
 @click.command()
 @click.option("--ui-port", default=3000, show_default=True, help="Where Dagster's UI answers.")
 def up(ui_port: int) -> None:
@@ -62,32 +71,47 @@ def up(ui_port: int) -> None:
     """
     settings = load_settings()
     settings.require_riot_api_key()
-    _run_services(settings, ui_port=ui_port)
+    refuse_taken_port(ui_port, "--ui-port")
+    run_services(settings, ui_port=ui_port)
 
 
-def _run_services(settings: Settings, *, ui_port: int) -> None:
-    from lol_dagster.operations.supervisor import Supervisor
+def run_services(settings: Settings, *, ui_port: int) -> None:
+    """Run all services until Ctrl-C."""
+    from lol_dagster.operations.supervisor import Supervisor, wait_until_answering
     from lol_dagster.orchestration.instance import prepare_instance
-    from lol_dagster.orchestration.services import dagster_services
+    from lol_dagster.orchestration.services import code_server, other_services
     from lol_dagster.storage.schema import open_database
 
-    _refuse_taken_port(ui_port)
     # Both once and alone, before services open them together.
     open_database(settings).dispose()
     prepare_instance(settings).dispose()
-    click.echo(f"Dagster's UI: http://127.0.0.1:{ui_port}   logs: {settings.logs_dir}")
-    click.echo("Ctrl-C ends everything.")
-    Supervisor(
-        dagster_services(settings, ui_port=ui_port), log_dir=settings.logs_dir, say=click.echo
-    ).run()
+    server, address = code_server()
+    code = Supervisor([server], log_dir=settings.logs_dir, say=click.echo)
+    code.start()
+    try:
+        # The others complain at length about a code server that is not there yet.
+        wait_until_answering(f"tcp://{address.host}:{address.port}", timeout=120)
+        click.echo(f"Dagster's UI: http://127.0.0.1:{ui_port}   logs: {settings.logs_dir}")
+        click.echo("Ctrl-C ends everything.")
+        Supervisor(
+            other_services(settings, address, ui_port=ui_port),
+            log_dir=settings.logs_dir,
+            say=click.echo,
+        ).run()
+    finally:
+        code.stop()
 
 
-def _refuse_taken_port(port: int) -> None:
+def refuse_taken_port(port: int, option: str) -> None:
+    """
+    Raises:
+        UserError: another program listens on the port.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise UserError(
-                f"port {port} is taken by another program: end it, or choose another --ui-port"
+                f"port {port} is taken by another program: end it, or choose another with {option}"
             ) from None

@@ -8,63 +8,54 @@ from __future__ import annotations
 import json
 import socket
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from lol_dagster.operations.supervisor import Service
 from lol_dagster.settings import Settings
 
 _LOCATION = "lol_dagster"
+_DAGSTER = [sys.executable, "-m", "dagster"]
 
 
-def dagster_services(settings: Settings, *, ui_port: int) -> list[Service]:
-    """The services, in the order in which they are best started.
+@dataclass(frozen=True)
+class Address:
+    """Where the code server answers."""
 
-    Writes the workspace file through which the daemon and the web server find the code server.
+    host: str
+    port: int
+
+
+def code_server() -> tuple[Service, Address]:
+    """The service that loads our definitions and starts the runs."""
+    address = Address("127.0.0.1", _free_port())
+    # Not `code-server start`: its reloading proxy costs another 100 MB.
+    argv = [*_DAGSTER, "api", "grpc", "-m", "lol_dagster.definitions",
+            "--location-name", _LOCATION, "-h", address.host, "-p", str(address.port)]  # fmt: skip
+    return Service("code-server", argv), address
+
+
+def other_services(settings: Settings, code: Address, *, ui_port: int) -> list[Service]:
+    """The daemon and the web server, which are best started when the code server answers.
+
+    Writes the workspace file through which they find it.
 
     Args:
         ui_port: Where Dagster's UI answers, on the loopback only: it has no sign-in.
     """
-    code_port = _free_port()
-    workspace = _write_workspace(settings.dagster_home, code_port)
-    dagster = [sys.executable, "-m", "dagster"]
+    workspace = str(_write_workspace(settings.dagster_home, code))
     return [
-        Service(
-            "code-server",
-            # Not `code-server start`: its reloading proxy costs another 100 MB.
-            [
-                *dagster,
-                "api",
-                "grpc",
-                "-m",
-                "lol_dagster.definitions",
-                "--location-name",
-                _LOCATION,
-                "-h",
-                "127.0.0.1",
-                "-p",
-                str(code_port),
-            ],
-        ),
-        Service("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)]),
+        Service("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-w", workspace]),
         Service(
             "webserver",
-            [
-                sys.executable,
-                "-m",
-                "dagster_webserver",
-                "-w",
-                str(workspace),
-                "-h",
-                "127.0.0.1",
-                "-p",
-                str(ui_port),
-            ],
+            [sys.executable, "-m", "dagster_webserver", "-w", workspace,
+             "-h", "127.0.0.1", "-p", str(ui_port)],
         ),
-    ]
+    ]  # fmt: skip
 
 
-def _write_workspace(home: Path, code_port: int) -> Path:
-    server = {"host": "127.0.0.1", "port": code_port, "location_name": _LOCATION}
+def _write_workspace(home: Path, code: Address) -> Path:
+    server = {"host": code.host, "port": code.port, "location_name": _LOCATION}
     path = home / "workspace.yaml"
     # JSON is YAML.
     path.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 from lol_dagster.roster.errors import RosterError
 
 _SNOWFLAKE = re.compile(r"\d{17,20}", re.ASCII)
-_SLACK_ID = re.compile(r"[CG][A-Z0-9]{8,20}", re.ASCII)
+_SLACK_ID = re.compile(r"[CGD][A-Z0-9]{4,20}", re.ASCII)
 _DISCORD_HOOK = re.compile(r"(?:/[\w.-]+)*/webhooks/\d{17,20}/[\w-]{1,120}/?", re.ASCII)
 _SLACK_HOOK = re.compile(r"/services/T[A-Z0-9]+/B[A-Z0-9]+/[A-Za-z0-9]{1,60}", re.ASCII)
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -169,6 +169,8 @@ class Simulator:
         self._generator = Generator(self._options.seed, pace, self.clock())
         past = list(self._generator.past())
         with self._lock:
+            for friend in FRIENDS:  # also those who have not played
+                self.games.add_account(friend)
             for game, accounts in past:
                 self.games.add(game, accounts)
         return len(past)

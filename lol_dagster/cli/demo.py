@@ -1,0 +1,137 @@
+"""`lol-dagster demo`: all of it at work in the simulated world, with nothing to set up.
+
+The demo has a home of its own inside LOL_HOME, made anew each time; it never touches other data.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from lol_dagster.cli.services import house_and_cycles, refuse_taken_port, run_services
+from lol_dagster.errors import UserError
+from lol_dagster.settings import Settings, ensure_home, load_settings
+
+_MARK = ".made-by-the-demo"
+_SEED = "1"
+_TOLD_SINCE = timedelta(hours=3)
+"""So that there is something to see at once."""
+# Two teams that share a player, one on Discord and one on Slack.
+_TEAMS = {
+    "Baron Enjoyers": ("discord-bot", "420420420420420420", slice(0, 7)),
+    "Night Shift": ("slack-bot", "C0NIGHTSHIFT", slice(6, 12)),
+}
+
+
+@click.command()
+@click.option("--ui-port", default=3000, show_default=True, help="Where Dagster's UI answers.")
+@click.option(
+    "--world-port", default=3010, show_default=True, help="Where the simulated world answers."
+)
+@click.option(
+    "--pace", default=20.0, show_default=True, help="Seconds between two games that finish."
+)
+def demo(ui_port: int, world_port: int, pace: float) -> None:
+    """See it work: no key, no account, no server. Ends with Ctrl-C."""
+    from lol_dagster.operations.supervisor import Service, Supervisor, wait_until_answering
+    from lol_dagster.simulator.main import environment
+
+    home = _fresh_home(load_settings())
+    for port, option in ((ui_port, "--ui-port"), (world_port, "--world-port")):
+        refuse_taken_port(port, option)
+    _leave_for(home)
+    os.environ.update(environment(world_port), LOL_HOME=str(home))
+    settings = load_settings()
+    world = Supervisor(
+        [
+            Service(
+                "simulator",
+                [sys.executable, "-m", "lol_dagster.simulator", "--port", str(world_port),
+                 "--seed", _SEED, "--pace", str(pace)],
+            )
+        ],
+        log_dir=settings.logs_dir,
+        say=click.echo,
+    )  # fmt: skip
+    world.start()
+    try:
+        wait_until_answering(f"http://127.0.0.1:{world_port}/cast", timeout=30)
+        _seed(settings)
+        click.echo(f"The simulated Discord and Slack: http://127.0.0.1:{world_port}")
+        _look_once(settings)
+        run_services(settings, ui_port=ui_port)
+    finally:
+        world.stop()
+
+
+def _fresh_home(settings: Settings) -> Path:
+    home = ensure_home(settings) / "demo"
+    if home.exists():
+        if not (home / _MARK).exists():
+            raise UserError(
+                f"{home} was not made by the demo: move it away, or set another LOL_HOME"
+            )
+        shutil.rmtree(home)
+    home.mkdir()
+    (home / _MARK).touch()
+    return home
+
+
+def _look_once(settings: Settings) -> None:
+    """A first cycle, so that there is something to see before the schedule's first minute."""
+    house, cycles = house_and_cycles(settings, show=lambda doing: click.echo(f"  {doing} …"))
+    cycles.cycle()
+    house.database.dispose()
+
+
+def _leave_for(home: Path) -> None:
+    """Forget the real settings: the environment's, and the `.env` of the working directory."""
+    for name in [name for name in os.environ if name.startswith("LOL_")]:
+        del os.environ[name]
+    os.chdir(home)
+
+
+def _seed(settings: Settings) -> None:
+    """Track the simulated world's friends, asking the simulated Riot for each."""
+    from lol_dagster.riot.client import riot_client
+    from lol_dagster.roster.accounts import ask_riot
+    from lol_dagster.roster.addresses import WebhookHosts
+    from lol_dagster.roster.channels import add_channel
+    from lol_dagster.roster.names import RiotId
+    from lol_dagster.roster.players import add_player
+    from lol_dagster.roster.teams import add_team
+    from lol_dagster.simulator.cast import FRIENDS
+    from lol_dagster.storage.schema import open_database
+
+    database = open_database(settings)
+    riot = riot_client(settings, database)
+    known = {
+        friend: ask_riot(riot, RiotId(friend.game_name, friend.tag_line), friend.platform)
+        for friend in FRIENDS
+    }
+    hosts = WebhookHosts(settings.discord_url, settings.slack_hooks_url)
+    now = datetime.now(UTC)
+    seen = set()
+    with database.writing(who="demo") as session:
+        for team, (kind, address, members) in _TEAMS.items():
+            add_team(session, team, now=now)
+            add_channel(
+                session, team, team=team, kind=kind, address=address, hosts=hosts,
+                queues=None, uncertain="park", now=now,
+            )  # fmt: skip
+            for friend in FRIENDS[members]:
+                add_player(
+                    session,
+                    friend.game_name,
+                    team=team,
+                    account=None if friend in seen else known[friend],
+                    since=now - _TOLD_SINCE,
+                    now=now,
+                )
+                seen.add(friend)
+    database.dispose()
