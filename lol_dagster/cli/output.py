@@ -46,9 +46,11 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, em
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
-    """One `name: value` per line."""
-    for name, value in fields:
-        click.echo(f"{name + ':':<14} {shown(value)}")
+    """One `name: value` per line, the values below each other."""
+    lines = [(f"{name}:", shown(value)) for name, value in fields]
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        click.echo(f"{name:<{width}} {value}")
 
 
 def shown(value: object) -> str:

@@ -52,9 +52,8 @@ def _print(health: Health) -> None:
 
 
 def _by_state(counts: dict[str, int]) -> str | None:
-    return (
-        ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items()) or None
-    )
+    known = [f"{count} {state.replace('_', ' ')}" for state, count in counts.items() if count]
+    return ", ".join(known) or None
 
 
 def _waiting(waiting: Waiting | None) -> str | None:

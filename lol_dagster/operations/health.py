@@ -39,6 +39,8 @@ from lol_dagster.storage.models import (
     Message,
     Team,
 )
+from lol_dagster.storage.models.delivery import MESSAGE_STATES
+from lol_dagster.storage.models.games import MATCH_STATES
 
 _DAY = timedelta(days=1)
 
@@ -139,7 +141,7 @@ def read_health(session: Session, now: datetime) -> Health:
         accounts_not_polled=find(session, accounts_not_polled(now)),
         last_poll_error=_last_poll_error(session, now),
         riot_key_refused=key.reason if key else None,
-        games=_by_state(session, Match.state),
+        games=_by_state(session, Match.state, MATCH_STATES),
         oldest_due_game=_oldest_due_game(session, now),
         stuck_games=find(session, stuck_games(now)),
         set_aside_games=find(session, set_aside_games()),
@@ -154,7 +156,7 @@ def read_health(session: Session, now: datetime) -> Health:
             Match.first_missing_at > now - GIVE_UP_AFTER - _DAY,
         ),
         played_last_day=_count(session, Game.match_id, Game.ended_at > now - _DAY),
-        messages=_by_state(session, Message.state),
+        messages=_by_state(session, Message.state, MESSAGE_STATES),
         oldest_untold_message=_oldest_untold_message(session),
         unsettled_messages=find(session, unsettled_messages(now)),
         parked_messages=find(session, parked_messages()),
@@ -308,9 +310,11 @@ def _blocked(session: Session) -> tuple[Blocked, ...]:
     )
 
 
-def _by_state(session: Session, state: InstrumentedAttribute[str]) -> dict[str, int]:
-    counts = session.execute(select(state, func.count()).group_by(state).order_by(state))
-    return dict(counts.tuples().all())
+def _by_state(
+    session: Session, column: InstrumentedAttribute[str], states: tuple[str, ...]
+) -> dict[str, int]:
+    counts = session.execute(select(column, func.count()).group_by(column)).tuples()
+    return dict.fromkeys(states, 0) | dict(counts.all())
 
 
 def _count(session: Session, key: InstrumentedAttribute[Any], *where: ColumnElement[bool]) -> int:

@@ -46,6 +46,7 @@ class Message(Base):
         Index("ix_messages_state_created_at", "state", "created_at"),
         Index("ix_messages_subject", "subject"),
         Index("ix_messages_created_at", "created_at"),
+        Index("ix_messages_delivered_at", "delivered_at"),
         # A channel's latest catch-up message.
         Index("ix_messages_channel_id_kind_created_at", "channel_id", "kind", "created_at"),
     )

@@ -362,6 +362,7 @@ def upgrade() -> None:
             unique=False,
         )
         batch_op.create_index("ix_messages_created_at", ["created_at"], unique=False)
+        batch_op.create_index("ix_messages_delivered_at", ["delivered_at"], unique=False)
         batch_op.create_index(
             "ix_messages_due",
             ["due_at", "order_at"],
