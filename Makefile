@@ -1,5 +1,6 @@
 # Everything is done by tools/bootstrap.py, which also works where there is no make.
-PYTHON ?= python3
+PYTHON ?= $(or $(shell for each in python3 python3.13 python3.12 python3.11; do \
+	command -v $$each >/dev/null && echo $$each && break; done),python3)
 
 .PHONY: help setup demo test up bench
 help:

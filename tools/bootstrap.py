@@ -4,17 +4,20 @@
 
 The Makefile's targets call it. Standard library only, as it runs before anything is installed. The
 environment is made by uv where that is on the PATH, and by venv and pip from requirements.lock where
-it is not; either way of exactly the locked versions, whose hashes are checked.
+it is not, or where it fails (an old uv, or one that does not know the package index that pip is
+configured for); either way of exactly the locked versions, whose hashes are checked.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
@@ -32,7 +35,7 @@ CHECKS = (
     ("mypy",),
     ("lint-imports",),
 )
-TESTS = ("pytest", "-n", "2")
+TESTS = ("pytest", "-n", "2", "--dist", "worksteal")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -43,30 +46,52 @@ def main(arguments: Sequence[str]) -> None:
         python = another_python()
         os.execv(python, [python, __file__, *arguments])  # noqa: S606 - no shell is wanted
     os.chdir(ROOT)
-    commands[arguments[0]]()
+    try:
+        commands[arguments[0]]()
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell would say it
 
 
 def setup() -> None:
     """Make .venv what the locks say; nothing to do where it is."""
-    # The base: run from .venv itself, that is what it is made of.
-    python = getattr(sys, "_base_executable", None) or sys.executable
+    # The base: run from .venv itself, that is what it is made of. Its real path: one interpreter
+    # is one, whatever name it was called by.
+    python = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
     wanted = stamp_for(python)
-    if (BIN / "lol-dagster").exists() and STAMP.exists() and STAMP.read_text() == wanted:
-        return
-    STAMP.unlink(missing_ok=True)
-    if uv := shutil.which("uv"):
-        say("Setting up .venv with uv …")
-        install_with_uv(uv, python)
-    else:
-        say("Setting up .venv with pip, which takes about a minute …")
-        install_with_pip(python)
-    STAMP.write_text(wanted)
+    with alone():
+        if (BIN / "lol-dagster").exists() and STAMP.exists() and STAMP.read_text() == wanted:
+            return
+        STAMP.unlink(missing_ok=True)
+        if not install_with_uv(python):
+            say("Setting up .venv with pip, which takes about a minute …")
+            install_with_pip(python)
+        STAMP.write_text(wanted)
     say("Done: .venv/bin/lol-dagster is there.")
 
 
-def install_with_uv(uv: str, python: str) -> None:
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Let one process at a time set up. The system lets go of the lock however its holder dies."""
+    checkout = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(checkout, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(checkout)
+
+
+def install_with_uv(python: str) -> bool:
+    """Whether there is a uv and it worked."""
+    uv = shutil.which("uv")
+    if uv is None:
+        return False
+    say("Setting up .venv with uv …")
     os.environ["UV_PROJECT_ENVIRONMENT"] = str(VENV)
-    run(uv, "sync", "--locked", "--quiet", "--no-python-downloads", "--python", python)
+    sync = (uv, "sync", "--locked", "--quiet", "--no-python-downloads", "--python", python)
+    if subprocess.call(sync) == 0:
+        return True
+    say("uv could not do it.")
+    return False
 
 
 def install_with_pip(python: str) -> None:
@@ -117,6 +142,7 @@ def bench() -> NoReturn:
 
 def test() -> None:
     setup()
+    provide_chromium()
     with ThreadPoolExecutor() as pool:
         results = [pool.submit(run_check, check) for check in CHECKS]
     failed = [check for check, result in zip(CHECKS, results, strict=True) if not result.result()]
@@ -125,6 +151,22 @@ def test() -> None:
         failed.append(TESTS)
     if failed:
         sys.exit("failed: " + ", ".join(" ".join(each) for each in failed))
+
+
+def provide_chromium() -> None:
+    """Have the browser that the browser tests drive."""
+    apt_get = shutil.which("apt-get")
+    if shutil.which("chromium") is None and apt_get is not None and os.geteuid() == 0:
+        say("Installing Debian's chromium for the browser tests …")
+        quietly = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        install = (apt_get, "install", "-y", "-qq", "--no-install-recommends", "chromium")
+        subprocess.call((apt_get, "update", "-qq"), env=quietly)
+        subprocess.call(install, env=quietly, stdout=subprocess.DEVNULL)
+    if shutil.which("chromium") is None:
+        missing = "there is no chromium on the PATH: the browser tests cannot run"
+        if os.environ.get("CI") == "true":
+            sys.exit(missing)
+        say(f"!!! {missing} and are skipped. On Debian: apt-get install chromium")
 
 
 def run_check(check: tuple[str, ...]) -> bool:
@@ -151,8 +193,8 @@ def run(*command: str) -> None:
 
 
 def succeeds(*command: str) -> bool:
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.call(command, **quiet) == 0
+    nothing = subprocess.DEVNULL
+    return subprocess.call(command, stdout=nothing, stderr=nothing) == 0
 
 
 def say(text: str) -> None:
