@@ -1,0 +1,99 @@
+"""Addresses of channels: accepted only where they belong, shown without their secrets."""
+
+from __future__ import annotations
+
+import pytest
+
+from lol_dagster.roster.addresses import WebhookHosts, check_address, shown_address
+from lol_dagster.roster.errors import RosterError
+
+REAL = WebhookHosts("https://discord.com/api/v10", "https://hooks.slack.com")
+SIMULATED = WebhookHosts(
+    "http://127.0.0.1:3010/discord/api/v10", "http://127.0.0.1:3010/slack-hooks"
+)
+SECRET = "s3cretT0kenOfAWebhook"
+DISCORD = f"https://discord.com/api/webhooks/123456789012345678/{SECRET}"
+SLACK = f"https://hooks.slack.com/services/T01ABCDEF/B01ABCDEF/{SECRET}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "address", "hosts"),
+    [
+        ("discord-bot", "12345678901234567", REAL),  # 17 digits: before 2022
+        ("discord-bot", "12345678901234567890", REAL),
+        ("slack-bot", "C0123456789", REAL),
+        ("slack-bot", "G01ABCDEF", REAL),
+        ("discord-webhook", DISCORD, REAL),
+        ("discord-webhook", DISCORD.replace("/api/", "/api/v10/"), REAL),
+        ("discord-webhook", DISCORD.replace("discord.com", "DISCORD.com:443"), REAL),
+        ("discord-webhook", DISCORD + "?thread_id=123456789012345678", REAL),
+        ("slack-webhook", SLACK, REAL),
+        (
+            "discord-webhook",
+            f"http://127.0.0.1:3010/discord/api/v10/webhooks/123456789012345678/{SECRET}",
+            SIMULATED,
+        ),
+        (
+            "slack-webhook",
+            f"http://127.0.0.1:3010/slack-hooks/services/T01ABCDEF/B01ABCDEF/{SECRET}",
+            SIMULATED,
+        ),
+    ],
+)
+def test_a_right_address_is_taken_as_it_is(kind: str, address: str, hosts: WebhookHosts) -> None:
+    assert check_address(kind, f" {address}\n", hosts) == address
+
+
+@pytest.mark.parametrize(
+    ("kind", "address"),
+    [
+        ("discord-bot", "general"),
+        ("discord-bot", "#general"),
+        ("discord-bot", "1234567890123456"),  # 16 digits
+        ("discord-bot", "１２３４５６７８９０１２３４５６７８"),  # digits, but not ASCII's
+        ("discord-bot", DISCORD),
+        ("slack-bot", "c0123456789"),
+        ("slack-bot", "#general"),
+        ("slack-bot", "C0123456789/../x"),
+        ("discord-webhook", "123456789012345678"),
+        ("discord-webhook", DISCORD.replace("https", "http")),
+        ("discord-webhook", DISCORD.replace("discord.com", "discord.com.evil.example")),
+        ("discord-webhook", DISCORD.replace("discord.com", "discord.com@evil.example")),
+        ("discord-webhook", DISCORD.replace("discord.com", "evil.example")),
+        ("discord-webhook", DISCORD.replace("discord.com", "discord.com:8443")),
+        ("discord-webhook", DISCORD.replace("discord.com", "discord.com:port")),
+        ("discord-webhook", DISCORD + "?wait=false"),
+        ("discord-webhook", DISCORD + "/slack"),
+        ("discord-webhook", DISCORD + "#x"),
+        ("discord-webhook", DISCORD + "?thread_id=1/../../x"),
+        ("discord-webhook", SLACK),
+        ("discord-webhook", DISCORD + "x" * 500),
+        ("slack-webhook", SLACK.replace("hooks.slack.com", "evil.example")),
+        ("slack-webhook", SLACK.replace("/services", "/services/..")),
+        ("slack-webhook", SLACK + "?x=1"),
+        ("slack-webhook", DISCORD),
+    ],
+)
+def test_a_wrong_address_is_told_how_it_should_be_without_repeating_it(
+    kind: str, address: str
+) -> None:
+    with pytest.raises(RosterError, match="the address should ") as caught:
+        check_address(kind, address, REAL)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_webhook_of_another_host_is_told_which_setting_decides() -> None:
+    with pytest.raises(RosterError, match="LOL_DISCORD_URL"):
+        check_address("discord-webhook", DISCORD, SIMULATED)
+
+
+@pytest.mark.parametrize("kind", ["discord-webhook", "slack-webhook"])
+def test_a_webhook_is_shown_without_its_secret(kind: str) -> None:
+    address = DISCORD if kind == "discord-webhook" else SLACK
+    shown = shown_address(kind, address + "?thread_id=1")
+    assert SECRET not in shown
+    assert shown == address.removesuffix(SECRET) + "…"
+
+
+def test_a_bots_channel_id_is_no_secret() -> None:
+    assert shown_address("slack-bot", "C0123456789") == "C0123456789"
