@@ -30,6 +30,8 @@ BATCH_TAG = "lol/batch"
 one partition without it (from the UI, or the game's own) fails with the game's error."""
 
 _OWNER = "team:operators"
+_GROUP = "league"
+"""One group: the UI folds several up, and the whole way should be seen at a glance."""
 
 
 def _of_every_game(
@@ -42,7 +44,7 @@ def _of_every_game(
         kinds=kinds,
         code_version=code_version,
         partitions_def=MATCH_PARTITIONS,
-        group_name="games",
+        group_name=_GROUP,
         owners=[_OWNER],
         skippable=True,
     )
@@ -57,7 +59,7 @@ class PollConfig(dg.Config):
 
 @dg.asset(
     key="match_lists",
-    group_name="riot",
+    group_name=_GROUP,
     kinds={"python", "api"},
     owners=[_OWNER],
     pool=RIOT_POOL,

@@ -13,11 +13,10 @@ from typing import Any
 
 import dagster as dg
 
-from lol_dagster.orchestration.assets import BATCH_TAG
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job
 from lol_dagster.orchestration.partitions import admit
-from lol_dagster.orchestration.sensors import plan_batches
+from lol_dagster.orchestration.sensors import batch_tags, plan_batches
 from lol_dagster.orchestration.set_aside import to_show
 
 # What is due this soon is "now" for --until-idle: better to wait than to leave the verdict on a
@@ -77,7 +76,7 @@ class Once:
         while batches := plan_batches(self._instance, self._house):
             for batch in batches:
                 self._show(f"processing {len(batch.keys)} games from {batch.keys[0]}")
-                self._run(process_job, tags={**batch.tags, BATCH_TAG: "true"}, raise_on_error=True)
+                self._run(process_job, tags=batch_tags(batch), raise_on_error=True)
         self._show_set_aside()
         if self._house.deliverer.due_now(self._house.now()):
             self._show("delivering messages")

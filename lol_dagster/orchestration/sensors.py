@@ -5,7 +5,7 @@ No run keys guard the batches: a run key is remembered as long as its run exists
 a game that became due again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -32,6 +32,15 @@ def plan_batches(instance: dg.DagsterInstance, house: House) -> list[MatchRange]
     return ranges(instance, due)
 
 
+def batch_tags(batch: MatchRange) -> dict[str, str]:
+    """The tags of a run over the batch; one is for the list of runs, where Dagster leaves out the
+    partitions of such runs.
+    """
+    keys = batch.keys
+    label = keys[0] if len(keys) == 1 else f"{len(keys)} games from {keys[0]}"
+    return {**batch.tags, BATCH_TAG: "true", "lol/games": label}
+
+
 @dg.sensor(
     job=process_job,
     minimum_interval_seconds=5,
@@ -54,12 +63,7 @@ def new_games(
         yield dg.SkipReason("No game is due")
         return
     for batch in batches[:_REQUESTS_PER_TICK]:
-        yield dg.RunRequest(tags={**batch.tags, BATCH_TAG: "true", "lol/games": _label(batch.keys)})
-
-
-def _label(match_ids: Sequence[str]) -> str:
-    """What the list of runs shows, as Dagster leaves out the partitions of sensors' runs there."""
-    return match_ids[0] if len(match_ids) == 1 else f"{len(match_ids)} games from {match_ids[0]}"
+        yield dg.RunRequest(tags=batch_tags(batch))
 
 
 @dg.sensor(
