@@ -94,7 +94,9 @@ class DiscoveryReport:
 
 
 def tracked_accounts(session: Session, now: datetime) -> list[Account]:
-    """Accounts of players who are in a team, the one that was looked at longest ago first."""
+    """Accounts of players who are in a team: the one that was looked at longest ago first, and
+    those whose last look failed at the end.
+    """
     return list(session.scalars(_tracked(now)))
 
 
@@ -201,7 +203,12 @@ def _tracked(now: datetime) -> Select[Account]:
         select(Account)
         .outerjoin(AccountPoll, AccountPoll.account_id == Account.id)
         .where(Account.player_id.in_(select(Membership.player_id).where(_has_not_ended(now))))
-        .order_by(AccountPoll.last_good_poll_at.asc().nulls_first(), Account.id)
+        # One account that always fails must not be the one that closes the route to the others.
+        .order_by(
+            func.coalesce(AccountPoll.failures, 0) > 0,
+            AccountPoll.last_good_poll_at.asc().nulls_first(),
+            Account.id,
+        )
     )
 
 

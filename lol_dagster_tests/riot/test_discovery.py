@@ -1,0 +1,558 @@
+"""Which accounts are looked at when, and that no match id is missed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from lol_dagster.riot.client import RiotClient
+from lol_dagster.riot.discovery import (
+    DEEP_LOOK_EVERY,
+    LONGEST_PAUSE,
+    SHORTEST_PAUSE,
+    DiscoveryReport,
+    discover,
+    due_accounts,
+    note_played,
+    pause_after,
+    tracked_accounts,
+)
+from lol_dagster.riot.errors import KeyRejected
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Account, AccountPoll, Match
+from lol_dagster_tests.riot.fake_riot import (
+    ROOMY,
+    FakeRiot,
+    MatchList,
+    Reply,
+    Time,
+    client_of,
+    fake_riot,
+    ids,
+    query,
+    refusal,
+)
+from lol_dagster_tests.roster_rows import make_account, make_membership, make_player, make_team
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SINCE = datetime(2026, 2, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+
+class World:
+    """A database, a Riot, a client and one team."""
+
+    def __init__(self, database: Database, riot: FakeRiot) -> None:
+        self.database = database
+        self.riot = riot
+        self.time = Time()
+        self.client: RiotClient = client_of(riot.server, database, self.time)
+        with database.writing() as session:
+            self.team_id = make_team(session).id
+        riot.on("by-puuid/[^/]+$", Reply(200, {"puuid": "p"}))
+
+    def member(
+        self, *, since: datetime = SINCE, until: datetime | None = None, **account: Any
+    ) -> Account:
+        """An account of a player in the team."""
+        with self.database.writing() as session:
+            player = make_player(session)
+            membership = make_membership(
+                session, make_team(session), player, since=since, until=until
+            )
+            assert membership.player_id == player.id
+            return make_account(session, player, **{"created_at": SINCE, **account})
+
+    def list(self, account: Account, *match_ids: str) -> MatchList:
+        script = MatchList(*match_ids)
+        self.riot.on(f"by-puuid/{account.puuid}/ids", script)
+        return script
+
+    def discover(self, now: datetime = NOW, **options: Any) -> DiscoveryReport:
+        return discover(self.database, self.client, now=now, **options)
+
+    def forget_requests(self) -> None:
+        self.riot.server.requests.clear()
+
+    def poll(self, account: Account) -> AccountPoll:
+        with self.database.reading() as session:
+            return session.get_one(AccountPoll, account.id)
+
+    def account(self, account: Account) -> Account:
+        with self.database.reading() as session:
+            return session.get_one(Account, account.id)
+
+    def known(self) -> list[str]:
+        with self.database.reading() as session:
+            return sorted(session.scalars(select(Match.match_id)))
+
+
+@pytest.fixture
+def world(database: Database) -> Iterator[World]:
+    with fake_riot() as riot:
+        yield World(database, riot)
+
+
+def test_new_ids_become_matches_that_are_due_at_once(any_database: Database) -> None:
+    with fake_riot() as riot:
+        world = World(any_database, riot)
+        account = world.member()
+        world.list(account, "NA1_2", "NA1_1", "NA1_2")  # twice in one answer
+
+        report = world.discover()
+
+        assert report.new_match_ids == ("NA1_2", "NA1_1")
+        assert (report.accounts_polled, report.failures) == (1, ())
+        with any_database.reading() as session:
+            match = session.get_one(Match, "NA1_1")
+        assert (match.state, match.listed_at, match.next_try_at, match.listed_by, match.tries) == (
+            "listed", NOW, NOW, account.id, 0,
+        )  # fmt: skip
+        assert world.discover(everyone=True).new_match_ids == (), "again: nothing is new"
+        assert world.known() == ["NA1_1", "NA1_2"]
+
+
+def test_two_accounts_of_one_game_list_it_once(world: World) -> None:
+    for account in (world.member(), world.member()):
+        world.list(account, "NA1_1")
+    assert world.discover().new_match_ids == ("NA1_1",)
+
+
+def test_only_accounts_of_players_in_a_team_are_looked_at(world: World) -> None:
+    member = world.member()
+    leaving = world.member(until=NOW + HOUR)
+    world.member(until=NOW - HOUR)
+    with world.database.writing() as session:
+        make_account(session, make_player(session))
+    with world.database.reading() as session:
+        tracked = {account.id for account in tracked_accounts(session, NOW)}
+    assert tracked == {member.id, leaving.id}
+
+
+def test_a_new_account_is_due_at_once_and_then_by_its_pause(world: World) -> None:
+    account = world.member(created_at=NOW - 10 * MINUTE)
+    world.list(account)
+
+    def due(at: datetime) -> int:
+        with world.database.reading() as session:
+            return len(due_accounts(session, at))
+
+    assert due(NOW) == 1
+    world.discover()
+    assert due(NOW) == 0
+    assert due(NOW + MINUTE) == 1, "whoever was just added may be playing"
+    assert world.poll(account).last_good_poll_at == NOW
+
+
+def test_those_looked_at_longest_ago_come_first(world: World) -> None:
+    accounts = [world.member() for _ in range(3)]
+    for account, hours in zip(accounts, (1, 3, 2), strict=True):
+        with world.database.writing() as session:
+            session.add(
+                AccountPoll(
+                    account_id=account.id, next_poll_at=NOW, last_good_poll_at=NOW - hours * HOUR
+                )
+            )
+    new = world.member()
+    with world.database.reading() as session:
+        order = [account.id for account in due_accounts(session, NOW)]
+    assert order == [new.id, accounts[1].id, accounts[2].id, accounts[0].id]
+
+
+@pytest.mark.parametrize(
+    ("quiet_for", "at_least", "at_most"),
+    [
+        # While playing: each of the schedule's minutes.
+        (-MINUTE, 45, 60), (timedelta(0), 45, 60), (30 * MINUTE, 45, 60),
+        (3 * HOUR, 60, 4 * 60), (timedelta(days=1), 4 * 60, 12 * 60),
+        (timedelta(weeks=2), 25 * 60, 30 * 60), (timedelta(days=3000), 25 * 60, 30 * 60),
+    ],
+)  # fmt: skip
+def test_pauses_reach_from_a_minute_to_half_an_hour(
+    quiet_for: timedelta, at_least: float, at_most: float
+) -> None:
+    assert at_least <= pause_after(NOW - quiet_for, NOW).total_seconds() < at_most
+
+
+def test_pauses_grow_smoothly() -> None:
+    hourly = [pause_after(NOW - hours * HOUR, NOW) for hours in range(1, 24 * 15)]
+    assert all(a <= b <= a * 1.5 for a, b in pairwise(hourly))
+    assert hourly[0] > SHORTEST_PAUSE
+    assert hourly[-1] == LONGEST_PAUSE
+
+
+def test_a_game_that_was_played_pulls_the_next_look_forward(world: World) -> None:
+    account = world.member(created_at=NOW - timedelta(days=90))
+    world.list(account)
+    world.discover()
+    quiet_until = world.poll(account).next_poll_at
+    assert quiet_until == NOW + LONGEST_PAUSE
+
+    with world.database.writing() as session:
+        note_played(session, account.id, NOW - timedelta(days=2), NOW)
+        note_played(session, account.id, NOW - 5 * MINUTE, NOW)
+        note_played(session, account.id, NOW - 5 * HOUR, NOW)  # an older one, processed later
+
+    poll = world.poll(account)
+    assert poll.last_played_at == NOW - 5 * MINUTE
+    assert poll.next_poll_at == NOW + SHORTEST_PAUSE
+
+
+def test_a_game_may_be_noted_before_the_first_look(world: World) -> None:
+    account = world.member()
+    with world.database.writing() as session:
+        note_played(session, account.id, NOW - HOUR, NOW)
+    assert world.poll(account).next_poll_at <= NOW
+
+
+def test_the_first_look_reaches_back_to_a_game_that_was_on_when_the_player_was_added(
+    world: World,
+) -> None:
+    account = world.member(since=NOW)
+    world.list(account)
+    world.discover()
+    # 3 hours before 2026-03-01T12:00Z (1772366400): 1772355600.
+    assert query(world.riot.asked("/ids")[0]) == {
+        "start": "0", "count": "100", "startTime": "1772355600",
+    }  # fmt: skip
+
+
+def test_the_earliest_membership_that_has_not_ended_counts(world: World) -> None:
+    account = world.member(since=NOW - timedelta(days=3))
+    with world.database.writing() as session:
+        for since, until in (
+            (NOW - timedelta(days=10), None),
+            (NOW - timedelta(days=20), NOW - timedelta(days=15)),
+        ):
+            make_membership(
+                session,
+                make_team(session),
+                session.get_one(Account, account.id).player,
+                since=since,
+                until=until,
+            )
+    world.list(account)
+    world.discover()
+    expected = NOW - timedelta(days=10, hours=3)
+    assert query(world.riot.asked("/ids")[0])["startTime"] == str(int(expected.timestamp()))
+
+
+def test_a_membership_from_before_riot_knows_start_times_asks_without_one(world: World) -> None:
+    account = world.member(since=datetime(2021, 6, 16, 2, tzinfo=UTC))
+    world.list(account)
+    world.discover()
+    assert "startTime" not in query(world.riot.asked("/ids")[0])
+
+
+def test_the_first_look_reads_all_pages(world: World) -> None:
+    account = world.member()
+    world.list(account, *ids(1, 250))
+    assert set(world.discover().new_match_ids) == set(ids(1, 250))
+    starts = [query(target)["start"] for target in world.riot.asked("/ids")]
+    assert starts == ["0", "100", "200"]
+
+
+def test_a_usual_look_is_one_small_page(world: World) -> None:
+    account = world.member()
+    script = world.list(account, *ids(1, 50))
+    world.discover()
+    world.forget_requests()
+
+    assert world.discover(NOW + HOUR).new_match_ids == ()
+
+    (target,) = world.riot.targets
+    assert (query(target)["start"], query(target)["count"]) == ("0", "20")
+    assert script.ids == ids(1, 50)
+
+
+def test_a_look_at_a_short_list_is_one_page_also_with_news(world: World) -> None:
+    account = world.member()
+    script = world.list(account, *ids(1, 5))
+    world.discover()
+    world.forget_requests()
+    script.ids = ids(1, 7)
+
+    assert world.discover(NOW + HOUR).new_match_ids == ("NA1_7", "NA1_6")
+    assert len(world.riot.targets) == 1
+
+
+def test_a_usual_look_reads_on_while_whole_pages_bring_news(world: World) -> None:
+    """After an outage of days: 150 games have been played since."""
+    account = world.member()
+    script = world.list(account, *ids(1, 50))
+    world.discover()
+    world.forget_requests()
+    script.ids = ids(1, 200)
+
+    assert set(world.discover(NOW + HOUR).new_match_ids) == set(ids(51, 200))
+
+    pages = [(query(t)["start"], query(t)["count"]) for t in world.riot.asked("/ids")]
+    assert pages == [("0", "20"), ("20", "100"), ("120", "100")]
+
+
+def test_ids_that_are_late_or_out_of_order_are_found(world: World) -> None:
+    """weird-games G2: an older game appears below newer ones that are known."""
+    account = world.member()
+    script = world.list(account, "NA1_9", "NA1_8", "NA1_5")
+    world.discover()
+    script.ids = ["NA1_8", "NA1_9", "NA1_5", "NA1_7"]
+    assert world.discover(NOW + HOUR).new_match_ids == ("NA1_7",)
+
+
+def test_a_hole_far_down_is_found_by_the_daily_deep_look(world: World) -> None:
+    account = world.member()
+    script = world.list(account, *(each for each in ids(1, 300) if each != "NA1_20"))
+    world.discover()
+    script.ids = ids(1, 300)
+
+    assert world.discover(NOW + HOUR).new_match_ids == (), "280 games down"
+    report = world.discover(NOW + DEEP_LOOK_EVERY)
+
+    assert report.new_match_ids == ("NA1_20",)
+    assert world.poll(account).last_deep_look_at == NOW + DEEP_LOOK_EVERY
+
+
+def test_later_deep_looks_reach_back_thirty_days(world: World) -> None:
+    account = world.member(since=NOW - timedelta(days=300))
+    world.list(account)
+    world.discover()
+    world.forget_requests()
+    later = NOW + timedelta(days=1)
+    world.discover(later)
+    expected = later - timedelta(days=30)
+    assert query(world.riot.asked("/ids")[0])["startTime"] == str(int(expected.timestamp()))
+
+
+@pytest.mark.parametrize("known_before", [False, True])
+def test_a_list_that_ignores_start_does_not_loop(world: World, known_before: bool) -> None:
+    """weird-games G4."""
+    account = world.member()
+    world.riot.on(f"{account.puuid}/ids", Reply(200, ids(1, 100)))
+    world.discover()
+    if known_before:
+        world.discover(NOW + DEEP_LOOK_EVERY)
+    assert len(world.riot.asked("/ids")) == (4 if known_before else 2)
+    assert world.known() == sorted(ids(1, 100))
+
+
+def test_a_list_without_end_is_left(world: World) -> None:
+    numbers = iter(range(1, 10**9))
+    account = world.member()
+    world.riot.on(
+        f"{account.puuid}/ids",
+        lambda _: Reply(200, [f"NA1_{next(numbers)}" for _ in range(100)]),
+    )
+    world.discover()
+    assert len(world.riot.asked("/ids")) == 30
+
+
+def test_games_that_push_the_list_on_between_pages_do_no_harm(world: World) -> None:
+    """weird-games G10: ids repeat across pages."""
+    account = world.member()
+    games = ids(1, 150)
+
+    def growing(request: Any) -> Reply:
+        if query(request.target)["start"] != "0":
+            games.insert(0, "NA1_151")
+        return MatchList(*games)(request)
+
+    world.riot.on(f"{account.puuid}/ids", growing)
+    assert set(world.discover().new_match_ids) == set(ids(1, 150))
+
+
+def test_an_account_without_puuid_is_resolved_by_its_riot_id(world: World) -> None:
+    account = world.member(puuid=None, game_name="old name", tag_line="NA1")
+    world.riot.on("by-riot-id/old%20name/NA1",
+                  Reply(200, {"puuid": "new", "gameName": "Old Name", "tagLine": "NA1"}))  # fmt: skip
+    world.riot.on("by-puuid/new/ids", Reply(200, ["NA1_1"]))
+
+    assert world.discover().new_match_ids == ("NA1_1",)
+
+    row = world.account(account)
+    assert (row.puuid, row.puuid_key) == ("new", world.client.key_fingerprint)
+    assert row.game_name == "Old Name", "as Riot writes it"
+    assert row.version > account.version
+
+
+def test_an_account_that_riot_does_not_know_is_noted_and_harms_nobody(world: World) -> None:
+    lost = world.member(puuid=None, game_name="Gone", tag_line="X")
+    other = world.member()
+    world.list(other, "NA1_1")
+
+    report = world.discover()
+
+    assert report.new_match_ids == ("NA1_1",)
+    assert [failure.account_id for failure in report.failures] == [lost.id]
+    poll = world.poll(lost)
+    assert "Gone#X" in (poll.last_error or "")
+    assert (poll.failures, poll.last_good_poll_at) == (1, None)
+    assert poll.next_poll_at > NOW
+
+
+def test_a_riot_id_of_an_account_that_we_have_already_is_noted(world: World) -> None:
+    first = world.member(puuid="same")
+    second = world.member(puuid=None)
+    world.list(first)
+    world.riot.on("by-riot-id", Reply(200, {"puuid": "same"}))
+    world.discover()
+    assert "another entry" in (world.poll(second).last_error or "")
+    assert world.account(second).puuid is None
+
+
+def test_a_puuid_of_another_application_is_asked_for_again(world: World) -> None:
+    """weird-games D3."""
+    account = world.member(puuid="foreign")
+    world.riot.on("by-puuid/foreign", refusal(400, "Bad Request - Exception decrypting foreign"))
+    world.riot.on("by-riot-id", Reply(200, {"puuid": "own"}))
+    world.riot.on("by-puuid/own/ids", Reply(200, ["NA1_1"]))
+
+    assert world.discover().new_match_ids == ("NA1_1",)
+    assert world.account(account).puuid == "own"
+
+
+def test_a_puuid_that_stays_foreign_is_asked_for_once_and_noted(world: World) -> None:
+    account = world.member(puuid="foreign")
+    world.riot.on("by-puuid", refusal(400, "Bad Request - Exception decrypting"))
+    world.riot.on("by-riot-id", Reply(200, {"puuid": "foreign too"}))
+
+    world.discover()
+
+    assert len(world.riot.asked("by-riot-id")) == 1
+    assert "decrypting" in (world.poll(account).last_error or "")
+
+
+def test_a_rename_is_taken_over_by_the_deep_look(world: World) -> None:
+    account = world.member(game_name="Before", tag_line="NA1")
+    world.list(account)
+    world.riot.on(f"by-puuid/{account.puuid}$",
+                  Reply(200, {"puuid": account.puuid, "gameName": "After", "tagLine": "EUW"}))  # fmt: skip
+    world.discover()
+    row = world.account(account)
+    assert (row.riot_id, row.version) == ("After#EUW", account.version + 1)
+
+    world.riot.on(f"by-puuid/{account.puuid}$", Reply(200, {"puuid": account.puuid}))
+    world.discover(NOW + DEEP_LOOK_EVERY)
+    assert world.account(account).riot_id == "After#EUW", "Riot leaves the names out at times"
+
+
+def test_a_name_that_cannot_be_asked_for_does_not_fail_the_look(world: World) -> None:
+    account = world.member()
+    world.list(account, "NA1_1")
+    world.riot.on(f"by-puuid/{account.puuid}$", Reply(503, b"", ROOMY))
+    report = world.discover()
+    assert (report.new_match_ids, report.failures) == (("NA1_1",), ())
+
+
+def test_trouble_backs_off_the_account_that_has_it(world: World) -> None:
+    bad, good = world.member(), world.member()
+    world.riot.on(f"{bad.puuid}/ids", Reply(503, b"<html>", ROOMY))
+    world.list(good, "NA1_1")
+    pauses = []
+    now = NOW
+    for _ in range(8):
+        report = world.discover(now)
+        assert [failure.account_id for failure in report.failures] == [bad.id]
+        next_at = world.poll(bad).next_poll_at
+        pauses.append(next_at - now)
+        now = next_at
+        world.time.now += 60  # the route has a rest
+    assert all(a <= b <= a * 2 for a, b in pairwise(pauses))
+    assert pauses[-1] == LONGEST_PAUSE
+    assert world.poll(bad).failures == 8
+    assert world.poll(good).failures == 0
+    world.list(bad)
+    world.discover(now)
+    assert (world.poll(bad).failures, world.poll(bad).last_error) == (0, None)
+
+
+def test_with_riot_down_the_other_accounts_are_not_asked_one_by_one(world: World) -> None:
+    """No retry storm: after three accounts with three tries each the route has a rest."""
+    accounts = [world.member() for _ in range(10)]
+    world.riot.on("/ids", Reply(503, b"", ROOMY))
+
+    report = world.discover()
+
+    assert len(world.riot.asked("/ids")) == 9
+    assert sum(poll.stays_due for poll in report.polls) == 7
+    assert report.accounts_polled == 0
+    with world.database.reading() as session:
+        assert len(due_accounts(session, NOW)) == 7, "they had no look, and keep their turn"
+    assert len(accounts) == 10
+
+
+def test_a_used_up_limit_ends_the_sweep_of_its_route_and_leaves_the_rest_due(
+    world: World,
+) -> None:
+    first, second, third = (world.member() for _ in range(3))
+    elsewhere = world.member(platform="euw1")
+    for account in (first, second, third, elsewhere):
+        world.list(account, f"NA1_{account.id}")
+    world.riot.on(
+        f"{second.puuid}/ids", refusal(429, Retry_After="600", X_Rate_Limit_Type="application")
+    )
+
+    report = world.discover()
+
+    assert report.new_match_ids == (f"NA1_{first.id}", f"NA1_{elsewhere.id}")
+    assert report.limited_until is not None
+    assert report.not_asked == 1
+    assert report.failures == ()
+    with world.database.reading() as session:
+        assert [account.id for account in due_accounts(session, NOW)] == [second.id, third.id]
+
+
+def test_pages_read_before_a_limit_struck_are_kept_and_told(world: World) -> None:
+    account = world.member()
+    pages = MatchList(*ids(1, 250))
+    world.riot.on(
+        f"{account.puuid}/ids",
+        lambda request: (
+            refusal(429, Retry_After="600")
+            if query(request.target)["start"] == "100"
+            else pages(request)
+        ),
+    )
+    assert set(world.discover().new_match_ids) == set(ids(151, 250))
+    assert world.known() == sorted(ids(151, 250))
+
+
+def test_a_refused_key_stops_everything_at_once(world: World) -> None:
+    world.list(world.member(), "NA1_1")
+    world.member()
+    world.member()
+    world.riot.on("by-puuid", refusal(403, "Forbidden"))
+    with pytest.raises(KeyRejected):
+        world.discover()
+    # One list, and account-v1 twice to make sure.
+    assert len(world.riot.targets) == 3
+    with world.database.reading() as session:
+        assert len(due_accounts(session, NOW)) == 3
+
+
+def test_a_refusal_of_one_account_alone_is_no_dead_key(world: World) -> None:
+    account, other = world.member(), world.member()
+    world.riot.on(f"{account.puuid}/ids", refusal(403, "Forbidden"))
+    world.list(other, "NA1_1")
+    assert world.discover().new_match_ids == ("NA1_1",)
+    assert "403" in (world.poll(account).last_error or "")
+
+
+def test_an_account_removed_during_its_look_is_no_error(world: World) -> None:
+    account = world.member()
+
+    def removing(_: Any) -> Reply:
+        with world.database.writing() as session:
+            session.delete(session.get_one(Account, account.id))
+        return Reply(200, [])
+
+    world.riot.on(f"{account.puuid}/ids", removing)
+    world.riot.on(f"by-puuid/{account.puuid}$", refusal(404))
+    world.discover()
+    with world.database.reading() as session:
+        assert session.get(AccountPoll, account.id) is None
