@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lol_dagster.cli.output import as_json_option, print_either
 from lol_dagster.settings import ensure_home, load_settings
 from lol_dagster.storage.database import Database
+from lol_dagster.storage.integrity import damage
 from lol_dagster.storage.schema import SchemaState, schema_state
 from lol_dagster.storage.schema import upgrade as upgrade_schema
 
@@ -53,19 +55,27 @@ def upgrade(as_json: bool) -> None:
 @as_json_option
 @click.pass_context
 def check(ctx: click.Context, as_json: bool) -> None:
-    """Whether the database fits this version; changes nothing.
+    """Whether the database fits this version and is sound; changes nothing.
 
-    The state is current, behind, newer or empty; the exit status is 1 unless it is current.
+    The state is current, behind, newer or empty. The exit status is 1 unless it is current and
+    nothing is damaged.
     """
     database = Database(load_settings().effective_database_url)
     state = _state(database)
-    value = {"database": _shown_url(database), "state": state}
+    found = damage(database) if state == "current" else []
+    value = {"database": _shown_url(database), "state": state, "damage": found}
     database.dispose()
-    print_either(
-        value, as_json, lambda: click.echo(f"{state}: {value['database']} {_MEANING[state]}.")
-    )
-    if state != "current":
+    print_either(value, as_json, lambda: _print_check(value))
+    if state != "current" or found:
         ctx.exit(1)
+
+
+def _print_check(value: dict[str, Any]) -> None:
+    click.echo(f"{value['state']}: {value['database']} {_MEANING[value['state']]}.")
+    for line in value["damage"]:
+        click.echo(f"! {line}")
+    if value["damage"]:
+        click.echo("The database is damaged: restore a backup.")
 
 
 def _state(database: Database) -> SchemaState:

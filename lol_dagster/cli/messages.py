@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
 from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
 
 from lol_dagster.cli.house import open_house
-from lol_dagster.cli.output import (
-    as_json_option,
-    print_either,
-    print_fields,
-    print_table,
-    shown,
-)
+from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
 from lol_dagster.errors import UserError
+from lol_dagster.messages.characters import plain
 from lol_dagster.messages.content import MessageContent
-from lol_dagster.messages.text import plain_rows
-from lol_dagster.storage.models import Attempt, Message
+from lol_dagster.messages.text import MAX_TEXT, more_line, plain_rows
+from lol_dagster.roster.channels import get_channel
+from lol_dagster.storage.models import Attempt, Channel, Message
 from lol_dagster.storage.models.delivery import MESSAGE_STATES
+
+_MESSAGE = ("id", "subject", "kind", "state", "created_at", "due_at", "delivered_at", "evidence",
+            "remote_id", "remote_gone", "last_error")  # fmt: skip
+_ATTEMPT = ("at", "op", "outcome", "http_status", "code", "remote_id", "elapsed_ms", "request_id",
+            "detail", "run_id")  # fmt: skip
 
 
 @click.group()
@@ -29,31 +32,36 @@ def message() -> None:
 
 @message.command("list")
 @click.option("--state", type=click.Choice(MESSAGE_STATES), help="Only those in this state.")
+@click.option("--channel", metavar="NAME", help="Only those of this channel.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @as_json_option
-def list_messages(state: str | None, limit: int, as_json: bool) -> None:
+def list_messages(state: str | None, channel: str | None, limit: int, as_json: bool) -> None:
     """List the newest messages."""
-    query = select(Message).order_by(Message.created_at.desc(), Message.id).limit(limit)
-    if state is not None:
-        query = query.where(Message.state == state)
     with open_house() as house, house.database.reading() as session:
-        values = [_as_json(row) for row in session.scalars(query)]
+        newest = select(Message).order_by(Message.created_at.desc(), Message.id).limit(limit)
+        if state is not None:
+            newest = newest.where(Message.state == state)
+        if channel is not None:
+            newest = newest.where(Message.channel_id == get_channel(session, channel).id)
+        loaded = newest.options(joinedload(Message.channel).joinedload(Channel.team))
+        values = [_as_json(row) for row in session.scalars(loaded)]
     print_either(
         values,
         as_json,
         lambda: print_table(
-            ("MESSAGE", "CHANNEL", "STATE", "CREATED AT", "SAYS"),
+            ("MESSAGE", "CHANNEL", "STATE", "CREATED", "DELIVERED", "SAYS"),
             (
                 (
-                    value["id"],
+                    value["id"][:8],
                     value["channel"],
                     value["state"],
                     value["created_at"],
+                    value["delivered_at"],
                     value["summary"],
                 )
                 for value in values
             ),
-            empty="There is no such message." if state else "There is no message yet.",
+            empty="There is no such message." if state or channel else "There is no message yet.",
         ),
     )
 
@@ -67,69 +75,52 @@ def show(message_id: str, as_json: bool) -> None:
     The beginning of its id is enough.
     """
     with open_house() as house, house.database.reading() as session:
-        found = session.scalars(
-            select(Message).where(Message.id.startswith(message_id, autoescape=True)).limit(2)
-        ).all()
-        if len(found) != 1:
-            count = "no message has" if not found else "several messages have"
-            raise UserError(f"{count} an id that begins with {message_id!r}: see 'message list'")
-        (row,) = found
+        row = _find(session, message_id)
         value = {
             **_as_json(row),
+            "match_ids": sorted(each.match_id for each in row.games),
             "content": row.content,
             "attempts": [_attempt(each) for each in row.attempt_rows],
         }
     print_either(value, as_json, lambda: _print(value))
 
 
+def _find(session: Session, beginning: str) -> Message:
+    found = session.scalars(
+        select(Message).where(Message.id.startswith(beginning, autoescape=True)).limit(2)
+    ).all()
+    if not found or not beginning:
+        raise UserError(
+            f"no message's id begins with {beginning!a}: 'lol-dagster message list' shows the ids"
+        )
+    if len(found) > 1:
+        raise UserError(f"several messages' ids begin with {beginning!a}: give more of it")
+    return found[0]
+
+
 def _as_json(row: Message) -> dict[str, Any]:
     return {
-        "id": row.id,
+        **{name: getattr(row, name) for name in _MESSAGE},
+        "team": row.channel.team.name,
         "channel": row.channel.name,
-        "subject": row.subject,
-        "kind": row.kind,
-        "state": row.state,
-        "created_at": row.created_at,
-        "due_at": row.due_at,
-        "delivered_at": row.delivered_at,
-        "evidence": row.evidence,
-        "remote_id": row.remote_id,
         "revision": row.desired_rev,
-        "posted_revision": row.remote_rev,
+        "remote_revision": row.remote_rev,
         "attempts_made": row.attempts,
-        "last_error": row.last_error,
         "summary": row.content["summary"],
     }
 
 
 def _attempt(row: Attempt) -> dict[str, Any]:
-    return {
-        "at": row.at,
-        "op": row.op,
-        "revision": row.rev,
-        "outcome": row.outcome,
-        "http_status": row.http_status,
-        "code": row.code,
-        "remote_id": row.remote_id,
-        "elapsed_ms": row.elapsed_ms,
-        "request_id": row.request_id,
-        "detail": row.detail,
-        "run_id": row.run_id,
-    }
+    return {"revision": row.rev, **{name: getattr(row, name) for name in _ATTEMPT}}
 
 
 def _print(value: dict[str, Any]) -> None:
-    names = ("id", "channel", "subject", "state", "created_at", "due_at", "delivered_at",
-             "evidence", "remote_id", "revision", "posted_revision", "last_error")  # fmt: skip
+    names = ("id", "team", "channel", "subject", "state", "created_at", "due_at", "delivered_at",
+             "evidence", "remote_id", "revision", "remote_revision", "last_error")  # fmt: skip
     print_fields((name.replace("_", " "), value[name]) for name in names)
     click.echo()
-    content = MessageContent.from_json(value["content"])
-    click.echo(shown(content.title))
-    for section in content.sections:
-        if section.heading:
-            click.echo(shown(section.heading))
-        for line in section.lines:
-            click.echo(f"  {shown(line.lead)} {shown(' | '.join(plain_rows(line)))}")
+    for line in _preview(MessageContent.from_json(value["content"])):
+        click.echo(line)
     click.echo()
     print_table(
         ("AT", "CALL", "REV", "CONCLUDED", "STATUS", "CODE", "REMOTE ID", "MS", "DETAIL"),
@@ -149,3 +140,19 @@ def _print(value: dict[str, Any]) -> None:
         ),
         empty="Nothing has been sent yet.",
     )
+
+
+def _preview(content: MessageContent) -> Iterator[str]:
+    yield plain(content.title, MAX_TEXT)
+    for section in content.sections:
+        if section.heading:
+            yield plain(section.heading, MAX_TEXT)
+        for line in section.lines:
+            yield f"  {plain(line.lead, MAX_TEXT)}"
+            yield from (f"    {row}" for row in plain_rows(line))
+    if content.more:
+        yield more_line(content.more)
+    if content.footer:
+        yield plain(content.footer, MAX_TEXT)
+    if content.url:
+        yield content.url
