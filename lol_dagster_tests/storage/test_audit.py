@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm.exc import StaleDataError
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll, AuditEntry, Channel, Match, Player
@@ -96,14 +97,13 @@ def test_setting_a_value_to_what_it_is_leaves_no_entry(any_database: Database) -
 
 def test_of_two_simultaneous_edits_the_second_is_refused(any_database: Database) -> None:
     """The version column: nobody overwrites what they have not seen."""
-    from sqlalchemy.orm.exc import StaleDataError
-
     with any_database.writing() as session:
         seen_by_bob = make_player(session, "Typo")
+        player_id = seen_by_bob.id
     with any_database.writing() as session:
-        session.get_one(Player, seen_by_bob.id).name = "By Ann"
+        session.get_one(Player, player_id).name = "By Ann"
     seen_by_bob.name = "By Bob"
     with pytest.raises(StaleDataError), any_database.writing() as session:
         session.add(seen_by_bob)
     with any_database.reading() as session:
-        assert session.get_one(Player, seen_by_bob.id).name == "By Ann"
+        assert session.get_one(Player, player_id).name == "By Ann"

@@ -1,0 +1,265 @@
+"""team, player, account and channel, as typed: against the simulated Riot, with a real database."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lol_dagster.cli import cli
+from lol_dagster.settings import load_settings
+from lol_dagster.simulator.games import Account
+from lol_dagster.simulator.main import Simulator
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import AuditEntry
+from lol_dagster.storage.schema import open_database
+from lol_dagster_tests.simulated import simulator  # noqa: F401 - a fixture
+
+LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
+
+
+@pytest.fixture(autouse=True)
+def people(simulator: Simulator) -> None:  # noqa: F811
+    """Riot's accounts in these tests."""
+    for name, platform in (("Ann", "na1"), ("Ann Smurf", "euw1"), ("Bob", "na1")):
+        simulator.add_account(Account(f"puuid-{name}".ljust(78, "x"), name, "TAG", platform))
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments)
+
+
+def done(*arguments: str) -> str:
+    """What the command says; it must succeed."""
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def as_json(*arguments: str) -> Any:
+    return json.loads(done(*arguments, "--json"))
+
+
+def refused(*arguments: str) -> str:
+    """The one line that the command says when a person has to act."""
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.startswith("lol-dagster: ")
+    return result.stderr
+
+
+def add_ann(*options: str) -> str:
+    return done(
+        "player", "add", "Ann", "--team", "Amigos", "--account", "ann#tag", "--platform", "na1",
+        *options,
+    )  # fmt: skip
+
+
+def everything() -> list[Any]:
+    return [as_json(noun, "list") for noun in ("team", "player", "account", "channel")]
+
+
+def test_a_group_is_set_up_with_four_commands() -> None:
+    assert "Added the team 'Amigos'" in done("team", "add", "Amigos")
+    assert "Ann#TAG" in add_ann("--since", "2026-05-01")
+    assert "Ann Smurf#TAG" in done("account", "add", "Ann", "ann smurf#tag", "--platform", "euw1")
+    assert "Told exactly once" in done(
+        "channel", "add", "general", "--team", "amigos", "--kind", "discord-bot",
+        "--address", "123456789012345678", "--queues", "440,420",
+    )  # fmt: skip
+
+    (player,) = as_json("player", "list")
+    assert [(each["riot_id"], each["platform"]) for each in player["accounts"]] == [
+        ("Ann#TAG", "na1"),
+        ("Ann Smurf#TAG", "euw1"),
+    ]
+    assert player["teams"] == [
+        {"team": "Amigos", "since": "2026-05-01T00:00:00+00:00", "until": None}
+    ]
+    team = as_json("team", "show", "AMIGOS")
+    assert [each["name"] for each in team["players"]] == ["Ann"]
+    assert team["channels"] == [{"name": "general", "kind": "discord-bot"}]
+    channel = as_json("channel", "show", "general")
+    assert channel["queues"] == [420, 440]
+    assert channel["uncertain"] == "park"
+    assert channel["can_read_back"] is True
+    account = as_json("account", "show", "Ann#TAG")
+    assert (account["player"], account["puuid"][:9]) == ("Ann", "puuid-Ann")
+
+
+@pytest.mark.parametrize("noun", ["team", "player", "account", "channel"])
+def test_an_empty_list_says_how_to_begin(noun: str) -> None:
+    assert "add" in done(noun, "list")
+    assert as_json(noun, "list") == []
+
+
+def test_lists_and_pages_for_people_name_what_they_show() -> None:
+    done("team", "add", "Amigos")
+    add_ann()
+    for noun, key in (("team", "amigos"), ("player", "ann"), ("account", "ann#tag")):
+        assert "Ann" in done(noun, "list")
+        assert "Ann" in done(noun, "show", key)
+
+
+def test_what_is_removed_is_no_longer_listed() -> None:
+    done("team", "add", "Amigos")
+    add_ann()
+    done(
+        "channel", "add", "general", "--team", "amigos", "--kind", "slack-bot",
+        "--address", "C0123456789",
+    )  # fmt: skip
+    assert "still has players Ann and channels general" in refused("team", "remove", "Amigos")
+    assert done("channel", "remove", "GENERAL") == "Removed the channel 'general'.\n"
+    assert done("account", "remove", "Ann#TAG").startswith("Ann no longer plays as Ann#TAG")
+    assert done("player", "remove", "ann", "--team", "amigos") == (
+        "Removed Ann from the team 'amigos'.\n"
+    )
+    assert done("player", "remove", "ann") == "Removed Ann for good.\n"
+    assert done("team", "remove", "Amigos") == "Removed the team 'Amigos'.\n"
+    assert everything() == [[], [], [], []]
+
+
+def test_a_team_and_all_that_hangs_on_it_is_removed_by_force() -> None:
+    done("team", "add", "Amigos")
+    add_ann()
+    done("team", "remove", "Amigos", "--force")
+    teams, players, _, _ = everything()
+    assert teams == []
+    assert players[0]["teams"][0]["until"] is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["team", "add", "  "], "a name is missing"),
+        (["team", "add", "AMIGOS"], "already a team 'Amigos'"),
+        (["player", "add", "Ann", "--team", "Amigos"], "Ann is already in the team 'Amigos'"),
+        (["player", "add", "Cleo", "--team", "Amigos"], "'Cleo' is a new player: give one account"),
+        (["player", "add", "Cleo", "--team", "Amigas", "--account", "Bob#TAG", "--platform", "na1"],
+         "no team 'Amigas': the teams are Amigos"),
+        (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob", "--platform", "na1"],
+         "'Bob' is no Riot ID"),
+        (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG"], "Say --platform"),
+        (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG", "--platform", "na"],
+         "'na' is no Riot platform: choose one of na1"),
+        (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG", "--platform", "kr"],
+         "'Bob#TAG' plays on na1, not kr"),
+        (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#X1", "--platform", "na1"],
+         "Riot knows no account 'Bob#X1'"),
+        (["player", "add", "Cleo", "--team", "Amigos", "--account", "aNN#tag", "--platform", "na1"],
+         "'Ann#TAG' already belongs to the player 'Ann'"),
+        (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG", "--platform", "na1",
+          "--since", "tomorrow"], "'tomorrow' is no date"),
+        (["player", "add", "Cleo", "--team", "Amigos", "--platform", "na1"], "say which with --acc"),
+        (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG", "--platform", "na1",
+          "--puuid", " "], "this is no puuid"),
+        (["player", "remove", "Cleo"], "no player 'Cleo': the players are Ann"),
+        (["account", "add", "Ann", "Bob#X1", "--platform", "na1"], "Riot knows no account"),
+        (["account", "add", "Cleo", "Bob#TAG", "--platform", "na1"], "no player 'Cleo'"),
+        (["account", "remove", "Bob#TAG"], "no player has an account 'Bob#TAG'"),
+        (["channel", "add", "x", "--team", "Amigos", "--kind", "discord-bot", "--address", "here"],
+         "should be the id of a Discord channel"),
+        (["channel", "add", "x", "--team", "Amigos", "--kind", "discord-webhook", "--address",
+          "https://evil.example/api/webhooks/123456789012345678/s3cret"], "LOL_DISCORD_URL"),
+        (["channel", "add", "x", "--team", "Amigos", "--kind", "slack-bot", "--address",
+          "C0123456789", "--queues", "ranked"], "is no list of queues"),
+        (["channel", "show", "x"], "no channel 'x'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_entry_is_one_line_and_nothing_half_done(arguments: list[str], said: str) -> None:
+    done("team", "add", "Amigos")
+    add_ann()
+    before = everything()
+    line = refused(*arguments)
+    assert said in line
+    assert "s3cret" not in line
+    assert everything() == before
+
+
+def test_without_a_key_riot_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    done("team", "add", "Amigos")
+    monkeypatch.delenv("LOL_RIOT_API_KEY")
+    adding = (
+        "player",
+        "add",
+        "Ann",
+        "--team",
+        "Amigos",
+        "--account",
+        "Ann#TAG",
+        "--platform",
+        "na1",
+    )
+    assert "LOL_RIOT_API_KEY is not set" in refused(*adding)
+    assert "Ann#TAG" in done(*adding, "--puuid", "known-by-hand")
+    assert as_json("account", "list")[0]["puuid"] == "known-by-hand"
+
+
+def test_a_key_that_riot_refuses_is_said_and_nothing_is_added(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done("team", "add", "Amigos")
+    monkeypatch.setenv("LOL_RIOT_API_KEY", "RGAPI-s3cret")
+    line = refused(
+        "player", "add", "Ann", "--team", "Amigos", "--account", "Ann#TAG", "--platform", "na1"
+    )
+    assert "Riot refuses the API key" in line
+    assert "s3cret" not in line
+    assert as_json("player", "list") == []
+
+
+def test_a_webhook_is_never_shown_whole(simulator: Simulator) -> None:  # noqa: F811
+    done("team", "add", "Amigos")
+    url = f"{simulator.url}/discord/api/v10/webhooks/123456789012345678/s3cret"
+    arguments = ("--team", "Amigos", "--kind", "discord-webhook", "--address", url)
+    printed = done("channel", "add", "general", *arguments, "--uncertain", "resend")
+    for command in (
+        ("list",),
+        ("list", "--json"),
+        ("show", "general"),
+        ("show", "general", "--json"),
+    ):
+        printed += done("channel", *command)
+    assert "/webhooks/123456789012345678/…" in printed
+    assert "s3cret" not in printed
+
+
+def test_every_change_names_who_typed_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "ann")
+    done("team", "add", "Amigos")
+    database: Database = open_database(load_settings())
+    with database.reading() as session:
+        (entry,) = session.query(AuditEntry)
+    database.dispose()
+    assert (entry.who, entry.action, entry.table) == ("ann (command line)", "added", "teams")
+
+
+def test_the_script_ends_with_status_2_and_a_line_where_home_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LOL_HOME", str(tmp_path / "file" / "home"))
+    ended = subprocess.run(
+        [LOL_DAGSTER, "team", "list"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.startswith("lol-dagster: LOL_HOME ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_quick_command_pays_for_no_slow_library() -> None:
+    """Dagster alone costs a second."""
+    code = (
+        "import sys; from lol_dagster.cli import cli; cli(['team', 'list'], standalone_mode=False);"
+        "print(sorted({'dagster', 'flask', 'pandas', 'requests'} & set(sys.modules)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "[]"
