@@ -49,6 +49,7 @@ from lol_dagster.delivery.states import (
 
 Step = tuple[Row, tuple[Effect, ...]]
 
+UNKNOWABLE = "nobody can tell whether it was posted"
 UNEDITABLE = "the text has changed since, and this kind of channel cannot edit"
 
 
@@ -115,16 +116,21 @@ def _claim(row: Row, holder: str, now: Moment, terms: Terms) -> Step:
 
 def _begin_reconcile(row: Row, now: Moment, terms: Terms) -> Step:
     if not terms.read_back:
-        first_sent_at = LONG_AGO if row.first_sent_at is None else row.first_sent_at
-        if terms.nonce and now.at - first_sent_at < terms.timing.nonce_alone:
+        if _nonce_protects(row, now, terms):
             return row, (Send("POST"),)
         if not terms.resend:
-            return _park(row, "nobody can tell whether it was posted"), ()
+            return _park(row, UNKNOWABLE), ()
         if _exhausted(row, now, terms):
             return _park(row, f"uncertain after {row.uncertain_rounds} tries"), ()
     if row.settle_until is not None and now.at < row.settle_until:
         return _back(row, _later(now, row.settle_until - now.at), row.last_error), ()
     return row, (Scan(row.anchor) if terms.read_back else Send("POST"),)
+
+
+def _nonce_protects(row: Row, now: Moment, terms: Terms) -> bool:
+    """Whether a second POST would surely be dropped: the remote still remembers the nonce."""
+    first_sent_at = LONG_AGO if row.first_sent_at is None else row.first_sent_at
+    return terms.nonce and now.at - first_sent_at < terms.timing.nonce_alone
 
 
 def _begin_edit(row: Row, now: Moment, terms: Terms) -> Step:
@@ -155,6 +161,8 @@ def _intend(row: Row, anchor: str | None, now: Moment, terms: Terms) -> Step:
         assert row.remote_id is not None, "an edit begins only where there is something to edit"
         return replace(row, settle_until=settle_until), (Patch(row.remote_id, row.desired_rev),)
     maybe_before = row.sent_maybe
+    if maybe_before and not (terms.read_back or terms.resend or _nonce_protects(row, now, terms)):
+        return _park(row, UNKNOWABLE), ()
     row = replace(
         row,
         sent_maybe=True,

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from lol_dagster.delivery.deliver import Deliverer
 from lol_dagster.delivery.report import DeliveryReport
 from lol_dagster.delivery.states import Timing
+from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.kinds import all_transports
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster.settings import Settings
@@ -45,6 +46,7 @@ class Room:
     slack_server: RawServer
     crashes: Recorded = field(default_factory=Recorded)
     dice: float = 0.5
+    _transports: dict[Settings, dict[str, Transport]] = field(default_factory=dict)
 
     @property
     def now(self) -> datetime:
@@ -54,9 +56,11 @@ class Room:
     def deliverer(self, **values: Any) -> Deliverer:
         settings = values.pop("settings", self.settings)
         timing = values.pop("timing", Timing(call=2.0))
+        if settings not in self._transports:  # a TLS context each, which takes its time
+            self._transports[settings] = all_transports(settings, timing)
         return Deliverer(
             self.database,
-            all_transports(settings, timing),
+            self._transports[settings],
             values.pop("clock", self.clock),
             timing=timing,
             dice=lambda: self.dice,

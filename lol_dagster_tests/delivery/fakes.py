@@ -132,7 +132,9 @@ class Channels:
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> bytes:
-    return answer(status, json.dumps(value), {"Content-Type": "application/json", **(headers or {})})
+    return answer(
+        status, json.dumps(value), {"Content-Type": "application/json", **(headers or {})}
+    )
 
 
 @dataclass
@@ -192,6 +194,10 @@ class FakeDiscord(Channels):
                 return "patch", lambda: self._patch(channel, remote_id, asked.body)
             case "DELETE", ["channels", channel, "messages", remote_id]:
                 return "delete", lambda: self._delete(remote_id)
+        return self._route_webhook(method, asked)
+
+    def _route_webhook(self, method: str, asked: Asked) -> tuple[str, Callable[[], bytes]]:
+        match method, asked.parts:
             case "GET", ["webhooks", webhook, _]:
                 known = {"id": webhook, "channel_id": f"1{webhook}", "guild_id": "42"}
                 return "webhook", lambda: _json(known)
@@ -273,7 +279,12 @@ class FakeSlack(Channels):
             "auth.test": (
                 "auth",
                 lambda: _json(
-                    {"ok": True, "url": "https://friends.slack.com/", "bot_id": "B1", "user_id": "U1"}
+                    {
+                        "ok": True,
+                        "url": "https://friends.slack.com/",
+                        "bot_id": "B1",
+                        "user_id": "U1",
+                    }
                 ),
             ),
             "chat.postMessage": ("post", lambda: self._post(body)),

@@ -44,7 +44,12 @@ def test_a_due_message_is_posted_once_and_never_again(any_room: Room, kind: str)
     assert (report.delivered, again.messages, posts(any_room)) == (1, (), 1)
     assert any_room.titles(channel) == ["Victory"]
     row = any_room.row(message)
-    assert (row.state, row.evidence, row.due_at, row.remote_rev) == ("delivered", "response", None, 1)
+    assert (row.state, row.evidence, row.due_at, row.remote_rev) == (
+        "delivered",
+        "response",
+        None,
+        1,
+    )
     assert any_room.attempts(message) == [("POST", "accepted")]
 
 
@@ -595,7 +600,7 @@ def test_five_failures_in_a_row_give_the_channel_a_rest_and_then_one_probe(room:
     for number in range(8):
         room.message(channel, f"{number}")
     room.slack.script("post", *[fail_before_accept()] * 6)
-    room.sweep()
+    room.sweep(patience=2)
     assert room.slack.count("post") == 5
     room.message(healthy)
     assert room.sweep().delivered == 1

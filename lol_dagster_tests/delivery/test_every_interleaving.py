@@ -1,0 +1,124 @@
+"""The core in every order of events: two deliverers, death and time anywhere, and its mutants.
+
+Explicit-state: all reachable worlds of `model`, breadth first, so that a counterexample is a
+shortest one. A mutant takes one mechanism out; if the search then finds nothing wrong, the model is
+too weak to prove anything.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+import pytest
+
+from lol_dagster.delivery.states import Terms
+from lol_dagster_tests.delivery.model import (
+    BARE_WEBHOOK,
+    BLIND_DISCORD_BOT,
+    DISCORD_BOT,
+    RESENDING_WEBHOOK,
+    SLACK_BOT,
+    Rules,
+    World,
+    begin,
+    moves,
+    normal,
+    wrong,
+)
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def search(start: World, rules: Rules) -> tuple[int, list[str] | None]:
+    """All reachable worlds; their number, and the shortest way to a wrong one."""
+    start = normal(start, rules)
+    came_from: dict[World, tuple[World | None, str]] = {start: (None, "")}
+    queue = deque([start])
+    while queue:
+        world = queue.popleft()
+        for label, moved in moves(world, rules):
+            after = normal(moved, rules)
+            if after in came_from:
+                continue
+            came_from[after] = (world, label)
+            if what := wrong(after):
+                return len(came_from), [*_way(after, came_from), what]
+            queue.append(after)
+    return len(came_from), None
+
+
+def _way(world: World | None, came_from: dict[World, tuple[World | None, str]]) -> list[str]:
+    labels: list[str] = []
+    while world is not None:
+        world, label = came_from[world]
+        labels.append(label)
+    return labels[-2::-1]
+
+
+@pytest.mark.parametrize(
+    ("terms", "claims"),
+    [
+        pytest.param(DISCORD_BOT, 3, id="discord-bot"),
+        pytest.param(BLIND_DISCORD_BOT, 3, id="discord-bot without history"),
+        pytest.param(SLACK_BOT, 4, id="slack-bot"),
+        pytest.param(BARE_WEBHOOK, 4, id="webhook alone"),
+    ],
+)
+def test_no_order_of_events_tells_twice_or_lies_or_gets_stuck(terms: Terms, claims: int) -> None:
+    worlds, counterexample = search(begin(claims=claims), Rules.of(terms))
+    assert counterexample is None
+    assert worlds > 500  # or the model has lost its moves
+
+
+def test_no_order_of_events_leaves_another_text_than_is_believed() -> None:
+    worlds, counterexample = search(begin(claims=3, texts=1, deletions=1), Rules.of(SLACK_BOT))
+    assert counterexample is None
+    assert worlds > 500
+
+
+@pytest.mark.parametrize(
+    "mechanism",
+    ["scan", "witness", "durable_intent", "precheck", "uncertain_state", "fence", "settling"],
+)
+def test_without_any_one_mechanism_a_message_is_told_twice(mechanism: str) -> None:
+    rules = replace(Rules.of(SLACK_BOT), **{mechanism: False})  # type: ignore[arg-type]
+    _, counterexample = search(begin(claims=4), rules)
+    assert counterexample is not None
+    assert counterexample[-1] == "told twice"
+
+
+@pytest.mark.parametrize("mechanism", ["scan", "witness", "durable_intent", "uncertain_state"])
+def test_the_nonce_alone_does_not_replace_a_mechanism(mechanism: str) -> None:
+    rules = replace(Rules.of(DISCORD_BOT), **{mechanism: False})  # type: ignore[arg-type]
+    _, counterexample = search(begin(claims=3), rules)
+    assert counterexample is not None
+    assert counterexample[-1] == "told twice"
+
+
+@pytest.mark.parametrize(
+    ("terms", "assumption"),
+    [
+        pytest.param(
+            SLACK_BOT, {"late": 200.0}, id="a request is accepted after the settling time"
+        ),
+        pytest.param(SLACK_BOT, {"pause": 61.0}, id="a pause before the bytes, without a nonce"),
+        pytest.param(
+            DISCORD_BOT, {"late": 400.0}, id="a request is accepted after the nonce was forgotten"
+        ),
+        pytest.param(
+            DISCORD_BOT, {"pause": 200.0}, id="a pause longer than the nonce is remembered"
+        ),
+    ],
+)
+def test_each_assumption_is_needed(terms: Terms, assumption: dict[str, float]) -> None:
+    rules = Rules.of(terms, **assumption)
+    _, counterexample = search(begin(claims=4), rules)
+    assert counterexample is not None
+    assert counterexample[-1] == "told twice"
+
+
+def test_a_webhook_alone_that_resends_may_tell_twice_as_its_promise_says() -> None:
+    _, counterexample = search(begin(claims=3), Rules.of(RESENDING_WEBHOOK))
+    assert counterexample is not None
+    assert counterexample[-1] == "told twice"
