@@ -47,5 +47,8 @@ def cli() -> None:
 
 def main() -> None:
     """What the script `lol-dagster` runs."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    log = logging.StreamHandler()
+    # Of the handler, not of the root: Dagster's loggers have levels of their own.
+    log.setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[log], format="%(levelname)s: %(message)s")
     cli(prog_name="lol-dagster")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import click
@@ -61,7 +60,6 @@ def simulate(
 
     Prints the settings with which the product reaches them, and has a page at / to watch.
     """
-    logging.getLogger("lol_dagster.simulator").setLevel(logging.INFO)
     options = Options(seed=seed, faults=faults, riot_limits=riot_limits, truth_file=truth)
     try:
         serve(port=port, games=games, keep_times=keep_times, pace=pace, options=options)
