@@ -128,8 +128,6 @@ def process_games(
         for key, metadata in report.of_outcome(house, outcome).items():
             if key in wanted:
                 yield dg.AssetMaterialization(key, partition=match_id, metadata=metadata)
-        if not isinstance(outcome, Processed):
-            context.log.warning(report.explain(outcome))
     yield dg.AssetObservation(
         "games", description="The batch", metadata=report.of_batch(house, outcomes)
     )

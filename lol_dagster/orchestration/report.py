@@ -18,7 +18,7 @@ from lol_dagster.messages.characters import plain_markdown
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.text import markdown
 from lol_dagster.orchestration.house import House
-from lol_dagster.orchestration.processing import Outcome, Processed, SetAside
+from lol_dagster.orchestration.processing import Outcome, Processed, SetAside, Waiting
 from lol_dagster.riot.discovery import DiscoveryReport
 from lol_dagster.stats.form import Form, form, game_table
 from lol_dagster.storage.models import (
@@ -130,15 +130,17 @@ def of_batch(house: House, outcomes: Sequence[Outcome]) -> Metadata:
     """A batch run's table of its games."""
     processed = [each.match_id for each in outcomes if isinstance(each, Processed)]
     set_aside = [each for each in outcomes if isinstance(each, SetAside)]
+    waiting = [each for each in outcomes if isinstance(each, Waiting)]
     with house.database.reading() as session:
         games = game_table(session, processed)
     rows = [tuple(map(str, row)) for row in games.itertuples(index=False)]
     rows += [(each.match_id, "", "set aside", explain(each)) for each in set_aside]
+    rows += [(each.match_id, "", each.fetched.outcome, each.fetched.reason) for each in waiting]
     return {
         "games": dg.MetadataValue.md(_table(("Match", "Mode", "Result", "Players"), rows)),
         "processed": len(processed),
         "set_aside": len(set_aside),
-        "not_there": len(outcomes) - len(processed) - len(set_aside),
+        "not_there": len(waiting),
     }
 
 

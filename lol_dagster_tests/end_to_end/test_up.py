@@ -1,0 +1,105 @@
+"""`lol-dagster up` with the real daemon, code server, run workers and web server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from lol_dagster.settings import Settings
+from lol_dagster_tests.end_to_end.world import World
+from lol_dagster_tests.payloads import participant
+from lol_dagster_tests.waiting import wait_for
+
+# The schedule begins at a full minute, and then three runs start a process each, on two cores that
+# other tests are using.
+TOLD_WITHIN = 240.0
+LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
+
+
+@dataclass
+class Running:
+    process: subprocess.Popen[str]
+    ui: str
+
+    def ask(self, query: str) -> dict[str, Any]:
+        """Dagster's own answer, as its UI gets it."""
+        answer = requests.post(f"{self.ui}/graphql", json={"query": query}, timeout=60)
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+
+@pytest.fixture
+def running(world: World, settings: Settings) -> Iterator[Running]:
+    """`up` in a process of its own, in a world in which Ann has just finished a game."""
+    world.add_team("Gamers", "Ann")
+    world.finish("NA1_5000000001", participants=[participant("Ann", champion="Jinx")])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [LOL_DAGSTER, "up", "--ui-port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    yield Running(process, f"http://127.0.0.1:{port}")
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+@pytest.mark.timeout(600)
+def test_up_tells_a_game_by_itself_shows_it_in_the_ui_and_ends_with_one_ctrl_c(
+    world: World, running: Running, settings: Settings
+) -> None:
+    (body,) = wait_for("message", lambda: world.posted("Gamers"), seconds=TOLD_WITHIN)
+    assert "Jinx" in str(body)
+
+    def delivered() -> list[str]:
+        found = running.ask(
+            '{assetNodeOrError(assetKey: {path: ["deliveries"]}) {... on AssetNode {'
+            "assetMaterializations(limit: 5) {partition runId}}}}"
+        )
+        return [each["partition"] for each in found["assetNodeOrError"]["assetMaterializations"]]
+
+    assert wait_for("delivery in the UI", delivered, seconds=60) == ["NA1_5000000001"]
+    runs = running.ask("{runsOrError {... on Runs {results {jobName status tags {key value}}}}}")
+    results = runs["runsOrError"]["results"]
+    assert {run["jobName"] for run in results} >= {
+        "poll_match_lists",
+        "process_matches",
+        "deliver_messages",
+    }
+    assert not [run for run in results if run["status"] == "FAILURE"]
+
+    daemons = running.ask(
+        "{instance {daemonHealth {allDaemonStatuses {daemonType required healthy}}}}"
+    )["instance"]["daemonHealth"]["allDaemonStatuses"]
+    assert {each["daemonType"] for each in daemons if each["required"]} >= {
+        "SENSOR",
+        "SCHEDULER",
+        "QUEUED_RUN_COORDINATOR",
+        "MONITORING",
+    }
+
+    os.kill(running.process.pid, signal.SIGINT)
+    assert running.process.wait(timeout=60) == 0
+    with pytest.raises(requests.ConnectionError):
+        requests.get(running.ui, timeout=5)
+    assert len(world.posted("Gamers")) == 1
+    logs = "".join(path.read_text() for path in settings.logs_dir.iterdir())
+    assert "Traceback" not in logs
+    assert "ERROR" not in logs
