@@ -313,7 +313,7 @@ def _blocked(session: Session) -> tuple[Blocked, ...]:
 def _by_state(
     session: Session, column: InstrumentedAttribute[str], states: tuple[str, ...]
 ) -> dict[str, int]:
-    counts = session.execute(select(column, func.count()).group_by(column)).tuples()
+    counts = session.execute(select(column, func.count()).group_by(column))
     return dict.fromkeys(states, 0) | dict(counts.all())
 
 

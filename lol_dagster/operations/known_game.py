@@ -185,7 +185,7 @@ def _played(session: Session, match_id: str) -> list[Played]:
         .join(Player, Player.id == PlayerStat.player_id)
         .where(PlayerStat.match_id == match_id)
         .order_by(PlayerStat.participant_id)
-    ).tuples()
+    )
     return [Played(*row) for row in rows]
 
 

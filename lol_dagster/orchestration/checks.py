@@ -28,7 +28,7 @@ from lol_dagster.storage.models import Match, Message
 )
 def every_game_accounted_for(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
     with house.database.reading() as session:
-        by_state = session.execute(select(Match.state, func.count()).group_by(Match.state)).tuples()
+        by_state = session.execute(select(Match.state, func.count()).group_by(Match.state))
         counts = {f"games {state}": count for state, count in by_state}
     return _none_of(house, stuck_games(house.now()), "stuck", counts)
 
@@ -48,9 +48,7 @@ def no_game_set_aside(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
 )
 def every_message_settled(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
     with house.database.reading() as session:
-        by_state = session.execute(
-            select(Message.state, func.count()).group_by(Message.state)
-        ).tuples()
+        by_state = session.execute(select(Message.state, func.count()).group_by(Message.state))
         counts = {f"messages {state}": count for state, count in by_state}
     return _none_of(house, unsettled_messages(house.now()), "unsettled", counts)
 
