@@ -21,7 +21,7 @@ from lol_dagster.orchestration.processing import (
     note_shown,
     process_match,
 )
-from lol_dagster.orchestration.riot_key import watching_key
+from lol_dagster.orchestration.riot_key import key_works, watching_key
 from lol_dagster.orchestration.tally import Tally
 from lol_dagster.riot.discovery import discover
 
@@ -73,6 +73,9 @@ class PollConfig(dg.Config):
 def match_lists(config: PollConfig, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
     with watching_key(house):
         found = discover(house.database, house.riot, now=house.now(), everyone=config.everyone)
+    if found.accounts_polled:
+        key_works(house)
+    house.discovery = found
     house.tally.discovered.update(found.new_match_ids)
     return dg.MaterializeResult(metadata=report.of_polling(found))
 

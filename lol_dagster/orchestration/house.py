@@ -16,6 +16,7 @@ import dagster as dg
 from lol_dagster.delivery.deliver import Deliverer, deliverer
 from lol_dagster.orchestration.tally import Tally
 from lol_dagster.riot.client import RiotClient, riot_client
+from lol_dagster.riot.discovery import DiscoveryReport
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.schema import open_database
@@ -32,6 +33,8 @@ class House:
     settings: Settings
     now: Callable[[], datetime] = utc_now
     tally: Tally = field(default_factory=Tally)
+    discovery: DiscoveryReport | None = None
+    """What the last look at the match lists in this process brought."""
 
     @cached_property
     def database(self) -> Database:

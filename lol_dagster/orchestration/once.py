@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from lol_dagster.errors import UserError
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job
 from lol_dagster.orchestration.partitions import admit
@@ -23,6 +24,10 @@ from lol_dagster.orchestration.set_aside import to_show
 # send that is just settling to the next call.
 _NEARLY_NOW = timedelta(seconds=5)
 _QUIET = {"config": {"log_level": "CRITICAL"}}
+
+
+class NobodyAskedError(UserError):
+    """Riot gave no account's match list."""
 
 
 class Once:
@@ -55,22 +60,35 @@ class Once:
         """Ask for every account's match list, due or not, then do all that is due.
 
         Raises:
-            RiotError: Riot refuses the key, or no account at all could be asked.
+            KeyRejected: Riot refuses the key.
+            NobodyAskedError: Riot gave no list at all; what else was due is done.
         """
-        self._show("asking Riot for new games")
-        config = {"ops": {"match_lists": {"config": {"everyone": True}}}}
-        self._run(poll_job, config=config, raise_on_error=True)
+        self._ask()
         self._do_what_is_due()
+        self._complain()
 
     def until_idle(self) -> None:
         """A cycle, and then whatever is or nearly is due, until nothing is.
 
         Raises:
-            RiotError: as `cycle`.
+            KeyRejected, NobodyAskedError: as `cycle`.
         """
-        self.cycle()
+        self._ask()
+        self._do_what_is_due()
         while self._wait_for_what_is_nearly_due():
             self._do_what_is_due()
+        self._complain()
+
+    def _ask(self) -> None:
+        self._show("asking Riot for new games")
+        config = {"ops": {"match_lists": {"config": {"everyone": True}}}}
+        self._run(poll_job, config=config, raise_on_error=True)
+
+    def _complain(self) -> None:
+        found = self._house.discovery
+        if found is not None and found.polls and not found.accounts_polled:
+            trouble = found.polls[0].trouble
+            raise NobodyAskedError(f"Riot could not be asked for any account: {trouble}")
 
     def _do_what_is_due(self) -> None:
         while batches := plan_batches(self._instance, self._house):

@@ -32,17 +32,28 @@ def key_refused_until(house: House) -> datetime | None:
 
 @contextmanager
 def watching_key(house: House) -> Iterator[None]:
-    """Note whether Riot takes our key in what happens inside.
+    """Note it if Riot refuses our key in what happens inside.
 
     Raises:
-        KeyRejected: it does not; sensors and schedules make no call for some minutes then.
+        KeyRejected: it does; sensors and schedules make no call for some minutes then.
     """
     try:
         yield
     except KeyRejected as error:
         _refuse(house, str(error))
         raise
-    _forgive(house)
+
+
+def key_works(house: House) -> None:
+    """Note that Riot has just answered a call made with our key."""
+    with house.database.reading() as session:
+        if session.get(Breaker, _SCOPE) is None:
+            return
+    with house.database.writing() as session:
+        breaker = session.get(Breaker, _SCOPE)
+        if breaker is not None:
+            session.delete(breaker)
+    log.info("Riot accepts the API key again")
 
 
 def _refuse(house: House, reason: str) -> None:
@@ -56,14 +67,3 @@ def _refuse(house: House, reason: str) -> None:
         breaker.open_until = now + _PAUSE
         breaker.reason = reason[:500]
     log.error("Riot refuses the API key: get a new one at https://developer.riotgames.com")
-
-
-def _forgive(house: House) -> None:
-    with house.database.reading() as session:
-        if session.get(Breaker, _SCOPE) is None:
-            return
-    with house.database.writing() as session:
-        breaker = session.get(Breaker, _SCOPE)
-        if breaker is not None:
-            session.delete(breaker)
-    log.info("Riot accepts the API key again")
