@@ -20,6 +20,7 @@ from lol_dagster_tests.delivery.model import (
     RESENDING_WEBHOOK,
     SLACK_BOT,
     Rules,
+    Standing,
     World,
     begin,
     moves,
@@ -71,10 +72,33 @@ def test_no_order_of_events_tells_twice_or_lies_or_gets_stuck(terms: Terms, clai
     assert worlds > 500  # or the model has lost its moves
 
 
+def told(claims: int, texts: int) -> World:
+    """The message stands in the channel, and its text is about to change."""
+    world = begin(claims=claims, texts=texts)
+    row = replace(
+        world.row,
+        state="delivered",
+        evidence="response",
+        remote_id="1",
+        remote_rev=1,
+        due_at=None,
+        sent_maybe=True,
+        clock="one",
+    )
+    return replace(world, row=row, channel=(Standing(1),))
+
+
 def test_no_order_of_events_leaves_another_text_than_is_believed() -> None:
-    worlds, counterexample = search(begin(claims=3, texts=1, deletions=1), Rules.of(SLACK_BOT))
+    worlds, counterexample = search(told(claims=3, texts=2), Rules.of(SLACK_BOT))
     assert counterexample is None
     assert worlds > 500
+
+
+def test_without_settling_a_late_edit_overtakes_a_newer_one() -> None:
+    rules = Rules.of(SLACK_BOT, settling=False)
+    _, counterexample = search(told(claims=3, texts=2), rules)
+    assert counterexample is not None
+    assert counterexample[-1] == "another text stands there than is believed"
 
 
 @pytest.mark.parametrize(
