@@ -63,7 +63,7 @@ def setup() -> None:
             return
         STAMP.unlink(missing_ok=True)
         if not install_with_uv(python):
-            say("Setting up .venv with pip, which takes about a minute …")
+            say("Setting up .venv with pip, which takes a minute or two …")
             install_with_pip(python)
         STAMP.write_text(wanted)
     say("Done: .venv/bin/lol-dagster is there.")
