@@ -79,12 +79,13 @@ def add_player(
     player = find_named(players(session), name)
     if player is None:
         assert account is not None, "check_may_add refuses a new player without an account"
-        player = Player(name=clean_name(name), created_at=now)
+        name = clean_name(name)
+        player = Player(name=name, created_at=now)
         session.add(player)
         try:
             session.flush()
         except IntegrityError:  # somebody else has added him in this moment
-            raise AlreadyThereError(f"there is already a player {player.name!r}") from None
+            raise AlreadyThereError(f"there is already a player {name!r}") from None
         add_account(session, player, account, now=now)
     join(session, player, get_team(session, team), since)
     return player

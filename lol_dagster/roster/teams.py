@@ -130,12 +130,14 @@ def join(session: Session, player: Player, team: Team, since: datetime) -> Membe
         RosterError: he did, at `since` or later.
     """
     check_may_join(session, player, team, since)
+    # Said beforehand, as a failed flush takes the rows' contents with it.
+    already = f"{player.name} is already in the team {team.name!r}"
     membership = Membership(team_id=team.id, player_id=player.id, since=since)
     session.add(membership)
     try:
         session.flush()
     except IntegrityError:  # somebody else has done so in this moment
-        raise AlreadyThereError(f"{player.name} is already in the team {team.name!r}") from None
+        raise AlreadyThereError(already) from None
     return membership
 
 

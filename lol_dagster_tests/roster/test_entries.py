@@ -20,7 +20,14 @@ from lol_dagster.roster.channels import add_channel, channels, parse_queues, rem
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
 from lol_dagster.roster.names import RiotId
 from lol_dagster.roster.players import add_player, get_player, players, remove_player
-from lol_dagster.roster.teams import add_team, current_members, get_team, remove_team, teams
+from lol_dagster.roster.teams import (
+    add_team,
+    current_members,
+    get_team,
+    join,
+    remove_team,
+    teams,
+)
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
     Account,
@@ -309,3 +316,36 @@ def test_queues_are_riots_numbers() -> None:
     for typed in ("", "ranked", "420,", "-1", "４２０", "123456"):
         with pytest.raises(RosterError, match="is no list of queues: it should be Riot's numbers"):
             parse_queues(typed)
+
+
+def test_who_adds_the_same_in_the_same_moment_is_told_by_the_database(
+    any_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the other one had committed between our look and our write."""
+    with any_database.writing() as session:
+        make_team(session, "Amigos")
+        _add_ann(session)
+        _add_channel(session)
+    for module in ("teams", "players", "channels"):
+        monkeypatch.setattr(f"lol_dagster.roster.{module}.find_named", lambda rows, name: None)
+    monkeypatch.setattr("lol_dagster.roster.accounts.check_not_taken", lambda *_: None)
+    monkeypatch.setattr("lol_dagster.roster.teams.check_may_join", lambda *_: None)
+
+    def again(what: str) -> None:
+        with any_database.writing() as session:
+            ann = session.scalars(select(Player)).one()
+            match what:
+                case "team":
+                    add_team(session, "AMIGOS", now=NOW)
+                case "player":
+                    _add_ann(session)
+                case "account":
+                    add_account(session, ann, _known(), now=NOW)
+                case "channel":
+                    _add_channel(session, "GENERAL", address="223456789012345678")
+                case "membership":
+                    join(session, ann, get_team(session, "Amigos"), NOW)
+
+    for what in ("team", "player", "account", "channel", "membership"):
+        with pytest.raises(AlreadyThereError, match="already"):
+            again(what)
