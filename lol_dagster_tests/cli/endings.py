@@ -1,0 +1,40 @@
+"""Commands for tests: each ends in a way of its own."""
+
+from __future__ import annotations
+
+import click
+
+from lol_dagster.errors import UserError
+from lol_dagster.riot.errors import KeyRejected, ServerTrouble
+
+_CALL = {"method": "match-v5.match", "route": "europe"}
+
+
+@click.command()
+def well() -> None:
+    click.echo("done")
+
+
+@click.command()
+def wrong() -> None:
+    raise UserError("the name is taken:\n choose another")
+
+
+@click.command()
+def riot_trouble() -> None:
+    raise ServerTrouble("no answer", status=503, **_CALL)
+
+
+@click.command()
+def refused_key() -> None:
+    raise KeyRejected("unknown key", status=401, **_CALL)
+
+
+@click.command()
+def interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+@click.command()
+def bug() -> None:
+    raise ZeroDivisionError

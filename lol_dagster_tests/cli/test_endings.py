@@ -1,0 +1,165 @@
+"""How commands are found and how they end: exit status, one line, quick start."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lol_dagster.cli import cli
+from lol_dagster.cli.lazy import LazyGroup
+from lol_dagster.simulator.main import environment
+
+LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
+
+
+def ending(name: str) -> Result:
+    """How a program ends whose only command is one of endings.py."""
+    group = LazyGroup(package=__package__, commands_at={name: f"endings:{name}"})
+    return CliRunner().invoke(group, [name])
+
+
+def test_a_command_that_did_its_work_ends_with_0() -> None:
+    result = ending("well")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "done\n", "")
+
+
+def test_what_a_person_can_put_right_is_one_line_and_status_2() -> None:
+    result = ending("wrong")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr == "lol-dagster: the name is taken: choose another\n"
+
+
+def test_trouble_of_riots_is_one_line_and_status_1() -> None:
+    result = ending("riot_trouble")
+    assert result.exit_code == 1
+    assert result.stderr == "lol-dagster: match-v5.match on europe answered 503: no answer\n"
+
+
+def test_a_refused_key_is_for_a_person_to_put_right() -> None:
+    assert ending("refused_key").exit_code == 2
+
+
+def test_ctrl_c_is_quiet_and_130() -> None:
+    result = ending("interrupted")
+    # 128 + SIGINT, as shells count.
+    assert (result.exit_code, result.output.strip()) == (130, "")
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    assert isinstance(ending("bug").exception, ZeroDivisionError)
+
+
+def test_a_command_that_is_not_there_is_a_usage_error() -> None:
+    result = CliRunner().invoke(cli, ["tema", "list"])
+    assert result.exit_code == 2
+    assert "No such command 'tema'" in result.stderr
+
+
+def test_help_lists_every_command_and_each_can_be_loaded() -> None:
+    result = CliRunner().invoke(cli, ["--help"])
+    assert result.exit_code == 0
+    words = {line.split()[0] for line in result.stdout.partition("Commands:")[2].splitlines()[1:]}
+    assert words >= {"up", "once", "demo", "status", "team", "player", "account", "channel"}
+    assert words >= {"game", "message", "simulate", "db"}
+
+
+def test_the_version_is_the_packages() -> None:
+    result = CliRunner().invoke(cli, ["--version"], prog_name="lol-dagster")
+    assert result.stdout == f"lol-dagster {version('lol-dagster')}\n"
+
+
+def test_a_wrong_setting_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOL_STALE_AFTER", "soon")
+    result = CliRunner().invoke(cli, ["status"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("lol-dagster: LOL_STALE_AFTER should be a duration")
+
+
+def test_a_home_that_cannot_be_written_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LOL_HOME", str(tmp_path / "file" / "home"))
+    result = CliRunner().invoke(cli, ["message", "list"])
+    assert result.exit_code == 2
+    assert "set LOL_HOME to a folder that you can write to" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_installed_script_passes_the_exit_statuses_on() -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [LOL_DAGSTER, *arguments], capture_output=True, text=True, timeout=120, check=False
+        )
+
+    unhealthy = run("status")
+    assert (unhealthy.returncode, unhealthy.stderr) == (1, "")
+    assert unhealthy.stdout.startswith("! there is no team yet")
+    malformed = run("game", "show", "five")
+    assert (malformed.returncode, malformed.stdout) == (2, "")
+    assert malformed.stderr == (
+        "lol-dagster: 'FIVE' is no match id: it should look like NA1_5012345678\n"
+    )
+
+
+def test_quick_commands_load_neither_dagster_nor_pandas() -> None:
+    script = """
+import sys
+from lol_dagster.cli import cli
+for arguments in (["team", "list"], ["channel", "list"], ["message", "list"], ["db", "check"],
+                  ["status"]):
+    cli.main(arguments, standalone_mode=False)
+slow = {"dagster", "pandas", "flask"} & sys.modules.keys()
+assert not slow, slow
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_simulated_world_tells_its_settings_and_ends_at_ctrl_c(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [LOL_DAGSTER, "simulate", "--port", "0", "--truth", str(tmp_path / "truth.jsonl")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            told = [process.stdout.readline().strip() for _ in range(9)]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) == 0
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
+    settings = dict(line.split("=", 1) for line in told if line.startswith("LOL_"))
+    port = int(settings["LOL_SLACK_URL"].split(":")[2].partition("/")[0])
+    assert settings == environment(port)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--faults", "riot=nonsense"], "fault kind 'nonsense' should be one of"),
+        (["--riot-limits", "20"], "rate limit '20' should be CALLS:SECONDS"),
+        (["--games", "/nowhere/at/all"], "/nowhere/at/all holds no match-v5 payload"),
+        (["--pace", "0"], "pace 0 should be a number of seconds greater than 0"),
+        (["--truth", "/nowhere/at/all"], "/nowhere/at/all"),
+    ],
+)
+def test_what_the_world_cannot_be_made_of_is_one_line_and_status_2(
+    arguments: list[str], says: str
+) -> None:
+    result = CliRunner().invoke(cli, ["simulate", "--port", "0", *arguments])
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,436 @@
+"""What counts as healthy, and what is said where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from lol_dagster.operations import trouble
+from lol_dagster.operations.health import Blocked, Health, PlatformPolls, Waiting, read_health
+from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.riot_key import key_works, watching_key
+from lol_dagster.riot.errors import KeyRejected
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import (
+    Account,
+    AccountPoll,
+    Attempt,
+    Breaker,
+    Channel,
+    Match,
+    Message,
+    Player,
+)
+from lol_dagster_tests.messages.rows import add_game
+from lol_dagster_tests.roster_rows import (
+    make_account,
+    make_channel,
+    make_member,
+    make_membership,
+    make_player,
+    make_team,
+)
+
+NOW = datetime.fromisoformat("2026-08-01T20:00:00+00:00")
+
+
+@pytest.fixture
+def session(any_database: Database) -> Iterator[Session]:
+    """A transaction in which a test builds its world and looks at it."""
+    with any_database.writing() as session:
+        yield session
+
+
+def minutes_ago(minutes: float) -> datetime:
+    return NOW - timedelta(minutes=minutes)
+
+
+def hours_ago(hours: float) -> datetime:
+    return NOW - timedelta(hours=hours)
+
+
+def look(session: Session) -> Health:
+    session.flush()
+    return read_health(session, NOW)
+
+
+def polled(session: Session, player: Player, at: datetime | None, **values: Any) -> Account:
+    """Note when the match list of a player's first account was last seen."""
+    session.refresh(player)
+    account = player.accounts[0]
+    session.add(
+        AccountPoll(account_id=account.id, next_poll_at=NOW, last_good_poll_at=at, **values)
+    )
+    session.flush()
+    return account
+
+
+def all_well(session: Session) -> Channel:
+    """A team with a member whose match list was seen a minute ago, and a channel."""
+    team = make_team(session, "Barons")
+    polled(session, make_member(session, team, game_name="Faker", tag_line="KR1"), minutes_ago(1))
+    return make_channel(session, team, "main")
+
+
+def match(session: Session, number: int = 1, **values: Any) -> str:
+    match_id = f"NA1_{number}"
+    session.add(Match(**{"match_id": match_id, "listed_at": hours_ago(1), **values}))
+    session.flush()
+    return match_id
+
+
+def message(session: Session, channel: Channel, number: int = 1, **values: Any) -> Message:
+    row = Message(
+        **{
+            "id": f"{number:08d}-0000-4000-8000-000000000000",
+            "channel_id": channel.id,
+            "subject": f"NA1_{number}",
+            "kind": "game",
+            "order_at": hours_ago(1),
+            "created_at": minutes_ago(1),
+            "content": {},
+            "desired_hash": "",
+            "nonce": f"nonce-{number}",
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def attempt(session: Session, of: Message, remote_id: str | None) -> None:
+    session.add(Attempt(message_id=of.id, fence=1, op="POST", at=NOW, remote_id=remote_id))
+    session.flush()
+
+
+# --- What is set up -----------------------------------------------------------------------------
+
+
+def test_a_new_installation_is_told_to_begin_with_a_team(session: Session) -> None:
+    assert look(session).problems == [
+        "there is no team yet: begin with 'lol-dagster team add NAME'"
+    ]
+
+
+def test_a_team_without_members_and_channels_is_told_how_to_add_both(session: Session) -> None:
+    make_team(session)
+    nobody, nothing = look(session).problems
+    assert nobody.startswith("nobody is watched")
+    assert "lol-dagster player add" in nobody
+    assert nothing.startswith("nothing is told")
+    assert "lol-dagster channel add" in nothing
+
+
+def test_removed_teams_and_channels_do_not_count(session: Session) -> None:
+    team = make_team(session, removed_at=hours_ago(1))
+    make_channel(session, team, removed_at=hours_ago(1))
+    health = look(session)
+    assert (health.teams, health.channels) == (0, 0)
+
+
+def test_all_is_well(session: Session) -> None:
+    all_well(session)
+    health = look(session)
+    assert health.healthy
+    assert health.problems == []
+    assert health.platforms == (PlatformPolls("na1", 1, minutes_ago(1)),)
+
+
+# --- Riot ---------------------------------------------------------------------------------------
+
+
+def test_each_platform_has_its_accounts_and_its_latest_good_poll(session: Session) -> None:
+    team = make_team(session)
+    polled(session, make_member(session, team, platform="na1"), minutes_ago(20))
+    polled(session, make_member(session, team, platform="na1"), minutes_ago(5))
+    polled(session, make_member(session, team, platform="euw1"), None)
+    polled(session, make_player_without_team(session), minutes_ago(1))
+    health = look(session)
+    assert health.platforms == (
+        PlatformPolls("euw1", 1, None),
+        PlatformPolls("na1", 2, minutes_ago(5)),
+    )
+    assert health.accounts == 3
+
+
+def make_player_without_team(session: Session) -> Player:
+    player = make_player(session)
+    make_account(session, player)
+    return player
+
+
+@pytest.mark.parametrize(
+    ("last_good_poll_at", "is_late"),
+    # The longest pause is half an hour, and one look may fail.
+    [(minutes_ago(64), False), (minutes_ago(66), True), (None, True)],
+)
+def test_an_account_not_seen_for_an_hour_is_named(
+    session: Session, last_good_poll_at: datetime | None, is_late: bool
+) -> None:
+    team = make_team(session)
+    make_channel(session, team)
+    member = make_member(session, team, game_name="Faker", tag_line="KR1")
+    polled(session, member, last_good_poll_at)
+    problems = [
+        "no match list for over an hour of 1 account (Faker#KR1): is 'lol-dagster up' running?"
+    ]
+    assert look(session).problems == (problems if is_late else [])
+
+
+def test_the_error_of_the_account_that_failed_most_often_is_told(session: Session) -> None:
+    team = make_team(session)
+    make_channel(session, team)
+    polled(session, make_member(session, team), hours_ago(2), failures=1, last_error="a whim")
+    polled(session, make_member(session, team), hours_ago(2), failures=9, last_error="Riot is down")
+    (problem,) = look(session).problems
+    assert problem.endswith("the last error was: Riot is down")
+
+
+def test_who_has_just_been_added_or_has_left_is_not_late(session: Session) -> None:
+    team = make_team(session)
+    make_channel(session, team)
+    added = make_member(session, team, created_at=minutes_ago(10))
+    returned, left = make_player_without_team(session), make_player_without_team(session)
+    make_membership(session, team, returned, since=minutes_ago(10))
+    make_membership(session, team, left, until=hours_ago(5))
+    assert added.name
+    assert look(session).problems == []
+
+
+def test_a_refused_key_is_the_one_problem_as_all_else_follows(
+    database: Database, settings: Settings
+) -> None:
+    house = House(settings, now=lambda: NOW)
+    with database.writing() as session:
+        team = make_team(session)
+        make_channel(session, team)
+        make_member(session, team)  # never polled
+        match(session, next_try_at=hours_ago(2))
+    with pytest.raises(KeyRejected), watching_key(house):
+        raise KeyRejected("unknown key", method="match-v5.match", route="europe", status=401)
+    with database.reading() as session:
+        (problem,) = read_health(session, NOW).problems
+    assert problem.startswith("Riot refuses the API key (match-v5.match on europe answered 401")
+    assert "LOL_RIOT_API_KEY" in problem
+    key_works(house)
+    with database.reading() as session:
+        assert read_health(session, NOW).riot_key_refused is None
+
+
+# --- Games --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("due_for", "is_stuck"), [(29, False), (31, True)])
+def test_a_game_due_for_half_an_hour_is_stuck(
+    session: Session, due_for: int, is_stuck: bool
+) -> None:
+    all_well(session)
+    match_id = match(session, next_try_at=minutes_ago(due_for))
+    health = look(session)
+    assert health.oldest_due_game == Waiting(match_id, minutes_ago(due_for))
+    assert health.problems == (
+        [
+            (
+                "1 game due for over half an hour (NA1_1): is 'lol-dagster up' running? "
+                "'lol-dagster game show NA1_1' has the last error"
+            )
+        ]
+        if is_stuck
+        else []
+    )
+
+
+def test_a_late_game_that_is_not_yet_due_again_is_no_problem(session: Session) -> None:
+    all_well(session)
+    match(session, first_missing_at=hours_ago(3), next_try_at=NOW + timedelta(hours=1))
+    health = look(session)
+    assert health.healthy
+    assert (health.late_games, health.oldest_due_game) == (1, None)
+
+
+def test_set_aside_games_are_named_up_to_five(session: Session) -> None:
+    all_well(session)
+    for number in range(7):
+        match(session, number, state="set_aside", listed_at=minutes_ago(number))
+    health = look(session)
+    (problem,) = health.problems
+    # The newest first: NA1_0 was listed last.
+    assert "7 games set aside (NA1_0, NA1_1, NA1_2, NA1_3, NA1_4 and 2 more)" in problem
+    assert "'lol-dagster game show NA1_0'" in problem
+    assert health.games["set_aside"] == 7
+    assert health.games["gone"] == 0
+
+
+def test_gone_games_count_for_a_day_from_when_they_were_given_up(session: Session) -> None:
+    all_well(session)
+    # Given up 48 hours after they were first missing: 1 and 25 hours ago.
+    match(session, 1, state="gone", first_missing_at=hours_ago(48 + 1))
+    match(session, 2, state="gone", first_missing_at=hours_ago(48 + 25))
+    health = look(session)
+    assert health.healthy
+    assert (health.gone_last_day, health.games["gone"]) == (1, 2)
+
+
+def test_games_of_the_last_day_are_those_that_ended_in_it(session: Session) -> None:
+    all_well(session)
+    add_game(session, "NA1_1", ended_at=hours_ago(23))
+    add_game(session, "NA1_2", ended_at=hours_ago(25))
+    assert look(session).played_last_day == 1
+
+
+# --- Messages -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["pending", "sending", "uncertain", "blocked"])
+def test_a_message_due_for_half_an_hour_is_a_problem(session: Session, state: str) -> None:
+    channel = all_well(session)
+    message(session, channel, 1, state=state, due_at=minutes_ago(29))
+    assert look(session).healthy
+    message(session, channel, 2, state=state, due_at=minutes_ago(31))
+    assert look(session).problems == [
+        (
+            "1 message untold for too long: is 'lol-dagster up' running? "
+            "'lol-dagster message show 00000002' has what was tried"
+        )
+    ]
+
+
+def test_a_message_that_keeps_being_put_off_is_a_problem_after_a_day(session: Session) -> None:
+    channel = all_well(session)
+    later = NOW + timedelta(minutes=10)
+    message(session, channel, 1, state="uncertain", due_at=later, created_at=hours_ago(24))
+    assert look(session).healthy
+    message(session, channel, 2, state="uncertain", due_at=later, created_at=hours_ago(26))
+    assert look(session).unsettled_messages.count == 1
+
+
+def test_a_message_at_its_end_is_never_untold(session: Session) -> None:
+    channel = all_well(session)
+    for number, state in enumerate(("delivered", "dropped"), start=1):
+        message(session, channel, number, state=state, created_at=hours_ago(999))
+    health = look(session)
+    assert health.healthy
+    assert health.oldest_untold_message is None
+
+
+def test_the_oldest_untold_message_is_given_even_if_it_is_no_problem(session: Session) -> None:
+    channel = all_well(session)
+    message(session, channel, 1, created_at=minutes_ago(3))
+    oldest = message(session, channel, 2, created_at=minutes_ago(7))
+    health = look(session)
+    assert health.healthy
+    assert health.oldest_untold_message == Waiting(oldest.id, minutes_ago(7))
+
+
+def test_a_parked_message_waits_for_a_decision(session: Session) -> None:
+    channel = all_well(session)
+    message(session, channel, state="parked")
+    (problem,) = look(session).problems
+    assert problem.startswith("1 message parked")
+    assert "'lol-dagster message show 00000001'" in problem
+
+
+def test_a_message_with_two_remote_ids_was_told_twice(session: Session) -> None:
+    channel = all_well(session)
+    once, twice = message(session, channel, 1), message(session, channel, 2)
+    for row, remote_id in ((once, "7"), (once, "7"), (once, None), (twice, "8"), (twice, "9")):
+        attempt(session, row, remote_id)
+    health = look(session)
+    assert health.told_twice.first == (twice.id,)
+    (problem,) = health.problems
+    assert problem.startswith("1 message told twice: 'lol-dagster message show 00000002'")
+
+
+def test_deliveries_of_the_last_day_count_from_when_they_were_delivered(session: Session) -> None:
+    channel = all_well(session)
+    for number, hours in ((1, 23), (2, 25)):
+        message(
+            session, channel, number, state="delivered",
+            created_at=hours_ago(40), delivered_at=hours_ago(hours),
+        )  # fmt: skip
+    health = look(session)
+    assert (health.delivered_last_day, health.messages["delivered"]) == (1, 2)
+
+
+# --- Blocked ------------------------------------------------------------------------------------
+
+
+def test_a_dead_channel_is_told_by_its_name_with_the_reason(session: Session) -> None:
+    channel = all_well(session)
+    scope = f"channel:{channel.id}"
+    session.add(Breaker(scope=scope, dead=True, reason="Unknown Channel", since=hours_ago(1)))
+    health = look(session)
+    assert health.blocked == (Blocked("main", "Unknown Channel", hours_ago(1), None),)
+    assert health.problems == [
+        (
+            "channel 'main' is blocked (Unknown Channel): put its permissions or its address right; "
+            "it is not tried before something has changed"
+        )
+    ]
+
+
+def test_a_blocked_token_is_told_with_the_time_of_the_next_trial(session: Session) -> None:
+    all_well(session)
+    session.add(Breaker(scope="discord-token", open_until=NOW + timedelta(minutes=30), reason="no"))
+    (problem,) = look(session).problems
+    assert problem == (
+        "discord-token is blocked (no): give another token; it is tried again after 20:30 UTC"
+    )
+
+
+def test_a_pause_that_is_over_still_counts_until_something_has_worked(session: Session) -> None:
+    channel = all_well(session)
+    session.add(Breaker(scope=f"channel:{channel.id}", open_until=minutes_ago(5)))
+    assert len(look(session).blocked) == 1
+
+
+def test_a_few_failures_block_nothing(session: Session) -> None:
+    channel = all_well(session)
+    session.add(Breaker(scope=f"channel:{channel.id}", failures=4))
+    assert look(session).healthy
+
+
+def test_a_removed_channel_is_not_blocked(session: Session) -> None:
+    channel = all_well(session)
+    removed = make_channel(session, channel.team, removed_at=hours_ago(1))
+    session.add(Breaker(scope=f"channel:{removed.id}", dead=True))
+    assert look(session).healthy
+
+
+def test_untold_messages_of_a_blocked_channel_are_not_blamed_on_the_services(
+    session: Session,
+) -> None:
+    channel = all_well(session)
+    session.add(Breaker(scope=f"channel:{channel.id}", dead=True))
+    message(session, channel, due_at=hours_ago(1))
+    blocked, untold = look(session).problems
+    assert "is blocked" in blocked
+    assert "untold" in untold
+    assert "lol-dagster up" not in untold
+
+
+# --- Cost ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        trouble.stuck_games(NOW),
+        trouble.set_aside_games(),
+        trouble.unsettled_messages(NOW),
+        trouble.parked_messages(),
+    ],
+    ids=["stuck", "set aside", "unsettled", "parked"],
+)
+def test_questions_about_games_and_messages_use_an_index(database: Database, question: Any) -> None:
+    sql = question.compile(database.engine, compile_kwargs={"literal_binds": True})
+    with database.reading() as session:
+        plan = [row.detail for row in session.execute(text(f"EXPLAIN QUERY PLAN {sql}"))]
+    assert [step for step in plan if step.startswith("SCAN")] == []
