@@ -23,6 +23,8 @@ from lol_dagster.orchestration.set_aside import to_show
 # What is due this soon is "now" for --until-idle: better to wait than to leave the verdict on a
 # send that is just settling to the next call.
 _NEARLY_NOW = timedelta(seconds=5)
+# A channel that puts us off by a second for ever is not worth waiting for.
+_ROUNDS_IN_VAIN = 2
 _QUIET = {"config": {"log_level": "CRITICAL"}}
 
 
@@ -75,8 +77,11 @@ class Once:
         """
         self._ask()
         self._do_what_is_due()
-        while self._wait_for_what_is_nearly_due():
+        in_vain = 0
+        while in_vain < _ROUNDS_IN_VAIN and self._wait_for_what_is_nearly_due():
+            before = self._house.tally.counts()
             self._do_what_is_due()
+            in_vain = in_vain + 1 if self._house.tally.counts() == before else 0
         self._complain()
 
     def _ask(self) -> None:

@@ -11,20 +11,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from lol_dagster.operations.trouble import RIOT_KEY_SCOPE
 from lol_dagster.orchestration.house import House
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.storage.models import Breaker
 
 log = logging.getLogger(__name__)
 
-_SCOPE = "riot-key"
+
 _PAUSE = timedelta(minutes=10)
 
 
 def key_refused_until(house: House) -> datetime | None:
     """Until when nothing is asked of Riot; None if its key is not known to be refused."""
     with house.database.reading() as session:
-        breaker = session.get(Breaker, _SCOPE)
+        breaker = session.get(Breaker, RIOT_KEY_SCOPE)
     if breaker is None or breaker.open_until is None or breaker.open_until <= house.now():
         return None
     return breaker.open_until
@@ -47,10 +48,10 @@ def watching_key(house: House) -> Iterator[None]:
 def key_works(house: House) -> None:
     """Note that Riot has just answered a call made with our key."""
     with house.database.reading() as session:
-        if session.get(Breaker, _SCOPE) is None:
+        if session.get(Breaker, RIOT_KEY_SCOPE) is None:
             return
     with house.database.writing() as session:
-        breaker = session.get(Breaker, _SCOPE)
+        breaker = session.get(Breaker, RIOT_KEY_SCOPE)
         if breaker is not None:
             session.delete(breaker)
     log.info("Riot accepts the API key again")
@@ -59,9 +60,9 @@ def key_works(house: House) -> None:
 def _refuse(house: House, reason: str) -> None:
     now = house.now()
     with house.database.writing() as session:
-        breaker = session.get(Breaker, _SCOPE)
+        breaker = session.get(Breaker, RIOT_KEY_SCOPE)
         if breaker is None:
-            breaker = Breaker(scope=_SCOPE, failures=0, since=now)
+            breaker = Breaker(scope=RIOT_KEY_SCOPE, failures=0, since=now)
             session.add(breaker)
         breaker.failures += 1
         breaker.open_until = now + _PAUSE

@@ -1,7 +1,5 @@
 """The schedules."""
 
-from collections.abc import Iterator
-
 import dagster as dg
 
 from lol_dagster.orchestration.house import House
@@ -9,6 +7,21 @@ from lol_dagster.orchestration.jobs import check_job, poll_job
 from lol_dagster.orchestration.live_runs import live_run
 from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.riot.discovery import due_accounts
+
+
+def plan_poll(instance: dg.DagsterInstance, house: House) -> dg.RunRequest | dg.SkipReason:
+    """What this minute asks for."""
+    refused = key_refused_until(house)
+    if refused is not None:
+        return dg.SkipReason(f"Riot refuses our key; next try at {refused:%H:%M} UTC")
+    alive = live_run(instance, poll_job.name)
+    if alive is not None:
+        return dg.SkipReason(f"Run {alive[:8]} is still at it")
+    with house.database.reading() as session:
+        due = len(due_accounts(session, house.now()))
+    if not due:
+        return dg.SkipReason("No account is due")
+    return dg.RunRequest(tags={"lol/accounts": str(due)})
 
 
 @dg.schedule(
@@ -19,21 +32,8 @@ from lol_dagster.riot.discovery import due_accounts
 )
 def every_minute(
     context: dg.ScheduleEvaluationContext, house: dg.ResourceParam[House]
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    refused = key_refused_until(house)
-    if refused is not None:
-        yield dg.SkipReason(f"Riot refuses our key; next try at {refused:%H:%M} UTC")
-        return
-    alive = live_run(context.instance, poll_job.name)
-    if alive is not None:
-        yield dg.SkipReason(f"Run {alive[:8]} is still at it")
-        return
-    with house.database.reading() as session:
-        due = len(due_accounts(session, house.now()))
-    if not due:
-        yield dg.SkipReason("No account is due")
-        return
-    yield dg.RunRequest(tags={"lol/accounts": str(due)})
+) -> dg.RunRequest | dg.SkipReason:
+    return plan_poll(context.instance, house)
 
 
 checks_every_ten_minutes = dg.ScheduleDefinition(

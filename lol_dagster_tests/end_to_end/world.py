@@ -13,6 +13,8 @@ import pytest
 from lol_dagster.definitions import build_definitions
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.once import Once
+from lol_dagster.orchestration.partitions import admit, ranges
+from lol_dagster.orchestration.sensors import batch_tags
 from lol_dagster.orchestration.tally import Tally
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
@@ -68,6 +70,16 @@ class World:
         if len(match_ids) == 1 and not tags:
             return self._run("process_matches", partition_key=match_ids[0])
         return self._run("process_matches", tags=tags)
+
+    def run_batch(self, *match_ids: str) -> dg.ExecuteInProcessResult:
+        """A run as the sensor requests it, over match ids that stand next to each other."""
+        admit(self.instance, match_ids)
+        (batch,) = ranges(self.instance, match_ids)
+        return self._run("process_matches", tags=batch_tags(batch))
+
+    def poll(self) -> dg.ExecuteInProcessResult:
+        """A run of the schedule's."""
+        return self._run("poll_match_lists")
 
     def _run(self, job: str, **how: Any) -> dg.ExecuteInProcessResult:
         return self.definitions.resolve_job_def(job).execute_in_process(

@@ -1,0 +1,72 @@
+"""The asset checks: green when all is well, and red with the name of what is wrong."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import dagster as dg
+import pytest
+
+from lol_dagster.storage.models import Match, Message
+from lol_dagster_tests.end_to_end.world import World
+from lol_dagster_tests.payloads import participant
+
+
+def evaluate(world: World) -> dict[str, dg.AssetCheckEvaluation]:
+    result = world.definitions.resolve_job_def("check_everything").execute_in_process(
+        instance=world.instance
+    )
+    return {each.check_name: each for each in result.get_asset_check_evaluations()}
+
+
+@pytest.fixture
+def told(world: World) -> World:
+    """A world in which one game was told."""
+    world.add_team("Gamers", "Ann")
+    world.finish("NA1_5000000001", participants=[participant("Ann")])
+    world.once()
+    return world
+
+
+def test_all_checks_are_green_when_all_is_well(told: World) -> None:
+    found = evaluate(told)
+    assert len(found) >= 5
+    assert [name for name, each in found.items() if not each.passed] == []
+
+
+def failed(world: World) -> set[str]:
+    return {name for name, each in evaluate(world).items() if not each.passed}
+
+
+def test_a_game_that_has_been_due_for_an_hour_is_named(told: World) -> None:
+    with told.house.database.writing() as session:
+        an_hour_ago = told.house.now() - timedelta(hours=1)
+        session.add(
+            Match(
+                match_id="NA1_5000000007",
+                state="listed",
+                listed_at=an_hour_ago,
+                next_try_at=an_hour_ago,
+            )
+        )
+    found = evaluate(told)
+    assert failed(told) == {"every_game_accounted_for"}
+    assert "NA1_5000000007" in str(found["every_game_accounted_for"].description)
+
+
+def test_a_set_aside_game_is_named(told: World) -> None:
+    told.finish("NA1_5000000002", participants=[participant("Ann", deaths="many")])
+    told.once()
+    assert failed(told) == {"no_game_set_aside"}
+
+
+def test_a_message_that_waits_for_a_decision_is_named(told: World) -> None:
+    with told.house.database.writing() as session:
+        session.query(Message).one().state = "parked"
+    assert "no_message_parked" in failed(told)
+
+
+def test_an_account_that_has_not_been_asked_about_for_hours_is_named(told: World) -> None:
+    later = told.house.now() + timedelta(hours=3)
+    told.house.now = lambda: later
+    assert failed(told) == {"every_account_polled_lately"}

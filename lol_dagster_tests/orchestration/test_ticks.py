@@ -1,0 +1,154 @@
+"""Sensors and schedules: what they request, and when they hold back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from lol_dagster.orchestration.riot_key import key_refused_until
+from lol_dagster.orchestration.schedules import plan_poll
+from lol_dagster.orchestration.sensors import due_messages, new_games, set_aside_games
+from lol_dagster.storage.models import Match
+from lol_dagster_tests.end_to_end.world import World
+from lol_dagster_tests.payloads import participant
+
+BATCH = {"lol/batch": "true"}
+
+
+def tick(world: World, sensor: dg.SensorDefinition) -> list[Any]:
+    """What one evaluation yields."""
+    context = dg.build_sensor_context(instance=world.instance, resources={"house": world.house})
+    return list(sensor(context))
+
+
+def minute(world: World) -> dg.RunRequest | dg.SkipReason:
+    """What the schedule asks for now."""
+    return plan_poll(world.instance, world.house)
+
+
+def a_run(
+    world: World, job: str, status: dg.DagsterRunStatus, tags: dict[str, str] | None = None
+) -> None:
+    """A run as the daemon would have left it."""
+    world.instance.create_run_for_job(
+        world.definitions.resolve_job_def(job), status=status, tags=tags
+    )
+
+
+def list_matches(world: World, *match_ids: str, hours_ago: float = 0) -> None:
+    """What the match lists have brought."""
+    at = world.house.now() - timedelta(hours=hours_ago)
+    with world.house.database.writing() as session:
+        for match_id in match_ids:
+            session.add(Match(match_id=match_id, state="listed", listed_at=at, next_try_at=at))
+
+
+def test_new_games_become_one_run_over_their_range(world: World) -> None:
+    list_matches(world, "NA1_5000000002", "NA1_5000000001")
+    (request,) = tick(world, new_games)
+    first, second = world.instance.get_dynamic_partitions("match_id")
+    assert {first, second} == {"NA1_5000000001", "NA1_5000000002"}
+    assert request.tags["dagster/asset_partition_range_start"] == first
+    assert request.tags["dagster/asset_partition_range_end"] == second
+    assert request.partition_key is None
+    assert request.tags["lol/batch"] == "true"
+
+
+def test_a_tick_that_was_cut_short_is_repeated_without_harm(world: World) -> None:
+    """Its partitions are there, its run was never made: the next tick asks for the same run."""
+    list_matches(world, "NA1_5000000001")
+    assert [each.tags for each in tick(world, new_games)] == [
+        each.tags for each in tick(world, new_games)
+    ]
+    assert world.instance.get_dynamic_partitions("match_id") == ["NA1_5000000001"]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ],
+)
+def test_no_batch_is_requested_while_one_lives(world: World, status: dg.DagsterRunStatus) -> None:
+    list_matches(world, "NA1_5000000001")
+    a_run(world, "process_matches", status, BATCH)
+    (skipped,) = tick(world, new_games)
+    assert isinstance(skipped, dg.SkipReason)
+
+
+def test_a_run_that_a_person_started_does_not_hold_the_batches_up(world: World) -> None:
+    list_matches(world, "NA1_5000000001")
+    a_run(world, "process_matches", dg.DagsterRunStatus.STARTED)
+    (request,) = tick(world, new_games)
+    assert isinstance(request, dg.RunRequest)
+
+
+def test_a_batch_that_has_ended_is_no_reason_to_wait(world: World) -> None:
+    list_matches(world, "NA1_5000000001")
+    a_run(world, "process_matches", dg.DagsterRunStatus.FAILURE, BATCH)
+    (request,) = tick(world, new_games)
+    assert isinstance(request, dg.RunRequest)
+
+
+def test_the_schedule_skips_while_its_last_run_lives(world: World) -> None:
+    world.add_team("Gamers", "Ann")
+    assert isinstance(minute(world), dg.RunRequest)
+    a_run(world, "poll_match_lists", dg.DagsterRunStatus.STARTED)
+    assert isinstance(minute(world), dg.SkipReason)
+
+
+def test_the_schedule_skips_where_nobody_is_due(world: World) -> None:
+    assert isinstance(minute(world), dg.SkipReason)
+
+
+def test_messages_that_are_due_get_one_run_and_no_second_while_it_lives(world: World) -> None:
+    assert isinstance(tick(world, due_messages)[0], dg.SkipReason)
+    world.add_team("Gamers", "Ann")
+    world.finish("NA1_5000000001", participants=[participant("Ann")])
+    assert world.poll().success
+    assert world.run_batch("NA1_5000000001").success
+    (request,) = tick(world, due_messages)
+    assert isinstance(request, dg.RunRequest)
+    assert request.partition_key is None
+    a_run(world, "deliver_messages", dg.DagsterRunStatus.STARTED)
+    (skipped,) = tick(world, due_messages)
+    assert isinstance(skipped, dg.SkipReason)
+
+
+def test_a_refused_key_stops_all_calls_for_some_minutes_and_then_one_is_tried(
+    world: World,
+) -> None:
+    world.add_team("Gamers", "Ann")
+    world.finish("NA1_5000000001", participants=[participant("Ann")])
+    world.simulator.set_faults("riot=403")
+    assert not world.poll().success
+    refused_until = key_refused_until(world.house)
+    assert refused_until is not None
+
+    list_matches(world, "NA1_5000000009")
+    assert isinstance(tick(world, new_games)[0], dg.SkipReason)
+    assert isinstance(minute(world), dg.SkipReason)
+
+    world.house.now = lambda: refused_until
+    assert isinstance(minute(world), dg.RunRequest)
+    world.simulator.set_faults("")
+    assert world.poll().success
+    assert key_refused_until(world.house) is None
+
+
+def test_only_set_aside_games_that_nobody_has_seen_yet_are_shown(world: World) -> None:
+    world.add_team("Gamers", "Ann")
+    world.finish("NA1_5000000001", participants=[participant("Ann", deaths="many")])
+    assert world.poll().success
+    assert world.run_batch("NA1_5000000001").success
+    (request,) = tick(world, set_aside_games)
+    assert request.partition_key == "NA1_5000000001"
+    assert not world.process("NA1_5000000001").success
+    (skipped,) = tick(world, set_aside_games)
+    assert isinstance(skipped, dg.SkipReason)
