@@ -12,7 +12,6 @@ and not through a pipe: a supervisor that is suspended or stuck must not block t
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import http.client
 import logging
 import os
@@ -30,6 +29,7 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from lol_dagster.errors import UserError
+from lol_dagster.operations.process_groups import ProcessGroups, adopting_orphans
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,6 @@ _KILLED_WITHIN = 2.0  # seconds
 _CHILD = Path(__file__).with_name("child.py")
 _LAST_LINE_BYTES = 4096
 _LAST_LINE_CHARACTERS = 200
-_PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -97,9 +96,7 @@ class Supervisor:
             patience: Pauses and grace.
         """
         self._children = [_Child(service, log_dir, patience) for service in services]
-        # Groups with members, and the service's name. A group may outlive its leader: run workers
-        # finish after their code server has died.
-        self._groups: dict[int, str] = {}
+        self._groups = ProcessGroups()
         self._say = say
         self._patience = patience
         # A plain number, as a signal handler may wait for no lock: 1 ends, 2 kills at once.
@@ -127,10 +124,14 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
-        """End all services and return when they are gone; at most the grace, and a little more."""
+        """End all services and return when they are gone; at most the grace, and a little more.
+
+        Called in the main thread, Ctrl-C meanwhile ends them at once.
+        """
         if self._thread.ident:
             self._stops = max(self._stops, 1)
-            self._join()
+            with self._listening():
+                self._join()
 
     def _join(self) -> None:
         self._thread.join()
@@ -143,7 +144,8 @@ class Supervisor:
             self._stops += 1
 
         previous = {}
-        for each in _STOP_SIGNALS:
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        for each in _STOP_SIGNALS if in_main_thread else ():
             # An ignored hang-up is nohup's wish; an ignored SIGINT only comes from a shell's `&`.
             if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:
                 previous[each] = signal.signal(each, count)
@@ -154,12 +156,12 @@ class Supervisor:
                 signal.signal(each, handler)
 
     def _watch(self) -> None:
-        with _adopting_orphans():
+        with adopting_orphans():
             try:
                 while not self._stops:
                     for child in self._children:
                         self._tend(child)
-                    self._forget_empty_groups()
+                    self._groups.forget_empty(self._running())
                     time.sleep(_TICK)
             except Exception as error:  # noqa: BLE001 - raised again by run() or stop()
                 self._failure = error
@@ -173,7 +175,7 @@ class Supervisor:
             end = f"cannot be started ({error.strerror})"
             child.pause()
         if child.pid is not None:
-            self._groups[child.pid] = child.service.name
+            self._groups.add(child.pid, child.service.name)
         if end is None:
             return
         self._tell(
@@ -181,40 +183,27 @@ class Supervisor:
             service=child.service.name,
         )
 
-    def _forget_empty_groups(self) -> None:
-        # At once, as the number of an empty group may be given to somebody else's process.
-        led = {child.pid for child in self._children}
-        for group in list(self._groups):
-            if group not in led:
-                _reap_adopted(group)
-            if not _group_alive(group):
-                del self._groups[group]
+    def _running(self) -> set[int]:
+        return {child.pid for child in self._children if child.pid is not None}
 
     def _end_all(self) -> None:
-        self._signal_groups(signal.SIGTERM)
+        self._groups.signal(signal.SIGTERM)
         deadline = time.monotonic() + self._patience.grace
         while self._any_left() and time.monotonic() < deadline and self._stops < 2:
             time.sleep(_TICK / 2)
-        for service in sorted(set(self._groups.values())):
-            line = f"{service} did not end by itself and was killed"
-            self._tell(line, service=service)
-        self._signal_groups(signal.SIGKILL)
+        for service in self._groups.services:
+            self._tell(f"{service} did not end by itself and was killed", service=service)
+        self._groups.signal(signal.SIGKILL)
         # Only a process stuck in the kernel outlives this: it is not waited for.
         deadline = time.monotonic() + _KILLED_WITHIN
         while self._any_left() and time.monotonic() < deadline:
             time.sleep(_TICK / 2)
 
-    def _signal_groups(self, which: signal.Signals) -> None:
-        for group in self._groups:
-            # macOS answers EPERM for a group of zombies.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, which)
-
     def _any_left(self) -> bool:
         for child in self._children:
             child.reap()
-        self._forget_empty_groups()
-        return bool(self._groups)
+        self._groups.forget_empty(self._running())
+        return bool(self._groups.services)
 
     def _tell(self, line: str, *, service: str) -> None:
         _log.warning("%s", line, extra={"service": service})
@@ -310,38 +299,6 @@ def _last_line(file: Path, start: int) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     last = lines[-1][:_LAST_LINE_CHARACTERS] if lines else ""
     return "".join(character if character.isprintable() else "?" for character in last)
-
-
-@contextlib.contextmanager
-def _adopting_orphans() -> Iterator[None]:
-    """Be the parent of what the services leave behind (prctl(2), PR_SET_CHILD_SUBREAPER).
-
-    Zombies are members of their group, and a container's first process may be slow to reap them or
-    never do it: the groups would not empty.
-    """
-    if sys.platform != "linux":
-        yield
-        return
-    prctl = ctypes.CDLL(None).prctl
-    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    try:
-        yield
-    finally:
-        prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-
-
-def _reap_adopted(group: int) -> None:
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-group, os.WNOHANG)[0]:
-            pass
-
-
-def _group_alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
 
 
 def wait_until_answering(url: str, *, timeout: float) -> None:

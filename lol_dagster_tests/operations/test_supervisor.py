@@ -53,6 +53,14 @@ signal.pause()
 """
 
 
+WITH_A_CHILD = r"""
+import signal, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+sys.stdout.write(f"grandchild {child.pid}\n")  # at once, while print writes in pieces
+signal.pause()
+"""
+
+
 def service(name: str, program: str, **env: str) -> Service:
     return Service(name, [sys.executable, "-c", textwrap.dedent(program)], env)
 
@@ -267,6 +275,20 @@ class TestADeath:
         watched.supervisor.stop()
         assert not alive(worker)
 
+    def test_is_adopted_from_after_another_supervisor_has_ended(
+        self, watch: Callable[..., Watched]
+    ) -> None:
+        first = watch(service("code-server", WITH_A_CHILD))
+        second = watch(service("daemon", PATIENT))
+        wait_for(lambda: grandchild_in(first.log("code-server")), "the grandchild")
+        wait_for(lambda: second.log("daemon"), "the second's start")
+        second.supervisor.stop()
+        grandchild = grandchild_in(first.log("code-server"))
+        assert grandchild is not None
+        os.kill(parent_of(grandchild), signal.SIGKILL)
+        wait_for(lambda: first.said, "word of the death")
+        assert parent_of(grandchild) == os.getpid()
+
     def test_of_a_program_that_is_not_there_is_tried_again_too(
         self, watch: Callable[..., Watched]
     ) -> None:
@@ -308,6 +330,26 @@ class TestTheEnd:
         assert grandchild is not None
         assert not alive(grandchild)
         assert watched.said == ["code-server did not end by itself and was killed"]
+
+    def test_comes_at_once_on_ctrl_c_while_it_is_waited_for(
+        self, watch: Callable[..., Watched]
+    ) -> None:
+        # With ten minutes of grace, only Ctrl-C can end it within this test's time.
+        endless = Patience(grace=600.0)
+        deaf = "import signal; signal.signal(signal.SIGTERM, lambda *_: print('heard'))\n"
+        program = deaf + "print('running', flush=True)\nwhile True: signal.pause()"
+        watched = watch(service("daemon", program), patience=endless)
+        wait_for(lambda: "running" in watched.log("daemon"), "the start")
+
+        def press_ctrl_c() -> None:
+            wait_for(lambda: "heard" in watched.log("daemon"), "SIGTERM")
+            os.kill(os.getpid(), signal.SIGINT)
+
+        finger = threading.Thread(target=press_ctrl_c)
+        finger.start()
+        watched.supervisor.stop()
+        finger.join()
+        assert watched.said == ["daemon did not end by itself and was killed"]
 
     def test_comes_once_however_often_it_is_asked_for(self, watch: Callable[..., Watched]) -> None:
         watched = watch(service("daemon", PATIENT))
@@ -352,13 +394,6 @@ Supervisor(
     patience=Patience(grace=float(sys.argv[4])),
 ).run()
 print("all ended", flush=True)
-"""
-
-WITH_A_CHILD = r"""
-import signal, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-sys.stdout.write(f"grandchild {child.pid}\n")  # at once, while print writes in pieces
-signal.pause()
 """
 
 
