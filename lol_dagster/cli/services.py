@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import click
 from rich.console import Console
 
 from lol_dagster.errors import UserError
-from lol_dagster.settings import Settings, load_settings
+from lol_dagster.settings import Settings, ensure_home, load_settings
 
 if TYPE_CHECKING:  # importing Dagster takes a second
     from lol_dagster.orchestration.house import House
@@ -82,6 +84,7 @@ def run_services(settings: Settings, *, ui_port: int) -> None:
     from lol_dagster.orchestration.services import code_server, other_services
     from lol_dagster.storage.schema import open_database
 
+    home = _alone_in(ensure_home(settings))
     # Both once and alone, before services open them together.
     open_database(settings).dispose()
     prepare_instance(settings).dispose()
@@ -100,6 +103,24 @@ def run_services(settings: Settings, *, ui_port: int) -> None:
         ).run()
     finally:
         code.stop()
+        home.close()
+
+
+def _alone_in(home: Path) -> TextIO:
+    """Hold the home until the file is closed: two daemons would do everything twice.
+
+    Raises:
+        UserError: another `up` holds it.
+    """
+    lock = (home / "up.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise UserError(
+            f"another `lol-dagster up` runs in {home}: end it first, or set another LOL_HOME"
+        ) from None
+    return lock
 
 
 def refuse_taken_port(port: int, option: str) -> None:
