@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +21,12 @@ from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.kinds import all_transports
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster.settings import Settings
+from lol_dagster.simulator.limits import Limit
+from lol_dagster.simulator.main import Options, Simulator
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Attempt, Breaker, Channel, Message, Team
 from lol_dagster_tests.delivery.fakes import NOW, FakeDiscord, FakeSlack, HandClock, Recorded
+from lol_dagster_tests.delivery.rig import Rig
 from lol_dagster_tests.raw_server import RawServer, raw_server
 
 DISCORD_TOKEN = "discord-token-of-the-test"
@@ -191,3 +195,26 @@ def any_room(any_database: Database, settings: Settings) -> Iterator[Room]:
     """On SQLite and on PostgreSQL."""
     with ExitStack() as stack:
         yield _open_room(any_database, settings, stack)
+
+
+def _open_rig(database: Database, settings: Settings, folder: Path, stack: ExitStack) -> Rig:
+    generous = Limit(10_000, 1)
+    options = Options(discord_limit=generous, slack_limit=generous)
+    world = stack.enter_context(Simulator(options))
+    rig = Rig.of(database, settings, world, folder)
+    stack.callback(rig.end)
+    return rig
+
+
+@pytest.fixture
+def rig(database: Database, settings: Settings, tmp_path: Path) -> Iterator[Rig]:
+    """Real processes on SQLite."""
+    with ExitStack() as stack:
+        yield _open_rig(database, settings, tmp_path, stack)
+
+
+@pytest.fixture
+def any_rig(any_database: Database, settings: Settings, tmp_path: Path) -> Iterator[Rig]:
+    """Real processes on SQLite and on PostgreSQL."""
+    with ExitStack() as stack:
+        yield _open_rig(any_database, settings, tmp_path, stack)

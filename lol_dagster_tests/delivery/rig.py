@@ -1,0 +1,279 @@
+"""Deliverers in real processes against the simulated world, and the oracle that judges them.
+
+What was posted is what the world's truth log says, whatever any answer or any row claims. Judged as
+Jepsen's total-queue checker does: lost, duplicated, unexpected, recovered; and parked besides.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import multiprocessing
+import os
+import re
+import signal
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import func, select
+
+from lol_dagster.messages.content import Line, MessageContent, Section
+from lol_dagster.settings import Settings
+from lol_dagster.simulator.main import Simulator
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Attempt, Channel, Match, Message, MessageGame, Team
+from lol_dagster_tests.delivery.worker import Orders, Strike, work
+
+# Workers are forked from a process that has imported everything and does nothing else: each is a
+# real process for the price of a few milliseconds.
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["lol_dagster_tests.delivery.worker"])
+
+Process = ForkServerProcess
+
+TITLE = re.compile(r"game\d{5}")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of the messages, by title."""
+
+    lost: frozenset[str]
+    """Never posted, and not parked for a person to decide."""
+    duplicated: frozenset[str]
+    """Posted more often than once, also if a copy was deleted."""
+    unexpected: frozenset[str]
+    """Posted, and nobody had asked for it."""
+    falsely_delivered: frozenset[str]
+    """Believed to be delivered, and never posted under that id."""
+    open: frozenset[str]
+    """Neither delivered nor parked in the end."""
+    recovered: frozenset[str]
+    """Delivered, as a look into the channel has shown."""
+    parked: frozenset[str]
+    delivered: frozenset[str]
+
+    @property
+    def wrong(self) -> dict[str, list[str]]:
+        """What must never happen, where it did."""
+        kinds = ("lost", "duplicated", "unexpected", "falsely_delivered", "open")
+        return {kind: sorted(getattr(self, kind)) for kind in kinds if getattr(self, kind)}
+
+    def __str__(self) -> str:
+        counts = {name: len(value) for name, value in vars(self).items()}
+        return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+@dataclass
+class Rig:
+    """A database, a world and the workers between them."""
+
+    database: Database
+    settings: Settings
+    world: Simulator
+    folder: Path
+    titles: dict[str, str] = field(default_factory=dict)
+    """By message id."""
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _names: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _alive: list[ForkServerProcess] = field(default_factory=list)
+    _rules: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, database: Database, settings: Settings, world: Simulator, folder: Path) -> Rig:
+        names = {name.removeprefix("LOL_").lower(): v for name, v in world.environment.items()}
+        secret = {"discord_bot_token", "slack_bot_token", "riot_api_key"}
+        values = {name: SecretStr(v) if name in secret else v for name, v in names.items()}
+        return cls(database, settings.model_copy(update=values), world, folder)
+
+    # --- what is to be said ----------------------------------------------------------------------
+
+    def channel(self, kind: str, **values: Any) -> tuple[int, str]:
+        """A channel of its own: its id, and its name in the world (what `@PLACE` takes)."""
+        number = next(self._numbers)
+        place, address = {
+            "discord-bot": (f"{7 * 10**17 + number}", f"{7 * 10**17 + number}"),
+            "discord-webhook": (
+                f"{8 * 10**17 + number}",
+                f"{self.settings.discord_url}/webhooks/{8 * 10**17 + number}/secret",
+            ),
+            "slack-bot": (f"C{number:08d}", f"C{number:08d}"),
+            "slack-webhook": (
+                f"B{number:08d}",
+                f"{self.settings.slack_hooks_url}/services/T1/B{number:08d}/secret",
+            ),
+        }[kind]
+        with self.database.writing() as session:
+            now = datetime.now(UTC)
+            team = Team(name=f"team {number}", created_at=now)
+            session.add(team)
+            session.flush()
+            channel = Channel(
+                team_id=team.id, name=f"channel {number}", kind=kind, address=address,
+                created_at=now, **values,
+            )  # fmt: skip
+            session.add(channel)
+            session.flush()
+            return channel.id, place
+
+    def say(self, channel_id: int) -> str:
+        """A message that is due; its match's id."""
+        number = next(self._numbers)
+        title, match_id, message_id = f"game{number:05d}", f"NA1_{number}", str(uuid.uuid4())
+        content = MessageContent(title=title, summary=title, sections=(Section((Line("Ann"),)),))
+        now = datetime.now(UTC)
+        with self.database.writing() as session:
+            session.add(Match(match_id=match_id, state="processed", listed_at=now))
+            session.add(
+                Message(
+                    id=message_id, channel_id=channel_id, subject=match_id, kind="game",
+                    order_at=now + timedelta(microseconds=number), created_at=now, due_at=now,
+                    nonce=message_id.replace("-", "")[:22], content=content.to_json(),
+                    desired_hash=content.content_hash(),
+                )
+            )  # fmt: skip
+            session.flush()
+            session.add(
+                MessageGame(channel_id=channel_id, match_id=match_id, message_id=message_id)
+            )
+        self.titles[message_id] = title
+        return match_id
+
+    def fault(self, *rules: str) -> None:
+        """Put further faults in force, beside those that are."""
+        self._rules += rules
+        self.world.set_faults(";".join(self._rules))
+
+    # --- workers ---------------------------------------------------------------------------------
+
+    def start(self, **orders: Any) -> ForkServerProcess:
+        """A worker, running."""
+        name = f"worker{next(self._names)}"
+        url = self.database.url.render_as_string(hide_password=False)
+        settings = orders.pop("settings", self.settings)
+        process = _context.Process(
+            target=work, args=(Orders(name, settings, url, self.folder, **orders),), name=name
+        )
+        process.start()
+        self._alive.append(process)
+        return process
+
+    def strike(
+        self, strikes: Iterable[tuple[str, Strike]], *, at_once: int = 5, **orders: Any
+    ) -> None:
+        """For each match a worker that carries its message alone and meets its fate on the way."""
+        left = list(strikes)[::-1]
+        running: list[ForkServerProcess] = []
+        while left or running:
+            while left and len(running) < at_once:
+                only, strike = left.pop()
+                running.append(self.start(only=only, strike=strike, **orders))
+            over = set(wait([each.sentinel for each in running], timeout=60))
+            assert over, f"no worker ended\n{self.stderr}"
+            running = [each for each in running if each.sentinel not in over]
+
+    def finish(self, *, workers: int = 2, within: float = 60.0, **orders: Any) -> Verdict:
+        """Workers that nothing happens to, until all is settled; and what came of it."""
+        last = [self.start(**orders) for _ in range(workers)]
+        self.join(last, within)
+        codes = [each.exitcode for each in last]
+        assert codes == [0] * workers, f"workers ended with {codes}\n{self.stderr}"
+        return self.verdict()
+
+    def keep(
+        self, count: int, *, disturb: Callable[[list[ForkServerProcess]], None], within: float,
+        **orders: Any,
+    ) -> Verdict:  # fmt: skip
+        """So many workers, each replaced when it dies, until all is settled.
+
+        Args:
+            disturb: Called every 50 ms with those that run.
+        """
+        ends = time.monotonic() + within
+        running = [self.start(**orders) for _ in range(count)]
+        while running:
+            assert time.monotonic() < ends, f"{self.verdict()}\n{self.stderr}"
+            disturb(running)
+            wait([each.sentinel for each in running], timeout=0.05)
+            died = [each for each in running if each.exitcode not in {None, 0}]
+            running = [each for each in running if each.exitcode is None]
+            running += [self.start(**orders) for _ in died]
+        return self.verdict()
+
+    def join(self, workers: Sequence[ForkServerProcess], within: float = 60.0) -> None:
+        ends = time.monotonic() + within
+        for each in workers:
+            each.join(max(0.0, ends - time.monotonic()))
+            assert each.exitcode is not None, f"{each.name} is still at it\n{self.stderr}"
+
+    def end(self) -> None:
+        """Whatever still runs or stands frozen."""
+        for each in self._alive:
+            if each.exitcode is None and each.pid is not None:
+                os.kill(each.pid, signal.SIGKILL)
+                each.join(10)
+
+    # --- what happened ---------------------------------------------------------------------------
+
+    @property
+    def passages(self) -> list[list[str]]:
+        """Worker, label and deed of every crash point passed."""
+        file = self.folder / "passages"
+        return [line.split() for line in file.read_text().splitlines()] if file.exists() else []
+
+    @property
+    def struck(self) -> Counter[str]:
+        """How often a deed was done, by label."""
+        return Counter(label for _, label, deed in self.passages if deed != "-")
+
+    @property
+    def stderr(self) -> str:
+        file = self.folder / "stderr"
+        return file.read_text()[-4000:] if file.exists() else ""
+
+    def posts(self, match_id: str) -> int:
+        """How many POSTs of a message the world has had, accepted or not."""
+        with self.database.reading() as session:
+            query = select(func.count()).select_from(Attempt).join(Message)
+            return (
+                session.scalar(query.where(Message.subject == match_id, Attempt.op == "POST")) or 0
+            )
+
+    def verdict(self) -> Verdict:
+        posted = self.world.truth.posted
+        told = Counter(title_of(entry) for entry in posted)
+        ids = {(title_of(entry), entry["message"]) for entry in posted}
+        with self.database.reading() as session:
+            rows = {self.titles[row.id]: row for row in session.scalars(select(Message))}
+        delivered = {title for title, row in rows.items() if row.state == "delivered"}
+        parked = {title for title, row in rows.items() if row.state == "parked"}
+        return Verdict(
+            lost=frozenset(rows.keys() - told.keys() - parked),
+            duplicated=frozenset(title for title, times in told.items() if times > 1),
+            unexpected=frozenset(told.keys() - rows.keys()),
+            falsely_delivered=frozenset(
+                title
+                for title in delivered
+                if title not in told
+                or not (rows[title].remote_id is None or (title, rows[title].remote_id) in ids)
+            ),
+            open=frozenset(rows.keys() - delivered - parked),
+            recovered=frozenset(title for title, row in rows.items() if row.evidence == "scan"),
+            parked=frozenset(parked),
+            delivered=frozenset(delivered),
+        )
+
+
+def title_of(entry: dict[str, Any]) -> str:
+    """Which message a truth log's entry is: its one title, wherever the rendering has put it."""
+    (title,) = set(TITLE.findall(json.dumps(entry["body"])))
+    return str(title)

@@ -1,0 +1,88 @@
+"""A long evening: most POSTs go wrong, workers are killed and frozen all the time; told once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from lol_dagster_tests.delivery.rig import Process, Rig
+from lol_dagster_tests.delivery.worker import NONCE_WINDOW
+
+POSTS = {"discord-bot": "discord.post", "slack-bot": "slack.post"}
+FAULTS = (
+    "error-after-accept(500):0.08", "error-after-accept(502):0.05", "reset:0.08", "half-body:0.06",
+    "html-body:0.04", "body-drip:0.03", "no-answer:0.03", "late-accept(0.6):0.04",
+    "503:0.08", "reset-before-accept:0.06", "429(0.2):0.05",
+)  # fmt: skip
+"""60 of 100 POSTs: 41 are accepted and do not say so, 19 are not accepted."""
+
+
+@dataclass
+class Trouble:
+    """Kills a worker now and then, or freezes one for less or more than its lease."""
+
+    every_s: float
+    dice: random.Random = field(default_factory=lambda: random.Random(7))
+    kills: int = 0
+    freezes: int = 0
+    _next: float = 0.0
+    _frozen: dict[int, float] = field(default_factory=dict)
+
+    def __call__(self, running: list[Process]) -> None:
+        now = time.monotonic()
+        for pid, until in list(self._frozen.items()):
+            if until < now:
+                os.kill(pid, signal.SIGCONT)
+                del self._frozen[pid]
+        awake = [each for each in running if each.pid not in self._frozen and each.is_alive()]
+        if now < self._next or len(awake) < 2:
+            return
+        first, self._next = self._next == 0.0, now + self.every_s * self.dice.uniform(0.5, 1.5)
+        victim = self.dice.choice(awake).pid
+        if first or victim is None:
+            return
+        if self.dice.random() < 0.7:
+            os.kill(victim, signal.SIGKILL)
+            self.kills += 1
+        else:
+            os.kill(victim, signal.SIGSTOP)
+            self._frozen[victim] = now + self.dice.choice([0.5, 2.0])
+            self.freezes += 1
+
+
+def soak(rig: Rig, kind: str, messages: int, trouble: Trouble, *, within: float) -> None:
+    rig.fault(f"discord.post=nonce-window({NONCE_WINDOW})")
+    rig.fault(
+        f"{POSTS[kind]}={','.join(FAULTS)}", "discord.list=503:0.05", "slack.history=503:0.05"
+    )
+    channels = [rig.channel(kind)[0] for _ in range(8)]
+    for number in range(messages):
+        rig.say(channels[number % len(channels)])
+    began = time.monotonic()
+    verdict = rig.keep(3, disturb=trouble, within=within, lifetime_s=int(within))
+    seconds = time.monotonic() - began
+    print(  # noqa: T201 - the figures
+        f"\n{kind}: {messages} messages, 3 workers, {seconds:.0f} s, {trouble.kills} killed, "
+        f"{trouble.freezes} frozen: {verdict}"
+    )
+    assert verdict.wrong == {}
+    assert verdict.parked == frozenset()
+    assert len(verdict.delivered) == messages
+    assert trouble.kills >= 2
+    assert len(verdict.recovered) > messages / 5  # 41 of 100 first POSTs were accepted unseen
+
+
+def test_forty_messages_under_faults_and_kills_are_told_once(rig: Rig) -> None:
+    soak(rig, "discord-bot", 40, Trouble(every_s=0.7), within=100)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("kind", POSTS)
+def test_a_thousand_messages_under_faults_and_kills_are_told_once(rig: Rig, kind: str) -> None:
+    soak(rig, kind, 1000, Trouble(every_s=3.0), within=2000)
