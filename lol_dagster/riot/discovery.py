@@ -1,9 +1,9 @@
 """The stage match_lists: which accounts are looked at when, and what a look brings.
 
-Only accounts of players who are in a team are looked at: every minute while their owners play,
-ever less often as they keep quiet, never less than every half hour. Once a day a look is deep. What
-Riot's answer to one account means for the others is decided here: a limit ends the sweep, a
-refused key stops everything, all else stays with the account.
+Only accounts of players who are in a team, or have just left one, are looked at: every minute while
+their owners play, ever less often as they keep quiet, never less than every half hour. Once a day a
+look is deep. What Riot's answer to one account means for the others is decided here: a limit ends
+the sweep, a refused key stops everything, all else stays with the account.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ QUIET_AFTER = timedelta(weeks=2)
 
 DEEP_LOOK_EVERY = timedelta(days=1)
 DEEP_LOOK_REACH = timedelta(days=30)
+STILL_LISTED_FOR = timedelta(days=2)
+"""How long an account is looked at after its player has left: games that ended before may be listed
+late."""
 GAME_IN_PROGRESS = timedelta(hours=3)
 """Riot filters by a game's start, memberships count its end: a game may have begun before one."""
 
@@ -94,8 +97,8 @@ class DiscoveryReport:
 
 
 def tracked_accounts(session: Session, now: datetime) -> list[Account]:
-    """Accounts of players who are in a team: the one that was looked at longest ago first, and
-    those whose last look failed at the end.
+    """Accounts of players who are in a team or have just left one: the one that was looked at
+    longest ago first, and those whose last look failed at the end.
     """
     return list(session.scalars(_tracked(now)))
 
@@ -147,7 +150,7 @@ def poll_account(
         poll = session.get(AccountPoll, account.id)
     report = PollReport(account.id, account.riot_id)
     if since is None:
-        return report  # left all teams meanwhile
+        return report  # taken out of all teams, or their time ran out, meanwhile
     last_deep = poll.last_deep_look_at if poll else None
     is_deep = last_deep is None or now - last_deep >= DEEP_LOOK_EVERY
     window_start = since - GAME_IN_PROGRESS
@@ -202,7 +205,7 @@ def _tracked(now: datetime) -> Select[Account]:
     return (
         select(Account)
         .outerjoin(AccountPoll, AccountPoll.account_id == Account.id)
-        .where(Account.player_id.in_(select(Membership.player_id).where(_has_not_ended(now))))
+        .where(Account.player_id.in_(select(Membership.player_id).where(_may_bring_games(now))))
         # One account that always fails must not be the one that closes the route to the others.
         .order_by(
             func.coalesce(AccountPoll.failures, 0) > 0,
@@ -212,15 +215,15 @@ def _tracked(now: datetime) -> Select[Account]:
     )
 
 
-def _has_not_ended(now: datetime) -> ColumnElement[bool]:
-    return or_(Membership.until.is_(None), Membership.until > now)
+def _may_bring_games(now: datetime) -> ColumnElement[bool]:
+    return or_(Membership.until.is_(None), Membership.until > now - STILL_LISTED_FOR)
 
 
 def _member_since(session: Session, account: Account, now: datetime) -> datetime | None:
-    """Since when the account's player is in the team that he has been in longest; None: in none."""
+    """The beginning of the longest membership that may still bring games; None: there is none."""
     return session.scalar(
         select(func.min(Membership.since)).where(
-            Membership.player_id == account.player_id, _has_not_ended(now)
+            Membership.player_id == account.player_id, _may_bring_games(now)
         )
     )
 

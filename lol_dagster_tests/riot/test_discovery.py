@@ -124,15 +124,25 @@ def test_two_accounts_of_one_game_list_it_once(world: World) -> None:
     assert world.discover().new_match_ids == ("NA1_1",)
 
 
-def test_only_accounts_of_players_in_a_team_are_looked_at(world: World) -> None:
+def test_only_accounts_of_players_who_are_or_just_were_in_a_team_are_looked_at(
+    world: World,
+) -> None:
     member = world.member()
     leaving = world.member(until=NOW + HOUR)
-    world.member(until=NOW - HOUR)
+    just_left = world.member(until=NOW - 47 * HOUR)
+    world.member(until=NOW - 48 * HOUR)
     with world.database.writing() as session:
         make_account(session, make_player(session))
     with world.database.reading() as session:
         tracked = {account.id for account in tracked_accounts(session, NOW)}
-    assert tracked == {member.id, leaving.id}
+    assert tracked == {member.id, leaving.id, just_left.id}
+
+
+def test_a_game_is_found_although_its_player_left_before_riot_listed_it(world: World) -> None:
+    """It ended while they were in the team, so the team is to hear of it."""
+    account = world.member(until=NOW - HOUR)
+    world.list(account, "NA1_1")
+    assert world.discover().new_match_ids == ("NA1_1",)
 
 
 def test_a_new_account_is_due_at_once_and_then_by_its_pause(world: World) -> None:
