@@ -16,7 +16,13 @@ from pydantic import SecretStr
 
 from lol_dagster.http_session import DeadlineSession, MaybeSent, NotSent
 from lol_dagster.riot.answers import Call, error_of
-from lol_dagster.riot.errors import BrokenBody, RateLimited, RouteDown, ServerTrouble
+from lol_dagster.riot.errors import (
+    BrokenBody,
+    RateLimited,
+    RiotError,
+    RouteDown,
+    ServerTrouble,
+)
 from lol_dagster.riot.limiter import Priority, RateLimiter, Reservation
 from lol_dagster.riot.rate_headers import read_rate_headers
 
@@ -86,10 +92,13 @@ class Caller:
         self._refuse_if_resting(call)
         try:
             body = self._try(call, path, params, priority, check)
-        except BrokenBody:
-            raise  # one weird match must not close the route to the others
+        except (BrokenBody, RateLimited):
+            raise  # one weird match, or our own hurry, says nothing about the route
         except ServerTrouble:
             self._note_failure(call.route)
+            raise
+        except RiotError:
+            self._failures.pop(call.route, None)  # a refusal is an answer, too
             raise
         self._failures.pop(call.route, None)
         return body

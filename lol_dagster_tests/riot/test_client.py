@@ -277,6 +277,15 @@ def test_a_route_that_only_fails_is_left_alone_and_then_probed_once(
     client.match("NA1_4")
 
 
+def test_an_answer_between_failures_keeps_a_route_open(riot: FakeRiot, client: RiotClient) -> None:
+    riot.on("NA1_1", Reply(503, b"", {}))  # of NA1_2 Riot knows nothing, which is an answer
+    for _ in range(4):
+        with pytest.raises(ServerTrouble):
+            client.match("NA1_1")
+        with pytest.raises(NotFound):
+            client.match("NA1_2")
+
+
 def test_a_429_is_waited_out_as_long_as_riot_says(
     riot: FakeRiot, client: RiotClient, time_: Time
 ) -> None:
