@@ -17,7 +17,7 @@ from typing import Literal
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from lol_dagster.riot.client import RiotClient, key_rejected
+from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.errors import (
     BadRequest,
     BrokenBody,
@@ -65,12 +65,14 @@ class FetchResult:
 
 
 def due_matches(session: Session, *, now: datetime, limit: int) -> list[str]:
-    """Match ids that are due for their next stage, those listed first at the head."""
+    """Match ids that are due for their next stage, those listed last at the head: a game that has
+    just ended does not wait behind the hundreds of a new account's past.
+    """
     return list(
         session.scalars(
             select(Match.match_id)
             .where(Match.next_try_at <= now)
-            .order_by(Match.listed_at, Match.match_id)
+            .order_by(Match.listed_at.desc(), Match.match_id)
             .limit(limit)
         )
     )
@@ -136,16 +138,14 @@ def load_payload(session: Session, match_id: str) -> bytes:
 def _fetch(database: Database, client: RiotClient, match: Match) -> bytes:
     try:
         return client.match(match.match_id)
-    except ForbiddenHere as refusal:
-        _confirm_key(database, client, match, refusal)
+    except ForbiddenHere:
+        _confirm_key(database, client, match)
         raise
 
 
-def _confirm_key(
-    database: Database, client: RiotClient, match: Match, refusal: ForbiddenHere
-) -> None:
+def _confirm_key(database: Database, client: RiotClient, match: Match) -> None:
     """Tell a match that is forbidden (a restricted mode, a private game) from a dead key, by a call
-    that has worked before.
+    that every key may make.
 
     Raises:
         KeyRejected: it is refused, too.
@@ -161,9 +161,7 @@ def _confirm_key(
     if witness is None or witness.puuid is None:
         return
     try:
-        client.match_ids(witness.puuid, witness.platform, count=1)
-    except ForbiddenHere:
-        raise key_rejected(refusal) from None
+        client.account_by_puuid(witness.puuid, witness.platform)
     except (NotFound, BadRequest):
         pass  # an answer to an accepted key
 

@@ -143,7 +143,7 @@ class RiotClient:
             )  # fmt: skip
         return ids
 
-    def match(self, match_id: str, *, priority: Priority = "live") -> bytes:
+    def match(self, match_id: str) -> bytes:
         """match-v5: a match's payload, byte for byte; a JSON object, whatever is in it.
 
         Raises:
@@ -154,23 +154,18 @@ class RiotClient:
             UnknownPlatform: no route knows matches with this prefix.
         """
         call = Call("match-v5.match", regional_route(platform_of(match_id)))
-        return self._caller.get(
-            call, f"/lol/match/v5/matches/{_part(match_id)}", check=_check_match, priority=priority
-        )
+        path = f"/lol/match/v5/matches/{_part(match_id)}"
+        return self._caller.get(call, path, check=_check_match)
 
-    def league_entries(
-        self, puuid: str, platform: str, *, priority: Priority = "rank"
-    ) -> list[LeagueEntry]:
+    def league_entries(self, puuid: str, platform: str) -> list[LeagueEntry]:
         """league-v4: an account's ranks; empty for an unranked one.
 
         Raises:
             RiotError: any trouble.
         """
         call = Call("league-v4.by-puuid", validate_platform(platform))
-        body = self._caller.get(
-            call, f"/lol/league/v4/entries/by-puuid/{_part(puuid)}", priority=priority
-        )
-        return self._read(call, _LEAGUE, body)
+        path = f"/lol/league/v4/entries/by-puuid/{_part(puuid)}"
+        return self._read(call, _LEAGUE, self._caller.get(call, path, priority="rank"))
 
     def _get_as_witness(self, call: Call, path: str) -> bytes:
         """GET from an endpoint that is open to every key.
@@ -186,7 +181,11 @@ class RiotClient:
         try:
             return self._caller.get(call, path)
         except ForbiddenHere as refusal:
-            raise key_rejected(refusal) from None
+            raise KeyRejected(
+                "Riot refuses the API key: get a new one at https://developer.riotgames.com "
+                "and put it into LOL_RIOT_API_KEY",
+                method=refusal.method, route=refusal.route, status=refusal.status,
+            ) from None  # fmt: skip
 
     def _read(self, call: Call, shape: TypeAdapter[_T], body: bytes) -> _T:
         try:
@@ -197,17 +196,6 @@ class RiotClient:
                 f"the first in {error.errors(include_input=False)[0]['loc'] or 'the whole'}",
                 method=call.method, route=call.route, status=200,
             ) from None  # fmt: skip
-
-
-def key_rejected(refusal: ForbiddenHere) -> KeyRejected:
-    """The verdict on the key, once it is confirmed that `refusal` is no whim."""
-    return KeyRejected(
-        "Riot refuses the API key: get a new one at https://developer.riotgames.com "
-        "and put it into LOL_RIOT_API_KEY",
-        method=refusal.method,
-        route=refusal.route,
-        status=refusal.status,
-    )
 
 
 def riot_client(settings: Settings, database: Database) -> RiotClient:

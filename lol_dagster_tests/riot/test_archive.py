@@ -187,13 +187,13 @@ def test_a_match_that_alone_is_forbidden_is_late_and_no_dead_key(world: World, s
     """weird-games E5: a mode at its launch, a private game."""
     world.list_by_an_account()
     world.riot.on("matches/NA1_1", refusal(status, "Forbidden"))
-    world.riot.on("by-puuid/lister/ids", Reply(200, []))
+    world.riot.on("by-puuid/lister", Reply(200, {"puuid": "lister"}))
 
     assert world.fetch().outcome == "late"
 
     assert str(status) in (world.match().last_error or "")
     assert world.match().first_missing_at == NOW
-    assert len(world.riot.asked("lister/ids")) == 1, "the account that listed it is the witness"
+    assert len(world.riot.asked("by-puuid/lister")) == 1, "who listed it is the witness"
     assert world.fetch(NOW + 48 * HOUR).outcome == "gone"
 
 
@@ -201,13 +201,21 @@ def test_a_witness_of_another_application_testifies_too(world: World) -> None:
     """An answer about the puuid is an answer to an accepted key."""
     world.list_by_an_account()
     world.riot.on("matches/NA1_1", refusal(403))
-    world.riot.on("/ids", refusal(400, "Exception decrypting"))
+    world.riot.on("by-puuid", refusal(400, "Exception decrypting"))
+    assert world.fetch().outcome == "late"
+
+
+def test_a_whim_of_riots_that_hits_the_witness_too_is_no_dead_key(world: World) -> None:
+    """weird-games G7: 401 at random."""
+    world.list_by_an_account()
+    world.riot.on("matches/NA1_1", refusal(401))
+    world.riot.on("by-puuid/lister", [refusal(401), Reply(200, {"puuid": "lister"})])
     assert world.fetch().outcome == "late"
 
 
 def test_a_dead_key_is_told_and_changes_nothing(world: World) -> None:
     world.list_by_an_account()
-    world.riot.on("matches", refusal(403, "Forbidden"))
+    world.riot.on("", refusal(403, "Forbidden"))
     before = world.match()
     with pytest.raises(KeyRejected):
         world.fetch()
@@ -220,7 +228,7 @@ def test_a_dead_key_is_told_and_changes_nothing(world: World) -> None:
 def test_a_forbidden_match_with_riot_down_is_left_for_later(world: World) -> None:
     world.list_by_an_account()
     world.riot.on("matches/NA1_1", refusal(403))
-    world.riot.on("/ids", Reply(503, b"", ROOMY))
+    world.riot.on("by-puuid", Reply(503, b"", ROOMY))
     assert world.fetch().outcome == "later"
     assert world.match().first_missing_at is None
 
@@ -267,7 +275,8 @@ def test_what_riot_will_never_answer_is_raised(world: World) -> None:
         world.fetch(match_id="ESPORTSTMNT01_1")
 
 
-def test_due_matches_come_in_the_order_in_which_they_were_listed(any_database: Database) -> None:
+def test_what_was_listed_last_is_due_first(any_database: Database) -> None:
+    """News does not wait behind a long past."""
     with any_database.writing() as session:
         for match_id, listed, next_try in (
             ("NA1_3", NOW, NOW),
@@ -278,5 +287,5 @@ def test_due_matches_come_in_the_order_in_which_they_were_listed(any_database: D
         ):
             session.add(Match(match_id=match_id, listed_at=listed, next_try_at=next_try))
     with any_database.reading() as session:
-        assert due_matches(session, now=NOW, limit=10) == ["NA1_9", "NA1_2", "NA1_3"]
-        assert due_matches(session, now=NOW, limit=2) == ["NA1_9", "NA1_2"]
+        assert due_matches(session, now=NOW, limit=10) == ["NA1_2", "NA1_3", "NA1_9"]
+        assert due_matches(session, now=NOW, limit=2) == ["NA1_2", "NA1_3"]
