@@ -1,0 +1,116 @@
+"""Real payloads of every mode and patch through the stages: each is told, or it is known why not.
+
+The oracle reads the raw JSON in its own way and says which of them should be told. Adding a game
+to the folder changes no test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from lol_dagster.messages.record import write_messages
+from lol_dagster.messages.rules import decide
+from lol_dagster.stats.record import record_game
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Account, Match, Payload, Team
+from lol_dagster_tests.roster_rows import (
+    make_account,
+    make_channel,
+    make_membership,
+    make_player,
+    make_team,
+)
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+SINCE = datetime(2015, 1, 1, tzinfo=UTC)
+TOLD_HOWEVER_OLD = timedelta(days=36_500)
+# Every so many of the ranked games suffice here: stats' own tests read all of them.
+BULK_STEP = 10
+
+
+def payloads(shared: Path) -> Iterator[tuple[str, bytes]]:
+    for path in sorted((shared / "riot" / "matches").rglob("*.json")):
+        body = path.read_bytes()
+        if "metadata" in json.loads(body):
+            yield path.stem, body
+    for path in sorted((shared / "riot" / "bulk").glob("*.jsonl.xz")):
+        with lzma.open(path) as lines:
+            for number, line in enumerate(lines):
+                if number % BULK_STEP == 0:
+                    yield json.loads(line)["metadata"]["matchId"], line.strip()
+
+
+def should_be_told(game: dict[str, Any]) -> str:
+    """`told`, or the rule that keeps it back: an independent reading of weird-games A and E."""
+    info = game["info"]
+    people = info["participants"]
+    if not people:
+        return "empty"
+    if any(person["win"] for person in people):
+        return "told"
+    if info["gameMode"] == "CHERRY":  # E2: nobody is said to have won, yet it was played
+        return "told"
+    alone = len({person["teamId"] for person in people}) == 1
+    if alone and not info.get("endOfGameResult", "").strip().startswith("Abort"):
+        return "told"  # A4: a Swarm that everybody lost
+    return "aborted"
+
+
+def track_somebody(session: Session, team: Team, game: dict[str, Any]) -> Account:
+    """The first person in the game, tracked for as long as there have been games."""
+    puuid = next(each for each in game["metadata"]["participants"] if each != "BOT")
+    known: Account | None = session.query(Account).filter_by(puuid=puuid).one_or_none()
+    if known is not None:
+        return known
+    player = make_player(session)
+    make_membership(session, team, player, since=SINCE)
+    return make_account(session, player, puuid=puuid)
+
+
+def archive(session: Session, match_id: str, body: bytes, *, listed_by: int) -> None:
+    session.add(Match(match_id=match_id, listed_at=NOW, listed_by=listed_by))
+    session.add(
+        Payload(
+            match_id=match_id,
+            encoding="zlib",
+            body=zlib.compress(body),
+            sha256=hashlib.sha256(body).hexdigest(),
+            size=len(body),
+            fetched_at=NOW,
+        )
+    )
+    session.flush()
+
+
+def test_every_real_game_is_told_or_it_is_known_why_not(
+    database: Database, shared_dir: Path
+) -> None:
+    wrong: list[str] = []
+    seen: set[str] = set()
+    with database.writing() as session:
+        team = make_team(session)
+        make_channel(session, team, created_at=SINCE)
+        # Some games are in both places.
+        for match_id, body in dict(payloads(shared_dir)).items():
+            game = json.loads(body)
+            account = track_somebody(session, team, game)
+            archive(session, match_id, body, listed_by=account.id)
+            record_game(session, match_id, code_version="1", now=NOW, run_id="test")
+            written = write_messages(session, match_id, stale_after=TOLD_HOWEVER_OLD, now=NOW)
+            (decision,) = decide(session, match_id, stale_after=TOLD_HOWEVER_OLD, now=NOW)
+            expected = should_be_told(game)
+            seen.add(expected)
+            found = "told" if decision.told else decision.rule
+            if found != expected or bool(written) != (expected == "told") or not decision.reason:
+                wrong.append(f"{match_id}: {found} ({decision.reason}), expected {expected}")
+    assert wrong == []
+    assert "told" in seen
