@@ -7,6 +7,7 @@ given up as `gone` after 48 hours. Trouble of Riot's servers or limits counts fo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import zlib
@@ -160,10 +161,8 @@ def _confirm_key(database: Database, client: RiotClient, match: Match) -> None:
         )
     if witness is None or witness.puuid is None:
         return
-    try:
+    with contextlib.suppress(NotFound, BadRequest):  # an answer to an accepted key
         client.account_by_puuid(witness.puuid, witness.platform)
-    except (NotFound, BadRequest):
-        pass  # an answer to an accepted key
 
 
 def _archive(database: Database, match_id: str, body: bytes, now: datetime, run_id: str) -> None:
