@@ -61,8 +61,10 @@ class ToldGame:
     map_id: int
     ended_at: datetime
     duration_s: int
-    sides: int
-    """How many sides took part, bots and strangers included."""
+    subteams: int
+    """How many took part in an Arena game; 0 in other modes, and where Riot does not say."""
+    ended_over_behaviour: bool
+    """Riot ended it over somebody's behaviour."""
     members: tuple[Member, ...]
     """In the game's own order; never empty."""
 
@@ -70,17 +72,22 @@ class ToldGame:
 def compose_game(game: ToldGame) -> MessageContent:
     """The message of one game."""
     sides = _sides(game)
+    # Whose behaviour it was is nobody's business here: the members may have been its victims.
+    note = Section(lines=(Line(facts=("Ended early over in-game behaviour",)),))
     title = " · ".join(filter(None, [_headline(game), _length(game.duration_s)]))
     who = _listed([f"{member.label} ({_short(game, member)})" for member in game.members])
     return MessageContent(
         title=title,
         summary=f"{who}: {title}",
-        sections=tuple(
-            Section(
-                lines=tuple(_line(game, member) for member in side),
-                heading=_side_heading(side[0]) if len(sides) > 1 else "",
-            )
-            for side in sides
+        sections=(
+            *([note] if game.ended_over_behaviour else []),
+            *(
+                Section(
+                    lines=tuple(_line(game, member) for member in side),
+                    heading=_side_heading(side[0]) if len(sides) > 1 else "",
+                )
+                for side in sides
+            ),
         ),
         url=match_url(game.match_id),
         tone=_tone(game),
@@ -150,7 +157,9 @@ def _result(member: Member) -> str:
 
 def _side_heading(member: Member) -> str:
     colour = {"team-100": "Blue side", "team-200": "Red side"}.get(member.side)
-    return " · ".join(filter(None, [colour, _result(member)]))
+    # What all sides share stands in the headline.
+    result = "" if member.outcome in {"remake", "aborted"} else _result(member)
+    return " · ".join(filter(None, [colour, result]))
 
 
 def _placed(side: list[Member]) -> str:
@@ -206,9 +215,9 @@ def _tone(game: ToldGame) -> Tone:
 
 
 def _member_tone(game: ToldGame, member: Member) -> Tone:
-    if member.outcome == "placement" and member.placement:
+    if member.outcome == "placement" and member.placement and game.subteams:
         # Riot, too, calls the better half of an Arena game its winners (weird-games E1).
-        return "good" if member.placement <= game.sides / 2 else "bad"
+        return "good" if 2 * member.placement <= game.subteams else "bad"
     tones: dict[str, Tone] = {"win": "good", "loss": "bad"}
     return tones.get(member.outcome, "neutral")
 

@@ -57,6 +57,7 @@ def load_told_games(session: Session, team_id: int, match_ids: Collection[str]) 
             PlayerStat.kill_participation,
             PlayerStat.cs_per_min,
             PlayerStat.highlights,
+            PlayerStat.extra,
         )
         .join(PlayerStat, PlayerStat.match_id == Game.match_id)
         .join(
@@ -76,11 +77,11 @@ def load_told_games(session: Session, team_id: int, match_ids: Collection[str]) 
         )
         .order_by(Game.match_id, Participant.participant_id)
     )
-    sides = _arena_sides(session, match_ids)
     several = _players_with_several_accounts(session, team_id)
     games: list[ToldGame] = []
     for match_id, grouped in groupby(session.execute(statement), key=lambda row: row.match_id):
         rows = list(grouped)
+        extra = rows[0].extra or {}  # what is read here is the same for all of a game
         games.append(
             ToldGame(
                 match_id=match_id,
@@ -89,22 +90,12 @@ def load_told_games(session: Session, team_id: int, match_ids: Collection[str]) 
                 map_id=rows[0].map_id,
                 ended_at=rows[0].ended_at,
                 duration_s=rows[0].duration_s,
-                sides=sides.get(match_id, 2),
+                subteams=extra.get("subteams", 0),
+                ended_over_behaviour=extra.get("ended_over_behaviour", False),
                 members=tuple(_member(row, row.player_id in several) for row in rows),
             )
         )
     return games
-
-
-def _arena_sides(session: Session, match_ids: Collection[str]) -> dict[str, int]:
-    """How many subteams took part in each Arena game: only there does it matter."""
-    counts = session.execute(
-        select(Participant.match_id, func.count(Participant.side.distinct()).label("sides"))
-        .join(Game, Game.match_id == Participant.match_id)
-        .where(Game.match_id.in_(match_ids), Game.mode_family == "arena")
-        .group_by(Participant.match_id)
-    )
-    return {row.match_id: row.sides for row in counts}
 
 
 def _players_with_several_accounts(session: Session, team_id: int) -> frozenset[int]:

@@ -97,14 +97,12 @@ def add_game(
     *members: dict[str, Any],
     ended_at: datetime = ENDED,
     processed_at: datetime | None = None,
-    opponents: int = 0,
     **values: Any,
 ) -> Game:
     """A worked-out game.
 
     Args:
         processed_at: When it was first processed; None: it is being processed now.
-        opponents: Arena subteams of strangers, `subteam-101` and on.
         values: Columns of Game.
     """
     session.add(
@@ -124,24 +122,6 @@ def add_game(
     session.flush()
     for number, member in enumerate(members, start=1):
         _add_member(session, game, number, member)
-    for number in range(opponents):
-        session.add(
-            _participant(
-                match_id,
-                100 + number,
-                "Stranger",
-                {
-                    "champion": "Garen",
-                    "kills": 1,
-                    "deaths": 1,
-                    "assists": 1,
-                    "team_id": 100,
-                    "side": f"subteam-{101 + number}",
-                    "outcome": "placement",
-                    "placement": None,
-                },
-            )
-        )
     session.flush()
     return game
 

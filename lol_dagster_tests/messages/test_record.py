@@ -227,15 +227,27 @@ def test_an_account_is_named_only_where_its_player_has_several(any_database):
 
 
 def test_arena_counts_the_subteams_of_strangers_too(any_database):
+    """The stats stage has counted them."""
     ann, _ = world(any_database)
     third = {"outcome": "placement", "placement": 3, "side": "subteam-1"}
     with any_database.writing() as session:
-        add_game(session, "EUW1_1", played(ann, **third), mode_family="arena", opponents=5)
+        six_subteams = played(ann, **third, extra={"subteams": 6})
+        add_game(session, "EUW1_1", six_subteams, mode_family="arena")
         (six,) = write(session, "EUW1_1")
-        add_game(session, "EUW1_2", played(ann, **third), mode_family="arena", opponents=3)
+        four_subteams = played(ann, **third, extra={"subteams": 4})
+        add_game(session, "EUW1_2", four_subteams, mode_family="arena")
         (four,) = write(session, "EUW1_2")
     # Third of six is in the better half, third of four is not.
     assert (six.content.tone, four.content.tone) == ("good", "bad")
+
+
+def test_that_riot_ended_a_game_over_behaviour_comes_from_the_stats(any_database):
+    ann, _ = world(any_database)
+    with any_database.writing() as session:
+        add_game(session, "EUW1_1", played(ann, extra={"ended_over_behaviour": True}))
+        (written,) = write(session, "EUW1_1")
+    note, _members = written.content.sections
+    assert note.lines[0].facts == ("Ended early over in-game behaviour",)
 
 
 # Catch-up messages

@@ -51,7 +51,8 @@ def game(*members: Member, **values: Any) -> ToldGame:
             "map_id": 11,
             "ended_at": ENDED,
             "duration_s": 1930,  # 32 * 60 + 10
-            "sides": 2,
+            "subteams": 0,
+            "ended_over_behaviour": False,
             "members": members,
             **values,
         }
@@ -97,6 +98,16 @@ def test_a_won_ranked_game_tells_result_mode_length_and_how_each_member_did():
 def test_a_lost_game_is_told_as_a_defeat():
     content = compose_game(game(member("Ann", outcome="loss")))
     assert content.title == "Defeat · Ranked Solo · 32:10"
+    assert content.tone == "bad"
+
+
+def test_a_game_that_riot_ended_over_behaviour_says_so_and_blames_nobody():
+    content = compose_game(game(member("Ann", outcome="loss"), ended_over_behaviour=True))
+    assert shown(content).splitlines()[:3] == [
+        "Defeat · Ranked Solo · 32:10",
+        "Ended early over in-game behaviour",
+        "**Ann** · Jinx · 10/2/8",
+    ]
     assert content.tone == "bad"
 
 
@@ -160,9 +171,9 @@ def test_a_remake_between_members_names_both_sides_and_no_winner():
     )
     assert shown(content) == (
         "Remake · Ann against Bob · Ranked Solo · 32:10\n"
-        "### Blue side · Remake\n"
+        "### Blue side\n"
         "**Ann** · Jinx\n"
-        "### Red side · Remake\n"
+        "### Red side\n"
         "**Bob** · Jinx"
     )
 
@@ -175,7 +186,7 @@ def test_arena_is_told_by_placement():
             queue_name="Arena",
             mode_family="arena",
             map_id=30,
-            sides=8,
+            subteams=8,
         )
     )
     assert shown(content) == (
@@ -188,12 +199,12 @@ def test_arena_is_told_by_placement():
 
 
 @pytest.mark.parametrize(
-    ("placement", "sides", "tone"),
+    ("placement", "subteams", "tone"),
     # Riot calls the better half winners: the first 4 of 8, the first 3 of 6, 2 of 4 (E1).
     [(4, 8, "good"), (5, 8, "bad"), (3, 6, "good"), (4, 6, "bad"), (2, 4, "good"), (3, 4, "bad")],
 )
-def test_the_better_half_of_an_arena_game_is_good_news(placement, sides, tone):
-    played = game(arena("Ann", placement, 1), mode_family="arena", sides=sides)
+def test_the_better_half_of_an_arena_game_is_good_news(placement, subteams, tone):
+    played = game(arena("Ann", placement, 1), mode_family="arena", subteams=subteams)
     assert compose_game(played).tone == tone
 
 
@@ -205,7 +216,7 @@ def test_members_in_several_arena_subteams_are_told_with_their_places():
             arena("Dora", 7, 3),
             queue_name="Arena",
             mode_family="arena",
-            sides=8,
+            subteams=8,
         )
     )
     assert content.title == "Ann 1st, Cid and Dora 7th · Arena · 32:10"
