@@ -20,7 +20,8 @@ HIGHLIGHTS: Final = (
     "first_blood",
     "double_kill",
 )
-"""Every highlight there is, most remarkable first. Of the multikills only the largest is one."""
+"""Every highlight there is, most remarkable first. Of the multikills only the largest is one, and
+no double kill where everybody fights all the time (ARAM, Arena): half of the players have one."""
 
 _DEATHLESS_FROM: Final = 5
 """Takedowns without which not having died is no feat."""
@@ -62,7 +63,7 @@ def highlights(game: GameReading, person: ParticipantReading) -> tuple[str, ...]
     """
     if game.result != "played" or len({other.side for other in game.participants}) < 2:
         return ()
-    multikill = _largest_multikill(person)
+    multikill = _largest_multikill(game, person)
     found = {
         multikill: True,
         "deathless": person.deaths == 0 and person.kills + person.assists >= _DEATHLESS_FROM,
@@ -82,12 +83,12 @@ def _allies(game: GameReading, person: ParticipantReading) -> list[ParticipantRe
     return [other for other in game.participants if other.side == person.side]
 
 
-def _largest_multikill(person: ParticipantReading) -> str | None:
+def _largest_multikill(game: GameReading, person: ParticipantReading) -> str | None:
     for name, count in (
         ("penta_kill", person.penta_kills),
         ("quadra_kill", person.quadra_kills),
         ("triple_kill", person.triple_kills),
-        ("double_kill", person.double_kills),
+        ("double_kill", 0 if game.mode_family in {"aram", "arena"} else person.double_kills),
     ):
         if count:
             return name

@@ -117,6 +117,13 @@ def test_of_the_multikills_the_largest_is_told() -> None:
     assert highlights_of_ann(participant("Ann", **multikills)) == ("double_kill",)
 
 
+@pytest.mark.parametrize("mode", ["aram", "mayhem", "arena_16"])
+def test_a_double_kill_is_nothing_special_where_everybody_fights_all_the_time(mode: str) -> None:
+    assert highlights_of_ann(participant("Ann", doubleKills=4), mode=mode) == ()
+    several = participant("Ann", doubleKills=4, tripleKills=1)
+    assert highlights_of_ann(several, mode=mode) == ("triple_kill",)
+
+
 def test_everything_at_once_is_told_with_the_most_remarkable_first() -> None:
     ann = participant(
         "Ann", kills=20, deaths=0, damage=50_000, pentaKills=1, firstBloodKill=True, team=200
