@@ -49,7 +49,7 @@ EDGE_S = 0.2
 POLL_S = 0.1
 """How soon to ask again while another process finds out the limits."""
 
-LONGEST_HOLD_S = 900.0
+LONGEST_HOLD_S = 3600.0
 """No hold is believed to be longer. One that is was set before the clock was put back."""
 
 
