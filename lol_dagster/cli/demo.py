@@ -84,7 +84,9 @@ def _fresh_home(settings: Settings) -> Path:
 
 def _look_once(settings: Settings) -> None:
     """A first cycle, so that there is something to see before the schedule's first minute."""
-    house, cycles = house_and_cycles(settings, show=lambda doing: click.echo(f"  {doing} …"))
+    house, cycles = house_and_cycles(
+        settings, show=lambda doing, _games: click.echo(f"  {doing} …")
+    )
     cycles.cycle()
     house.database.dispose()
 

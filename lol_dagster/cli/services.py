@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 from rich.console import Console
+from rich.progress import Progress
 
 from lol_dagster.errors import UserError
 from lol_dagster.settings import Settings, ensure_home, load_settings
@@ -30,9 +31,14 @@ def once(until_idle: bool, as_json: bool) -> None:
     """
     settings = load_settings()
     settings.require_riot_api_key()
-    console = Console(stderr=True)
-    with console.status("starting Dagster") as status:
-        house, cycles = house_and_cycles(settings, show=status.update)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("starting Dagster", total=None)
+
+        def show(doing: str, games: int | None) -> None:
+            progress.reset(bar, description=doing, total=games)
+
+        house, cycles = house_and_cycles(settings, show=show)
+        house.step = lambda: progress.advance(bar)
         trouble: UserError | None = None
         try:
             cycles.until_idle() if until_idle else cycles.cycle()
@@ -48,11 +54,13 @@ def once(until_idle: bool, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def house_and_cycles(settings: Settings, *, show: Callable[[str], None]) -> tuple[House, Once]:
+def house_and_cycles(
+    settings: Settings, *, show: Callable[[str, int | None], None]
+) -> tuple[House, Once]:
     """What `once` works with.
 
     Args:
-        show: Told in a few words what is going on.
+        show: Told in a few words what is going on, and how many games it is about.
     """
     from lol_dagster.definitions import build_definitions
     from lol_dagster.orchestration.house import House

@@ -128,6 +128,7 @@ def process_games(
             outcome = process_match(house, match_id, run_id=context.run.run_id)
         outcomes.append(outcome)
         _count(house.tally, outcome)
+        house.step()
         for key, metadata in report.of_outcome(house, outcome).items():
             if key in wanted:
                 yield dg.AssetMaterialization(key, partition=match_id, metadata=metadata)

@@ -33,6 +33,8 @@ class House:
     settings: Settings
     now: Callable[[], datetime] = utc_now
     tally: Tally = field(default_factory=Tally)
+    step: Callable[[], None] = lambda: None
+    """Called after each game that was processed, for whoever shows how far it is."""
     discovery: DiscoveryReport | None = None
     """What the last look at the match lists in this process brought."""
 

@@ -41,14 +41,14 @@ class Once:
         instance: dg.DagsterInstance,
         house: House,
         *,
-        show: Callable[[str], None],
+        show: Callable[[str, int | None], None],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """
         Args:
             definitions: Built on this very house.
             instance: Where the runs are recorded.
-            show: Told in a few words what is going on.
+            show: Told in a few words what is going on, and how many games it is about.
             sleep: Waits for messages that are due in a moment.
         """
         self._definitions = definitions
@@ -85,7 +85,7 @@ class Once:
         self._complain()
 
     def _ask(self) -> None:
-        self._show("asking Riot for new games")
+        self._show("asking Riot for new games", None)
         config = {"ops": {"match_lists": {"config": {"everyone": True}}}}
         self._run(poll_job, config=config, raise_on_error=True)
 
@@ -98,11 +98,11 @@ class Once:
     def _do_what_is_due(self) -> None:
         while batches := plan_batches(self._instance, self._house):
             for batch in batches:
-                self._show(f"processing {len(batch.keys)} games from {batch.keys[0]}")
+                self._show("processing games", len(batch.keys))
                 self._run(process_job, tags=batch_tags(batch), raise_on_error=True)
         self._show_set_aside()
         if self._house.deliverer.due_now(self._house.now()):
-            self._show("delivering messages")
+            self._show("delivering messages", None)
             self._run(deliver_job, raise_on_error=True)
 
     def _show_set_aside(self) -> None:
@@ -110,7 +110,7 @@ class Once:
         for game in to_show(self._house, limit=None):
             if game.run_key not in self._shown:
                 self._shown.add(game.run_key)
-                self._show(f"showing what is wrong with {game.match_id}")
+                self._show(f"showing what is wrong with {game.match_id}", 1)
                 admit(self._instance, [game.match_id])
                 self._run(
                     process_job,

@@ -62,7 +62,7 @@ class World:
     def once(self) -> dict[str, int]:
         """`lol-dagster once --until-idle`, and its figures."""
         self.house.tally = Tally()
-        Once(self.definitions, self.instance, self.house, show=lambda _: None).until_idle()
+        Once(self.definitions, self.instance, self.house, show=lambda *_: None).until_idle()
         return self.house.tally.counts()
 
     def process(self, *match_ids: str, **tags: str) -> dg.ExecuteInProcessResult:
