@@ -85,7 +85,7 @@ class Rig:
     """By message id."""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _names: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    _alive: list[ForkServerProcess] = field(default_factory=list)
+    _alive: list[Process] = field(default_factory=list)
     _rules: list[str] = field(default_factory=list)
 
     @classmethod
@@ -155,7 +155,7 @@ class Rig:
 
     # --- workers ---------------------------------------------------------------------------------
 
-    def start(self, **orders: Any) -> ForkServerProcess:
+    def start(self, **orders: Any) -> Process:
         """A worker, running."""
         name = f"worker{next(self._names)}"
         url = self.database.url.render_as_string(hide_password=False)
@@ -169,28 +169,33 @@ class Rig:
 
     def strike(
         self, strikes: Iterable[tuple[str, Strike]], *, at_once: int = 5, **orders: Any
-    ) -> None:
-        """For each match a worker that carries its message alone and meets its fate on the way."""
+    ) -> Counter[int | None]:
+        """For each match a worker that carries its message alone and meets its fate on the way;
+        their exit codes.
+        """
         left = list(strikes)[::-1]
-        running: list[ForkServerProcess] = []
+        running: list[Process] = []
+        codes: Counter[int | None] = Counter()
         while left or running:
             while left and len(running) < at_once:
                 only, strike = left.pop()
                 running.append(self.start(only=only, strike=strike, **orders))
             over = set(wait([each.sentinel for each in running], timeout=60))
-            assert over, f"no worker ended\n{self.stderr}"
+            assert over, f"no worker ended\n{self.stderr[-4000:]}"
+            codes.update(each.exitcode for each in running if each.sentinel in over)
             running = [each for each in running if each.sentinel not in over]
+        return codes
 
     def finish(self, *, workers: int = 2, within: float = 60.0, **orders: Any) -> Verdict:
         """Workers that nothing happens to, until all is settled; and what came of it."""
         last = [self.start(**orders) for _ in range(workers)]
         self.join(last, within)
         codes = [each.exitcode for each in last]
-        assert codes == [0] * workers, f"workers ended with {codes}\n{self.stderr}"
+        assert codes == [0] * workers, f"workers ended with {codes}\n{self.stderr[-4000:]}"
         return self.verdict()
 
     def keep(
-        self, count: int, *, disturb: Callable[[list[ForkServerProcess]], None], within: float,
+        self, count: int, *, disturb: Callable[[list[Process]], None], within: float,
         **orders: Any,
     ) -> Verdict:  # fmt: skip
         """So many workers, each replaced when it dies, until all is settled.
@@ -201,7 +206,7 @@ class Rig:
         ends = time.monotonic() + within
         running = [self.start(**orders) for _ in range(count)]
         while running:
-            assert time.monotonic() < ends, f"{self.verdict()}\n{self.stderr}"
+            assert time.monotonic() < ends, f"{self.verdict()}\n{self.stderr[-4000:]}"
             disturb(running)
             wait([each.sentinel for each in running], timeout=0.05)
             died = [each for each in running if each.exitcode not in {None, 0}]
@@ -209,11 +214,11 @@ class Rig:
             running += [self.start(**orders) for _ in died]
         return self.verdict()
 
-    def join(self, workers: Sequence[ForkServerProcess], within: float = 60.0) -> None:
+    def join(self, workers: Sequence[Process], within: float = 60.0) -> None:
         ends = time.monotonic() + within
         for each in workers:
             each.join(max(0.0, ends - time.monotonic()))
-            assert each.exitcode is not None, f"{each.name} is still at it\n{self.stderr}"
+            assert each.exitcode is not None, f"{each.name} is still at it\n{self.stderr[-4000:]}"
 
     def end(self) -> None:
         """Whatever still runs or stands frozen."""
@@ -238,7 +243,7 @@ class Rig:
     @property
     def stderr(self) -> str:
         file = self.folder / "stderr"
-        return file.read_text()[-4000:] if file.exists() else ""
+        return file.read_text() if file.exists() else ""
 
     def posts(self, match_id: str) -> int:
         """How many POSTs of a message the world has had, accepted or not."""

@@ -7,6 +7,7 @@ label; then workers that live carry everything to its end.
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Sequence
 
 import pytest
@@ -46,8 +47,8 @@ def ask(rig: Rig, kind: str, faults: Sequence[str], labels: Sequence[str], **cha
         strikes.append((rig.say(channel_id), Strike(label)))
         if fault:
             rig.fault(f"{POST[kind]}@{place}={fault}*1")
-    rig.strike(strikes)
-    assert rig.struck == dict.fromkeys(labels, len(faults)), rig.stderr
+    assert rig.strike(strikes) == {-signal.SIGKILL: len(strikes)}, rig.stderr[-4000:]
+    assert rig.struck == dict.fromkeys(labels, len(faults))
 
 
 @HALVES
