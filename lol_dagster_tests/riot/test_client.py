@@ -279,11 +279,9 @@ def test_a_route_that_only_fails_is_left_alone_and_then_probed_once(
 
 def test_an_answer_between_failures_keeps_a_route_open(riot: FakeRiot, client: RiotClient) -> None:
     riot.on("NA1_1", Reply(503, b"", {}))  # of NA1_2 Riot knows nothing, which is an answer
-    for _ in range(4):
-        with pytest.raises(ServerTrouble):
-            client.match("NA1_1")
-        with pytest.raises(NotFound):
-            client.match("NA1_2")
+    for match_id, error in [("NA1_1", ServerTrouble), ("NA1_2", NotFound)] * 4:
+        with pytest.raises(error):
+            client.match(match_id)
 
 
 def test_a_429_is_waited_out_as_long_as_riot_says(

@@ -1,0 +1,189 @@
+"""Stale games of a channel share a message; and writers at the same time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from lol_dagster.messages.nonce import installation_salt
+from lol_dagster.messages.record import CATCH_UP_OPEN, WrittenMessage
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Fact, Message, MessageGame, Player
+from lol_dagster_tests.messages.rows import NOW, add_game, played
+from lol_dagster_tests.messages.writing import (
+    LONG_AFTER,
+    change_kills,
+    change_message,
+    the_message,
+    world,
+    write,
+)
+
+
+def catch_up(
+    database: Database, ann: Player, match_id: str, now: datetime = LONG_AFTER
+) -> WrittenMessage:
+    with database.writing() as session:
+        add_game(session, match_id, played(ann))
+        (written,) = write(session, match_id, now)
+    return written
+
+
+def test_stale_games_share_one_message(any_database):
+    ann, _ = world(any_database)
+    first = catch_up(any_database, ann, "EUW1_1")
+    second = catch_up(any_database, ann, "EUW1_2", LONG_AFTER + timedelta(minutes=1))
+    message = the_message(any_database)
+    assert first.message_id == second.message_id == message.id
+    assert (first.change, second.change) == ("created", "changed")
+    assert (message.kind, message.subject) == ("catch_up", "catch-up:EUW1_1")
+    assert message.desired_rev == 2
+    assert second.content.title == "2 games while I was away"
+    with any_database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(MessageGame)) == 2
+
+
+def test_a_stale_game_written_again_stays_in_its_message(any_database):
+    ann, _ = world(any_database)
+    first = catch_up(any_database, ann, "EUW1_1")
+    with any_database.writing() as session:
+        (again,) = write(session, "EUW1_1", LONG_AFTER + timedelta(days=30))
+    assert (again.message_id, again.change) == (first.message_id, "unchanged")
+
+
+POSTED = {"state": "delivered", "sent_maybe": True, "remote_id": "9", "due_at": None}
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "joins"),
+    [
+        ("discord-bot", POSTED, True),
+        ("discord-webhook", POSTED, True),
+        ("slack-bot", POSTED, True),
+        ("discord-bot", {"state": "sending", "sent_maybe": True}, True),
+        ("discord-bot", {"state": "uncertain", "sent_maybe": True}, True),
+        ("discord-bot", {**POSTED, "remote_gone": True}, False),
+        ("discord-bot", {"state": "parked", "sent_maybe": True}, False),
+        ("discord-bot", {"state": "dropped"}, False),
+        ("slack-webhook", {"state": "pending"}, True),
+        ("slack-webhook", {"state": "blocked"}, True),
+        # A deliverer may have read the old text already.
+        ("slack-webhook", {"state": "sending"}, False),
+        ("slack-webhook", {"state": "pending", "sent_maybe": True}, False),
+        ("slack-webhook", POSTED, False),
+    ],
+)
+def test_a_stale_game_joins_only_where_it_will_be_read(database, kind, row, joins):
+    ann, _ = world(database, kind=kind)
+    first = catch_up(database, ann, "EUW1_1")
+    change_message(database, **row)
+    second = catch_up(database, ann, "EUW1_2")
+    assert (second.message_id == first.message_id) is joins
+    assert (
+        second.content.title == f"{2 if joins else 1} game{'s' if joins else ''} while I was away"
+    )
+
+
+@pytest.mark.parametrize(
+    ("later", "joins"),
+    [(CATCH_UP_OPEN - timedelta(seconds=1), True), (CATCH_UP_OPEN, False)],
+)
+def test_a_catch_up_message_closes_after_some_hours(database, later, joins):
+    ann, _ = world(database)
+    first = catch_up(database, ann, "EUW1_1")
+    second = catch_up(database, ann, "EUW1_2", LONG_AFTER + later)
+    assert (second.message_id == first.message_id) is joins
+
+
+def test_a_posted_catch_up_that_a_game_joins_is_due_for_an_edit(database):
+    ann, _ = world(database)
+    catch_up(database, ann, "EUW1_1")
+    change_message(database, **POSTED)
+    catch_up(database, ann, "EUW1_2")
+    assert the_message(database).due_at == LONG_AFTER
+
+
+def test_writers_at_the_same_time_open_one_catch_up_message_and_one_salt(any_database):
+    ann, _ = world(any_database)
+    ids = [f"EUW1_{number}" for number in range(6)]
+    with any_database.writing() as session:
+        for match_id in ids:
+            add_game(session, match_id, played(ann))
+    start = threading.Barrier(len(ids))
+    failures: list[BaseException] = []
+
+    def write_one(match_id: str) -> None:
+        try:
+            start.wait(timeout=20)
+            with any_database.writing() as session:
+                write(session, match_id, LONG_AFTER)
+        except BaseException as error:  # noqa: BLE001 - a thread's failure is the test's
+            failures.append(error)
+
+    threads = [threading.Thread(target=write_one, args=(match_id,)) for match_id in ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert failures == []
+    message = the_message(any_database)
+    assert message.desired_rev == len(ids)
+    assert message.content["title"] == "6 games while I was away"
+    with any_database.reading() as session:
+        assert set(session.scalars(select(MessageGame.match_id))) == set(ids)
+        assert session.scalar(select(func.count()).select_from(Fact)) == 1
+
+
+def test_two_first_askers_get_one_salt(any_database):
+    start = threading.Barrier(2)
+    salts: list[str] = []
+
+    def ask() -> None:
+        start.wait(timeout=20)
+        with any_database.writing() as session:
+            salts.append(installation_salt(session))
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert len(salts) == 2
+    assert len(set(salts)) == 1
+
+
+def test_words_that_change_while_a_deliverer_finishes_are_still_due_for_an_edit(postgres_url):
+    # SQLite has one writer at a time; on PostgreSQL the row's lock has to make them take turns.
+    database = Database(postgres_url)
+    ann, _ = world(database)
+    with database.writing() as session:
+        add_game(session, "EUW1_1", played(ann))
+        write(session, "EUW1_1")
+    change_message(database, state="sending", due_at=None)
+    change_kills(database, 11)
+
+    def rewrite() -> None:
+        with database.writing() as session:
+            write(session, "EUW1_1")
+
+    writer = threading.Thread(target=rewrite)
+    with database.writing() as deliverer:
+        deliverer.execute(update(Message).values(**POSTED))
+        writer.start()
+        _wait_until_somebody_waits_for_a_lock(database)
+    writer.join(timeout=60)
+    assert the_message(database).due_at == NOW
+    database.dispose()
+
+
+def _wait_until_somebody_waits_for_a_lock(database: Database) -> None:
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    deadline = time.monotonic() + 30
+    with database.engine.connect() as connection:
+        while not connection.scalar(waiting):
+            connection.rollback()  # a transaction sees one state of pg_stat_activity
+            assert time.monotonic() < deadline

@@ -1,0 +1,90 @@
+"""Which Riot account a row stands for: puuids and renames."""
+
+from __future__ import annotations
+
+from lol_dagster.riot.discovery import DEEP_LOOK_EVERY
+from lol_dagster_tests.riot.fake_riot import ROOMY, Reply, refusal
+from lol_dagster_tests.riot.world import NOW, World
+
+
+def test_an_account_without_puuid_is_resolved_by_its_riot_id(world: World) -> None:
+    account = world.member(puuid=None, game_name="old name", tag_line="NA1")
+    world.riot.on("by-riot-id/old%20name/NA1",
+                  Reply(200, {"puuid": "new", "gameName": "Old Name", "tagLine": "NA1"}))  # fmt: skip
+    world.riot.on("by-puuid/new/ids", Reply(200, ["NA1_1"]))
+
+    assert world.discover().new_match_ids == ("NA1_1",)
+
+    row = world.account(account)
+    assert (row.puuid, row.puuid_key) == ("new", world.client.key_fingerprint)
+    assert row.game_name == "Old Name", "as Riot writes it"
+    assert row.version > account.version
+
+
+def test_an_account_that_riot_does_not_know_is_noted_and_harms_nobody(world: World) -> None:
+    lost = world.member(puuid=None, game_name="Gone", tag_line="X")
+    other = world.member()
+    world.list(other, "NA1_1")
+
+    report = world.discover()
+
+    assert report.new_match_ids == ("NA1_1",)
+    assert [failure.account_id for failure in report.failures] == [lost.id]
+    poll = world.poll(lost)
+    assert "Gone#X" in (poll.last_error or "")
+    assert (poll.failures, poll.last_good_poll_at) == (1, None)
+    assert poll.next_poll_at > NOW
+
+
+def test_a_riot_id_of_an_account_that_we_have_already_is_noted(world: World) -> None:
+    first = world.member(puuid="same")
+    second = world.member(puuid=None)
+    world.list(first)
+    world.riot.on("by-riot-id", Reply(200, {"puuid": "same"}))
+    world.discover()
+    assert "another entry" in (world.poll(second).last_error or "")
+    assert world.account(second).puuid is None
+
+
+def test_a_puuid_of_another_application_is_asked_for_again(world: World) -> None:
+    """weird-games D3."""
+    account = world.member(puuid="foreign")
+    world.riot.on("by-puuid/foreign", refusal(400, "Bad Request - Exception decrypting foreign"))
+    world.riot.on("by-riot-id", Reply(200, {"puuid": "own"}))
+    world.riot.on("by-puuid/own/ids", Reply(200, ["NA1_1"]))
+
+    assert world.discover().new_match_ids == ("NA1_1",)
+    assert world.account(account).puuid == "own"
+
+
+def test_a_puuid_that_stays_foreign_is_asked_for_once_and_noted(world: World) -> None:
+    account = world.member(puuid="foreign")
+    world.riot.on("by-puuid", refusal(400, "Bad Request - Exception decrypting"))
+    world.riot.on("by-riot-id", Reply(200, {"puuid": "foreign too"}))
+
+    world.discover()
+
+    assert len(world.riot.asked("by-riot-id")) == 1
+    assert "decrypting" in (world.poll(account).last_error or "")
+
+
+def test_a_rename_is_taken_over_by_the_deep_look(world: World) -> None:
+    account = world.member(game_name="Before", tag_line="NA1")
+    world.list(account)
+    world.riot.on(f"by-puuid/{account.puuid}$",
+                  Reply(200, {"puuid": account.puuid, "gameName": "After", "tagLine": "EUW"}))  # fmt: skip
+    world.discover()
+    row = world.account(account)
+    assert (row.riot_id, row.version) == ("After#EUW", account.version + 1)
+
+    world.riot.on(f"by-puuid/{account.puuid}$", Reply(200, {"puuid": account.puuid}))
+    world.discover(NOW + DEEP_LOOK_EVERY)
+    assert world.account(account).riot_id == "After#EUW", "Riot leaves the names out at times"
+
+
+def test_a_name_that_cannot_be_asked_for_does_not_fail_the_look(world: World) -> None:
+    account = world.member()
+    world.list(account, "NA1_1")
+    world.riot.on(f"by-puuid/{account.puuid}$", Reply(503, b"", ROOMY))
+    report = world.discover()
+    assert (report.new_match_ids, report.failures) == (("NA1_1",), ())
