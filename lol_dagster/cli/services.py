@@ -31,7 +31,10 @@ def once(until_idle: bool, as_json: bool) -> None:
     """
     settings = load_settings()
     settings.require_riot_api_key()
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    from lol_dagster.orchestration.once import NobodyAskedError
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("starting Dagster", total=None)
 
         def show(doing: str, games: int | None) -> None:
@@ -49,9 +52,11 @@ def once(until_idle: bool, as_json: bool) -> None:
         click.echo(json.dumps(counts))
     else:
         click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()))
-    if trouble is not None:
+    if isinstance(trouble, NobodyAskedError):  # nothing that the operator could put right
         click.echo(f"lol-dagster: {trouble}", err=True)
         raise SystemExit(1)
+    if trouble is not None:
+        raise trouble
 
 
 def house_and_cycles(

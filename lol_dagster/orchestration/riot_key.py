@@ -67,4 +67,5 @@ def _refuse(house: House, reason: str) -> None:
         breaker.failures += 1
         breaker.open_until = now + _PAUSE
         breaker.reason = reason[:500]
-    log.error("Riot refuses the API key: get a new one at https://developer.riotgames.com")
+    # No more than a note: whoever called is told by the exception.
+    log.info("Riot refuses the API key; nothing is asked of it for %s", _PAUSE)
