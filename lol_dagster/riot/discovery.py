@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from lol_dagster.riot.client import RiotClient
@@ -170,6 +170,8 @@ def poll_account(
         report = replace(report, trouble=str(trouble))
     else:
         _note_good_look(database, account, now, is_deep=is_deep)
+    if found and report.trouble and not is_deep:
+        _let_next_look_be_deep(database, account, now)
     if found:
         log.info(
             "%s: %d new matches", account.riot_id, len(found), extra={"account_id": account.id}
@@ -291,6 +293,18 @@ def _note_failed_look(database: Database, account: Account, error: str, now: dat
         poll.next_poll_at = now + min(SHORTEST_PAUSE * 2 ** min(poll.failures, 10), LONGEST_PAUSE)
         poll.failures += 1
         poll.last_error = error[:500]
+
+
+def _let_next_look_be_deep(database: Database, account: Account, now: datetime) -> None:
+    """A short look that was cut short after some pages would stop at them the next time, as they
+    bring nothing new any more.
+    """
+    with database.writing() as session:
+        session.execute(
+            update(AccountPoll)
+            .where(AccountPoll.account_id == account.id)
+            .values(last_deep_look_at=now - DEEP_LOOK_EVERY)
+        )
 
 
 def _poll_row(session: Session, account_id: int, now: datetime) -> AccountPoll:

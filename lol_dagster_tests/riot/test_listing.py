@@ -9,7 +9,7 @@ import pytest
 
 from lol_dagster.riot.discovery import DEEP_LOOK_EVERY
 from lol_dagster.storage.models import Account
-from lol_dagster_tests.riot.fake_riot import MatchList, Reply, ids, query
+from lol_dagster_tests.riot.fake_riot import MatchList, Reply, ids, query, refusal
 from lol_dagster_tests.riot.world import HOUR, NOW, World
 from lol_dagster_tests.roster_rows import make_membership, make_team
 
@@ -97,6 +97,18 @@ def test_a_usual_look_reads_on_while_whole_pages_bring_news(world: World) -> Non
 
     pages = [(query(t)["start"], query(t)["count"]) for t in world.riot.asked("/ids")]
     assert pages == [("0", "20"), ("20", "100"), ("120", "100")]
+
+
+def test_a_usual_look_that_was_cut_short_misses_nothing(world: World) -> None:
+    """Its first page brought news, and brings none the next time."""
+    account = world.member()
+    script = world.list(account, *ids(1, 50))
+    world.discover()
+    script.ids = ids(1, 100)
+    world.riot.on("start=20&", refusal(400))
+    assert set(world.discover(NOW + HOUR).new_match_ids) == set(ids(81, 100))
+
+    assert set(world.discover(NOW + 2 * HOUR).new_match_ids) == set(ids(51, 80))
 
 
 def test_ids_that_are_late_or_out_of_order_are_found(world: World) -> None:
