@@ -125,11 +125,12 @@ class Rig:
             session.flush()
             return channel.id, place
 
-    def say(self, channel_id: int) -> str:
+    def say(self, channel_id: int, lines: Sequence[str] = ("Ann",)) -> str:
         """A message that is due; its match's id."""
         number = next(self._numbers)
         title, match_id, message_id = f"game{number:05d}", f"NA1_{number}", str(uuid.uuid4())
-        content = MessageContent(title=title, summary=title, sections=(Section((Line("Ann"),)),))
+        section = Section(tuple(map(Line, lines)))
+        content = MessageContent(title=title, summary=title, sections=(section,))
         now = datetime.now(UTC)
         with self.database.writing() as session:
             session.add(Match(match_id=match_id, state="processed", listed_at=now))

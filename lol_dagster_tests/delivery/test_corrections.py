@@ -18,7 +18,7 @@ from lol_dagster_tests.raw_server import answer
 
 
 @pytest.mark.parametrize("kind", READABLE)
-def test_a_changed_text_edits_the_posted_message_in_place(room: Room, kind: str) -> None:
+def test_row_28_a_changed_text_edits_the_posted_message_in_place(room: Room, kind: str) -> None:
     channel = room.channel(kind)
     message = room.message(channel, "Victory")
     room.sweep()
@@ -35,7 +35,7 @@ def test_a_changed_text_edits_the_posted_message_in_place(room: Room, kind: str)
     assert room.attempts(message) == [("POST", "accepted"), ("PATCH", "accepted")]
 
 
-def test_an_unchanged_text_makes_no_call(room: Room) -> None:
+def test_row_27_an_unchanged_text_makes_no_call(room: Room) -> None:
     message = room.message(room.channel())
     room.sweep()
     calls = len(room.discord.calls)
@@ -45,7 +45,7 @@ def test_an_unchanged_text_makes_no_call(room: Room) -> None:
     assert len([c for c in room.discord.calls[calls:] if c != "channel"]) == 0
 
 
-def test_what_cannot_be_edited_is_left_standing_and_never_sent_again(room: Room) -> None:
+def test_row_28_what_cannot_be_edited_is_left_standing_and_never_sent_again(room: Room) -> None:
     channel = room.channel("slack-webhook")
     message = room.message(channel)
     room.sweep()
@@ -57,7 +57,7 @@ def test_what_cannot_be_edited_is_left_standing_and_never_sent_again(room: Room)
     assert "cannot edit" in (room.row(message).last_error or "")
 
 
-def test_a_message_deleted_by_a_moderator_is_never_posted_again(room: Room) -> None:
+def test_row_31_a_message_deleted_by_a_moderator_is_never_posted_again(room: Room) -> None:
     channel = room.channel()
     message = room.message(channel)
     room.sweep()
@@ -71,7 +71,7 @@ def test_a_message_deleted_by_a_moderator_is_never_posted_again(room: Room) -> N
     assert (room.discord.count("post"), room.discord.count("patch")) == (1, 1)
 
 
-def test_a_text_that_changes_while_its_post_is_uncertain_is_edited_when_found(room: Room) -> None:
+def test_row_29_a_text_that_changes_while_uncertain_is_edited_when_found(room: Room) -> None:
     channel = room.channel()
     message = room.message(channel, "Victory")
     room.discord.script("post", fail_after_accept())
@@ -107,7 +107,7 @@ def test_a_text_that_changes_during_the_call_is_edited_right_after(room: Room) -
     assert (room.titles(channel), room.discord.count("post")) == (["Defeat"], 1)
 
 
-def test_an_unclear_patch_is_compared_before_it_is_repeated(room: Room) -> None:
+def test_row_30_an_unclear_patch_is_compared_before_it_is_repeated(room: Room) -> None:
     channel = room.channel()
     message = room.message(channel, "Victory")
     room.sweep()
@@ -126,7 +126,7 @@ def test_an_unclear_patch_is_compared_before_it_is_repeated(room: Room) -> None:
     assert room.row(message).remote_rev == 2
 
 
-def test_an_edit_that_discord_puts_off_waits_an_hour(room: Room) -> None:
+def test_row_31_an_edit_that_discord_puts_off_waits_an_hour(room: Room) -> None:
     message = room.message(room.channel(), "Victory")
     room.sweep()
     room.say(message, "Defeat")

@@ -44,7 +44,7 @@ def test_no_token_and_no_webhook_address_is_logged_or_written_down(
         assert secret not in text
 
 
-def test_a_stale_deliverers_late_result_is_not_written(
+def test_row_23_a_stale_deliverers_late_result_is_not_written(
     any_room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The first one freezes after its call for longer than its lease; the second finds the

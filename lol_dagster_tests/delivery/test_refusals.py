@@ -18,7 +18,7 @@ from lol_dagster_tests.delivery.fakes import (
 from lol_dagster_tests.raw_server import answer
 
 
-def test_a_server_that_cannot_be_reached_is_tried_again_and_nothing_is_in_doubt(room: Room) -> None:
+def test_row_12_a_server_that_cannot_be_reached_leaves_nothing_in_doubt(room: Room) -> None:
     channel = room.channel()
     message = room.message(channel)
     nowhere = room.settings.model_copy(update={"discord_url": "http://127.0.0.1:1"})
@@ -32,7 +32,7 @@ def test_a_server_that_cannot_be_reached_is_tried_again_and_nothing_is_in_doubt(
     assert room.discord.count("list") == 0
 
 
-def test_a_rate_limit_is_obeyed_to_the_millisecond(room: Room) -> None:
+def test_row_13_a_rate_limit_is_obeyed_to_the_millisecond(room: Room) -> None:
     channel = room.channel()
     room.message(channel, "first")
     room.message(channel, "second", order_at=NOW + timedelta(seconds=1))
@@ -45,7 +45,7 @@ def test_a_rate_limit_is_obeyed_to_the_millisecond(room: Room) -> None:
     assert room.sweep().delivered == 2
 
 
-def test_a_global_rate_limit_holds_all_channels_of_the_token(room: Room) -> None:
+def test_row_13_a_global_rate_limit_holds_all_channels_of_the_token(room: Room) -> None:
     one, two = room.channel(), room.channel()
     slack = room.channel("slack-bot")
     for channel in (one, two, slack):
@@ -58,7 +58,7 @@ def test_a_global_rate_limit_holds_all_channels_of_the_token(room: Room) -> None
     assert room.sweep().delivered == 2
 
 
-def test_cloudflares_ban_holds_the_token_for_ten_minutes(room: Room) -> None:
+def test_row_13_cloudflares_ban_holds_the_token_for_ten_minutes(room: Room) -> None:
     room.message(room.channel())
     room.message(room.channel())
     room.discord.script("post", lambda call: call.connection.send(answer(429, "error code: 1015")))
@@ -91,7 +91,7 @@ def test_slack_gets_one_message_a_second_and_channel(room: Room) -> None:
 @pytest.mark.parametrize(
     ("status", "code"), [(403, 50001), (403, 50013), (404, 10003), (403, 999999), (418, 0)]
 )
-def test_a_channel_that_refuses_us_is_blocked_alone_and_tried_once_an_hour(
+def test_row_14_a_channel_that_refuses_us_is_blocked_alone_and_tried_once_an_hour(
     any_room: Room, status: int, code: int
 ) -> None:
     room = any_room
@@ -133,7 +133,7 @@ def test_a_new_address_is_tried_at_once(room: Room) -> None:
     assert room.breaker(f"channel:{channel}") is None
 
 
-def test_a_rejected_token_blocks_its_channels_and_no_others(room: Room) -> None:
+def test_row_14_a_rejected_token_blocks_its_channels_and_no_others(room: Room) -> None:
     one, two, slack = room.channel(), room.channel(), room.channel("slack-bot")
     for channel in (one, two, slack):
         room.message(channel)
@@ -162,7 +162,9 @@ def test_a_missing_token_is_told_by_the_name_of_its_setting(room: Room) -> None:
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, 10015), (401, 50027)])
-def test_a_webhook_that_is_gone_is_never_called_again(room: Room, status: int, code: int) -> None:
+def test_row_14_a_webhook_that_is_gone_is_never_called_again(
+    room: Room, status: int, code: int
+) -> None:
     room.message(room.channel("discord-webhook"))
     room.discord.script("post", refuse(status, code))
     for _ in range(50):
@@ -181,7 +183,7 @@ def test_a_webhook_that_is_gone_is_never_called_again(room: Room, status: int, c
         ("slack-bot", slack_error("msg_too_long")),
     ],
 )
-def test_a_refused_text_parks_only_itself(room: Room, kind: str, fault: object) -> None:
+def test_row_15_a_refused_text_parks_only_itself(room: Room, kind: str, fault: object) -> None:
     channel = room.channel(kind)
     bad = room.message(channel, "bad")
     room.message(channel, "good", order_at=NOW + timedelta(seconds=1))

@@ -21,7 +21,7 @@ def _deliver_everything(settings: Settings, database_url: str, ready: object) ->
     deliverer(settings, database).deliver_due(datetime.now(UTC), patience=timedelta(0))
 
 
-def test_three_processes_share_the_work_without_meeting(any_room: Room) -> None:
+def test_row_20_three_processes_share_the_work_without_meeting(any_room: Room) -> None:
     channels = [any_room.channel(), any_room.channel()]
     due = datetime.now(UTC) - timedelta(seconds=1)
     titles = [f"game {number}" for number in range(30)]

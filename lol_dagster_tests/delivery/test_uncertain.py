@@ -10,6 +10,7 @@ import pytest
 from lol_dagster.storage.models import ChannelProbe
 from lol_dagster_tests.delivery.conftest import Room
 from lol_dagster_tests.delivery.fakes import (
+    Fault,
     fail_after_accept,
     fail_before_accept,
     half_an_answer,
@@ -19,29 +20,38 @@ from lol_dagster_tests.delivery.fakes import (
 from lol_dagster_tests.delivery.kinds import READABLE, posts
 from lol_dagster_tests.raw_server import Request
 
-AFTER_ACCEPT = {
-    "500": fail_after_accept(500),
-    "502": fail_after_accept(502),
-    "504": fail_after_accept(504),
-    "522": fail_after_accept(522),
+SERVER_ERRORS = (500, 502, 503, 504, 520, 521, 522, 523, 524)
+BROKEN_ANSWERS = {
     "200 that is no JSON": fail_after_accept(200),
     "204": fail_after_accept(204),
+    "302": fail_after_accept(302),
+    "408": fail_after_accept(408),
     "reset": reset_after_accept,
     "half an answer": half_an_answer,
-    "408": fail_after_accept(408),
-    "302": fail_after_accept(302),
 }
 
 
-@pytest.mark.parametrize("fault", AFTER_ACCEPT)
+@pytest.mark.parametrize("status", SERVER_ERRORS)
 @pytest.mark.parametrize("kind", READABLE)
-def test_an_unclear_answer_is_looked_up_instead_of_repeated(
+def test_row_07_a_server_error_is_looked_up_instead_of_repeated(
+    room: Room, kind: str, status: int
+) -> None:
+    _look_up_after(room, kind, fail_after_accept(status))
+
+
+@pytest.mark.parametrize("fault", BROKEN_ANSWERS)
+@pytest.mark.parametrize("kind", READABLE)
+def test_row_10_a_broken_answer_is_looked_up_instead_of_repeated(
     room: Room, kind: str, fault: str
 ) -> None:
+    _look_up_after(room, kind, BROKEN_ANSWERS[fault])
+
+
+def _look_up_after(room: Room, kind: str, fault: Fault) -> None:
     channel = room.channel(kind)
     message = room.message(channel)
     for fake in (room.discord, room.slack):
-        fake.script("post", AFTER_ACCEPT[fault])
+        fake.script("post", fault)
 
     first = room.sweep()
     assert (first.uncertain, room.row(message).state) == (1, "uncertain")
@@ -67,7 +77,7 @@ def test_nothing_is_looked_up_before_the_settling_time_is_over(room: Room, kind:
     assert room.sweep().messages == ()
 
 
-def test_a_message_that_is_proven_absent_is_posted_again_with_the_same_nonce(room: Room) -> None:
+def test_row_08_what_is_proven_absent_is_posted_again_with_the_same_nonce(room: Room) -> None:
     channel = room.channel()
     # The witness: a message of ours that the history shows.
     room.message(channel, "earlier")
@@ -106,7 +116,7 @@ def test_an_empty_channel_is_believed_when_a_single_message_may_be_asked_for(roo
     assert room.discord.count("get") == 1
 
 
-def test_an_empty_history_without_permission_proves_nothing(room: Room) -> None:
+def test_row_25_an_empty_history_without_permission_proves_nothing(room: Room) -> None:
     channel = room.channel()
     message = room.message(channel)
     room.discord.script("post", fail_after_accept())
@@ -214,7 +224,7 @@ def test_a_second_copy_is_taken_away_and_the_first_kept(room: Room) -> None:
     assert ("DELETE", "gone") in room.attempts(message)
 
 
-def test_a_message_that_was_deleted_while_uncertain_is_not_posted_again(room: Room) -> None:
+def test_row_26_what_was_deleted_while_uncertain_is_not_posted_again(room: Room) -> None:
     """Discord answers 10008 to the nonce of a message that it posted and somebody deleted."""
     channel = room.channel()
     message = room.message(channel)
@@ -229,7 +239,7 @@ def test_a_message_that_was_deleted_while_uncertain_is_not_posted_again(room: Ro
 
 
 @pytest.mark.parametrize("error", ["internal_error", "fatal_error", "service_unavailable"])
-def test_slacks_internal_errors_may_have_posted(room: Room, error: str) -> None:
+def test_row_16_slacks_internal_errors_may_have_posted(room: Room, error: str) -> None:
     channel = room.channel("slack-bot")
     message = room.message(channel)
     room.slack.script("post", slack_error(error, after_accept=True))
@@ -241,7 +251,7 @@ def test_slacks_internal_errors_may_have_posted(room: Room, error: str) -> None:
 
 
 @pytest.mark.parametrize("error", ["missing_scope", "not_in_channel"])
-def test_slack_says_when_the_history_cannot_be_read(room: Room, error: str) -> None:
+def test_row_25_slack_says_when_the_history_cannot_be_read(room: Room, error: str) -> None:
     channel = room.channel("slack-bot")
     message = room.message(channel)
     room.slack.script("post", slack_error("internal_error"))
