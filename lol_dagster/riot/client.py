@@ -110,7 +110,6 @@ class RiotClient:
         start: int = 0,
         count: int = 20,
         start_time: datetime | None = None,
-        end_time: datetime | None = None,
         priority: Priority = "live",
     ) -> list[str]:
         """match-v5: ids of an account's matches, newest first as a rule.
@@ -130,8 +129,6 @@ class RiotClient:
         params: dict[str, str | int] = {"start": start, "count": count}
         if start_time is not None:
             params["startTime"] = _epoch_seconds(start_time)
-        if end_time is not None:
-            params["endTime"] = _epoch_seconds(end_time)
         call = Call("match-v5.ids", regional_route(platform))
         path = f"/lol/match/v5/matches/by-puuid/{_part(puuid)}/ids"
         listed = self._read(call, _IDS, self._caller.get(call, path, params, priority=priority))
