@@ -10,6 +10,7 @@ import dagster as dg
 
 from lol_dagster.delivery.report import DeliveryReport
 from lol_dagster.orchestration import report
+from lol_dagster.orchestration.checks import look_again
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.instance import CHANNELS_POOL, RIOT_POOL
 from lol_dagster.orchestration.partitions import MATCH_PARTITIONS
@@ -70,13 +71,16 @@ class PollConfig(dg.Config):
     "remembers those not seen before. An account that has just played is asked every minute, "
     "one that has been quiet for weeks every half hour.",
 )
-def match_lists(config: PollConfig, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
+def match_lists(
+    context: dg.AssetExecutionContext, config: PollConfig, house: dg.ResourceParam[House]
+) -> dg.MaterializeResult[None]:
     with watching_key(house):
         found = discover(house.database, house.riot, now=house.now(), everyone=config.everyone)
     if found.accounts_polled:
         key_works(house)
     house.discovery = found
     house.tally.discovered.update(found.new_match_ids)
+    _log_checks(context, house, "match_lists")
     return dg.MaterializeResult(metadata=report.of_polling(found))
 
 
@@ -135,7 +139,17 @@ def process_games(
     yield dg.AssetObservation(
         "games", description="The batch", metadata=report.of_batch(house, outcomes)
     )
+    if "games" in wanted and any(isinstance(each, Processed) for each in outcomes):
+        _log_checks(context, house, "games")
     _fail_if_alone(context, house, outcomes)
+
+
+def _log_checks(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, house: House, asset: str
+) -> None:
+    for evaluation in look_again(house, asset):
+        # An op's context takes it as an asset's does; only its annotation lacks it.
+        context.log_event(evaluation)  # type: ignore[arg-type]
 
 
 def _count(tally: Tally, outcome: Outcome) -> None:
@@ -184,7 +198,7 @@ def _fail_if_alone(
 def deliver_chosen(
     context: dg.AssetExecutionContext, house: dg.ResourceParam[House]
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _deliver(house, context.run.run_id, list(context.partition_keys))
+    yield from _deliver(context, house, list(context.partition_keys))
 
 
 @dg.op(
@@ -195,19 +209,24 @@ def deliver_chosen(
 def deliver_due(
     context: dg.OpExecutionContext, house: dg.ResourceParam[House]
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _deliver(house, context.run.run_id, None)
+    yield from _deliver(context, house, None)
 
 
 def _deliver(
-    house: House, run_id: str, match_ids: list[str] | None
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    house: House,
+    match_ids: list[str] | None,
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    delivered = house.deliverer.deliver_due(house.now(), run_id=run_id, only_match_ids=match_ids)
+    delivered = house.deliverer.deliver_due(
+        house.now(), run_id=context.run.run_id, only_match_ids=match_ids
+    )
     _count_messages(house.tally, delivered)
     for match_id, metadata in report.of_deliveries(delivered):
         yield dg.AssetMaterialization("deliveries", partition=match_id, metadata=metadata)
     yield dg.AssetObservation(
         "deliveries", description="The sweep", metadata=report.of_sweep(delivered)
     )
+    _log_checks(context, house, "deliveries")
 
 
 def _count_messages(tally: Tally, delivered: DeliveryReport) -> None:

@@ -70,3 +70,23 @@ def test_an_account_that_has_not_been_asked_about_for_hours_is_named(told: World
     later = told.house.now() + timedelta(hours=3)
     told.house.now = lambda: later
     assert failed(told) == {"every_account_polled_lately"}
+
+
+def test_every_run_that_materializes_answers_its_assets_checks(told: World) -> None:
+    """Dagster's UI counts a check's result only until the asset is materialized again."""
+    told.finish("NA1_5000000002", participants=[participant("Ann")])
+    told.once()
+    for job, checks in {
+        "poll_match_lists": {"every_account_polled_lately"},
+        "process_matches": {"every_game_accounted_for", "no_game_set_aside"},
+        "deliver_messages": {"every_message_settled", "no_message_told_twice"},
+    }.items():
+        newest = told.runs(job)[-1]
+        answered = {
+            record.event_log_entry.dagster_event.asset_check_evaluation_data.check_name
+            for record in told.instance.get_records_for_run(
+                newest.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+            ).records
+            if record.event_log_entry.dagster_event is not None
+        }
+        assert checks <= answered, job
