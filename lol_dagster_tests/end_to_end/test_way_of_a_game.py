@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,23 +14,9 @@ from lol_dagster.orchestration import processing
 from lol_dagster.orchestration.assets import BATCH_TAG
 from lol_dagster.orchestration.partitions import admit
 from lol_dagster.storage.models import Match, Player, Quarantine
-from lol_dagster_tests.end_to_end.world import World
+from lol_dagster_tests.end_to_end.world import NOTHING, World
 from lol_dagster_tests.payloads import ABSENT, participant
-
-NOTHING = dict.fromkeys(
-    [
-        "discovered",
-        "processed",
-        "set_aside",
-        "gone",
-        "messages",
-        "delivered",
-        "edited",
-        "uncertain",
-        "parked",
-    ],
-    0,
-)
+from lol_dagster_tests.simulated import discord_misfits
 
 
 def text_of(body: dict[str, Any]) -> str:
@@ -70,6 +57,17 @@ def test_a_game_that_has_just_finished_is_told_once_to_each_teams_channel(world:
     assert world.once() == NOTHING
     assert len(world.simulator.truth.posted) == 2
     assert world.simulator.truth.events("edited") == []
+
+
+def test_what_is_sent_to_discord_fits_its_own_description(world: World, shared_dir: Path) -> None:
+    world.add_team("Gamers", "Ann")
+    match_id = world.finish("NA1_5000000001", participants=[participant("Ann")])
+    world.once()
+    with world.house.database.writing() as session:
+        session.query(Player).one().name = "Anna"
+    assert world.process(match_id).success
+    assert world.once()["edited"] == 1
+    assert discord_misfits(world.simulator, shared_dir) == []
 
 
 def test_every_run_is_recorded_and_a_batch_is_one_run(world: World) -> None:

@@ -21,7 +21,21 @@ from lol_dagster.simulator.main import Simulator
 from lol_dagster_tests.payloads import match_payload, puuid_of
 from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
 
-ONE_TEAM = {"Gamers": ("Ann", "Bob")}
+NOTHING = dict.fromkeys(
+    [
+        "discovered",
+        "processed",
+        "set_aside",
+        "gone",
+        "messages",
+        "delivered",
+        "edited",
+        "uncertain",
+        "parked",
+    ],
+    0,
+)
+"""What `once` says when there was nothing to do."""
 
 
 @dataclass
