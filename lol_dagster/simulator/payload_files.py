@@ -48,7 +48,7 @@ def load_games(
             continue
         payloads[payload["metadata"]["matchId"]] = (payload, body)
     if left_out:
-        logger.info("left out %d of the payloads in %s: no match-v5 objects", left_out, folder)
+        logger.warning("left out %d of the payloads in %s: no match-v5 objects", left_out, folder)
     if not payloads:
         raise NoGamesError(
             f"{folder} holds no match-v5 payload: give a folder with *.json or *.jsonl"
