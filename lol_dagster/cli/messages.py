@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import click
@@ -11,12 +12,15 @@ from sqlalchemy.orm import Session, joinedload
 
 from lol_dagster.cli.house import open_house
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
+from lol_dagster.delivery import operator
+from lol_dagster.delivery.clock import clock_for
+from lol_dagster.delivery.transports.kinds import all_transports
 from lol_dagster.errors import UserError
 from lol_dagster.messages.characters import plain
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.text import MAX_TEXT, more_line, plain_rows
 from lol_dagster.roster.channels import get_channel
-from lol_dagster.storage.models import Attempt, Channel, Message
+from lol_dagster.storage.models import Attempt, AuditEntry, Channel, Message
 from lol_dagster.storage.models.delivery import MESSAGE_STATES
 
 _MESSAGE = ("id", "subject", "kind", "state", "created_at", "due_at", "delivered_at", "evidence",
@@ -81,8 +85,63 @@ def show(message_id: str, as_json: bool) -> None:
             "match_ids": sorted(each.match_id for each in row.games),
             "content": row.content,
             "attempts": [_attempt(each) for each in row.attempt_rows],
+            "decisions": _decisions(session, row),
         }
     print_either(value, as_json, lambda: _print(value))
+
+
+@message.command("resend")
+@click.argument("message_id")
+@as_json_option
+def resend(message_id: str, as_json: bool) -> None:
+    """Tell a parked message after all.
+
+    Where the channel cannot be read it may then stand there twice: look there first.
+    """
+    _decide(
+        message_id,
+        as_json,
+        operator.resend,
+        "Will be sent with the next sweep, unless it is found in the channel.",
+    )
+
+
+@message.command("mark-delivered")
+@click.argument("message_id")
+@click.option("--remote-id", help="Its id in the channel, without which it is never edited.")
+@as_json_option
+def mark_delivered(message_id: str, remote_id: str | None, as_json: bool) -> None:
+    """Note that a message stands in its channel, as you have seen."""
+    marking = partial(operator.mark_delivered, remote_id=remote_id)
+    _decide(message_id, as_json, marking, "Noted as delivered.")
+
+
+@message.command("drop")
+@click.argument("message_id")
+@as_json_option
+def drop(message_id: str, as_json: bool) -> None:
+    """Give a message up: it is never sent again."""
+    _decide(message_id, as_json, operator.drop, "Dropped.")
+
+
+def _decide(message_id: str, as_json: bool, decide: Callable[..., Message], done: str) -> None:
+    with open_house() as house:
+        transports, clock = all_transports(house.settings), clock_for(house.database)
+        with house.writing() as session:
+            found = _find(session, message_id).id
+            row = decide(session, found, transports=transports, clock=clock, now=house.now)
+            value = {**_as_json(row), "decisions": _decisions(session, row)}
+    print_either(value, as_json, lambda: click.echo(f"{value['id'][:8]}: {done}"))
+
+
+def _decisions(session: Session, row: Message) -> list[dict[str, Any]]:
+    """What people have decided about it, the first first."""
+    entries = session.scalars(
+        select(AuditEntry)
+        .where(AuditEntry.table == Message.__tablename__, AuditEntry.row == row.id)
+        .order_by(AuditEntry.id)
+    )
+    return [{"at": each.at, "who": each.who, "action": each.action} for each in entries]
 
 
 def _find(session: Session, beginning: str) -> Message:
@@ -140,6 +199,13 @@ def _print(value: dict[str, Any]) -> None:
         ),
         empty="Nothing has been sent yet.",
     )
+    if value["decisions"]:
+        click.echo()
+        print_table(
+            ("AT", "DECISION", "BY"),
+            ((each["at"], each["action"], each["who"]) for each in value["decisions"]),
+            empty="",
+        )
 
 
 def _preview(content: MessageContent) -> Iterator[str]:

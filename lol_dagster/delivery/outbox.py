@@ -138,12 +138,12 @@ class Outbox:
         self, session: Session, message: Message, destination: Destination, now: Moment
     ) -> Claimed:
         channel = session.get_one(Channel, message.channel_id)
-        terms = self._terms(session, channel)
-        was_told = _row(message).told
-        row, effects = step(_row(message), Claim(self._holder), now, terms)
+        terms = terms_of(session, channel, self._transports, self._timing)
+        was_told = row_of(message).told
+        row, effects = step(row_of(message), Claim(self._holder), now, terms)
         if channel.removed_at is not None:
             row, effects = step(row, ChannelRemoved(), now, terms)
-        _write(message, row)
+        write_row(message, row)
         match_ids = session.scalars(
             select(MessageGame.match_id)
             .where(MessageGame.message_id == message.id)
@@ -161,18 +161,6 @@ class Outbox:
             destination=destination,
             terms=terms,
             was_told=was_told,
-        )
-
-    def _terms(self, session: Session, channel: Channel) -> Terms:
-        can = self._transports[channel.kind].capabilities
-        probe = session.get(ChannelProbe, channel.id)
-        return Terms(
-            settle=can.settle,
-            nonce=can.identity == "nonce",
-            read_back=can.read_back and (probe is None or probe.can_read_back is not False),
-            edit=can.edit,
-            resend=channel.uncertain == "resend",
-            timing=self._timing,
         )
 
     def _block_unusable(
@@ -283,8 +271,8 @@ class Outbox:
                 extra={"message_id": claimed.row.id, "fence": claimed.row.fence},
             )
             return None
-        row, effects = step(_row(message), event, self._moment(session, now), claimed.terms)
-        _write(message, row)
+        row, effects = step(row_of(message), event, self._moment(session, now), claimed.terms)
+        write_row(message, row)
         return replace(claimed, row=row, effects=effects, content=message.content, attempt_id=None)
 
     def _moment(self, session: Session, now: datetime) -> Moment:
@@ -292,11 +280,29 @@ class Outbox:
         return Moment(epoch=epoch, at=at, wall=now, dice=self._dice())
 
 
-def _row(message: Message) -> Row:
+def terms_of(
+    session: Session, channel: Channel, transports: Mapping[str, Transport], timing: Timing
+) -> Terms:
+    """What the protocol may count on in a channel."""
+    can = transports[channel.kind].capabilities
+    probe = session.get(ChannelProbe, channel.id)
+    return Terms(
+        settle=can.settle,
+        nonce=can.identity == "nonce",
+        read_back=can.read_back and (probe is None or probe.can_read_back is not False),
+        edit=can.edit,
+        resend=channel.uncertain == "resend",
+        timing=timing,
+    )
+
+
+def row_of(message: Message) -> Row:
+    """The part of a message that the core knows."""
     return Row(**{name: getattr(message, name) for name in _ROW})
 
 
-def _write(message: Message, row: Row) -> None:
+def write_row(message: Message, row: Row) -> None:
+    """Put what a step has made of it back."""
     for name in _ROW:
         if name not in _NEVER_WRITTEN:
             setattr(message, name, getattr(row, name))

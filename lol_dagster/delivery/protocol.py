@@ -25,6 +25,7 @@ from lol_dagster.delivery.states import (
     ChannelRemoved,
     Claim,
     Delete,
+    Drop,
     Effect,
     Event,
     Found,
@@ -32,6 +33,7 @@ from lol_dagster.delivery.states import (
     Gone,
     HoldBack,
     Intend,
+    MarkDelivered,
     Moment,
     NotSeen,
     NotSent,
@@ -39,6 +41,7 @@ from lol_dagster.delivery.states import (
     Post,
     PostVerdict,
     Refused,
+    Resend,
     Row,
     Scan,
     Seen,
@@ -63,14 +66,18 @@ def may_send(claim_age: float, terms: Terms) -> bool:
 def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
     """Apply one event to a row.
 
-    The caller guarantees that the row is its own: for every event but `Claim` it stands under the
-    fence of the caller's claim and in state `sending`.
+    The caller guarantees that the row is its own: for every event but `Claim` and the operator's
+    decisions it stands under the fence of the caller's claim and in state `sending`. A decision
+    concerns a row that is neither in anybody's hands nor told.
     """
     match event:
         case Claim(holder):
             return _claim(row, holder, now, terms)
         case ChannelRemoved():
             return _removed(row), ()
+        case Resend() | MarkDelivered() | Drop():
+            # Whoever may still have the row in hand, from before, is fenced off.
+            return _decided(replace(row, fence=row.fence + 1), event, now), ()
         case HoldBack(until, reason):
             return _back(row, until, reason), ()
         case Intend(anchor):
@@ -79,10 +86,8 @@ def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
             return _reconciled(row, event, now, terms)
         case Seen(rev):
             return _seen(row, rev, now, terms)
-        case Answered(verdict, maybe_before):
-            if row.told:
-                return _edited(row, verdict, now, terms), ()
-            return _posted(row, verdict, maybe_before, now, terms), ()
+        case Answered():
+            return _answered(row, event, now, terms), ()
         case Gone() | Blocked() | NotSeen():
             return _unread(row, event, now, terms), ()
 
@@ -152,6 +157,22 @@ def _removed(row: Row) -> Row:
     return replace(row, state="dropped", due_at=None, last_error="its channel was removed")
 
 
+def _decided(row: Row, decision: Resend | MarkDelivered | Drop, now: Moment) -> Row:
+    match decision:
+        case MarkDelivered(remote_id):
+            rev = row.desired_rev if row.sent_rev is None else row.sent_rev
+            return _delivered(row, remote_id, rev, "operator", now)
+        case Drop():
+            return replace(row, state="dropped", due_at=None, last_error="dropped by the operator")
+        case Resend(look_first):
+            if row.sent_maybe and not look_first:
+                row = _unsent(row)  # so the operator has decided, at the risk of telling twice
+            row = replace(row, uncertain_rounds=0, proven_absent=0)
+            if row.sent_maybe:
+                row = replace(row, uncertain_since=now.wall)
+            return _back(row, now.wall, None)
+
+
 # --- sending -------------------------------------------------------------------------------------
 
 
@@ -174,6 +195,12 @@ def _intend(row: Row, anchor: str | None, now: Moment, terms: Terms) -> Step:
         attempts=row.attempts + 1,
     )
     return row, (Post(row.desired_rev, maybe_before),)
+
+
+def _answered(row: Row, event: Answered, now: Moment, terms: Terms) -> Row:
+    if row.told:
+        return _edited(row, event.verdict, now, terms)
+    return _posted(row, event.verdict, event.maybe_before, now, terms)
 
 
 def _posted(row: Row, verdict: PostVerdict, maybe_before: bool, now: Moment, terms: Terms) -> Row:

@@ -244,7 +244,30 @@ class Answered:
     """An earlier POST of the message may have gone out."""
 
 
-Event = Claim | ChannelRemoved | HoldBack | Intend | Answered | ScanVerdict | GetVerdict
+@dataclass(frozen=True)
+class Resend:
+    """The operator wants a parked message to be told."""
+
+    look_first: bool
+    """The channel can be looked into: post only what is proven absent. Otherwise post, whatever
+    the earlier POSTs have done."""
+
+
+@dataclass(frozen=True)
+class MarkDelivered:
+    """The operator has seen the message in the channel."""
+
+    remote_id: str | None
+    """Under this id, without which it is never edited."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """The operator gives the message up."""
+
+
+Decision = Resend | MarkDelivered | Drop
+Event = Claim | ChannelRemoved | HoldBack | Intend | Answered | ScanVerdict | GetVerdict | Decision
 
 
 # --- what is to be done next ---------------------------------------------------------------------

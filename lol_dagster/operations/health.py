@@ -233,7 +233,8 @@ def _of_messages(health: Health) -> Iterator[str]:
     if parked := health.parked_messages:
         yield (
             f"{_number(parked, 'message')} parked, as nobody can find out whether they arrived: "
-            f"'lol-dagster message show {_short(parked)}' has what was tried; look into the channel"
+            f"'lol-dagster message show {_short(parked)}' has what was tried; look into the channel, "
+            "then 'lol-dagster message resend', 'mark-delivered' or 'drop'"
         )
     if twice := health.told_twice:
         yield (

@@ -58,7 +58,7 @@ class RateHold(Base):
 
 
 class AuditEntry(Base):
-    """One change to a row that people edit. Secrets stand as «changed»."""
+    """One change to a row that people edit, or one decision about a message. Secrets stand as «changed»."""
 
     __tablename__ = "audit_entries"
     __table_args__ = (Index("ix_audit_entries_at", "at"),)
@@ -67,7 +67,7 @@ class AuditEntry(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     who: Mapped[str] = mapped_column(String(120))
     action: Mapped[str] = mapped_column(String(24))
-    """added, changed, removed."""
+    """added, changed, removed; of a message: resent, marked delivered, dropped."""
     table: Mapped[str] = mapped_column("table_name", String(40))
     row: Mapped[str] = mapped_column("row_key", String(80))
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

@@ -1,0 +1,181 @@
+"""What a person decides about a message that the protocol cannot settle.
+
+Nothing is sent from here: a message that is to be told again is made due, and a deliverer takes it.
+Each decision is written down with who made it, in the same transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lol_dagster.delivery.clock import Clock
+from lol_dagster.delivery.outbox import row_of, terms_of, write_row
+from lol_dagster.delivery.protocol import step
+from lol_dagster.delivery.states import Decision, Drop, MarkDelivered, Moment, Resend, Timing
+from lol_dagster.delivery.transports.base import Transport
+from lol_dagster.errors import UserError
+from lol_dagster.storage.models import AuditEntry, Channel, ChannelProbe, Message
+
+_OPEN_TO = {
+    Resend: ("parked",),
+    MarkDelivered: ("parked", "uncertain", "blocked"),
+    Drop: ("parked", "uncertain", "blocked"),
+}
+_ACTIONS = {Resend: "resent", MarkDelivered: "marked delivered", Drop: "dropped"}
+_WHY_NOT = {
+    "pending": "it waits to be sent and will be, by itself",
+    "sending": "it is being sent right now: try again in a minute",
+    "uncertain": "the channel is looked into before anything is repeated, by itself",
+    "blocked": "it is sent by itself as soon as its channel takes messages again",
+    "delivered": "it is delivered",
+    "dropped": "it is given up for good",
+}
+_REMOTE_IDS = {
+    "discord-bot": (r"\d{15,20}", "a number such as 1122334455667788990"),
+    "discord-webhook": (r"\d{15,20}", "a number such as 1122334455667788990"),
+    "slack-bot": (r"\d{9,11}\.\d{6}", "a time stamp such as 1722542400.000100"),
+}
+
+
+class DecisionError(UserError):
+    """The decision makes no sense for this message."""
+
+
+def resend(
+    session: Session,
+    message_id: str,
+    *,
+    transports: Mapping[str, Transport],
+    clock: Clock,
+    now: datetime,
+) -> Message:
+    """Have a parked message told after all.
+
+    Where the channel can be looked into, that is done first, and nothing is posted that stands
+    there. Elsewhere it is posted, and stands there twice if an earlier POST got through.
+
+    Raises:
+        DecisionError: it is not parked, or its channel was removed.
+    """
+    message = _locked(session, message_id)
+    if message.channel.removed_at is not None:
+        raise _refusal(message, "resent", "its channel was removed")
+    terms = terms_of(session, message.channel, transports, Timing())
+    probe = session.get(ChannelProbe, message.channel_id)
+    look_first = terms.read_back and not (probe is not None and probe.blind)
+    _decide(session, message, Resend(look_first), transports=transports, clock=clock, now=now)
+    return message
+
+
+def mark_delivered(
+    session: Session,
+    message_id: str,
+    remote_id: str | None,
+    *,
+    transports: Mapping[str, Transport],
+    clock: Clock,
+    now: datetime,
+) -> Message:
+    """Note that a message stands in its channel, as a person has seen.
+
+    Args:
+        remote_id: Its id there, if known: without it, it is never edited.
+
+    Raises:
+        DecisionError: it is not parked, uncertain or blocked; or no message there has such an id.
+    """
+    message = _locked(session, message_id)
+    if remote_id is not None:
+        _check_remote_id(message.channel, remote_id)
+    decision = MarkDelivered(remote_id)
+    _decide(session, message, decision, transports=transports, clock=clock, now=now)
+    return message
+
+
+def drop(
+    session: Session,
+    message_id: str,
+    *,
+    transports: Mapping[str, Transport],
+    clock: Clock,
+    now: datetime,
+) -> Message:
+    """Give a message up: it is never sent again.
+
+    Raises:
+        DecisionError: it is not parked, uncertain or blocked.
+    """
+    message = _locked(session, message_id)
+    _decide(session, message, Drop(), transports=transports, clock=clock, now=now)
+    return message
+
+
+def _locked(session: Session, message_id: str) -> Message:
+    return session.scalars(
+        select(Message)
+        .where(Message.id == message_id)
+        .with_for_update(of=Message)
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def _decide(
+    session: Session,
+    message: Message,
+    decision: Decision,
+    *,
+    transports: Mapping[str, Transport],
+    clock: Clock,
+    now: datetime,
+) -> None:
+    action = _ACTIONS[type(decision)]
+    if message.state not in _OPEN_TO[type(decision)]:
+        raise _refusal(message, action, _WHY_NOT[message.state])
+    before = _shown(message)
+    epoch, at = clock.read(session)
+    moment = Moment(epoch=epoch, at=at, wall=now, dice=0.0)
+    terms = terms_of(session, message.channel, transports, Timing())
+    row, _ = step(row_of(message), decision, moment, terms)
+    write_row(message, row)
+    session.add(
+        AuditEntry(
+            at=now,
+            who=session.info.get("who", "system"),
+            action=action,
+            table=Message.__tablename__,
+            row=message.id,
+            before=before,
+            after=_shown(message),
+        )
+    )
+    session.flush()
+
+
+def _check_remote_id(channel: Channel, remote_id: str) -> None:
+    if channel.kind not in _REMOTE_IDS:
+        raise DecisionError(f"messages of a {channel.kind} have no id: leave --remote-id out")
+    pattern, example = _REMOTE_IDS[channel.kind]
+    if re.fullmatch(pattern, remote_id, re.ASCII) is None:
+        raise DecisionError(
+            f"{remote_id!a} is no id of a {channel.kind}'s message: it is {example}"
+        )
+
+
+def _refusal(message: Message, action: str, why: str) -> DecisionError:
+    return DecisionError(
+        f"the message {message.id[:8]} is {message.state} and cannot be {action}: {why}"
+    )
+
+
+def _shown(message: Message) -> dict[str, str | None]:
+    return {
+        "state": message.state,
+        "remote_id": message.remote_id,
+        "evidence": message.evidence,
+        "last_error": message.last_error,
+    }
