@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster.settings import Settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Attempt, Channel, Match, Message, MessageGame, Team
+from lol_dagster.storage.models import Channel, Match, Message, MessageGame, Team
 from lol_dagster_tests.delivery.worker import Orders, Strike, work
 
 # Workers are forked from a process that has imported everything and does nothing else: each is a
@@ -245,14 +245,6 @@ class Rig:
     def stderr(self) -> str:
         file = self.folder / "stderr"
         return file.read_text() if file.exists() else ""
-
-    def posts(self, match_id: str) -> int:
-        """How many POSTs of a message the world has had, accepted or not."""
-        with self.database.reading() as session:
-            query = select(func.count()).select_from(Attempt).join(Message)
-            return (
-                session.scalar(query.where(Message.subject == match_id, Attempt.op == "POST")) or 0
-            )
 
     def verdict(self) -> Verdict:
         posted = self.world.truth.posted

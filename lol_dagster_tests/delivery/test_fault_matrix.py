@@ -32,8 +32,8 @@ from lol_dagster_tests.delivery.fakes import fail_after_accept
 from lol_dagster_tests.delivery.kinds import ALL, READABLE, posts
 from lol_dagster_tests.delivery.rig import Rig
 from lol_dagster_tests.delivery.test_deaths import Killed
-from lol_dagster_tests.delivery.test_processes import until
 from lol_dagster_tests.raw_server import Request
+from lol_dagster_tests.waiting import wait_for
 
 ROWS = 33
 ALONE = ["discord-webhook", "slack-webhook"]
@@ -115,7 +115,7 @@ def test_row_04_killed_before_the_answer_the_channel_shows_whether_it_was_posted
     operation = f"{kind.removesuffix('-bot')}.post"
     rig.fault(f"{operation}={fault}*1")
     worker = rig.start(only=rig.say(rig.channel(kind)[0]))
-    until(lambda: rig.world.truth.calls(operation))
+    wait_for("calls", lambda: rig.world.truth.calls(operation), seconds=30)
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)
     rig.join([worker])
@@ -188,7 +188,7 @@ def test_row_11_a_post_that_is_accepted_late(
     rig.fault(f"{operation}=late-accept({delay})*1")
     rig.say(rig.channel(kind)[0])
     verdict = rig.finish()
-    until(lambda: len(rig.world.truth.calls(operation)) == calls)
+    wait_for("calls", lambda: len(rig.world.truth.calls(operation)) == calls, seconds=30)
     assert len(rig.world.truth.posted) == shown
     assert verdict.falsely_delivered == verdict.lost == verdict.open == frozenset()
 

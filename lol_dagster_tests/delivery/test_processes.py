@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import time
-from collections.abc import Callable
 from contextlib import closing
 
 import pytest
@@ -19,17 +17,11 @@ from sqlalchemy import select
 from lol_dagster.storage.models import ChannelProbe
 from lol_dagster_tests.delivery.rig import Process, Rig
 from lol_dagster_tests.delivery.worker import LABELS, TIMING, Deed, Strike
+from lol_dagster_tests.waiting import wait_for
 
 BETWEEN_COMMITS = ("after_claim", "after_intent", "before_call", "after_call", "after_result")
 SEEN = ""
 UNSEEN = "error-after-accept(500)"
-
-
-def until(condition: Callable[[], object], within: float = 30.0) -> None:
-    ends = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.01)
 
 
 def freeze(rig: Rig, kind: str, label: str, fault: str = SEEN) -> Process:
@@ -38,7 +30,7 @@ def freeze(rig: Rig, kind: str, label: str, fault: str = SEEN) -> Process:
     if fault:
         rig.fault(f"{kind.removesuffix('-bot')}.post@{place}={fault}*1")
     frozen = rig.start(only=rig.say(channel), strike=Strike(label, deed="freeze"))
-    until(lambda: [frozen.name, label, "freeze"] in rig.passages)
+    wait_for("frozen worker", lambda: [frozen.name, label, "freeze"] in rig.passages, seconds=30)
     return frozen
 
 
@@ -195,9 +187,13 @@ def test_row_24_delivery_clocks_that_disagree_are_what_one_clock_prevents(
     channel, place = rig.channel(kind)
     rig.fault(f"{kind.removesuffix('-bot')}.post@{place}=late-accept(1.0)*1")
     slow = rig.start(only=rig.say(channel))
-    until(lambda: [slow.name, "before_call", "-"] in rig.passages)
+    wait_for("call", lambda: [slow.name, "before_call", "-"] in rig.passages, seconds=30)
     rig.join([rig.start(skew=60.0), slow])
-    until(lambda: len(rig.world.truth.calls(f"{kind.removesuffix('-bot')}.post")) == 2)
+    wait_for(
+        "calls",
+        lambda: len(rig.world.truth.calls(f"{kind.removesuffix('-bot')}.post")) == 2,
+        seconds=30,
+    )
     assert len(rig.world.truth.posted) == times
 
 
