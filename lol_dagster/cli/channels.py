@@ -71,7 +71,7 @@ def list_channels(as_json: bool) -> None:
 
     def for_people() -> None:
         print_table(
-            ("CHANNEL", "TEAM", "KIND", "ADDRESS", "QUEUES"),
+            ("CHANNEL", "TEAM", "KIND", "ADDRESS", "QUEUES", "HISTORY"),
             (
                 (
                     value["name"],
@@ -79,6 +79,7 @@ def list_channels(as_json: bool) -> None:
                     value["kind"],
                     value["address"],
                     value["queues"] or "all",
+                    {None: None, True: "hidden", False: "seen"}[value["history_hidden"]],
                 )
                 for value in values
             ),
@@ -120,6 +121,7 @@ def remove(name: str, as_json: bool) -> None:
 
 
 def _as_json(house: House, row: Channel) -> dict[str, Any]:
+    probe = row.probe
     can = all_transports(house.settings)[row.kind].capabilities
     return {
         "name": row.name,
@@ -133,4 +135,5 @@ def _as_json(house: House, row: Channel) -> dict[str, Any]:
         "promise": can.promise,
         "can_read_back": can.read_back,
         "can_edit": can.edit,
+        "history_hidden": None if probe is None else probe.blind,
     }

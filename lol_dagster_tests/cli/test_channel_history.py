@@ -1,0 +1,23 @@
+"""Whether a channel's history can be seen, as `lol-dagster channel` shows it."""
+
+from __future__ import annotations
+
+import pytest
+
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import ChannelProbe
+from lol_dagster_tests.cli.running import as_json, said
+from lol_dagster_tests.roster_rows import make_channel, make_team
+
+
+@pytest.mark.parametrize(("blind", "word"), [(None, "–"), (False, "seen"), (True, "hidden")])
+def test_a_channel_is_listed_with_what_is_known_of_its_history(
+    database: Database, blind: bool | None, word: str
+) -> None:
+    with database.writing() as session:
+        channel = make_channel(session, make_team(session, "Barons"), "main")
+        if blind is not None:
+            session.add(ChannelProbe(channel_id=channel.id, blind=blind))
+    assert as_json("channel", "show", "main")["history_hidden"] is blind
+    heading, row = said("channel", "list").splitlines()[:2]
+    assert (heading.split()[-1], row.split()[-1]) == ("HISTORY", word)
