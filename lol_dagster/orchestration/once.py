@@ -115,7 +115,7 @@ class Once:
                 self._run(
                     process_job,
                     partition_key=game.match_id,
-                    tags={"lol/set-aside": game.stage},
+                    tags=game.tags,
                     raise_on_error=False,
                 )
 

@@ -18,7 +18,6 @@ from lol_dagster.storage.models import Breaker
 
 log = logging.getLogger(__name__)
 
-
 _PAUSE = timedelta(minutes=10)
 
 

@@ -85,7 +85,7 @@ def set_aside_games(
         yield dg.RunRequest(
             run_key=game.run_key,
             partition_key=game.match_id,
-            tags={"lol/set-aside": game.stage, "lol/games": game.match_id},
+            tags=game.tags,
         )
 
 

@@ -18,6 +18,11 @@ class WaitingGame:
     run_key: str
     """Different for each reason to run: the first showing, and each later code version."""
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """Of the run: what the list of runs shows of it."""
+        return {"lol/set-aside": self.stage, "lol/games": self.match_id}
+
 
 def to_show(house: House, *, limit: int | None) -> list[WaitingGame]:
     """Open quarantine rows whose failure no run has shown yet, or whose stage has changed since."""
