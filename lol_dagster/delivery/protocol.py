@@ -13,8 +13,9 @@ keeps a message from being posted twice is all in here:
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
 
+from lol_dagster.delivery import editing, reconciling
+from lol_dagster.delivery.landing import Step, back, backoff, blocked, delivered, later, park, rest
 from lol_dagster.delivery.states import (
     LONG_AGO,
     Absent,
@@ -24,12 +25,9 @@ from lol_dagster.delivery.states import (
     Blocked,
     ChannelRemoved,
     Claim,
-    Delete,
     Drop,
-    Effect,
     Event,
     Found,
-    Get,
     Gone,
     HoldBack,
     Intend,
@@ -37,23 +35,16 @@ from lol_dagster.delivery.states import (
     Moment,
     NotSeen,
     NotSent,
-    Patch,
     Post,
     PostVerdict,
     Refused,
     Resend,
     Row,
-    Scan,
     Seen,
     Send,
     Terms,
     Uncertain,
 )
-
-Step = tuple[Row, tuple[Effect, ...]]
-
-UNKNOWABLE = "nobody can tell whether it was posted"
-UNEDITABLE = "the text has changed since, and this kind of channel cannot edit"
 
 
 def may_send(claim_age: float, terms: Terms) -> bool:
@@ -79,20 +70,18 @@ def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
             # Whoever may still have the row in hand, from before, is fenced off.
             return _decided(replace(row, fence=row.fence + 1), event, now), ()
         case HoldBack(until, reason):
-            return _back(row, until, reason), ()
+            return back(row, until, reason), ()
         case Intend(anchor):
             return _intend(row, anchor, now, terms)
-        case Found() | Absent() | Blind():
-            return _reconciled(row, event, now, terms)
-        case Seen(rev):
-            return _seen(row, rev, now, terms)
         case Answered():
             return _answered(row, event, now, terms), ()
-        case Gone() | Blocked() | NotSeen():
-            return _unread(row, event, now, terms), ()
-
-
-# --- claiming ------------------------------------------------------------------------------------
+        case Found() | Absent() | Blind():
+            return reconciling.concluded(row, event, now, terms)
+        case Seen() | Gone():
+            return editing.looked(row, event, now, terms)
+        case NotSeen() | Blocked():
+            looked = editing.looked if row.told else reconciling.concluded
+            return looked(row, event, now, terms)
 
 
 def _claim(row: Row, holder: str, now: Moment, terms: Terms) -> Step:
@@ -110,50 +99,18 @@ def _claim(row: Row, holder: str, now: Moment, terms: Terms) -> Step:
         holder=holder,
         clock=now.epoch,
         lease_until=now.at + terms.timing.lease,
-        due_at=_later(now, terms.timing.lease),
+        due_at=later(now, terms.timing.lease),
     )
     if row.told:
-        return _begin_edit(row, now, terms)
+        return editing.begin(row, now, terms)
     if row.sent_maybe:
-        return _begin_reconcile(row, now, terms)
+        return reconciling.begin(row, now, terms)
     return row, (Send("POST"),)
-
-
-def _begin_reconcile(row: Row, now: Moment, terms: Terms) -> Step:
-    if not terms.read_back:
-        if _nonce_protects(row, now, terms):
-            return row, (Send("POST"),)
-        if not terms.resend:
-            return _park(row, UNKNOWABLE), ()
-        if _exhausted(row, now, terms):
-            return _park(row, f"uncertain after {row.uncertain_rounds} tries"), ()
-    if row.settle_until is not None and now.at < row.settle_until:
-        return _back(row, _later(now, row.settle_until - now.at), row.last_error), ()
-    return row, (Scan(row.anchor) if terms.read_back else Send("POST"),)
-
-
-def _nonce_protects(row: Row, now: Moment, terms: Terms) -> bool:
-    """Whether a second POST would surely be dropped: the remote still remembers the nonce."""
-    first_sent_at = LONG_AGO if row.first_sent_at is None else row.first_sent_at
-    return terms.nonce and now.at - first_sent_at < terms.timing.nonce_alone
-
-
-def _begin_edit(row: Row, now: Moment, terms: Terms) -> Step:
-    if row.remote_gone or (row.remote_rev == row.desired_rev and row.settle_until is None):
-        return _rest(row), ()
-    if row.remote_id is None or not terms.edit:
-        return replace(_rest(row), last_error=UNEDITABLE), ()
-    if row.settle_until is None:
-        return row, (Send("PATCH"),)
-    if now.at < row.settle_until:
-        # A PATCH that went unanswered may still land: another one before that could be overtaken.
-        return _back(row, _later(now, row.settle_until - now.at), row.last_error), ()
-    return row, (Get(row.remote_id),)
 
 
 def _removed(row: Row) -> Row:
     if row.told:
-        return _rest(row)
+        return rest(row)
     return replace(row, state="dropped", due_at=None, last_error="its channel was removed")
 
 
@@ -161,7 +118,7 @@ def _decided(row: Row, decision: Resend | MarkDelivered | Drop, now: Moment) -> 
     match decision:
         case MarkDelivered(remote_id):
             rev = row.desired_rev if row.sent_rev is None else row.sent_rev
-            return _delivered(row, remote_id, rev, "operator", now)
+            return delivered(row, remote_id, rev, "operator", now)
         case Drop():
             return replace(row, state="dropped", due_at=None, last_error="dropped by the operator")
         case Resend(look_first):
@@ -170,20 +127,17 @@ def _decided(row: Row, decision: Resend | MarkDelivered | Drop, now: Moment) -> 
             row = replace(row, uncertain_rounds=0, proven_absent=0)
             if row.sent_maybe:
                 row = replace(row, uncertain_since=now.wall)
-            return _back(row, now.wall, None)
-
-
-# --- sending -------------------------------------------------------------------------------------
+            return back(row, now.wall, None)
 
 
 def _intend(row: Row, anchor: str | None, now: Moment, terms: Terms) -> Step:
-    settle_until = now.at + terms.timing.call + terms.settle
     if row.told:
-        assert row.remote_id is not None, "an edit begins only where there is something to edit"
-        return replace(row, settle_until=settle_until), (Patch(row.remote_id, row.desired_rev),)
+        return editing.intend(row, now, terms)
     maybe_before = row.sent_maybe
-    if maybe_before and not (terms.read_back or terms.resend or _nonce_protects(row, now, terms)):
-        return _park(row, UNKNOWABLE), ()
+    if maybe_before and not (
+        terms.read_back or terms.resend or reconciling.nonce_protects(row, now, terms)
+    ):
+        return park(row, reconciling.UNKNOWABLE), ()
     row = replace(
         row,
         sent_maybe=True,
@@ -191,7 +145,7 @@ def _intend(row: Row, anchor: str | None, now: Moment, terms: Terms) -> Step:
         first_sent_at=now.at if row.first_sent_at is None else row.first_sent_at,
         uncertain_since=row.uncertain_since or now.wall,
         anchor=row.anchor or anchor,
-        settle_until=settle_until,
+        settle_until=now.at + terms.timing.call + terms.settle,
         attempts=row.attempts + 1,
     )
     return row, (Post(row.desired_rev, maybe_before),)
@@ -199,7 +153,7 @@ def _intend(row: Row, anchor: str | None, now: Moment, terms: Terms) -> Step:
 
 def _answered(row: Row, event: Answered, now: Moment, terms: Terms) -> Row:
     if row.told:
-        return _edited(row, event.verdict, now, terms)
+        return editing.answered(row, event.verdict, now, terms)
     return _posted(row, event.verdict, event.maybe_before, now, terms)
 
 
@@ -208,30 +162,26 @@ def _posted(row: Row, verdict: PostVerdict, maybe_before: bool, now: Moment, ter
         row = _unsent(row)
     match verdict:
         case Accepted(remote_id, rev):
-            return _delivered(row, remote_id, rev, "response", now)
+            return delivered(row, remote_id, rev, "response", now)
         case Gone(reason):
-            row = _delivered(row, None, row.desired_rev, "nonce_deleted", now)
+            row = delivered(row, None, row.desired_rev, "nonce_deleted", now)
             return replace(row, remote_gone=True, last_error=reason)
         case NotSent(reason, retry_after):
-            wait = _wait(row.attempts, now, terms) if retry_after is None else retry_after
-            return _back(row, _later(now, wait), reason)
+            wait = backoff(row.attempts, now, terms) if retry_after is None else retry_after
+            return back(row, later(now, wait), reason)
         case Blocked(reason):
-            return _blocked(row, reason, now, terms)
+            return blocked(row, reason, now, terms)
         case Refused(reason):
-            return _park(row, reason)
+            return park(row, reason)
         case Uncertain(reason):
             row = replace(
                 row,
                 settle_until=now.at + terms.settle,
                 uncertain_rounds=row.uncertain_rounds + 1,
             )
-            return _back(row, _later(now, terms.settle + _resend_wait(row, now, terms)), reason)
-
-
-def _blocked(row: Row, reason: str, now: Moment, terms: Terms) -> Row:
-    """`uncertain` stays, and stays to be seen: it is the more important truth."""
-    row = _back(row, _later(now, terms.timing.probe), reason)
-    return replace(row, state="blocked") if row.state == "pending" else row
+            return back(
+                row, later(now, terms.settle + reconciling.resend_wait(row, now, terms)), reason
+            )
 
 
 def _unsent(row: Row) -> Row:
@@ -245,153 +195,3 @@ def _unsent(row: Row) -> Row:
         anchor=None,
         settle_until=None,
     )
-
-
-# --- reconciling ---------------------------------------------------------------------------------
-
-
-def _reconciled(row: Row, event: Found | Absent | Blind, now: Moment, terms: Terms) -> Step:
-    match event:
-        case Found(remote_id, rev, extras):
-            row = _delivered(row, remote_id, rev, "scan", now)
-            return row, tuple(Delete(extra) for extra in extras)
-        case Blind(reason):
-            return _unresolved(row, reason, None, now, terms), ()
-        case Absent(after_server_error):
-            row = replace(row, proven_absent=row.proven_absent + after_server_error)
-            if row.proven_absent >= terms.timing.park_absent:
-                return _park(row, f"{row.proven_absent} server errors, none of them posted it"), ()
-            if _exhausted(row, now, terms):
-                return _park(row, f"not posted after {row.uncertain_rounds} tries"), ()
-            return row, (Send("POST"),)
-
-
-def _unread(row: Row, event: Gone | Blocked | NotSeen, now: Moment, terms: Terms) -> Row:
-    """The look into the channel's history, or at the posted message, brought no picture."""
-    match event:
-        case Blocked(reason):
-            return _blocked(row, reason, now, terms)
-        case NotSeen(reason, retry_after) if row.told:
-            return _repeat_edit(row, reason, retry_after, now, terms)
-        case NotSeen(reason, retry_after):
-            return _unresolved(row, reason, retry_after, now, terms)
-        case Gone(reason):
-            return replace(_rest(row), remote_gone=True, last_error=reason)
-
-
-def _unresolved(row: Row, reason: str, retry_after: float | None, now: Moment, terms: Terms) -> Row:
-    row = replace(row, uncertain_rounds=row.uncertain_rounds + 1)
-    if _exhausted(row, now, terms):
-        return _park(row, reason)
-    wait = _wait(row.uncertain_rounds - 1, now, terms) if retry_after is None else retry_after
-    return _back(row, _later(now, wait), reason)
-
-
-def _exhausted(row: Row, now: Moment, terms: Terms) -> bool:
-    limit = timedelta(seconds=terms.timing.park_after)
-    return row.uncertain_rounds >= terms.timing.park_rounds or (
-        row.uncertain_since is not None and now.wall - row.uncertain_since >= limit
-    )
-
-
-# --- editing -------------------------------------------------------------------------------------
-
-
-def _edited(row: Row, verdict: PostVerdict, now: Moment, terms: Terms) -> Row:
-    match verdict:
-        case Accepted(_, rev):
-            return _standing(row, rev, now, terms)
-        case Gone(reason):
-            return replace(_rest(row), remote_gone=True, last_error=reason)
-        case Refused(reason):
-            return replace(_rest(row), last_error=reason)
-        case Blocked(reason):
-            return _blocked(replace(row, settle_until=None), reason, now, terms)
-        case NotSent(reason, retry_after):
-            row = replace(row, settle_until=None)
-            return _repeat_edit(row, reason, retry_after, now, terms)
-        case Uncertain(reason):
-            row = replace(row, settle_until=now.at + terms.settle)
-            return _repeat_edit(row, reason, terms.settle, now, terms)
-
-
-def _seen(row: Row, rev: int, now: Moment, terms: Terms) -> Step:
-    if rev == row.desired_rev:
-        return _standing(row, rev, now, terms), ()
-    return replace(row, remote_rev=rev, settle_until=None), (Send("PATCH"),)
-
-
-def _standing(row: Row, rev: int, now: Moment, terms: Terms) -> Row:
-    """The remote shows revision `rev`: at rest, or due again at once if that is not the newest."""
-    advanced = row.remote_rev is None or rev > row.remote_rev
-    row = replace(row, remote_rev=rev)
-    if rev == row.desired_rev:
-        return replace(_rest(row), last_error=None)
-    rounds = 0 if advanced else row.edit_rounds + 1
-    if rounds >= terms.timing.edit_rounds:
-        return replace(_rest(row), last_error=f"the text stays at revision {rev}")
-    return _back(replace(row, settle_until=None, edit_rounds=rounds), now.wall, None)
-
-
-def _repeat_edit(
-    row: Row, reason: str, retry_after: float | None, now: Moment, terms: Terms
-) -> Row:
-    row = replace(row, edit_rounds=row.edit_rounds + 1)
-    if row.edit_rounds >= terms.timing.edit_rounds:
-        return replace(_rest(row), last_error=reason)
-    wait = _wait(row.edit_rounds, now, terms) if retry_after is None else retry_after
-    return _back(row, _later(now, wait), reason)
-
-
-# --- where a step leaves a row -------------------------------------------------------------------
-
-
-def _delivered(row: Row, remote_id: str | None, rev: int, evidence: str, now: Moment) -> Row:
-    return replace(
-        row,
-        state="delivered",
-        remote_id=remote_id,
-        remote_rev=rev,
-        evidence=evidence,
-        delivered_at=now.wall,
-        due_at=None if rev == row.desired_rev else now.wall,
-        settle_until=None,
-        uncertain_since=None,
-        last_error=None,
-    )
-
-
-def _rest(row: Row) -> Row:
-    """Delivered, and nothing to do until the text changes."""
-    return replace(row, state="delivered", due_at=None, settle_until=None, edit_rounds=0)
-
-
-def _back(row: Row, due_at: datetime, reason: str | None) -> Row:
-    """Out of `sending`, to be claimed again at `due_at`."""
-    state = "delivered" if row.told else "uncertain" if row.sent_maybe else "pending"
-    return replace(row, state=state, due_at=due_at, last_error=reason)
-
-
-def _park(row: Row, reason: str) -> Row:
-    return replace(row, state="parked", due_at=None, last_error=reason)
-
-
-def _later(now: Moment, seconds: float) -> datetime:
-    return now.wall + timedelta(seconds=seconds)
-
-
-def _wait(round_number: int, now: Moment, terms: Terms) -> float:
-    """Full jitter: a random part of the backoff of the 1st, 2nd, … repetition."""
-    backoff = terms.timing.backoff
-    return now.dice * backoff[max(0, min(round_number, len(backoff)) - 1)]
-
-
-def _resend_wait(row: Row, now: Moment, terms: Terms) -> float:
-    """How much longer than the settling time to wait after the n-th uncertain POST.
-
-    Not at all the first time: most of these were posted, and the look into the channel shows it. A
-    server error proven to have posted nothing weighs three times: an hour's outage must not park.
-    """
-    if row.uncertain_rounds == 1:
-        return 0.0
-    return _wait(row.uncertain_rounds - 1 + 2 * row.proven_absent, now, terms)
