@@ -16,7 +16,16 @@ from lol_dagster.storage.models.games import (
     PlayerStat,
     Quarantine,
 )
-from lol_dagster.storage.models.operations import AuditEntry, Fact, RateCall, RateHold, RateWindow
+from lol_dagster.storage.models.operations import (
+    Alert,
+    AuditEntry,
+    Fact,
+    FailedJob,
+    Heartbeat,
+    RateCall,
+    RateHold,
+    RateWindow,
+)
 from lol_dagster.storage.models.roster import (
     Account,
     AccountPoll,
@@ -30,6 +39,7 @@ from lol_dagster.storage.models.roster import (
 __all__ = [
     "Account",
     "AccountPoll",
+    "Alert",
     "Attempt",
     "AuditEntry",
     "Base",
@@ -37,7 +47,9 @@ __all__ = [
     "Channel",
     "ChannelProbe",
     "Fact",
+    "FailedJob",
     "Game",
+    "Heartbeat",
     "Match",
     "Membership",
     "Message",

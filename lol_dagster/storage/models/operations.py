@@ -1,11 +1,11 @@
-"""What the system notes about itself: request budgets, audit trail, installation facts."""
+"""What the system notes about itself: request budgets, audit trail, signs of life, alerts, facts."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, String
+from sqlalchemy import JSON, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lol_dagster.storage.models.base import Base
@@ -81,3 +81,76 @@ class Fact(Base):
 
     name: Mapped[str] = mapped_column(String(80), primary_key=True)
     value: Mapped[Any] = mapped_column(JSON)
+
+
+class Heartbeat(Base):
+    """That a part of the system is alive: `up`, `daemon` (a sensor's tick, which needs the code
+    server, too), `admin`; of `once` that it has run.
+    """
+
+    __tablename__ = "heartbeats"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    pid: Mapped[int]
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When the process that wrote it first did so."""
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Alert(Base):
+    """Something that is wrong, from when it was first seen until it was over. At most one open row
+    per key; closed rows are history.
+    """
+
+    __tablename__ = "alerts"
+    __table_args__ = (
+        Index(
+            "uq_alerts_open",
+            "key",
+            unique=True,
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+        Index("ix_alerts_key_closed_at", "key", "closed_at"),
+        Index("ix_alerts_kind_told_at", "kind", "told_at"),
+        # Over and not yet said to be over.
+        Index(
+            "ix_alerts_to_end",
+            "closed_at",
+            sqlite_where=text("told_at IS NOT NULL AND ended_at IS NULL"),
+            postgresql_where=text("told_at IS NOT NULL AND ended_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(48))
+    """What is wrong: `riot-key`, `game:NA1_5012345678`, `channel:3`."""
+    kind: Mapped[str] = mapped_column(String(24))
+    """The key up to its colon: alerts of one kind are summed up where they are many."""
+    title: Mapped[str] = mapped_column(String(200))
+    text: Mapped[str] = mapped_column(String(1000))
+    """As it stood when it was last seen."""
+    opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When it was first seen; for some, when it is known to have begun."""
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    tell_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Not told before; None: never, as it is about the place where it would be told."""
+    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    message_id: Mapped[str | None] = mapped_column(ForeignKey("messages.id"))
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When it was told, or decided not to be told, that it is over."""
+    end_message_id: Mapped[str | None] = mapped_column(ForeignKey("messages.id"))
+
+
+class FailedJob(Base):
+    """A job whose last run failed for good; there is no row once a run has succeeded."""
+
+    __tablename__ = "failed_jobs"
+
+    job: Mapped[str] = mapped_column(String(80), primary_key=True)
+    run_id: Mapped[str] = mapped_column(String(64))
+    """The last one that failed."""
+    failed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    error: Mapped[str] = mapped_column(String(500))

@@ -98,6 +98,16 @@ class AccountPoll(Base):
     failures: Mapped[int] = mapped_column(default=0)
     """Failed polls in a row."""
     last_error: Mapped[str | None] = mapped_column(String(500))
+    profile_checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revision_date: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When Riot says that the profile last changed: by a game, a new icon, a level."""
+    ranked_games: Mapped[int | None]
+    """Ranked games that Riot has counted this season, as of `profile_checked_at`."""
+    blind_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When Riot was first seen to count a ranked game of which no match was known; what becomes of
+    it is worked out from `blind_from` on. None: it never was, or the match came."""
+    blind_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The game ended after this: when Riot had not yet counted it."""
 
     account: Mapped[Account] = relationship(back_populates="poll")
 
