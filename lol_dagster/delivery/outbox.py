@@ -139,8 +139,13 @@ class Outbox:
     ) -> Claimed:
         channel = session.get_one(Channel, message.channel_id)
         terms = terms_of(session, channel, self._transports, self._timing)
-        was_told = row_of(message).told
-        row, effects = step(row_of(message), Claim(self._holder), now, terms)
+        row = row_of(message)
+        was_told = row.told
+        if row.sent_maybe and row.anchor is None:
+            # A backup was restored: a lost house may have posted it as soon as the game had ended.
+            anchor = self._transports[channel.kind].anchor(message.order_at)
+            row = replace(row, anchor=anchor)
+        row, effects = step(row, Claim(self._holder), now, terms)
         if channel.removed_at is not None:
             row, effects = step(row, ChannelRemoved(), now, terms)
         write_row(message, row)

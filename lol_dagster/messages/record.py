@@ -16,17 +16,17 @@ as text added to it is still going to be read: until it is sent where nothing ca
 from __future__ import annotations
 
 import logging
-import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.messages.compose import compose_catch_up, compose_game
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.nonce import delivery_nonce, installation_salt
+from lol_dagster.messages.restored import maybe_told, message_id, restoration
 from lol_dagster.messages.rules import Decision, candidate_teams, decide
 from lol_dagster.messages.told_games import load_told_games
 from lol_dagster.storage.models import Channel, Game, Message, MessageGame
@@ -88,7 +88,7 @@ def _lock_channels(session: Session, match_id: str) -> None:
 def _write(
     session: Session, match_id: str, decision: Decision, channel: Channel, now: datetime
 ) -> WrittenMessage:
-    message = _message_to_tell_it_in(session, decision, channel, now)
+    message = _message_to_tell_it_in(session, match_id, decision, channel, now)
     told = _matches_of(session, message) if message is not None else set()
     games = load_told_games(session, channel.team_id, {*told, match_id})
     content = compose_catch_up(games) if decision.kind == "catch_up" else compose_game(games[0])
@@ -121,7 +121,7 @@ def _write(
 
 
 def _message_to_tell_it_in(
-    session: Session, decision: Decision, channel: Channel, now: datetime
+    session: Session, match_id: str, decision: Decision, channel: Channel, now: datetime
 ) -> Message | None:
     """The message that tells of the game already, or the catch-up message it joins. Locked: a
     deliverer that claims it meanwhile waits, and reads the new text.
@@ -132,6 +132,10 @@ def _message_to_tell_it_in(
         )
     if decision.kind != "catch_up":
         return None
+    if restored := restoration(session):
+        # Before the backup was restored it may have joined the one that was open then.
+        ended_at = session.get_one(Game, match_id).ended_at
+        now = restored.first_processed_at(ended_at, now)
     latest = session.scalars(
         select(Message)
         .where(
@@ -170,9 +174,12 @@ def _new_message(
     now: datetime,
 ) -> Message:
     game = session.get_one(Game, match_id)
-    message_id = str(uuid.uuid4())
+    salt = installation_salt(session)
+    new_id = message_id(
+        salt, channel.id, str(decision.kind), _which(session, match_id, decision, channel)
+    )
     message = Message(
-        id=message_id,
+        id=new_id,
         channel_id=channel.id,
         kind=decision.kind,
         subject=match_id if decision.kind == "game" else f"catch-up:{match_id}",
@@ -183,11 +190,27 @@ def _new_message(
         desired_hash=content.content_hash(),
         state="pending",
         due_at=now,
-        nonce=delivery_nonce(installation_salt(session), message_id),
+        nonce=delivery_nonce(salt, new_id),
     )
+    restored = restoration(session)
+    if restored is not None and restored.may_have_been_told(game.ended_at):
+        for name, value in maybe_told(now).items():
+            setattr(message, name, value)
     session.add(message)
     session.flush()
     return message
+
+
+def _which(session: Session, match_id: str, decision: Decision, channel: Channel) -> str:
+    """Which of its kind the channel's new message is: the game's, or the n-th catch-up message. By
+    the first of its games it would not be known again, as another may come first then.
+    """
+    if decision.kind == "game":
+        return match_id
+    of_channel = select(func.count(Message.id)).where(
+        Message.channel_id == channel.id, Message.kind == decision.kind
+    )
+    return str(session.scalar(of_channel))
 
 
 def _say(message: Message, content: MessageContent, now: datetime) -> bool:

@@ -9,7 +9,8 @@ The rules in their order; the first that applies decides:
    processed: working an old game out again is no reason to announce it.
 4. A channel may be limited to some queues and to some kinds of message.
 5. A game that had ended longer ago than LOL_STALE_AFTER when it was first processed goes into the
-   channel's catch-up message; any other is told by itself.
+   channel's catch-up message; any other is told by itself. After a backup was restored, what ended
+   before counts as processed when the backup was taken (restored.py).
 
 What these rules decide is where a game that a channel has not heard of is told. Once written, its
 message is there to stay: see record.py.
@@ -25,6 +26,7 @@ from typing import Literal
 from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
+from lol_dagster.messages.restored import restoration
 from lol_dagster.messages.told_games import was_member
 from lol_dagster.storage.models import (
     Account,
@@ -99,6 +101,10 @@ def decide(
     if game is None or match is None:
         return []
     processed_at = match.processed_at or now
+    restored = restoration(session)
+    first_processed_at = (
+        restored.first_processed_at(game.ended_at, processed_at) if restored else processed_at
+    )
     already = {
         row.channel_id: row
         for row in session.execute(
@@ -118,7 +124,7 @@ def decide(
             decisions.append(_decision(team, None, verdict, None))
         for channel in channels:
             message = already.get(channel.id)
-            kind: Kind = message.kind if message else _kind(game, processed_at, stale_after)
+            kind: Kind = message.kind if message else _kind(game, first_processed_at, stale_after)
             verdict = verdict_on_game or _on_channel(channel, game, kind, processed_at)
             decisions.append(
                 _decision(team, channel, verdict, message.message_id if message else None)
