@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from lol_dagster.cli.output import as_json_option, print_either
-from lol_dagster.settings import ensure_home, load_settings
+from lol_dagster.cli.house import open_house
+from lol_dagster.cli.output import as_json_option, print_either, shown
+from lol_dagster.errors import UserError
+from lol_dagster.operations.home_lock import alone_in
+from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.integrity import damage
 from lol_dagster.storage.schema import SchemaState, schema_state
@@ -68,6 +72,135 @@ def check(ctx: click.Context, as_json: bool) -> None:
     print_either(value, as_json, lambda: _print_check(value))
     if state != "current" or found:
         ctx.exit(1)
+
+
+@db.command()
+@click.option(
+    "--to",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="This file instead of one in LOL_HOME/backups.",
+)
+@as_json_option
+def backup(to: Path | None, as_json: bool) -> None:
+    """A copy of the database as it is now, while everything goes on.
+
+    It is opened and counted before it counts as a backup. Of those in LOL_HOME/backups the last of
+    each of seven days and of four weeks are kept.
+    """
+    from lol_dagster.operations.backups.take import take_backup
+
+    with open_house() as house:
+        target = None if to is None else to.absolute()
+        made = take_backup(house.database, house.settings.home, house.now, to=target)
+        not_inside = _not_inside(house.settings)
+    value = {
+        "file": str(made.file),
+        "taken_at": made.taken_at,
+        "bytes": made.size,
+        "schema": made.revision,
+        "rows": made.rows,
+        "removed": [str(path) for path in made.removed],
+        "not_inside": not_inside,
+    }
+    print_either(value, as_json, lambda: _print_backup(value))
+
+
+def _print_backup(value: dict[str, Any]) -> None:
+    rows = sum(value["rows"].values())
+    click.echo(f"{value['file']}: {value['bytes']:,} bytes, {rows:,} rows, verified.")
+    for path in value["removed"]:
+        click.echo(f"Removed {path}, which need not be kept.")
+    click.echo("Not inside, keep copies elsewhere: " + "; ".join(value["not_inside"]) + ".")
+
+
+@db.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@as_json_option
+def restore(file: Path, as_json: bool) -> None:
+    """Bring a backup back into an empty home, or into an empty PostgreSQL database.
+
+    What it takes for untold may have been told after it was taken: that is looked up in the
+    channels first, and parked where a channel cannot be read.
+    """
+    from lol_dagster.operations.backups.restore import restore_backup
+
+    settings = load_settings()
+    home = alone_in(ensure_home(settings))
+    database = Database(settings.effective_database_url)
+    _state(database)  # says in a line if it cannot be reached
+    restored = restore_backup(database, file.absolute(), datetime.now(UTC))
+    upgrade_schema(database, lock_file=settings.home / "upgrade.lock")
+    value = {
+        "database": _shown_url(database),
+        "taken_at": restored.taken_at,
+        "rows": restored.rows,
+        "maybe_told": restored.doubtful,
+        "not_inside": _not_inside(settings),
+    }
+    database.dispose()
+    home.close()
+    print_either(value, as_json, lambda: _print_restored(value))
+
+
+def _print_restored(value: dict[str, Any]) -> None:
+    rows = sum(value["rows"].values())
+    click.echo(f"{value['database']} holds {rows:,} rows as of {shown(value['taken_at'])}.")
+    if value["maybe_told"]:
+        click.echo(
+            f"{value['maybe_told']} messages were untold then: they are looked up in their "
+            "channels before anything is sent."
+        )
+    click.echo("Did these come along? " + "; ".join(value["not_inside"]) + ".")
+    click.echo(
+        "Go on with 'lol-dagster up', and in one house only: two would tell everything twice."
+    )
+
+
+@db.command()
+@click.argument("to_url")
+@as_json_option
+def copy(to_url: str, as_json: bool) -> None:
+    """Copy everything into an empty database, such as postgresql://user@host/name.
+
+    Each table is compared afterwards. A password is better left to ~/.pgpass than typed here.
+    """
+    from lol_dagster.operations.backups.move import move
+
+    target = Database(to_url)
+    with open_house() as house:
+        if target.url == house.database.url:
+            raise UserError("that is the database itself: give another one")
+        home = alone_in(house.settings.home)
+        upgrade_schema(target, lock_file=house.settings.home / "upgrade.lock")
+        moved = move(
+            house.database, target, show=lambda table: click.echo(f"copying {table}", err=True)
+        )
+        value = {
+            "from": _shown_url(house.database),
+            "to": _shown_url(target),
+            "rows": moved.rows,
+            "digests": moved.digests,
+        }
+        home.close()
+    target.dispose()
+    print_either(value, as_json, lambda: _print_copied(value))
+
+
+def _print_copied(value: dict[str, Any]) -> None:
+    rows = sum(value["rows"].values())
+    click.echo(f"{rows:,} rows were copied to {value['to']} and are the same there.")
+    click.echo(
+        "Set LOL_DATABASE_URL to it before you start anything again: two houses would tell "
+        "everything twice."
+    )
+
+
+def _not_inside(settings: Settings) -> list[str]:
+    """What else a house needs to be carried on elsewhere."""
+    found = [".env with the keys and tokens"]
+    if settings.secret_key is None:
+        found.append(f"{settings.home / 'secret.key'}, with which addresses of webhooks are read")
+    return found
 
 
 def _print_check(value: dict[str, Any]) -> None:

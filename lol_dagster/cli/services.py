@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import socket
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -92,12 +90,13 @@ def up(ui_port: int) -> None:
 
 def run_services(settings: Settings, *, ui_port: int) -> None:
     """Run all services until Ctrl-C."""
+    from lol_dagster.operations.home_lock import alone_in
     from lol_dagster.operations.supervisor import Supervisor, wait_until_answering
     from lol_dagster.orchestration.instance import prepare_instance
     from lol_dagster.orchestration.services import code_server, other_services
     from lol_dagster.storage.schema import open_database
 
-    home = _alone_in(ensure_home(settings))
+    home = alone_in(ensure_home(settings))
     # Both once and alone, before services open them together.
     open_database(settings).dispose()
     prepare_instance(settings).dispose()
@@ -117,23 +116,6 @@ def run_services(settings: Settings, *, ui_port: int) -> None:
     finally:
         code.stop()
         home.close()
-
-
-def _alone_in(home: Path) -> TextIO:
-    """Hold the home until the file is closed: two daemons would do everything twice.
-
-    Raises:
-        UserError: another `up` holds it.
-    """
-    lock = (home / "up.lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise UserError(
-            f"another `lol-dagster up` runs in {home}: end it first, or set another LOL_HOME"
-        ) from None
-    return lock
 
 
 def refuse_taken_port(port: int, option: str) -> None:

@@ -46,6 +46,12 @@ def schema_state(database: Database) -> SchemaState:
         return _state(connection)
 
 
+def known_revision(revision: str) -> bool:
+    """Whether it is this version's schema or an older one."""
+    scripts = ScriptDirectory.from_config(_config())
+    return revision in {script.revision for script in scripts.walk_revisions()}
+
+
 def upgrade(database: Database, *, lock_file: Path) -> None:
     """Create the tables or bring them up to date; does nothing where they are.
 
@@ -99,8 +105,7 @@ def _state(connection: Connection) -> SchemaState:
         return "empty"
     if revision == scripts.get_current_head():
         return "current"
-    known = {script.revision for script in scripts.walk_revisions()}
-    return "behind" if revision in known else "newer"
+    return "behind" if known_revision(revision) else "newer"
 
 
 def _config() -> Config:
