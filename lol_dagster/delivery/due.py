@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.gates import FOREVER
@@ -19,12 +19,9 @@ def count(session: Session, opening_times: Mapping[int, datetime], now: datetime
     Args:
         opening_times: When channels that are closed open again, by id.
     """
-    counts = session.execute(
-        select(Message.channel_id, func.count())
-        .where(Message.due_at <= now)
-        .group_by(Message.channel_id)
-    )
-    return sum(number for channel, number in counts if opening_times.get(channel, now) <= now)
+    # Not grouped by the database: SQLite would walk all history by channel for it.
+    channels = session.scalars(select(Message.channel_id).where(Message.due_at <= now))
+    return sum(opening_times.get(channel, now) <= now for channel in channels)
 
 
 def next_time(
@@ -33,12 +30,12 @@ def next_time(
     only_match_ids: Collection[str] | None = None,
 ) -> datetime | None:
     """When there is something to do next, perhaps by now; None: not before something changes."""
-    earliest = session.execute(
-        select(Message.channel_id, func.min(Message.due_at))
-        .where(Message.due_at.is_not(None), *telling_of(only_match_ids))
-        .group_by(Message.channel_id)
+    waiting = session.execute(
+        select(Message.channel_id, Message.due_at).where(
+            Message.due_at.is_not(None), *telling_of(only_match_ids)
+        )
     )
-    times = [max(due, opening_times.get(channel, due)) for channel, due in earliest if due]
+    times = [max(due, opening_times.get(channel, due)) for channel, due in waiting if due]
     return min((time for time in times if time != FOREVER), default=None)
 
 

@@ -47,6 +47,14 @@ class Message(Base):
         Index("ix_messages_subject", "subject"),
         Index("ix_messages_created_at", "created_at"),
         Index("ix_messages_delivered_at", "delivered_at"),
+        # What stands in a channel, the newest last: the witness of a look into its history.
+        Index(
+            "ix_messages_standing",
+            "channel_id",
+            "delivered_at",
+            sqlite_where=text("remote_id IS NOT NULL"),
+            postgresql_where=text("remote_id IS NOT NULL"),
+        ),
         # A channel's latest catch-up message.
         Index("ix_messages_channel_id_kind_created_at", "channel_id", "kind", "created_at"),
     )
@@ -126,7 +134,17 @@ class Attempt(Base):
     """One call to a channel. Append-only: the intent is written before it, the outcome after."""
 
     __tablename__ = "attempts"
-    __table_args__ = (Index("ix_attempts_message_id", "message_id"),)
+    __table_args__ = (
+        Index("ix_attempts_message_id", "message_id"),
+        # Under which ids a message is known: two are a duplicate.
+        Index(
+            "ix_attempts_remote_id",
+            "message_id",
+            "remote_id",
+            sqlite_where=text("remote_id IS NOT NULL"),
+            postgresql_where=text("remote_id IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     message_id: Mapped[str] = mapped_column(ForeignKey("messages.id"))

@@ -61,7 +61,11 @@ class AuditEntry(Base):
     """One change to a row that people edit, or one decision about a message. Secrets stand as «changed»."""
 
     __tablename__ = "audit_entries"
-    __table_args__ = (Index("ix_audit_entries_at", "at"),)
+    __table_args__ = (
+        Index("ix_audit_entries_at", "at"),
+        # What was done about one row.
+        Index("ix_audit_entries_table_name_row_key", "table_name", "row_key"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
