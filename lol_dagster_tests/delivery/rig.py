@@ -41,6 +41,7 @@ _context.set_forkserver_preload(["lol_dagster_tests.delivery.worker"])
 Process = ForkServerProcess
 
 TITLE = re.compile(r"game\d{5}")
+REVISION = re.compile(r"text(\d+)\.")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Verdict:
     """Posted, and nobody had asked for it."""
     falsely_delivered: frozenset[str]
     """Believed to be delivered, and never posted under that id."""
+    stale: frozenset[str]
+    """Settled, editable and still standing, with another text than the newest."""
     open: frozenset[str]
     """Neither delivered nor parked in the end."""
     recovered: frozenset[str]
@@ -65,7 +68,7 @@ class Verdict:
     @property
     def wrong(self) -> dict[str, list[str]]:
         """What must never happen, where it did."""
-        kinds = ("lost", "duplicated", "unexpected", "falsely_delivered", "open")
+        kinds = ("lost", "duplicated", "unexpected", "falsely_delivered", "stale", "open")
         return {kind: sorted(getattr(self, kind)) for kind in kinds if getattr(self, kind)}
 
     def __str__(self) -> str:
@@ -83,6 +86,8 @@ class Rig:
     folder: Path
     titles: dict[str, str] = field(default_factory=dict)
     """By message id."""
+    matches: list[str] = field(default_factory=list)
+    """In the order in which they were to be told."""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _names: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _alive: list[Process] = field(default_factory=list)
@@ -129,8 +134,7 @@ class Rig:
         """A message that is due; its match's id."""
         number = next(self._numbers)
         title, match_id, message_id = f"game{number:05d}", f"NA1_{number}", str(uuid.uuid4())
-        section = Section(tuple(map(Line, lines)))
-        content = MessageContent(title=title, summary=title, sections=(section,))
+        content = _content(title, 1, lines)
         now = datetime.now(UTC)
         with self.database.writing() as session:
             session.add(Match(match_id=match_id, state="processed", listed_at=now))
@@ -147,7 +151,35 @@ class Rig:
                 MessageGame(channel_id=channel_id, match_id=match_id, message_id=message_id)
             )
         self.titles[message_id] = title
+        self.matches.append(match_id)
         return match_id
+
+    def change(self, match_id: str) -> None:
+        """Another text for a game's message, as when the game is worked out again."""
+        with self.database.writing() as session:
+            message = session.scalars(
+                select(Message)
+                .join(MessageGame, MessageGame.message_id == Message.id)
+                .where(MessageGame.match_id == match_id)
+                .with_for_update(of=Message)
+            ).one()
+            content = _content(self.titles[message.id], message.desired_rev + 1)
+            message.content = content.to_json()
+            message.desired_hash = content.content_hash()
+            message.desired_rev += 1
+            if message.state == "delivered" and message.due_at is None and not message.remote_gone:
+                message.due_at = datetime.now(UTC)
+
+    def delete(self, match_id: str) -> None:
+        """A moderator deletes a game's message from its channel."""
+        with self.database.reading() as session:
+            games = session.scalars(select(MessageGame).where(MessageGame.match_id == match_id))
+            title = self.titles[games.one().message_id]
+        with self.world._lock:
+            for board in (self.world.discord.board, self.world.slack.board):
+                for each in itertools.chain(*board.channels.values()):
+                    if title in json.dumps(each.body) and each.deleted_at is None:
+                        board.delete(each)
 
     def fault(self, *rules: str) -> None:
         """Put further faults in force, beside those that are."""
@@ -246,12 +278,24 @@ class Rig:
         file = self.folder / "stderr"
         return file.read_text() if file.exists() else ""
 
+    def _standing(self) -> dict[str, int]:
+        """Which revision stands in its channel, by title; without those that were deleted."""
+        standing: dict[str, int] = {}
+        for entry in self.world.truth.events():
+            if entry["event"] in {"posted", "edited"}:
+                standing[title_of(entry)] = revision_of(entry)
+            elif entry["event"] == "deleted":
+                standing.pop(title_of(entry), None)
+        return standing
+
     def verdict(self) -> Verdict:
         posted = self.world.truth.posted
         told = Counter(title_of(entry) for entry in posted)
         ids = {(title_of(entry), entry["message"]) for entry in posted}
         with self.database.reading() as session:
             rows = {self.titles[row.id]: row for row in session.scalars(select(Message))}
+            fixed = set(session.scalars(select(Channel.id).where(Channel.kind == "slack-webhook")))
+        standing = self._standing()
         delivered = {title for title, row in rows.items() if row.state == "delivered"}
         parked = {title for title, row in rows.items() if row.state == "parked"}
         return Verdict(
@@ -264,11 +308,32 @@ class Rig:
                 if title not in told
                 or not (rows[title].remote_id is None or (title, rows[title].remote_id) in ids)
             ),
-            open=frozenset(rows.keys() - delivered - parked),
+            stale=frozenset(
+                title
+                for title in delivered & standing.keys()
+                if rows[title].channel_id not in fixed
+                and standing[title] != rows[title].desired_rev
+            ),
+            open=frozenset(
+                title
+                for title, row in rows.items()
+                if title not in delivered | parked or row.due_at is not None
+            ),
             recovered=frozenset(title for title, row in rows.items() if row.evidence == "scan"),
             parked=frozenset(parked),
             delivered=frozenset(delivered),
         )
+
+
+def _content(title: str, rev: int, lines: Sequence[str] = ("Ann",)) -> MessageContent:
+    section = Section(tuple(map(Line, (f"text{rev}.", *lines))))
+    return MessageContent(title=title, summary=title, sections=(section,))
+
+
+def revision_of(entry: dict[str, Any]) -> int:
+    """Which revision's text a truth log's entry shows, whatever its marker says."""
+    (revision,) = set(REVISION.findall(json.dumps(entry["body"])))
+    return int(revision)
 
 
 def title_of(entry: dict[str, Any]) -> str:

@@ -7,11 +7,14 @@ label; then workers that live carry everything to its end.
 from __future__ import annotations
 
 import itertools
+import re
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from lol_dagster.delivery import deliver
 from lol_dagster_tests.delivery.rig import Rig
 from lol_dagster_tests.delivery.worker import LABELS, NONCE_WINDOW, Strike
 
@@ -114,3 +117,10 @@ def test_the_same_rig_shows_that_sending_and_then_marking_tells_twice(rig: Rig) 
         rig.say(channel)
     rig.fault("discord.post=error-after-accept(500):0.3")
     assert rig.finish(workers=1, naive=True).duplicated
+
+
+def test_every_point_at_which_the_deliverer_can_be_killed_is_in_the_grid() -> None:
+    """A label that is added to the product is added here; each test above sees that it was hit."""
+    sources = Path(deliver.__file__).parent.rglob("*.py")
+    labels = re.findall(r'crashpoint\("(\w+)"\)', "".join(each.read_text() for each in sources))
+    assert sorted(labels) == sorted(LABELS)

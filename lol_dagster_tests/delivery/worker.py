@@ -39,6 +39,8 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage import database as storage
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel, Message
+from lol_dagster_tests.delivery.cutting import CuttableWire
+from lol_dagster_tests.delivery.taking_out import Mechanism, take_out
 
 TIMING = Timing(
     lease=1.5, call=0.5, margin=0.2, nonce_alone=1.5, backoff=(0.05, 0.1, 0.2), probe=0.3
@@ -58,7 +60,7 @@ LABELS = (
     "after_result",
 )
 
-Deed = Literal["kill", "freeze", "lock", "fill", "cut", "raise"]
+Deed = Literal["kill", "freeze", "lock", "fill", "cut", "raise", "lose-commit", "lose-answer"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class Orders:
     busy_ms: int = 30_000
     naive: bool = False
     """Send, then mark: what everybody writes first."""
+    without: Mechanism | None = None
+    """What is taken out of the protocol, to see that it is missed."""
     lifetime_s: int = 120
 
 
@@ -124,10 +128,17 @@ def work(orders: Orders) -> None:
     stderr = os.open(orders.folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(stderr, sys.stderr.fileno())
     _hurry(orders.busy_ms)
-    database = Database(orders.database_url)
+    wire = None
+    url = orders.database_url
+    if orders.strike is not None and orders.strike.deed in {"lose-commit", "lose-answer"}:
+        wire = CuttableWire(url)
+        url = wire.url
+    database = Database(url)
     transports = all_transports(orders.settings, TIMING)
     for transport in transports.values():
         _settle_quickly(transport)
+    if orders.without is not None:
+        take_out(orders.without, transports)
     if orders.naive:
         _send_then_mark(database, transports)
         return
@@ -138,7 +149,7 @@ def work(orders: Orders) -> None:
         SkewedClock(clock_for(database), orders.skew),
         timing=TIMING,
         holder=orders.name,
-        crashpoint=_crashpoint(orders),
+        crashpoint=_crashpoint(orders, wire),
     )
     ahead = timedelta(seconds=orders.skew + orders.wall_skew)
     while True:
@@ -163,7 +174,7 @@ def _settle_quickly(transport: Transport) -> None:
     transport.__class__ = type(kind.__name__, (kind,), {"capabilities": capabilities})
 
 
-def _crashpoint(orders: Orders) -> Callable[[str], None]:
+def _crashpoint(orders: Orders, wire: CuttableWire | None) -> Callable[[str], None]:
     log = os.open(orders.folder / "passages", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     passed: dict[str, int] = {}
 
@@ -173,7 +184,9 @@ def _crashpoint(orders: Orders) -> Callable[[str], None]:
         is_here = strike is not None and (strike.label, strike.nth) == (label, passed[label])
         deed = strike.deed if strike is not None and is_here else "-"
         os.write(log, f"{orders.name} {label} {deed}\n".encode())
-        if is_here:
+        if is_here and wire is not None:
+            wire.cut_at_next_commit(answer_only=deed == "lose-answer")
+        elif is_here:
             _do(deed, orders)
 
     return crashpoint

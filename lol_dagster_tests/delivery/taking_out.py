@@ -1,0 +1,80 @@
+"""Deliverers that lack one mechanism, to show in real processes what it is there for.
+
+Each is taken out in the process that lacks it, from outside: by a transport or a
+transaction that does not do its part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from lol_dagster.delivery.outbox import Outbox
+from lol_dagster.delivery.states import Absent, Blind
+from lol_dagster.delivery.transports.base import Answer, Transport
+from lol_dagster.storage.models import Message
+
+Mechanism = Literal["intent", "fence", "claim's age", "settling", "scan", "witness"]
+
+
+def take_out(mechanism: Mechanism, transports: Mapping[str, Transport]) -> None:
+    """Take a mechanism out of this process, for good."""
+    match mechanism:
+        case "intent":
+            _forget_intents()
+        case "fence":
+            _ignore_fences()
+        case "claim's age":
+            Outbox.age = lambda *_: 0.0  # type: ignore[method-assign]
+        case "settling":
+            for each in transports.values():
+                _patch(each, capabilities=replace(each.capabilities, settle=0.0))
+        case "scan":
+            for each in transports.values():
+                _patch(each, scan=lambda *_: Answer(Absent()))
+        case "witness":
+            for each in transports.values():
+                _patch(each, scan=_believing(each))
+
+
+def _patch(transport: Transport, **attributes: Any) -> None:
+    kind = type(transport)
+    transport.__class__ = type(kind.__name__, (kind,), attributes)
+
+
+def _believing(transport: Transport) -> Any:
+    """A look into a history that says nothing: so there is nothing."""
+    scan = type(transport).scan
+
+    def believe(self: Transport, *args: Any) -> Answer[Any]:
+        answer = scan(self, *args)
+        return replace(answer, verdict=Absent()) if isinstance(answer.verdict, Blind) else answer
+
+    return believe
+
+
+def _forget_intents() -> None:
+    """The intent is not durable: whoever comes next finds a message that was never sent."""
+    intend = Outbox.intend
+
+    def forget(self: Outbox, claimed: Any, *args: Any) -> Any:
+        intended = intend(self, claimed, *args)
+        with self._database.writing() as session:
+            session.get_one(Message, claimed.row.id).sent_maybe = False
+        return intended
+
+    Outbox.intend = forget  # type: ignore[method-assign]
+
+
+def _ignore_fences() -> None:
+    """Acknowledged by the message's id alone, as most queues do."""
+    apply = Outbox._apply
+
+    def ignore(self: Outbox, session: Any, claimed: Any, *args: Any) -> Any:
+        message = session.get_one(Message, claimed.row.id)
+        message.fence, message.state = claimed.row.fence, "sending"
+        session.flush()
+        return apply(self, session, claimed, *args)
+
+    Outbox._apply = ignore  # type: ignore[method-assign]
