@@ -5,7 +5,7 @@ import dagster as dg
 from lol_dagster.orchestration.assets import ASSETS
 from lol_dagster.orchestration.checks import CHECKS
 from lol_dagster.orchestration.house import House, HouseResource
-from lol_dagster.orchestration.jobs import ASSET_JOBS, deliver_job
+from lol_dagster.orchestration.jobs import ASSET_JOBS, OP_JOBS
 from lol_dagster.orchestration.schedules import SCHEDULES
 from lol_dagster.orchestration.sensors import SENSORS
 
@@ -20,7 +20,7 @@ def build_definitions(house: House | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=ASSETS,
         asset_checks=CHECKS,
-        jobs=[*ASSET_JOBS, deliver_job],
+        jobs=[*ASSET_JOBS, *OP_JOBS],
         schedules=SCHEDULES,
         sensors=SENSORS,
         resources={"house": house or HouseResource()},

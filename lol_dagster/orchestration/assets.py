@@ -4,7 +4,7 @@ games, player_stats and messages come out of one op without outputs: only an op 
 materializations can leave one weird partition of a range unmaterialized while the rest go on.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 
 import dagster as dg
 
@@ -16,6 +16,7 @@ from lol_dagster.orchestration.instance import CHANNELS_POOL, RIOT_POOL
 from lol_dagster.orchestration.partitions import MATCH_PARTITIONS
 from lol_dagster.orchestration.processing import (
     CODE_VERSIONS,
+    STAGES,
     Outcome,
     Processed,
     SetAside,
@@ -126,6 +127,35 @@ def process_games(
             allow_retries=False,
         )
     wanted = {key.to_user_string() for key in context.selected_asset_keys}
+    outcomes = yield from _process(context, house, match_ids, wanted)
+    _fail_if_alone(context, house, outcomes)
+
+
+class ChosenGames(dg.Config):
+    """Which games the job `process_requested` is about."""
+
+    match_ids: list[str]
+
+
+@dg.op(
+    pool=RIOT_POOL,
+    out={},
+    description="Processes games that stand in no range of the partitions. One that is (still) "
+    "weird is set aside, and the run stays green.",
+)
+def process_chosen(
+    context: dg.OpExecutionContext, config: ChosenGames, house: dg.ResourceParam[House]
+) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
+    yield from _process(context, house, config.match_ids, STAGES)
+
+
+def _process(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    house: House,
+    match_ids: Sequence[str],
+    wanted: Collection[str],
+) -> Generator[dg.AssetMaterialization | dg.AssetObservation, None, list[Outcome]]:
+    """Take the matches through the stages, and report on those assets that are wanted."""
     outcomes: list[Outcome] = []
     for match_id in match_ids:
         with watching_key(house):
@@ -141,7 +171,7 @@ def process_games(
     )
     if "games" in wanted and any(isinstance(each, Processed) for each in outcomes):
         _log_checks(context, house, "games")
-    _fail_if_alone(context, house, outcomes)
+    return outcomes
 
 
 def _log_checks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from lol_dagster.orchestration.assets import deliver_due
+from lol_dagster.orchestration.assets import deliver_due, process_chosen
 
 MAX_RUNTIME_TAG = "dagster/max_runtime"
 """Seconds, as text; run monitoring ends a run that takes longer."""
@@ -30,6 +30,16 @@ process_job = dg.define_asset_job(
 
 
 @dg.job(
+    name="process_requested",
+    tags={MAX_RUNTIME_TAG: "900"},
+    description="Process many games that people asked for. No asset job: what was asked for stands "
+    "in no range of the partitions.",
+)
+def requested_job() -> None:
+    process_chosen()
+
+
+@dg.job(
     name="deliver_messages",
     tags={MAX_RUNTIME_TAG: "600"},
     description="Carry what is due to the channels. No asset job: a run of a partitioned asset "
@@ -47,3 +57,4 @@ check_job = dg.define_asset_job(
 )
 
 ASSET_JOBS = [poll_job, process_job, check_job]
+OP_JOBS = [requested_job, deliver_job]

@@ -15,8 +15,9 @@ import dagster as dg
 
 from lol_dagster.errors import UserError
 from lol_dagster.orchestration.house import House
-from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job
+from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job, requested_job
 from lol_dagster.orchestration.partitions import admit
+from lol_dagster.orchestration.requested import plan_requested, settle_requests
 from lol_dagster.orchestration.sensors import batch_tags, plan_batches
 from lol_dagster.orchestration.set_aside import to_show
 
@@ -100,10 +101,26 @@ class Once:
             for batch in batches:
                 self._show("processing games", len(batch.keys))
                 self._run(process_job, tags=batch_tags(batch), raise_on_error=True)
+        self._work_off_requests()
         self._show_set_aside()
         if self._house.deliverer.due_now(self._house.now()):
             self._show("delivering messages", None)
             self._run(deliver_job, raise_on_error=True)
+
+    def _work_off_requests(self) -> None:
+        """Process what people have asked for; a game that is still weird has a red run again."""
+        for run in plan_requested(self._instance, self._house):
+            self._show("processing games that were asked for", len(run.match_ids))
+            if run.is_of_one:
+                self._run(
+                    process_job,
+                    partition_key=run.match_ids[0],
+                    tags=run.tags,
+                    raise_on_error=False,
+                )
+            else:
+                self._run(requested_job, config=run.run_config, tags=run.tags, raise_on_error=True)
+        settle_requests(self._instance, self._house)
 
     def _show_set_aside(self) -> None:
         """Give each set-aside game its red run, in which it may also turn out to be cured."""

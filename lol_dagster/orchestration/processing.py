@@ -13,13 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, cast
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from lol_dagster.messages.record import MESSAGES_CODE_VERSION, WrittenMessage, write_messages
+from lol_dagster.operations.run_requests import (
+    RunOutcome,
+    is_asked_for,
+    note_taken_up,
+    note_worked_off,
+)
 from lol_dagster.orchestration.house import House
 from lol_dagster.riot.archive import GAMES_CODE_VERSION, FetchResult, fetch_match
 from lol_dagster.riot.errors import KeyRejected
@@ -101,6 +107,35 @@ def process_match(house: House, match_id: str, *, run_id: str) -> Outcome:
         OperationalError: the database fails; the match stays due.
     """
     now = house.now()
+    was_asked_for = _take_up(house, match_id, now, run_id)
+    outcome = _through_the_stages(house, match_id, now, run_id)
+    if was_asked_for:
+        word, detail = _in_words(outcome)
+        with house.database.writing() as session:
+            note_worked_off(session, match_id, run_id, word, detail, now=house.now())
+    return outcome
+
+
+def _take_up(house: House, match_id: str, now: datetime, run_id: str) -> bool:
+    """Let those who have asked for the match see that a run is at it; False if nobody has."""
+    with house.database.reading() as session:
+        was_asked_for = is_asked_for(session, match_id)
+    if was_asked_for:
+        with house.database.writing() as session:
+            note_taken_up(session, match_id, run_id, now=now)
+    return was_asked_for
+
+
+def _in_words(outcome: Outcome) -> tuple[RunOutcome, str]:
+    if isinstance(outcome, Processed):
+        count = len(outcome.messages)
+        return "processed", f"{count or 'no'} message{'' if count == 1 else 's'} about it"
+    if isinstance(outcome, SetAside):
+        return "set_aside", f"{outcome.stage}: {_summary(outcome.error)}"
+    return cast("RunOutcome", outcome.fetched.outcome), outcome.fetched.reason
+
+
+def _through_the_stages(house: House, match_id: str, now: datetime, run_id: str) -> Outcome:
     try:
         with _stage("games"):
             _admit_row(house, match_id, now)
@@ -156,7 +191,7 @@ def _close_quarantine(session: Session, match_id: str, now: datetime) -> None:
 def _set_aside(
     house: House, match_id: str, stage: Stage, error: BaseException, now: datetime, run_id: str
 ) -> None:
-    summary = f"{type(error).__name__}: {error}"[:500]
+    summary = _summary(error)
     trace = "".join(traceback.format_exception(error))
     with house.database.writing() as session:
         row = session.scalar(
@@ -178,6 +213,10 @@ def _set_aside(
             .values(state="set_aside", next_try_at=None, last_error=summary, run_id=run_id)
         )
     log.warning("Set aside %s: %s", match_id, summary, extra={"match_id": match_id, "stage": stage})
+
+
+def _summary(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:500]
 
 
 def note_shown(house: House, match_id: str, run_id: str) -> None:

@@ -11,9 +11,10 @@ import dagster as dg
 
 from lol_dagster.orchestration.assets import BATCH_TAG
 from lol_dagster.orchestration.house import House
-from lol_dagster.orchestration.jobs import deliver_job, process_job
+from lol_dagster.orchestration.jobs import deliver_job, process_job, requested_job
 from lol_dagster.orchestration.live_runs import live_run
 from lol_dagster.orchestration.partitions import BATCH_LIMIT, MatchRange, admit, ranges
+from lol_dagster.orchestration.requested import RequestedRun, plan_requested
 from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.orchestration.set_aside import to_show
 from lol_dagster.riot.archive import due_matches
@@ -90,6 +91,40 @@ def set_aside_games(
 
 
 @dg.sensor(
+    jobs=[process_job, requested_job],
+    minimum_interval_seconds=5,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="What people have asked for (`game reprocess`, `quarantine retry`, the admin) gets "
+    "a run: each its own, or many together.",
+)
+def requested_games(
+    context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    runs = plan_requested(context.instance, house)
+    if not runs:
+        yield dg.SkipReason("Nobody has asked for a game that has no run yet")
+        return
+    for run in runs[:_REQUESTS_PER_TICK]:
+        yield _for_requests(run)
+
+
+def _for_requests(run: RequestedRun) -> dg.RunRequest:
+    if run.is_of_one:
+        return dg.RunRequest(
+            run_key=run.run_key,
+            job_name=process_job.name,
+            partition_key=run.match_ids[0],
+            tags=run.tags,
+        )
+    return dg.RunRequest(
+        run_key=run.run_key,
+        job_name=requested_job.name,
+        run_config=run.run_config,
+        tags=run.tags,
+    )
+
+
+@dg.sensor(
     job=deliver_job,
     minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -109,4 +144,4 @@ def due_messages(
     yield dg.RunRequest(tags={"lol/messages": str(due)})
 
 
-SENSORS = [new_games, set_aside_games, due_messages]
+SENSORS = [new_games, set_aside_games, requested_games, due_messages]

@@ -25,6 +25,7 @@ from lol_dagster.storage.models.operations import (
     RateCall,
     RateHold,
     RateWindow,
+    RunRequest,
 )
 from lol_dagster.storage.models.roster import (
     Account,
@@ -62,6 +63,7 @@ __all__ = [
     "RateCall",
     "RateHold",
     "RateWindow",
+    "RunRequest",
     "SendBucket",
     "Team",
 ]

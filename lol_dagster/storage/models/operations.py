@@ -1,4 +1,6 @@
-"""What the system notes about itself: request budgets, audit trail, signs of life, alerts, facts."""
+"""What the system notes about itself: request budgets, runs that people asked for, audit trail, signs
+of life, alerts, facts.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from sqlalchemy import JSON, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lol_dagster.storage.models.base import Base
-from lol_dagster.storage.types import UtcDateTime
+from lol_dagster.storage.types import UtcDateTime, choice
+
+RUN_OUTCOMES = ("processed", "set_aside", "late", "later", "gone", "failed")
 
 
 class RateWindow(Base):
@@ -57,6 +61,40 @@ class RateHold(Base):
     """Refusals in a row without Retry-After: the pause doubles with each."""
 
 
+class RunRequest(Base):
+    """A match that a person wants processed (again), until a run has done it.
+
+    A sensor turns it into a run; whichever run takes up the match next works it off.
+    """
+
+    __tablename__ = "run_requests"
+    __table_args__ = (
+        Index(
+            "ix_run_requests_open",
+            "requested_at",
+            sqlite_where=text("finished_at IS NULL"),
+            postgresql_where=text("finished_at IS NULL"),
+        ),
+        Index("ix_run_requests_match_id", "match_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    match_id: Mapped[str] = mapped_column(ForeignKey("matches.match_id"))
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    requested_by: Mapped[str] = mapped_column(String(120))
+    reason: Mapped[str] = mapped_column(String(200))
+    run_key: Mapped[str | None] = mapped_column(String(80))
+    """Of the run that was asked for, shared by requests that one run works off; None: not yet."""
+    run_id: Mapped[str | None] = mapped_column(String(64))
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When a run took up the match."""
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    outcome: Mapped[str | None] = mapped_column(choice(*RUN_OUTCOMES, name="outcome"))
+    """`late`, `later`, `gone`: Riot did not give the game; `failed`: the run came to nothing."""
+    detail: Mapped[str | None] = mapped_column(String(500))
+    """What came of it, in a line."""
+
+
 class AuditEntry(Base):
     """One change to a row that people edit, or one decision about a message. Secrets stand as «changed»."""
 
@@ -71,7 +109,8 @@ class AuditEntry(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     who: Mapped[str] = mapped_column(String(120))
     action: Mapped[str] = mapped_column(String(24))
-    """added, changed, removed; of a message: resent, marked delivered, dropped."""
+    """added, changed, removed; of a message: resent, marked delivered, dropped; of a match:
+    run requested, ignored."""
     table: Mapped[str] = mapped_column("table_name", String(40))
     row: Mapped[str] = mapped_column("row_key", String(80))
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
