@@ -1,0 +1,73 @@
+"""Error pages: in our look, in words, without anything of the code; the log has the rest."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, Response, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException, InternalServerError, default_exceptions
+
+from lol_dagster.admin.shown import words
+from lol_dagster.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+_WORDS = {
+    400: ("This request makes no sense", "Go back and try again from the page before."),
+    403: ("Not allowed", "This may not be done from where the request came from."),
+    404: ("Nothing here", "There is no such page or entry. It may have been removed."),
+    405: ("Not like this", "This address cannot be used that way."),
+    413: ("Too large", "What was sent is larger than anything that is entered here."),
+    429: ("Too many tries", "Wait a moment, then try again."),
+    500: ("Something broke", "It is in the log, with the time below. Nothing was changed."),
+}
+_STALE_FORM = (
+    "This form is too old",
+    "It was opened before you last signed in. Open the page again and repeat what you typed.",
+)
+
+
+def show_errors_in_our_look(app: Flask) -> None:
+    for code in default_exceptions:
+        app.register_error_handler(code, _http_error)
+    app.register_error_handler(CSRFError, _stale_form)
+    app.register_error_handler(UserError, _user_error)
+    app.register_error_handler(SQLAlchemyError, _unexpected)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def error_page(code: int, title: str, text: str) -> Response:
+    """A page that says what went wrong."""
+    return make_response(render_template("error.html", code=code, title=title, text=text), code)
+
+
+def _http_error(error: HTTPException) -> Response:
+    if isinstance(error, InternalServerError):
+        return _unexpected(error.original_exception or error)
+    code = error.code or 500
+    if code < 400:  # a redirect
+        return make_response(error.get_response())
+    logger.info("%s %s: %d", request.method, request.path, code)
+    title, text = _WORDS.get(code, (error.name, ""))
+    response = error_page(code, title, text)
+    for name, value in error.get_headers():
+        if name in {"Allow", "Retry-After"}:
+            response.headers[name] = value
+    return response
+
+
+def _stale_form(error: CSRFError) -> Response:
+    logger.warning("%s %s: %s", request.method, request.path, error.description)
+    return error_page(400, *_STALE_FORM)
+
+
+def _user_error(error: UserError) -> Response:
+    logger.warning("%s %s: %s", request.method, request.path, error)
+    return error_page(409, "This cannot be done now", words(error))
+
+
+def _unexpected(error: BaseException) -> Response:
+    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    return error_page(500, *_WORDS[500])

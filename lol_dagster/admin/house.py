@@ -1,0 +1,50 @@
+"""What every page works with: settings, database, the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import cast
+
+from flask import current_app
+
+from lol_dagster.riot.client import RiotClient, riot_client
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+
+_EXTENSION = "lol_dagster"
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class AdminHouse:
+    """The rooms' doors. Nothing is opened before it is used."""
+
+    settings: Settings
+    database: Database
+    now: Callable[[], datetime] = utc_now
+    demo: bool = False
+    """Whether this is the demo: no sign-in, and a banner that says so."""
+
+    @cached_property
+    def riot(self) -> RiotClient:
+        """
+        Raises:
+            SettingsError: there is no API key.
+        """
+        return riot_client(self.settings, self.database)
+
+
+def put_up(house: AdminHouse, extensions: dict[str, object]) -> None:
+    """Make the house the one of an app."""
+    extensions[_EXTENSION] = house
+
+
+def current_house() -> AdminHouse:
+    """The house of the app that serves this request."""
+    return cast(AdminHouse, current_app.extensions[_EXTENSION])

@@ -1,0 +1,126 @@
+"""What every page has around it: menu, light or dark, addresses of our own style and script."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from flask import Flask, get_flashed_messages, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_admin.helpers import is_safe_url
+from flask_wtf.csrf import generate_csrf
+from markupsafe import Markup
+
+from lol_dagster.admin.house import current_house
+from lol_dagster.admin.shown import ago, instant
+from lol_dagster.admin.trust.who import is_signed_in
+
+_STATIC = Path(__file__).with_name("static")
+_THEMES = ("auto", "light", "dark")
+_YEAR = 365 * 86400
+
+
+_OUR_WORDS = {
+    "Record was successfully created.": "Added.",
+    "Record was successfully saved.": "Saved.",
+    "Record was successfully deleted.": "Removed.",
+    # The form itself says what is wrong.
+    "Failed to create record.": None,
+    "Failed to save record.": None,
+}
+"""What Flask-Admin says, in our words; None: it need not be said."""
+
+
+@dataclass(frozen=True)
+class MenuItem:
+    """A line of the menu."""
+
+    name: str
+    url: str
+    active: bool
+
+
+def add_look(app: Flask) -> None:
+    app.context_processor(_for_every_template)
+    app.jinja_env.filters["instant"] = instant
+    app.jinja_env.filters["ago"] = lambda value: ago(value, current_house().now())
+    app.jinja_env.globals["present"] = present
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.add_url_rule("/theme", "theme", _choose_theme, methods=["POST"])
+
+
+def _for_every_template() -> dict[str, Any]:
+    theme = request.cookies.get("lol_theme", "auto")
+    return {
+        "asset": asset,
+        "form_token": form_token,
+        "theme_chosen": theme if theme in _THEMES else "auto",
+        "themes": _THEMES,
+        "demo": current_house().demo,
+        "menu_of": menu_of,
+        "said": _said,
+        "is_signed_in": is_signed_in(),
+    }
+
+
+def _said() -> list[tuple[str, str]]:
+    """What has been flashed: `good` or `bad`, and the words."""
+    return [
+        ("bad" if category in {"error", "danger"} else "good", ours)
+        for category, text in cast(
+            list[tuple[str, str]], get_flashed_messages(with_categories=True)
+        )
+        if (ours := _OUR_WORDS.get(text, text)) is not None
+    ]
+
+
+def form_token() -> Markup:
+    """The hidden field with which every form that writes begins."""
+    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(generate_csrf())
+
+
+def present(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Attributes without those that are None."""
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def menu_of(view: Any) -> list[tuple[str | None, list[MenuItem]]]:
+    """The menu: its headings (None: above all headings), each with its lines.
+
+    Args:
+        view: The Flask-Admin view that is shown.
+    """
+    groups: list[tuple[str | None, list[MenuItem]]] = [(None, [])]
+    for entry in view.admin.menu():
+        if entry.is_category():
+            lines = [_line(each, view) for each in entry.get_children()]
+            groups.append((entry.name, lines))
+        elif entry.is_visible():
+            groups[0][1].append(_line(entry, view))
+    return [group for group in groups if group[1]]
+
+
+def _line(entry: Any, view: Any) -> MenuItem:
+    return MenuItem(entry.name, entry.get_url(), entry.is_active(view))
+
+
+def asset(name: str) -> str:
+    """The address of a file in `static/`, another one when its content is another."""
+    return url_for("static", filename=name, v=_print_of(name))
+
+
+@cache
+def _print_of(name: str) -> str:
+    return hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+def _choose_theme() -> ResponseReturnValue:
+    back = request.form.get("back", "")
+    response = redirect(back if back and is_safe_url(back) else "/")
+    theme = request.form.get("theme")
+    if theme in _THEMES:
+        response.set_cookie("lol_theme", theme, max_age=_YEAR, httponly=True, samesite="Strict")
+    return response

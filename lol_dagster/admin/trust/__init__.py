@@ -1,0 +1,1 @@
+"""Who may use the web view, and how requests from elsewhere are kept out."""

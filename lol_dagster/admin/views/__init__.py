@@ -1,0 +1,15 @@
+"""The pages, one module per area, in the order of the menu."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask_admin import Admin
+
+_AREAS: tuple[Callable[[Admin], None], ...] = ()
+
+
+def register_all(admin: Admin) -> None:
+    """Let every area add its pages to the app and the menu."""
+    for register in _AREAS:
+        register(admin)

@@ -1,0 +1,1 @@
+"""The web view, over HTTP and in a real browser."""

@@ -1,0 +1,45 @@
+"""Asking the web view over HTTP, as a browser does: with cookies, tokens and an origin."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from argon2 import PasswordHasher
+from flask import Flask
+from werkzeug.test import TestResponse
+
+PASSWORD = "correct horse battery staple"
+QUICK_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+"""Of `PASSWORD`, with parameters that cost nothing: tests sign in often."""
+OPERATOR = "Ann"
+_TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+
+
+class Visitor:
+    """A browser without a window: keeps its cookies and sends the token of the last page."""
+
+    def __init__(self, app: Flask) -> None:
+        self._client = app.test_client()
+        self._token = ""
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self._kept(self._client.get(path, **options))
+
+    def post(self, path: str, data: dict[str, Any] | None = None, **options: Any) -> TestResponse:
+        """Send a form of a page of ours, with the token."""
+        if not self._token:
+            self.get("/sign-in")
+        headers = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+        form = {"csrf_token": self._token, **(data or {})}
+        return self._kept(self._client.post(path, data=form, headers=headers, **options))
+
+    def sign_in(self, name: str = OPERATOR, password: str = PASSWORD) -> TestResponse:
+        answer = self.post("/sign-in", {"name": name, "password": password})
+        self.get("/")  # the session is a new one and so is its token
+        return answer
+
+    def _kept(self, response: TestResponse) -> TestResponse:
+        if response.mimetype == "text/html" and (found := _TOKEN.search(response.text)):
+            self._token = found[1]
+        return response

@@ -1,0 +1,126 @@
+"""The web view in tests: its app on a database of the test's own, a visitor who is signed in, and a
+real browser's page.
+
+What a page asks for from elsewhere, and what the Content-Security-Policy forbids it, fails the test
+that opened it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, Page, sync_playwright
+from waitress.server import create_server
+
+from lol_dagster.admin.app import create_app
+from lol_dagster.settings import Settings, load_settings
+from lol_dagster.storage.database import Database
+from lol_dagster_tests.admin.asking import OPERATOR, PASSWORD, QUICK_HASH, Visitor
+
+
+@dataclass
+class HandClock:
+    """The time, moved by the test alone."""
+
+    now: datetime = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, step: timedelta) -> None:
+        self.now += step
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings with a password for the web view."""
+    monkeypatch.setenv("LOL_ADMIN_PASSWORD_HASH", QUICK_HASH)
+    return load_settings()
+
+
+@pytest.fixture
+def app(settings: Settings, database: Database, clock: HandClock) -> Flask:
+    """The web view on a fresh SQLite database, with the clock in hand."""
+    return create_app(settings, database, now=clock)
+
+
+@pytest.fixture
+def anybody(app: Flask) -> Visitor:
+    """Somebody who is not signed in."""
+    return Visitor(app)
+
+
+@pytest.fixture
+def operator(app: Flask) -> Visitor:
+    """Ann, who is signed in."""
+    visitor = Visitor(app)
+    visitor.sign_in()
+    return visitor
+
+
+@pytest.fixture
+def site(app: Flask) -> Iterator[str]:
+    """The address of the web view, served as it is in earnest."""
+    server = create_server(app, host="127.0.0.1", port=0, threads=4)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.effective_port}"
+    server.close()
+    server.task_dispatcher.shutdown()
+    thread.join(5)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, one for all tests."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no chromium: the pages are not looked at in a browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_page(browser: Browser, site: str) -> Iterator[Page]:
+    """A page of nobody yet, in a profile of its own."""
+    context = browser.new_context(base_url=site, locale="en-GB")
+    page = context.new_page()
+    wrong: list[str] = []
+
+    def look_at(request_url: str) -> None:
+        if not request_url.startswith((f"{site}/", "data:", "about:")):
+            wrong.append(f"asked {request_url}")
+
+    page.on("request", lambda request: look_at(request.url))
+    page.on("pageerror", lambda error: wrong.append(f"script error: {error}"))
+    page.on(
+        "console",
+        lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None,
+    )
+    yield page
+    context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def page(new_page: Page) -> Page:
+    """A page on which Ann has signed in."""
+    new_page.goto("/sign-in")
+    new_page.get_by_label("Your name").fill(OPERATOR)
+    new_page.get_by_label("Password").fill(PASSWORD)
+    new_page.get_by_role("button", name="Sign in").click()
+    new_page.wait_for_url("**/")
+    return new_page

@@ -1,0 +1,158 @@
+"""What every list of rows does, seen on a list of players that only these tests have."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lol_dagster.admin.filters import DayFilter, Filter
+from lol_dagster.admin.model_view import FieldError, HouseModelView
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import AuditEntry, Player
+from lol_dagster_tests.admin.asking import Visitor
+from lol_dagster_tests.roster_rows import make_player
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+class Players(HouseModelView):
+    """Players with everything allowed."""
+
+    can_create = can_edit = can_delete = True
+    column_list = ("name", "created_at")
+    column_searchable_list = ("name",)
+    column_filters = (
+        Filter(
+            "Name", lambda value: Player.name == value, options=[("Ann", "Ann"), ("Bob", "Bob")]
+        ),
+        DayFilter("Since", Player.created_at),
+    )
+    form_columns = ("name", "created_at")
+
+    def save(self, session: Session, form: Any, row: Any | None) -> Any:
+        if form.name.data == "forbidden":
+            raise FieldError("name", "this name is forbidden")
+        return super().save(session, form, row)
+
+
+@pytest.fixture
+def app(app: Flask) -> Flask:
+    (admin,) = app.extensions["admin"]
+    with app.app_context():
+        admin.add_view(Players(Player, name="Test players", endpoint="people"))
+    return app
+
+
+@pytest.fixture
+def ann(database: Database) -> int:
+    with database.writing() as session:
+        ann = make_player(session, "Ann").id
+        make_player(session, HOSTILE)
+        make_player(session, "=cmd|' /C calc'!A0")
+    return int(ann)
+
+
+def names(database: Database) -> list[str]:
+    with database.reading() as session:
+        return sorted(session.scalars(select(Player.name)))
+
+
+def test_a_list_shows_hostile_names_as_text(operator: Visitor, ann: int) -> None:
+    page = operator.get("/people/").text
+    assert "&lt;script&gt;alert(1)" in page
+    assert HOSTILE not in page
+
+
+def test_filters_and_search_narrow_the_list(operator: Visitor, ann: int) -> None:
+    assert "3 in all" in operator.get("/people/?flt0_name=&search=").text
+    assert "1 in all" in operator.get("/people/?flt0_name=Ann").text
+    assert "1 in all" in operator.get("/people/?search=cmd").text
+    assert "0 in all" in operator.get("/people/?flt0_since=2025-01-01").text
+    assert operator.get("/people/?flt0_since=nonsense").status_code == 200
+
+
+def test_a_csv_holds_no_formula_and_json_holds_the_names_as_they_are(
+    operator: Visitor, ann: int
+) -> None:
+    sheet = list(csv.reader(io.StringIO(operator.get("/people/export/csv/").text)))
+    assert sheet[0] == ["name", "created_at"]
+    assert {row[0] for row in sheet[1:]} == {"Ann", HOSTILE, "'=cmd|' /C calc'!A0"}
+    rows = json.loads(operator.get("/people/export/json/").text)
+    assert {row["name"] for row in rows} == {"Ann", HOSTILE, "=cmd|' /C calc'!A0"}
+    assert rows[0]["created_at"] == "2024-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("key", ["0", "999", "-1", "abc", "99999999999999999999", "1,2"])
+def test_a_row_that_is_not_there_is_not_found(operator: Visitor, ann: int, key: str) -> None:
+    assert operator.get(f"/people/details/?id={key}").status_code == 404
+
+
+def _edit(operator: Visitor, ann: int, name: str, seen: str) -> Any:
+    form = {"name": name, "created_at": "2024-01-01T00:00", "seen_version": seen}
+    return operator.post(f"/people/edit/?id={ann}", form)
+
+
+def test_a_change_is_saved_under_the_name_of_who_made_it(
+    operator: Visitor, ann: int, database: Database
+) -> None:
+    assert (
+        'name="seen_version" type="hidden" value="1"'
+        in operator.get(f"/people/edit/?id={ann}").text
+    )
+    assert _edit(operator, ann, "Anna", "1").status_code == 302
+    assert "Anna" in names(database)
+    with database.reading() as session:
+        entry = session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
+    assert entry is not None
+    assert (entry.who, entry.action, entry.after) == ("Ann (web)", "changed", {"name": "Anna"})
+
+
+def test_the_second_of_two_editors_is_told_loses_nothing_and_may_go_on(
+    operator: Visitor, ann: int, database: Database
+) -> None:
+    with database.writing(who="somebody else") as session:
+        player = session.get(Player, ann)
+        assert player is not None
+        player.name = "Annabel"
+    refused = _edit(operator, ann, "Anna", "1")
+    assert refused.status_code == 422
+    assert "Somebody else has changed this" in refused.text
+    assert 'value="Anna"' in refused.text
+    assert "Annabel" in names(database)
+    assert 'name="seen_version" type="hidden" value="2"' in refused.text
+    assert _edit(operator, ann, "Anna", "2").status_code == 302
+    assert "Anna" in names(database)
+
+
+def test_what_is_wrong_stands_at_its_field(operator: Visitor, ann: int) -> None:
+    refused = _edit(operator, ann, "forbidden", "1")
+    assert refused.status_code == 422
+    assert (
+        '<ul class="wrong-list" id="name-wrong"><li>This name is forbidden.</li></ul>'
+        in refused.text
+    )
+
+
+def test_what_the_database_refuses_is_told_without_its_words(
+    operator: Visitor, ann: int, database: Database
+) -> None:
+    refused = operator.post("/people/new/", {"name": "aNN", "created_at": "2024-01-01T00:00"})
+    assert refused.status_code == 422
+    assert "This does not go together with what is there already" in refused.text
+    assert "UNIQUE" not in refused.text
+    assert "aNN" not in names(database)
+
+
+def test_rows_are_made_and_removed(operator: Visitor, ann: int, database: Database) -> None:
+    made = operator.post("/people/new/", {"name": "Cleo", "created_at": "2024-01-01T00:00"})
+    assert made.status_code == 302, made.text
+    assert "Cleo" in names(database)
+    assert operator.post("/people/delete/", {"id": str(ann)}).status_code == 302
+    assert "Ann" not in names(database)
