@@ -9,7 +9,14 @@ import click
 
 from lol_dagster.cli.house import House
 from lol_dagster.riot.client import riot_client
-from lol_dagster.roster.accounts import KnownAccount, account_by_hand, ask_riot
+from lol_dagster.roster.asking import (
+    KnownAccount,
+    RiotUnavailableError,
+    WrongPlatformError,
+    account_by_hand,
+    account_to_be_resolved,
+    ask_riot,
+)
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.names import RiotId
 
@@ -29,8 +36,10 @@ def known_account(
 ) -> KnownAccount:
     """The account that the options name; asks Riot unless its puuid was given.
 
+    When Riot cannot be asked now, the account is one to be resolved later, and a line says so.
+
     Raises:
-        UserError: Riot knows no such account, or cannot be asked; an option is wrong or missing.
+        UserError: Riot knows no such account, or refuses the key; an option is wrong or missing.
     """
     if platform is None:
         raise RosterError(
@@ -38,4 +47,16 @@ def known_account(
         )
     if puuid is not None:
         return account_by_hand(riot_id, platform, puuid)
-    return ask_riot(riot_client(house.settings, house.database), riot_id, platform)
+    try:
+        return ask_riot(riot_client(house.settings, house.database), riot_id, platform)
+    except WrongPlatformError as error:
+        raise RosterError(
+            f"{error}: give --platform {error.plays_on} (or, if you know better, its --puuid)"
+        ) from None
+    except RiotUnavailableError as error:
+        click.echo(
+            f"{error}. The account is kept and asked for again by itself: "
+            "'lol-dagster account list' shows how it stands.",
+            err=True,
+        )
+        return account_to_be_resolved(riot_id, platform)

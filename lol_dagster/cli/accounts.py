@@ -64,7 +64,7 @@ def list_accounts(as_json: bool) -> None:
                     value["platform"],
                     value["player"],
                     value["last_played_at"],
-                    value["last_error"],
+                    trouble(value),
                 )
                 for value in values
             ),
@@ -107,6 +107,14 @@ def remove(riot_id: str, as_json: bool) -> None:
             f"{value['forgotten_games']} games no longer count."
         ),
     )
+
+
+def trouble(account: dict[str, Any]) -> str | None:
+    """What is wrong with an account, for a table's cell."""
+    if account["puuid"] is None:
+        return f"to be resolved: {account['last_error'] or 'Riot is asked at the next look'}"
+    error: str | None = account["last_error"]
+    return error
 
 
 def _as_json(row: Account) -> dict[str, Any]:

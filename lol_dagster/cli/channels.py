@@ -25,7 +25,10 @@ def channel() -> None:
 @click.option("--team", required=True, help="The team that is told there.")
 @click.option("--kind", required=True, type=click.Choice(CHANNEL_KINDS))
 @click.option("--address", required=True, help="A bot's channel id, or a webhook's URL.")
-@click.option("--queues", metavar="420,440", help="Only games of these queues. [all]")
+@click.option("--queues", metavar="420,440", help="Only games of these queues, also by name. [all]")
+@click.option(
+    "--message-kinds", metavar=",".join(channels.CHOSEN_KINDS), help="Only these messages. [all]"
+)
 @click.option(
     "--uncertain",
     type=click.Choice(UNCERTAIN_POLICIES),
@@ -35,7 +38,14 @@ def channel() -> None:
 )
 @as_json_option
 def add(
-    name: str, team: str, kind: str, address: str, queues: str | None, uncertain: str, as_json: bool
+    name: str,
+    team: str,
+    kind: str,
+    address: str,
+    queues: str | None,
+    message_kinds: str | None,
+    uncertain: str,
+    as_json: bool,
 ) -> None:
     """Tell a team's games in a channel, beginning with those that finish now."""
     with open_house() as house:
@@ -49,6 +59,9 @@ def add(
                 address=address,
                 hosts=WebhookHosts(settings.discord_url, settings.slack_hooks_url),
                 queues=None if queues is None else channels.parse_queues(queues),
+                message_kinds=None
+                if message_kinds is None
+                else channels.parse_message_kinds(message_kinds),
                 uncertain=uncertain,
                 now=house.now,
             )

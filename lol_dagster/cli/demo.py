@@ -101,8 +101,8 @@ def _leave_for(home: Path) -> None:
 def _seed(settings: Settings) -> None:
     """Track the simulated world's friends, asking the simulated Riot for each."""
     from lol_dagster.riot.client import riot_client
-    from lol_dagster.roster.accounts import ask_riot
     from lol_dagster.roster.addresses import WebhookHosts
+    from lol_dagster.roster.asking import ask_riot
     from lol_dagster.roster.channels import add_channel
     from lol_dagster.roster.names import RiotId
     from lol_dagster.roster.players import add_player

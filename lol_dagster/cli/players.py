@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from lol_dagster.cli.account_entry import known_account, platform_options
+from lol_dagster.cli.accounts import trouble
 from lol_dagster.cli.house import open_house
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
 from lol_dagster.riot.routing import validate_platform
@@ -118,7 +119,7 @@ def show(name: str, as_json: bool) -> None:
                     each["platform"],
                     each["last_played_at"],
                     each["last_good_poll_at"],
-                    each["last_error"],
+                    trouble(each),
                 )
                 for each in value["accounts"]
             ),

@@ -19,10 +19,10 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from lol_dagster.http_session import DeadlineSession
 from lol_dagster.riot.answers import Call
-from lol_dagster.riot.caller import Caller
+from lol_dagster.riot.caller import LONGEST_WAIT_S, Caller
 from lol_dagster.riot.errors import BrokenBody, ForbiddenHere, KeyRejected
 from lol_dagster.riot.limiter import Priority, RateLimiter
-from lol_dagster.riot.models import ActiveRegion, LeagueEntry, RiotAccount
+from lol_dagster.riot.models import ActiveRegion, LeagueEntry, RiotAccount, Summoner
 from lol_dagster.riot.routing import (
     InvalidMatchId,
     account_route,
@@ -41,6 +41,7 @@ MAX_IDS = 100
 
 _ACCOUNT = TypeAdapter(RiotAccount)
 _REGION = TypeAdapter(ActiveRegion)
+_SUMMONER = TypeAdapter(Summoner)
 _LEAGUE = TypeAdapter(list[LeagueEntry])
 _IDS = TypeAdapter(list[object])
 _T = TypeVar("_T")
@@ -154,6 +155,17 @@ class RiotClient:
         path = f"/lol/match/v5/matches/{_part(match_id)}"
         return self._caller.get(call, path, check=_check_match)
 
+    def summoner(self, puuid: str, platform: str) -> Summoner:
+        """summoner-v4: an account on its platform.
+
+        Raises:
+            NotFound: it never played there.
+            RiotError: any other trouble.
+        """
+        call = Call("summoner-v4.by-puuid", validate_platform(platform))
+        path = f"/lol/summoner/v4/summoners/by-puuid/{_part(puuid)}"
+        return self._read(call, _SUMMONER, self._caller.get(call, path))
+
     def league_entries(self, puuid: str, platform: str) -> list[LeagueEntry]:
         """league-v4: an account's ranks; empty for an unranked one.
 
@@ -195,8 +207,13 @@ class RiotClient:
             ) from None  # fmt: skip
 
 
-def riot_client(settings: Settings, database: Database) -> RiotClient:
+def riot_client(
+    settings: Settings, database: Database, *, longest_wait_s: float = LONGEST_WAIT_S
+) -> RiotClient:
     """The client as the settings describe it.
+
+    Args:
+        longest_wait_s: How long a call may wait for room in Riot's limits.
 
     Raises:
         SettingsError: there is no key.
@@ -208,6 +225,7 @@ def riot_client(settings: Settings, database: Database) -> RiotClient:
         settings.riot_url,
         RateLimiter(database, fingerprint),
         DeadlineSession(f"lol_dagster/{version('lol-dagster')}"),
+        longest_wait_s=longest_wait_s,
     )
     return RiotClient(caller, key_fingerprint=fingerprint)
 

@@ -39,6 +39,12 @@ class ActiveRegion(_Answer):
     region: str
 
 
+class Summoner(_Answer):
+    """Of summoner-v4: what an account shows on its platform."""
+
+    summoner_level: int | None = Field(default=None, alias="summonerLevel")
+
+
 class LeagueEntry(_Answer):
     """Of league-v4: an account's rank in one queue. Arena's entries have neither tier nor rank."""
 

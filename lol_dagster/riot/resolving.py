@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm.exc import StaleDataError
 
 from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.errors import NotFound
@@ -42,16 +42,17 @@ def resolve_puuid(database: Database, client: RiotClient, account: Account) -> s
         ) from None
     try:
         with database.writing(who=_WHO) as session:
-            row = session.get_one(Account, account.id)
+            row = session.get(Account, account.id, with_for_update=True)
+            if row is None or row.version != account.version:
+                raise UnresolvedAccount(f"{account.riot_id} was edited at this moment")
             row.puuid = found.puuid
             row.puuid_key = client.key_fingerprint
             _rename(row, found)
     except IntegrityError:
         raise UnresolvedAccount(
-            f"{account.riot_id} is the Riot account of another entry: remove one of them"
+            f"{account.riot_id} is the Riot account of {_owner(database, found.puuid)} already: "
+            "correct its Riot ID, or remove it"
         ) from None
-    except StaleDataError:
-        raise UnresolvedAccount(f"{account.riot_id} was edited at this moment") from None
     return found.puuid
 
 
@@ -64,11 +65,16 @@ def refresh_riot_id(database: Database, client: RiotClient, account: Account, pu
     found = client.account_by_puuid(puuid, account.platform)
     if not _is_renamed(account, found):
         return
-    try:
-        with database.writing(who=_WHO) as session:
-            _rename(session.get_one(Account, account.id), found)
-    except StaleDataError:
-        log.info("Edited at this moment: renaming it tomorrow", extra={"account_id": account.id})
+    with database.writing(who=_WHO) as session:
+        row = session.get(Account, account.id, with_for_update=True)
+        if row is not None and row.puuid == puuid:  # neither removed nor corrected meanwhile
+            _rename(row, found)
+
+
+def _owner(database: Database, puuid: str) -> str:
+    with database.reading() as session:
+        row = session.scalars(select(Account).where(Account.puuid == puuid)).first()
+        return f"the player {row.player.name!r}" if row else "another player"
 
 
 def _is_renamed(row: Account, found: RiotAccount) -> bool:

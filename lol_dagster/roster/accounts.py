@@ -1,97 +1,24 @@
-"""Riot accounts of players: asking Riot for them, adding and removing them."""
+"""Riot accounts of players: adding, correcting and removing them. Riot itself is asked in asking.py."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lol_dagster.riot.client import RiotClient
-from lol_dagster.riot.errors import KeyRejected, NotFound, RateLimited, RiotError
-from lol_dagster.riot.routing import validate_platform
-from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
+from lol_dagster.roster.asking import KnownAccount
+from lol_dagster.roster.errors import (
+    AccountTakenError,
+    AlreadyThereError,
+    NoSuchEntryError,
+    RosterError,
+)
 from lol_dagster.roster.names import RiotId, parse_riot_id
-from lol_dagster.storage.models import Account, Player, PlayerStat
-
-_LONGEST_PUUID = 100
-
-
-@dataclass(frozen=True)
-class KnownAccount:
-    """A Riot account that can be added: its puuid is known."""
-
-    riot_id: RiotId
-    platform: str
-    puuid: str
-    puuid_key: str | None
-    """Fingerprint of the API key that Riot was asked with; None if the puuid was given by hand."""
-
-
-def account_by_hand(riot_id: RiotId, platform: str, puuid: str) -> KnownAccount:
-    """An account whose puuid the operator knows; Riot is not asked.
-
-    Raises:
-        UnknownPlatform: Riot has no such platform.
-        RosterError: this is no puuid.
-    """
-    puuid = puuid.strip()
-    if not puuid or len(puuid) > _LONGEST_PUUID or not puuid.isascii() or not puuid.isprintable():
-        raise RosterError(
-            "this is no puuid: it should be the 78 letters, digits, - and _ of Riot's"
-        )
-    return KnownAccount(riot_id, validate_platform(platform), puuid, None)
-
-
-def ask_riot(client: RiotClient, riot_id: RiotId, platform: str) -> KnownAccount:
-    """The account that bears a Riot ID now, spelled as Riot spells it.
-
-    No transaction may be open: this calls Riot.
-
-    Raises:
-        UnknownPlatform: Riot has no such platform.
-        NoSuchEntryError: Riot knows no such account.
-        KeyRejected: Riot refuses the key.
-        RosterError: the account plays on another platform, or Riot does not answer.
-    """
-    platform = validate_platform(platform)
-    try:
-        found = client.account_by_riot_id(riot_id.game_name, riot_id.tag_line, platform)
-    except NotFound:
-        raise NoSuchEntryError(
-            f"Riot knows no account '{riot_id}': check the spelling and the tag"
-        ) from None
-    except KeyRejected:
-        raise
-    except RateLimited as error:
-        raise RosterError(
-            f"Riot's limits are used up until {error.retry_at:%H:%M:%S} UTC: try again then"
-        ) from None
-    except RiotError as error:
-        raise RosterError(
-            f"Riot could not be asked for '{riot_id}' ({error}): try again later, "
-            "or give the account's --puuid"
-        ) from None
-    _check_platform(client, riot_id, found.puuid, platform)
-    # Either part of the name may be missing in Riot's answer.
-    spelled = RiotId(found.game_name or riot_id.game_name, found.tag_line or riot_id.tag_line)
-    return KnownAccount(spelled, platform, found.puuid, client.key_fingerprint)
-
-
-def _check_platform(client: RiotClient, riot_id: RiotId, puuid: str, platform: str) -> None:
-    """Riot's accounts are worldwide: only another call tells a platform that was mistyped."""
-    try:
-        plays_on = client.active_platform(puuid, platform)
-    except RiotError:
-        return  # a hint is all it could have been
-    if plays_on != platform:
-        raise RosterError(
-            f"'{riot_id}' plays on {plays_on}, not {platform}: give --platform {plays_on} "
-            "(or, if you know better, its --puuid)"
-        )
+from lol_dagster.roster.versions import as_seen
+from lol_dagster.storage.models import Account, AccountPoll, Player, PlayerStat
 
 
 def accounts(session: Session) -> Sequence[Account]:
@@ -114,22 +41,32 @@ def get_account(session: Session, riot_id_text: str) -> Account:
     raise NoSuchEntryError(f"no player has an account '{riot_id}': see 'lol-dagster account list'")
 
 
-def check_not_taken(session: Session, riot_id: RiotId, puuid: str | None = None) -> None:
+def check_not_taken(
+    session: Session, riot_id: RiotId, puuid: str | None = None, *, but: int | None = None
+) -> None:
     """
+    Args:
+        but: Id of the account that may be it: the one that is being changed.
+
     Raises:
-        AlreadyThereError: a player has the account.
+        AccountTakenError: a player has the account.
     """
-    for account in accounts(session):
-        # The puuid is what counts where both are known: Riot IDs change hands.
-        if (
-            account.puuid == puuid
-            if account.puuid and puuid
-            else riot_id.is_same(account.game_name, account.tag_line)
-        ):
-            raise AlreadyThereError(
-                f"the account '{account.riot_id}' already belongs to the player "
-                f"{account.player.name!r}"
-            )
+    # The puuid is what counts where both are known: Riot IDs change hands.
+    taken = session.scalar(select(Account.id).where(Account.puuid == puuid)) if puuid else None
+    if taken is None:
+        bearers = select(Account.id, Account.game_name, Account.tag_line).order_by(Account.id)
+        if puuid:
+            bearers = bearers.where(Account.puuid.is_(None))
+        taken = next(
+            (row for row, name, tag in session.execute(bearers) if riot_id.is_same(name, tag)), None
+        )
+    if taken is None or taken == but:
+        return
+    account = session.get_one(Account, taken)
+    raise AccountTakenError(
+        f"the account '{account.riot_id}' already belongs to the player {account.player.name!r}",
+        player_id=account.player_id,
+    )
 
 
 def add_account(session: Session, player: Player, known: KnownAccount, *, now: datetime) -> Account:
@@ -149,13 +86,70 @@ def add_account(session: Session, player: Player, known: KnownAccount, *, now: d
         created_at=now,
     )
     session.add(account)
+    _flush(session, known)
+    return account
+
+
+def correct_account(
+    session: Session, account_id: int, known: KnownAccount, *, version: int
+) -> Account:
+    """Let an entry stand for another account of Riot's: its Riot ID was mistyped.
+
+    The entry stays, with the games that count for it, and is looked at anew.
+
+    Args:
+        version: The one that was seen.
+
+    Raises:
+        NoSuchEntryError: there is no such entry.
+        StaleEntryError: somebody else has changed it.
+        AlreadyThereError: a player has the account already.
+    """
+    account = as_seen(session, Account, account_id, version)
+    check_not_taken(session, known.riot_id, known.puuid, but=account_id)
+    account.game_name = known.riot_id.game_name
+    account.tag_line = known.riot_id.tag_line
+    account.platform = known.platform
+    account.puuid, account.puuid_key = known.puuid, known.puuid_key
+    _flush(session, known)
+    # As of a new account: its turn is at once, and the first look is a deep one.
+    session.execute(delete(AccountPoll).where(AccountPoll.account_id == account_id))
+    return account
+
+
+def move_account(session: Session, account_id: int, player_id: int, *, version: int) -> Account:
+    """Give an account to another player: it was entered for the wrong one.
+
+    Args:
+        version: The one that was seen.
+
+    Raises:
+        NoSuchEntryError: there is no such account or player.
+        StaleEntryError: somebody else has changed it.
+        RosterError: games count for it already.
+    """
+    account = as_seen(session, Account, account_id, version)
+    player = session.get(Player, player_id)
+    if player is None:
+        raise NoSuchEntryError("this player is not there any more")
+    games = select(func.count()).where(PlayerStat.account_id == account_id)
+    if player is not account.player and (count := session.scalar(games)):
+        raise RosterError(
+            f"{count} games of '{account.riot_id}' count for {account.player.name}: remove the "
+            f"account there, then add it to {player.name}"
+        )
+    account.player = player
+    session.flush()
+    return account
+
+
+def _flush(session: Session, known: KnownAccount) -> None:
     try:
         session.flush()
     except IntegrityError:  # somebody else has added it in this moment
         raise AlreadyThereError(
             f"the account '{known.riot_id}' already belongs to a player"
         ) from None
-    return account
 
 
 def remove_account(session: Session, account: Account) -> int:

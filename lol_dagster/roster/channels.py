@@ -10,13 +10,17 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from lol_dagster.riot.queues import QUEUE_NAMES
 from lol_dagster.roster.addresses import WebhookHosts, check_address
-from lol_dagster.roster.errors import AlreadyThereError, RosterError
+from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
 from lol_dagster.roster.names import clean_name, find_named, get_named
 from lol_dagster.roster.teams import get_team, live_channels
-from lol_dagster.storage.models import Channel
+from lol_dagster.roster.versions import as_seen
+from lol_dagster.storage.models import Channel, Message, Team
 
 _HIGHEST_QUEUE = 99_999
+CHOSEN_KINDS = ("game", "catch_up", "alert")
+"""The kinds of message that a channel may want or not; tests are sent on demand."""
 
 
 def channels(session: Session) -> Sequence[Channel]:
@@ -34,20 +38,42 @@ def get_channel(session: Session, name: str) -> Channel:
 
 
 def parse_queues(text: str) -> list[int]:
-    """Read Riot's queue ids: `420,440`.
+    """Read queues by what people call them or by Riot's ids: `Ranked Solo, 440`.
 
     Raises:
-        RosterError: it is no list of numbers.
+        RosterError: it is no list of queues.
     """
-    parts = [part.strip() for part in text.split(",")]
-    if not all(
-        re.fullmatch(r"\d{1,5}", part, re.ASCII) and int(part) <= _HIGHEST_QUEUE for part in parts
-    ):
+    ids: set[int] = set()
+    for part in (part.strip() for part in text.split(",")):
+        if re.fullmatch(r"\d{1,5}", part, re.ASCII) and int(part) <= _HIGHEST_QUEUE:
+            ids.add(int(part))
+        elif named := queues_called(part):
+            ids.update(named)
+        else:
+            raise RosterError(
+                f"{text!a} is no list of queues: it should be Riot's numbers or names, such as 420,440 "
+                "or Ranked Solo, Ranked Flex (static.developer.riotgames.com/docs/lol/queues.json)"
+            )
+    return sorted(ids)
+
+
+def queues_called(name: str) -> list[int]:
+    """Riot's ids of the queues that people call so; some share a name."""
+    return [queue for queue, known in QUEUE_NAMES.items() if known.casefold() == name.casefold()]
+
+
+def parse_message_kinds(text: str) -> list[str] | None:
+    """Read kinds of message: `game,alert`. None: every kind.
+
+    Raises:
+        RosterError: it is no list of kinds.
+    """
+    kinds = {part.strip().lower() for part in text.split(",")}
+    if not kinds.issubset(CHOSEN_KINDS):
         raise RosterError(
-            f"{text!a} is no list of queues: it should be Riot's numbers, such as 420,440 for "
-            "ranked solo and flex (static.developer.riotgames.com/docs/lol/queues.json)"
+            f"{text!a} is no list of kinds of message: choose of {', '.join(CHOSEN_KINDS)}"
         )
-    return sorted({int(part) for part in parts})
+    return None if kinds.issuperset(CHOSEN_KINDS) else [k for k in CHOSEN_KINDS if k in kinds]
 
 
 def add_channel(
@@ -59,6 +85,7 @@ def add_channel(
     address: str,
     hosts: WebhookHosts,
     queues: list[int] | None,
+    message_kinds: list[str] | None = None,
     uncertain: str,
     now: datetime,
 ) -> Channel:
@@ -67,6 +94,7 @@ def add_channel(
     Args:
         kind: One of `CHANNEL_KINDS`.
         queues: Riot's ids of the queues whose games are told; None: all.
+        message_kinds: Of `CHOSEN_KINDS`; None: all.
         uncertain: One of `UNCERTAIN_POLICIES`.
 
     Raises:
@@ -77,19 +105,14 @@ def add_channel(
     name = clean_name(name)
     address = check_address(kind, address, hosts)
     its_team = get_team(session, team)
-    if there := find_named(channels(session), name):
-        raise AlreadyThereError(f"there is already a channel {there.name!r}: choose another name")
-    for other in live_channels(session, its_team):
-        if (other.kind, other.address) == (kind, address):
-            raise AlreadyThereError(
-                f"the team {its_team.name!r} is already told there, as channel {other.name!r}"
-            )
+    _check_free(session, its_team, name, kind, address)
     channel = Channel(
         team_id=its_team.id,
         name=name,
         kind=kind,
         address=address,
         queues=queues,
+        message_kinds=message_kinds,
         uncertain=uncertain,
         created_at=now,
     )
@@ -97,6 +120,55 @@ def add_channel(
     try:
         session.flush()
     except IntegrityError:  # somebody else has added it in this moment
+        raise AlreadyThereError(f"there is already a channel {name!r}") from None
+    return channel
+
+
+def change_channel(
+    session: Session,
+    channel_id: int,
+    *,
+    name: str,
+    kind: str,
+    address: str | None,
+    hosts: WebhookHosts,
+    queues: list[int] | None,
+    message_kinds: list[str] | None,
+    uncertain: str,
+    version: int,
+) -> Channel:
+    """Let a channel be as given.
+
+    Args:
+        address: None: as it was.
+        version: The one that was seen.
+
+    Raises:
+        NoSuchEntryError: there is no such channel, or it was removed.
+        StaleEntryError: somebody else has changed it.
+        RosterError: this cannot be a name, the address is none of the kind, or messages hang on how
+            the channel is.
+        AlreadyThereError: another channel has the name, or the team is told there already.
+    """
+    channel = as_seen(session, Channel, channel_id, version)
+    if channel.removed_at is not None:
+        raise NoSuchEntryError(
+            f"the channel {channel.name!r} was removed: its history stays as it is"
+        )
+    name = clean_name(name)
+    if kind != channel.kind:
+        _check_new_kind(session, channel, address)
+    if address is None:
+        address = channel.address
+    elif (address := check_address(kind, address, hosts)) != channel.address:
+        _check_nothing_under_way(session, channel)
+    _check_free(session, channel.team, name, kind, address, but=channel)
+    channel.name, channel.kind, channel.address = name, kind, address
+    channel.queues, channel.message_kinds = queues, message_kinds
+    channel.uncertain = uncertain
+    try:
+        session.flush()
+    except IntegrityError:  # somebody else has taken the name in this moment
         raise AlreadyThereError(f"there is already a channel {name!r}") from None
     return channel
 
@@ -111,3 +183,40 @@ def remove_channel(session: Session, name: str, *, now: datetime) -> Channel:
     channel.removed_at = now
     session.flush()
     return channel
+
+
+def _check_free(
+    session: Session, team: Team, name: str, kind: str, address: str, *, but: Channel | None = None
+) -> None:
+    there = find_named(channels(session), name)
+    if there is not None and there is not but:
+        raise AlreadyThereError(f"there is already a channel {there.name!r}: choose another name")
+    for other in live_channels(session, team):
+        if other is not but and (other.kind, other.address) == (kind, address):
+            raise AlreadyThereError(
+                f"the team {team.name!r} is already told there, as channel {other.name!r}"
+            )
+
+
+def _check_new_kind(session: Session, channel: Channel, address: str | None) -> None:
+    if address is None:
+        raise RosterError("another kind needs an address of that kind: give it, too")
+    if session.scalars(select(Message.id).where(Message.channel_id == channel.id).limit(1)).first():
+        raise RosterError(
+            f"the channel {channel.name!r} has messages, which can be corrected only as the kind "
+            "that it is: remove it and add another"
+        )
+
+
+def _check_nothing_under_way(session: Session, channel: Channel) -> None:
+    """Whether a message has arrived can only be found out where it was sent."""
+    under_way = session.scalars(
+        select(Message.id).where(
+            Message.channel_id == channel.id, Message.state.in_(("sending", "uncertain"))
+        )
+    ).all()
+    if under_way:
+        raise RosterError(
+            f"{len(under_way)} of the channel's messages may have gone out, which can only be found "
+            "out at its present address: wait until they are settled, or decide about them"
+        )

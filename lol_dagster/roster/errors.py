@@ -15,3 +15,11 @@ class NoSuchEntryError(RosterError):
 
 class AlreadyThereError(RosterError):
     """Something of that name, or with that account or address, is in the roster."""
+
+
+class AccountTakenError(AlreadyThereError):
+    """A player has the account already."""
+
+    def __init__(self, message: str, *, player_id: int) -> None:
+        super().__init__(message)
+        self.player_id = player_id

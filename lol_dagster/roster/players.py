@@ -9,10 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lol_dagster.roster.accounts import KnownAccount, add_account
+from lol_dagster.roster.accounts import add_account
+from lol_dagster.roster.asking import KnownAccount
 from lol_dagster.roster.errors import AlreadyThereError, RosterError
 from lol_dagster.roster.names import clean_name, find_named, get_named
 from lol_dagster.roster.teams import check_may_join, end_membership, get_team, join, leave
+from lol_dagster.roster.versions import as_seen
 from lol_dagster.storage.models import Membership, Player, PlayerStat
 
 
@@ -88,6 +90,32 @@ def add_player(
             raise AlreadyThereError(f"there is already a player {name!r}") from None
         add_account(session, player, account, now=now)
     join(session, player, get_team(session, team), since)
+    return player
+
+
+def rename_player(session: Session, player_id: int, name: str, *, version: int) -> Player:
+    """
+    Args:
+        version: The one that was seen.
+
+    Raises:
+        NoSuchEntryError: there is no such player.
+        StaleEntryError: somebody else has changed the entry.
+        RosterError: this cannot be a name.
+        AlreadyThereError: another player bears it.
+    """
+    player = as_seen(session, Player, player_id, version)
+    name = clean_name(name)
+    there = find_named(players(session), name)
+    if there is not None and there is not player:
+        raise AlreadyThereError(f"there is already a player {there.name!r}: choose another name")
+    player.name = name
+    try:
+        session.flush()
+    except IntegrityError:  # somebody else has taken it in this moment
+        raise AlreadyThereError(
+            f"there is already a player {name!r}: choose another name"
+        ) from None
     return player
 
 

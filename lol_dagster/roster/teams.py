@@ -13,7 +13,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
+from lol_dagster.roster.memberships import add_membership
 from lol_dagster.roster.names import clean_name, find_named, get_named
+from lol_dagster.roster.versions import as_seen
 from lol_dagster.storage.models import Channel, Membership, Player, Team
 
 
@@ -45,6 +47,32 @@ def add_team(session: Session, name: str, *, now: datetime) -> Team:
     try:
         session.flush()
     except IntegrityError:  # somebody else has added it in this moment
+        raise AlreadyThereError(f"there is already a team {name!r}: choose another name") from None
+    return team
+
+
+def rename_team(session: Session, team_id: int, name: str, *, version: int) -> Team:
+    """
+    Args:
+        version: The one that was seen.
+
+    Raises:
+        NoSuchEntryError: there is no such team, or it was removed.
+        StaleEntryError: somebody else has changed it.
+        RosterError: this cannot be a name.
+        AlreadyThereError: another team bears it.
+    """
+    team = as_seen(session, Team, team_id, version)
+    name = clean_name(name)
+    if team.removed_at is not None:
+        raise NoSuchEntryError(f"the team {team.name!r} was removed: its history stays as it is")
+    there = find_named(teams(session), name)
+    if there is not None and there is not team:
+        raise AlreadyThereError(f"there is already a team {there.name!r}: choose another name")
+    team.name = name
+    try:
+        session.flush()
+    except IntegrityError:  # somebody else has taken it in this moment
         raise AlreadyThereError(f"there is already a team {name!r}: choose another name") from None
     return team
 
@@ -130,15 +158,7 @@ def join(session: Session, player: Player, team: Team, since: datetime) -> Membe
         RosterError: he did, at `since` or later.
     """
     check_may_join(session, player, team, since)
-    # Said beforehand, as a failed flush takes the rows' contents with it.
-    already = f"{player.name} is already in the team {team.name!r}"
-    membership = Membership(team_id=team.id, player_id=player.id, since=since)
-    session.add(membership)
-    try:
-        session.flush()
-    except IntegrityError:  # somebody else has done so in this moment
-        raise AlreadyThereError(already) from None
-    return membership
+    return add_membership(session, team, player, since=since)
 
 
 def leave(session: Session, player: Player, team: Team, *, now: datetime) -> Membership:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+from lol_dagster.riot.queues import QUEUE_NAMES
+
 ModeFamily = Literal["rift", "aram", "arena", "swarm", "other"]
 
 ARENA: Final = "CHERRY"
@@ -57,44 +59,6 @@ _MODE_NAMES: Final = {
     "URF": "URF",
 }
 
-_QUEUE_NAMES: Final = {
-    400: "Normal Draft",
-    420: "Ranked Solo",
-    430: "Normal Blind",
-    440: "Ranked Flex",
-    450: "ARAM",
-    480: "Swiftplay",
-    490: "Quickplay",
-    700: "Clash",
-    720: "ARAM Clash",
-    830: "Co-op vs. AI Intro",
-    840: "Co-op vs. AI Beginner",
-    850: "Co-op vs. AI Intermediate",
-    870: "Co-op vs. AI Intro",
-    880: "Co-op vs. AI Beginner",
-    890: "Co-op vs. AI Intermediate",
-    900: "ARURF",
-    920: "Legend of the Poro King",
-    1010: "Snow ARURF",
-    1020: "One for All",
-    1300: "Nexus Blitz",
-    1400: "Ultimate Spellbook",
-    1700: "Arena",
-    1710: "Arena",
-    1750: "Arena",
-    1810: "Swarm",
-    1820: "Swarm",
-    1830: "Swarm",
-    1840: "Swarm",
-    1900: "URF",
-    2000: "Tutorial",
-    2010: "Tutorial",
-    2020: "Tutorial",
-    2300: "Brawl",
-    2400: "ARAM: Mayhem",
-}
-"""The queues that games have been played in since match-v5 began (2021)."""
-
 
 def mode_family(game_mode: str) -> ModeFamily:
     """Which kind of game it is to read about; `rift`: lanes, where creep score says something."""
@@ -116,4 +80,4 @@ def queue_display_name(
         if tournament_code:
             return "Tournament"
         return "Custom" if mode == "CLASSIC" else f"Custom {mode_name(mode)}"
-    return _QUEUE_NAMES.get(queue_id) or mode_name(mode)
+    return QUEUE_NAMES.get(queue_id) or mode_name(mode)

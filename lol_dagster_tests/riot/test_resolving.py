@@ -42,7 +42,7 @@ def test_a_riot_id_of_an_account_that_we_have_already_is_noted(world: World) -> 
     world.list(first)
     world.riot.on("by-riot-id", Reply(200, {"puuid": "same"}))
     world.discover()
-    assert "another entry" in (world.poll(second).last_error or "")
+    assert "is the Riot account of the player" in (world.poll(second).last_error or "")
     assert world.account(second).puuid is None
 
 

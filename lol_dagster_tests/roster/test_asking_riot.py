@@ -9,7 +9,7 @@ import pytest
 from lol_dagster.riot.client import RiotClient, riot_client
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.riot.routing import UnknownPlatform
-from lol_dagster.roster.accounts import ask_riot
+from lol_dagster.roster.asking import ask_riot
 from lol_dagster.roster.errors import NoSuchEntryError, RosterError
 from lol_dagster.roster.names import RiotId
 from lol_dagster.settings import load_settings
@@ -45,7 +45,7 @@ def test_a_riot_id_that_nobody_bears_says_so(client: RiotClient) -> None:
 def test_a_platform_that_the_account_does_not_play_on_names_the_right_one(
     client: RiotClient,
 ) -> None:
-    with pytest.raises(RosterError, match="plays on kr, not na1: give --platform kr"):
+    with pytest.raises(RosterError, match="plays on kr, not na1"):
         ask_riot(client, RiotId("Hide on Bush", "KR1"), "na1")
 
 

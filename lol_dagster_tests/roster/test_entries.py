@@ -8,14 +8,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lol_dagster.roster.accounts import (
-    KnownAccount,
-    account_by_hand,
-    add_account,
-    get_account,
-    remove_account,
-)
+from lol_dagster.roster.accounts import add_account, get_account, remove_account
 from lol_dagster.roster.addresses import WebhookHosts
+from lol_dagster.roster.asking import KnownAccount, account_by_hand
 from lol_dagster.roster.channels import add_channel, channels, parse_queues, remove_channel
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
 from lol_dagster.roster.names import RiotId

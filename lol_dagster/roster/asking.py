@@ -1,0 +1,180 @@
+"""Asking Riot about an account before it is added: whether there is one, and whose it seems to be.
+
+All of this calls Riot: no transaction may be open. What Riot answers is shown to the person who
+asked, who decides; nothing is written here.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lol_dagster.riot.client import RiotClient
+from lol_dagster.riot.errors import KeyRejected, NotFound, RateLimited, RiotError
+from lol_dagster.riot.payload import BrokenPayload, parse_match
+from lol_dagster.riot.routing import UnknownPlatform, validate_platform
+from lol_dagster.roster.errors import NoSuchEntryError, RosterError
+from lol_dagster.roster.names import RiotId
+
+log = logging.getLogger(__name__)
+
+_LONGEST_PUUID = 100
+
+
+class RiotUnavailableError(RosterError):
+    """Riot could not be asked now. The account may be kept, to be resolved later."""
+
+
+class WrongPlatformError(RosterError):
+    """The account plays on another platform than was given."""
+
+    def __init__(self, message: str, *, plays_on: str) -> None:
+        super().__init__(message)
+        self.plays_on = plays_on
+
+
+@dataclass(frozen=True)
+class KnownAccount:
+    """A Riot account that can be added."""
+
+    riot_id: RiotId
+    platform: str
+    puuid: str | None
+    """None: Riot is yet to be asked for it."""
+    puuid_key: str | None
+    """Fingerprint of the API key that Riot was asked with; None if it was not."""
+
+
+@dataclass(frozen=True)
+class LastGame:
+    """The newest match in an account's list."""
+
+    match_id: str
+    at: datetime
+    """When it ended, or at least when it was played."""
+    queue_id: int
+    game_mode: str
+    game_type: str
+    tournament_code: str | None
+
+
+@dataclass(frozen=True)
+class FoundAccount:
+    """An account as Riot shows it, for a person to recognise."""
+
+    known: KnownAccount
+    level: int | None
+    """None: Riot did not say."""
+    last_game: LastGame | None
+    """None: it has not played, or Riot did not say."""
+
+
+def account_by_hand(riot_id: RiotId, platform: str, puuid: str) -> KnownAccount:
+    """An account whose puuid the operator knows; Riot is not asked.
+
+    Raises:
+        UnknownPlatform: Riot has no such platform.
+        RosterError: this is no puuid.
+    """
+    puuid = puuid.strip()
+    if not puuid or len(puuid) > _LONGEST_PUUID or not puuid.isascii() or not puuid.isprintable():
+        raise RosterError(
+            "this is no puuid: it should be the 78 letters, digits, - and _ of Riot's"
+        )
+    return KnownAccount(riot_id, validate_platform(platform), puuid, None)
+
+
+def account_to_be_resolved(riot_id: RiotId, platform: str) -> KnownAccount:
+    """An account that Riot is asked for later: the match lists' next look does so by itself.
+
+    Raises:
+        UnknownPlatform: Riot has no such platform.
+    """
+    return KnownAccount(riot_id, validate_platform(platform), None, None)
+
+
+def ask_riot(client: RiotClient, riot_id: RiotId, platform: str) -> KnownAccount:
+    """The account that bears a Riot ID now, spelled as Riot spells it.
+
+    Raises:
+        UnknownPlatform: Riot has no such platform.
+        NoSuchEntryError: Riot knows no such account.
+        KeyRejected: Riot refuses the key.
+        WrongPlatformError: the account plays on another platform.
+        RiotUnavailableError: Riot does not answer, or its limits are used up.
+    """
+    platform = validate_platform(platform)
+    try:
+        found = client.account_by_riot_id(riot_id.game_name, riot_id.tag_line, platform)
+    except NotFound:
+        raise NoSuchEntryError(
+            f"Riot knows no account '{riot_id}': check the spelling and the tag"
+        ) from None
+    except KeyRejected:
+        raise
+    except RateLimited as error:
+        raise RiotUnavailableError(
+            f"Riot's limits are used up until {error.retry_at:%H:%M:%S} UTC"
+        ) from None
+    except RiotError as error:
+        raise RiotUnavailableError(f"Riot could not be asked for '{riot_id}' ({error})") from None
+    _check_platform(client, riot_id, found.puuid, platform)
+    # Either part of the name may be missing in Riot's answer.
+    spelled = RiotId(found.game_name or riot_id.game_name, found.tag_line or riot_id.tag_line)
+    return KnownAccount(spelled, platform, found.puuid, client.key_fingerprint)
+
+
+def look_up(client: RiotClient, riot_id: RiotId, platform: str) -> FoundAccount:
+    """As `ask_riot`, with what helps a person to recognise the account, as far as Riot tells it.
+
+    Raises:
+        RosterError, UnknownPlatform, KeyRejected: as `ask_riot`.
+    """
+    known = ask_riot(client, riot_id, platform)
+    assert known.puuid is not None, "Riot's accounts have one"
+    return FoundAccount(
+        known,
+        _level(client, known.puuid, known.platform),
+        _last_game(client, known.puuid, known.platform),
+    )
+
+
+def _check_platform(client: RiotClient, riot_id: RiotId, puuid: str, platform: str) -> None:
+    """Riot's accounts are worldwide: only another call tells a platform that was mistyped."""
+    try:
+        plays_on = client.active_platform(puuid, platform)
+    except RiotError:
+        return  # a hint is all it could have been
+    if plays_on != platform:
+        raise WrongPlatformError(
+            f"'{riot_id}' plays on {plays_on}, not {platform}", plays_on=plays_on
+        )
+
+
+def _level(client: RiotClient, puuid: str, platform: str) -> int | None:
+    try:
+        return client.summoner(puuid, platform).summoner_level
+    except RiotError as trouble:
+        log.info("No level: %s", trouble)
+        return None
+
+
+def _last_game(client: RiotClient, puuid: str, platform: str) -> LastGame | None:
+    try:
+        ids = client.match_ids(puuid, platform, count=1)
+        if not ids:
+            return None
+        info = parse_match(ids[0], client.match(ids[0]))
+    except (RiotError, BrokenPayload, UnknownPlatform) as trouble:
+        log.info("No last game: %s", trouble)
+        return None
+    stamp = info.game_end_timestamp or info.game_start_timestamp or info.game_creation
+    return LastGame(
+        ids[0],
+        datetime.fromtimestamp(stamp / 1000, UTC),
+        info.queue_id,
+        info.game_mode,
+        info.game_type,
+        info.tournament_code,
+    )

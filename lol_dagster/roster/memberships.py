@@ -1,0 +1,128 @@
+"""Memberships: from when until when a player belongs to a team, also put right afterwards.
+
+Nothing is deleted: a game counts for the teams that its players were in when it ended. A membership
+that never was ends when it began, so that no game counts for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from lol_dagster.roster.errors import AlreadyThereError, RosterError
+from lol_dagster.roster.versions import as_seen
+from lol_dagster.storage.models import Membership, Player, Team
+
+
+def add_membership(
+    session: Session, team: Team, player: Player, *, since: datetime, until: datetime | None = None
+) -> Membership:
+    """Let a player belong to a team from `since` until before `until` (None: from then on).
+
+    Raises:
+        RosterError: the team was removed, or it would end before it begins.
+        AlreadyThereError: the player was in the team then.
+    """
+    _check_dates(since, until)
+    _check_team(team, until)
+    check_no_overlap(session, team, player, since, until)
+    # Said beforehand, as a failed flush takes the rows' contents with it.
+    already = f"{player.name} is already in the team {team.name!r}"
+    membership = Membership(team_id=team.id, player_id=player.id, since=since, until=until)
+    session.add(membership)
+    try:
+        session.flush()
+    except IntegrityError:  # somebody else has done so in this moment
+        raise AlreadyThereError(already) from None
+    return membership
+
+
+def correct_membership(
+    session: Session,
+    membership_id: int,
+    *,
+    since: datetime,
+    until: datetime | None,
+    version: int,
+) -> Membership:
+    """Give a membership other dates; without an end it goes on.
+
+    Args:
+        version: The one that was seen.
+
+    Raises:
+        NoSuchEntryError: there is no such membership.
+        StaleEntryError: somebody else has changed it.
+        RosterError: it would end before it begins, or the team was removed.
+        AlreadyThereError: the player was in the team then by another membership.
+    """
+    membership = as_seen(session, Membership, membership_id, version)
+    if (membership.since, membership.until) == (since, until):
+        return membership
+    _check_dates(since, until)
+    team, player = membership.team, membership.player
+    _check_team(team, until)
+    check_no_overlap(session, team, player, since, until, but=membership)
+    already = f"{player.name} is already in the team {team.name!r}"
+    membership.since, membership.until = since, until
+    try:
+        session.flush()
+    except IntegrityError:  # somebody else has added another in this moment
+        raise AlreadyThereError(already) from None
+    return membership
+
+
+def check_no_overlap(
+    session: Session,
+    team: Team,
+    player: Player,
+    since: datetime,
+    until: datetime | None,
+    *,
+    but: Membership | None = None,
+) -> None:
+    """
+    Args:
+        but: A membership that may cover the time: the one that is being changed.
+
+    Raises:
+        AlreadyThereError: the player was in the team at some of the time.
+    """
+    for other in _memberships(session, team, player):
+        if other is but:
+            continue
+        # Each from `since` until before `until`: one may begin when another ends.
+        ends = [end for end in (until, other.until) if end is not None]
+        if since != other.since and ends and max(since, other.since) >= min(ends):
+            continue
+        if other.until is None:
+            raise AlreadyThereError(
+                f"{player.name} is already in the team {team.name!r}, since "
+                f"{other.since:%Y-%m-%d %H:%M} UTC"
+            )
+        raise AlreadyThereError(
+            f"{player.name} was in the team {team.name!r} from {other.since:%Y-%m-%d %H:%M} until "
+            f"{other.until:%Y-%m-%d %H:%M} UTC: choose other dates, or change that entry"
+        )
+
+
+def _memberships(session: Session, team: Team, player: Player) -> Sequence[Membership]:
+    return session.scalars(
+        select(Membership)
+        .where(Membership.team_id == team.id, Membership.player_id == player.id)
+        .order_by(Membership.since)
+    ).all()
+
+
+def _check_dates(since: datetime, until: datetime | None) -> None:
+    if until is not None and until < since:
+        raise RosterError("it would end before it begins: choose a later end")
+
+
+def _check_team(team: Team, until: datetime | None) -> None:
+    if until is None and team.removed_at is not None:
+        raise RosterError(f"the team {team.name!r} was removed: nobody is in it any more")
