@@ -215,6 +215,21 @@ def test_a_key_that_riot_refuses_is_said_and_nothing_is_added(
     assert as_json("player", "list") == []
 
 
+def test_while_riot_is_down_an_account_is_kept_and_resolved_later(
+    simulator: Simulator,  # noqa: F811
+) -> None:
+    done("team", "add", "Amigos")
+    simulator.faults.set("riot.account=503")
+    result = run(
+        "player", "add", "Ann", "--team", "Amigos", "--account", "Ann#TAG", "--platform", "na1"
+    )
+    assert result.exit_code == 0
+    assert "Riot could not be asked for 'Ann#TAG'" in result.stderr
+    assert "asked for again by itself" in result.stderr
+    assert "to be resolved" in done("account", "list")
+    assert as_json("account", "show", "Ann#TAG")["puuid"] is None
+
+
 def test_a_webhook_is_never_shown_whole(simulator: Simulator) -> None:  # noqa: F811
     done("team", "add", "Amigos")
     url = f"{simulator.url}/discord/api/v10/webhooks/123456789012345678/s3cret"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lol_dagster.riot.discovery import DEEP_LOOK_EVERY
+from lol_dagster.storage.models import Account
+from lol_dagster_tests.raw_server import Request
 from lol_dagster_tests.riot.fake_riot import ROOMY, Reply, refusal
 from lol_dagster_tests.riot.world import NOW, World
 
@@ -88,3 +92,60 @@ def test_a_name_that_cannot_be_asked_for_does_not_fail_the_look(world: World) ->
     world.riot.on(f"by-puuid/{account.puuid}$", Reply(503, b"", ROOMY))
     report = world.discover()
     assert (report.new_match_ids, report.failures) == (("NA1_1",), ())
+
+
+def test_an_account_that_is_edited_while_riot_is_asked_stays_as_it_was_edited(
+    world: World,
+) -> None:
+    """The answer is about the Riot ID as it was mistyped: a stranger's account."""
+    account = world.member(puuid=None, game_name="Typo", tag_line="NA1")
+
+    def answer_late(request: Request) -> Reply:
+        with world.database.writing() as session:
+            session.get_one(Account, account.id).game_name = "Right"
+        return Reply(200, {"puuid": "strangers", "gameName": "Typo", "tagLine": "NA1"})
+
+    world.riot.on("by-riot-id", answer_late)
+    world.discover()
+    row = world.account(account)
+    assert (row.riot_id, row.puuid) == ("Right#NA1", None)
+    assert "edited at this moment" in (world.poll(account).last_error or "")
+
+
+@pytest.mark.parametrize("asked", ["by-riot-id", "by-puuid/[^/]+$"])
+def test_an_account_that_is_removed_while_riot_is_asked_stops_nobody_elses_look(
+    world: World, asked: str
+) -> None:
+    account = world.member(puuid=None if asked == "by-riot-id" else "gone", game_name="Ann")
+    other = world.member()
+    world.list(other, "NA1_1")
+    world.riot.on("by-puuid/gone/ids", Reply(200, []))
+
+    def answer_late(request: Request) -> Reply:
+        with world.database.writing() as session:
+            row = session.get(Account, account.id)
+            if row is not None:
+                session.delete(row)
+        return Reply(200, {"puuid": "gone", "gameName": "Renamed"})
+
+    world.riot.on(asked, answer_late)
+    assert world.discover().new_match_ids == ("NA1_1",)
+
+
+def test_an_account_is_resolved_by_itself_when_riot_answers_again(world: World) -> None:
+    account = world.member(puuid=None, game_name="Ann", tag_line="NA1")
+    world.riot.on("by-riot-id", Reply(503, b"", ROOMY))
+    now, pauses = NOW, []
+    for _ in range(3):
+        world.discover(now)
+        poll = world.poll(account)
+        assert "503" in (poll.last_error or "")
+        pauses.append(poll.next_poll_at - now)
+        now = poll.next_poll_at
+        world.time.now += 3600  # the route's rest is over
+    assert pauses == sorted(set(pauses)), "ever longer"
+
+    world.riot.on("by-riot-id", Reply(200, {"puuid": "ann", "gameName": "Ann", "tagLine": "NA1"}))
+    world.riot.on("by-puuid/ann/ids", Reply(200, ["NA1_1"]))
+    assert world.discover(now).new_match_ids == ("NA1_1",)
+    assert (world.account(account).puuid, world.poll(account).last_error) == ("ann", None)

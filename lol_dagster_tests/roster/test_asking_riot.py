@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from lol_dagster.riot.client import RiotClient, riot_client
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.riot.routing import UnknownPlatform
-from lol_dagster.roster.asking import ask_riot
+from lol_dagster.roster.asking import RiotUnavailableError, ask_riot, look_up
 from lol_dagster.roster.errors import NoSuchEntryError, RosterError
 from lol_dagster.roster.names import RiotId
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.games import Account
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
+from lol_dagster_tests.payloads import match_payload, participant, puuid_of
 from lol_dagster_tests.simulated import simulator  # noqa: F401 - a fixture
 
 PUUID = "p" * 78
@@ -60,6 +62,46 @@ def test_a_platform_that_riot_does_not_want_to_tell_is_believed(
 ) -> None:
     simulator.faults.set("riot.region=403")
     assert ask_riot(client, RiotId("Hide on Bush", "KR1"), "kr").puuid == PUUID
+
+
+def test_what_riot_shows_of_an_account_helps_to_recognise_it(
+    client: RiotClient,
+    simulator: Simulator,  # noqa: F811
+) -> None:
+    ended_at = datetime.now(UTC) - timedelta(hours=3)
+    simulator.add_account(Account(puuid_of("Ann"), "Ann", "TAG", "na1", level=417))
+    simulator.add_game(
+        match_payload("NA1_7", mode="aram", participants=[participant("Ann")], ended_at=ended_at)
+    )
+    found = look_up(client, RiotId("ann", "tag"), "na1")
+    assert found.known == ask_riot(client, RiotId("Ann", "TAG"), "na1")
+    assert found.level == 417
+    assert found.last_game is not None
+    assert (found.last_game.match_id, found.last_game.queue_id) == ("NA1_7", 450)
+    assert abs(found.last_game.at - ended_at) < timedelta(seconds=2)
+
+
+def test_what_riot_does_not_show_is_left_out(
+    client: RiotClient,
+    simulator: Simulator,  # noqa: F811
+) -> None:
+    never_played = look_up(client, RiotId("Hide on Bush", "KR1"), "kr")
+    assert (never_played.level, never_played.last_game) == (30, None)
+    simulator.faults.set("riot.summoner=403; riot.match-list=403")
+    found = look_up(client, RiotId("Hide on Bush", "KR1"), "kr")
+    assert (found.level, found.last_game) == (None, None)
+    assert found.known.puuid == PUUID
+
+
+def test_a_riot_that_does_not_answer_is_no_verdict_on_the_account(
+    client: RiotClient,
+    simulator: Simulator,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client._caller, "_sleep", lambda _: None)
+    simulator.faults.set("riot.account=503")
+    with pytest.raises(RiotUnavailableError, match="Riot could not be asked for 'Ann#TAG'"):
+        ask_riot(client, RiotId("Ann", "TAG"), "na1")
 
 
 def test_a_refused_key_says_where_to_get_another(

@@ -1,0 +1,336 @@
+"""Entries that are put right: one of two simultaneous edits is told of the other, history stays."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lol_dagster.roster.accounts import correct_account, move_account
+from lol_dagster.roster.addresses import WebhookHosts
+from lol_dagster.roster.asking import KnownAccount, account_to_be_resolved
+from lol_dagster.roster.channels import (
+    add_channel,
+    change_channel,
+    parse_message_kinds,
+    parse_queues,
+    remove_channel,
+)
+from lol_dagster.roster.errors import AccountTakenError, AlreadyThereError, RosterError
+from lol_dagster.roster.memberships import add_membership, correct_membership
+from lol_dagster.roster.names import RiotId
+from lol_dagster.roster.players import remove_player, rename_player
+from lol_dagster.roster.teams import remove_team, rename_team
+from lol_dagster.roster.versions import StaleEntryError
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import (
+    AccountPoll,
+    AuditEntry,
+    Channel,
+    Membership,
+    Message,
+    PlayerStat,
+)
+from lol_dagster_tests.messages.rows import add_game, played
+from lol_dagster_tests.roster_rows import (
+    make_account,
+    make_channel,
+    make_member,
+    make_membership,
+    make_player,
+    make_team,
+)
+
+NOW = datetime(2026, 5, 20, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+HOSTS = WebhookHosts("https://discord.com/api/v10", "https://hooks.slack.com")
+HOOK = "https://discord.com/api/webhooks/123456789012345678/s3cret"
+
+
+def _change(session: Session, channel: Channel, **how: object) -> Channel:
+    """As a form sends it: all fields, as they were but for `how`."""
+    values = {
+        "name": channel.name,
+        "kind": channel.kind,
+        "address": None,
+        "hosts": HOSTS,
+        "queues": channel.queues,
+        "message_kinds": channel.message_kinds,
+        "uncertain": channel.uncertain,
+        "version": channel.version,
+        **how,
+    }
+    return change_channel(session, channel.id, **values)  # type: ignore[arg-type]
+
+
+def test_the_second_of_two_edits_is_told_who_changed_what_from_what(any_database: Database) -> None:
+    with any_database.writing() as session:
+        team = make_team(session, "Amigos")
+        seen = team.version
+    with any_database.writing(who="Bob (web view)") as session:
+        rename_team(session, team.id, "Amigas", version=seen)
+    with any_database.writing(who="Cleo (web view)") as session:
+        rename_team(session, team.id, "Compas", version=seen + 1)
+    with (
+        pytest.raises(StaleEntryError) as caught,
+        any_database.writing(who="Ann (web view)") as session,
+    ):
+        rename_team(session, team.id, "Buddies", version=seen)
+
+    stale = caught.value
+    assert str(stale) == (
+        "Bob (web view) and Cleo (web view) changed Compas meanwhile (name): "
+        "look at both, then save again"
+    )
+    assert [(change.who, change.fields) for change in stale.changes] == [
+        ("Bob (web view)", {"name": ("Amigos", "Amigas")}),
+        ("Cleo (web view)", {"name": ("Amigas", "Compas")}),
+    ]
+    assert (stale.before, stale.now) == ({"name": "Amigos"}, {"name": "Compas"})
+    with any_database.writing() as session:
+        renamed = rename_team(session, team.id, "Buddies", version=stale.version)
+        assert renamed.name == "Buddies", "having seen the other's, one may overwrite it"
+
+
+def test_an_entry_that_is_gone_says_who_removed_it(any_database: Database) -> None:
+    with any_database.writing() as session:
+        ann = make_player(session, "Ann")
+    with any_database.writing(who="Bob (web view)") as session:
+        remove_player(session, "Ann", team=None, now=NOW)
+    with (
+        pytest.raises(RosterError, match=r"^Bob \(web view\) removed this entry at 2"),
+        any_database.writing() as session,
+    ):
+        rename_player(session, ann.id, "Anne", version=ann.version)
+
+
+@pytest.mark.parametrize("taken", ["Bob", "BOB", " bób "])
+def test_a_name_that_somebody_else_bears_is_refused_in_any_case(
+    any_database: Database, taken: str
+) -> None:
+    with any_database.writing() as session:
+        make_team(session, "Bób")
+        make_team(session, "Bob")
+        make_player(session, "Bób")
+        make_player(session, "Bob")
+        team, player = make_team(session, "Ann"), make_player(session, "Ann")
+        with pytest.raises(AlreadyThereError, match=r"already a team 'B.b': choose another"):
+            rename_team(session, team.id, taken, version=team.version)
+        with pytest.raises(AlreadyThereError, match=r"already a player 'B.b': choose another"):
+            rename_player(session, player.id, taken, version=player.version)
+        assert rename_team(session, team.id, "ANN", version=team.version).name == "ANN"
+
+
+def test_a_name_that_is_taken_in_the_same_moment_is_told_in_words(
+    any_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the other one had committed between our look and our write."""
+    with any_database.writing() as session:
+        bobs = make_team(session, "Bob"), make_player(session, "Bob")
+        make_team(session, "Ann"), make_player(session, "Ann")
+        bob = make_channel(session, bobs[0], "bob")
+        make_channel(session, bobs[0], "ann")
+    for module in ("teams", "players", "channels"):
+        monkeypatch.setattr(f"lol_dagster.roster.{module}.find_named", lambda rows, name: None)
+    for rename, row in ((rename_team, bobs[0]), (rename_player, bobs[1])):
+        with pytest.raises(AlreadyThereError, match="already a"), any_database.writing() as session:
+            rename(session, row.id, "ANN", version=row.version)
+    with pytest.raises(AlreadyThereError, match="already a"), any_database.writing() as session:
+        _change(session, bob, name="ANN")
+
+
+def test_a_mistyped_riot_id_is_put_right_and_looked_at_anew(any_database: Database) -> None:
+    with any_database.writing() as session:
+        ann = make_player(session, "Ann")
+        account = make_account(session, ann, game_name="Anm", tag_line="NA1", puuid="stranger")
+        add_game(session, "NA1_1", played(ann))
+        session.add(AccountPoll(account_id=account.id, next_poll_at=NOW + DAY, failures=3))
+    right = KnownAccount(RiotId("Ann", "EUW"), "euw1", "puuid-of-ann", "key")
+    with any_database.writing() as session:
+        correct_account(session, account.id, right, version=account.version)
+    with any_database.reading() as session:
+        row = session.get_one(type(account), account.id)
+        assert (row.riot_id, row.platform, row.puuid) == ("Ann#EUW", "euw1", "puuid-of-ann")
+        assert session.get(AccountPoll, account.id) is None, "due at once, and deep"
+        assert session.scalars(select(PlayerStat.match_id)).all() == ["NA1_1"]
+
+
+def test_an_account_is_corrected_only_to_one_that_nobody_has(any_database: Database) -> None:
+    with any_database.writing() as session:
+        ann, bob = make_player(session, "Ann"), make_player(session, "Bob")
+        mistyped = make_account(session, ann, game_name="Bop", tag_line="NA1", puuid=None)
+        make_account(session, bob, game_name="Bob", tag_line="NA1", puuid="bob")
+        for known in (
+            KnownAccount(RiotId("Renamed", "NA1"), "na1", "bob", "key"),
+            account_to_be_resolved(RiotId("b o b", "na1"), "na1"),
+        ):
+            with pytest.raises(AccountTakenError, match="belongs to the player 'Bob'") as caught:
+                correct_account(session, mistyped.id, known, version=mistyped.version)
+            assert caught.value.player_id == bob.id
+        same = account_to_be_resolved(RiotId("BOP", "NA1"), "euw1")
+        assert correct_account(session, mistyped.id, same, version=1).platform == "euw1"
+
+
+def test_an_account_moves_to_another_player_while_no_game_counts_for_it(
+    any_database: Database,
+) -> None:
+    with any_database.writing() as session:
+        ann, bob = make_player(session, "Ann"), make_player(session, "Bob")
+        clean = make_account(session, ann, game_name="Clean", tag_line="NA1")
+        used = make_account(session, ann, game_name="Used", tag_line="NA1")
+        add_game(session, "NA1_1", played(ann, account=1))
+        move_account(session, clean.id, bob.id, version=clean.version)
+        assert clean.player is bob
+        with pytest.raises(RosterError, match="1 games of 'Used#NA1' count for Ann: remove"):
+            move_account(session, used.id, bob.id, version=used.version)
+
+
+def test_a_membership_is_corrected_ended_and_reopened(any_database: Database) -> None:
+    with any_database.writing() as session:
+        team = make_team(session, "Amigos")
+        row = make_membership(session, team, make_player(session, "Ann"), since=NOW - 9 * DAY)
+        for since, until in ((NOW - 8 * DAY, None), (NOW - 8 * DAY, NOW), (NOW - 8 * DAY, None)):
+            correct_membership(session, row.id, since=since, until=until, version=row.version)
+            assert (row.since, row.until) == (since, until)
+    with any_database.reading() as session:
+        changes = session.scalars(
+            select(AuditEntry).where(
+                AuditEntry.table == "memberships", AuditEntry.action == "changed"
+            )
+        ).all()
+        assert [sorted(each.after or {}) for each in changes] == [["since"], ["until"], ["until"]]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "why"),
+    [
+        (9, None, r"was in the team 'Amigos' from 2026-05-12 12:00 until 2026-05-15 12:00 UTC"),
+        (9, 7, "choose other dates, or change that entry"),
+        (7, 6, "choose other dates"),
+        (8, 8, "choose other dates"),  # the same beginning
+        (4, 5, "end before it begins"),
+        (2, None, "is already in the team 'Amigos', since 2026-05-19 12:00 UTC"),
+    ],
+)
+def test_memberships_that_overlap_are_refused_in_words(
+    any_database: Database, since: int, until: int | None, why: str
+) -> None:
+    """Ann was in the team 8 to 5 days ago, and is since yesterday; numbers are days ago."""
+    with any_database.writing() as session:
+        team, ann = make_team(session, "Amigos"), make_player(session, "Ann")
+        make_membership(session, team, ann, since=NOW - 8 * DAY, until=NOW - 5 * DAY)
+        make_membership(session, team, ann, since=NOW - DAY)
+        third = make_membership(session, team, ann, since=NOW - 20 * DAY, until=NOW - 20 * DAY)
+        dates = {"since": NOW - since * DAY, "until": None if until is None else NOW - until * DAY}
+        with pytest.raises(RosterError, match=why):
+            add_membership(session, team, ann, **dates)
+        with pytest.raises(RosterError, match=why):
+            correct_membership(session, third.id, version=third.version, **dates)
+
+
+@pytest.mark.parametrize(("since", "until"), [(5, 1), (9, 8), (3, 3), (19, 10)])
+def test_memberships_that_touch_do_not_overlap(
+    any_database: Database, since: int, until: int
+) -> None:
+    with any_database.writing() as session:
+        team, ann = make_team(session, "Amigos"), make_player(session, "Ann")
+        make_membership(session, team, ann, since=NOW - 8 * DAY, until=NOW - 5 * DAY)
+        make_membership(session, team, ann, since=NOW - DAY)
+        make_membership(session, team, ann, since=NOW - 20 * DAY, until=NOW - 20 * DAY)
+        add_membership(session, team, ann, since=NOW - since * DAY, until=NOW - until * DAY)
+
+
+def test_nobody_is_put_back_into_a_removed_team(any_database: Database) -> None:
+    with any_database.writing() as session:
+        team = make_team(session, "Amigos")
+        make_member(session, team, "Ann")
+        remove_team(session, "Amigos", even_if_used=True, now=NOW)
+        (row,) = session.scalars(select(Membership))
+        with pytest.raises(RosterError, match="the team 'Amigos' was removed"):
+            correct_membership(session, row.id, since=row.since, until=None, version=row.version)
+        with pytest.raises(RosterError, match="the team 'Amigos' was removed"):
+            rename_team(session, team.id, "Amigas", version=team.version)
+
+
+def test_a_channel_keeps_its_address_unless_another_is_given(any_database: Database) -> None:
+    with any_database.writing() as session:
+        channel = make_channel(
+            session, make_team(session), "general", kind="discord-webhook", address=HOOK
+        )
+        _change(session, channel, name="ranked", queues=[420], message_kinds=["game"])
+        assert (channel.address, channel.name, channel.queues) == (HOOK, "ranked", [420])
+        _change(session, channel, address=HOOK + "2", uncertain="resend")
+        assert channel.address == HOOK + "2"
+    with any_database.reading() as session:
+        entry = session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
+        assert entry is not None
+        assert entry.after == {"address": "changed", "uncertain": "resend"}
+
+
+def test_another_kind_of_channel_needs_an_address_and_no_messages(any_database: Database) -> None:
+    with any_database.writing() as session:
+        team = make_team(session, "Amigos")
+        channel = make_channel(session, team, "general")
+        with pytest.raises(RosterError, match="another kind needs an address of that kind"):
+            _change(session, channel, kind="slack-bot")
+        _change(session, channel, kind="slack-bot", address="C0123456789")
+        ann = make_member(session, team, "Ann")
+        add_game(session, "NA1_1", played(ann))
+        _write_message(session, channel)
+        with pytest.raises(RosterError, match=r"'general' has messages.*remove it and add another"):
+            _change(session, channel, kind="discord-bot", address="123456789012345678")
+
+
+@pytest.mark.parametrize("state", ["sending", "uncertain"])
+def test_an_address_stays_while_a_message_may_have_gone_there(
+    any_database: Database, state: str
+) -> None:
+    with any_database.writing() as session:
+        channel = make_channel(session, make_team(session, "Amigos"), "general")
+        _write_message(session, channel, state=state)
+        with pytest.raises(RosterError, match="1 of the channel's messages may have gone out"):
+            _change(session, channel, address="923456789012345678")
+        assert _change(session, channel, address=channel.address, name="all").name == "all"
+
+
+def test_a_team_is_not_told_twice_in_one_place_by_a_change(any_database: Database) -> None:
+    with any_database.writing() as session:
+        team = make_team(session, "Amigos")
+        first, second = make_channel(session, team, "first"), make_channel(session, team, "second")
+        with pytest.raises(AlreadyThereError, match="already told there, as channel 'first'"):
+            _change(session, second, address=first.address)
+        remove_channel(session, "first", now=NOW)
+        assert _change(session, second, address=first.address).address == first.address
+        with pytest.raises(RosterError, match="'first' was removed"):
+            _change(session, first, name="third")
+
+
+def test_queues_are_named_as_people_call_them() -> None:
+    assert parse_queues("ranked solo, Arena,450") == [420, 450, 1700, 1710, 1750]
+    assert parse_message_kinds("Alert, game") == ["game", "alert"]
+    assert parse_message_kinds("game,catch_up,alert") is None
+    for typed in ("", "games", "game,,alert", "test"):
+        with pytest.raises(RosterError, match="choose of game, catch_up, alert"):
+            parse_message_kinds(typed)
+
+
+def test_a_channel_may_want_some_kinds_of_message_from_the_start(any_database: Database) -> None:
+    with any_database.writing() as session:
+        make_team(session, "Amigos")
+        channel = add_channel(
+            session, "alerts", team="Amigos", kind="slack-bot", address="C0123456789", hosts=HOSTS,
+            queues=None, message_kinds=["alert"], uncertain="park", now=NOW,
+        )  # fmt: skip
+        assert channel.message_kinds == ["alert"]
+
+
+def _write_message(session: Session, channel: Channel, state: str = "pending") -> None:
+    session.add(
+        Message(
+            channel_id=channel.id, subject="alert:1", kind="alert", order_at=NOW, created_at=NOW,
+            content={}, desired_hash="", nonce="", state=state,
+        )
+    )  # fmt: skip
+    session.flush()
