@@ -69,10 +69,10 @@ def test_what_riot_shows_of_an_account_helps_to_recognise_it(
     simulator: Simulator,  # noqa: F811
 ) -> None:
     ended_at = datetime.now(UTC) - timedelta(hours=3)
-    simulator.add_account(Account(puuid_of("Ann"), "Ann", "TAG", "na1", level=417))
     simulator.add_game(
         match_payload("NA1_7", mode="aram", participants=[participant("Ann")], ended_at=ended_at)
     )
+    simulator.add_account(Account(puuid_of("Ann"), "Ann", "TAG", "na1", level=417))
     found = look_up(client, RiotId("ann", "tag"), "na1")
     assert found.known == ask_riot(client, RiotId("Ann", "TAG"), "na1")
     assert found.level == 417
