@@ -24,6 +24,7 @@ _COMMANDS = {
     "account": "accounts:account",
     "channel": "channels:channel",
     "game": "games:game",
+    "quarantine": "quarantine:quarantine",
     "message": "messages:message",
     "simulate": "simulate:simulate",
     "db": "databases:db",

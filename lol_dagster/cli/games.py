@@ -9,10 +9,13 @@ import click
 
 from lol_dagster.cli.house import open_house
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
+from lol_dagster.cli.requests import AFTERWARDS, follow, in_words, progress_json
 from lol_dagster.operations.known_game import KnownGame, Played, read_game
+from lol_dagster.operations.run_requests import Progress, progress_of, request_run
 from lol_dagster.riot.routing import validate_match_id
 from lol_dagster.storage.models import Base, Message
 
+_WAIT_S = 300.0
 _MATCH = ("state", "listed_at", "next_try_at", "tries", "first_missing_at", "last_error",
           "processed_at", "run_id")  # fmt: skip
 _PAYLOAD = ("sha256", "size", "fetched_at")
@@ -45,6 +48,35 @@ def show(match_id: str, as_json: bool) -> None:
         known = read_game(session, match_id, stale_after=stale_after, now=house.now)
         value = _as_json(known)
     print_either(value, as_json, lambda: _print(value))
+
+
+@game.command("reprocess")
+@click.argument("match_id")
+@click.option("--wait", is_flag=True, help="Until it is done, for five minutes at most.")
+@as_json_option
+def reprocess(match_id: str, wait: bool, as_json: bool) -> None:
+    """Take a game through all stages again; one that was told already is corrected in place.
+
+    Any game will do: processed, set aside, ignored, given up, or one that nobody's list has shown.
+    With --wait the exit status is 0 only if it was processed.
+    """
+    match_id = validate_match_id(match_id.strip().upper())
+    with open_house() as house:
+        with house.writing() as session:
+            who = session.info["who"]
+            request = request_run(session, match_id, who, "reprocess", now=house.now)
+            found = progress_of(request)
+        if wait:
+            found = follow(house.database, found.request_id, seconds=_WAIT_S, quiet=as_json)
+    print_either(progress_json(found), as_json, lambda: _say(found, wait))
+    if wait and found.state != "processed":
+        raise SystemExit(1)
+
+
+def _say(found: Progress, waited: bool) -> None:
+    click.echo(f"{found.match_id}: {in_words(found)}.")
+    if not found.is_over:
+        click.echo("It is not done yet." if waited else AFTERWARDS)
 
 
 def _as_json(known: KnownGame) -> dict[str, Any]:

@@ -158,6 +158,16 @@ def note_lost(session: Session, request_ids: Iterable[int], detail: str, *, now:
     _update(session, request_ids, outcome="failed", detail=detail[:500], finished_at=now)
 
 
+def withdraw(session: Session, match_id: str, why: str, *, now: datetime) -> None:
+    """Close those requests for a match that no run has taken up yet."""
+    waiting = select(RunRequest.id).where(
+        RunRequest.match_id == match_id,
+        RunRequest.finished_at.is_(None),
+        RunRequest.started_at.is_(None),
+    )
+    note_lost(session, session.scalars(waiting).all(), why, now=now)
+
+
 def note_taken_up(session: Session, match_id: str, run_id: str, *, now: datetime) -> None:
     """Note that a run takes up a match now, for all who have asked for it."""
     session.execute(

@@ -9,14 +9,13 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 import dagster as dg
 
 from lol_dagster.delivery.report import DeliveryReport
+from lol_dagster.operations.stages import CODE_VERSIONS, STAGES
 from lol_dagster.orchestration import report
 from lol_dagster.orchestration.checks import look_again
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.instance import CHANNELS_POOL, RIOT_POOL
 from lol_dagster.orchestration.partitions import MATCH_PARTITIONS
 from lol_dagster.orchestration.processing import (
-    CODE_VERSIONS,
-    STAGES,
     Outcome,
     Processed,
     SetAside,

@@ -13,34 +13,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, cast
+from typing import cast
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from lol_dagster.messages.record import MESSAGES_CODE_VERSION, WrittenMessage, write_messages
+from lol_dagster.messages.record import WrittenMessage, write_messages
 from lol_dagster.operations.run_requests import (
     RunOutcome,
     is_asked_for,
     note_taken_up,
     note_worked_off,
 )
+from lol_dagster.operations.stages import CODE_VERSIONS, Stage
 from lol_dagster.orchestration.house import House
-from lol_dagster.riot.archive import GAMES_CODE_VERSION, FetchResult, fetch_match
+from lol_dagster.riot.archive import FetchResult, fetch_match
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.stats.record import STATS_CODE_VERSION, RecordedGame, record_game
 from lol_dagster.storage.models import Match, Quarantine
 
 log = logging.getLogger(__name__)
-
-Stage = Literal["games", "player_stats", "messages"]
-STAGES: tuple[Stage, ...] = ("games", "player_stats", "messages")
-CODE_VERSIONS: dict[str, str] = {
-    "games": GAMES_CODE_VERSION,
-    "player_stats": STATS_CODE_VERSION,
-    "messages": MESSAGES_CODE_VERSION,
-}
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import or_, select
 
+from lol_dagster.operations.stages import CODE_VERSIONS
 from lol_dagster.orchestration.house import House
-from lol_dagster.orchestration.processing import CODE_VERSIONS
 from lol_dagster.storage.models import Quarantine
 
 

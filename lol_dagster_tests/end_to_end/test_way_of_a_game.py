@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from lol_dagster.orchestration import processing
+from lol_dagster.operations.stages import CODE_VERSIONS
 from lol_dagster.orchestration.assets import BATCH_TAG
 from lol_dagster.orchestration.partitions import admit
 from lol_dagster.storage.models import Match, Player, Quarantine
@@ -165,12 +165,12 @@ def test_when_the_code_is_mended_rematerializing_the_partition_tells_the_game(
 def test_a_new_code_version_tries_a_set_aside_game_again_once(
     world: World, weird: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(processing.CODE_VERSIONS, "player_stats", "next")
+    monkeypatch.setitem(CODE_VERSIONS, "player_stats", "next")
     world.once()
     world.once()
     assert len(world.runs("process_matches")) == 3
     # Another stage's version is none of its business.
-    monkeypatch.setitem(processing.CODE_VERSIONS, "messages", "next")
+    monkeypatch.setitem(CODE_VERSIONS, "messages", "next")
     world.once()
     assert len(world.runs("process_matches")) == 3
 

@@ -1,0 +1,171 @@
+"""`lol-dagster quarantine …`"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import click
+
+from lol_dagster.cli.house import open_house
+from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
+from lol_dagster.cli.requests import AFTERWARDS, progress_json
+from lol_dagster.errors import UserError
+from lol_dagster.operations import quarantine as games
+from lol_dagster.operations.quarantine import SetAsideGame, Which
+from lol_dagster.operations.run_requests import progress_of
+from lol_dagster.riot.routing import validate_match_id
+from lol_dagster.storage.models import Quarantine
+
+_ROW = ("match_id", "stage", "error", "code_version", "tries", "set_aside_at", "run_id",
+        "shown_run_id", "closed_at", "closed_as")  # fmt: skip
+
+
+@click.group()
+def quarantine() -> None:
+    """Games on which a stage failed: seen, tried again, or ignored for good."""
+
+
+@quarantine.command("list")
+@click.option(
+    "--which",
+    type=click.Choice(["open", "closed", "all"]),
+    default="open",
+    show_default=True,
+    help="Set aside now, at some time, or both.",
+)
+@as_json_option
+def list_games(which: str, as_json: bool) -> None:
+    """List the games that are set aside, the newest first."""
+    with open_house() as house, house.database.reading() as session:
+        values = [_row(each) for each in games.list_set_aside(session, cast("Which", which))]
+    print_either(
+        values,
+        as_json,
+        lambda: print_table(
+            ("GAME", "STAGE", "SET ASIDE", "TRIES", "CLOSED AS", "ERROR"),
+            (
+                (
+                    value["match_id"],
+                    value["stage"],
+                    value["set_aside_at"],
+                    value["tries"],
+                    value["closed_as"],
+                    value["error"],
+                )
+                for value in values
+            ),
+            empty="No game is set aside." if which == "open" else "No game was ever set aside.",
+        ),
+    )
+
+
+@quarantine.command("show")
+@click.argument("match_id")
+@as_json_option
+def show(match_id: str, as_json: bool) -> None:
+    """Show what is wrong with a game, with the traceback."""
+    match_id = validate_match_id(match_id.strip().upper())
+    with open_house() as house, house.database.reading() as session:
+        value = _as_json(games.show_set_aside(session, match_id))
+    print_either(value, as_json, lambda: _print(value))
+
+
+@quarantine.command("retry")
+@click.argument("match_id", required=False)
+@click.option("--all", "everything", is_flag=True, help="All games that are set aside.")
+@as_json_option
+def retry(match_id: str | None, everything: bool, as_json: bool) -> None:
+    """Have a set-aside or ignored game tried again, or all that are set aside."""
+    if (match_id is None) != everything:
+        raise UserError("name the game to try again, or --all")
+    with open_house() as house, house.writing() as session:
+        who = session.info["who"]
+        if match_id is None:
+            requests = games.retry_all(session, who, now=house.now)
+        else:
+            found = validate_match_id(match_id.strip().upper())
+            requests = [games.retry(session, found, who, now=house.now)]
+        values = [progress_json(progress_of(each)) for each in requests]
+
+    def say() -> None:
+        if not values:
+            click.echo("No game is set aside.")
+        for value in values:
+            click.echo(f"{value['match_id']}: will be tried again (request {value['request']}).")
+        if values:
+            click.echo(AFTERWARDS)
+
+    print_either(values, as_json, say)
+
+
+@quarantine.command("ignore")
+@click.argument("match_id")
+@click.option("--reason", default="", help="Why, for the audit trail.")
+@as_json_option
+def ignore(match_id: str, reason: str, as_json: bool) -> None:
+    """Leave a set-aside game be for good; `quarantine retry` takes that back."""
+    match_id = validate_match_id(match_id.strip().upper())
+    with open_house() as house, house.writing() as session:
+        games.ignore(session, match_id, session.info["who"], reason, now=house.now)
+        value = _as_json(games.show_set_aside(session, match_id))
+    print_either(value, as_json, lambda: click.echo(f"{match_id}: ignored."))
+
+
+def _row(row: Quarantine) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _ROW}
+
+
+def _as_json(game: SetAsideGame) -> dict[str, Any]:
+    payload = game.payload
+    return {
+        **_row(game.row),
+        "state": game.match.state,
+        "current_code_version": game.current_code_version,
+        "traceback": game.row.traceback,
+        "payload": payload
+        and {
+            "sha256": payload.sha256,
+            "size": payload.size,
+            "fetched_at": payload.fetched_at,
+        },
+        "request": game.request and progress_json(game.request),
+        "earlier": [_row(each) for each in game.earlier],
+        "decisions": [
+            {"at": each.at, "who": each.who, "action": each.action, "after": each.after}
+            for each in game.decisions
+        ],
+    }
+
+
+def _print(value: dict[str, Any]) -> None:
+    payload, request = value["payload"], value["request"]
+    archived = f"{payload['size']} bytes, sha256 {payload['sha256']}" if payload else "none"
+    print_fields(
+        [
+            ("game", value["match_id"]),
+            ("state", value["state"]),
+            ("stage", value["stage"]),
+            ("error", value["error"]),
+            ("code version", f"{value['code_version']} (now {value['current_code_version']})"),
+            ("payload", archived),
+            ("set aside", value["set_aside_at"]),
+            ("tries", value["tries"]),
+            ("set aside in run", value["run_id"]),
+            ("failed visibly in run", value["shown_run_id"]),
+            ("closed", value["closed_at"] and f"{value['closed_as']}, {value['closed_at']:%F %T}"),
+            ("last request", request and f"{request['state']} {request['detail']}".strip()),
+        ]
+    )
+    if value["decisions"]:
+        click.echo()
+        print_table(
+            ("AT", "DECISION", "BY", "WHY"),
+            (
+                (each["at"], each["action"], each["who"], (each["after"] or {}).get("reason"))
+                for each in value["decisions"]
+            ),
+            empty="",
+        )
+    click.echo()
+    for line in value["traceback"].splitlines():
+        click.echo("".join(c if c.isprintable() else "·" for c in line))

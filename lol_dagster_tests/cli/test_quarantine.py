@@ -1,0 +1,94 @@
+"""`lol-dagster quarantine …` and `lol-dagster game reprocess`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+
+from lol_dagster.operations import run_requests
+from lol_dagster.operations.stages import CODE_VERSIONS
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Match
+from lol_dagster_tests.cli.running import as_json, refused, run, said
+from lol_dagster_tests.operations.test_quarantine import GAME, OTHER, set_aside
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def test_the_list_says_what_failed_and_why(database: Database) -> None:
+    assert said("quarantine", "list") == "No game is set aside.\n"
+    with database.writing() as session:
+        set_aside(session)
+    text = said("quarantine", "list")
+    for shown in (GAME, "player_stats", "BrokenPayload: deaths"):
+        assert shown in text
+    (row,) = as_json("quarantine", "list", "--which", "all")
+    assert (row["match_id"], row["tries"], row["shown_run_id"]) == (GAME, 2, "own")
+
+
+def test_a_game_is_shown_with_its_traceback_and_nothing_that_a_terminal_obeys(
+    database: Database,
+) -> None:
+    with database.writing() as session:
+        set_aside(session, traceback="Traceback\n  boom \x1b[31m")
+    text = said("quarantine", "show", GAME.lower())
+    assert f"0 (now {CODE_VERSIONS['player_stats']})" in text
+    assert text.splitlines()[-2:] == ["Traceback", "  boom ·[31m"]
+    assert as_json("quarantine", "show", GAME)["traceback"] == "Traceback\n  boom \x1b[31m"
+
+
+def test_one_game_or_all_are_tried_again(database: Database) -> None:
+    with database.writing() as session:
+        set_aside(session, GAME)
+        set_aside(session, OTHER)
+    assert f"{GAME}: will be tried again" in said("quarantine", "retry", GAME)
+    asked = as_json("quarantine", "retry", "--all")
+    assert [each["match_id"] for each in asked] == [GAME, OTHER]
+    assert {each["state"] for each in asked} == {"waiting"}
+    assert as_json("quarantine", "show", GAME)["request"]["state"] == "waiting"
+    assert "--all" in refused("quarantine", "retry")
+    assert "--all" in refused("quarantine", "retry", GAME, "--all")
+
+
+def test_an_ignored_game_is_gone_from_the_list_and_shows_who_ignored_it(
+    database: Database,
+) -> None:
+    with database.writing() as session:
+        set_aside(session)
+    said("quarantine", "ignore", GAME, "--reason", "a bot game")
+    assert as_json("quarantine", "list") == []
+    (decision,) = as_json("quarantine", "show", GAME)["decisions"]
+    assert decision["action"] == "ignored"
+    assert decision["after"]["reason"] == "a bot game"
+    assert "is ignored and cannot be ignored" in refused("quarantine", "ignore", GAME)
+
+
+def test_reprocessing_asks_for_a_run_of_any_game(database: Database) -> None:
+    text = said("game", "reprocess", GAME)
+    assert "waiting" in text
+    assert "lol-dagster up" in text
+    with database.reading() as session:
+        assert session.get_one(Match, GAME).state == "listed"
+    assert "no match id" in refused("game", "reprocess", "hello")
+
+
+def test_waiting_ends_with_the_run_and_says_what_came_of_it(database: Database) -> None:
+    def work() -> None:
+        while True:
+            with database.writing() as session:
+                if run_requests.is_asked_for(session, GAME):
+                    run_requests.note_taken_up(session, GAME, "run-12345678", now=NOW)
+                    run_requests.note_worked_off(
+                        session, GAME, "run-12345678", "late", "404", now=NOW
+                    )
+                    return
+            time.sleep(0.05)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    result = run("game", "reprocess", GAME, "--wait")
+    worker.join()
+    # It was not processed.
+    assert result.exit_code == 1
+    assert result.stdout == f"{GAME}: late (run run-1234): 404.\n"
