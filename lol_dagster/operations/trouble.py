@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Select, String, and_, cast, func, literal, or_, select
 from sqlalchemy.orm import Session
 
+from lol_dagster.riot.failing_routes import ROUTE_SCOPE
+from lol_dagster.riot.profiles import BLIND_AFTER, no_game_since
 from lol_dagster.storage.models import (
     Account,
     AccountPoll,
@@ -29,6 +31,8 @@ SETTLED_DEADLINE = timedelta(hours=25)
 """The delivery protocol parks what it cannot settle within a day."""
 POLL_DEADLINE = timedelta(minutes=65)
 """No account is asked less often than every half hour."""
+RIOT_DOWN_AFTER = timedelta(minutes=5)
+"""How long a route of Riot's must have failed until it is called down: shorter trouble is common."""
 RIOT_KEY_SCOPE = "riot-key"
 """The breaker that is there while Riot refuses our key."""
 UNTOLD_STATES = ("pending", "sending", "uncertain", "blocked")
@@ -114,6 +118,7 @@ def blocked_scopes() -> Select[str]:
         select(Breaker.scope)
         .where(
             Breaker.scope != RIOT_KEY_SCOPE,
+            ~Breaker.scope.startswith(ROUTE_SCOPE),
             or_(Breaker.dead, Breaker.open_until.is_not(None)),
             Breaker.scope.not_in(_scopes_of_removed_channels()),
         )
@@ -133,6 +138,32 @@ def accounts_not_polled(now: datetime) -> Select[str]:
             or_(AccountPoll.last_good_poll_at.is_(None), AccountPoll.last_good_poll_at < deadline),
         )
         .order_by(AccountPoll.last_good_poll_at.asc().nulls_first(), Account.id)
+    )
+
+
+def routes_down(now: datetime) -> Select[Breaker]:
+    """The breakers of Riot's routes that have given no match list for a while, the longest first."""
+    return (
+        select(Breaker)
+        .where(Breaker.scope.startswith(ROUTE_SCOPE), Breaker.since <= now - RIOT_DOWN_AFTER)
+        .order_by(Breaker.since, Breaker.scope)
+    )
+
+
+def blind_accounts(now: datetime) -> Select[str]:
+    """Riot IDs of tracked accounts whose games we cannot see: Riot has counted a ranked game, the
+    match list was asked for ever since, and no match has come.
+    """
+    return (
+        select(Account.game_name + "#" + Account.tag_line)
+        .join(AccountPoll, AccountPoll.account_id == Account.id)
+        .where(
+            is_tracked(now),
+            AccountPoll.blind_since <= now - BLIND_AFTER,
+            AccountPoll.last_good_poll_at >= now - POLL_DEADLINE,
+            no_game_since(AccountPoll.blind_from),
+        )
+        .order_by(AccountPoll.blind_since, Account.id)
     )
 
 

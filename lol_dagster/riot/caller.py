@@ -79,11 +79,13 @@ class Caller:
         *,
         priority: Priority = "live",
         check: Callable[[Call, bytes], None] | None = None,
+        may_wait: bool = True,
     ) -> bytes:
         """The body of an answer 200.
 
         Args:
             path: Encoded.
+            may_wait: Whether to wait for a turn in the limits; if not, RateLimited is raised at once.
             check: Raises BrokenBody if a body cannot be what was asked for.
 
         Raises:
@@ -91,7 +93,7 @@ class Caller:
         """
         self._refuse_if_resting(call)
         try:
-            body = self._try(call, path, params, priority, check)
+            body = self._try(call, path, params, priority, check, may_wait=may_wait)
         except (BrokenBody, RateLimited):
             raise  # one weird match, or our own hurry, says nothing about the route
         except ServerTrouble:
@@ -110,8 +112,10 @@ class Caller:
         params: Mapping[str, str | int] | None,
         priority: Priority,
         check: Callable[[Call, bytes], None] | None,
+        *,
+        may_wait: bool,
     ) -> bytes:
-        give_up_at = self._clock() + self._longest_wait
+        give_up_at = self._clock() + (self._longest_wait if may_wait else 0.0)
         for number in range(1, TRIES + 1):
             reservation = self._take_turn(call, priority, give_up_at)
             try:

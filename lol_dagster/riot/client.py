@@ -155,26 +155,33 @@ class RiotClient:
         path = f"/lol/match/v5/matches/{_part(match_id)}"
         return self._caller.get(call, path, check=_check_match)
 
-    def summoner(self, puuid: str, platform: str) -> Summoner:
+    def summoner(self, puuid: str, platform: str, *, may_wait: bool = True) -> Summoner:
         """summoner-v4: an account on its platform.
+
+        Args:
+            may_wait: For its turn in the limits. If not, it also leaves the last of them to others.
 
         Raises:
             NotFound: it never played there.
+            RateLimited: it may not wait, and there is no room just now.
             RiotError: any other trouble.
         """
         call = Call("summoner-v4.by-puuid", validate_platform(platform))
         path = f"/lol/summoner/v4/summoners/by-puuid/{_part(puuid)}"
-        return self._read(call, _SUMMONER, self._caller.get(call, path))
+        priority: Priority = "live" if may_wait else "backfill"
+        body = self._caller.get(call, path, priority=priority, may_wait=may_wait)
+        return self._read(call, _SUMMONER, body)
 
     def league_entries(self, puuid: str, platform: str) -> list[LeagueEntry]:
-        """league-v4: an account's ranks; empty for an unranked one.
+        """league-v4: an account's ranks; empty for an unranked one. Never waits for the limits.
 
         Raises:
-            RiotError: any trouble.
+            RiotError: any trouble; RateLimited where there is no room for it just now.
         """
         call = Call("league-v4.by-puuid", validate_platform(platform))
         path = f"/lol/league/v4/entries/by-puuid/{_part(puuid)}"
-        return self._read(call, _LEAGUE, self._caller.get(call, path, priority="rank"))
+        body = self._caller.get(call, path, priority="backfill", may_wait=False)
+        return self._read(call, _LEAGUE, body)
 
     def _get_as_witness(self, call: Call, path: str) -> bytes:
         """GET from an endpoint that is open to every key.

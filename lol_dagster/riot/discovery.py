@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -25,7 +25,9 @@ from lol_dagster.riot.errors import (
     RateLimited,
     RiotError,
     RouteDown,
+    ServerTrouble,
 )
+from lol_dagster.riot.failing_routes import failing_routes, note_answering, note_failing
 from lol_dagster.riot.listing import Window, deep_look, short_look
 from lol_dagster.riot.resolving import UnresolvedAccount, refresh_riot_id, resolve_puuid
 from lol_dagster.riot.routing import REGIONAL_ROUTES, UnknownPlatform
@@ -66,6 +68,8 @@ class PollReport:
     """The trouble is not the account's own: it keeps its turn."""
     limited_until: datetime | None = None
     """When Riot's limits have room again, if they were the trouble."""
+    is_servers_trouble: bool = False
+    """It may be Riot's servers that fail, whatever the account."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +108,24 @@ def tracked_accounts(session: Session, now: datetime) -> list[Account]:
 
 
 def due_accounts(session: Session, now: datetime) -> list[Account]:
-    """Those tracked accounts whose turn it is, in the same order; a new one's is at once."""
+    """Those tracked accounts whose turn it is, in the same order; a new one's is at once.
+
+    Of a route that fails only one, due or not, to see whether it still does: the most trustworthy.
+    """
     is_due = or_(AccountPoll.account_id.is_(None), AccountPoll.next_poll_at <= now)
-    return list(session.scalars(_tracked(now).where(is_due)))
+    due = list(session.scalars(_tracked(now).where(is_due)))
+    failing = failing_routes(session)
+    if not failing:
+        return due
+    probes: dict[str, Account] = {}
+    for account in tracked_accounts(session, now):
+        route = _route(account)
+        if route in failing:
+            probes.setdefault(route, account)
+    return [
+        *(each for each in due if _route(each) not in failing),
+        *probes.values(),
+    ]
 
 
 def discover(
@@ -122,25 +141,46 @@ def discover(
     """
     with database.reading() as session:
         accounts = tracked_accounts(session, now) if everyone else due_accounts(session, now)
-    polls: list[PollReport] = []
-    used_up: set[str | None] = set()
+        failing = failing_routes(session)
+    polls: dict[int, PollReport] = {}
+    used_up: set[str] = set()
     not_asked = 0
     for account in accounts:
-        route = REGIONAL_ROUTES.get(account.platform)
+        route = _route(account)
         if route in used_up:
             not_asked += 1
             continue
-        poll = poll_account(database, client, account, now=now)
-        polls.append(poll)
+        poll = poll_account(database, client, account, now=now, route_fails=route in failing)
+        polls[account.id] = poll
         if poll.limited_until:
             used_up.add(route)
-    return DiscoveryReport(tuple(polls), not_asked)
+    for route in sorted({_route(account) for account in accounts} - used_up):
+        found = [polls[account.id] for account in accounts if _route(account) == route]
+        if route not in failing and _all_in_trouble(found):
+            # One bad account is no bad route: somebody who is not due may say so.
+            for witness in _witness(database, route, polls, now):
+                polls[witness.id] = poll_account(database, client, witness, now=now)
+                found.append(polls[witness.id])
+        if _all_in_trouble(found):
+            note_failing(database, route, found[-1].trouble or "", now)
+        elif route in failing and any(poll.trouble is None for poll in found):
+            note_answering(database, route, now)
+    return DiscoveryReport(tuple(polls.values()), not_asked)
 
 
 def poll_account(
-    database: Database, client: RiotClient, account: Account, *, now: datetime
+    database: Database,
+    client: RiotClient,
+    account: Account,
+    *,
+    now: datetime,
+    route_fails: bool = False,
 ) -> PollReport:
     """Look at one account's match list, and note when to look again.
+
+    Args:
+        route_fails: Its route has been failing for everybody: if it still does, that is not held
+            against the account.
 
     Raises:
         KeyRejected: Riot refuses the key; the account stays due.
@@ -162,12 +202,10 @@ def poll_account(
             found.append(match_id)  # noqa: PERF402 - what was found counts also if the look fails
     except KeyRejected:
         raise
-    except (RateLimited, RouteDown) as trouble:
-        limited_until = trouble.retry_at if isinstance(trouble, RateLimited) else None
-        report = replace(report, trouble=str(trouble), stays_due=True, limited_until=limited_until)
     except (RiotError, UnresolvedAccount, UnknownPlatform) as trouble:
-        _note_failed_look(database, account, str(trouble), now)
-        report = replace(report, trouble=str(trouble))
+        report = _on_trouble(report, trouble, route_fails=route_fails)
+        if not report.stays_due:
+            _note_failed_look(database, account, str(trouble), now)
     else:
         _note_good_look(database, account, now, is_deep=is_deep)
     if found and report.trouble and not is_deep:
@@ -177,6 +215,17 @@ def poll_account(
             "%s: %d new matches", account.riot_id, len(found), extra={"account_id": account.id}
         )
     return replace(report, new_match_ids=tuple(found))
+
+
+def _on_trouble(report: PollReport, trouble: Exception, *, route_fails: bool) -> PollReport:
+    is_servers = isinstance(trouble, ServerTrouble)
+    return replace(
+        report,
+        trouble=str(trouble),
+        stays_due=isinstance(trouble, RateLimited | RouteDown) or (is_servers and route_fails),
+        limited_until=trouble.retry_at if isinstance(trouble, RateLimited) else None,
+        is_servers_trouble=is_servers,
+    )
 
 
 def note_played(session: Session, account_id: int, ended_at: datetime, now: datetime) -> None:
@@ -203,11 +252,16 @@ def pause_after(last_played_at: datetime, now: datetime) -> timedelta:
     return SHORTEST_PAUSE * growth
 
 
+def is_looked_at(now: datetime) -> ColumnElement[bool]:
+    """Condition: the account's player is in a team or has just left one."""
+    return Account.player_id.in_(select(Membership.player_id).where(_may_bring_games(now)))
+
+
 def _tracked(now: datetime) -> Select[Account]:
     return (
         select(Account)
         .outerjoin(AccountPoll, AccountPoll.account_id == Account.id)
-        .where(Account.player_id.in_(select(Membership.player_id).where(_may_bring_games(now))))
+        .where(is_looked_at(now))
         # One account that always fails must not be the one that closes the route to the others.
         .order_by(
             func.coalesce(AccountPoll.failures, 0) > 0,
@@ -282,6 +336,24 @@ def _note_good_look(database: Database, account: Account, now: datetime, *, is_d
         poll.last_error = None
         if is_deep:
             poll.last_deep_look_at = now
+
+
+def _route(account: Account) -> str:
+    return REGIONAL_ROUTES.get(account.platform, "")
+
+
+def _all_in_trouble(polls: Collection[PollReport]) -> bool:
+    """Whether Riot's servers have failed and nobody's list came."""
+    return any(poll.is_servers_trouble for poll in polls) and all(poll.trouble for poll in polls)
+
+
+def _witness(database: Database, route: str, asked: Container[int], now: datetime) -> list[Account]:
+    """An account of the route that was not asked in this sweep and never fails; none, if there is
+    none.
+    """
+    with database.reading() as session:
+        others = session.scalars(_tracked(now).where(func.coalesce(AccountPoll.failures, 0) == 0))
+        return [each for each in others if each.id not in asked and _route(each) == route][:1]
 
 
 def _note_failed_look(database: Database, account: Account, error: str, now: datetime) -> None:

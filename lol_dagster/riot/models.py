@@ -1,4 +1,4 @@
-"""Riot's small answers as values: accounts and ranks. Match payloads are payload.py's.
+"""Riot's small answers as values: accounts, profiles and ranks. Match payloads are payload.py's.
 
 Unknown fields are ignored, and what Riot is known to leave out may be missing.
 """
@@ -43,6 +43,8 @@ class Summoner(_Answer):
     """Of summoner-v4: what an account shows on its platform."""
 
     summoner_level: int | None = Field(default=None, alias="summonerLevel")
+    revision_date: int | None = Field(default=None, alias="revisionDate", ge=0, le=253_402_300_799_000)
+    """Epoch milliseconds of its last change: by a game, an icon, a level."""
 
 
 class LeagueEntry(_Answer):

@@ -184,7 +184,7 @@ def test_a_restart_does_not_burst(bench: Bench) -> None:
     assert bench.calls_until_full(says("5:1,100:120")) == 5, "the limits are remembered, too"
 
 
-@pytest.mark.parametrize(("priority", "calls"), [("live", 10), ("rank", 8), ("backfill", 6)])
+@pytest.mark.parametrize(("priority", "calls"), [("live", 10), ("backfill", 6)])
 def test_what_matters_less_leaves_room_for_what_matters_more(
     bench: Bench, priority: Priority, calls: int
 ) -> None:

@@ -1,0 +1,139 @@
+"""Signs of life: which parts of the system are running, as they themselves write it down.
+
+`up` and `admin` write from a thread as long as they run and say goodbye when they end; `daemon` is
+written by a sensor's tick, which takes Dagster's daemon and the code server; `once` by each call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Heartbeat
+from lol_dagster.storage.upsert import insert_if_absent
+
+log = logging.getLogger(__name__)
+
+Part = Literal["up", "daemon", "admin", "once"]
+
+BEAT_EVERY = timedelta(seconds=30)
+SILENT_AFTER = timedelta(minutes=3)
+"""Six beats missed."""
+ONCE_WITHIN = timedelta(minutes=65)
+"""Whoever lets cron call `once` at least every hour is running, too."""
+
+
+@dataclass(frozen=True)
+class Sign:
+    """The last sign of life of a part."""
+
+    part: str
+    pid: int
+    started_at: datetime
+    at: datetime
+
+    def is_fresh(self, now: datetime) -> bool:
+        return now - self.at < (ONCE_WITHIN if self.part == "once" else SILENT_AFTER)
+
+
+def beat(database: Database, part: Part, now: datetime) -> None:
+    """Write down that this process is alive as that part; at most every `BEAT_EVERY`."""
+    pid = os.getpid()
+    with database.reading() as session:
+        known = session.get(Heartbeat, part)
+    # One that lies ahead was written before the clock was put back.
+    if known is not None and known.pid == pid and timedelta(0) <= now - known.at < BEAT_EVERY:
+        return
+    first = {"name": part, "pid": pid, "started_at": now, "at": now}
+    with database.writing() as session:
+        if insert_if_absent(session, Heartbeat, [first]):
+            return
+        row = session.get_one(Heartbeat, part)
+        if row.pid != pid:
+            row.pid, row.started_at = pid, now
+        row.at = now
+
+
+@contextlib.contextmanager
+def beating(database: Database, part: Part) -> Iterator[None]:
+    """Show signs of life from a thread until the block ends, and then take the row away.
+
+    A database that cannot be written for a while costs beats and nothing else.
+    """
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.is_set():
+            _quietly(lambda: beat(database, part, datetime.now(UTC)), part)
+            over.wait(BEAT_EVERY.total_seconds())
+
+    thread = threading.Thread(target=go_on, name=f"heartbeat-{part}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=BEAT_EVERY.total_seconds())
+        _quietly(lambda: end(database, part), part)
+
+
+def end(database: Database, *parts: Part) -> None:
+    """Write down that these parts do not run any more because somebody ended them."""
+    with database.writing() as session:
+        session.execute(delete(Heartbeat).where(Heartbeat.name.in_(parts)))
+
+
+def silence(signs: Mapping[str, Sign], now: datetime) -> str | None:
+    """What is wrong if nobody is at work; None if somebody is.
+
+    Args:
+        signs: By part.
+    """
+    daemon, up, once = signs.get("daemon"), signs.get("up"), signs.get("once")
+    if daemon and daemon.is_fresh(now):
+        return None
+    if up and up.is_fresh(now):
+        if now - up.started_at < SILENT_AFTER:
+            return None  # still starting
+        since = daemon.at if daemon and daemon.at > up.started_at else up.started_at
+        return (
+            f"the daemon has not been heard of for {_minutes(now - since)} though 'lol-dagster up' "
+            "runs: its log and the code server's say why; restart 'up' if they do not"
+        )
+    if once and once.is_fresh(now):
+        return None
+    last = max((sign.at for part, sign in signs.items() if part != "admin"), default=None)
+    since_when = f" since {last:%Y-%m-%d %H:%M} UTC" if last else ""
+    return (
+        f"nothing is running{since_when}: start 'lol-dagster up', "
+        "or let cron call 'lol-dagster once'"
+    )
+
+
+def read_signs(session: Session) -> dict[str, Sign]:
+    """The last sign of life of each part that has given one, by part."""
+    rows = session.scalars(select(Heartbeat).order_by(Heartbeat.name))
+    return {row.name: Sign(row.name, row.pid, row.started_at, row.at) for row in rows}
+
+
+def _quietly(write: Callable[[], None], part: Part) -> None:
+    try:
+        write()
+    except DBAPIError as error:
+        log.warning("%s cannot show that it is alive: %s", part, type(error).__name__)
+
+
+def _minutes(time: timedelta) -> str:
+    minutes = int(time.total_seconds() // 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 120 else f"{minutes} minutes"

@@ -1,0 +1,117 @@
+"""What is known about the Riot key: how much of its limits is used, how old it is, of which kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from lol_dagster.riot.client import key_fingerprint
+from lol_dagster.settings import Settings
+from lol_dagster.storage.models import Fact, RateCall, RateWindow
+from lol_dagster.storage.upsert import insert_if_absent
+
+DEVELOPMENT_KEY_LIVES = timedelta(hours=24)
+_WARN_FROM = timedelta(hours=20)
+_DEVELOPMENT_LIMITS = {1: 20, 120: 100}
+"""Seconds → calls. Personal keys have them, too, but do not die."""
+
+
+@dataclass(frozen=True)
+class WindowUse:
+    """How much of one of Riot's limits is used up."""
+
+    route: str
+    method: str
+    """Riot's name of the endpoint; `app` for all of them together."""
+    seconds: int
+    """The window's length."""
+    limit: int
+    used: int
+    """Calls of the last `seconds`, with those under way."""
+
+    @property
+    def share(self) -> float:
+        return self.used / self.limit
+
+
+@dataclass(frozen=True)
+class RiotKey:
+    """The key in use."""
+
+    first_used_at: datetime | None
+    """When Riot first answered a call with it; None: it never has."""
+    may_be_development_key: bool
+    """Riot allows it what it allows development keys."""
+
+    def expires_at(self, now: datetime) -> datetime | None:
+        """By when it dies if it is a development key, once that is near. None: it is not near, or
+        has passed and the key still works.
+        """
+        if self.first_used_at is None or not self.may_be_development_key:
+            return None
+        end = self.first_used_at + DEVELOPMENT_KEY_LIVES
+        return end if self.first_used_at + _WARN_FROM <= now < end else None
+
+
+def fingerprint_of(settings: Settings) -> str | None:
+    """The fingerprint of the key that is set, if one is."""
+    return key_fingerprint(settings.riot_api_key) if settings.riot_api_key else None
+
+
+def note_key_used(session: Session, fingerprint: str, now: datetime) -> None:
+    """Remember when a key was first accepted; a known key's time stays."""
+    fact = {"name": _fact(fingerprint), "value": now.isoformat()}
+    insert_if_absent(session, Fact, [fact])
+
+
+def is_known_key(session: Session, fingerprint: str) -> bool:
+    return session.get(Fact, _fact(fingerprint)) is not None
+
+
+def read_key(session: Session, settings: Settings) -> RiotKey | None:
+    """What is known about the key in use; None if none is set."""
+    fingerprint = fingerprint_of(settings)
+    if fingerprint is None:
+        return None
+    fact = session.get(Fact, _fact(fingerprint))
+    limits = dict(
+        session.execute(
+            select(RateWindow.seconds, RateWindow.limit).where(
+                RateWindow.scope.startswith(f"{fingerprint}/"), RateWindow.scope.endswith("/app")
+            )
+        ).all()
+    )
+    return RiotKey(
+        first_used_at=datetime.fromisoformat(fact.value) if fact else None,
+        may_be_development_key=limits == _DEVELOPMENT_LIMITS,
+    )
+
+
+def window_uses(session: Session, settings: Settings, now: datetime) -> tuple[WindowUse, ...]:
+    """How much of each limit of the key in use is used up, by route, method and window."""
+    fingerprint = fingerprint_of(settings)
+    if fingerprint is None:
+        return ()
+    uses = []
+    windows = session.scalars(
+        select(RateWindow)
+        .where(RateWindow.scope.startswith(f"{fingerprint}/"))
+        .order_by(RateWindow.scope, RateWindow.seconds)
+    )
+    for window in windows:
+        used = session.scalar(
+            select(func.coalesce(func.sum(RateCall.calls), 0)).where(
+                RateCall.scope == window.scope,
+                RateCall.done_at > now.timestamp() - window.seconds,
+            )
+        )
+        _, route, method = window.scope.split("/", 2)
+        uses.append(WindowUse(route, method, window.seconds, window.limit, int(used or 0)))
+    return tuple(uses)
+
+
+def _fact(fingerprint: str) -> str:
+    return f"riot-key:{fingerprint}"
