@@ -9,6 +9,7 @@ import click
 from lol_dagster.cli.house import open_house
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
 from lol_dagster.operations.health import Health, Waiting, read_health
+from lol_dagster.operations.problems import size
 
 
 @click.command()
@@ -20,8 +21,13 @@ def status(context: click.Context, as_json: bool) -> None:
     Exits with 0 if all is well, with 1 if something is wrong.
     """
     with open_house() as house, house.database.reading() as session:
-        health = read_health(session, house.now)
-    value = {"healthy": health.healthy, "problems": health.problems, **asdict(health)}
+        health = read_health(session, house.now, house.settings)
+    value = {
+        "healthy": health.healthy,
+        "problems": health.problems,
+        "notices": health.notices,
+        **asdict(health),
+    }
     print_either(value, as_json, lambda: _print(health))
     context.exit(0 if health.healthy else 1)
 
@@ -31,11 +37,19 @@ def _print(health: Health) -> None:
         click.echo("All is well.")
     for problem in health.problems:
         click.echo(f"! {shown(problem)}")
+    for notice in health.notices:
+        click.echo(f"  {shown(notice)}")
     click.echo()
     print_table(
         ("PLATFORM", "ACCOUNTS", "MATCH LISTS LAST SEEN"),
         ((each.platform, each.accounts, each.last_good_poll_at) for each in health.platforms),
         empty="Nobody is watched.",
+    )
+    click.echo()
+    print_table(
+        ("PART", "LAST SIGN OF LIFE", "RUNNING SINCE"),
+        ((each.part, each.at, each.started_at) for each in health.signs.values()),
+        empty="Nothing has run yet.",
     )
     click.echo()
     print_fields(
@@ -47,7 +61,21 @@ def _print(health: Health) -> None:
             ("messages", _by_state(health.messages)),
             ("  last 24 h", f"{health.delivered_last_day} delivered"),
             ("  oldest untold", _waiting(health.oldest_untold_message)),
+            ("Riot's limits", _most_used(health)),
+            (
+                "disk",
+                f"{size(health.disk.free)} free, the database has {size(health.disk.database)}",
+            ),
         ]
+    )
+
+
+def _most_used(health: Health) -> str | None:
+    most = max(health.riot_limits, key=lambda each: each.share, default=None)
+    if most is None:
+        return None
+    return (
+        f"{most.share:.0%} used of {most.limit} in {most.seconds} s ({most.route}, {most.method})"
     )
 
 

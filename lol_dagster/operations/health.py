@@ -1,12 +1,12 @@
-"""Is it working? The one answer behind `lol-dagster status`, read from the database.
+"""Is it working? The one answer behind `lol-dagster status`, `/healthz`, `/metrics` and the alerts,
+read from the database and the disk, never from Dagster.
 
-What is not in our database (Dagster's daemons, the disk, the settings) is not looked at here. What
-counts as trouble is defined in trouble.py; here it is put into words, each with what to do about it.
+What counts as trouble is defined in trouble.py; it is put into words in problems.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,24 +14,40 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from lol_dagster.operations.alert_channel import alert_channel_problem
+from lol_dagster.operations.disk import Disk, look_at_disk
+from lol_dagster.operations.heartbeats import Sign, read_signs
+from lol_dagster.operations.problems import notices, problems
+from lol_dagster.operations.riot_limits import (
+    RiotKey,
+    WindowUse,
+    fingerprint_of,
+    read_key,
+    window_uses,
+)
 from lol_dagster.operations.trouble import (
     RIOT_KEY_SCOPE,
     UNTOLD_STATES,
     Found,
     accounts_not_polled,
+    blind_accounts,
     blocked_scopes,
     find,
     is_tracked,
     messages_told_twice,
     parked_messages,
+    routes_down,
     set_aside_games,
     stuck_games,
     unsettled_messages,
 )
 from lol_dagster.riot.archive import GIVE_UP_AFTER
+from lol_dagster.riot.failing_routes import ROUTE_SCOPE
+from lol_dagster.settings import Settings
 from lol_dagster.storage.models import (
     Account,
     AccountPoll,
+    Alert,
     Breaker,
     Channel,
     Game,
@@ -78,10 +94,22 @@ class Blocked:
 
 
 @dataclass(frozen=True)
+class FailingRoute:
+    """One of Riot's regional routes that has given nobody's match list for a while."""
+
+    route: str
+    since: datetime
+    reason: str | None
+
+
+@dataclass(frozen=True)
 class Health:
     """How things stand, and what is wrong with that."""
 
     looked_at: datetime
+    signs: Mapping[str, Sign]
+    """The last sign of life of each part of the system, by part."""
+    disk: Disk
     teams: int
     channels: int
     platforms: tuple[PlatformPolls, ...]
@@ -89,8 +117,13 @@ class Health:
     """Riot IDs."""
     last_poll_error: str | None
     """Of the account whose looks have failed most often in a row; None: no look fails."""
+    routes_down: tuple[FailingRoute, ...]
+    blind_accounts: Found
+    """Riot IDs of those who have played, as Riot's ranks prove, with no match to be seen."""
+    riot_key: RiotKey | None
     riot_key_refused: str | None
-    """Why Riot refuses the key, if it does."""
+    """Why Riot refuses the key that is set, if it does."""
+    riot_limits: tuple[WindowUse, ...]
     games: dict[str, int]
     """By state of their match: how many."""
     oldest_due_game: Waiting | None
@@ -110,6 +143,9 @@ class Health:
     told_twice: Found
     delivered_last_day: int
     blocked: tuple[Blocked, ...]
+    alerts_open: int
+    alert_channel_problem: str | None
+    """Why alerts cannot be told in LOL_ALERT_CHANNEL, if they cannot."""
 
     @property
     def accounts(self) -> int:
@@ -119,28 +155,41 @@ class Health:
     @property
     def problems(self) -> list[str]:
         """What is wrong and what to do about it, a line each, causes before their effects."""
-        return [*_missing(self), *_of_riot(self), *_of_games(self), *_of_messages(self)]
+        return problems(self)
+
+    @property
+    def notices(self) -> list[str]:
+        """What is worth knowing though nothing is wrong yet, a line each."""
+        return notices(self)
 
     @property
     def healthy(self) -> bool:
         return not self.problems
 
 
-def read_health(session: Session, now: datetime) -> Health:
+def read_health(session: Session, now: datetime, settings: Settings) -> Health:
     """How things stand.
 
     Args:
         now: An aware instant.
     """
-    key = session.get(Breaker, RIOT_KEY_SCOPE)
     return Health(
         looked_at=now,
+        signs=read_signs(session),
+        disk=look_at_disk(session, settings),
         teams=_count(session, Team.id, Team.removed_at.is_(None)),
         channels=_count(session, Channel.id, Channel.removed_at.is_(None)),
         platforms=_platforms(session, now),
         accounts_not_polled=find(session, accounts_not_polled(now)),
         last_poll_error=_last_poll_error(session, now),
-        riot_key_refused=key.reason if key else None,
+        routes_down=tuple(
+            FailingRoute(each.scope.removeprefix(ROUTE_SCOPE), each.since or now, each.reason)
+            for each in session.scalars(routes_down(now))
+        ),
+        blind_accounts=find(session, blind_accounts(now)),
+        riot_key=read_key(session, settings),
+        riot_key_refused=_riot_key_refused(session, settings),
+        riot_limits=window_uses(session, settings, now),
         games=_by_state(session, Match.state, MATCH_STATES),
         oldest_due_game=_oldest_due_game(session, now),
         stuck_games=find(session, stuck_games(now)),
@@ -163,93 +212,9 @@ def read_health(session: Session, now: datetime) -> Health:
         told_twice=find(session, messages_told_twice()),
         delivered_last_day=_count(session, Message.id, Message.delivered_at > now - _DAY),
         blocked=_blocked(session),
+        alerts_open=_count(session, Alert.id, Alert.closed_at.is_(None)),
+        alert_channel_problem=alert_channel_problem(session, settings),
     )
-
-
-def _missing(health: Health) -> Iterator[str]:
-    if not health.teams:
-        yield "there is no team yet: begin with 'lol-dagster team add NAME'"
-        return
-    if not health.accounts:
-        yield (
-            "nobody is watched: add a player with "
-            "\"lol-dagster player add NAME --team TEAM --account 'Name#TAG' --platform na1\""
-        )
-    if not health.channels:
-        yield (
-            "nothing is told: add a channel with "
-            "'lol-dagster channel add NAME --team TEAM --kind discord-bot --address CHANNEL_ID'"
-        )
-
-
-def _of_riot(health: Health) -> Iterator[str]:
-    if health.riot_key_refused is not None:
-        yield (
-            f"Riot refuses the API key ({health.riot_key_refused}): get a new one at "
-            "https://developer.riotgames.com, put it into LOL_RIOT_API_KEY and start again"
-        )
-        return  # all else is a consequence
-    late = health.accounts_not_polled
-    if late:
-        why = (
-            f"the last error was: {health.last_poll_error}"
-            if health.last_poll_error
-            else "is 'lol-dagster up' running?"
-        )
-        yield f"no match list for over an hour of {_number(late, 'account')} ({late}): {why}"
-
-
-def _of_games(health: Health) -> Iterator[str]:
-    stuck = health.stuck_games
-    if stuck and health.riot_key_refused is None:
-        yield (
-            f"{_number(stuck, 'game')} due for over half an hour ({stuck}): is 'lol-dagster up' "
-            f"running? 'lol-dagster game show {stuck.first[0]}' has the last error"
-        )
-    if aside := health.set_aside_games:
-        yield (
-            f"{_number(aside, 'game')} set aside ({aside}): 'lol-dagster game show "
-            f"{aside.first[0]}' says why; materialize its partition in Dagster's UI to try again"
-        )
-
-
-def _of_messages(health: Health) -> Iterator[str]:
-    for blocked in health.blocked:
-        is_token = blocked.name.endswith("-token")
-        what = blocked.name if is_token else f"channel {blocked.name!r}"
-        remedy = "give another token" if is_token else "put its permissions or its address right"
-        trial = (
-            f"it is tried again after {blocked.retry_at:%H:%M} UTC"
-            if blocked.retry_at
-            else "it is not tried before something has changed"
-        )
-        yield f"{what} is blocked ({blocked.reason or 'no reason noted'}): {remedy}; {trial}"
-    if unsettled := health.unsettled_messages:
-        is_running = "" if health.blocked else "is 'lol-dagster up' running? "
-        yield (
-            f"{_number(unsettled, 'message')} untold for too long: {is_running}"
-            f"'lol-dagster message show {_short(unsettled)}' has what was tried"
-        )
-    if parked := health.parked_messages:
-        yield (
-            f"{_number(parked, 'message')} parked, as nobody can find out whether they arrived: "
-            f"'lol-dagster message show {_short(parked)}' has what was tried; look into the channel, "
-            "then 'lol-dagster message resend', 'mark-delivered' or 'drop'"
-        )
-    if twice := health.told_twice:
-        yield (
-            f"{_number(twice, 'message')} told twice: 'lol-dagster message show {_short(twice)}' "
-            "has both ids; delete one by hand and report this as a bug"
-        )
-
-
-def _number(found: Found, noun: str) -> str:
-    return f"{found.count} {noun}{'' if found.count == 1 else 's'}"
-
-
-def _short(messages: Found) -> str:
-    """Enough of the first one's id to find it by."""
-    return messages.first[0][:8]
 
 
 def _platforms(session: Session, now: datetime) -> tuple[PlatformPolls, ...]:
@@ -261,6 +226,13 @@ def _platforms(session: Session, now: datetime) -> tuple[PlatformPolls, ...]:
         .order_by(Account.platform)
     )
     return tuple(PlatformPolls(*row) for row in rows)
+
+
+def _riot_key_refused(session: Session, settings: Settings) -> str | None:
+    breaker = session.get(Breaker, RIOT_KEY_SCOPE)
+    if breaker is None or breaker.fingerprint not in {None, fingerprint_of(settings)}:
+        return None  # another key is set by now, and will be tried
+    return breaker.reason
 
 
 def _last_poll_error(session: Session, now: datetime) -> str | None:

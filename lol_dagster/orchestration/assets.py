@@ -25,6 +25,7 @@ from lol_dagster.orchestration.processing import (
 from lol_dagster.orchestration.riot_key import key_works, watching_key
 from lol_dagster.orchestration.tally import Tally
 from lol_dagster.riot.discovery import discover
+from lol_dagster.riot.profiles import check_profiles
 
 BATCH_TAG = "lol/batch"
 """On runs that a sensor cut: in these a weird game is set aside and the run stays green. A run of
@@ -78,6 +79,7 @@ def match_lists(
         found = discover(house.database, house.riot, now=house.now(), everyone=config.everyone)
     if found.accounts_polled:
         key_works(house)
+        check_profiles(house.database, house.riot, now=house.now())
     house.discovery = found
     house.tally.discovered.update(found.new_match_ids)
     _log_checks(context, house, "match_lists")

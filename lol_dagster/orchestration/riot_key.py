@@ -1,7 +1,8 @@
 """Leaving Riot alone while it refuses our key.
 
 A key that Riot refuses is tried again every few minutes only: a refused key that goes on calling
-ends up banned.
+ends up banned. Another key is tried at once: settings are read anew when a tick begins, so one that
+was put into `.env` needs no restart.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from lol_dagster.operations.riot_limits import fingerprint_of, is_known_key, note_key_used
 from lol_dagster.operations.trouble import RIOT_KEY_SCOPE
 from lol_dagster.orchestration.house import House
 from lol_dagster.riot.errors import KeyRejected
@@ -26,6 +28,8 @@ def key_refused_until(house: House) -> datetime | None:
     with house.database.reading() as session:
         breaker = session.get(Breaker, RIOT_KEY_SCOPE)
     if breaker is None or breaker.open_until is None or breaker.open_until <= house.now():
+        return None
+    if breaker.fingerprint not in {None, fingerprint_of(house.settings)}:
         return None
     return breaker.open_until
 
@@ -46,14 +50,18 @@ def watching_key(house: House) -> Iterator[None]:
 
 def key_works(house: House) -> None:
     """Note that Riot has just answered a call made with our key."""
+    fingerprint = house.riot.key_fingerprint
     with house.database.reading() as session:
-        if session.get(Breaker, RIOT_KEY_SCOPE) is None:
-            return
+        was_refused = session.get(Breaker, RIOT_KEY_SCOPE) is not None
+        is_new = not is_known_key(session, fingerprint)
+    if not was_refused and not is_new:
+        return
     with house.database.writing() as session:
+        note_key_used(session, fingerprint, house.now())
         breaker = session.get(Breaker, RIOT_KEY_SCOPE)
         if breaker is not None:
             session.delete(breaker)
-    log.info("Riot accepts the API key again")
+            log.info("Riot accepts the API key again")
 
 
 def _refuse(house: House, reason: str) -> None:
@@ -65,6 +73,7 @@ def _refuse(house: House, reason: str) -> None:
             session.add(breaker)
         breaker.failures += 1
         breaker.open_until = now + _PAUSE
+        breaker.fingerprint = fingerprint_of(house.settings)
         breaker.reason = reason[:500]
     # No more than a note: whoever called is told by the exception.
     log.info("Riot refuses the API key; nothing is asked of it for %s", _PAUSE)

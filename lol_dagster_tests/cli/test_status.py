@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import AccountPoll, Breaker, Match
+from lol_dagster.storage.models import AccountPoll, Breaker, Heartbeat, Match
 from lol_dagster_tests.cli.running import as_json, run, said
 from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
 
@@ -23,6 +23,7 @@ def all_well(database: Database) -> datetime:
         session.refresh(member)
         (account,) = member.accounts
         session.add(AccountPoll(account_id=account.id, next_poll_at=now, last_good_poll_at=now))
+        session.add(Heartbeat(name="daemon", pid=1, started_at=now, at=now))
     return now
 
 

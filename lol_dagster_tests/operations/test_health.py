@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -15,7 +16,7 @@ from lol_dagster.operations.health import Blocked, Health, PlatformPolls, Waitin
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.riot_key import key_works, watching_key
 from lol_dagster.riot.errors import KeyRejected
-from lol_dagster.settings import Settings
+from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
     Account,
@@ -23,6 +24,7 @@ from lol_dagster.storage.models import (
     Attempt,
     Breaker,
     Channel,
+    Heartbeat,
     Match,
     Message,
     Player,
@@ -42,9 +44,16 @@ NOW = datetime.fromisoformat("2026-08-01T20:00:00+00:00")
 
 @pytest.fixture
 def session(any_database: Database) -> Iterator[Session]:
-    """A transaction in which a test builds its world and looks at it."""
+    """A transaction in which a test builds its world and looks at it; the daemon is alive."""
+    settings = load_settings()
+    ensure_home(settings)
     with any_database.writing() as session:
+        is_alive(session)
         yield session
+
+
+def is_alive(session: Session) -> None:
+    session.add(Heartbeat(name="daemon", pid=1, started_at=hours_ago(5), at=minutes_ago(1)))
 
 
 def minutes_ago(minutes: float) -> datetime:
@@ -57,7 +66,7 @@ def hours_ago(hours: float) -> datetime:
 
 def look(session: Session) -> Health:
     session.flush()
-    return read_health(session, NOW)
+    return read_health(session, NOW, load_settings())
 
 
 def polled(session: Session, player: Player, at: datetime | None, **values: Any) -> Account:
@@ -207,8 +216,9 @@ def test_who_has_just_been_added_or_has_left_is_not_late(session: Session) -> No
 def test_a_refused_key_is_the_one_problem_as_all_else_follows(
     database: Database, settings: Settings
 ) -> None:
-    house = House(settings, now=lambda: NOW)
+    house = House(settings.model_copy(update={"riot_api_key": SecretStr("k")}), now=lambda: NOW)
     with database.writing() as session:
+        is_alive(session)
         team = make_team(session)
         make_channel(session, team)
         make_member(session, team)  # never polled
@@ -216,12 +226,12 @@ def test_a_refused_key_is_the_one_problem_as_all_else_follows(
     with pytest.raises(KeyRejected), watching_key(house):
         raise KeyRejected("unknown key", method="match-v5.match", route="europe", status=401)
     with database.reading() as session:
-        (problem,) = read_health(session, NOW).problems
+        (problem,) = read_health(session, NOW, house.settings).problems
     assert problem.startswith("Riot refuses the API key (match-v5.match on europe answered 401")
     assert "LOL_RIOT_API_KEY" in problem
     key_works(house)
     with database.reading() as session:
-        assert read_health(session, NOW).riot_key_refused is None
+        assert read_health(session, NOW, house.settings).riot_key_refused is None
 
 
 # --- Games --------------------------------------------------------------------------------------
