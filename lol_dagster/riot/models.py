@@ -43,7 +43,9 @@ class Summoner(_Answer):
     """Of summoner-v4: what an account shows on its platform."""
 
     summoner_level: int | None = Field(default=None, alias="summonerLevel")
-    revision_date: int | None = Field(default=None, alias="revisionDate", ge=0, le=253_402_300_799_000)
+    revision_date: int | None = Field(
+        default=None, alias="revisionDate", ge=0, le=253_402_300_799_000
+    )
     """Epoch milliseconds of its last change: by a game, an icon, a level."""
 
 

@@ -18,6 +18,6 @@ class StartPage(BaseView):
 
     @expose("/")
     def index(self) -> str:
-        health = read_health(reading(), current_house().now())
+        health = read_health(reading(), current_house().now(), current_house().settings)
         page: str = self.render("start.html", health=health)
         return page
