@@ -6,6 +6,8 @@ variable's name and by what it should look like; its content is never repeated, 
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import re
 from datetime import timedelta
@@ -50,6 +52,16 @@ def parse_duration(text: object) -> timedelta:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 
 
+def _milliseconds(text: object) -> float | None:
+    if text is None or (isinstance(text, str) and text.strip().lower() == "off"):
+        return None
+    with contextlib.suppress(TypeError, ValueError):
+        number = float(text)  # type: ignore[arg-type]
+        if 0 <= number < math.inf:
+            return number
+    raise ValueError("should be milliseconds such as 100, 0 for every statement, or off")
+
+
 def _default_home() -> Path:
     return Path(platformdirs.user_data_dir("lol_dagster", appauthor=False))
 
@@ -87,7 +99,8 @@ class Settings(BaseSettings):
 
     alert_channel: str | None = None
     ping_url: SecretStr | None = None
-    slow_query_ms: Annotated[float, Field(ge=0)] = 100.0
+    slow_query_ms: Annotated[float | None, BeforeValidator(_milliseconds)] = 100.0
+    """Statements that take at least this long are logged; 0 logs each, None (`off`) none."""
 
     @field_validator("home")
     @classmethod

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import pytest
 
+from lol_dagster.operations.logs.start import stop_logging
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.schema import open_database
@@ -25,6 +26,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     working_directory = tmp_path / "cwd"
     working_directory.mkdir()
     monkeypatch.chdir(working_directory)
+
+
+@pytest.fixture(autouse=True)
+def no_log_of_another_test() -> Iterator[None]:
+    """What a test has logged to its home's files, no later one does."""
+    yield
+    stop_logging()
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ team list` never pays for Dagster.
 
 from __future__ import annotations
 
-import logging
-
 import click
 
 from lol_dagster.cli.lazy import LazyGroup
@@ -26,6 +24,7 @@ _COMMANDS = {
     "game": "games:game",
     "quarantine": "quarantine:quarantine",
     "message": "messages:message",
+    "logs": "logs:logs",
     "simulate": "simulate:simulate",
     "db": "databases:db",
 }
@@ -48,8 +47,7 @@ def cli() -> None:
 
 def main() -> None:
     """What the script `lol-dagster` runs."""
-    log = logging.StreamHandler()
-    # Of the handler, not of the root: Dagster's loggers have levels of their own.
-    log.setLevel(logging.WARNING)
-    logging.basicConfig(handlers=[log], format="%(levelname)s: %(message)s")
+    from lol_dagster.operations.logs.start import warn_on_terminal
+
+    warn_on_terminal()
     cli(prog_name="lol-dagster")

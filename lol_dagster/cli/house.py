@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from lol_dagster.errors import UserError
+from lol_dagster.operations.logs.start import start_logging
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.schema import open_database
@@ -47,6 +48,7 @@ def open_house() -> Iterator[House]:
         DatabaseError: the database cannot be opened.
     """
     settings = load_settings()
+    start_logging(settings, "command")
     database = open_database(settings)
     try:
         yield House(settings, database, datetime.now(UTC))

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from lol_dagster.errors import UserError
+from lol_dagster.operations.logs.start import start_logging
 from lol_dagster.settings import Settings, ensure_home, load_settings
 
 if TYPE_CHECKING:  # importing Dagster takes a second
@@ -29,6 +30,7 @@ def once(until_idle: bool, as_json: bool) -> None:
     """
     settings = load_settings()
     settings.require_riot_api_key()
+    start_logging(settings, "once")
     from lol_dagster.orchestration.once import NobodyAskedError
 
     console = Console(stderr=True)
@@ -97,6 +99,7 @@ def run_services(settings: Settings, *, ui_port: int) -> None:
     from lol_dagster.storage.schema import open_database
 
     home = alone_in(ensure_home(settings))
+    start_logging(settings, "supervisor")
     # Both once and alone, before services open them together.
     open_database(settings).dispose()
     prepare_instance(settings).dispose()

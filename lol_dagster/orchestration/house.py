@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 import dagster as dg
 
 from lol_dagster.delivery.deliver import Deliverer, deliverer
+from lol_dagster.operations.logs.start import start_logging
 from lol_dagster.orchestration.tally import Tally
 from lol_dagster.riot.client import RiotClient, riot_client
 from lol_dagster.riot.discovery import DiscoveryReport
@@ -60,4 +61,7 @@ class HouseResource(dg.ConfigurableResource[House]):
     """The house as the environment describes it, read when a step or a tick begins."""
 
     def create_resource(self, context: dg.InitResourceContext) -> House:
-        return _house_for(load_settings())
+        settings = load_settings()
+        # Run workers are processes that Dagster starts: nobody before us could do it.
+        start_logging(settings, "run-worker" if context.run is not None else "code-server")
+        return _house_for(settings)

@@ -15,7 +15,6 @@ from lol_dagster.operations.supervisor import Service
 from lol_dagster.settings import Settings
 
 _LOCATION = "lol_dagster"
-_DAGSTER = [sys.executable, "-m", "dagster"]
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,12 @@ def code_server() -> tuple[Service, Address]:
     """The service that loads our definitions and starts the runs."""
     address = Address("127.0.0.1", _free_port())
     # Not `code-server start`: its reloading proxy costs another 100 MB.
-    argv = [*_DAGSTER, "api", "grpc", "-m", "lol_dagster.definitions",
-            "--location-name", _LOCATION, "-h", address.host, "-p", str(address.port)]  # fmt: skip
-    return Service("code-server", argv), address
+    service = _logged(
+        "code-server", "dagster",
+        "api", "grpc", "-m", "lol_dagster.definitions", "--location-name", _LOCATION,
+        "-h", address.host, "-p", str(address.port),
+    )  # fmt: skip
+    return service, address
 
 
 def other_services(settings: Settings, code: Address, *, ui_port: int) -> list[Service]:
@@ -45,13 +47,17 @@ def other_services(settings: Settings, code: Address, *, ui_port: int) -> list[S
     """
     workspace = str(_write_workspace(settings.dagster_home, code))
     return [
-        Service("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-w", workspace]),
-        Service(
-            "webserver",
-            [sys.executable, "-m", "dagster_webserver", "-w", workspace,
-             "-h", "127.0.0.1", "-p", str(ui_port)],
+        _logged("daemon", "dagster._daemon", "run", "-w", workspace),
+        _logged(
+            "webserver", "dagster_webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(ui_port)
         ),
-    ]  # fmt: skip
+    ]
+
+
+def _logged(name: str, module: str, *arguments: str) -> Service:
+    """A program of Dagster's whose warnings and errors stand in our log, too."""
+    launcher = "lol_dagster.orchestration.logged_service"
+    return Service(name, [sys.executable, "-m", launcher, name, module, *arguments])
 
 
 def _write_workspace(home: Path, code: Address) -> Path:

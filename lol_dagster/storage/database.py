@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from lol_dagster.errors import UserError
+from lol_dagster.storage import slow_queries
 from lol_dagster.storage.audit import record_changes
 
 BUSY_TIMEOUT_MS = 10_000
@@ -57,16 +58,17 @@ def normalized_url(text: str) -> URL:
 class Database:
     """The product's database: one engine, and the two kinds of transaction."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, slow_query_ms: float | None = None) -> None:
         """
         Args:
             url: SQLAlchemy's form; a bare `postgresql://` is understood.
+            slow_query_ms: Statements that take at least this long are logged; None: none is.
 
         Raises:
             DatabaseError: the URL is of no database that we support.
         """
         self.url = normalized_url(url)
-        self.engine = _create_engine(self.url)
+        self.engine = _create_engine(self.url, slow_query_ms)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self._sessions, "after_flush", record_changes)
         self._read_only_sessions = sessionmaker(
@@ -113,14 +115,21 @@ def assert_no_open_write() -> None:
         raise RuntimeError("a network call was made inside a writing transaction")
 
 
-def _create_engine(url: URL) -> Engine:
+def _create_engine(url: URL, slow_query_ms: float | None) -> Engine:
+    # Errors of a statement must not repeat its values: among them are webhooks' addresses.
+    options = {"hide_parameters": True}
+    measuring = slow_queries.connect_args(url.get_backend_name(), slow_query_ms)
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+        waiting = {"timeout": BUSY_TIMEOUT_MS / 1000}
+        engine = create_engine(url, connect_args={**waiting, **measuring}, **options)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     # A server that went away is noticed at checkout instead of in the middle of a transaction.
-    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    waiting = {"connect_timeout": 10}
+    engine = create_engine(
+        url, pool_pre_ping=True, connect_args={**waiting, **measuring}, **options
+    )
     event.listen(engine, "begin", _begin_postgresql)
     return engine
 

@@ -31,7 +31,7 @@ def open_database(settings: Settings) -> Database:
         DatabaseError: it cannot be reached, or a newer version of lol_dagster has written it.
     """
     ensure_home(settings)
-    database = Database(settings.effective_database_url)
+    database = Database(settings.effective_database_url, slow_query_ms=settings.slow_query_ms)
     upgrade(database, lock_file=settings.home / "upgrade.lock")
     return database
 

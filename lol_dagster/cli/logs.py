@@ -1,0 +1,149 @@
+"""`lol-dagster logs`"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from lol_dagster.cli.output import as_json_option, print_json, shown
+from lol_dagster.errors import UserError
+from lol_dagster.operations.logs.follow import Follower
+from lol_dagster.operations.logs.reader import LEVELS, LogLine, Wanted, newest, read_log
+from lol_dagster.operations.logs.slow_queries import slow_queries
+from lol_dagster.settings import load_settings, parse_duration
+
+_COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
+
+
+@click.command()
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written, until Ctrl-C.")
+@click.option("--game", metavar="MATCH_ID", help="Only lines about this game.")
+@click.option("--run", metavar="RUN_ID", help="Only lines of this run; its first letters will do.")
+@click.option("--player", metavar="NAME#TAG", help="Only lines about this account.")
+@click.option("--channel", metavar="NAME", help="Only lines about this channel.")
+@click.option("--level", type=click.Choice(LEVELS), help="Only this level and graver ones.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="All lines since then: 2h, 3d, 2026-11-25 or 2026-11-25T21:30 (UTC, if it names no other).",
+)
+@click.option(
+    "-n", "--lines", type=click.IntRange(0), default=200, show_default=True,
+    help="How many of the last lines, where no --since is given.",
+)  # fmt: skip
+@click.option("--slow", is_flag=True, help="The slow database queries instead, summed up.")
+@as_json_option
+def logs(
+    follow: bool,
+    game: str | None,
+    run: str | None,
+    player: str | None,
+    channel: str | None,
+    level: str | None,
+    since: str | None,
+    lines: int,
+    slow: bool,
+    as_json: bool,
+) -> None:
+    """Look back at what every process has logged.
+
+    With --json each line is printed as it stands in the log: a JSON object.
+    """
+    logs_dir = load_settings().logs_dir
+    begin = _instant(since, datetime.now(UTC)) if since else None
+    if slow:
+        _print_slow(begin, logs_dir, as_json)
+        return
+    wanted = Wanted(
+        since=begin,
+        level=level,  # type: ignore[arg-type]  # one of them, says click
+        game=game,
+        run=run,
+        player=player,
+        channel=channel,
+    )
+    with _until_nobody_reads():
+        if follow:
+            _follow(Follower(logs_dir, wanted), None if begin else lines, as_json)
+        else:
+            found = read_log(logs_dir, wanted) if begin else newest(logs_dir, wanted, limit=lines)
+            _print_lines(found, as_json)
+
+
+def _follow(follower: Follower, most: int | None, as_json: bool) -> None:
+    past = follower.past()
+    _print_lines(past if most is None else deque(past, maxlen=most), as_json)
+    _print_lines(follower.lines(), as_json)
+
+
+@contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    """End quietly when the program that we are piped into (`head`, a pager) has ended."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _instant(text: str, now: datetime) -> datetime:
+    """
+    Raises:
+        UserError: it is neither a duration nor an instant.
+    """
+    with contextlib.suppress(ValueError, OverflowError):
+        return now - parse_duration(text)
+    with contextlib.suppress(ValueError, OverflowError):
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    raise UserError(
+        f"--since {text!r} should be a duration such as 2h, or an instant such as 2026-11-25T21:30"
+    )
+
+
+def _print_lines(lines: Iterable[LogLine], as_json: bool) -> None:
+    for line in lines:
+        if as_json:
+            sys.stdout.write(f"{line.raw}\n")
+        else:
+            _print_for_people(line)
+        sys.stdout.flush()
+
+
+def _print_for_people(line: LogLine) -> None:
+    level = click.style(f"{line.level:<8}", fg=_COLOURS.get(line.level))
+    fields = " ".join(f"{name}={shown(value)}" for name, value in line.fields.items())
+    click.echo(
+        f"{line.at:%Y-%m-%d %H:%M:%S} {level} {shown(line.event)}  "
+        + click.style(f"{line.process}[{line.pid}] {fields}", dim=True)
+    )
+    if line.exception is not None:
+        for part in line.exception.splitlines():
+            click.echo(f"    {shown(part)}")
+
+
+def _print_slow(since: datetime | None, logs_dir: Path, as_json: bool) -> None:
+    statements = slow_queries(logs_dir, since)
+    if as_json:
+        print_json([asdict(each) for each in statements])
+        return
+    if not statements:
+        click.echo("No slow queries.")
+    for each in statements:
+        click.echo(
+            f"{each.count} times, {each.total_ms:.0f} ms in all, {each.worst_ms:.0f} ms at worst "
+            f"({each.rows} rows), last {shown(each.last_at)}"
+        )
+        click.echo(f"  {shown(each.statement)}")
+        for line in each.plan:
+            click.echo(f"    {shown(line)}")
+        click.echo(f"  asked for by {shown(each.callers)}\n")
