@@ -21,6 +21,7 @@ _COMMANDS = {
     "player": "players:player",
     "account": "accounts:account",
     "channel": "channels:channel",
+    "why": "why:why",
     "game": "games:game",
     "quarantine": "quarantine:quarantine",
     "message": "messages:message",

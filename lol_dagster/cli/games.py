@@ -46,7 +46,7 @@ def show(match_id: str, as_json: bool) -> None:
     with open_house() as house, house.database.reading() as session:
         stale_after = house.settings.stale_after
         known = read_game(session, match_id, stale_after=stale_after, now=house.now)
-        value = _as_json(known)
+        value = known_game_json(known)
     print_either(value, as_json, lambda: _print(value))
 
 
@@ -79,7 +79,8 @@ def _say(found: Progress, waited: bool) -> None:
         click.echo("It is not done yet." if waited else AFTERWARDS)
 
 
-def _as_json(known: KnownGame) -> dict[str, Any]:
+def known_game_json(known: KnownGame) -> dict[str, Any]:
+    """All that is known of a game, for programs."""
     return {
         "match_id": known.match.match_id,
         **_picked(known.match, _MATCH),

@@ -1,0 +1,164 @@
+"""`lol-dagster why`"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from lol_dagster.cli.games import known_game_json
+from lol_dagster.cli.house import House, open_house
+from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
+from lol_dagster.cli.requests import in_words, progress_json
+from lol_dagster.operations.why import ChannelStory, GameStory, Member, explain_game
+from lol_dagster.operations.why_player import PlayerStory, explain_player, find_player
+from lol_dagster.riot.routing import InvalidMatchId, validate_match_id
+
+
+@click.command()
+@click.argument("match_id_or_riot_id", metavar="MATCH_ID|RIOT_ID")
+@click.option(
+    "--last",
+    type=click.IntRange(1, 200),
+    default=10,
+    show_default=True,
+    help="How many of a player's games.",
+)
+@as_json_option
+def why(match_id_or_riot_id: str, last: int, as_json: bool) -> None:
+    """Say why a game was (not) told, or what became of a player's last games.
+
+    A player is named by a Riot ID 'Name#TAG' of theirs, or by their name here.
+    """
+    match_id = _as_match_id(match_id_or_riot_id)
+    with open_house() as house:
+        if match_id is not None:
+            _game(house, match_id, as_json)
+        else:
+            _player(house, match_id_or_riot_id, last, as_json)
+
+
+def _as_match_id(text: str) -> str | None:
+    try:
+        return validate_match_id(text.strip().upper())
+    except InvalidMatchId:
+        return None
+
+
+def _game(house: House, match_id: str, as_json: bool) -> None:
+    with house.database.reading() as session:
+        story = explain_game(
+            session, match_id, stale_after=house.settings.stale_after, now=house.now
+        )
+        value = {
+            **known_game_json(story.known),
+            "answer": story.answer,
+            "request": story.request and progress_json(story.request),
+            "channels": [_channel_json(each) for each in story.channels],
+        }
+        print_either(value, as_json, lambda: _print_game(story))
+
+
+def _channel_json(story: ChannelStory) -> dict[str, Any]:
+    return {**asdict(story), "words": story.words}
+
+
+def _print_game(story: GameStory) -> None:
+    payload, request = story.known.payload, story.request
+    fields: list[tuple[str, object]] = [("game", story.match_id), ("answer", story.answer)]
+    if payload is not None:
+        fields.append(("payload", f"{payload.size} bytes, sha256 {payload.sha256}"))
+    if request is not None:
+        fields.append(("last request", in_words(request)))
+    print_fields(fields)
+    click.echo()
+    print_table(
+        ("STAGE", "STATE", "AT", ""),
+        [(each.name, each.state, each.at, each.detail) for each in story.stages],
+        empty="",
+    )
+    if story.channels:
+        click.echo()
+        print_table(
+            ("TEAM", "CHANNEL", "RULE", "WHO TOOK PART", "WHAT BECAME OF IT"),
+            [
+                (each.team, each.channel, each.rule, _members(each.members), each.words)
+                for each in story.channels
+            ],
+            empty="",
+        )
+    if story.known.set_aside:
+        click.echo()
+        print_table(
+            ("SET ASIDE", "STAGE", "TRIES", "CLOSED", "AS", "ERROR"),
+            [
+                (
+                    each.set_aside_at,
+                    each.stage,
+                    each.tries,
+                    each.closed_at,
+                    each.closed_as,
+                    each.error,
+                )
+                for each in story.known.set_aside
+            ],
+            empty="",
+        )
+
+
+def _members(members: tuple[Member, ...]) -> list[str]:
+    """`Ann (member since 2024-01-01)`, `Bob (not then: 2024-01-01 to 2025-06-01)`."""
+    found = []
+    for each in members:
+        until = f" to {each.until:%F}" if each.until else ""
+        word = (
+            "member since"
+            if each.counts and not until
+            else "member"
+            if each.counts
+            else "not then:"
+        )
+        found.append(f"{each.player} ({word} {each.since:%F}{until})")
+    return found
+
+
+def _player(house: House, text: str, last: int, as_json: bool) -> None:
+    with house.database.reading() as session:
+        story = explain_player(
+            session,
+            find_player(session, text),
+            last=last,
+            stale_after=house.settings.stale_after,
+            now=house.now,
+        )
+    print_either(asdict(story), as_json, lambda: _print_player(story))
+
+
+def _print_player(story: PlayerStory) -> None:
+    print_fields(
+        [
+            ("player", story.player),
+            *(
+                (
+                    "team",
+                    f"{each.team}, since {each.since:%F}"
+                    + (f" to {each.until:%F}" if each.until else ""),
+                )
+                for each in story.memberships
+            ),
+            *(
+                ("account", f"{each.riot_id} on {each.platform}: {each.words}")
+                for each in story.accounts
+            ),
+        ]
+    )
+    click.echo()
+    if story.answer:
+        click.echo(shown(f"{story.answer[0].upper()}{story.answer[1:]}."))
+    if story.games:
+        print_table(
+            ("GAME", "ENDED", "STATE", "WHAT BECAME OF IT"),
+            [(each.match_id, each.at, each.state, each.answer) for each in story.games],
+            empty="",
+        )
