@@ -17,6 +17,7 @@ _COMMANDS = {
     "once": "services:once",
     "demo": "demo:demo",
     "status": "status:status",
+    "doctor": "doctor:doctor",
     "team": "teams:team",
     "player": "players:player",
     "account": "accounts:account",

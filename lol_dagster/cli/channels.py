@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lol_dagster.cli.house import House, open_house
-from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
+from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
 from lol_dagster.delivery.transports.kinds import all_transports
 from lol_dagster.roster import channels
 from lol_dagster.roster.addresses import WebhookHosts, shown_address
@@ -84,7 +84,7 @@ def list_channels(as_json: bool) -> None:
 
     def for_people() -> None:
         print_table(
-            ("CHANNEL", "TEAM", "KIND", "ADDRESS", "QUEUES", "HISTORY"),
+            ("CHANNEL", "TEAM", "KIND", "ADDRESS", "QUEUES", "TESTED", "HISTORY"),
             (
                 (
                     value["name"],
@@ -92,14 +92,15 @@ def list_channels(as_json: bool) -> None:
                     value["kind"],
                     value["address"],
                     value["queues"] or "all",
+                    _tested(value),
                     {None: None, True: "hidden", False: "seen"}[value["history_hidden"]],
                 )
                 for value in values
             ),
             empty="There is no channel yet: add one with 'lol-dagster channel add'.",
         )
-        for kind, promise in {value["kind"]: value["promise"] for value in values}.items():
-            click.echo(f"\n{kind}: {promise}")
+        for promise, told_so in _promises(values).items():
+            click.echo(f"\n{', '.join(told_so)}: {promise}")
 
     print_either(values, as_json, for_people)
 
@@ -111,11 +112,21 @@ def show(name: str, as_json: bool) -> None:
     """Show a channel. A webhook's address is shown without its secret part."""
     with open_house() as house, house.database.reading() as session:
         value = _as_json(house, channels.get_channel(session, name))
-    print_either(
-        value,
-        as_json,
-        lambda: print_fields((name.replace("_", " "), each) for name, each in value.items()),
-    )
+
+    def for_people() -> None:
+        steps = value["tested"]
+        print_fields(
+            (name.replace("_", " "), each) for name, each in value.items() if name != "tested"
+        )
+        if steps:
+            click.echo()
+            print_table(
+                ("TESTED", "RESULT", ""),
+                ((each["step"], each["result"], each["said"]) for each in steps),
+                empty="",
+            )
+
+    print_either(value, as_json, for_people)
 
 
 @channel.command("remove")
@@ -133,9 +144,27 @@ def remove(name: str, as_json: bool) -> None:
         )
 
 
+def _promises(values: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Each promise that is made, with the channels it is made of."""
+    made: dict[str, list[str]] = {}
+    for value in values:
+        made.setdefault(value["promise"], []).append(shown(value["name"]))
+    return made
+
+
+def _tested(value: dict[str, Any]) -> str:
+    if value["tested"] is None:
+        return "never"
+    failed = [each["step"] for each in value["tested"] if each["result"] not in {"ok", "cannot"}]
+    return f"cannot {', '.join(failed)}" if failed else "ok"
+
+
 def _as_json(house: House, row: Channel) -> dict[str, Any]:
     probe = row.probe
     can = all_transports(house.settings)[row.kind].capabilities
+    blind = None
+    if probe is not None and can.read_back:
+        blind = probe.blind or probe.can_read_back is False
     return {
         "name": row.name,
         "team": row.team.name,
@@ -145,8 +174,10 @@ def _as_json(house: House, row: Channel) -> dict[str, Any]:
         "message_kinds": row.message_kinds,
         "uncertain": row.uncertain,
         "added_at": row.created_at,
-        "promise": can.promise,
-        "can_read_back": can.read_back,
+        "promise": can.promised(blind=bool(blind)),
+        "can_read_back": can.read_back and not blind,
         "can_edit": can.edit,
-        "history_hidden": None if probe is None else probe.blind,
+        "history_hidden": blind,
+        "tested_at": None if probe is None else probe.probed_at,
+        "tested": None if probe is None or probe.findings is None else probe.findings["steps"],
     }

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery import due, gates
+from lol_dagster.delivery import calls, due, gates
 from lol_dagster.delivery.claimed import Claimed
 from lol_dagster.delivery.clock import Clock, clock_for
 from lol_dagster.delivery.outbox import Outbox
@@ -27,24 +27,17 @@ from lol_dagster.delivery.states import (
     Delete,
     Effect,
     Get,
-    GetVerdict,
-    NotSeen,
     NotSent,
     Patch,
     Post,
     PostVerdict,
-    Refused,
     Scan,
-    ScanVerdict,
     Send,
     Timing,
-    Uncertain,
     Verdict,
 )
-from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport, Wanted
+from lol_dagster.delivery.transports.base import Answer, Transport, Wanted
 from lol_dagster.delivery.transports.kinds import all_transports
-from lol_dagster.messages.content import MessageContent
-from lol_dagster.messages.marker import write_marker
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 
@@ -189,15 +182,15 @@ class Deliverer:
                 answer = self._send(claimed, effect)
             case Scan(anchor):
                 wanted = Wanted(claimed.row.id, anchor, self._outbox.witness(claimed))
-                answer = _looked(lambda: transport.scan(address, wanted))
+                answer = calls.looked(lambda: transport.scan(address, wanted))
             case Get(remote_id):
-                answer = _looked(lambda: transport.get(address, remote_id, claimed.row.id))
+                answer = calls.looked(lambda: transport.get(address, remote_id, claimed.row.id))
             case Delete(remote_id):
                 logger.error(
                     "told twice: a copy is taken away",
                     extra={"message_id": claimed.row.id, "remote_id": remote_id},
                 )
-                answer = _sent(lambda: transport.delete(address, remote_id))
+                answer = calls.sent(lambda: transport.delete(address, remote_id))
                 self._outbox.record(claimed, effect, answer, sweep.now())
                 return replace(claimed, effects=claimed.effects[1:])
         self._crashpoint("after_call")
@@ -207,22 +200,17 @@ class Deliverer:
 
     def _send(self, claimed: Claimed, effect: Post | Patch) -> Answer[PostVerdict]:
         transport = self._transports[claimed.kind]
-        try:
-            content = MessageContent.from_json(claimed.content)
-            body = transport.render(content, write_marker(claimed.row.id, effect.rev))
-        except Exception as error:
-            # Whatever is wrong with one message's content parks that message alone.
-            logger.exception("cannot be rendered", extra={"message_id": claimed.row.id})
-            return Answer(Refused(f"it cannot be rendered: {type(error).__name__}"))
-        message = Outgoing(claimed.row.id, effect.rev, claimed.nonce, body)
+        message = calls.rendered(transport, claimed, effect.rev)
+        if isinstance(message, Answer):
+            return message
         # The intent's own commit may have taken long.
         if not may_send(self._outbox.age(claimed), claimed.terms):
             return Answer(NotSent("the claim grew old before the call", retry_after=0.0))
         self._crashpoint("before_call")
         if isinstance(effect, Patch):
             remote_id = effect.remote_id
-            return _sent(lambda: transport.patch(claimed.address, remote_id, message))
-        return _sent(lambda: transport.post(claimed.address, message))
+            return calls.sent(lambda: transport.patch(claimed.address, remote_id, message))
+        return calls.sent(lambda: transport.post(claimed.address, message))
 
     def _carried(self, claimed: Claimed) -> Carried:
         row = claimed.row
@@ -248,21 +236,3 @@ def deliverer(settings: Settings, database: Database) -> Deliverer:
     timing = Timing()
     transports = all_transports(settings, timing)
     return Deliverer(database, transports, clock_for(database), timing=timing)
-
-
-def _sent(call: Callable[[], Answer[PostVerdict]]) -> Answer[PostVerdict]:
-    try:
-        return call()
-    except Exception as error:
-        # An answer that breaks our code came after the bytes had left.
-        logger.exception("a call to a channel ended in an unexpected way")
-        return Answer(Uncertain(f"unexpected {type(error).__name__}"))
-
-
-def _looked(call: Callable[[], Answer[ScanVerdict | GetVerdict]]) -> Answer[Verdict]:
-    try:
-        return call()
-    except Exception as error:
-        # Nothing is known then, which is all there is to say.
-        logger.exception("a look into a channel ended in an unexpected way")
-        return Answer(NotSeen(f"unexpected {type(error).__name__}"))

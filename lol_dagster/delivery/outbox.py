@@ -23,7 +23,7 @@ from lol_dagster.delivery.protocol import may_send, step
 from lol_dagster.delivery.states import (
     Absent,
     Answered,
-    ChannelRemoved,
+    Blocked,
     Claim,
     Effect,
     Event,
@@ -40,6 +40,7 @@ from lol_dagster.delivery.states import (
     Terms,
     Timing,
     Verdict,
+    Withdraw,
 )
 from lol_dagster.delivery.transports.base import Answer, Transport
 from lol_dagster.storage.database import Database
@@ -147,7 +148,10 @@ class Outbox:
             row = replace(row, anchor=anchor)
         row, effects = step(row, Claim(self._holder), now, terms)
         if channel.removed_at is not None:
-            row, effects = step(row, ChannelRemoved(), now, terms)
+            row, effects = step(row, Withdraw("its channel was removed"), now, terms)
+        elif message.kind == "test" and row.fence > 1:
+            # Whoever made it has died over it: it tells of nothing, and is never sent later.
+            row, effects = step(row, Withdraw("the test was not seen to its end"), now, terms)
         write_row(message, row)
         match_ids = session.scalars(
             select(MessageGame.match_id)
@@ -167,6 +171,19 @@ class Outbox:
             terms=terms,
             was_told=was_told,
         )
+
+    def open_test(self, message: Message, now: datetime) -> Claimed:
+        """Add a test message, claimed already: no deliverer ever sends it.
+
+        Its claim is a probe: a breaker does not hold it back, since a person asks.
+        """
+        claimed_at = self._clock.local()
+        with self._database.writing() as session:
+            session.add(message)
+            session.flush()
+            destination = gates.destinations(session, self._transports)[message.channel_id]
+            claimed = self._take(session, message, destination, self._moment(session, now))
+            return replace(claimed, probing=True, claimed_at=claimed_at)
 
     def _block_unusable(
         self, session: Session, destinations: Mapping[int, Destination], now: datetime
@@ -226,9 +243,7 @@ class Outbox:
         with self._database.writing() as session:
             event = _event(session, claimed.row.id, effect, answer.verdict)
             record.attempt(session, claimed, effect, answer, now)
-            sharers = gates.destinations(session, self._transports).values()
-            gates.note(session, claimed.destination, answer.verdict, answer.holds, sharers, now)
-            record.sight(session, claimed.destination.channel_id, answer.verdict)
+            self._note(session, claimed, answer, now)
             stepped = self._apply(session, claimed, event, now)
             self._crashpoint("concluding")
             return stepped
@@ -254,9 +269,34 @@ class Outbox:
     def record(
         self, claimed: Claimed, effect: Effect, answer: Answer[Verdict], now: datetime
     ) -> None:
-        """Write down a call that changes nothing about the message: a superfluous copy's end."""
+        """Write down a call from which no step of the message follows: a superfluous copy's end, or
+        what a test does. Its refusal closes nothing, as no message waits for it.
+        """
         with self._database.writing() as session:
             record.attempt(session, claimed, effect, answer, now)
+            if not isinstance(answer.verdict, Blocked):
+                self._note(session, claimed, answer, now)
+
+    def _note(
+        self, session: Session, claimed: Claimed, answer: Answer[Verdict], now: datetime
+    ) -> None:
+        sharers = gates.destinations(session, self._transports).values()
+        gates.note(session, claimed.destination, answer.verdict, answer.holds, sharers, now)
+        record.sight(session, claimed.destination.channel_id, answer.verdict)
+
+    def withdraw(self, message_id: str, reason: str, now: datetime) -> Row:
+        """End what was not told, whoever has it: it is never sent any more."""
+        with self._database.writing() as session:
+            message = session.get_one(
+                Message, message_id, with_for_update={"of": Message}, populate_existing=True
+            )
+            row = row_of(message)
+            if not row.told:
+                channel = session.get_one(Channel, message.channel_id)
+                terms = terms_of(session, channel, self._transports, self._timing)
+                row, _ = step(row, Withdraw(reason), self._moment(session, now), terms)
+                write_row(message, row)
+            return row
 
     def _apply(
         self, session: Session, claimed: Claimed, event: Event, now: datetime

@@ -23,7 +23,6 @@ from lol_dagster.delivery.states import (
     Answered,
     Blind,
     Blocked,
-    ChannelRemoved,
     Claim,
     Drop,
     Event,
@@ -44,6 +43,7 @@ from lol_dagster.delivery.states import (
     Send,
     Terms,
     Uncertain,
+    Withdraw,
 )
 
 
@@ -64,8 +64,8 @@ def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
     match event:
         case Claim(holder):
             return _claim(row, holder, now, terms)
-        case ChannelRemoved():
-            return _removed(row), ()
+        case Withdraw(reason):
+            return _withdrawn(row, reason), ()
         case Resend() | MarkDelivered() | Drop():
             # Whoever may still have the row in hand, from before, is fenced off.
             return _decided(replace(row, fence=row.fence + 1), event, now), ()
@@ -108,10 +108,10 @@ def _claim(row: Row, holder: str, now: Moment, terms: Terms) -> Step:
     return row, (Send("POST"),)
 
 
-def _removed(row: Row) -> Row:
+def _withdrawn(row: Row, reason: str) -> Row:
     if row.told:
         return rest(row)
-    return replace(row, state="dropped", due_at=None, last_error="its channel was removed")
+    return replace(row, state="dropped", due_at=None, last_error=reason)
 
 
 def _decided(row: Row, decision: Resend | MarkDelivered | Drop, now: Moment) -> Row:

@@ -22,7 +22,13 @@ def attempt(
         row = session.get(Attempt, claimed.attempt_id)
     if row is None:
         op = type(effect).__name__.upper()
-        row = Attempt(message_id=claimed.row.id, fence=claimed.row.fence, op=op, at=now)
+        row = Attempt(
+            message_id=claimed.row.id,
+            fence=claimed.row.fence,
+            op=op,
+            rev=getattr(effect, "rev", None),
+            at=now,
+        )
         session.add(row)
     row.run_id = claimed.run_id
     row.outcome = _name(answer.verdict)

@@ -122,8 +122,10 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class ChannelRemoved:
-    """The operator took the channel away."""
+class Withdraw:
+    """Nothing is to be sent any more: the channel was removed, or a test is over."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -267,7 +269,7 @@ class Drop:
 
 
 Decision = Resend | MarkDelivered | Drop
-Event = Claim | ChannelRemoved | HoldBack | Intend | Answered | ScanVerdict | GetVerdict | Decision
+Event = Claim | Withdraw | HoldBack | Intend | Answered | ScanVerdict | GetVerdict | Decision
 
 
 # --- what is to be done next ---------------------------------------------------------------------

@@ -153,3 +153,10 @@ def _begin_sqlite(connection: Any) -> None:
 def _begin_postgresql(connection: Any) -> None:
     if connection.get_execution_options().get(_READ_ONLY, False):
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        return
+    # As with SQLite's FULL. In each transaction, not once per connection: a pooler in between may
+    # hand every transaction another one. All levels but off wait for this server's own disk.
+    connection.exec_driver_sql(
+        "SELECT set_config('synchronous_commit', 'on', true)"
+        " WHERE current_setting('synchronous_commit') = 'off'"
+    )

@@ -207,6 +207,8 @@ class FakeDiscord(Channels):
                 return "get", lambda: self._get(f"1{webhook}", remote_id, by_webhook=True)
             case "PATCH", ["webhooks", webhook, _, "messages", remote_id]:
                 return "patch", lambda: self._patch(f"1{webhook}", remote_id, asked.body)
+            case "DELETE", ["webhooks", _, _, "messages", remote_id]:
+                return "delete", lambda: self._delete(remote_id)
         return "unknown", lambda: _json({"code": 0, "message": "404: Not Found"}, 404)
 
     def _post(self, channel: str, body: dict[str, Any], webhook: str | None = None) -> bytes:
@@ -289,6 +291,7 @@ class FakeSlack(Channels):
             ),
             "chat.postMessage": ("post", lambda: self._post(body)),
             "chat.update": ("update", lambda: self._update(body)),
+            "chat.delete": ("delete", lambda: self._delete(body)),
             "conversations.history": ("history", lambda: self._history(asked.query)),
             "HOOK": ("hook", lambda: self._hook(body)),
         }
@@ -313,6 +316,11 @@ class FakeSlack(Channels):
                 each.update({name: body[name] for name in ("text", "blocks", "metadata")})
                 return _json({"ok": True, "ts": each["ts"], "message": each})
         return _json({"ok": False, "error": "message_not_found"})
+
+    def _delete(self, body: dict[str, Any]) -> bytes:
+        channel = self.messages.get(body["channel"], [])
+        channel[:] = [each for each in channel if each["ts"] != body["ts"]]
+        return _json({"ok": True, "ts": body["ts"]})
 
     def _history(self, query: dict[str, str]) -> bytes:
         if self.history_error:

@@ -18,6 +18,7 @@ from lol_dagster.storage.database import (
     assert_no_open_write,
     normalized_url,
 )
+from lol_dagster.storage.durability import undurable
 from lol_dagster.storage.models import Fact, Team
 from lol_dagster_tests.roster_rows import make_player, make_team
 
@@ -49,6 +50,36 @@ def test_sqlite_is_opened_with_the_settings_that_durability_needs(database: Data
         "foreign_keys": 1,
         "busy_timeout": 10_000,
     }
+
+
+def test_writers_on_postgresql_wait_for_the_disk_whatever_the_server_is_set_to(
+    postgres_url: str,
+) -> None:
+    """The tests' server runs with synchronous_commit=off and fsync=off."""
+    database = Database(postgres_url)
+    asked = text("SHOW synchronous_commit")
+    with database.writing() as session:
+        assert session.scalar(asked) == "on"
+    with database.reading() as session:
+        assert session.scalar(asked) == "off"
+    with database.writing() as session:  # a stricter choice of the operator's stays
+        session.execute(text("SET synchronous_commit = remote_apply"))
+    with database.writing() as session:
+        assert session.scalar(asked) == "remote_apply"
+    database.dispose()
+
+
+def test_what_a_power_cut_would_undo_is_named(database: Database, postgres_url: str) -> None:
+    server = Database(postgres_url)
+    assert "fsync and full_page_writes off" in (undurable(server) or "")
+    server.dispose()
+    assert undurable(database) is None
+    with database.engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        connection.rollback()
+        raw.execute("PRAGMA synchronous=NORMAL")
+    assert undurable(database) == "synchronous is not FULL"
 
 
 def test_simultaneous_writers_lose_no_update(database: Database) -> None:

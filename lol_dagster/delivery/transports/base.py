@@ -47,6 +47,16 @@ class Capabilities:
     """Seconds after an unanswered call until its effect must be visible in the channel."""
     promise: str
     """For people: how often a message is told, whatever fails."""
+    promise_if_blind: str = ""
+    """The same while the channel's history cannot be read; only where `read_back`."""
+
+    def promised(self, *, blind: bool) -> str:
+        """What is promised of a channel.
+
+        Args:
+            blind: Its history is known not to show our messages.
+        """
+        return self.promise_if_blind if blind and self.read_back else self.promise
 
 
 @dataclass(frozen=True)
@@ -135,7 +145,7 @@ class Transport(ABC):
         raise NotImplementedError(self.kind)
 
     def delete(self, address: str, remote_id: str) -> Answer[PostVerdict]:
-        """Take a superfluous copy away. Only where `read_back`."""
+        """Take a posted message away. Only where `edit`."""
         raise NotImplementedError(self.kind)
 
     def link(self, address: str, remote_id: str) -> str | None:

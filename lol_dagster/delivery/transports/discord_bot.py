@@ -65,6 +65,9 @@ class DiscordBot(Transport):
             settle=5.0,
             promise="Told exactly once, whatever fails: an unanswered send is looked up in the "
             "channel before it is repeated, and Discord drops a repetition by its nonce.",
+            promise_if_blind="The bot cannot read this channel's history, so less is promised: "
+            "never told twice, but a send that goes unanswered for a minute waits for your decision "
+            "(with --uncertain resend: never lost, but maybe told twice).",
         )
 
     @property

@@ -72,6 +72,9 @@ class DiscordWebhook(Transport):
                 settle=30.0,
                 promise="Told exactly once as long as the bot can read the channel: an unanswered "
                 "send is looked up there before it is repeated.",
+                promise_if_blind="The bot cannot read this channel's history, so less is promised: "
+                "never told twice, but a send that goes unanswered waits for your decision (with "
+                "--uncertain resend: never lost, but maybe told twice).",
             )
         return Capabilities(
             identity=None,

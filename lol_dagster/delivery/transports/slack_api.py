@@ -96,7 +96,7 @@ def refusal(reply: Reply) -> PostVerdict:
     An unknown refusal blocks: Slack did nothing, but why is for the operator to find out.
     """
     error = reply.field("error")
-    said = short(f"Slack {reply.status}" + (f": {error}" if isinstance(error, str) else ""))
+    said = _said(reply)
     if reply.status == 429 or error in LATER:
         return NotSent(said, retry_after=seconds(reply.headers.get("Retry-After")))
     if reply.status >= 500 or reply.field("ok") is not False or error in MAYBE_DONE:
@@ -114,7 +114,9 @@ def scan_failed(reply: Reply) -> Answer[ScanVerdict]:
     """The verdict on an answer to conversations.history that holds no messages."""
     error = reply.field("error")
     if error in UNREADABLE:
-        return answer_to(reply, Blind(f"the bot may not read the channel's history: {error}"))
+        return answer_to(
+            reply, Blind(f"the bot may not read the channel's history: {_said(reply)}")
+        )
     return answer_to(reply, unread(reply), *_holds(reply))
 
 
@@ -144,6 +146,14 @@ def next_cursor(reply: Reply) -> str | None:
     metadata = reply.field("response_metadata")
     cursor = metadata.get("next_cursor") if isinstance(metadata, dict) else None
     return cursor if isinstance(cursor, str) and cursor else None
+
+
+def _said(reply: Reply) -> str:
+    """The error, and the scope that is missing where Slack names it."""
+    error, needed = reply.field("error"), reply.field("needed")
+    words = [f"Slack {reply.status}", *([f": {error}"] if isinstance(error, str) else [])]
+    words += [f", needed: {needed}"] if isinstance(needed, str) else []
+    return short("".join(words))
 
 
 def _holds(reply: Reply) -> tuple[Hold, ...]:

@@ -1,0 +1,88 @@
+"""`lol-dagster doctor`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import click
+
+from lol_dagster.cli.house import House, open_house
+from lol_dagster.cli.output import as_json_option, print_json, print_table, shown
+from lol_dagster.delivery.doctor import probe_channel
+from lol_dagster.delivery.probe_report import ProbeReport
+from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.operations.setup_check import SetupCheck, check_setup
+from lol_dagster.roster.channels import channels, get_channel
+
+_WORDS = {"ok": "ok", "cannot": "–", "missing": "MISSING", "unknown": "UNKNOWN", "skipped": "–"}
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[CHANNEL]…")
+@as_json_option
+@click.pass_context
+def doctor(context: click.Context, names: tuple[str, ...], as_json: bool) -> None:
+    """Try out what is set up: each channel with a test message, or those named.
+
+    The test message is posted, found, edited, read back and deleted; people in the channel can see
+    it. Without names the database and Riot's key are tried as well.
+
+    Exits with 0 if everything can do what it promises, with 1 if something is missing.
+    """
+    with open_house() as house:
+        wanted = _wanted(house, names)
+        setup = [] if names else list(check_setup(house.settings, house.database))
+        if not as_json:
+            _print_setup(setup)
+        transports = all_transports(house.settings)
+        reports = []
+        for channel_id in wanted:
+            report = probe_channel(house.database, transports, channel_id, now=datetime.now(UTC))
+            reports.append(report)
+            if not as_json:
+                _print(report)
+    ok = all(check.ok for check in setup) and all(report.ok for report in reports)
+    if as_json:
+        print_json(
+            {
+                "ok": ok,
+                "setup": [asdict(check) for check in setup],
+                "channels": [
+                    {**asdict(each), "ok": each.ok, "left_behind": each.left_behind}
+                    for each in reports
+                ],
+            }
+        )
+    elif not reports:
+        click.echo("There is no channel yet: add one with 'lol-dagster channel add'.")
+    context.exit(0 if ok else 1)
+
+
+def _wanted(house: House, names: Sequence[str]) -> list[int]:
+    """The channels' ids, each once; every name has to be one before anything is posted."""
+    with house.database.reading() as session:
+        if names:
+            return list(dict.fromkeys(get_channel(session, name).id for name in names))
+        return [channel.id for channel in channels(session)]
+
+
+def _print_setup(setup: Sequence[SetupCheck]) -> None:
+    for check in setup:
+        click.echo(f"{check.name}: {'ok' if check.ok else 'MISSING'}, {shown(check.said)}")
+    if setup:
+        click.echo()
+
+
+def _print(report: ProbeReport) -> None:
+    click.echo(f"{shown(report.channel)} ({report.kind})")
+    print_table(
+        ("  TRIED", "RESULT", ""),
+        ((f"  {each.step}", _WORDS[each.result], each.said) for each in report.findings),
+        empty="",
+    )
+    click.echo(f"  {report.promise}")
+    if report.left_behind:
+        click.echo("  The test message stays in the channel: delete it by hand if it disturbs.")
+    click.echo()

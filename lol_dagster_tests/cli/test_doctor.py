@@ -1,0 +1,71 @@
+"""`lol-dagster doctor` against the simulated world."""
+
+from __future__ import annotations
+
+import json
+
+from lol_dagster.simulator.main import Simulator
+from lol_dagster.storage.database import Database
+from lol_dagster_tests.cli.running import as_json, refused, run, said
+from lol_dagster_tests.roster_rows import make_channel, make_team
+from lol_dagster_tests.simulated import simulator  # noqa: F401
+
+
+def _channels(database: Database) -> None:
+    with database.writing() as session:
+        team = make_team(session, "Barons")
+        make_channel(session, team, "good", address="700000000000000001")
+        make_channel(session, team, "bad", address="700000000000000002")
+
+
+def test_all_is_tried_and_what_is_missing_decides_the_exit_status(
+    database: Database,
+    simulator: Simulator,  # noqa: F811
+) -> None:
+    _channels(database)
+    simulator.set_faults("discord.list@700000000000000002=blind;discord.get=blind")
+
+    result = run("doctor")
+    assert result.exit_code == 1, result.output
+    assert "database: ok" in result.stdout
+    assert "Riot key: ok" in result.stdout
+    assert "Read Message History" in result.stdout
+    assert "less is promised" in result.stdout
+
+    simulator.set_faults("")
+    value = json.loads(run("doctor", "good", "--json").stdout)
+    assert (value["ok"], value["setup"]) == (True, [])
+    (channel,) = value["channels"]
+    assert [each["result"] for each in channel["findings"]] == ["ok"] * 5
+    assert all(each["message"] for each in simulator.truth.posted)
+
+
+def test_what_was_found_is_shown_with_the_channel(
+    database: Database,
+    simulator: Simulator,  # noqa: F811
+) -> None:
+    _channels(database)
+    simulator.set_faults("discord.list@700000000000000002=blind;discord.get=blind")
+    assert run("doctor", "bad").exit_code == 1
+    shown = as_json("channel", "show", "bad")
+    assert (shown["history_hidden"], shown["can_read_back"]) == (True, False)
+    assert "less is promised" in shown["promise"]
+    heading, bad, good, *promises = said("channel", "list").splitlines()
+    assert heading.split()[-2:] == ["TESTED", "HISTORY"]
+    assert "cannot find, read" in bad
+    assert "never" in good
+    assert any(line.startswith("bad: ") and "less is promised" in line for line in promises)
+    assert any(line.startswith("good: Told exactly once") for line in promises)
+
+
+def test_a_key_that_riot_refuses_is_named(database: Database, simulator: Simulator) -> None:  # noqa: F811
+    simulator.set_faults("riot=403")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "Riot key: MISSING" in result.stdout
+
+
+def test_a_name_that_is_none_posts_nothing(database: Database, simulator: Simulator) -> None:  # noqa: F811
+    _channels(database)
+    assert "there is no channel 'nope'" in refused("doctor", "good", "nope")
+    assert simulator.truth.posted == []
