@@ -2,14 +2,15 @@
 PYTHON ?= $(or $(shell for each in python3 python3.13 python3.12 python3.11; do \
 	command -v $$each >/dev/null && echo $$each && break; done),python3)
 
-.PHONY: help setup demo test soak up bench
+.PHONY: help setup demo test soak soak-operations up bench
 help:
 	@echo "make setup   create .venv with everything in it (the others do it by themselves)"
 	@echo "make demo    see it work in a simulated world: no key, no account, no server"
 	@echo "make up      the real thing: needs LOL_RIOT_API_KEY, a team and a channel"
 	@echo "make test    every check and every test"
 	@echo "make soak    the long proof of delivery: every fault at every point, 1,000 messages (10 minutes)"
+	@echo "make soak-operations   an hour of everything together, wounded all the while"
 	@echo "make bench   the benchmarks: a table, and bench.json"
 
-setup demo test soak up bench:
+setup demo test soak soak-operations up bench:
 	@$(PYTHON) tools/bootstrap.py $@

@@ -16,6 +16,15 @@ from lol_dagster.storage.schema import open_database
 from lol_dagster_tests.postgres import PostgresServer, find_binaries, running_postgres
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--soak-minutes",
+        type=float,
+        default=60,
+        help="How long the soak of the whole household goes on (make soak-operations).",
+    )
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable of the developer's own, no `.env` of the checkout, no Dagster home."""

@@ -1,6 +1,6 @@
 """Sets the project up and runs it, on a machine with Python 3.11 to 3.13 and a package index.
 
-    python3 tools/bootstrap.py setup|demo|test|soak|up|bench
+    python3 tools/bootstrap.py setup|demo|test|soak|soak-operations|up|bench
 
 The Makefile's targets call it. Standard library only, as it runs before anything is installed. The
 environment is made by uv where that is on the PATH, and by venv and pip from requirements.lock where
@@ -39,7 +39,15 @@ TESTS = ("pytest", "-n", "2", "--dist", "worksteal")
 
 
 def main(arguments: Sequence[str]) -> None:
-    commands = {"setup": setup, "demo": demo, "test": test, "soak": soak, "up": up, "bench": bench}
+    commands = {
+        "setup": setup,
+        "demo": demo,
+        "test": test,
+        "soak": soak,
+        "soak-operations": soak_operations,
+        "up": up,
+        "bench": bench,
+    }
     if len(arguments) != 1 or arguments[0] not in commands:
         sys.exit("usage: python3 tools/bootstrap.py " + "|".join(commands))
     if sys.version_info[:2] not in PYTHONS:
@@ -143,6 +151,11 @@ def bench() -> NoReturn:
 def soak() -> NoReturn:
     setup()
     become("pytest", "-m", "soak", "-s", "-p", "no:randomly")
+
+
+def soak_operations() -> NoReturn:
+    setup()
+    become("pytest", "-m", "soak_operations", "-s", "-p", "no:randomly")
 
 
 def test() -> None:

@@ -6,6 +6,7 @@ tests make one of their own.
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import dagster as dg
 
 from lol_dagster.delivery.deliver import Deliverer, deliverer
 from lol_dagster.operations.logs.start import start_logging
+from lol_dagster.orchestration.run_workers import begin_work
 from lol_dagster.orchestration.tally import Tally
 from lol_dagster.riot.client import RiotClient, riot_client
 from lol_dagster.riot.discovery import DiscoveryReport
@@ -64,4 +66,8 @@ class HouseResource(dg.ConfigurableResource[House]):
         settings = load_settings()
         # Run workers are processes that Dagster starts: nobody before us could do it.
         start_logging(settings, "run-worker" if context.run is not None else "code-server")
+        # A run worker is a process that the code server has spawned for one run.
+        if context.run is not None and multiprocessing.parent_process() is not None:
+            assert context.instance is not None, "a run has an instance"
+            begin_work(context.instance, context.run)
         return _house_for(settings)

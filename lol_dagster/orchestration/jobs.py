@@ -5,9 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from lol_dagster.orchestration.assets import deliver_due, process_chosen
-
-MAX_RUNTIME_TAG = "dagster/max_runtime"
-"""Seconds, as text; run monitoring ends a run that takes longer."""
+from lol_dagster.orchestration.run_workers import MAX_RUNTIME_TAG
 
 
 def _assets(*keys: str) -> dg.AssetSelection:

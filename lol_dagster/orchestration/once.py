@@ -7,6 +7,7 @@ for a quick look.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job, requested_job
 from lol_dagster.orchestration.partitions import admit
 from lol_dagster.orchestration.requested import plan_requested, settle_requests
+from lol_dagster.orchestration.run_workers import at_work, fail_abandoned_runs
 from lol_dagster.orchestration.sensors import batch_tags, plan_batches
 from lol_dagster.orchestration.set_aside import to_show
 
@@ -27,6 +29,8 @@ _NEARLY_NOW = timedelta(seconds=5)
 # A channel that puts us off by a second for ever is not worth waiting for.
 _ROUNDS_IN_VAIN = 2
 _QUIET = {"config": {"log_level": "CRITICAL"}}
+# A daemon on the same instance could not launch these again: they come from no code location.
+_NO_RETRIES = {"dagster/max_retries": "0"}
 
 
 class NobodyAskedError(UserError):
@@ -86,6 +90,7 @@ class Once:
         self._complain()
 
     def _ask(self) -> None:
+        fail_abandoned_runs(self._instance)
         self._show("asking Riot for new games", None)
         config = {"ops": {"match_lists": {"config": {"everyone": True}}}}
         self._run(poll_job, config=config, raise_on_error=True)
@@ -155,10 +160,13 @@ class Once:
         tags: Mapping[str, str] | None = None,
         partition_key: str | None = None,
     ) -> None:
-        self._definitions.resolve_job_def(job.name).execute_in_process(
-            run_config={"loggers": {"console": _QUIET}, **(config or {})},
-            instance=self._instance,
-            tags=tags,
-            partition_key=partition_key,
-            raise_on_error=raise_on_error,
-        )
+        run_id = str(uuid.uuid4())
+        with at_work(self._instance, run_id, job.tags):
+            self._definitions.resolve_job_def(job.name).execute_in_process(
+                run_config={"loggers": {"console": _QUIET}, **(config or {})},
+                instance=self._instance,
+                run_id=run_id,
+                tags={**_NO_RETRIES, **(tags or {})},
+                partition_key=partition_key,
+                raise_on_error=raise_on_error,
+            )

@@ -144,7 +144,7 @@ def test_an_old_python_hands_over_to_a_newer_one(
 
 
 def test_an_unknown_command_lists_the_known_ones(bootstrap: ModuleType) -> None:
-    with pytest.raises(SystemExit, match=r"setup\|demo\|test\|soak\|up\|bench"):
+    with pytest.raises(SystemExit, match=r"setup\|demo\|test\|soak\|soak-operations\|up\|bench"):
         bootstrap.main(["build"])
 
 

@@ -1,0 +1,125 @@
+"""Run workers: noticed when they are gone, ended when they hang.
+
+Dagster's default launcher cannot tell whether a run's worker lives: only the code server that
+started it notices its end. When that has died, too (a killed `up`, a machine that was booted in the
+middle of a run), the run would count as alive until its `dagster/max_runtime`, and everything that
+skips while it is alive would wait. Here each worker shows that it lives; run monitoring asks every
+half minute, marks a run without a worker as failed, and run retries take it up again.
+
+`dagster/max_runtime` asks a worker to end; one that is stuck in a system call does not hear that.
+So each worker ends itself a little later, whatever it is stuck in.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG
+
+from lol_dagster.operations import signs_of_life
+
+MAX_RUNTIME_TAG = "dagster/max_runtime"
+"""Seconds, as text; run monitoring ends a run that takes longer."""
+LONGEST_RUN = 900.0
+"""Seconds; dagster.yaml's `max_runtime_seconds`, for runs without the tag."""
+_TO_END = 120.0
+"""How long a worker may take to end after it was asked to: more than run monitoring's interval."""
+_TO_BEGIN = 120.0
+"""A run is `STARTED` a moment before its worker shows that it lives."""
+_THIS_MACHINE = {"127.0.0.1", "localhost"}
+
+
+class HouseRunLauncher(dg.DefaultRunLauncher):
+    """Dagster's default launcher, which can also tell whether a worker lives.
+
+    Names in dagster.yaml lead here. For runs on this machine only: those of a code server
+    elsewhere are taken to be alive, as with Dagster's own launcher.
+    """
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Whether the process that executes this run is there."""
+        if worker_is_gone(self._instance, run):
+            return CheckRunHealthResult(WorkerStatus.FAILED, "its process has ended")
+        return CheckRunHealthResult(WorkerStatus.RUNNING)
+
+
+def begin_work(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Show that this process works on the run, and let it end when it takes too long.
+
+    For a process that executes one run and then ends.
+    """
+    _forget_ended(instance)
+    signs_of_life.alive_for_good(_file(instance, run.run_id))
+    signs_of_life.end_after(_longest(run.tags) + _TO_END)
+
+
+@contextmanager
+def at_work(instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) -> Iterator[None]:
+    """As `begin_work`, for a process that executes one run after the other."""
+    with (
+        signs_of_life.alive(_file(instance, run_id)),
+        signs_of_life.ended_after(_longest(tags) + _TO_END),
+    ):
+        yield
+
+
+def worker_is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether nobody executes this run, which is said to be running, any more."""
+    server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
+    if server.get("host", "localhost") not in _THIS_MACHINE:
+        return False
+    match signs_of_life.look(_file(instance, run.run_id)):
+        case "alive":
+            return False
+        case "dead":
+            return True
+        case "unknown":
+            record = instance.get_run_record_by_id(run.run_id)
+            began = record.start_time if record else None
+            return began is not None and time.time() - began > _TO_BEGIN
+
+
+def fail_abandoned_runs(instance: dg.DagsterInstance) -> int:
+    """Mark the runs as failed whose process has ended in the middle of them.
+
+    For those who use no daemon, which would do so by itself.
+
+    Returns:
+        How many there were.
+    """
+    running = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    abandoned = [run for run in running if worker_is_gone(instance, run)]
+    for run in abandoned:
+        instance.report_run_failed(run, "The process that executed this run has ended.")
+    return len(abandoned)
+
+
+def _forget_ended(instance: dg.DagsterInstance) -> None:
+    """Remove what workers have left behind whose runs are over."""
+    for file in _folder(instance).glob("*"):
+        if signs_of_life.look(file) == "dead":
+            run = instance.get_run_by_id(file.name)
+            if run is None or run.is_finished:
+                file.unlink(missing_ok=True)
+
+
+def _longest(tags: Mapping[str, str]) -> float:
+    return float(tags.get(MAX_RUNTIME_TAG, LONGEST_RUN))
+
+
+def _file(instance: dg.DagsterInstance, run_id: str) -> Path:
+    return _folder(instance) / run_id
+
+
+def _folder(instance: dg.DagsterInstance) -> Path:
+    return Path(instance.root_directory) / "run_workers"

@@ -1,0 +1,115 @@
+"""Runs whose process is gone, as run monitoring and `once` see them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.launcher import WorkerStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG
+from dagster._core.test_utils import create_run_for_test
+
+from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.orchestration.run_workers import HouseRunLauncher, at_work, fail_abandoned_runs
+from lol_dagster.settings import Settings
+
+WORKER = """
+import os, sys
+from pathlib import Path
+from lol_dagster.operations.signs_of_life import alive_for_good
+alive_for_good(Path(sys.argv[1]))
+print("at work", flush=True)
+os.read(0, 1)
+"""
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> dg.DagsterInstance:
+    return prepare_instance(Settings(home=tmp_path_factory.mktemp("home")))
+
+
+def started_run(instance: dg.DagsterInstance, **tags: str) -> dg.DagsterRun:
+    run = create_run_for_test(instance, status=dg.DagsterRunStatus.STARTING, tags=tags)
+    instance.report_dagster_event(
+        dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name), run.run_id
+    )
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    assert found.status == dg.DagsterRunStatus.STARTED
+    return found
+
+
+def worker_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> subprocess.Popen[bytes]:
+    """A process that shows that it works on the run."""
+    file = Path(instance.root_directory) / "run_workers" / run.run_id
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert worker.stdout is not None
+    worker.stdout.readline()
+    return worker
+
+
+def kill(worker: subprocess.Popen[bytes]) -> None:
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.communicate()
+
+
+def health(instance: dg.DagsterInstance, run: dg.DagsterRun) -> WorkerStatus:
+    return instance.run_launcher.check_run_worker_health(run).status
+
+
+def test_the_shipped_instance_asks_for_signs_of_life(instance: dg.DagsterInstance) -> None:
+    assert isinstance(instance.run_launcher, HouseRunLauncher)
+    assert instance.run_monitoring_enabled
+    assert instance.run_launcher.supports_check_run_worker_health
+
+
+def test_a_run_fails_when_its_worker_is_killed_and_not_before(
+    instance: dg.DagsterInstance,
+) -> None:
+    run = started_run(instance)
+    worker = worker_of(instance, run)
+    assert health(instance, run) == WorkerStatus.RUNNING
+    kill(worker)
+    assert health(instance, run) == WorkerStatus.FAILED
+
+
+def test_a_run_that_has_just_begun_is_given_time_to_show_that_it_lives(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is STARTED a moment before its worker holds its file; after two minutes it never will."""
+    run = started_run(instance)
+    assert health(instance, run) == WorkerStatus.RUNNING
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 121)
+    assert health(instance, run) == WorkerStatus.FAILED
+
+
+def test_a_run_of_another_machine_is_not_judged_from_here(instance: dg.DagsterInstance) -> None:
+    server = json.dumps({"host": "code.example", "port": 4000})
+    run = started_run(instance, **{GRPC_INFO_TAG: server})
+    kill(worker_of(instance, run))
+    assert health(instance, run) == WorkerStatus.RUNNING
+
+
+def test_without_a_daemon_once_marks_what_was_abandoned(instance: dg.DagsterInstance) -> None:
+    abandoned, alive = started_run(instance), started_run(instance)
+    kill(worker_of(instance, abandoned))
+    with at_work(instance, alive.run_id, {}):
+        fail_abandoned_runs(instance)
+    statuses = {
+        run.run_id: run.status for run in instance.get_runs() if run.run_id in
+        {abandoned.run_id, alive.run_id}
+    }  # fmt: skip
+    assert statuses == {
+        abandoned.run_id: dg.DagsterRunStatus.FAILURE,
+        alive.run_id: dg.DagsterRunStatus.STARTED,
+    }
