@@ -65,12 +65,12 @@ class Soak:
         match_id = f"NA1_52{number:08d}"
         everybody = sorted({name for names in TEAMS.values() for name in names})
         players = self.dice.sample(everybody, self.dice.randint(1, 3))
-        people = [participant(name) for name in players]
         if number % EVERY_WEIRD == 0:
             self.weird.add(match_id)
-            self.home.world.finish(match_id, participants=people, gameDuration="a while")
-            return
-        self.games[match_id] = {team for team in TEAMS if set(players) & set(TEAMS[team])}
+            people = [participant(name, deaths="many") for name in players]
+        else:
+            self.games[match_id] = {team for team in TEAMS if set(players) & set(TEAMS[team])}
+            people = [participant(name) for name in players]
         self.home.world.finish(match_id, participants=people)
 
     def sample(self, second: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from sqlalchemy import select
 
 from lol_dagster.definitions import build_definitions
 from lol_dagster.orchestration.house import House
@@ -18,8 +19,9 @@ from lol_dagster.orchestration.sensors import batch_tags
 from lol_dagster.orchestration.tally import Tally
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
+from lol_dagster.storage.models import Player
 from lol_dagster_tests.payloads import match_payload, puuid_of
-from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
+from lol_dagster_tests.roster_rows import make_channel, make_member, make_membership, make_team
 
 NOTHING = dict.fromkeys(
     [
@@ -53,11 +55,17 @@ class World:
         return build_definitions(self.house)
 
     def add_team(self, name: str, *members: str, kind: str = "discord-bot") -> None:
-        """A team with one channel of the same name; members as in `payloads.participant(name)`."""
+        """A team with one channel of the same name; members as in `payloads.participant(name)`,
+        who may be in another team already.
+        """
         with self.house.database.writing() as session:
             team = make_team(session, name)
             for member in members:
-                make_member(session, team, member, puuid=puuid_of(member), game_name=member)
+                known = session.scalar(select(Player).where(Player.name == member))
+                if known is not None:
+                    make_membership(session, team, known)
+                else:
+                    make_member(session, team, member, puuid=puuid_of(member), game_name=member)
             channel = make_channel(
                 session,
                 team,
