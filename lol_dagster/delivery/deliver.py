@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
+from structlog.contextvars import bound_contextvars
 
 from lol_dagster.delivery import calls, due, gates
 from lol_dagster.delivery.claimed import Claimed
@@ -161,14 +162,19 @@ class Deliverer:
 
     def _carry(self, claimed: Claimed, sweep: _Sweep) -> Carried | None:
         """Do all that the core asks for; None: another deliverer has the message now."""
-        self._crashpoint("after_claim")
-        now = claimed
-        while now.effects:
-            after = self._do(now, now.effects[0], sweep)
-            if after is None:
-                return None
-            now = after
-        return self._carried(now)
+        about = {"message_id": claimed.row.id, "channel": claimed.channel_name}
+        with bound_contextvars(
+            **about, match_ids=list(claimed.match_ids), **_known(run_id=claimed.run_id)
+        ):
+            self._crashpoint("after_claim")
+            now = claimed
+            while now.effects:
+                with bound_contextvars(**_known(attempt=now.attempt_id)):
+                    after = self._do(now, now.effects[0], sweep)
+                if after is None:
+                    return None
+                now = after
+            return self._carried(now)
 
     def _do(self, claimed: Claimed, effect: Effect, sweep: _Sweep) -> Claimed | None:
         transport, address = self._transports[claimed.kind], claimed.address
@@ -218,14 +224,19 @@ class Deliverer:
         if row.state == "delivered" and row.remote_id is not None and not row.remote_gone:
             link = self._transports[claimed.kind].link(claimed.address, row.remote_id)
         carried = Carried.of(claimed, link)
-        logger.info(
-            "message %s",
+        logger.log(
+            logging.WARNING if carried.outcome in ("parked", "blocked") else logging.INFO,
+            "Message %s to %s: %s%s",
+            row.id,
+            claimed.channel_name,
             carried.outcome,
+            f" ({row.last_error})" if row.last_error else "",
             extra={
                 "message_id": row.id,
-                "match_ids": claimed.match_ids,
+                "match_ids": list(claimed.match_ids),
                 "channel": claimed.channel_name,
-                "reason": row.last_error,
+                "evidence": row.evidence,
+                "remote_id": row.remote_id,
             },
         )
         return carried
@@ -236,3 +247,7 @@ def deliverer(settings: Settings, database: Database) -> Deliverer:
     timing = Timing()
     transports = all_transports(settings, timing)
     return Deliverer(database, transports, clock_for(database), timing=timing)
+
+
+def _known(**context: object) -> dict[str, object]:
+    return {name: value for name, value in context.items() if value is not None}

@@ -7,6 +7,7 @@ materializations can leave one weird partition of a range unmaterialized while t
 from collections.abc import Collection, Generator, Iterator, Sequence
 
 import dagster as dg
+from structlog.contextvars import bound_contextvars
 
 from lol_dagster.delivery.report import DeliveryReport
 from lol_dagster.operations.stages import CODE_VERSIONS, STAGES
@@ -75,11 +76,12 @@ class PollConfig(dg.Config):
 def match_lists(
     context: dg.AssetExecutionContext, config: PollConfig, house: dg.ResourceParam[House]
 ) -> dg.MaterializeResult[None]:
-    with watching_key(house):
-        found = discover(house.database, house.riot, now=house.now(), everyone=config.everyone)
-    if found.accounts_polled:
-        key_works(house)
-        check_profiles(house.database, house.riot, now=house.now())
+    with bound_contextvars(run_id=context.run.run_id):
+        with watching_key(house):
+            found = discover(house.database, house.riot, now=house.now(), everyone=config.everyone)
+        if found.accounts_polled:
+            key_works(house)
+            check_profiles(house.database, house.riot, now=house.now())
     house.discovery = found
     house.tally.discovered.update(found.new_match_ids)
     _log_checks(context, house, "match_lists")
@@ -178,7 +180,9 @@ def _process(
 def _log_checks(
     context: dg.AssetExecutionContext | dg.OpExecutionContext, house: House, asset: str
 ) -> None:
-    for evaluation in look_again(house, asset):
+    with bound_contextvars(run_id=context.run.run_id):
+        evaluations = list(look_again(house, asset))
+    for evaluation in evaluations:
         # An op's context takes it as an asset's does; only its annotation lacks it.
         context.log_event(evaluation)  # type: ignore[arg-type]
 

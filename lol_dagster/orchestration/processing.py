@@ -18,6 +18,7 @@ from typing import cast
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+from structlog.contextvars import bound_contextvars
 
 from lol_dagster.messages.record import WrittenMessage, write_messages
 from lol_dagster.operations.run_requests import (
@@ -100,12 +101,13 @@ def process_match(house: House, match_id: str, *, run_id: str) -> Outcome:
         OperationalError: the database fails; the match stays due.
     """
     now = house.now()
-    was_asked_for = _take_up(house, match_id, now, run_id)
-    outcome = _through_the_stages(house, match_id, now, run_id)
-    if was_asked_for:
-        word, detail = _in_words(outcome)
-        with house.database.writing() as session:
-            note_worked_off(session, match_id, run_id, word, detail, now=house.now())
+    with bound_contextvars(match_id=match_id, run_id=run_id):
+        was_asked_for = _take_up(house, match_id, now, run_id)
+        outcome = _through_the_stages(house, match_id, now, run_id)
+        if was_asked_for:
+            word, detail = _in_words(outcome)
+            with house.database.writing() as session:
+                note_worked_off(session, match_id, run_id, word, detail, now=house.now())
     return outcome
 
 
@@ -169,16 +171,21 @@ def _work_out(
             .where(Match.match_id == match_id)
             .values(state="processed", next_try_at=None, last_error=None, run_id=run_id)
         )
-        _close_quarantine(session, match_id, now)
+        was_set_aside = _close_quarantine(session, match_id, now)
+    if was_set_aside:
+        log.info("Cured %s: it was set aside", match_id, extra={"match_id": match_id})
     return Processed(match_id, fetched, recorded, tuple(messages))
 
 
-def _close_quarantine(session: Session, match_id: str, now: datetime) -> None:
-    session.execute(
+def _close_quarantine(session: Session, match_id: str, now: datetime) -> bool:
+    """Whether there was one."""
+    closed = session.scalars(
         update(Quarantine)
         .where(Quarantine.match_id == match_id, Quarantine.closed_at.is_(None))
         .values(closed_at=now, closed_as="processed")
-    )
+        .returning(Quarantine.id)
+    ).all()
+    return bool(closed)
 
 
 def _set_aside(

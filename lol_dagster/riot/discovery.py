@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.orm import Session
+from structlog.contextvars import bound_contextvars
 
 from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.errors import (
@@ -150,7 +151,8 @@ def discover(
         if route in used_up:
             not_asked += 1
             continue
-        poll = poll_account(database, client, account, now=now, route_fails=route in failing)
+        with bound_contextvars(account=account.riot_id):
+            poll = poll_account(database, client, account, now=now, route_fails=route in failing)
         polls[account.id] = poll
         if poll.limited_until:
             used_up.add(route)
@@ -212,7 +214,10 @@ def poll_account(
         _let_next_look_be_deep(database, account, now)
     if found:
         log.info(
-            "%s: %d new matches", account.riot_id, len(found), extra={"account_id": account.id}
+            "%s: %d new matches",
+            account.riot_id,
+            len(found),
+            extra={"account_id": account.id, "match_ids": found},
         )
     return replace(report, new_match_ids=tuple(found))
 

@@ -80,7 +80,11 @@ def record_game(
         match_id,
         game.queue_name,
         game.result,
-        extra={"match_id": match_id, "run_id": run_id, "tracked": len(tracked)},
+        extra={
+            "match_id": match_id,
+            "run_id": run_id,
+            "accounts": [account.riot_id for account, _ in tracked],
+        },
     )
     return RecordedGame(
         match_id=match_id,

@@ -111,6 +111,8 @@ def _add_extra(logger: Any, method: str, event: EventDict) -> EventDict:
     text = event["event"]
     event = _EXTRA(logger, method, event)
     event["event"] = text  # whatever an extra of that name says
+    for name in _LEFT_BY_OTHERS:
+        event.pop(name, None)
     return event
 
 
@@ -132,6 +134,8 @@ def _add_dagsters_context(_logger: Any, _method: str, event: EventDict) -> Event
 
 
 _EXTRA = ExtraAdder()
+_LEFT_BY_OTHERS = ("message", "asctime")
+"""What another handler's formatter has put on the record before us; no extra can bear these names."""
 _CONTEXT: list[Processor] = [
     _add_extra,
     merge_contextvars,
