@@ -24,6 +24,7 @@ from lol_dagster.errors import UserError
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw]\s*)+", re.IGNORECASE)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.IGNORECASE)
+_SHORTEST_KEY = 32
 
 
 class SettingsError(UserError):
@@ -122,6 +123,17 @@ class Settings(BaseSettings):
     def _ping_is_http_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             cls._is_http_url(value.get_secret_value())
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        keys = value.get_secret_value().split(",") if value else []
+        if any(len(key.strip()) < _SHORTEST_KEY for key in keys):
+            raise ValueError(
+                f"should be {_SHORTEST_KEY} random characters or more, as 'openssl rand -base64 32' "
+                "prints them; an older key may stand after it, with a comma between them"
+            )
         return value
 
     @property

@@ -12,6 +12,7 @@ import pytest
 from lol_dagster.operations.logs.start import stop_logging
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
+from lol_dagster.storage.keys import keyring
 from lol_dagster.storage.schema import open_database
 from lol_dagster_tests.postgres import PostgresServer, find_binaries, running_postgres
 
@@ -90,7 +91,7 @@ def any_database(request: pytest.FixtureRequest) -> Iterator[Database]:
     if request.param == "sqlite":
         yield request.getfixturevalue("database")
         return
-    database = Database(request.getfixturevalue("postgres_url"))
+    database = Database(request.getfixturevalue("postgres_url"), keyring(load_settings()))
     yield database
     database.dispose()
 

@@ -15,6 +15,8 @@ from lol_dagster.operations.home_lock import alone_in
 from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.integrity import damage
+from lol_dagster.storage.keys import keyring
+from lol_dagster.storage.rotation import rotate
 from lol_dagster.storage.schema import SchemaState, schema_state
 from lol_dagster.storage.schema import upgrade as upgrade_schema
 
@@ -40,7 +42,7 @@ def upgrade(as_json: bool) -> None:
     """
     settings = load_settings()
     ensure_home(settings)
-    database = Database(settings.effective_database_url)
+    database = Database(settings.effective_database_url, keyring(settings))
     before = _state(database)
     upgrade_schema(database, lock_file=settings.home / "upgrade.lock")
     value = {"database": _shown_url(database), "before": before, "state": schema_state(database)}
@@ -64,7 +66,8 @@ def check(ctx: click.Context, as_json: bool) -> None:
     The state is current, behind, newer or empty. The exit status is 1 unless it is current and
     nothing is damaged.
     """
-    database = Database(load_settings().effective_database_url)
+    settings = load_settings()
+    database = Database(settings.effective_database_url, keyring(settings))
     state = _state(database)
     found = damage(database) if state == "current" else []
     value = {"database": _shown_url(database), "state": state, "damage": found}
@@ -126,7 +129,7 @@ def restore(file: Path, as_json: bool) -> None:
 
     settings = load_settings()
     home = alone_in(ensure_home(settings))
-    database = Database(settings.effective_database_url)
+    database = Database(settings.effective_database_url, keyring(settings))
     _state(database)  # says in a line if it cannot be reached
     restored = restore_backup(database, file.absolute(), datetime.now(UTC))
     upgrade_schema(database, lock_file=settings.home / "upgrade.lock")
@@ -166,8 +169,8 @@ def copy(to_url: str, as_json: bool) -> None:
     """
     from lol_dagster.operations.backups.move import move
 
-    target = Database(to_url)
     with open_house() as house:
+        target = Database(to_url, house.database.keyring)
         if target.url == house.database.url:
             raise UserError("that is the database itself: give another one")
         home = alone_in(house.settings.home)
@@ -182,7 +185,7 @@ def copy(to_url: str, as_json: bool) -> None:
             "digests": moved.digests,
         }
         home.close()
-    target.dispose()
+        target.dispose()
     print_either(value, as_json, lambda: _print_copied(value))
 
 
@@ -193,6 +196,41 @@ def _print_copied(value: dict[str, Any]) -> None:
         "Set LOL_DATABASE_URL to it before you start anything again: two houses would tell "
         "everything twice."
     )
+
+
+@db.command("rotate-key")
+@click.option(
+    "--give-up-lost", is_flag=True, help="Go on without addresses that no key opens any more."
+)
+@as_json_option
+def rotate_key(give_up_lost: bool, as_json: bool) -> None:
+    """Encrypt the addresses of webhooks with a new key.
+
+    It is made in the file secret.key, or is the first of LOL_SECRET_KEY=NEW,OLD. Killed half way,
+    nothing is lost: run it again. Signs everybody out of the web view when that is started again.
+    """
+    settings = load_settings()
+    keys = keyring(settings)
+    database = Database(settings.effective_database_url, keys)
+    upgrade_schema(database, lock_file=ensure_home(settings) / "upgrade.lock")
+    rotated = rotate(database, keys, give_up_lost=give_up_lost)
+    database.dispose()
+    value = {
+        "rewritten": rotated.rewritten,
+        "given_up": list(rotated.given_up),
+        "file": str(keys.in_file) if keys.in_file else None,
+    }
+    print_either(value, as_json, lambda: _print_rotated(value))
+
+
+def _print_rotated(value: dict[str, Any]) -> None:
+    click.echo(f"{value['rewritten']} addresses are encrypted with the new key.")
+    for name in value["given_up"]:
+        click.echo(f"The address of channel {name!r} is lost: give it a new one.")
+    if value["file"] is None:
+        click.echo("The older keys may go from LOL_SECRET_KEY; older backups need them.")
+    else:
+        click.echo(f"{value['file']} keeps the older keys for older backups. Keep a copy of it.")
 
 
 def _not_inside(settings: Settings) -> list[str]:

@@ -23,6 +23,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from lol_dagster.errors import UserError
 from lol_dagster.storage import slow_queries
 from lol_dagster.storage.audit import record_changes
+from lol_dagster.storage.keys import Keyring
+from lol_dagster.storage.types import use_keyring
 
 BUSY_TIMEOUT_MS = 10_000
 _READ_ONLY = "lol_read_only"
@@ -58,10 +60,13 @@ def normalized_url(text: str) -> URL:
 class Database:
     """The product's database: one engine, and the two kinds of transaction."""
 
-    def __init__(self, url: str, *, slow_query_ms: float | None = None) -> None:
+    def __init__(
+        self, url: str, keyring: Keyring | None = None, *, slow_query_ms: float | None = None
+    ) -> None:
         """
         Args:
             url: SQLAlchemy's form; a bare `postgresql://` is understood.
+            keyring: Keys to the secrets in it; None: none is read or written.
             slow_query_ms: Statements that take at least this long are logged; None: none is.
 
         Raises:
@@ -69,6 +74,9 @@ class Database:
         """
         self.url = normalized_url(url)
         self.engine = _create_engine(self.url, slow_query_ms)
+        self.keyring = keyring
+        if keyring is not None:
+            use_keyring(self.engine.dialect, keyring)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self._sessions, "after_flush", record_changes)
         self._read_only_sessions = sessionmaker(
@@ -142,6 +150,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry
     # FULL: a committed delivery intent must survive a power cut, or a message goes out twice.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    # A secret that is encrypted or removed must not stand on in the page's unused bytes.
+    cursor.execute("PRAGMA secure_delete=ON")
     cursor.close()
 
 

@@ -12,11 +12,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DatabaseError as DriverError
 
 from lol_dagster.settings import Settings, ensure_home
 from lol_dagster.storage.database import Database, DatabaseError
+from lol_dagster.storage.keys import keyring
+from lol_dagster.storage.models import Channel
 
 SchemaState = Literal["empty", "behind", "current", "newer"]
 _MIGRATIONS = Path(__file__).with_name("migrations")
@@ -29,10 +31,15 @@ def open_database(settings: Settings) -> Database:
     Raises:
         SettingsError: LOL_HOME cannot be written.
         DatabaseError: it cannot be reached, or a newer version of lol_dagster has written it.
+        SecretKeyError: secrets in it were encrypted with another key.
     """
     ensure_home(settings)
-    database = Database(settings.effective_database_url, slow_query_ms=settings.slow_query_ms)
+    database = Database(
+        settings.effective_database_url, keyring(settings), slow_query_ms=settings.slow_query_ms
+    )
     upgrade(database, lock_file=settings.home / "upgrade.lock")
+    with database.reading() as session:
+        session.scalars(select(Channel.address)).all()  # which decrypts them
     return database
 
 
@@ -76,6 +83,14 @@ def upgrade(database: Database, *, lock_file: Path) -> None:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
             connection.commit()
+            if database.is_sqlite:
+                _leave_nothing_in_the_log(connection)
+
+
+def _leave_nothing_in_the_log(connection: Connection) -> None:
+    """Let the file have what the migrations wrote: they may have encrypted what stood in it."""
+    assert connection.connection.dbapi_connection is not None
+    connection.connection.dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
 
 def _checked_state(state: SchemaState) -> SchemaState:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import DateTime, Dialect, Enum
+from sqlalchemy import DateTime, Dialect, Enum, String
 from sqlalchemy.types import TypeDecorator
+
+from lol_dagster.storage.keys import MARK, Keyring
+
+_keyrings: WeakKeyDictionary[Dialect, Keyring] = WeakKeyDictionary()
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -30,6 +35,39 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def use_keyring(dialect: Dialect, keyring: Keyring) -> None:
+    """Let secrets of this engine's database be encrypted with these keys."""
+    _keyrings[dialect] = keyring
+
+
+class AddressText(TypeDecorator[str]):
+    """A channel's address: a URL is a secret and stands encrypted in the database, the id of a
+    channel stands as it is. Not to be compared in SQL: the same secret never looks the same twice.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value if value is None or "://" not in value else _keys_of(dialect).encrypt(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """
+        Raises:
+            SecretKeyError: it was encrypted with a key that is not there.
+        """
+        if value is None or not value.startswith(MARK):
+            return value
+        return _keys_of(dialect).decrypt(value)
+
+
+def _keys_of(dialect: Dialect) -> Keyring:
+    keyring = _keyrings.get(dialect)
+    if keyring is None:
+        raise RuntimeError("this database was opened without the keys to its secrets")
+    return keyring
 
 
 def choice(*values: str, name: str) -> Enum:

@@ -38,6 +38,7 @@ from lol_dagster.messages.marker import write_marker
 from lol_dagster.settings import Settings
 from lol_dagster.storage import database as storage
 from lol_dagster.storage.database import Database
+from lol_dagster.storage.keys import keyring
 from lol_dagster.storage.models import Channel, Message
 from lol_dagster_tests.delivery.cutting import CuttableWire
 from lol_dagster_tests.delivery.taking_out import Mechanism, take_out
@@ -133,7 +134,7 @@ def work(orders: Orders) -> None:
     if orders.strike is not None and orders.strike.deed in {"lose-commit", "lose-answer"}:
         wire = CuttableWire(url)
         url = wire.url
-    database = Database(url)
+    database = Database(url, keyring(orders.settings))
     transports = all_transports(orders.settings, TIMING)
     for transport in transports.values():
         _settle_quickly(transport)

@@ -107,7 +107,7 @@ def test_no_secret_shows_in_any_print_of_the_settings(monkeypatch: pytest.Monkey
         "LOL_DISCORD_BOT_TOKEN": "s3cret-2",
         "LOL_SLACK_BOT_TOKEN": "s3cret-3",
         "LOL_ADMIN_PASSWORD_HASH": "s3cret-4",
-        "LOL_SECRET_KEY": "s3cret-5",
+        "LOL_SECRET_KEY": "s3cret-5" * 4,
         "LOL_PING_URL": "https://ping.example/s3cret-6",
         "LOL_DATABASE_URL": "postgresql://lol:s3cret-7@db/lol",
     }

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from lol_dagster.storage.models.base import Base
-from lol_dagster.storage.types import UtcDateTime, choice
+from lol_dagster.storage.types import AddressText, UtcDateTime, choice
 
 CHANNEL_KINDS = ("discord-bot", "discord-webhook", "slack-bot", "slack-webhook")
 UNCERTAIN_POLICIES = ("park", "resend")
@@ -203,8 +203,8 @@ class Channel(Base):
     team_id: Mapped[int] = mapped_column(ForeignKey("teams.id"))
     name: Mapped[str] = mapped_column(String(100))
     kind: Mapped[str] = mapped_column(choice(*CHANNEL_KINDS, name="kind"))
-    address: Mapped[str] = mapped_column(String(500))
-    """A channel id for bots, a URL (a secret) for webhooks."""
+    address: Mapped[str] = mapped_column(AddressText(500))
+    """A channel id for bots, a URL (a secret, and encrypted) for webhooks."""
     message_kinds: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     """None: every kind."""
     queues: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
