@@ -23,6 +23,8 @@ class ShownFilter:
     label: str
     value: str
     options: Options | None
+    unchosen: str
+    """What it is called when nothing is chosen."""
     input_type: str
 
 
@@ -37,14 +39,17 @@ class Filter(BaseFilter):
         where: Callable[[Any], ColumnElement[bool]],
         *,
         options: Options | Callable[[], Options] | None = None,
+        unchosen: str = "all",
     ) -> None:
         """
         Args:
             name: The field's label, different from those of the list's other filters.
             where: From the value that was chosen to the condition on the list's rows.
             options: What can be chosen; a function is asked each time the list is shown.
+            unchosen: What it is called when nothing is chosen.
         """
         super().__init__(name)
+        self.unchosen = unchosen
         self._where = where
         self._choices = options
 

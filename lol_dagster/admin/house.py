@@ -15,6 +15,8 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 
 _EXTENSION = "lol_dagster"
+_PATIENCE_S = 10.0
+"""How long a person waits for room in Riot's limits before being told."""
 
 
 def utc_now() -> datetime:
@@ -37,7 +39,7 @@ class AdminHouse:
         Raises:
             SettingsError: there is no API key.
         """
-        return riot_client(self.settings, self.database)
+        return riot_client(self.settings, self.database, longest_wait_s=_PATIENCE_S)
 
 
 def put_up(house: AdminHouse, extensions: dict[str, object]) -> None:

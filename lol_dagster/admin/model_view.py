@@ -243,6 +243,7 @@ class HouseModelView(ModelView):
                 label=each.name,
                 value=chosen.get(index, ""),
                 options=each.choices(),
+                unchosen=each.unchosen,
                 input_type=each.input_type,
             )
             for index, each in enumerate(self._filters or [])

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-_NOTHING = Markup('<span class="faint">–</span>')
+NOTHING = Markup('<span class="faint">–</span>')
 
 
 def instant(value: datetime) -> Markup:
@@ -40,7 +40,7 @@ def words(error: Exception) -> str:
 
 
 TYPE_FORMATTERS: dict[type, Any] = {
-    type(None): lambda _view, _value, _name: _NOTHING,
+    type(None): lambda _view, _value, _name: NOTHING,
     bool: lambda _view, value, _name: "yes" if value else "no",
     datetime: lambda _view, value, _name: instant(value),
     list: lambda _view, value, _name: ", ".join(str(each) for each in value),

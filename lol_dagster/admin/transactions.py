@@ -48,6 +48,16 @@ def reading() -> Session:
     return session
 
 
+def end_reading() -> None:
+    """End this request's snapshot: before a call over the network, which may take long. The next
+    `reading()` begins another.
+    """
+    stack: ExitStack | None = g.pop("reading_stack", None)
+    if stack is not None:
+        del g.reading_session
+        stack.close()
+
+
 @contextmanager
 def writing() -> Iterator[Session]:
     """A transaction in the name of whoever is signed in: committed at the end, rolled back on an
@@ -63,7 +73,5 @@ def writing() -> Iterator[Session]:
 
 def end_reading_with_the_request(app: Flask) -> None:
     @app.teardown_appcontext
-    def end_reading(_error: BaseException | None) -> None:
-        stack: ExitStack | None = g.pop("reading_stack", None)
-        if stack is not None:
-            stack.close()
+    def end(_error: BaseException | None) -> None:
+        end_reading()

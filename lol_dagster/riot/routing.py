@@ -36,6 +36,26 @@ REGIONAL_ROUTES: dict[str, str] = {
 
 PLATFORMS: tuple[str, ...] = tuple(REGIONAL_ROUTES)
 
+PLATFORM_NAMES: dict[str, str] = {
+    "euw1": "EU West",
+    "eun1": "EU Nordic & East",
+    "na1": "North America",
+    "br1": "Brazil",
+    "jp1": "Japan",
+    "kr": "Korea",
+    "la1": "Latin America North",
+    "la2": "Latin America South",
+    "me1": "Middle East",
+    "oc1": "Oceania",
+    "ru": "Russia",
+    "sg2": "Southeast Asia",
+    "tw2": "Taiwan",
+    "tr1": "Türkiye",
+    "vn2": "Vietnam",
+    "pbe1": "Public Beta",
+}
+"""Platform → what players call it. Those that are no longer played on have none."""
+
 # The number has had 7 to 10 digits so far; 19 is what a BIGINT holds.
 _MATCH_ID = re.compile(r"[A-Z][A-Z0-9]{1,19}_[0-9]{1,19}", re.ASCII)
 

@@ -46,6 +46,11 @@ def record_changes(session: Session, _context: UOWTransaction) -> None:
         session.execute(insert(AuditEntry), [{"at": now, "who": who, **entry} for entry in entries])
 
 
+def shown_value(row: Base, name: str) -> Any:
+    """A column as the trail has it: instants in ISO 8601, secrets as «changed»."""
+    return _shown(row, name, getattr(row, name))
+
+
 def _is_audited(row: Base) -> bool:
     return isinstance(row, _AUDITED)
 
@@ -61,7 +66,7 @@ def _change(row: Base) -> dict[str, Any]:
 
 
 def _values(row: Base) -> dict[str, Any]:
-    return {name: _shown(row, name, getattr(row, name)) for name in _columns(row)}
+    return {name: shown_value(row, name) for name in _columns(row)}
 
 
 def _columns(row: Base) -> list[str]:

@@ -45,3 +45,18 @@ if (refreshed) {
     if (document.visibilityState === "visible") window.location.reload();
   }, Number(refreshed.dataset.refresh) * 1000);
 }
+
+// data-wait="words": a form whose answer may take a while says so, and is sent once.
+document.addEventListener("submit", (event) => {
+  const words = event.target.dataset.wait;
+  if (!words) return;
+  if (event.target.ariaBusy === "true") {
+    event.preventDefault();
+    return;
+  }
+  event.target.ariaBusy = "true";
+  if (event.submitter) event.submitter.textContent = words;
+});
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) window.location.reload();
+});

@@ -6,7 +6,14 @@ from collections.abc import Callable
 
 from flask_admin import Admin
 
-_AREAS: tuple[Callable[[Admin], None], ...] = ()
+from lol_dagster.admin.views import accounts, channels, players, teams
+
+_AREAS: tuple[Callable[[Admin], None], ...] = (
+    teams.register,
+    players.register,
+    accounts.register,
+    channels.register,
+)
 
 
 def register_all(admin: Admin) -> None:

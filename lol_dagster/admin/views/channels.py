@@ -1,0 +1,317 @@
+"""Channels: where a team is told. An address is a secret: it is typed once and never shown again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from flask import request
+from flask_admin import Admin
+from flask_admin.actions import action
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session, joinedload
+from wtforms import Form, PasswordField, SelectField, SelectMultipleField, StringField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import InputRequired, Optional
+from wtforms.widgets import CheckboxInput, ListWidget, PasswordInput
+
+from lol_dagster.admin.house import current_house
+from lol_dagster.admin.merging import Typed, typed_value
+from lol_dagster.admin.model_view import FieldError
+from lol_dagster.admin.roster_view import EntryForm, RosterView, removed_filter
+from lol_dagster.admin.transactions import reading
+from lol_dagster.admin.views.names import link
+from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.riot.queues import QUEUE_NAMES
+from lol_dagster.roster.addresses import WebhookHosts, check_address, shown_address
+from lol_dagster.roster.channels import (
+    CHOSEN_KINDS,
+    add_channel,
+    change_channel,
+    parse_queues,
+    queues_called,
+    remove_channel,
+)
+from lol_dagster.roster.errors import RosterError
+from lol_dagster.roster.names import clean_name
+from lol_dagster.roster.teams import teams
+from lol_dagster.storage.models import Channel
+from lol_dagster.storage.models.roster import CHANNEL_KINDS
+
+_KINDS = {
+    "discord-bot": "Discord, as a bot",
+    "discord-webhook": "Discord, by a webhook",
+    "slack-bot": "Slack, as a bot",
+    "slack-webhook": "Slack, by a webhook",
+}
+_MESSAGES = {
+    "game": "Games",
+    "catch_up": "Catch-up: old games together",
+    "alert": "Alerts: what the operator should know",
+}
+_POLICIES = {
+    "park": "Park it: somebody looks and decides",
+    "resend": "Send it again: it may be told twice",
+}
+_T = TypeVar("_T")
+_QUEUES = [name for name in dict.fromkeys(QUEUE_NAMES.values()) if name != "Tutorial"]
+"""In Riot's order. Tutorials are never told."""
+
+
+class Boxes(SelectMultipleField):
+    """Several of a few, each with a box."""
+
+    widget = ListWidget(prefix_label=False)
+    option_widget = CheckboxInput()
+
+
+class AddressField(PasswordField):
+    """What is typed, also after it was refused; never what is stored."""
+
+    widget = PasswordInput(hide_value=False)
+
+    def process_data(self, value: Any) -> None:
+        self.data = None
+
+
+class ChannelForm(EntryForm):
+    """A channel as it is told to be."""
+
+    name = StringField("Name", [InputRequired("Give the channel a name.")])
+    team = SelectField("Team", [InputRequired("Choose a team.")])
+    kind = SelectField(
+        "Kind",
+        [InputRequired()],
+        choices=[SelectChoice(kind, _KINDS[kind]) for kind in CHANNEL_KINDS],
+    )
+    address = AddressField(
+        "Address",
+        [Optional()],
+        description="A bot's channel id, or a webhook's URL. It is not shown again.",
+        render_kw={"autocomplete": "new-password", "spellcheck": "false"},
+    )
+    message_kinds = Boxes(
+        "What is told", choices=[SelectChoice(kind, _MESSAGES[kind]) for kind in CHOSEN_KINDS]
+    )
+    queues = Boxes(
+        "Only games of these queues",
+        choices=[SelectChoice(name, name) for name in _QUEUES],
+        description="None chosen: games of every queue.",
+    )
+    other_queues = StringField(
+        "Other queues",
+        [Optional()],
+        description="Riot's numbers of queues that are not in the list, such as 3130, 3140.",
+    )
+    uncertain = SelectField(
+        "When nobody can find out whether a message arrived",
+        [InputRequired()],
+        choices=[SelectChoice(policy, words) for policy, words in _POLICIES.items()],
+    )
+
+    def chosen_queues(self) -> list[int] | None:
+        """Riot's ids; None: all.
+
+        Raises:
+            RosterError: what is typed is no list of queues.
+        """
+        ids = {queue for name in self.queues.data or () for queue in queues_called(name)}
+        if self.other_queues.data:
+            ids.update(parse_queues(self.other_queues.data))
+        return sorted(ids) or None
+
+    def chosen_kinds(self) -> list[str] | None:
+        """Of `CHOSEN_KINDS`; None: all."""
+        chosen = [kind for kind in CHOSEN_KINDS if kind in (self.message_kinds.data or ())]
+        return None if len(chosen) == len(CHOSEN_KINDS) else chosen
+
+    def fill_in_queues(self, ids: Sequence[int] | None) -> None:
+        names = {QUEUE_NAMES[queue] for queue in ids or () if queue in QUEUE_NAMES}
+        whole = {name for name in names if set(queues_called(name)) <= set(ids or ())}
+        named = {queue for name in whole for queue in queues_called(name)}
+        self.queues.data = sorted(whole)
+        self.other_queues.data = ", ".join(str(queue) for queue in ids or () if queue not in named)
+
+    def fill_in_kinds(self, kinds: Sequence[str] | None) -> None:
+        self.message_kinds.data = list(CHOSEN_KINDS if kinds is None else kinds)
+
+
+def _typed_queues(form: Any) -> Any:
+    try:
+        return form.chosen_queues()
+    except RosterError:
+        return form.other_queues.data  # is none; `save` says so
+
+
+def shown_queues(ids: Sequence[int] | None) -> str:
+    """Queues as people call them."""
+    if ids is None:
+        return "all"
+    names = [QUEUE_NAMES.get(queue, f"queue {queue}") for queue in ids]
+    return ", ".join(dict.fromkeys(names))
+
+
+_COLUMNS = (
+    typed_value("name"),
+    typed_value("kind", _KINDS.__getitem__),
+    Typed(
+        "address",
+        read=lambda form: "typed" if form.address.data else "changed",
+        write=lambda _form, _value: None,
+        field=lambda form: form.address,
+        show=lambda _value: "another one",
+    ),
+    Typed(
+        "message_kinds",
+        read=lambda form: form.chosen_kinds(),
+        write=lambda form, value: form.fill_in_kinds(value),
+        field=lambda form: form.message_kinds,
+        show=lambda value: ", ".join(CHOSEN_KINDS if value is None else value),
+    ),
+    Typed(
+        "queues",
+        read=_typed_queues,
+        write=lambda form, value: form.fill_in_queues(value),
+        field=lambda form: form.queues,
+        show=shown_queues,
+    ),
+    typed_value("uncertain", _POLICIES.__getitem__),
+)
+
+
+class ChannelView(RosterView):
+    """The list of channels."""
+
+    can_create = True
+    can_edit = True
+    create_words = "Add a channel"
+    remove_words = "Remove the channel"
+    remove_question = "Remove this channel? Nothing is told there any more; its history stays."
+    column_list = ("name", "team", "kind", "address", "message_kinds", "queues")
+    column_details_list = (
+        "name", "team", "kind", "address", "message_kinds", "queues", "uncertain", "created_at",
+        "removed_at",
+    )  # fmt: skip
+    column_labels = {
+        "message_kinds": "What is told",
+        "uncertain": "When a message's fate is unknown",
+        "created_at": "Added",
+        "removed_at": "Removed",
+    }
+    column_searchable_list = ("name",)
+    column_sortable_list = ("name", ("team", "team.name"), "kind")
+    column_default_sort = "name"
+    column_filters = (removed_filter(Channel.removed_at),)
+    named_after = _COLUMNS
+    details_template = "roster/channel.html"
+
+    def get_query(self) -> Any:
+        return super().get_query().options(joinedload(Channel.team), joinedload(Channel.probe))
+
+    def searched(self, text: str) -> ColumnElement[bool]:
+        return Channel.name.icontains(text, autoescape=True)
+
+    def get_create_form(self) -> type[Form]:
+        return ChannelForm
+
+    def get_edit_form(self) -> type[Form]:
+        return ChannelForm
+
+    def create_form(self, obj: Any = None) -> Form:
+        form = super().create_form(obj)
+        form.team.choices = [SelectChoice(team.name, team.name) for team in teams(reading())]
+        if request.method == "GET":
+            form.team.data = request.args.get("team")
+            form.fill_in_kinds(None)
+        return form
+
+    def edit_form(self, obj: Any = None) -> Form:
+        form = super().edit_form(obj)
+        del form.team  # its history is that team's
+        form.address.description = (
+            f"Empty: it stays as it is, {shown_address(obj.kind, obj.address)}"
+        )
+        if request.method == "GET":
+            form.fill_in_queues(obj.queues)
+            form.fill_in_kinds(obj.message_kinds)
+        return form
+
+    def save(self, session: Session, form: Form, row: Channel | None) -> Channel:
+        settings = current_house().settings
+        hosts = WebhookHosts(settings.discord_url, settings.slack_hooks_url)
+        address = (form.address.data or "").strip() or None
+        _at("name", lambda: clean_name(form.name.data))
+        queues = _at("other_queues", form.chosen_queues)
+        kinds = form.chosen_kinds()
+        if kinds == []:
+            raise FieldError("message_kinds", "choose at least one, or remove the channel")
+        if row is None and address is None:
+            raise FieldError("address", "say where: a bot's channel id, or a webhook's URL")
+        if address is not None:
+            _at("address", lambda: check_address(form.kind.data, address, hosts))
+        how: dict[str, Any] = {
+            "kind": form.kind.data,
+            "hosts": hosts,
+            "queues": queues,
+            "message_kinds": kinds,
+            "uncertain": form.uncertain.data,
+        }
+        if row is None:
+            assert address is not None, "refused above"
+            return _at(
+                "name",
+                lambda: add_channel(
+                    session, form.name.data, team=form.team.data, address=address, now=self.now(),
+                    **how,
+                ),
+            )  # fmt: skip
+        return _at(
+            "address" if address or form.kind.data != row.kind else "name",
+            lambda: change_channel(
+                session, row.id, name=form.name.data, address=address, version=row.version, **how
+            ),
+        )
+
+    def remove(self, session: Session, row: Channel) -> None:
+        remove_channel(session, row.name, now=self.now())
+
+    @action("delete", "Remove", "Remove these channels? Nothing is told there any more.")
+    def action_delete(self, ids: list[str]) -> None:
+        self.remove_each(ids)
+
+    def promise(self, channel: Channel) -> str:
+        """What can be promised of the channel."""
+        can = all_transports(current_house().settings)[channel.kind].capabilities
+        return can.promise
+
+    column_formatters = {
+        "team": lambda _view, _context, row, _name: link("team", row.team_id, row.team.name),
+        "kind": lambda _view, _context, row, _name: _KINDS[row.kind],
+        "address": lambda _view, _context, row, _name: shown_address(row.kind, row.address),
+        "message_kinds": lambda _view, _context, row, _name: shown_kinds(row.message_kinds),
+        "queues": lambda _view, _context, row, _name: shown_queues(row.queues),
+        "uncertain": lambda _view, _context, row, _name: _POLICIES[row.uncertain],
+    }
+    column_formatters_export = {
+        "team": lambda _view, _context, row, _name: row.team.name,
+        "address": lambda _view, _context, row, _name: shown_address(row.kind, row.address),
+    }
+
+
+def shown_kinds(kinds: Sequence[str] | None) -> str:
+    """Kinds of message as people call them."""
+    return (
+        "all" if kinds is None else ", ".join(_MESSAGES[kind].partition(":")[0] for kind in kinds)
+    )
+
+
+def _at(field: str, work: Callable[[], _T]) -> _T:
+    """What `work` returns; a refusal stands at the field."""
+    try:
+        return work()
+    except RosterError as error:
+        raise FieldError(field, str(error)) from None
+
+
+def register(admin: Admin) -> None:
+    admin.add_view(ChannelView(Channel, name="Channels", endpoint="channel", category="Roster"))

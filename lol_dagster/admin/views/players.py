@@ -1,0 +1,161 @@
+"""Players, with their accounts and the teams that they are in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import flash
+from flask_admin import Admin
+from flask_admin.actions import action
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+from wtforms import Form, StringField
+from wtforms.validators import InputRequired
+
+from lol_dagster.admin.filters import Filter
+from lol_dagster.admin.merging import typed_value
+from lol_dagster.admin.model_view import FieldError
+from lol_dagster.admin.roster_view import EntryForm, RosterView
+from lol_dagster.admin.transactions import reading
+from lol_dagster.admin.views.accounts import State, account_state
+from lol_dagster.admin.views.memberships import MembershipList, TeamRow, save_rows
+from lol_dagster.admin.views.names import linked
+from lol_dagster.roster.errors import RosterError
+from lol_dagster.roster.players import remove_player, rename_player
+from lol_dagster.roster.teams import teams
+from lol_dagster.storage.models import Account, Membership, Player
+
+
+class PlayerForm(EntryForm):
+    """A player with their memberships."""
+
+    name = StringField("Name", [InputRequired("Give the player a name.")])
+    memberships = MembershipList(TeamRow, "Teams")
+
+
+class PlayerView(RosterView):
+    """The list of players. A new one is added with an account: see accounts.py."""
+
+    can_edit = True
+    remove_words = "Remove the player"
+    remove_question = (
+        "Remove this player? Their memberships end now; games and what was told stay. A player "
+        "without any game goes for good, with the accounts."
+    )
+    column_list = ("name", "accounts", "teams", "created_at")
+    column_details_list = ("created_at",)
+    column_labels = {"created_at": "Added"}
+    column_searchable_list = ("name",)
+    column_sortable_list = ("name", "created_at")
+    column_default_sort = "name"
+    named_after = (typed_value("name"),)
+    list_template = "roster/players.html"
+    edit_template = "roster/player_edit.html"
+    details_template = "roster/player.html"
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.column_filters = (
+            Filter(
+                "Team",
+                lambda value: Player.id.in_(
+                    select(Membership.player_id).where(
+                        Membership.team_id == int(value), Membership.until.is_(None)
+                    )
+                ),
+                options=lambda: [(str(team.id), team.name) for team in teams(reading())],
+            ),
+        )
+        super().__init__(*arguments, **options)
+
+    def search_placeholder(self) -> str:
+        return "name or Riot ID"
+
+    def get_query(self) -> Any:
+        return (
+            super()
+            .get_query()
+            .options(
+                selectinload(Player.accounts),
+                selectinload(Player.memberships.and_(Membership.until.is_(None))).joinedload(
+                    Membership.team
+                ),
+            )
+        )
+
+    def searched(self, text: str) -> ColumnElement[bool]:
+        riot_id = Account.game_name + "#" + Account.tag_line
+        return or_(
+            Player.name.icontains(text, autoescape=True),
+            Player.id.in_(
+                select(Account.player_id).where(riot_id.icontains(text, autoescape=True))
+            ),
+        )
+
+    def get_edit_form(self) -> type[Form]:
+        return PlayerForm
+
+    def save(self, session: Session, form: Form, row: Player | None) -> Player:
+        assert row is not None, "players are added with an account, on a page of its own"
+        if form.name.data != row.name:
+            try:
+                rename_player(session, row.id, form.name.data, version=row.version)
+            except RosterError as error:
+                raise FieldError("name", str(error)) from None
+        save_rows(session, form.memberships, player=row, now=self.now())
+        return row
+
+    def remove(self, session: Session, row: Player) -> None:
+        _, for_good = remove_player(session, row.name, team=None, now=self.now())
+        flash(
+            f"{row.name} had no game and is gone for good."
+            if for_good
+            else f"{row.name} is in no team any more; games and accounts stay.",
+            "success",
+        )
+
+    @action("delete", "Remove", "Take these players out of all their teams?")
+    def action_delete(self, ids: list[str]) -> None:
+        self.remove_each(ids)
+
+    def known_names(self) -> list[str]:
+        """What is offered for a team's name."""
+        return [team.name for team in teams(reading())]
+
+    def accounts_of(self, player: Player) -> list[tuple[Account, State]]:
+        """The player's accounts, each with how it stands."""
+        rows = reading().scalars(
+            select(Account)
+            .where(Account.player_id == player.id)
+            .options(joinedload(Account.poll))
+            .order_by(Account.id)
+        )
+        return [(row, account_state(row, self.now())) for row in rows]
+
+    def past_and_present(self, player: Player) -> list[Membership]:
+        """The player's memberships: open ones first, then the latest."""
+        rows = reading().scalars(
+            select(Membership)
+            .where(Membership.player_id == player.id)
+            .options(joinedload(Membership.team), joinedload(Membership.player))
+        )
+        return sorted(rows, key=lambda row: (row.until is not None, -row.since.timestamp()))
+
+    column_formatters = {
+        "accounts": lambda _view, _context, player, _name: linked(
+            "account", [(row.id, row.riot_id) for row in player.accounts]
+        ),
+        "teams": lambda _view, _context, player, _name: linked(
+            "team",
+            [(row.team.id, row.team.name) for row in player.memberships if row.until is None],
+        ),
+    }
+    column_formatters_export = {
+        "accounts": lambda _view, _context, player, _name: [row.riot_id for row in player.accounts],
+        "teams": lambda _view, _context, player, _name: [
+            row.team.name for row in player.memberships if row.until is None
+        ],
+    }
+
+
+def register(admin: Admin) -> None:
+    admin.add_view(PlayerView(Player, name="Players", endpoint="player", category="Roster"))

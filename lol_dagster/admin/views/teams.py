@@ -1,0 +1,161 @@
+"""Teams, with who belongs to them from when until when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import Admin, expose
+from flask_admin.actions import action
+from flask_admin.helpers import is_safe_url
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session, selectinload
+from wtforms import Form, StringField
+from wtforms.validators import InputRequired
+
+from lol_dagster.admin.merging import number_in, typed_value
+from lol_dagster.admin.model_view import FieldError
+from lol_dagster.admin.roster_view import EntryForm, RosterView, removed_filter
+from lol_dagster.admin.shown import words
+from lol_dagster.admin.transactions import reading, writing
+from lol_dagster.admin.views.memberships import MOST_NAMES, MembershipList, PlayerRow, save_rows
+from lol_dagster.admin.views.names import linked
+from lol_dagster.errors import UserError
+from lol_dagster.roster.errors import RosterError
+from lol_dagster.roster.teams import add_team, end_membership, remove_team, rename_team
+from lol_dagster.roster.versions import as_seen
+from lol_dagster.storage.models import Channel, Membership, Player, Team
+
+
+class TeamForm(EntryForm):
+    """A team with its memberships."""
+
+    name = StringField("Name", [InputRequired("Give the team a name.")])
+    memberships = MembershipList(PlayerRow, "Players")
+
+
+class TeamView(RosterView):
+    """The list of teams."""
+
+    can_create = True
+    can_edit = True
+    create_words = "Add a team"
+    remove_words = "Remove the team"
+    remove_question = (
+        "Remove this team? Its memberships end now and its channels are told nothing any more. "
+        "What was told stays on record."
+    )
+    column_list = ("name", "members", "channels", "created_at")
+    column_details_list = ("created_at", "removed_at")
+    column_labels = {"created_at": "Added", "removed_at": "Removed", "members": "Players"}
+    column_searchable_list = ("name",)
+    column_sortable_list = ("name", "created_at")
+    column_default_sort = "name"
+    column_filters = (removed_filter(Team.removed_at),)
+    named_after = (typed_value("name"),)
+    create_template = "roster/team_create.html"
+    edit_template = "roster/team_edit.html"
+    details_template = "roster/team.html"
+
+    def get_query(self) -> Any:
+        return (
+            super()
+            .get_query()
+            .options(
+                selectinload(Team.memberships.and_(Membership.until.is_(None))).joinedload(
+                    Membership.player
+                ),
+                selectinload(Team.channels.and_(Channel.removed_at.is_(None))),
+            )
+        )
+
+    def searched(self, text: str) -> ColumnElement[bool]:
+        return Team.name.icontains(text, autoescape=True)
+
+    def get_create_form(self) -> type[Form]:
+        return TeamForm
+
+    def get_edit_form(self) -> type[Form]:
+        return TeamForm
+
+    def save(self, session: Session, form: Form, row: Team | None) -> Team:
+        try:
+            if row is None:
+                row = add_team(session, form.name.data, now=self.now())
+            elif form.name.data != row.name:
+                row = rename_team(session, row.id, form.name.data, version=row.version)
+        except RosterError as error:
+            raise FieldError("name", str(error)) from None
+        save_rows(session, form.memberships, team=row, now=self.now())
+        return row
+
+    def remove(self, session: Session, row: Team) -> None:
+        remove_team(session, row.name, even_if_used=True, now=self.now())
+
+    @action("delete", "Remove", "Remove these teams, end their memberships, remove their channels?")
+    def action_delete(self, ids: list[str]) -> None:
+        self.remove_each(ids)
+
+    @expose("/end/", methods=["POST"])
+    def end_view(self) -> ResponseReturnValue:
+        """End one membership now."""
+        row_id, version = (number_in(request.form.get(name)) for name in ("id", "version"))
+        try:
+            with writing() as session:
+                row = as_seen(session, Membership, row_id, version)
+                if row.until is None:
+                    end_membership(row, self.now())
+                said = f"{row.player.name} is no longer in the team {row.team.name}."
+        except UserError as error:
+            flash(words(error), "error")
+        else:
+            flash(said, "success")
+        back = request.form.get("back", "")
+        return redirect(back if back and is_safe_url(back) else self.get_url(".index_view"), 303)
+
+    def known_names(self) -> list[str]:
+        """What is offered for a player's name."""
+        return list(reading().scalars(select(Player.name).order_by(Player.name).limit(MOST_NAMES)))
+
+    def past_and_present(self, team: Team) -> list[Membership]:
+        """The team's memberships: open ones first, then the latest."""
+        rows = reading().scalars(
+            select(Membership)
+            .where(Membership.team_id == team.id)
+            .options(selectinload(Membership.player))
+        )
+        return sorted(rows, key=lambda row: (row.until is not None, -row.since.timestamp()))
+
+    def live_channels(self, team: Team) -> list[Channel]:
+        return list(
+            reading().scalars(
+                select(Channel)
+                .where(Channel.team_id == team.id, Channel.removed_at.is_(None))
+                .order_by(Channel.name)
+            )
+        )
+
+    column_formatters = {
+        "members": lambda _view, _context, team, _name: linked(
+            "player", [(row.player.id, row.player.name) for row in _open(team)]
+        ),
+        "channels": lambda _view, _context, team, _name: linked(
+            "channel", [(row.id, row.name) for row in team.channels if row.removed_at is None]
+        ),
+    }
+    column_formatters_export = {
+        "members": lambda _view, _context, team, _name: [row.player.name for row in _open(team)],
+        "channels": lambda _view, _context, team, _name: [
+            row.name for row in team.channels if row.removed_at is None
+        ],
+    }
+
+
+def _open(team: Team) -> list[Membership]:
+    rows = [row for row in team.memberships if row.until is None]
+    return sorted(rows, key=lambda row: row.player.name.casefold())
+
+
+def register(admin: Admin) -> None:
+    admin.add_view(TeamView(Team, name="Teams", endpoint="team", category="Roster"))
