@@ -6,6 +6,7 @@ from lol_dagster.orchestration.assets import ASSETS
 from lol_dagster.orchestration.checks import CHECKS
 from lol_dagster.orchestration.house import House, HouseResource
 from lol_dagster.orchestration.jobs import ASSET_JOBS, OP_JOBS
+from lol_dagster.orchestration.monitoring import MONITORING
 from lol_dagster.orchestration.schedules import SCHEDULES
 from lol_dagster.orchestration.sensors import SENSORS
 
@@ -22,7 +23,7 @@ def build_definitions(house: House | None = None) -> dg.Definitions:
         asset_checks=CHECKS,
         jobs=[*ASSET_JOBS, *OP_JOBS],
         schedules=SCHEDULES,
-        sensors=SENSORS,
+        sensors=[*SENSORS, *MONITORING],
         resources={"house": house or HouseResource()},
         # A process per step costs 6 s where this one costs 0.3 s, and a run is a process already.
         executor=dg.in_process_executor,

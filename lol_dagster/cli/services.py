@@ -92,6 +92,8 @@ def up(ui_port: int) -> None:
 
 def run_services(settings: Settings, *, ui_port: int) -> None:
     """Run all services until Ctrl-C."""
+    from lol_dagster.operations.failed_jobs import note_ui_url
+    from lol_dagster.operations.heartbeats import beating, end_of
     from lol_dagster.operations.home_lock import alone_in
     from lol_dagster.operations.supervisor import Supervisor, wait_until_answering
     from lol_dagster.orchestration.instance import prepare_instance
@@ -101,23 +103,27 @@ def run_services(settings: Settings, *, ui_port: int) -> None:
     home = alone_in(ensure_home(settings))
     start_logging(settings, "supervisor")
     # Both once and alone, before services open them together.
-    open_database(settings).dispose()
+    database = open_database(settings)
     prepare_instance(settings).dispose()
     server, address = code_server()
     code = Supervisor([server], log_dir=settings.logs_dir, say=click.echo)
     code.start()
     try:
+        note_ui_url(database, f"http://127.0.0.1:{ui_port}")
         # The others complain at length about a code server that is not there yet.
         wait_until_answering(f"tcp://{address.host}:{address.port}", timeout=120)
         click.echo(f"Dagster's UI: http://127.0.0.1:{ui_port}   logs: {settings.logs_dir}")
         click.echo("Ctrl-C ends everything.")
-        Supervisor(
-            other_services(settings, address, ui_port=ui_port),
-            log_dir=settings.logs_dir,
-            say=click.echo,
-        ).run()
+        with beating(database, "up"):
+            Supervisor(
+                other_services(settings, address, ui_port=ui_port),
+                log_dir=settings.logs_dir,
+                say=click.echo,
+            ).run()
     finally:
         code.stop()
+        end_of(database, "daemon")
+        database.dispose()
         home.close()
 
 

@@ -25,7 +25,8 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.messages.compose import compose_catch_up, compose_game
 from lol_dagster.messages.content import MessageContent
-from lol_dagster.messages.nonce import delivery_nonce, installation_salt
+from lol_dagster.messages.nonce import installation_salt
+from lol_dagster.messages.pending import pending_message
 from lol_dagster.messages.restored import maybe_told, message_id, restoration
 from lol_dagster.messages.rules import Decision, candidate_teams, decide
 from lol_dagster.messages.told_games import load_told_games
@@ -178,19 +179,15 @@ def _new_message(
     new_id = message_id(
         salt, channel.id, str(decision.kind), _which(session, match_id, decision, channel)
     )
-    message = Message(
-        id=new_id,
+    message = pending_message(
+        salt,
+        new_id,
         channel_id=channel.id,
-        kind=decision.kind,
+        kind=str(decision.kind),
         subject=match_id if decision.kind == "game" else f"catch-up:{match_id}",
         order_at=game.ended_at,
-        created_at=now,
-        content=content.to_json(),
-        desired_rev=1,
-        desired_hash=content.content_hash(),
-        state="pending",
-        due_at=now,
-        nonce=delivery_nonce(salt, new_id),
+        content=content,
+        now=now,
     )
     restored = restoration(session)
     if restored is not None and restored.may_have_been_told(game.ended_at):

@@ -85,13 +85,17 @@ def beating(database: Database, part: Part) -> Iterator[None]:
     finally:
         over.set()
         thread.join(timeout=BEAT_EVERY.total_seconds())
-        _quietly(lambda: end(database, part), part)
+        end_of(database, part)
 
 
-def end(database: Database, *parts: Part) -> None:
-    """Write down that these parts do not run any more because somebody ended them."""
-    with database.writing() as session:
-        session.execute(delete(Heartbeat).where(Heartbeat.name.in_(parts)))
+def end_of(database: Database, part: Part) -> None:
+    """Write down that a part does not run any more because somebody has ended it."""
+
+    def take_away() -> None:
+        with database.writing() as session:
+            session.execute(delete(Heartbeat).where(Heartbeat.name == part))
+
+    _quietly(take_away, part)
 
 
 def silence(signs: Mapping[str, Sign], now: datetime) -> str | None:

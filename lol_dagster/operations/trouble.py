@@ -31,6 +31,8 @@ SETTLED_DEADLINE = timedelta(hours=25)
 """The delivery protocol parks what it cannot settle within a day."""
 POLL_DEADLINE = timedelta(minutes=65)
 """No account is asked less often than every half hour."""
+OVERDUE_AFTER = timedelta(minutes=10)
+"""An account whose turn came longer ago than this is not asked for as it should be."""
 RIOT_DOWN_AFTER = timedelta(minutes=5)
 """How long a route of Riot's must have failed until it is called down: shorter trouble is common."""
 RIOT_KEY_SCOPE = "riot-key"
@@ -138,6 +140,21 @@ def accounts_not_polled(now: datetime) -> Select[str]:
             or_(AccountPoll.last_good_poll_at.is_(None), AccountPoll.last_good_poll_at < deadline),
         )
         .order_by(AccountPoll.last_good_poll_at.asc().nulls_first(), Account.id)
+    )
+
+
+def accounts_overdue(now: datetime) -> Select[str]:
+    """Riot IDs of tracked accounts whose turn to be asked about has come and gone."""
+    deadline = now - OVERDUE_AFTER
+    return (
+        select(Account.game_name + "#" + Account.tag_line)
+        .outerjoin(AccountPoll, AccountPoll.account_id == Account.id)
+        .where(
+            is_tracked(now, since=deadline),
+            Account.created_at < deadline,
+            or_(AccountPoll.account_id.is_(None), AccountPoll.next_poll_at < deadline),
+        )
+        .order_by(AccountPoll.next_poll_at.asc().nulls_first(), Account.id)
     )
 
 

@@ -11,16 +11,18 @@ from sqlalchemy import Select, func, select
 
 from lol_dagster.operations.trouble import (
     accounts_not_polled,
+    blind_accounts,
     blocked_scopes,
     find,
     messages_told_twice,
     parked_messages,
+    routes_down,
     set_aside_games,
     stuck_games,
     unsettled_messages,
 )
 from lol_dagster.orchestration.house import House
-from lol_dagster.storage.models import Match, Message
+from lol_dagster.storage.models import Breaker, Match, Message
 
 
 @dg.asset_check(
@@ -87,6 +89,23 @@ def every_account_polled_lately(house: dg.ResourceParam[House]) -> dg.AssetCheck
     return _none_of(house, accounts_not_polled(house.now()), "not polled")
 
 
+@dg.asset_check(
+    asset="match_lists",
+    description="Games can be seen: no account has played a ranked game, as Riot's profile of it "
+    "counts, of which no match has come for 90 minutes.",
+)
+def games_can_be_seen(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
+    return _none_of(house, blind_accounts(house.now()), "not to be seen")
+
+
+@dg.asset_check(
+    asset="match_lists",
+    description="Riot gives match lists: no regional route has failed for five minutes.",
+)
+def riot_answers(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
+    return _none_of(house, routes_down(house.now()).with_only_columns(Breaker.scope), "down")
+
+
 def _none_of(
     house: House, wrong: Select[str], word: str, counts: dict[str, int] | None = None
 ) -> dg.AssetCheckResult:
@@ -107,6 +126,8 @@ CHECKS = [
     no_message_parked,
     no_channel_blocked,
     every_account_polled_lately,
+    games_can_be_seen,
+    riot_answers,
 ]
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ import dagster as dg
 from lol_dagster.errors import UserError
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job, requested_job
+from lol_dagster.orchestration.monitoring import look_after
 from lol_dagster.orchestration.partitions import admit
 from lol_dagster.orchestration.requested import plan_requested, settle_requests
 from lol_dagster.orchestration.run_workers import at_work, fail_abandoned_runs
@@ -70,9 +72,10 @@ class Once:
             KeyRejected: Riot refuses the key.
             NobodyAskedError: Riot gave no list at all; what else was due is done.
         """
-        self._ask()
-        self._do_what_is_due()
-        self._complain()
+        with self._looking_after():
+            self._ask()
+            self._do_what_is_due()
+            self._complain()
 
     def until_idle(self) -> None:
         """A cycle, and then whatever is or nearly is due, until nothing is.
@@ -80,14 +83,29 @@ class Once:
         Raises:
             KeyRejected, NobodyAskedError: as `cycle`.
         """
-        self._ask()
-        self._do_what_is_due()
-        in_vain = 0
-        while in_vain < _ROUNDS_IN_VAIN and self._wait_for_what_is_nearly_due():
-            before = self._house.tally.counts()
+        with self._looking_after():
+            self._ask()
             self._do_what_is_due()
-            in_vain = in_vain + 1 if self._house.tally.counts() == before else 0
-        self._complain()
+            in_vain = 0
+            while in_vain < _ROUNDS_IN_VAIN and self._wait_for_what_is_nearly_due():
+                before = self._house.tally.counts()
+                self._do_what_is_due()
+                in_vain = in_vain + 1 if self._house.tally.counts() == before else 0
+            self._complain()
+
+    @contextmanager
+    def _looking_after(self) -> Iterator[None]:
+        """At the end of what is done inside, also where Riot could not be asked: alerts are told."""
+        try:
+            yield
+        except UserError:
+            self._look_after()
+            raise
+        self._look_after()
+
+    def _look_after(self) -> None:
+        if look_after(self._instance, self._house, "once").messages:
+            self._deliver()
 
     def _ask(self) -> None:
         fail_abandoned_runs(self._instance)
@@ -108,6 +126,9 @@ class Once:
                 self._run(process_job, tags=batch_tags(batch), raise_on_error=True)
         self._work_off_requests()
         self._show_set_aside()
+        self._deliver()
+
+    def _deliver(self) -> None:
         if self._house.deliverer.due_now(self._house.now()):
             self._show("delivering messages", None)
             self._run(deliver_job, raise_on_error=True)

@@ -10,6 +10,9 @@ from lol_dagster.operations.stages import CODE_VERSIONS
 from lol_dagster.orchestration.house import House
 from lol_dagster.storage.models import Quarantine
 
+SET_ASIDE_TAG = "lol/set-aside"
+"""On the run of its own in which a set-aside game fails for all to see."""
+
 
 @dataclass(frozen=True)
 class WaitingGame:
@@ -21,7 +24,7 @@ class WaitingGame:
     @property
     def tags(self) -> dict[str, str]:
         """Of the run: what the list of runs shows of it."""
-        return {"lol/set-aside": self.stage, "lol/games": self.match_id}
+        return {SET_ASIDE_TAG: self.stage, "lol/games": self.match_id}
 
 
 def to_show(house: House, *, limit: int | None) -> list[WaitingGame]:

@@ -1,0 +1,77 @@
+"""Looking after the system itself: signs of life, failed runs, alerts, the dead-man ping.
+
+A sensor's tick does it every half minute, and `lol-dagster once` at its end; no run is started.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from lol_dagster.operations.alerts import Evaluated, evaluate
+from lol_dagster.operations.failed_jobs import forget_job, known_failed_jobs, note_failed_run
+from lol_dagster.operations.heartbeats import Part, beat
+from lol_dagster.operations.ping import ping_after_good_cycle
+from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.set_aside import SET_ASIDE_TAG
+
+_WILL_RETRY_TAG = "dagster/will_retry"
+_BY_HAND = "__ASSET_JOB"
+"""Dagster's name for what a person materializes in the UI, and watches."""
+
+
+def look_after(instance: dg.DagsterInstance, house: House, part: Part) -> Evaluated:
+    """Show that we live, see what is wrong, write down what is to be told, and ping."""
+    beat(house.database, part, house.now())
+    _forget_recovered_jobs(instance, house)
+    evaluated = evaluate(house.database, house.settings, house.now())
+    ping_after_good_cycle(house.database, house.settings, house.now())
+    return evaluated
+
+
+def _forget_recovered_jobs(instance: dg.DagsterInstance, house: House) -> None:
+    with house.database.reading() as session:
+        failed = known_failed_jobs(session)
+    for job, failed_at in failed:
+        good = instance.get_runs(
+            dg.RunsFilter(
+                job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=failed_at
+            ),
+            limit=1,
+        )
+        if good:
+            with house.database.writing() as session:
+                forget_job(session, job, failed_at)
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Is all well? Signs of life, alerts and the dead-man ping; starts no run.",
+)
+def look_after_everything(
+    context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
+) -> Iterator[dg.SkipReason]:
+    evaluated = look_after(context.instance, house, "daemon")
+    yield dg.SkipReason(f"{evaluated.open} alerts open, {evaluated.messages} messages written")
+
+
+@dg.run_failure_sensor(
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Notes which job failed for good, for an alert with a link to the run.",
+)
+def failed_runs(
+    context: dg.RunFailureSensorContext, house: dg.ResourceParam[House]
+) -> dg.SkipReason | None:
+    run = context.dagster_run
+    if run.tags.get(_WILL_RETRY_TAG) == "true":
+        return dg.SkipReason("It is tried again by itself")
+    if SET_ASIDE_TAG in run.tags or run.job_name == _BY_HAND:
+        return dg.SkipReason("Somebody is watching it, or its game has an alert of its own")
+    note_failed_run(
+        house.database, run.job_name, run.run_id, context.failure_event.message or "", house.now()
+    )
+    return None
+
+
+MONITORING = [look_after_everything, failed_runs]
