@@ -12,6 +12,7 @@ from lol_dagster.operations.failed_jobs import forget_job, known_failed_jobs, no
 from lol_dagster.operations.heartbeats import Part, beat
 from lol_dagster.operations.ping import ping_after_good_cycle
 from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.requested import REQUEST_TAG
 from lol_dagster.orchestration.set_aside import SET_ASIDE_TAG
 
 _WILL_RETRY_TAG = "dagster/will_retry"
@@ -66,7 +67,7 @@ def failed_runs(
     run = context.dagster_run
     if run.tags.get(_WILL_RETRY_TAG) == "true":
         return dg.SkipReason("It is tried again by itself")
-    if SET_ASIDE_TAG in run.tags or run.job_name == _BY_HAND:
+    if {SET_ASIDE_TAG, REQUEST_TAG} & run.tags.keys() or run.job_name == _BY_HAND:
         return dg.SkipReason("Somebody is watching it, or its game has an alert of its own")
     note_failed_run(
         house.database, run.job_name, run.run_id, context.failure_event.message or "", house.now()
