@@ -29,6 +29,8 @@ from lol_dagster.storage.models import Breaker, Channel, FailedJob, Match, Messa
 
 NO_ANSWER_PATIENCE = timedelta(minutes=5)
 """A channel that does not answer is tried again every minute and mostly soon back."""
+CATCH_UP_PATIENCE = timedelta(minutes=10)
+"""After a night switched off everything is overdue, until it has been done."""
 _SHORT = 300
 
 
@@ -97,6 +99,7 @@ def _of_riot(health: Health) -> Iterator[Condition]:
             "not-polled",
             f"No match list of {_number(late, 'account')} for over an hour",
             f"{late}: {health.last_poll_error or 'nobody has asked for it'}",
+            patience=CATCH_UP_PATIENCE,
         )
 
 
@@ -119,6 +122,7 @@ def _of_games(session: Session, health: Health) -> Iterator[Condition]:
             "games-stuck",
             f"{_number(stuck, 'game')} due for over half an hour",
             f"{stuck}: 'lol-dagster game show {stuck.first[0]}' has the last error",
+            patience=CATCH_UP_PATIENCE,
         )
     aside = session.execute(
         select(Match.match_id, Quarantine.stage, Quarantine.error, Quarantine.set_aside_at)
@@ -151,6 +155,7 @@ def _of_messages(session: Session, health: Health) -> Iterator[Condition]:
             "messages-stuck",
             f"{_number(unsettled, 'message')} untold for too long",
             f"'lol-dagster message show {unsettled.first[0][:8]}' has what was tried",
+            patience=CATCH_UP_PATIENCE,
         )
     if twice := health.told_twice:
         yield Condition(

@@ -53,7 +53,7 @@ def look_after_everything(
     context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
 ) -> Iterator[dg.SkipReason]:
     evaluated = look_after(context.instance, house, "daemon")
-    yield dg.SkipReason(f"{evaluated.open} alerts open, {evaluated.messages} messages written")
+    yield dg.SkipReason(f"alerts open: {evaluated.open}, messages written: {evaluated.messages}")
 
 
 @dg.run_failure_sensor(

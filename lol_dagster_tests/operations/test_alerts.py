@@ -156,14 +156,6 @@ CONDITIONS: dict[str, tuple[Callable[[Session], object], Callable[[Session], obj
         close("discord-token", dead=True), open_all, "The discord-token is refused",
     ),
     "a weird game": (lambda s: set_aside(s, 1), cure, "NA1_1 is set aside"),
-    "a game is stuck": (
-        lambda s: match(s, next_try_at=NOW - timedelta(hours=1)), cure,
-        "1 game due for over half an hour",
-    ),
-    "a message is stuck": (
-        lambda s: message(s, main_channel(s), due_at=NOW - timedelta(hours=1)), settle,
-        "1 message untold for too long",
-    ),
     "a message is parked": (
         lambda s: message(s, main_channel(s), state="parked"), settle,
         "The message 00000001 is parked",
@@ -176,6 +168,39 @@ CONDITIONS: dict[str, tuple[Callable[[Session], object], Callable[[Session], obj
         fail_job, lambda s: forget_job(s, "check_everything", NOW), "The job check_everything fails",
     ),
 }  # fmt: skip
+
+
+CAUGHT_UP: dict[str, tuple[Callable[[Session], object], Callable[[Session], object], str]] = {
+    "a game is stuck": (
+        lambda s: match(s, next_try_at=NOW - timedelta(hours=1)), cure,
+        "1 game due for over half an hour",
+    ),
+    "a message is stuck": (
+        lambda s: message(s, main_channel(s), due_at=NOW - timedelta(hours=1)), settle,
+        "1 message untold for too long",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CAUGHT_UP)
+def test_what_is_overdue_after_a_night_switched_off_is_told_only_if_it_stays_so(
+    watched: Watched, name: str
+) -> None:
+    breaks, mends, title = CAUGHT_UP[name]
+    watched.do(breaks)
+    assert watched.look(0, 9) == []
+    assert watched.look(10, 11) == [title]
+    watched.do(mends)
+    assert watched.look(12, 16) == [f"Over: {title}"]
+
+
+@pytest.mark.parametrize("name", CAUGHT_UP)
+def test_what_is_caught_up_with_in_time_is_not_told(watched: Watched, name: str) -> None:
+    breaks, mends, _ = CAUGHT_UP[name]
+    watched.do(breaks)
+    assert watched.look(0, 9) == []
+    watched.do(mends)
+    assert watched.look(10, 15, 60) == []
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
@@ -242,8 +267,8 @@ def test_a_disk_is_told_before_it_is_full(
 
 def test_nothing_polled_is_told_after_an_hour(watched: Watched) -> None:
     watched.is_polled = False
-    assert watched.look(1, 30, 63) == []  # last seen at minute -1
-    assert watched.look(65, 80) == ["No match list of 1 account for over an hour"]
+    assert watched.look(1, 30, 63, 65, 74) == []  # last seen at minute -1
+    assert watched.look(75, 80) == ["No match list of 1 account for over an hour"]
 
 
 def test_a_refused_key_is_the_one_alert_and_says_how_to_renew_it(watched: Watched) -> None:
