@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from lol_dagster.messages.nonce import installation_salt
 from lol_dagster.operations.backups import postgres, sqlite
 from lol_dagster.operations.backups.files import (
     BackupError,
@@ -65,6 +66,8 @@ def take_backup(database: Database, home: Path, now: datetime, *, to: Path | Non
         suffix = sqlite.SUFFIX if database.is_sqlite else postgres.SUFFIX
         target = to or folder / backup_name(now, suffix)
         with database.writing() as session:
+            # Messages that are written from now on can only be known again by the same salt.
+            installation_salt(session)
             session.merge(Fact(name=BEGUN_FACT, value=now.isoformat()))
         with whole_or_not_at_all(target) as draft:
             if database.is_sqlite:
