@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from lol_dagster.operations.alert_channel import alert_channel_problem
 from lol_dagster.operations.disk import Disk, look_at_disk
 from lol_dagster.operations.heartbeats import Sign, read_signs
+from lol_dagster.operations.housekeeping import backup_problem
 from lol_dagster.operations.problems import notices, problems
 from lol_dagster.operations.riot_limits import (
     RiotKey,
@@ -146,6 +147,8 @@ class Health:
     alerts_open: int
     alert_channel_problem: str | None
     """Why alerts cannot be told in LOL_ALERT_CHANNEL, if they cannot."""
+    backup_problem: str | None
+    """In words, with what to do about it."""
 
     @property
     def accounts(self) -> int:
@@ -214,6 +217,7 @@ def read_health(session: Session, now: datetime, settings: Settings) -> Health:
         blocked=_blocked(session),
         alerts_open=_count(session, Alert.id, Alert.closed_at.is_(None)),
         alert_channel_problem=alert_channel_problem(session, settings),
+        backup_problem=backup_problem(session, now),
     )
 
 

@@ -52,6 +52,8 @@ def _of_the_house(health: Health) -> Iterator[str]:
         yield disk_nearly_full(health)
     if health.alert_channel_problem is not None:
         yield health.alert_channel_problem
+    if health.backup_problem is not None:
+        yield health.backup_problem
 
 
 def disk_nearly_full(health: Health) -> str:

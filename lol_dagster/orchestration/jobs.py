@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from lol_dagster.orchestration.assets import deliver_due, process_chosen
+from lol_dagster.orchestration.nightly import nightly_job
 from lol_dagster.orchestration.run_workers import MAX_RUNTIME_TAG
 
 
@@ -55,4 +56,4 @@ check_job = dg.define_asset_job(
 )
 
 ASSET_JOBS = [poll_job, process_job, check_job]
-OP_JOBS = [requested_job, deliver_job]
+OP_JOBS = [requested_job, deliver_job, nightly_job]

@@ -24,3 +24,8 @@ def live_run(
         dg.RunsFilter(job_name=job_name, statuses=_ALIVE, tags=tags or {}), limit=1
     )
     return runs[0].run_id if runs else None
+
+
+def live_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """All live runs, of whatever job."""
+    return list(instance.get_runs(dg.RunsFilter(statuses=_ALIVE)))

@@ -16,9 +16,11 @@ from typing import Any
 import dagster as dg
 
 from lol_dagster.errors import UserError
+from lol_dagster.operations.housekeeping import is_overdue
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job, requested_job
 from lol_dagster.orchestration.monitoring import look_after
+from lol_dagster.orchestration.nightly import nightly_job
 from lol_dagster.orchestration.partitions import admit
 from lol_dagster.orchestration.requested import plan_requested, settle_requests
 from lol_dagster.orchestration.run_workers import at_work, fail_abandoned_runs
@@ -104,8 +106,17 @@ class Once:
         self._look_after()
 
     def _look_after(self) -> None:
+        self._do_the_nights_work()
         if look_after(self._instance, self._house, "once").messages:
             self._deliver()
+
+    def _do_the_nights_work(self) -> None:
+        """Where nobody else does: a house that lives on cron alone has no schedule for it."""
+        with self._house.database.writing() as session:
+            overdue = is_overdue(session, self._house.now())
+        if overdue:
+            self._show("taking a backup and tidying up", None)
+            self._run(nightly_job, raise_on_error=False)
 
     def _ask(self) -> None:
         fail_abandoned_runs(self._instance)

@@ -7,7 +7,7 @@ succeeds silently over nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -68,3 +68,17 @@ def ranges(instance: dg.DagsterInstance, match_ids: Iterable[str]) -> list[Match
     if current:
         found.append(MatchRange(tuple(current)))
     return found
+
+
+def keys_of_run(tags: Mapping[str, str], stored: Sequence[str]) -> Sequence[str]:
+    """The keys that a run with these tags is about.
+
+    Args:
+        stored: All keys, in stored order.
+    """
+    if "dagster/partition" in tags:
+        return [tags["dagster/partition"]]
+    first, last = tags.get(RANGE_START_TAG), tags.get(RANGE_END_TAG)
+    if first in stored and last in stored:
+        return stored[stored.index(first) : stored.index(last) + 1]
+    return []

@@ -5,6 +5,7 @@ import dagster as dg
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.jobs import check_job, poll_job
 from lol_dagster.orchestration.live_runs import live_run
+from lol_dagster.orchestration.nightly import every_night
 from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.riot.discovery import due_accounts
 
@@ -44,4 +45,4 @@ checks_every_ten_minutes = dg.ScheduleDefinition(
     description="The asset checks look at everything.",
 )
 
-SCHEDULES = [every_minute, checks_every_ten_minutes]
+SCHEDULES = [every_minute, checks_every_ten_minutes, every_night]

@@ -1,0 +1,228 @@
+"""What of Dagster's own records is let go of, and when: Dagster itself only ever lets go of ticks.
+
+Our database is the record and Dagster's history the view, so nothing is lost that is needed. A run's
+deletion takes its materializations along: the runs over games are kept as long as the games' partitions.
+All of it can be cut short anywhere, and the next night does the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
+from dagster._core.storage.event_log import SqlEventLogStorage
+from sqlalchemy import Table, and_, delete, func, select
+
+from lol_dagster.orchestration.live_runs import live_runs
+from lol_dagster.orchestration.partitions import MATCH_PARTITIONS, keys_of_run
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Match, Quarantine
+from lol_dagster.storage.models.operations import RunRequest
+
+HOT_FOR = timedelta(days=60)
+"""How long a game has a partition and its runs, from when it was listed. Its data stays for good."""
+MOST_PARTITIONS = 20_000
+"""Dagster's UI is slow beyond."""
+KEEP_FAILED_RUNS = timedelta(days=30)
+KEEP_OTHER_RUNS = timedelta(days=3)
+"""Of jobs that look or ask: polling alone makes a run a minute, with a file of 130 kB each."""
+KEEP_EVENTS = timedelta(days=30)
+"""Evaluations of checks, and events without a run."""
+GAME_JOBS = frozenset({"process_matches", "process_requested", "deliver_messages", "__ASSET_JOB"})
+"""Their runs hold the materializations of games' partitions."""
+BUDGET_S = 600.0
+"""How long a step goes on at most."""
+BITE = 500
+_RETIRED_A_NIGHT = 5_000
+_RUNS_A_NIGHT = 10_000
+_YOUNG = timedelta(days=1)
+
+
+def retire_partitions(instance: dg.DagsterInstance, database: Database, now: datetime) -> int:
+    """Delete the partitions of games that were listed long ago, or are too many.
+
+    Never those of a run in progress, which would fail at its end, nor of a game that is set aside or
+    still to be processed.
+
+    Returns:
+        How many.
+    """
+    name = str(MATCH_PARTITIONS.name)
+    stored = list(instance.get_dynamic_partitions(name))
+    excess = max(0, len(stored) - MOST_PARTITIONS)
+    cold = _settled(database, stored, before=now - HOT_FOR)
+    if excess > len(cold):
+        cold |= set(islice(_in_order(stored, _settled(database, stored, before=now)), excess))
+    ends, retired = time.monotonic() + BUDGET_S, 0
+    for key in islice(_in_order(stored, cold), _RETIRED_A_NIGHT):
+        # Asked for again each time: a run may begin while this goes on.
+        if retired % 20 == 0:
+            if time.monotonic() > ends:
+                break
+            in_use = {each for run in live_runs(instance) for each in keys_of_run(run.tags, stored)}
+        if key not in in_use:
+            instance.delete_dynamic_partition(name, key)
+            retired += 1
+    return retired
+
+
+def prune_runs(instance: dg.DagsterInstance, database: Database, now: datetime) -> int:
+    """Delete runs that have ended and are older than they are kept; of a game that is set aside,
+    the run that shows why stays.
+
+    Returns:
+        How many.
+    """
+    with database.reading() as session:
+        open_rows = session.execute(
+            select(Quarantine.run_id, Quarantine.shown_run_id).where(Quarantine.closed_at.is_(None))
+        )
+        needed = {run_id for row in open_rows for run_id in row if run_id}
+    old: list[str] = []
+    cursor = None
+    while len(old) < _RUNS_A_NIGHT:
+        records = instance.get_run_records(
+            dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=now - KEEP_OTHER_RUNS),
+            limit=200,
+            cursor=cursor,
+            ascending=True,
+        )
+        if not records:
+            break
+        # Collected first: a run that is gone is no cursor.
+        cursor = records[-1].dagster_run.run_id
+        old += [
+            record.dagster_run.run_id
+            for record in records
+            if now - record.update_timestamp.replace(tzinfo=UTC) > _keep(record.dagster_run)
+            and record.dagster_run.run_id not in needed
+        ]
+    ends, deleted = time.monotonic() + BUDGET_S, 0
+    for run_id in old:
+        if time.monotonic() > ends:
+            break
+        instance.delete_run(run_id)
+        deleted += 1
+    return deleted
+
+
+def _keep(run: dg.DagsterRun) -> timedelta:
+    if run.job_name in GAME_JOBS:
+        return HOT_FOR
+    return KEEP_OTHER_RUNS if run.status == dg.DagsterRunStatus.SUCCESS else KEEP_FAILED_RUNS
+
+
+def prune_events(instance: dg.DagsterInstance, now: datetime) -> int:
+    """Delete old evaluations of checks and old events without a run, but for the last of each kind,
+    which is what the UI shows. Dagster keeps both for ever.
+
+    Returns:
+        How many.
+    """
+    from dagster._core.storage.event_log.schema import (
+        AssetCheckExecutionsTable,
+        SqlEventLogStorageTable,
+    )
+
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        return 0
+    before = (now - KEEP_EVENTS).astimezone(UTC).replace(tzinfo=None)
+    checks, events = AssetCheckExecutionsTable, SqlEventLogStorageTable
+    newest_checks = select(func.max(checks.c.id)).group_by(checks.c.asset_key, checks.c.check_name)
+    newest_events = (
+        select(func.max(events.c.id))
+        .where(events.c.run_id == "")
+        .group_by(events.c.asset_key, events.c.dagster_event_type, events.c.partition)
+    )
+    return _prune(
+        storage, checks, and_(checks.c.create_timestamp < before, checks.c.id.not_in(newest_checks))
+    ) + _prune(
+        storage,
+        events,
+        and_(
+            events.c.run_id == "",
+            events.c.timestamp < before,
+            events.c.id.not_in(newest_events),
+        ),
+    )
+
+
+def _prune(storage: SqlEventLogStorage, table: Table, old: object) -> int:
+    ends, deleted = time.monotonic() + BUDGET_S, 0
+    while time.monotonic() < ends:
+        with storage.index_connection() as connection:
+            found = connection.execute(
+                select(table.c.id).where(old).order_by(table.c.id).limit(BITE)  # type: ignore[arg-type]
+            ).scalars()
+            ids = list(found)
+            if not ids:
+                break
+            connection.execute(delete(table).where(table.c.id.in_(ids)))
+        deleted += len(ids)
+    return deleted
+
+
+def remove_leftovers(instance: dg.DagsterInstance, home: Path, now: datetime) -> int:
+    """Delete what runs leave on the disk when they are deleted: on SQLite a database each, and what
+    they printed.
+
+    Args:
+        home: Dagster's.
+
+    Returns:
+        How many files and folders.
+    """
+    paths: dict[str, list[Path]] = {}
+    for path in [*(home / "history" / "runs").glob("*"), *(home / "storage").glob("*")]:
+        run_id = path.name.partition(".")[0]
+        # A run's name has this form; `index.db` and others are not ours to judge.
+        if run_id.count("-") == 4 and path.stat().st_mtime < (now - _YOUNG).timestamp():
+            paths.setdefault(run_id, []).append(path)
+    removed = 0
+    for some in _chunks(paths, 200):
+        known = {run.run_id for run in instance.get_runs(dg.RunsFilter(run_ids=some))}
+        for run_id in set(some) - known:
+            for path in paths[run_id]:
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    removed += 1
+    return removed
+
+
+def _settled(database: Database, keys: Iterable[str], *, before: datetime) -> set[str]:
+    """Those of the games that were listed before and need nothing any more."""
+    found: set[str] = set()
+    with database.reading() as session:
+        wanted = set(
+            session.scalars(select(RunRequest.match_id).where(RunRequest.finished_at.is_(None)))
+        )
+        for some in _chunks(keys, BITE):
+            found.update(
+                session.scalars(
+                    select(Match.match_id).where(
+                        Match.match_id.in_(some),
+                        Match.listed_at < before,
+                        Match.next_try_at.is_(None),
+                        Match.state.in_(("processed", "ignored", "gone")),
+                    )
+                )
+            )
+    return found - wanted
+
+
+def _in_order(stored: list[str], wanted: set[str]) -> Iterator[str]:
+    return (key for key in stored if key in wanted)
+
+
+def _chunks(values: Iterable[str], size: int) -> Iterator[list[str]]:
+    iterator = iter(values)
+    while some := list(islice(iterator, size)):
+        yield some

@@ -1,0 +1,129 @@
+"""The job `nightly`: a backup, and letting go of what need not be kept.
+
+Its steps do not depend on each other, so one that fails leaves the others to go on and the run red;
+those that matter most come first. What a step does is a plain function of operations/ or history.py.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from lol_dagster.operations.backups.take import take_backup
+from lol_dagster.operations.housekeeping import note_night
+from lol_dagster.operations.logs.pruning import KEEP_LOGS, prune_logs
+from lol_dagster.operations.retention import (
+    prune_attempts,
+    prune_rate_rows,
+    prune_requests_and_alerts,
+    refresh_statistics,
+)
+from lol_dagster.operations.riot_limits import fingerprint_of
+from lol_dagster.orchestration.history import (
+    prune_events,
+    prune_runs,
+    remove_leftovers,
+    retire_partitions,
+)
+from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.live_runs import live_run
+
+MAX_RUNTIME_S = 3600
+
+
+def _backup(house: House, _: dg.DagsterInstance) -> dict[str, Any]:
+    with house.database.writing() as session:
+        note_night(session, house.now())
+    made = take_backup(house.database, house.settings.home, house.now())
+    return {
+        "file": dg.MetadataValue.path(str(made.file)),
+        "bytes": made.size,
+        "rows": sum(made.rows.values()),
+        "older ones removed": len(made.removed),
+    }
+
+
+def _database(house: House, _: dg.DagsterInstance) -> dict[str, Any]:
+    now, database = house.now(), house.database
+    figures = {
+        "calls to channels": prune_attempts(database, now),
+        "counted calls to Riot": prune_rate_rows(
+            database, now, key_fingerprint=fingerprint_of(house.settings)
+        ),
+        "requests and alerts that are over": prune_requests_and_alerts(database, now),
+    }
+    refresh_statistics(database)
+    return figures
+
+
+def _logs(house: House, _: dg.DagsterInstance) -> dict[str, Any]:
+    return {"files": len(prune_logs(house.settings.logs_dir, KEEP_LOGS, house.now()))}
+
+
+def _partitions(house: House, instance: dg.DagsterInstance) -> dict[str, Any]:
+    return {"partitions": retire_partitions(instance, house.database, house.now())}
+
+
+def _runs(house: House, instance: dg.DagsterInstance) -> dict[str, Any]:
+    return {"runs": prune_runs(instance, house.database, house.now())}
+
+
+def _events(house: House, instance: dg.DagsterInstance) -> dict[str, Any]:
+    return {"events": prune_events(instance, house.now())}
+
+
+def _leftovers(house: House, instance: dg.DagsterInstance) -> dict[str, Any]:
+    # The instance may have a home of its own: PostgreSQL storage, several hosts.
+    home = Path(instance.root_directory)
+    return {"files and folders": remove_leftovers(instance, home, house.now())}
+
+
+Step = Callable[[House, dg.DagsterInstance], dict[str, Any]]
+
+
+def _op(name: str, step: Step, *, priority: int) -> dg.OpDefinition:
+    """An op without inputs; those of a higher priority come first."""
+
+    @dg.op(name=name, out=dg.Out(dg.Nothing), tags={"dagster/priority": str(priority)})
+    def run(context: dg.OpExecutionContext, house: dg.ResourceParam[House]) -> None:
+        figures = step(house, context.instance)
+        context.log.info("%s: %s", name, figures)
+        context.add_output_metadata(figures)
+
+    return run
+
+
+_STEPS = [
+    _op("take_backup", _backup, priority=7),
+    _op("prune_database", _database, priority=6),
+    _op("prune_logs", _logs, priority=5),
+    _op("retire_partitions", _partitions, priority=4),
+    _op("prune_runs", _runs, priority=3),
+    _op("prune_events", _events, priority=2),
+    _op("remove_leftovers", _leftovers, priority=1),
+]
+
+
+@dg.job(
+    name="nightly",
+    tags={"dagster/max_runtime": str(MAX_RUNTIME_S)},
+    description="A verified backup, and letting go of what need not be kept: cold partitions, "
+    "Dagster's old runs and events, old logs and calls.",
+)
+def nightly_job() -> None:
+    for step in _STEPS:
+        step()
+
+
+@dg.schedule(
+    job=nightly_job,
+    cron_schedule="15 4 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="At a quarter past four (UTC), unless the last one is still at it.",
+)
+def every_night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    alive = live_run(context.instance, nightly_job.name)
+    if alive is not None:
+        return dg.SkipReason(f"Run {alive[:8]} is still at it")
+    return dg.RunRequest()

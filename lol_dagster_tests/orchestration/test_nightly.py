@@ -1,0 +1,266 @@
+"""The night's work on a real Dagster instance: what goes, what stays, and what one failure stops."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
+from dagster._core.storage.runs.schema import RunsTable
+from sqlalchemy import func, select, update
+
+from lol_dagster.definitions import build_definitions
+from lol_dagster.operations.backups.take import last_backup
+from lol_dagster.operations.retention import prune_attempts
+from lol_dagster.orchestration import history, nightly
+from lol_dagster.orchestration.history import (
+    prune_events,
+    prune_runs,
+    remove_leftovers,
+    retire_partitions,
+)
+from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Match, Quarantine
+from lol_dagster.storage.models.operations import RunRequest
+
+NOW = datetime.now(UTC)
+STEPS = {
+    "take_backup",
+    "prune_database",
+    "prune_logs",
+    "retire_partitions",
+    "prune_runs",
+    "prune_events",
+    "remove_leftovers",
+}
+
+
+@pytest.fixture
+def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    with prepare_instance(settings) as instance:
+        yield instance
+
+
+def game(number: int) -> str:
+    return f"NA1_5{number:09d}"
+
+
+def list_games(
+    database: Database, instance: dg.DagsterInstance, ages: dict[int, int], **values: Any
+) -> None:
+    """Processed games with a partition each.
+
+    Args:
+        ages: By number, the days since it was listed.
+    """
+    with database.writing() as session:
+        for number, days in ages.items():
+            row = {"state": "processed", "listed_at": NOW - timedelta(days=days), **values}
+            session.add(Match(match_id=game(number), **row))
+    instance.add_dynamic_partitions("match_id", [game(number) for number in ages])
+
+
+def partitions(instance: dg.DagsterInstance) -> list[int]:
+    return [int(key.removeprefix("NA1_5")) for key in instance.get_dynamic_partitions("match_id")]
+
+
+def add_run(
+    instance: dg.DagsterInstance,
+    job: str,
+    days: float,
+    status: dg.DagsterRunStatus = dg.DagsterRunStatus.SUCCESS,
+    tags: dict[str, str] | None = None,
+) -> str:
+    """A run that ended so many days ago, or lives since then."""
+    run = instance.create_run_for_job(
+        build_definitions().resolve_job_def(job), status=status, tags=tags
+    )
+    at = (NOW - timedelta(days=days)).replace(tzinfo=None)
+    with instance.run_storage.connect() as connection:  # type: ignore[attr-defined]
+        connection.execute(
+            update(RunsTable)
+            .where(RunsTable.c.run_id == run.run_id)
+            .values(create_timestamp=at, update_timestamp=at)
+        )
+    return run.run_id
+
+
+def test_partitions_of_old_games_go_and_their_data_stays(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    list_games(database, instance, {1: 61, 2: 59, 3: 61, 4: 61, 5: 61})
+    with database.writing() as session:
+        session.get_one(Match, game(3)).state = "set_aside"
+        session.get_one(Match, game(4)).next_try_at = NOW
+        session.add(
+            RunRequest(match_id=game(5), requested_at=NOW, requested_by="Ann", reason="again")
+        )
+    assert retire_partitions(instance, database, NOW) == 1
+    assert partitions(instance) == [2, 3, 4, 5]
+    with database.reading() as session:
+        assert session.get(Match, game(1)) is not None
+    assert retire_partitions(instance, database, NOW) == 0
+
+
+def test_no_partition_goes_under_a_run_in_progress(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    list_games(database, instance, dict.fromkeys(range(1, 6), 100))
+    ends = {
+        "dagster/asset_partition_range_start": game(1),
+        "dagster/asset_partition_range_end": game(3),
+    }
+    add_run(instance, "poll_match_lists", 0, dg.DagsterRunStatus.STARTED, ends)
+    add_run(
+        instance,
+        "poll_match_lists",
+        0,
+        dg.DagsterRunStatus.NOT_STARTED,
+        {"dagster/partition": game(4)},
+    )
+    assert retire_partitions(instance, database, NOW) == 1
+    assert partitions(instance) == [1, 2, 3, 4]
+
+
+def test_there_are_never_more_partitions_than_the_ui_bears(
+    instance: dg.DagsterInstance, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MOST_PARTITIONS", 3)
+    list_games(database, instance, dict.fromkeys(range(1, 7), 1))
+    assert retire_partitions(instance, database, NOW) == 3
+    assert partitions(instance) == [4, 5, 6]
+
+
+def test_old_runs_go_and_what_shows_a_weird_game_stays(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    failed = dg.DagsterRunStatus.FAILURE
+    kept = {
+        add_run(instance, "poll_match_lists", 2),
+        add_run(instance, "poll_match_lists", 29, failed),
+        add_run(instance, "process_matches", 59),
+        add_run(instance, "deliver_messages", 59),
+        add_run(instance, "poll_match_lists", 90, dg.DagsterRunStatus.STARTED),
+    }
+    shown = add_run(instance, "process_matches", 90, failed)
+    add_run(instance, "poll_match_lists", 4)
+    add_run(instance, "check_everything", 4)
+    add_run(instance, "poll_match_lists", 31, failed)
+    add_run(instance, "process_matches", 61)
+    add_run(instance, "deliver_messages", 61, failed)
+    with database.writing() as session:
+        session.add(Match(match_id=game(1), state="set_aside", listed_at=NOW))
+        session.flush()
+        session.add(
+            Quarantine(
+                match_id=game(1), stage="games", error="", traceback="", code_version="1",
+                shown_run_id=shown, set_aside_at=NOW,
+            )
+        )  # fmt: skip
+    assert prune_runs(instance, database, NOW) == 5
+    assert {run.run_id for run in instance.get_runs()} == kept | {shown}
+    with database.writing() as session:
+        session.scalars(select(Quarantine)).one().closed_at = NOW
+    assert prune_runs(instance, database, NOW) == 1
+
+
+def test_what_deleted_runs_leave_on_the_disk_goes(
+    instance: dg.DagsterInstance, database: Database, settings: Settings
+) -> None:
+    lives, gone, young = (
+        add_run(instance, "poll_match_lists", 0),
+        "11111111-2222-3333-4444-555555555555",
+        "99999999-2222-3333-4444-555555555555",
+    )
+    home = settings.dagster_home
+    files = {}
+    for run_id in (lives, gone, young):
+        database_file = home / "history" / "runs" / f"{run_id}.db"
+        printed = home / "storage" / run_id / "compute_logs"
+        database_file.parent.mkdir(parents=True, exist_ok=True)
+        database_file.touch()
+        printed.mkdir(parents=True)
+        files[run_id] = [database_file, printed.parent]
+        if run_id != young:
+            for path in files[run_id]:
+                os.utime(path, (time.time() - 200_000,) * 2)
+    index = home / "history" / "runs" / "index.db"
+    os.utime(index, (time.time() - 200_000,) * 2)
+    assert remove_leftovers(instance, home, NOW) == 2
+    assert {run_id for run_id, paths in files.items() if all(map(Path.exists, paths))} == {
+        lives,
+        young,
+    }
+    assert index.exists()
+
+
+def test_evaluations_of_checks_do_not_grow_for_ever(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    """Weeks of ticks in which nothing happens: the checks are evaluated, and their runs deleted."""
+    house = House(settings=Settings(), now=lambda: NOW)
+    check = build_definitions(house).resolve_job_def("check_everything")
+    for _ in range(3):
+        assert check.execute_in_process(instance=instance).success
+    checks, events = AssetCheckExecutionsTable, SqlEventLogStorageTable
+
+    def rows() -> tuple[int, int]:
+        with instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
+            return (
+                connection.execute(select(func.count()).select_from(checks)).scalar_one(),
+                connection.execute(
+                    select(func.count()).select_from(events).where(events.c.run_id == "")
+                ).scalar_one(),
+            )
+
+    kinds = len(list(check.asset_layer.asset_graph.asset_check_keys))
+    assert rows()[0] == 3 * kinds
+    assert prune_events(instance, NOW) == 0
+    assert prune_events(instance, NOW + timedelta(days=31)) == 2 * kinds
+    assert rows()[0] == kinds
+
+
+def test_one_step_that_fails_stops_no_other_and_the_run_is_red(
+    instance: dg.DagsterInstance,
+    database: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    list_games(database, instance, {1: 61})
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(nightly, "prune_attempts", fail)
+    job = build_definitions(House(settings)).resolve_job_def("nightly")
+    result = job.execute_in_process(instance=instance, raise_on_error=False)
+    assert not result.success
+    succeeded = {event.step_key for event in result.all_events if event.is_step_success}
+    assert succeeded == STEPS - {"prune_database"}
+    assert partitions(instance) == []
+    order = [event.step_key for event in result.all_events if event.is_step_start]
+    assert order[0] == "take_backup"
+
+    monkeypatch.setattr(nightly, "prune_attempts", prune_attempts)
+    result = job.execute_in_process(instance=instance)
+    with database.reading() as session:
+        last = last_backup(session)
+    assert last is not None
+    (output,) = [
+        event.step_output_data
+        for event in result.all_events
+        if event.is_successful_output and event.step_key == "take_backup"
+    ]
+    assert output.metadata["file"].value == last.file
