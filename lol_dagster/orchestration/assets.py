@@ -196,7 +196,7 @@ def _count(tally: Tally, outcome: Outcome) -> None:
         )
     elif isinstance(outcome, SetAside):
         tally.set_aside.add(outcome.match_id)
-    elif outcome.fetched.outcome == "gone":
+    elif outcome.fetched.outcome == "gone" and not outcome.fetched.was_gone:
         tally.gone.add(outcome.match_id)
 
 

@@ -25,13 +25,14 @@ from lol_dagster.orchestration.partitions import admit
 from lol_dagster.orchestration.requested import plan_requested, settle_requests
 from lol_dagster.orchestration.run_workers import at_work, fail_abandoned_runs
 from lol_dagster.orchestration.sensors import batch_tags, plan_batches
-from lol_dagster.orchestration.set_aside import to_show
+from lol_dagster.orchestration.set_aside import RUN_KEY_TAG, to_show
 
 # What is due this soon is "now" for --until-idle: better to wait than to leave the verdict on a
 # send that is just settling to the next call.
 _NEARLY_NOW = timedelta(seconds=5)
 # A channel that puts us off by a second for ever is not worth waiting for.
 _ROUNDS_IN_VAIN = 2
+_SHOWN_AT_ONCE = 200
 _QUIET = {"config": {"log_level": "CRITICAL"}}
 # A daemon on the same instance could not launch these again: they come from no code location.
 _NO_RETRIES = {"dagster/max_retries": "0"}
@@ -161,7 +162,7 @@ class Once:
 
     def _show_set_aside(self) -> None:
         """Give each set-aside game its red run, in which it may also turn out to be cured."""
-        for game in to_show(self._house, limit=None):
+        for game in to_show(self._instance, self._house, limit=_SHOWN_AT_ONCE):
             if game.run_key not in self._shown:
                 self._shown.add(game.run_key)
                 self._show(f"showing what is wrong with {game.match_id}", 1)
@@ -169,7 +170,7 @@ class Once:
                 self._run(
                     process_job,
                     partition_key=game.match_id,
-                    tags=game.tags,
+                    tags={RUN_KEY_TAG: game.run_key, **game.tags},
                     raise_on_error=False,
                 )
 

@@ -8,7 +8,6 @@ not the game's fault (a dead key) is raised. No Dagster here: assets.py reports 
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from datetime import datetime
 from typing import cast
 
 from sqlalchemy import select, update
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from lol_dagster.messages.record import WrittenMessage, write_messages
+from lol_dagster.operations.failures import full_traceback, is_the_games, summary
 from lol_dagster.operations.run_requests import (
     RunOutcome,
     is_asked_for,
@@ -30,7 +29,6 @@ from lol_dagster.operations.run_requests import (
 from lol_dagster.operations.stages import CODE_VERSIONS, Stage
 from lol_dagster.orchestration.house import House
 from lol_dagster.riot.archive import FetchResult, fetch_match
-from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.stats.record import STATS_CODE_VERSION, RecordedGame, record_game
 from lol_dagster.storage.models import Match, Quarantine
 
@@ -81,9 +79,9 @@ class _StageError(Exception):
 def _stage(name: Stage) -> Iterator[None]:
     try:
         yield
-    except (KeyRejected, OperationalError):
-        raise  # a dead key or a full disk is no game's fault
     except Exception as error:
+        if not is_the_games(error):
+            raise
         raise _StageError(name) from error
 
 
@@ -98,7 +96,8 @@ def process_match(house: House, match_id: str, *, run_id: str) -> Outcome:
 
     Raises:
         KeyRejected: Riot refuses the key itself; nothing has changed for this match.
-        OperationalError: the database fails; the match stays due.
+        SettingsError: there is no key.
+        SQLAlchemyError: the database fails; the match stays due.
     """
     now = house.now()
     with bound_contextvars(match_id=match_id, run_id=run_id):
@@ -126,7 +125,7 @@ def _in_words(outcome: Outcome) -> tuple[RunOutcome, str]:
         count = len(outcome.messages)
         return "processed", f"{count or 'no'} message{'' if count == 1 else 's'} about it"
     if isinstance(outcome, SetAside):
-        return "set_aside", f"{outcome.stage}: {_summary(outcome.error)}"
+        return "set_aside", f"{outcome.stage}: {summary(outcome.error)}"
     return cast("RunOutcome", outcome.fetched.outcome), outcome.fetched.reason
 
 
@@ -136,6 +135,7 @@ def _through_the_stages(house: House, match_id: str, now: datetime, run_id: str)
             _admit_row(house, match_id, now)
             fetched = fetch_match(house.database, house.riot, match_id, now=now, run_id=run_id)
         if not fetched.is_archived:
+            _note_not_given(house, match_id, fetched, now)
             return Waiting(match_id, fetched)
         return _work_out(house, match_id, fetched, now, run_id)
     except _StageError as failure:
@@ -171,18 +171,26 @@ def _work_out(
             .where(Match.match_id == match_id)
             .values(state="processed", next_try_at=None, last_error=None, run_id=run_id)
         )
-        was_set_aside = _close_quarantine(session, match_id, now)
+        was_set_aside = _close_quarantine(session, match_id, "processed", now)
     if was_set_aside:
         log.info("Cured %s: it was set aside", match_id, extra={"match_id": match_id})
     return Processed(match_id, fetched, recorded, tuple(messages))
 
 
-def _close_quarantine(session: Session, match_id: str, now: datetime) -> bool:
+def _note_not_given(house: House, match_id: str, fetched: FetchResult, now: datetime) -> None:
+    """A game that was set aside, tried again and is only late now is set aside no more."""
+    if fetched.outcome == "later":
+        return
+    with house.database.writing() as session:
+        _close_quarantine(session, match_id, fetched.outcome, now)
+
+
+def _close_quarantine(session: Session, match_id: str, closed_as: str, now: datetime) -> bool:
     """Whether there was one."""
     closed = session.scalars(
         update(Quarantine)
         .where(Quarantine.match_id == match_id, Quarantine.closed_at.is_(None))
-        .values(closed_at=now, closed_as="processed")
+        .values(closed_at=now, closed_as=closed_as)
         .returning(Quarantine.id)
     ).all()
     return bool(closed)
@@ -191,8 +199,7 @@ def _close_quarantine(session: Session, match_id: str, now: datetime) -> bool:
 def _set_aside(
     house: House, match_id: str, stage: Stage, error: BaseException, now: datetime, run_id: str
 ) -> None:
-    summary = _summary(error)
-    trace = "".join(traceback.format_exception(error))
+    line = summary(error)
     with house.database.writing() as session:
         row = session.scalar(
             select(Quarantine).where(
@@ -203,20 +210,16 @@ def _set_aside(
             row = Quarantine(match_id=match_id, set_aside_at=now, run_id=run_id, tries=0)
             session.add(row)
         row.stage = stage
-        row.error = summary
-        row.traceback = trace
+        row.error = line
+        row.traceback = full_traceback(error)
         row.code_version = CODE_VERSIONS[stage]
         row.tries += 1
         session.execute(
             update(Match)
             .where(Match.match_id == match_id)
-            .values(state="set_aside", next_try_at=None, last_error=summary, run_id=run_id)
+            .values(state="set_aside", next_try_at=None, last_error=line, run_id=run_id)
         )
-    log.warning("Set aside %s: %s", match_id, summary, extra={"match_id": match_id, "stage": stage})
-
-
-def _summary(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:500]
+    log.warning("Set aside %s: %s", match_id, line, extra={"match_id": match_id, "stage": stage})
 
 
 def note_shown(house: House, match_id: str, run_id: str) -> None:

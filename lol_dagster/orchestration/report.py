@@ -5,6 +5,7 @@ Only reading and wording; everything shown is read back from the tables, so it i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,8 @@ from lol_dagster.delivery.report import Carried, DeliveryReport
 from lol_dagster.messages.characters import plain_markdown
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.text import markdown
+from lol_dagster.operations.failures import is_the_games, summary
+from lol_dagster.operations.stages import STAGES
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.processing import Outcome, Processed, SetAside, Waiting
 from lol_dagster.riot.discovery import DiscoveryReport
@@ -36,6 +39,8 @@ FRESH_WARN = timedelta(minutes=45)
 """No account is asked less often than every 30 minutes."""
 FRESH_FAIL = timedelta(hours=2)
 
+log = logging.getLogger(__name__)
+
 Metadata = Mapping[str, Any]
 _CELL = 300
 
@@ -43,7 +48,7 @@ _CELL = 300
 def explain(outcome: Outcome) -> str:
     """In a line, why a match was not processed."""
     if isinstance(outcome, SetAside):
-        return f"{outcome.match_id} is set aside: {outcome.stage} failed: {outcome.error!r}"
+        return f"{outcome.match_id} is set aside: {outcome.stage} failed: {summary(outcome.error)}"
     if isinstance(outcome, Processed):
         return f"{outcome.match_id} is processed"
     return f"{outcome.match_id} is not there: {outcome.fetched.reason}"
@@ -74,12 +79,19 @@ def of_outcome(house: House, outcome: Outcome) -> dict[str, Metadata]:
     if not isinstance(outcome, Processed):
         return {}
     match_id = outcome.match_id
-    with house.database.reading() as session:
-        return {
-            "games": _of_payload(session, match_id),
-            "player_stats": _of_stats(session, match_id),
-            "messages": _of_messages(session, match_id),
-        }
+    try:
+        with house.database.reading() as session:
+            return {
+                "games": _of_payload(session, match_id),
+                "player_stats": _of_stats(session, match_id),
+                "messages": _of_messages(session, match_id),
+            }
+    except Exception as error:
+        if not is_the_games(error):
+            raise
+        # It is done all the same, and the other games of the batch are none the worse.
+        log.exception("%s is processed and cannot be shown", match_id)
+        return {stage: {} for stage in STAGES}
 
 
 def _of_payload(session: Session, match_id: str) -> Metadata:
@@ -131,9 +143,7 @@ def of_batch(house: House, outcomes: Sequence[Outcome]) -> Metadata:
     processed = [each.match_id for each in outcomes if isinstance(each, Processed)]
     set_aside = [each for each in outcomes if isinstance(each, SetAside)]
     waiting = [each for each in outcomes if isinstance(each, Waiting)]
-    with house.database.reading() as session:
-        games = game_table(session, processed)
-    rows = [tuple(map(str, row)) for row in games.itertuples(index=False)]
+    rows = _rows_of(house, processed)
     rows += [(each.match_id, "", "set aside", explain(each)) for each in set_aside]
     rows += [(each.match_id, "", each.fetched.outcome, each.fetched.reason) for each in waiting]
     return {
@@ -142,6 +152,18 @@ def of_batch(house: House, outcomes: Sequence[Outcome]) -> Metadata:
         "set_aside": len(set_aside),
         "not_there": len(waiting),
     }
+
+
+def _rows_of(house: House, match_ids: Sequence[str]) -> list[tuple[str, ...]]:
+    try:
+        with house.database.reading() as session:
+            games = game_table(session, match_ids)
+        return [tuple(map(str, row)) for row in games.itertuples(index=False)]
+    except Exception as error:
+        if not is_the_games(error):
+            raise
+        log.exception("The table of a batch cannot be shown")
+        return [(match_id, "", "processed", "") for match_id in match_ids]
 
 
 def of_deliveries(found: DeliveryReport) -> Iterator[tuple[str, Metadata]]:

@@ -77,7 +77,7 @@ def new_games(
 def set_aside_games(
     context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    waiting = to_show(house, limit=_REQUESTS_PER_TICK)
+    waiting = to_show(context.instance, house, limit=_REQUESTS_PER_TICK)
     if not waiting:
         yield dg.SkipReason("No game that was set aside is waiting for a run of its own")
         return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+import dagster as dg
+from sqlalchemy import or_, select, update
 
 from lol_dagster.operations.stages import CODE_VERSIONS
 from lol_dagster.orchestration.house import House
@@ -12,10 +13,13 @@ from lol_dagster.storage.models import Quarantine
 
 SET_ASIDE_TAG = "lol/set-aside"
 """On the run of its own in which a set-aside game fails for all to see."""
+RUN_KEY_TAG = "dagster/run_key"
+_LOOKED_AT = 200
 
 
 @dataclass(frozen=True)
 class WaitingGame:
+    row_id: int
     match_id: str
     stage: str
     run_key: str
@@ -27,8 +31,25 @@ class WaitingGame:
         return {SET_ASIDE_TAG: self.stage, "lol/games": self.match_id}
 
 
-def to_show(house: House, *, limit: int | None) -> list[WaitingGame]:
-    """Open quarantine rows whose failure no run has shown yet, or whose stage has changed since."""
+def to_show(instance: dg.DagsterInstance, house: House, *, limit: int) -> list[WaitingGame]:
+    """Open quarantine rows whose failure no run has shown yet, or whose stage has changed since.
+
+    One whose run has ended without a verdict (a worker that was killed, a run that somebody
+    cancelled) counts as shown by it: that run is red, and its key is spent.
+    """
+    waiting = []
+    for game in _waiting(house):
+        records = instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: game.run_key}), limit=1)
+        if not records:
+            waiting.append(game)
+        elif records[0].dagster_run.is_finished:
+            _note_spent(house, game, records[0].dagster_run.run_id)
+        if len(waiting) == limit:
+            break
+    return waiting
+
+
+def _waiting(house: House) -> list[WaitingGame]:
     changed = [
         (Quarantine.stage == stage) & (Quarantine.code_version != version)
         for stage, version in CODE_VERSIONS.items()
@@ -41,9 +62,25 @@ def to_show(house: House, *, limit: int | None) -> list[WaitingGame]:
                 or_(Quarantine.shown_run_id.is_(None), *changed),
             )
             .order_by(Quarantine.id)
-            .limit(limit)
+            .limit(_LOOKED_AT)
         ).all()
     return [
-        WaitingGame(row.match_id, row.stage, f"set-aside:{row.id}:{CODE_VERSIONS[row.stage]}")
+        WaitingGame(
+            row.id, row.match_id, row.stage, f"set-aside:{row.id}:{CODE_VERSIONS[row.stage]}"
+        )
         for row in rows
     ]
+
+
+def _note_spent(house: House, game: WaitingGame, run_id: str) -> None:
+    with house.database.writing() as session:
+        session.execute(
+            update(Quarantine)
+            .where(
+                Quarantine.id == game.row_id,
+                Quarantine.closed_at.is_(None),
+                # Somebody else's try may have ended in the meantime, and in another stage.
+                Quarantine.stage == game.stage,
+            )
+            .values(shown_run_id=run_id, code_version=CODE_VERSIONS[game.stage])
+        )

@@ -2,7 +2,7 @@
 
 Nothing is computed from anything but this archive, so every later stage can run again without Riot.
 A match that Riot lists and does not give is late: it is asked for again with growing pauses, and
-given up as `gone` after 48 hours. Trouble of Riot's servers or limits counts for nothing there.
+given up as `gone` after 48 hours; once a day it is asked for again if it is still listed. Trouble of Riot's servers or limits counts for nothing there.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ class FetchResult:
     Riot could not be asked; `gone`: given up."""
     reason: str = ""
     """Why it is not archived, in a line."""
+    was_gone: bool = False
+    """It had been given up before."""
 
     @property
     def is_archived(self) -> bool:
@@ -215,11 +217,12 @@ def _late(
                 run_id=run_id,
             )
         )
-    level = logging.WARNING if is_gone else logging.INFO
+    was_gone = match.state == "gone"
+    level = logging.WARNING if is_gone and not was_gone else logging.INFO
     word: Literal["gone", "late"] = "gone" if is_gone else "late"
     log.log(level, "%s is %s: %s", match.match_id, word, missing,
             extra={"match_id": match.match_id})  # fmt: skip
-    return FetchResult(match.match_id, word, str(missing))
+    return FetchResult(match.match_id, word, str(missing), was_gone)
 
 
 def _later(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from lol_dagster.riot.client import MAX_IDS, RiotClient
 from lol_dagster.storage.database import Database
@@ -66,7 +66,7 @@ def short_look(
 def deep_look(
     database: Database, client: RiotClient, window: Window, now: datetime
 ) -> Iterator[str]:
-    """Read the whole window, known ids or not.
+    """Read the whole window, known ids or not. Those that were given up are asked for once more.
 
     Pages after the first are back-fill: they leave room in Riot's limits for news.
 
@@ -87,9 +87,27 @@ def deep_look(
             priority="backfill" if number else "live",
         )
         yield from remember(database, page, listed_by=window.account_id, now=now)
+        ask_again(database, page, now=now)
         if len(page) < MAX_IDS or seen.issuperset(page):
             return
         seen.update(page)
+
+
+def ask_again(database: Database, match_ids: Sequence[str], *, now: datetime) -> None:
+    """Make those of the ids due that were given up, as Riot still lists them, or again.
+
+    They stay `gone` until Riot gives them: it lists some for ever that it never does.
+    """
+    gone = (
+        Match.match_id.in_(match_ids),
+        Match.state == "gone",
+        Match.next_try_at.is_(None),
+    )
+    with database.reading() as session:
+        if session.scalar(select(Match.match_id).where(*gone).limit(1)) is None:
+            return
+    with database.writing() as session:
+        session.execute(update(Match).where(*gone).values(next_try_at=now))
 
 
 def remember(

@@ -147,7 +147,7 @@ class InfoPayload(_Slim):
     """Seconds; milliseconds exactly where there is no gameEndTimestamp (before patch 11.20)."""
     end_of_game_result: str | None = None
     tournament_code: str | None = None
-    participants: list[ParticipantPayload]
+    participants: Annotated[list[ParticipantPayload], Field(max_length=100)]
 
 
 class MetadataPayload(_Slim):

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from lol_dagster.operations.run_requests import request_run
 from lol_dagster.operations.stages import CODE_VERSIONS
 from lol_dagster.orchestration.assets import BATCH_TAG
 from lol_dagster.orchestration.partitions import admit
@@ -168,7 +169,14 @@ def test_a_new_code_version_tries_a_set_aside_game_again_once(
     monkeypatch.setitem(CODE_VERSIONS, "player_stats", "next")
     world.once()
     world.once()
+    # It failed again: that is seen once, in the run of the try, and not tried a second time.
+    *_, tried = world.runs("process_matches")
     assert len(world.runs("process_matches")) == 3
+    assert tried.status is dg.DagsterRunStatus.FAILURE
+    with world.house.database.reading() as session:
+        row = session.query(Quarantine).one()
+        assert (row.code_version, row.shown_run_id) == ("next", tried.run_id)
+        assert row.tries == 3  # in the batch, in the run of its own, and now
     # Another stage's version is none of its business.
     monkeypatch.setitem(CODE_VERSIONS, "messages", "next")
     world.once()
@@ -240,6 +248,27 @@ def test_a_game_that_riot_never_gives_is_given_up_after_two_days_and_tells_nobod
     assert gone == 1
     with world.house.database.reading() as session:
         assert session.get_one(Match, match_id).state == "gone"
+
+
+@pytest.mark.parametrize("how", ["Riot lists it", "somebody asks for it"])
+def test_a_game_that_was_given_up_is_told_when_riot_gives_it_after_all(
+    world: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    world.add_team("Gamers", "Ann")
+    match_id = world.finish("NA1_5000000001", participants=[participant("Ann")])
+    world.simulator.set_faults("riot.match=404")
+    begin: datetime = world.house.now()
+    for hours in (0, 48, 73):  # the last is a day's deep look later, and in vain
+        monkeypatch.setattr(world.house, "now", lambda hours=hours: begin + timedelta(hours=hours))
+        assert world.once()["gone"] == (1 if hours == 48 else 0), f"after {hours} hours"
+    world.simulator.set_faults("")
+    if how == "somebody asks for it":
+        with world.house.database.writing() as session:
+            request_run(session, match_id, "op", "test", now=world.house.now())
+    else:
+        monkeypatch.setattr(world.house, "now", lambda: begin + timedelta(hours=98))
+    assert world.once()["processed"] == 1
+    assert len(world.posted("Gamers")) == 1
 
 
 def test_a_payload_without_a_game_in_it_is_stored_and_not_told(world: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.orchestration.schedules import plan_poll
 from lol_dagster.orchestration.sensors import due_messages, new_games, set_aside_games
-from lol_dagster.storage.models import Match
+from lol_dagster.storage.models import Match, Quarantine
 from lol_dagster_tests.end_to_end.world import World
 from lol_dagster_tests.payloads import participant
 
@@ -152,3 +152,27 @@ def test_only_set_aside_games_that_nobody_has_seen_yet_are_shown(world: World) -
     assert not world.process("NA1_5000000001").success
     (skipped,) = tick(world, set_aside_games)
     assert isinstance(skipped, dg.SkipReason)
+
+
+def test_a_run_that_ended_without_a_verdict_does_not_keep_the_others_from_being_shown(
+    world: World,
+) -> None:
+    """Its key is spent, and it is red: so it is what there is to be seen of that game."""
+    world.add_team("Gamers", "Ann")
+    first, second = "NA1_5000000001", "NA1_5000000002"
+    for match_id in (first, second):
+        world.finish(match_id, participants=[participant("Ann", deaths="many")])
+    assert world.poll().success
+    assert world.run_batch(first, second).success
+    request, other = tick(world, set_aside_games)
+    lost = world.instance.create_run_for_job(
+        world.definitions.resolve_job_def("process_matches"),
+        tags={**request.tags, "dagster/run_key": request.run_key},
+    )
+    # While it lives nobody else asks for the same.
+    assert [each.run_key for each in tick(world, set_aside_games)] == [other.run_key]
+    world.instance.report_run_failed(lost)
+    assert [each.run_key for each in tick(world, set_aside_games)] == [other.run_key]
+    with world.house.database.reading() as session:
+        shown = {row.match_id: row.shown_run_id for row in session.query(Quarantine)}
+    assert shown == {request.partition_key: lost.run_id, other.partition_key: None}

@@ -173,6 +173,14 @@ def test_a_match_is_gone_after_48_hours_and_a_last_try(world: World) -> None:
     assert "404" in (world.match().last_error or "")
 
 
+def test_a_gone_match_that_riot_still_does_not_give_is_given_up_at_once(world: World) -> None:
+    world.fetch()
+    assert not world.fetch(NOW + 48 * HOUR).was_gone
+    again = world.fetch(NOW + 72 * HOUR)
+    assert (again.outcome, again.was_gone) == ("gone", True)
+    assert (world.match().state, world.match().next_try_at) == ("gone", None)
+
+
 def test_a_gone_match_can_be_revived_by_asking_again(world: World) -> None:
     world.fetch()
     world.fetch(NOW + 48 * HOUR)

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from lol_dagster.riot.discovery import DEEP_LOOK_EVERY
-from lol_dagster.storage.models import Account
+from lol_dagster.storage.models import Account, Match
 from lol_dagster_tests.riot.fake_riot import MatchList, Reply, ids, query, refusal
 from lol_dagster_tests.riot.world import HOUR, NOW, World
 from lol_dagster_tests.roster_rows import make_membership, make_team
@@ -179,3 +180,32 @@ def test_games_that_push_the_list_on_between_pages_do_no_harm(world: World) -> N
 
     world.riot.on(f"{account.puuid}/ids", growing)
     assert set(world.discover().new_match_ids) == set(ids(1, 150))
+
+
+def test_a_match_that_was_given_up_is_asked_for_once_a_day_while_riot_lists_it(
+    world: World,
+) -> None:
+    """weird-games D2: Riot lists some matches for ever that it never gives."""
+    account = world.member()
+    world.list(account, "NA1_1", "NA1_2")
+    world.discover()
+    with world.database.writing() as session:
+        for match_id in ("NA1_1", "NA1_2", "NA1_3"):
+            row = session.get(Match, match_id) or Match(match_id=match_id, listed_at=NOW)
+            row.state = "processed" if match_id == "NA1_2" else "gone"
+            row.next_try_at = None
+            session.add(row)
+
+    def due() -> list[str]:
+        with world.database.reading() as session:
+            return list(
+                session.scalars(select(Match.match_id).where(Match.next_try_at.is_not(None)))
+            )
+
+    world.discover(NOW + HOUR)
+    assert due() == [], "not with every look"
+    world.discover(NOW + DEEP_LOOK_EVERY)
+    # Not what is processed, nor what is not listed any more; and it stays gone until it is there.
+    assert due() == ["NA1_1"]
+    with world.database.reading() as session:
+        assert session.get_one(Match, "NA1_1").state == "gone"

@@ -227,4 +227,4 @@ class Quarantine(Base):
     tries: Mapped[int] = mapped_column(default=1)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closed_as: Mapped[str | None] = mapped_column(String(24))
-    """processed, ignored or gone."""
+    """processed, ignored, late or gone: Riot does not give it any more."""
