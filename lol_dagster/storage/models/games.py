@@ -40,6 +40,8 @@ class Match(Base):
             postgresql_where=text("next_try_at IS NOT NULL"),
         ),
         Index("ix_matches_state_listed_at", "state", "listed_at"),
+        # What an account's list has brought since a moment; and an account that is removed.
+        Index("ix_matches_listed_by_listed_at", "listed_by", "listed_at"),
     )
 
     match_id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -209,6 +211,8 @@ class Quarantine(Base):
             postgresql_where=text("closed_at IS NULL"),
         ),
         Index("ix_quarantine_match_id", "match_id"),
+        # All that are open: SQLite does not go through the partial index for these.
+        Index("ix_quarantine_closed_at", "closed_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
