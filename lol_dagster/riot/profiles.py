@@ -23,6 +23,7 @@ from lol_dagster.riot.discovery import is_looked_at
 from lol_dagster.riot.errors import RateLimited, RiotError, RouteDown
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, AccountPoll, Match, PlayerStat
+from lol_dagster.storage.models.games import MATCH_STATES
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ BLIND_AFTER = timedelta(minutes=90)
 """Riot's lists are half an hour late at times, and an account may be asked every half hour only."""
 _COUNTED_LATE = timedelta(hours=1)
 """Riot may count a game this long after it ended: one that we know of explains the count."""
+_ON_ITS_WAY = [state for state in MATCH_STATES if state != "processed"]
+"""Named one by one, as no index finds what is unlike something."""
 _RANKED = frozenset({"RANKED_SOLO_5x5", "RANKED_FLEX_SR"})
 
 
@@ -67,7 +70,7 @@ def no_game_since(moment: InstrumentedAttribute[datetime | None]) -> ColumnEleme
         ~exists().where(
             PlayerStat.account_id == AccountPoll.account_id, PlayerStat.ended_at > moment
         ),
-        ~exists().where(Match.state != "processed", Match.listed_at > moment),
+        ~exists().where(Match.state.in_(_ON_ITS_WAY), Match.listed_at > moment),
     )
 
 

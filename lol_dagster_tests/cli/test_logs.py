@@ -125,7 +125,7 @@ def test_slow_queries_are_summed_up(settings: Settings) -> None:
 
 SECRETS = {
     "LOL_ADMIN_PASSWORD_HASH": "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$aGFzaGhhc2g",
-    "LOL_SECRET_KEY": "s3cr3t-k3y-of-the-sessions",
+    "LOL_SECRET_KEY": "s3cr3t-k3y-of-the-sessions-of-32-or-more",
     "LOL_PING_URL": "http://127.0.0.1:9/ping/0f3c-s3cr3t",
 }
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 
+from lol_dagster.operations.logs.reader import Wanted, read_log
 from lol_dagster.settings import Settings
 from lol_dagster_tests.end_to_end.world import World
 from lol_dagster_tests.payloads import participant
@@ -84,6 +85,21 @@ def test_up_tells_a_game_by_itself_shows_it_in_the_ui_and_ends_with_one_ctrl_c(
         "deliver_messages",
     }
     assert not [run for run in results if run["status"] == "FAILURE"]
+
+    # One line of a run worker's: once in the log with its run and game, once in the run's own log.
+    (line,) = (
+        line
+        for line in read_log(settings.logs_dir, Wanted(game="NA1_5000000001"))
+        if line.event.startswith("Archived NA1_5000000001")
+    )
+    assert line.process == "run-worker"
+    assert line.fields["job"] == "process_matches"
+    events = running.ask(
+        f'{{logsForRun(runId: "{line.fields["run_id"]}") '
+        "{... on EventConnection {events {... on MessageEvent {message}}}}}"
+    )["logsForRun"]["events"]
+    archived = [e["message"] for e in events if e and e["message"].startswith(line.event)]
+    assert archived == [line.event]
 
     daemons = running.ask(
         "{instance {daemonHealth {allDaemonStatuses {daemonType required healthy}}}}"

@@ -79,7 +79,8 @@ def redactor_for(settings: Settings) -> Redactor:
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if isinstance(value, SecretStr) and name != "database_url":
-            secrets.append(value.get_secret_value())
+            # The session key may be several, with commas between them.
+            secrets += [value.get_secret_value(), *value.get_secret_value().split(",")]
     # Of a database's URL only the password is one.
     try:
         password = make_url(settings.effective_database_url).password

@@ -40,8 +40,6 @@ class Match(Base):
             postgresql_where=text("next_try_at IS NOT NULL"),
         ),
         Index("ix_matches_state_listed_at", "state", "listed_at"),
-        # What an account's list has brought since a moment; and an account that is removed.
-        Index("ix_matches_listed_by_listed_at", "listed_by", "listed_at"),
     )
 
     match_id: Mapped[str] = mapped_column(String(40), primary_key=True)

@@ -20,7 +20,7 @@ OURS = {
     "LOL_DISCORD_BOT_TOKEN": "bot of/no known+form",
     "LOL_SLACK_BOT_TOKEN": "slack-of-no-known-form",
     "LOL_ADMIN_PASSWORD_HASH": "hash-of-no-known-form",
-    "LOL_SECRET_KEY": 'with "quotes" and \\ and ü',
+    "LOL_SECRET_KEY": 'a long one with "quotes" and \\ and ü in it',
     "LOL_PING_URL": "https://ping.example/a-long-name-to-guess",
 }
 
