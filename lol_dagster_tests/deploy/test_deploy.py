@@ -1,0 +1,138 @@
+"""What stands in deploy/ is what the programs that read it take: each is given to its own program, or
+where that is not here, to what is known of its form.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._core.instance.config import dagster_instance_config
+
+from lol_dagster.orchestration.instance import shipped_file
+from lol_dagster.settings import Settings
+from lol_dagster_tests.postgres import PostgresServer
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+UNITS = sorted(DEPLOY.glob("*/*.service"))
+
+
+@dg.op
+def answer() -> int:
+    return 42
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def small() -> None:
+    answer()
+
+
+@pytest.mark.parametrize("folder", ["postgresql", "several-hosts"])
+def test_dagster_runs_on_postgresql_with_it(
+    folder: str,
+    postgres_server: PostgresServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = postgres_server.empty_database()
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", url)
+    shutil.copy(DEPLOY / folder / "dagster.yaml", tmp_path)
+    dagster_instance_config(str(tmp_path))
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert type(instance.run_storage).__module__.startswith("dagster_postgres")
+        result = small.execute_in_process(instance=instance)
+        assert result.output_for_node("answer") == 42
+        (run,) = instance.get_runs()
+        assert run.status == dg.DagsterRunStatus.SUCCESS
+    postgres_server.drop(url)
+
+
+def test_they_differ_from_the_shipped_one_in_nothing_but_what_they_are_for() -> None:
+    shipped = yaml.safe_load(shipped_file("dagster.yaml").read_text())
+    one_box = yaml.safe_load((DEPLOY / "postgresql" / "dagster.yaml").read_text())
+    several = yaml.safe_load((DEPLOY / "several-hosts" / "dagster.yaml").read_text())
+    storage = one_box.pop("storage")
+    assert storage == several.pop("storage")
+    assert storage == {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}}
+    assert one_box == shipped
+    shipped.pop("run_launcher")
+    assert several.pop("run_launcher")["class"] == "DefaultRunLauncher"
+    assert several == shipped
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze here")
+    # It insists on the program: any other will do.
+    copy = tmp_path / unit.name
+    copy.write_text(
+        re.sub(r"^ExecStart=/\S+", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE)
+    )
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", copy],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    complaints = [line for line in verified.stderr.splitlines() if unit.name in line]
+    assert (verified.returncode, complaints) == (0, [])
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_a_unit_ends_its_workers_comes_back_and_bears_no_secret(unit: Path) -> None:
+    lines = set(unit.read_text().splitlines())
+    assert {"KillMode=mixed", "Restart=always", "RuntimeMaxSec=7d", "MemoryMax=2G"} <= lines
+    assert not [line for line in lines if re.match(r"Environment=.*(TOKEN|KEY|PASSWORD|URL)", line)]
+
+
+def test_the_containers_belong_together() -> None:
+    folder = DEPLOY / "containers"
+    compose = yaml.safe_load((folder / "compose.yaml").read_text())
+    assert set(compose) <= {"name", "services", "volumes"}
+    services = compose["services"]
+    for name, service in services.items():
+        assert ("image" in service) != ("build" in service), name
+        assert service["restart"] == "unless-stopped"
+        assert set(service.get("depends_on", [])) <= set(services)
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                assert (folder / source).resolve().is_file(), volume
+            else:
+                assert source in compose["volumes"], volume
+    build = services["app"]["build"]
+    top = (folder / build["context"]).resolve()
+    assert (top / build["dockerfile"]).is_file()
+    for line in (top / build["dockerfile"]).read_text().splitlines():
+        if line.startswith("COPY "):
+            for source in line.split()[1:-1]:
+                assert (top / source).exists(), line
+    # Dagster's UI is reached through the proxy alone.
+    assert services["proxy"]["network_mode"] == "service:app"
+    assert services["app"]["ports"] == ["80:80", "443:443"]
+
+
+def test_every_variable_that_is_asked_for_stands_in_the_example() -> None:
+    example = (DEPLOY / "env.example").read_text()
+    known = set(re.findall(r"^#?([A-Z_]+)=", example, flags=re.MULTILINE))
+    asked = set(re.findall(r"\$\{([A-Z_]+):\?", (DEPLOY / "containers/compose.yaml").read_text()))
+    asked |= set(re.findall(r"\{\$([A-Z_]+)\}", (DEPLOY / "proxy/Caddyfile").read_text()))
+    for path in [*DEPLOY.glob("*/*.yaml"), *UNITS]:
+        asked |= set(
+            re.findall(r"(?:\{env: |^ExecStart.*\$\{)([A-Z_]+)\}", path.read_text(), re.MULTILINE)
+        )
+    assert asked <= known
+    settings = {f"LOL_{name.upper()}" for name in Settings.model_fields}
+    of_deploy = {"LOL_ADMIN_HOST", "LOL_UI_HOST", "LOL_UI_USER", "LOL_UI_PASSWORD_HASH",
+                 "LOL_CODE_BIND", "LOL_CODE_HOST"}  # fmt: skip
+    assert {name for name in known if name.startswith("LOL_")} <= settings | of_deploy
+
+
+def test_the_example_holds_no_secret() -> None:
+    for line in (DEPLOY / "env.example").read_text().splitlines():
+        if line and not line.startswith("#"):
+            assert line == "LOL_RIOT_API_KEY=RGAPI-…"
