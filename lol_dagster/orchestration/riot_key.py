@@ -44,7 +44,7 @@ def watching_key(house: House) -> Iterator[None]:
     try:
         yield
     except KeyRejected as error:
-        _refuse(house, str(error))
+        _refuse(house, f"{error.method} on {error.route} answered {error.status}")
         raise
 
 

@@ -1,0 +1,165 @@
+"""Looking after the system in Dagster: the tick, failed runs, the key, and the same from `once`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from sqlalchemy import select
+
+from lol_dagster.operations.heartbeats import read_signs
+from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.monitoring import failed_runs, look_after, look_after_everything
+from lol_dagster.orchestration.riot_key import key_refused_until
+from lol_dagster.orchestration.schedules import plan_poll
+from lol_dagster.riot.errors import KeyRejected
+from lol_dagster.settings import load_settings
+from lol_dagster.storage.models import AccountPoll, Breaker, FailedJob, Payload
+from lol_dagster_tests.end_to_end.world import World
+from lol_dagster_tests.payloads import participant
+
+
+@pytest.fixture
+def alerted(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A team, and a channel of its own for alerts."""
+    world.add_team("Gamers", "Ann")
+    world.add_team("Ops")
+    monkeypatch.setenv("LOL_ALERT_CHANNEL", "ops")
+    world.house.settings = load_settings()
+    return world
+
+
+def titles(world: World, channel: str) -> list[str]:
+    return [body["embeds"][0]["title"] for body in world.posted(channel)]
+
+
+def later(world: World, minutes: float) -> None:
+    """Time goes on; match lists keep coming."""
+    then = world.house.now() + timedelta(minutes=minutes)
+    world.house.now = lambda: then
+    with world.house.database.writing() as session:
+        for poll in session.scalars(select(AccountPoll)):
+            poll.last_good_poll_at = poll.next_poll_at = then
+
+
+def test_a_weird_game_is_told_once_in_the_alert_channel_and_again_when_it_is_cured(
+    alerted: World,
+) -> None:
+    weird = alerted.finish("NA1_5000000001", participants=[participant("Ann", deaths="many")])
+    alerted.once()
+    alerted.once()
+    assert titles(alerted, "Ops") == [r"NA1\_5000000001 is set aside"]
+    assert "lol-dagster game show" in str(alerted.posted("Ops")[0])
+    assert alerted.posted("Gamers") == []
+
+    alerted.finish(weird, minutes_ago=2, participants=[participant("Ann")])
+    with alerted.house.database.writing() as session:
+        session.delete(session.get_one(Payload, weird))
+    assert alerted.process(weird).success
+    later(alerted, 6)
+    alerted.once()
+    assert titles(alerted, "Ops")[1:] == [r"Over: NA1\_5000000001 is set aside"]
+
+
+def test_a_dead_key_is_one_alert_also_from_once_and_ends_when_it_works(alerted: World) -> None:
+    alerted.finish("NA1_5000000001", participants=[participant("Ann")])
+    alerted.simulator.set_faults("riot=403")
+    for minutes in (0, 15, 15):
+        later(alerted, minutes)
+        with pytest.raises(KeyRejected):
+            alerted.once()
+    assert titles(alerted, "Ops") == ["Riot refuses the API key"]
+    alerted.simulator.set_faults("")
+    alerted.once()
+    later(alerted, 6)
+    alerted.once()
+    assert titles(alerted, "Ops") == ["Riot refuses the API key", "Over: Riot refuses the API key"]
+
+
+def test_a_new_key_in_the_env_file_is_tried_at_once_and_without_a_restart(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add_team("Gamers", "Ann")
+    world.finish("NA1_5000000001", participants=[participant("Ann")])
+    good = world.simulator.environment["LOL_RIOT_API_KEY"]
+    monkeypatch.delenv("LOL_RIOT_API_KEY")
+    env_file = Path(".env")
+    env_file.write_text("LOL_RIOT_API_KEY=RGAPI-dead\n")
+
+    def house_of_a_tick() -> House:
+        return House(load_settings())
+
+    world.house = house_of_a_tick()
+    assert not world.poll().success
+    assert key_refused_until(world.house) is not None
+    assert isinstance(plan_poll(world.instance, house_of_a_tick()), dg.SkipReason)
+
+    env_file.write_text(f"LOL_RIOT_API_KEY={good}\n")
+    world.house = house_of_a_tick()
+    assert isinstance(plan_poll(world.instance, world.house), dg.RunRequest)
+    assert world.poll().success
+    with world.house.database.reading() as session:
+        assert session.get(Breaker, "riot-key") is None
+
+
+def test_the_tick_shows_that_the_daemon_lives_and_starts_no_run(world: World) -> None:
+    context = dg.build_sensor_context(instance=world.instance, resources={"house": world.house})
+    (skipped,) = look_after_everything(context)  # type: ignore[misc]
+    assert isinstance(skipped, dg.SkipReason)
+    world.once()
+    with world.house.database.reading() as session:
+        assert set(read_signs(session)) == {"daemon", "once"}
+
+
+def fail(world: World, **tags: str) -> None:
+    """A run that fails as the database is gone, seen by the sensor as the daemon would."""
+    job = world.definitions.resolve_job_def("poll_match_lists")
+    now, world.house.now = world.house.now, _raise
+    result = job.execute_in_process(instance=world.instance, raise_on_error=False, tags=tags)
+    world.house.now = now
+    assert not result.success
+    context = dg.build_run_status_sensor_context(
+        sensor_name="failed_runs",
+        dagster_event=result.get_run_failure_event(),
+        dagster_instance=world.instance,
+        dagster_run=result.dagster_run,
+        resources={"house": world.house},
+    ).for_run_failure()
+    failed_runs(context)
+
+
+def _raise() -> Any:
+    raise RuntimeError("no clock")
+
+
+def failed(world: World) -> list[str]:
+    with world.house.database.reading() as session:
+        return list(session.scalars(select(FailedJob.job)))
+
+
+def test_a_job_that_failed_for_good_is_remembered_until_a_run_succeeds(alerted: World) -> None:
+    fail(alerted)
+    assert failed(alerted) == ["poll_match_lists"]
+    assert look_after(alerted.instance, alerted.house, "daemon").messages == 1
+    assert failed(alerted) == ["poll_match_lists"]
+    assert alerted.poll().success
+    look_after(alerted.instance, alerted.house, "daemon")
+    assert failed(alerted) == []
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"dagster/will_retry": "true"},
+        {"lol/set-aside": "games"},
+        {"lol/requested": "1"},
+    ],
+)
+def test_what_is_tried_again_or_watched_by_somebody_is_no_failed_job(
+    alerted: World, tags: dict[str, str]
+) -> None:
+    fail(alerted, **tags)
+    assert failed(alerted) == []
