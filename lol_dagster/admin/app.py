@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from datetime import datetime
 
@@ -15,9 +14,12 @@ from lol_dagster.admin import views
 from lol_dagster.admin.errors import show_errors_in_our_look
 from lol_dagster.admin.house import AdminHouse, put_up, utc_now
 from lol_dagster.admin.look import add_look
+from lol_dagster.admin.monitoring import add_monitoring
+from lol_dagster.admin.reach import THIS_MACHINE, Reach
 from lol_dagster.admin.transactions import end_reading_with_the_request
 from lol_dagster.admin.trust.headers import add_headers
 from lol_dagster.admin.trust.origins import refuse_foreign_requests
+from lol_dagster.admin.trust.password import require_password_hash
 from lol_dagster.admin.trust.sign_in import require_sign_in
 from lol_dagster.admin.views.start import StartPage
 from lol_dagster.settings import Settings
@@ -31,30 +33,43 @@ def create_app(
     database: Database,
     *,
     now: Callable[[], datetime] = utc_now,
+    reach: Reach = THIS_MACHINE,
     demo: bool = False,
 ) -> Flask:
     """The web view as a WSGI application.
 
     Args:
+        database: Opened with its keys.
         now: The time; tests bring their own.
+        reach: Under which names it may be asked for.
         demo: Without sign-in, and with a banner that says so.
+
+    Raises:
+        UserError: there is no password, and this is not the demo.
     """
+    if not demo:
+        require_password_hash(settings)
+    assert database.keyring is not None
     app = Flask(__name__)
     app.config.update(
-        SECRET_KEY=secrets.token_bytes(32),
+        SECRET_KEY=database.keyring.key_for("sessions of the web view"),
         MAX_CONTENT_LENGTH=_LARGEST_POST,
-        TRUSTED_HOSTS=["127.0.0.1", "localhost", "[::1]"],
-        SESSION_COOKIE_NAME="lol_session",
+        MAX_FORM_MEMORY_SIZE=_LARGEST_POST,
+        # A browser takes a name with __Host- from this very host alone, and over https.
+        SESSION_COOKIE_NAME="__Host-lol_session" if reach.is_behind_https else "lol_session",
+        SESSION_COOKIE_SECURE=reach.is_behind_https,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
+        WTF_CSRF_SSL_STRICT=False,  # origins.py looks at the origin
     )
-    put_up(AdminHouse(settings, database, now=now, demo=demo), app.extensions)
+    put_up(AdminHouse(settings, database, now=now, reach=reach, demo=demo), app.extensions)
     end_reading_with_the_request(app)
     add_headers(app)
     refuse_foreign_requests(app)
     require_sign_in(app)
     CSRFProtect(app)
+    add_monitoring(app)
     show_errors_in_our_look(app)
     add_look(app)
     # A theme of our own: Flask-Admin's needs inline scripts, which our policy forbids. A template

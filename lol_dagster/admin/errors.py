@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 _WORDS = {
     400: ("This request makes no sense", "Go back and try again from the page before."),
+    401: ("Not signed in", "Sign in, then do it again."),
     403: ("Not allowed", "This may not be done from where the request came from."),
     404: ("Nothing here", "There is no such page or entry. It may have been removed."),
     405: ("Not like this", "This address cannot be used that way."),

@@ -10,6 +10,7 @@ from typing import cast
 
 from flask import current_app
 
+from lol_dagster.admin.reach import THIS_MACHINE, Reach
 from lol_dagster.riot.client import RiotClient, riot_client
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -30,6 +31,7 @@ class AdminHouse:
     settings: Settings
     database: Database
     now: Callable[[], datetime] = utc_now
+    reach: Reach = THIS_MACHINE
     demo: bool = False
     """Whether this is the demo: no sign-in, and a banner that says so."""
 

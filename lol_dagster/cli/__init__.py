@@ -28,6 +28,7 @@ _COMMANDS = {
     "message": "messages:message",
     "logs": "logs:logs",
     "simulate": "simulate:simulate",
+    "admin": "admin:admin",
     "db": "databases:db",
 }
 

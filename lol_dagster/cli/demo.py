@@ -13,7 +13,12 @@ from pathlib import Path
 
 import click
 
-from lol_dagster.cli.services import house_and_cycles, refuse_taken_port, run_services
+from lol_dagster.cli.services import (
+    house_and_cycles,
+    refuse_taken_port,
+    run_services,
+    web_view_service,
+)
 from lol_dagster.errors import UserError
 from lol_dagster.settings import Settings, ensure_home, load_settings
 
@@ -33,20 +38,23 @@ _TEAMS = {
 @click.option(
     "--world-port", default=3010, show_default=True, help="Where the simulated world answers."
 )
+@click.option("--admin-port", default=3001, show_default=True, help="Where the web view answers.")
 @click.option(
     "--pace", default=20.0, show_default=True, help="Seconds between two games that finish."
 )
-def demo(ui_port: int, world_port: int, pace: float) -> None:
+def demo(ui_port: int, world_port: int, admin_port: int, pace: float) -> None:
     """See it work: no key, no account, no server. Ends with Ctrl-C."""
     from lol_dagster.operations.supervisor import Service, Supervisor, wait_until_answering
     from lol_dagster.simulator.main import environment
 
     home = _fresh_home(load_settings())
-    for port, option in ((ui_port, "--ui-port"), (world_port, "--world-port")):
+    ports = {"--ui-port": ui_port, "--world-port": world_port, "--admin-port": admin_port}
+    for option, port in ports.items():
         refuse_taken_port(port, option)
     _leave_for(home)
-    os.environ.update(environment(world_port), LOL_HOME=str(home))
+    os.environ.update(environment(world_port), LOL_HOME=str(home), LOL_ADMIN_PORT=str(admin_port))
     settings = load_settings()
+    web_view = web_view_service(settings, demo=True)
     world = Supervisor(
         [
             Service(
@@ -64,7 +72,7 @@ def demo(ui_port: int, world_port: int, pace: float) -> None:
         _seed(settings)
         click.echo(f"The simulated Discord and Slack: http://127.0.0.1:{world_port}")
         _look_once(settings)
-        run_services(settings, ui_port=ui_port)
+        run_services(settings, ui_port=ui_port, web_view=web_view)
     finally:
         world.stop()
 

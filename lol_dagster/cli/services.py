@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from lol_dagster.operations.logs.start import start_logging
 from lol_dagster.settings import Settings, ensure_home, load_settings
 
 if TYPE_CHECKING:  # importing Dagster takes a second
+    from lol_dagster.operations.supervisor import Service
     from lol_dagster.orchestration.house import House
     from lol_dagster.orchestration.once import Once
 
@@ -79,19 +81,54 @@ def house_and_cycles(
 
 @click.command()
 @click.option("--ui-port", default=3000, show_default=True, help="Where Dagster's UI answers.")
-def up(ui_port: int) -> None:
-    """Everything, until Ctrl-C: Dagster's web server, daemon and code server, and the admin.
+@click.option(
+    "--public-url", help="Where a reverse proxy shows the web view: https://lol.example.org"
+)
+def up(ui_port: int, public_url: str | None) -> None:
+    """Everything, until Ctrl-C: Dagster's web server, daemon and code server, and the web view.
 
-    Dagster's UI has no sign-in: it answers on this machine only.
+    Dagster's UI has no sign-in: it answers on this machine only. The web view wants a password:
+    'lol-dagster admin set-password'.
     """
     settings = load_settings()
     settings.require_riot_api_key()
     refuse_taken_port(ui_port, "--ui-port")
-    run_services(settings, ui_port=ui_port)
+    web_view = None
+    if settings.admin_password_hash is None:
+        click.echo("The web view is off: 'lol-dagster admin set-password' switches it on.")
+    else:
+        web_view = web_view_service(settings, public_url=public_url)
+    run_services(settings, ui_port=ui_port, web_view=web_view)
 
 
-def run_services(settings: Settings, *, ui_port: int) -> None:
-    """Run all services until Ctrl-C."""
+def web_view_service(
+    settings: Settings, *, public_url: str | None = None, demo: bool = False
+) -> Service:
+    """The web view as a service, after all that could keep it from starting.
+
+    Raises:
+        UserError: its port is taken, its password's hash is none, or the URL is none.
+    """
+    from lol_dagster.admin.reach import Reach
+    from lol_dagster.admin.trust.password import require_password_hash
+    from lol_dagster.operations.supervisor import Service
+
+    refuse_taken_port(settings.admin_port, "LOL_ADMIN_PORT")
+    if not demo:
+        require_password_hash(settings)
+    reach = Reach(port=settings.admin_port, public_url=public_url)
+    click.echo(f"The web view: {reach}")
+    options = [*(["--demo"] if demo else []), *(["--public-url", public_url] if public_url else [])]
+    program = [sys.executable, "-c", "from lol_dagster.cli import main; main()"]
+    return Service("admin", [*program, "admin", *options])
+
+
+def run_services(settings: Settings, *, ui_port: int, web_view: Service | None) -> None:
+    """Run all services until Ctrl-C.
+
+    Args:
+        web_view: As `web_view_service` makes it; None: without.
+    """
     from lol_dagster.operations.failed_jobs import note_ui_url
     from lol_dagster.operations.heartbeats import beating, end_of
     from lol_dagster.operations.home_lock import alone_in
@@ -114,9 +151,10 @@ def run_services(settings: Settings, *, ui_port: int) -> None:
         wait_until_answering(f"tcp://{address.host}:{address.port}", timeout=120)
         click.echo(f"Dagster's UI: http://127.0.0.1:{ui_port}   logs: {settings.logs_dir}")
         click.echo("Ctrl-C ends everything.")
+        services = other_services(settings, address, ui_port=ui_port)
         with beating(database, "up"):
             Supervisor(
-                other_services(settings, address, ui_port=ui_port),
+                [*services, *([web_view] if web_view else [])],
                 log_dir=settings.logs_dir,
                 say=click.echo,
             ).run()

@@ -24,13 +24,20 @@ class Visitor:
         self._token = ""
 
     def get(self, path: str, **options: Any) -> TestResponse:
-        return self._kept(self._client.get(path, **options))
+        return self._kept(self._client.get(path, buffered=True, **options))
 
-    def post(self, path: str, data: dict[str, Any] | None = None, **options: Any) -> TestResponse:
+    def post(
+        self,
+        path: str,
+        data: dict[str, Any] | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        **options: Any,
+    ) -> TestResponse:
         """Send a form of a page of ours, with the token."""
         if not self._token:
             self.get("/sign-in")
-        headers = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+        headers = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin", **(headers or {})}
         form = {"csrf_token": self._token, **(data or {})}
         return self._kept(self._client.post(path, data=form, headers=headers, **options))
 
@@ -38,6 +45,12 @@ class Visitor:
         answer = self.post("/sign-in", {"name": name, "password": password})
         self.get("/")  # the session is a new one and so is its token
         return answer
+
+    def take_cookies_of(self, other: Visitor) -> None:
+        """Have what somebody else's browser would send."""
+        cookie = other._client.get_cookie("lol_session")
+        assert cookie is not None
+        self._client.set_cookie("lol_session", cookie.value)
 
     def _kept(self, response: TestResponse) -> TestResponse:
         if response.mimetype == "text/html" and (found := _TOKEN.search(response.text)):

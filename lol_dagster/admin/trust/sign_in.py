@@ -1,19 +1,26 @@
-"""Signing in and out."""
+"""Signing in and out. There is one password; whoever gives it says his name for the audit trail."""
 
 from __future__ import annotations
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from flask import Flask, redirect, render_template, request, session, url_for
+import logging
+import math
+from datetime import timedelta
+
+from flask import Flask, abort, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin.helpers import is_safe_url
 
 from lol_dagster.admin.house import current_house
+from lol_dagster.admin.trust.password import is_right, require_password_hash
+from lol_dagster.admin.trust.sessions import begin_session, end_session, who_is_signed_in
+from lol_dagster.admin.trust.throttle import begin_try, forget_tries
 from lol_dagster.admin.trust.who import sign_request
 
-PUBLIC_ENDPOINTS = frozenset({"static", "sign_in"})
+logger = logging.getLogger(__name__)
+
+PUBLIC_ENDPOINTS = frozenset({"static", "sign_in", "healthz", "metrics"})
 """What answers without anybody being signed in; everything else asks for it."""
-_LONGEST_NAME = 60
+LONGEST_NAME = 60
 
 
 def require_sign_in(app: Flask) -> None:
@@ -22,45 +29,57 @@ def require_sign_in(app: Flask) -> None:
 
     @app.before_request
     def ask() -> ResponseReturnValue | None:
-        if current_house().demo:
-            sign_request("demo")
+        if request.endpoint in {"static", "healthz", "metrics"}:
             return None
-        name = session.get("who")
+        name = "demo" if current_house().demo else who_is_signed_in()
         if name is not None:
             sign_request(name)
         elif request.endpoint not in PUBLIC_ENDPOINTS:
-            back = request.full_path.rstrip("?") if request.method == "GET" else "/"
+            if request.method not in {"GET", "HEAD"}:
+                abort(401)
+            back = request.full_path.rstrip("?")
             return redirect(url_for("sign_in", back=None if back == "/" else back))
         return None
 
 
 def _sign_in() -> ResponseReturnValue:
-    wrong = None
-    if request.method == "POST":
-        name = request.form.get("name", "").strip()[:_LONGEST_NAME]
-        if not name:
-            wrong = "Type your name: changes are noted under it."
-        elif not _is_right(request.form.get("password", "")):
-            wrong = "This is not the password."
-        else:
-            session.clear()
-            session["who"] = name
-            back = request.args.get("back", "")
-            return redirect(back if back and is_safe_url(back) else "/", 303)
-    page = render_template("sign_in.html", wrong=wrong, name=request.form.get("name", ""))
-    return page, 422 if wrong else 200
+    if current_house().demo:
+        return redirect("/")
+    if request.method == "GET":
+        return render_template("sign_in.html", wrong=None, name="")
+    name = " ".join(request.form.get("name", "").split())[:LONGEST_NAME]
+    if not name or not name.isprintable():
+        return _again("Type your name: what you change is noted under it.", 422)
+    house, address = current_house(), request.remote_addr or ""
+    wait = begin_try(house.database, address, house.now())
+    if wait:
+        return _wait(wait)
+    # Not inside a transaction: it takes a while on purpose.
+    if not is_right(request.form.get("password", ""), require_password_hash(house.settings)):
+        logger.warning("a wrong password from %s", address)
+        return _again("This is not the password.", 422)
+    forget_tries(house.database, address)
+    begin_session(name)
+    logger.info("%s has signed in from %s", name, address)
+    back = request.args.get("back", "")
+    return redirect(back if back and is_safe_url(back) else "/", 303)
 
 
 def _sign_out() -> ResponseReturnValue:
-    session.clear()
+    if not current_house().demo:
+        end_session()
     return redirect(url_for("sign_in"), 303)
 
 
-def _is_right(password: str) -> bool:
-    stored = current_house().settings.admin_password_hash
-    if stored is None:
-        return False
-    try:
-        return PasswordHasher().verify(stored.get_secret_value(), password)
-    except (VerificationError, InvalidHashError):
-        return False
+def _wait(wait: timedelta) -> ResponseReturnValue:
+    seconds = math.ceil(wait.total_seconds())
+    response = make_response(
+        _again(f"Too many wrong tries: wait {seconds} s, then try again.", 429)
+    )
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def _again(wrong: str, status: int) -> ResponseReturnValue:
+    name = request.form.get("name", "")[:LONGEST_NAME]
+    return render_template("sign_in.html", wrong=wrong, name=name), status

@@ -1,0 +1,35 @@
+"""`/healthz` and `/metrics`, for programs: they tell numbers and no names of people.
+
+`/healthz` is for anybody. `/metrics` is for this machine, or for whoever is signed in.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from flask import Flask, Response, abort, request
+
+from lol_dagster.admin.house import current_house
+from lol_dagster.admin.trust.sessions import who_is_signed_in
+from lol_dagster.operations.metrics import METRICS_CONTENT_TYPE, healthz, render_metrics
+
+
+def add_monitoring(app: Flask) -> None:
+    app.add_url_rule("/healthz", "healthz", _healthz)
+    app.add_url_rule("/metrics", "metrics", _metrics)
+
+
+def _healthz() -> Response:
+    house = current_house()
+    status, text = healthz(house.database, house.settings, house.now())
+    return Response(text, status, mimetype="text/plain")
+
+
+def _metrics() -> Response:
+    house = current_house()
+    if not ip_address(request.remote_addr or "0.0.0.0").is_loopback and (  # noqa: S104
+        house.demo or who_is_signed_in() is None
+    ):
+        abort(403)
+    body = render_metrics(house.database, house.settings, house.now())
+    return Response(body, content_type=METRICS_CONTENT_TYPE)

@@ -1,0 +1,86 @@
+"""How often the password may be tried.
+
+Each wrong try makes the next one from the same address wait longer, up to a minute; many wrong tries
+from anywhere make everybody wait a few seconds. Nobody is ever locked out for longer than that. Tries
+stand in the database: restarting brings no new ones.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from sqlalchemy.orm import Session
+
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Fact
+
+FREE_TRIES = 5
+"""Wrong tries in a row that cost nothing: people mistype."""
+LONGEST_PAUSE = timedelta(minutes=1)
+REMEMBERED_FOR = timedelta(minutes=15)
+MANY = 50
+"""Wrong tries from anywhere after which everybody waits."""
+PAUSE_OF_ALL = timedelta(seconds=5)
+_TRIES = "admin-sign-in-tries"
+
+
+def begin_try(database: Database, address: str, now: datetime) -> timedelta:
+    """Note a try before the password is looked at, so that none slips through beside others.
+
+    Returns:
+        How long to wait first; zero: it may be made, and counts as wrong until `forget_tries`.
+    """
+    with database.writing() as session:
+        fact = _fact(session)
+        tries = [each for each in fact.value if now - _at(each) < REMEMBERED_FOR]
+        wait = _wait(tries, _place(address), now)
+        if wait <= timedelta(0):
+            tries.append([now.isoformat(), _place(address)])
+        fact.value = tries
+    return max(wait, timedelta(0))
+
+
+def forget_tries(database: Database, address: str | None = None) -> None:
+    """Forget the tries of an address, since it has given the password; None: all tries."""
+    with database.writing() as session:
+        fact = _fact(session)
+        fact.value = [
+            each for each in fact.value if address is not None and each[1] != _place(address)
+        ]
+
+
+def _wait(tries: list[list[str]], place: str, now: datetime) -> timedelta:
+    mine = [_at(each) for each in tries if each[1] == place]
+    everybodys = [_at(each) for each in tries]
+    wait = timedelta(0)
+    if len(mine) >= FREE_TRIES:
+        pause = min(timedelta(seconds=2 ** (len(mine) - FREE_TRIES)), LONGEST_PAUSE)
+        wait = mine[-1] + pause - now
+    if len(everybodys) >= MANY:
+        wait = max(wait, everybodys[-1] + PAUSE_OF_ALL - now)
+    return wait
+
+
+def _fact(session: Session) -> Fact:
+    fact = session.get(Fact, _TRIES, with_for_update=True)
+    if fact is None:
+        fact = Fact(name=_TRIES, value=[])
+        session.add(fact)
+        session.flush()
+    return fact
+
+
+def _at(each: list[str]) -> datetime:
+    return datetime.fromisoformat(each[0])
+
+
+def _place(address: str) -> str:
+    """An address, or the network in which an IPv6 host chooses its addresses freely."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address[:60]
+    return str(
+        ip_network((parsed, 64), strict=False) if isinstance(parsed, IPv6Address) else parsed
+    )

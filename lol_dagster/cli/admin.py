@@ -1,0 +1,115 @@
+"""`lol-dagster admin`: the web view alone, and its password."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from lol_dagster.errors import UserError
+from lol_dagster.operations.heartbeats import beating
+from lol_dagster.operations.logs.start import start_logging
+from lol_dagster.settings import load_settings
+from lol_dagster.storage.schema import open_database
+
+_VARIABLE = "LOL_ADMIN_PASSWORD_HASH"
+_LINE = re.compile(rf"^\s*(export\s+)?{_VARIABLE}\s*=.*$", re.MULTILINE)
+
+
+@click.group(invoke_without_command=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--port", type=int, help="Instead of LOL_ADMIN_PORT.  [default: 3001]")
+@click.option(
+    "--public-url",
+    help="Where people find it, if that is not this machine: https://… for a reverse proxy in front.",
+)
+@click.option("--demo", is_flag=True, hidden=True, help="Without a password, for the demo.")
+@click.pass_context
+def admin(
+    context: click.Context, host: str, port: int | None, public_url: str | None, demo: bool
+) -> None:
+    """The web view alone, until Ctrl-C. `lol-dagster up` runs it with everything else.
+
+    It answers on this machine only, unless told otherwise, and to whoever knows the password.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from lol_dagster.admin.app import create_app
+    from lol_dagster.admin.reach import Reach
+    from lol_dagster.admin.serve import make_server
+
+    settings = load_settings()
+    reach = Reach(host, port or settings.admin_port, public_url)
+    start_logging(settings, "admin")
+    database = open_database(settings)
+    app = create_app(settings, database, reach=reach, demo=demo)
+    try:
+        server = make_server(app, reach)
+    except OSError as error:
+        raise UserError(
+            f"{host}:{reach.port} cannot be listened at ({error.strerror}): end the other "
+            "program, or choose another port with --port or LOL_ADMIN_PORT"
+        ) from None
+    click.echo(f"The web view: {reach}")
+    signal.signal(signal.SIGTERM, _stop)
+    with beating(database, "admin"):
+        server.run()  # which ends with Ctrl-C and SystemExit
+    database.dispose()
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    raise SystemExit(0)
+
+
+@admin.command("set-password")
+@click.option("--stdin", is_flag=True, help="Read it from the standard input instead of asking.")
+@click.option("--print", "only_print", is_flag=True, help="Print the line instead of writing .env.")
+def set_password(stdin: bool, only_print: bool) -> None:
+    """Choose the web view's password: its hash is written into .env of this folder.
+
+    Whoever is signed in has to sign in again once the web view has been started again. Tries that
+    have been counted against anybody are forgotten.
+    """
+    from lol_dagster.admin.trust.password import password_hash
+    from lol_dagster.admin.trust.throttle import forget_tries
+
+    if stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt="Once more")
+    # In single quotes, as it is full of dollar signs.
+    line = f"{_VARIABLE}='{password_hash(password)}'"
+    if only_print:
+        click.echo(line)
+        return
+    if os.environ.get(_VARIABLE):
+        raise UserError(
+            f"{_VARIABLE} is set in the environment, which wins over .env: change it there, with "
+            "the line that --print gives"
+        )
+    file = Path(".env").absolute()
+    _write_line(file, line)
+    database = open_database(load_settings())
+    forget_tries(database)
+    database.dispose()
+    click.echo(f"Written into {file}. Start 'lol-dagster up' or 'admin' again, and it holds.")
+
+
+def _write_line(file: Path, line: str) -> None:
+    """Put the line in the place of the one that was there, or at the end; whole or not at all."""
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    if _LINE.search(before):
+        after = _LINE.sub(lambda _: line, before)
+    else:
+        after = before + ("\n" if before and not before.endswith("\n") else "") + line + "\n"
+    handle, draft = tempfile.mkstemp(dir=file.parent, prefix=".env-")  # mode 600
+    with os.fdopen(handle, "w", encoding="utf-8") as opened:
+        opened.write(after)
+    if file.exists():
+        Path(draft).chmod(file.stat().st_mode & 0o777)
+    Path(draft).replace(file)

@@ -1,0 +1,118 @@
+"""A house in which everything that somebody else may choose is hostile, and what a page with it must
+not become.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+from sqlalchemy.orm import Session
+
+from lol_dagster.storage.models import Attempt, AuditEntry, Breaker, Match, Message, Quarantine
+from lol_dagster_tests.messages.rows import ENDED, add_game, played
+from lol_dagster_tests.roster_rows import make_account, make_channel, make_member, make_team
+
+TAG = "<script>alert(1)</script>"
+QUOTES = "\"' onmouseover='alert(2)' x=\""
+IMAGE = "<img src=x onerror=alert(3)>"
+TEMPLATE = "{{ 7 * 191 }}"
+"""1337 where it comes alive."""
+HOOK = "https://discord.com/api/webhooks/420420420420420420/t0k3n-that-no-page-may-show"
+SET_ASIDE = "NA1_5000000002"
+
+
+def fill(session: Session) -> None:
+    """Rows in every table that pages show."""
+    team = make_team(session, f"{TAG}{QUOTES}")
+    ann = make_member(session, team, IMAGE, game_name=f"{TAG[:16]}", tag_line=TEMPLATE)
+    make_account(session, ann, game_name=QUOTES, tag_line=IMAGE[:16], puuid=None)
+    channel = make_channel(session, team, f"{TEMPLATE}{TAG}", kind="discord-webhook", address=HOOK)
+    add_game(
+        session,
+        "NA1_5000000001",
+        played(ann, champion=IMAGE),
+        ended_at=ENDED,
+        queue_name=TAG,
+        game_mode=IMAGE,
+        game_version=QUOTES,
+    )
+    session.add(Match(match_id=SET_ASIDE, state="set_aside", listed_at=ENDED, last_error=TAG))
+    session.flush()
+    session.add(
+        Quarantine(
+            match_id=SET_ASIDE, stage="player_stats", error=IMAGE, traceback=f"{TAG}\n{TEMPLATE}",
+            code_version="1", run_id=None, set_aside_at=ENDED,
+        )
+    )  # fmt: skip
+    for number, state in enumerate(("delivered", "parked", "blocked")):
+        message = Message(
+            channel_id=channel.id, subject=f"{SET_ASIDE}-{number}", kind="game", order_at=ENDED,
+            created_at=ENDED, state=state, nonce=f"n{number}", desired_hash="0" * 64,
+            last_error=f"{TAG}{IMAGE}",
+            delivered_at=ENDED + timedelta(minutes=1) if state == "delivered" else None,
+            content={
+                "headline": TAG, "lines": [IMAGE, TEMPLATE], "headlines": [QUOTES],
+                "icon": None, "footer": QUOTES, "link": f"https://example.org/?{TAG}",
+            },
+        )  # fmt: skip
+        session.add(message)
+        session.flush()
+        session.add(
+            Attempt(
+                message_id=message.id, fence=1, op="POST", rev=1, at=ENDED, outcome="unknown",
+                code=TAG[:24], detail=f"{IMAGE} {TEMPLATE}", request_id=QUOTES,
+            )
+        )  # fmt: skip
+    session.add(
+        Breaker(scope=f"channel:{channel.id}", dead=True, reason=f"{TAG}{QUOTES}", since=ENDED)
+    )
+    session.add(
+        AuditEntry(
+            at=ENDED, who=TAG, action="changed", table="players", row="1",
+            before={"name": IMAGE}, after={"name": f"{TAG}{TEMPLATE}"},
+        )
+    )  # fmt: skip
+    session.flush()
+
+
+class Page(HTMLParser):
+    """What a browser would find in a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.faults: list[str] = []
+        self.ids: list[str] = []
+        if "1337" in text:
+            self.faults.append("a name was taken for a template")
+        if "t0k3n" in text:
+            self.faults.append("a webhook's token is shown")
+        self.feed(text)
+        twice = {each for each in self.ids if self.ids.count(each) > 1}
+        if twice:
+            self.faults.append(f"ids that stand twice: {twice}")
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if "id" in values:
+            self.ids.append(values["id"] or "")
+        for name, value in values.items():
+            if name.startswith("on"):
+                self.faults.append(f"<{tag} {name}> is a script")
+            if name == "style":
+                self.faults.append(f"<{tag} style> is forbidden by the policy")
+            if (value or "").strip().lower().startswith(("javascript:", "data:")):
+                self.faults.append(f"<{tag} {name}={value!r}>")
+        if tag == "style" or (tag == "script" and not values.get("src")):
+            self.faults.append(f"<{tag}> inside the page is forbidden by the policy")
+        self._look_where_it_leads(tag, values)
+
+    def _look_where_it_leads(self, tag: str, values: dict[str, str | None]) -> None:
+        if tag in {"script", "img", "link", "iframe", "form", "object", "embed", "video", "audio"}:
+            for name in ("src", "href", "action", "srcset"):
+                if urlsplit(values.get(name) or "").netloc:
+                    self.faults.append(f"<{tag} {name}> leads off the site")
+        if tag == "a" and values.get("href"):
+            self.links.append(values["href"] or "")

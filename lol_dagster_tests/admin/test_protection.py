@@ -1,0 +1,205 @@
+"""Every route of the web view, as the app itself lists them: a new one is tried by itself."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+
+from lol_dagster.admin.app import create_app
+from lol_dagster.admin.reach import Reach
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+from lol_dagster_tests.admin.asking import Visitor
+from lol_dagster_tests.admin.conftest import HandClock
+from lol_dagster_tests.admin.hostile import Page, fill
+
+PUBLIC = {"/sign-in", "/static/<path:filename>", "/healthz", "/metrics"}
+"""What answers to whoever is not signed in. `/metrics`: to this machine alone."""
+_EXAMPLES = {"filename": "house.css", "export_type": "csv"}
+_READS = {"GET", "HEAD", "OPTIONS"}
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def routes(app: Flask) -> Iterator[tuple[Rule, str, str]]:
+    """Rule, an address of it, and a method, for everything that the app answers."""
+    adapter = app.url_map.bind("localhost")
+    for rule in app.url_map.iter_rules():
+        path = adapter.build(
+            rule.endpoint, {each: _EXAMPLES.get(each, "1") for each in rule.arguments}
+        )
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            yield rule, path, method
+
+
+def writes(app: Flask) -> list[str]:
+    found = [path for _, path, method in routes(app) if method not in _READS]
+    assert len(found) > 10
+    return found
+
+
+def test_whoever_is_not_signed_in_gets_to_sign_in_and_nowhere_else(app: Flask) -> None:
+    client = app.test_client()
+    for rule, path, method in routes(app):
+        answer = client.open(path, method=method, buffered=True)
+        if rule.rule in PUBLIC:
+            assert answer.status_code in {200, 400, 503}, path
+        elif method == "GET":
+            assert answer.status_code == 302, path
+            assert answer.headers["Location"].startswith("/sign-in"), path
+        else:
+            assert answer.status_code == 401, path
+
+
+def test_a_write_without_the_forms_token_is_refused_everywhere(
+    operator: Visitor, app: Flask
+) -> None:
+    for path in writes(app):
+        answer = operator.post(path, {"csrf_token": ""})
+        assert answer.status_code == 400, path
+        assert "This form is too old" in answer.text, path
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://localhost:3000"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_a_write_from_another_site_is_refused_everywhere(
+    operator: Visitor, app: Flask, headers: dict[str, str]
+) -> None:
+    for path in writes(app):
+        assert operator.post(path, headers=headers).status_code == 403, path
+
+
+def test_another_name_for_this_machine_is_refused_everywhere(operator: Visitor, app: Flask) -> None:
+    for _, path, method in routes(app):
+        client = app.test_client()
+        for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:3001"):
+            answer = client.open(path, method=method, headers={"Host": host}, buffered=True)
+            assert answer.status_code == 400, (path, host)
+            assert "evil.example" not in answer.text
+
+
+def test_every_answer_hardens_the_browser(operator: Visitor, app: Flask) -> None:
+    answers = [operator.get(path) for _, path, method in routes(app) if method == "GET"]
+    answers += [operator.get("/no/such/page"), operator.get("/sign-out")]
+    answers.append(operator.post("/sign-in", {"csrf_token": "forged"}))
+    answers.append(app.test_client().get("/", headers={"Host": "evil.example"}))
+    assert {404, 405, 400} <= {each.status_code for each in answers}
+    for answer in answers:
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["Cache-Control"] == "no-store", answer.request.path
+        assert {name: answer.headers[name] for name in _HEADERS} == _HEADERS
+        assert "camera=()" in answer.headers["Permissions-Policy"]
+
+
+def test_our_own_style_may_be_kept_as_its_address_changes_with_it(anybody: Visitor) -> None:
+    page = anybody.get("/sign-in").text
+    (address,) = [part for part in page.split('"') if part.startswith("/static/house.css")]
+    assert "immutable" in anybody.get(address).headers["Cache-Control"]
+
+
+def test_error_pages_are_ours_and_say_nothing_of_the_code(
+    operator: Visitor, app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("s3cret detail")
+
+    assert "Nothing here" in operator.get("/no/such/page").text
+    assert "Not like this" in operator.get("/sign-out").text
+    large = operator.post("/theme", {"theme": "dark", "back": "x" * 1_100_000})
+    assert (large.status_code, "Too large" in large.text) == (413, True)
+    assert operator.get("/?x=a%00b").status_code == 400
+    monkeypatch.setattr("lol_dagster.admin.views.start.read_health", fail)
+    broken = operator.get("/")
+    assert broken.status_code == 500
+    assert "Something broke" in broken.text
+    assert "s3cret" not in broken.text
+    assert "Traceback" not in broken.text
+    assert "s3cret detail" in caplog.text
+
+
+def test_hostile_names_stay_text_on_every_page_that_can_be_reached(
+    operator: Visitor, app: Flask, database: Database
+) -> None:
+    with database.writing() as session:
+        fill(session)
+    seen: set[str] = set()
+    visited: Counter[str] = Counter()
+    faults: list[str] = []
+    waiting = deque(path for rule, path, method in routes(app) if method == "GET")
+    adapter = app.url_map.bind("localhost")
+    while waiting:
+        path = waiting.popleft()
+        endpoint, _ = adapter.match(urlsplit(path).path, return_rule=True)
+        # Of each page a few: with its first rows, a filter, an order.
+        if path in seen or visited[endpoint.endpoint] >= 6 or endpoint.endpoint == "static":
+            continue
+        seen.add(path)
+        answer = operator.get(path)
+        if answer.status_code in {302, 404}:  # an address that wants an id, without one
+            continue
+        assert answer.status_code == 200 or endpoint.endpoint == "healthz", (path, answer.text)
+        visited[endpoint.endpoint] += 1
+        if answer.mimetype != "text/html":
+            assert b"t0k3n" not in answer.data, path
+            continue
+        page = Page(answer.text)
+        faults += [f"{path}: {fault}" for fault in page.faults]
+        here = [urljoin(path, link) for link in page.links]
+        waiting.extend(link.partition("#")[0] for link in here if not urlsplit(link).netloc)
+    assert faults == []
+    assert visited["team.details_view"]
+    assert visited["player.edit_view"]
+
+
+def test_metrics_are_for_this_machine_and_for_who_is_signed_in(
+    app: Flask, operator: Visitor
+) -> None:
+    elsewhere = {"REMOTE_ADDR": "203.0.113.7"}
+    client = app.test_client()
+    assert b"lol_healthy" in client.get("/metrics").data
+    assert client.get("/metrics", environ_base=elsewhere).status_code == 403
+    assert operator.get("/metrics", environ_base=elsewhere).status_code == 200
+
+
+def test_healthz_tells_anybody_no_more_than_whether_all_is_well(anybody: Visitor) -> None:
+    answer = anybody.get("/healthz")
+    assert answer.status_code == 503
+    assert answer.text == "problems: 1; 'lol-dagster status' names them\n"
+
+
+def test_behind_a_proxy_its_name_and_its_origin_are_ours_and_cookies_are_for_https(
+    settings: Settings, database: Database, clock: HandClock
+) -> None:
+    app = create_app(
+        settings, database, now=clock, reach=Reach(public_url="https://lol.example.org")
+    )
+    visitor = Visitor(app)
+    headers = {"Host": "lol.example.org", "Origin": "https://lol.example.org"}
+    first = visitor.get("/sign-in", headers=headers, base_url="https://lol.example.org")
+    cookie = first.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-lol_session=")
+    assert {"Secure", "HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
+    wrong = {"name": "Ann", "password": "wrong"}
+    answer = visitor.post("/sign-in", wrong, headers=headers, base_url="https://lol.example.org")
+    assert "This is not the password" in answer.text
