@@ -182,7 +182,8 @@ class Deliverer:
         match effect:
             case Send():
                 intended = self._outbox.intend(claimed, effect, sweep.now())
-                self._crashpoint("after_intent")
+                if intended is not None and intended.effects:
+                    self._crashpoint("after_intent")
                 return intended
             case Post() | Patch():
                 answer = self._send(claimed, effect)

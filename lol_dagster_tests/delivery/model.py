@@ -21,7 +21,10 @@ from lol_dagster.delivery.states import (
     Accepted,
     Answered,
     Blind,
+    Blocked,
+    ChannelRemoved,
     Claim,
+    Drop,
     Effect,
     Event,
     Found,
@@ -29,11 +32,15 @@ from lol_dagster.delivery.states import (
     Gone,
     HoldBack,
     Intend,
+    MarkDelivered,
     Moment,
     NotSeen,
     NotSent,
     Patch,
     Post,
+    PostVerdict,
+    Refused,
+    Resend,
     Row,
     Scan,
     Seen,
@@ -68,10 +75,14 @@ class Rules:
     scan: bool = True
     witness: bool = True
     durable_intent: bool = True
-    precheck: bool = True
+    second_look: bool = True
+    """The claim's age is looked at once more after the intent."""
     uncertain_state: bool = True
     fence: bool = True
     settling: bool = True
+    timers: bool = True
+    """What is not settled is due some time."""
+    nonce_window: float = NONCE_WINDOW
 
     @classmethod
     def of(cls, terms: Terms, **values: object) -> Rules:
@@ -113,6 +124,8 @@ class Worker:
     pause: float = 0.0
     event: Event | None = None
     """Learned, and not yet written down."""
+    last_time: bool = False
+    """It was tried so often that this time is the last."""
 
     @property
     def idle(self) -> bool:
@@ -130,6 +143,11 @@ class World:
     texts: int = 0
     """How many more times the text may change."""
     deletions: int = 0
+    decisions: int = 0
+    """How many more times the operator may decide."""
+    removals: int = 0
+    removed: bool = False
+    """The operator took the channel away."""
 
     @property
     def visible(self) -> list[Standing]:
@@ -160,14 +178,41 @@ def moves(world: World, rules: Rules) -> Iterator[Move]:
     for number, worker in enumerate(world.workers):
         for label, after in _worker_moves(world, worker, number, rules):
             yield f"deliverer {number}: {label}", after
+    yield from _moves_of_people(world, rules)
+
+
+def _moves_of_people(world: World, rules: Rules) -> Iterator[Move]:
     if world.texts:
         row = replace(world.row, desired_rev=world.row.desired_rev + 1)
         if row.state == "delivered" and row.due_at is None and not row.remote_gone:
             row = replace(row, due_at=WALL)
         yield "the text changes", replace(world, row=row, texts=world.texts - 1)
-    if world.deletions and world.visible and world.row.state == "delivered":
+    if world.removals:
+        yield "the channel is removed", replace(world, removed=True, removals=0)
+    if world.decisions:
+        yield from _decisions(world, rules)
+    if world.deletions and world.visible:
         gone = tuple(replace(each, deleted=True) for each in world.channel)
         yield "a moderator deletes", replace(world, channel=gone, deletions=world.deletions - 1)
+
+
+OPEN_TO = {
+    Resend: {"parked"},
+    MarkDelivered: {"parked", "uncertain", "blocked"},
+    Drop: {"parked", "uncertain", "blocked"},
+}
+"""In which states which decision is taken; any other is refused."""
+
+
+def _decisions(world: World, rules: Rules) -> Iterator[Move]:
+    """The operator is no liar, but may be rash."""
+    for event in (Resend(rules.terms.read_back), MarkDelivered("1"), Drop()):
+        lies = isinstance(event, MarkDelivered) and not world.visible
+        void = isinstance(event, Resend) and world.removed
+        if world.row.state in OPEN_TO[type(event)] and not (lies or void):
+            row, _ = _step(world.row, event, rules)
+            after = replace(world, row=row, decisions=world.decisions - 1)
+            yield f"the operator decides: {type(event).__name__}", after
 
 
 def _worker_moves(world: World, worker: Worker, number: int, rules: Rules) -> Iterator[Move]:
@@ -189,12 +234,12 @@ def _worker_moves(world: World, worker: Worker, number: int, rules: Rules) -> It
 
 def _next_moves(world: World, worker: Worker, put: Put, rules: Rules) -> Iterator[Move]:
     """A deliverer goes on to what it has been told to do."""
-    old = rules.precheck and not may_send(worker.claim_age, rules.terms)
+    old = not may_send(worker.claim_age, rules.terms)
     match worker.effect:
         case Send():
             event: Event = HoldBack(WALL, "old") if old else Intend(None)
             yield type(event).__name__, _write_down(world, replace(worker, event=event), put, rules)
-        case Post() | Patch() if old and not worker.checked:
+        case Post() | Patch() if old and rules.second_look and not worker.checked:
             yield "finds its claim old", put(world, _learned(worker, NotSent("old", 0.0)))
         case Post() | Patch() if not worker.checked:
             yield "checks its claim", put(world, replace(worker, checked=True))
@@ -204,23 +249,31 @@ def _next_moves(world: World, worker: Worker, put: Put, rules: Rules) -> Iterato
         case looking:
             for label, event in _sights(world, looking, rules):
                 yield label, put(world, replace(worker, event=event))
+                if world.decisions and isinstance(event, Absent | NotSeen):
+                    tired = replace(worker, event=event, last_time=True)
+                    yield f"{label} for the last time", put(world, tired)
 
 
 def _claim(world: World, rules: Rules) -> tuple[World, Worker]:
     row, effects = _step(world.row, Claim("w"), rules)
+    if world.removed:
+        row, effects = _step(row, ChannelRemoved(), rules)
     after = replace(world, row=row, claims=world.claims - 1)
     return after, Worker(fence=row.fence, effect=effects[0] if effects else None)
 
 
 def _sendings(
     world: World, worker: Worker, effect: Post | Patch, rules: Rules
-) -> Iterator[tuple[str, World, Accepted | NotSent | Uncertain | Gone]]:
+) -> Iterator[tuple[str, World, PostVerdict]]:
     """What can become of a request, and what the deliverer learns of it."""
     accepted, verdict = _accept(world, effect, rules)
     yield "sends, answered", accepted, verdict
     yield "sends, answer lost", accepted, Uncertain("lost")
     yield "sends, request lost", world, Uncertain("lost")
     yield "cannot connect", world, NotSent("refused")
+    if world.decisions:
+        yield "sends, text refused", world, Refused("400")
+        yield "sends, channel refuses", world, Blocked("403")
     flying = replace(world, flights=(*world.flights, Flight(effect, worker.pause)))
     yield "sends, request delayed", flying, Uncertain("late")
 
@@ -239,7 +292,7 @@ def _sights(world: World, effect: Effect | None, rules: Rules) -> Iterator[tuple
     yield "looks in vain", NotSeen("500")
 
 
-def _learned(worker: Worker, verdict: Accepted | NotSent | Uncertain | Gone) -> Worker:
+def _learned(worker: Worker, verdict: PostVerdict) -> Worker:
     maybe_before = isinstance(worker.effect, Post) and worker.effect.maybe_before
     return replace(worker, event=Answered(verdict, maybe_before))
 
@@ -250,8 +303,11 @@ def _write_down(world: World, worker: Worker, put: Put, rules: Rules) -> World:
     if rules.fence and not mine:
         return put(world, Worker())
     assert worker.event is not None
-    row, effects = _step(world.row, worker.event, rules)
-    after = replace(worker, event=None, effect=effects[0] if effects else None)
+    row = world.row
+    if worker.last_time:
+        row = replace(row, uncertain_rounds=TIMING.park_rounds)
+    row, effects = _step(row, worker.event, rules)
+    after = replace(worker, event=None, last_time=False, effect=effects[0] if effects else None)
     if isinstance(worker.event, Intend) and not rules.durable_intent:
         row = world.row
     return put(replace(world, row=row), after)
@@ -264,6 +320,8 @@ def _step(row: Row, event: Event, rules: Rules) -> tuple[Row, tuple[Effect, ...]
         row = replace(row, state="pending", sent_maybe=False, settle_until=None)
     if not rules.settling:
         row = replace(row, settle_until=None)
+    if not rules.timers and row.state == "uncertain":
+        row = replace(row, due_at=None)
     return row, effects
 
 
@@ -283,7 +341,7 @@ def _accept(world: World, effect: Post | Patch, rules: Rules) -> tuple[World, Ac
             each if each.deleted else replace(each, rev=effect.rev) for each in world.channel
         )
         return replace(world, channel=channel), Accepted("1", effect.rev)
-    known = next((each for each in world.channel if each.age < NONCE_WINDOW), None)
+    known = next((each for each in world.channel if each.age < rules.nonce_window), None)
     if rules.terms.nonce and known is not None:
         return world, Gone("deleted") if known.deleted else Accepted("1", known.rev)
     return replace(world, channel=(*world.channel, Standing(effect.rev))), Accepted("1", effect.rev)
@@ -364,9 +422,14 @@ def normal(world: World, rules: Rules) -> World:
 def wrong(world: World) -> str | None:
     """What must never be."""
     row = world.row
+    holders = [each for each in world.workers if each.fence == row.fence and not each.idle]
+    if row.told and any(isinstance(each.effect, Post) for each in holders):
+        return "posts what was told"
+    if row.state in {"delivered", "parked", "dropped"} and holders:
+        return "goes on with what is settled"
     if len(world.visible) > 1:
         return "told twice"
-    if row.state == "delivered" and not world.channel:
+    if row.state == "delivered" and not world.channel and row.evidence != "operator":
         return "called delivered and never posted"
     if row.state in {"pending", "sending", "uncertain", "blocked"} and row.due_at is None:
         return "stuck"

@@ -95,6 +95,18 @@ def test_frozen_within_a_transaction_a_worker_holds_up_no_other_message(
     assert any_rig.finish().wrong == {}
 
 
+@pytest.mark.parametrize("label", ["claiming", "intending", "concluding"])
+def test_frozen_with_sqlites_one_lock_in_hand_a_worker_is_waited_for(rig: Rig, label: str) -> None:
+    """For longer than its lease: what it then writes is its own, as nobody else could write."""
+    frozen = freeze(rig, "slack-bot", label)
+    waiting = rig.start(busy_ms=100)
+    rig.join([waiting])
+    assert waiting.exitcode == 1
+    assert "database is locked" in rig.stderr
+    thaw(rig, [frozen])
+    assert rig.finish().wrong == {}
+
+
 # --- the database fails --------------------------------------------------------------------------
 
 
@@ -129,6 +141,18 @@ def test_row_17_a_database_locked_or_full_at_intent_or_result_doubles_nothing(
     assert len(verdict.recovered) == 4
 
 
+def test_row_17_a_disk_that_is_full_at_any_commit_doubles_nothing(rig: Rig) -> None:
+    for kind in ("discord-bot", "slack-bot"):
+        for label in ("claiming", "intending", "concluding"):
+            match_id = rig.say(rig.channel(kind)[0])
+            assert rig.strike([(match_id, Strike(label, deed="fill"))]) == {1: 1}
+    assert "sqlite3.OperationalError: disk I/O error" in rig.stderr
+    assert len(rig.world.truth.posted) == 2  # of those that were to conclude
+    verdict = rig.finish()
+    assert verdict.wrong == {}
+    assert len(verdict.recovered) == 2
+
+
 def test_row_17_a_webhook_alone_parks_what_it_could_not_write_down(rig: Rig) -> None:
     match_id = rig.say(rig.channel("slack-webhook")[0])
     rig.strike([(match_id, Strike("after_call", deed="lock"))], busy_ms=100)
@@ -149,6 +173,32 @@ def test_row_18_a_connection_that_is_cut_before_a_commit_doubles_nothing(any_rig
     verdict = any_rig.finish()
     assert verdict.wrong == {}
     assert len(verdict.recovered) == 2
+
+
+@pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("deed", "parked"),
+    [
+        ("lose-commit", 1),  # the webhook's that was posted, and could not be noted
+        ("lose-answer", 1),  # the webhook's whose intent stands, and that was not posted
+    ],
+)
+def test_row_18_a_connection_lost_during_any_commit_doubles_nothing(
+    any_rig: Rig, deed: Deed, parked: int
+) -> None:
+    """COMMIT does not arrive, or its answer does not: to the deliverer that is the same."""
+    for kind in ("discord-bot", "slack-bot", "slack-webhook"):
+        for label in ("claiming", "intending", "concluding"):
+            match_id = any_rig.say(any_rig.channel(kind)[0])
+            assert any_rig.strike([(match_id, Strike(label, deed=deed))]) == {1: 1}
+    assert any_rig.struck == {"claiming": 3, "intending": 3, "concluding": 3}
+    assert "psycopg2.OperationalError" in any_rig.stderr
+    assert len(any_rig.world.truth.posted) == 3  # of those that were to conclude
+    verdict = any_rig.finish()
+    assert verdict.wrong == {}
+    assert len(verdict.parked) == parked
+    # What was noted, though nobody was told so, need not be looked for.
+    assert len(verdict.recovered) == (2 if deed == "lose-commit" else 0)
 
 
 def test_row_18_a_commit_whose_answer_is_lost_doubles_nothing(any_rig: Rig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import func, select
 
 from lol_dagster.delivery.clock import clock_for
@@ -13,6 +14,8 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Attempt, Message
 from lol_dagster_tests.delivery.conftest import Room
+from lol_dagster_tests.delivery.rig import Rig
+from lol_dagster_tests.waiting import wait_for
 
 
 def _deliver_everything(settings: Settings, database_url: str, ready: object) -> None:
@@ -60,3 +63,32 @@ def test_both_clocks_go_forward_and_bear_a_name(any_database: Database) -> None:
     before = clock.local()
     clock.sleep(0.01)
     assert clock.local() - before >= 0.01
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault", "binds"),
+    [
+        ("discord-bot", "429-route(1.0)", "channel"),
+        ("discord-bot", "429-shared(1.0)", "channel"),
+        ("discord-bot", "429-global(1.0)", "token"),
+        ("discord-bot", "429-cloudflare(1)", "token"),
+        ("slack-bot", "429(1)", "channel"),
+    ],
+)
+def test_row_13_a_429_to_one_process_binds_the_others(
+    rig: Rig, kind: str, fault: str, binds: str
+) -> None:
+    """No call of any of three processes before retry_after is over."""
+    operation = f"{kind.removesuffix('-bot')}.post"
+    channel, place = rig.channel(kind)
+    elsewhere, _ = rig.channel(kind)
+    rig.fault(f"{operation}@{place}={fault}*1")
+    workers = [rig.start(only=rig.say(channel))]
+    wait_for("result", lambda: [workers[0].name, "after_result", "-"] in rig.passages, seconds=30)
+    workers += [rig.start(only=rig.say(each)) for each in (channel, elsewhere)]
+    rig.join(workers)
+    assert rig.verdict().wrong == {}
+    limited, *others = rig.world.truth.calls(operation)
+    bound = [each for each in others if binds == "token" or each["place"] == place]
+    assert (limited["status"], len(others), len(bound)) == (429, 3, 3 if binds == "token" else 2)
+    assert all(each["at"] >= limited["at"] + 1.0 for each in bound)

@@ -30,7 +30,7 @@ from lol_dagster.delivery import gates
 from lol_dagster.delivery.clock import Clock, clock_for
 from lol_dagster.delivery.deliver import Deliverer
 from lol_dagster.delivery.states import Accepted, Timing
-from lol_dagster.delivery.transports import discord_webhook, slack_api
+from lol_dagster.delivery.transports import discord_api, discord_webhook, slack_api
 from lol_dagster.delivery.transports.base import Hold, Outgoing, Transport
 from lol_dagster.delivery.transports.kinds import all_transports
 from lol_dagster.messages.content import MessageContent
@@ -164,6 +164,7 @@ def _hurry(busy_ms: int) -> None:
     """Shorten what is not in `Timing`, in this process."""
     gates.OPEN_FOR = gates.PROBE_EVERY = timedelta(seconds=0.3)
     slack_api.PACE = discord_webhook._PACE = Hold(0.0)
+    discord_api._CLOUDFLARE_BAN = 1.0
     storage.BUSY_TIMEOUT_MS = busy_ms
     # The simulated world speaks no TLS, and reading all authorities takes most of a short life.
     http_session.ssl.create_default_context = lambda **_: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # type: ignore[assignment]
