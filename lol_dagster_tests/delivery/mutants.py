@@ -69,7 +69,6 @@ MUTANTS = (
         "second look",
         "the claim's age is not looked at once more after the intent",
         _of_slack(second_look=False),
-        walked=_walked("second look"),
         mechanism="claim's age",
         scenario=scenarios.freezes_before_its_last_look,
     ),
