@@ -21,7 +21,6 @@ from lol_dagster.delivery.states import (
     Answered,
     Blind,
     Blocked,
-    ChannelRemoved,
     Claim,
     Drop,
     Effect,
@@ -46,6 +45,7 @@ from lol_dagster.delivery.states import (
     Send,
     Terms,
     Uncertain,
+    Withdraw,
 )
 from lol_dagster_tests.delivery.model import NONCE_WINDOW, OPEN_TO, SLACK_BOT
 
@@ -192,7 +192,7 @@ class Delivery(RuleBasedStateMachine):
             return
         effects = self.apply(Claim(f"{who}"))
         if self.removed:
-            effects = self.apply(ChannelRemoved())
+            effects = self.apply(Withdraw("its channel was removed"))
         if effects:
             self.hands[who] = Hands(self.row.fence, self.now, effects[0])
 

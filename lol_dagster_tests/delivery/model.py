@@ -22,7 +22,6 @@ from lol_dagster.delivery.states import (
     Answered,
     Blind,
     Blocked,
-    ChannelRemoved,
     Claim,
     Drop,
     Effect,
@@ -48,6 +47,7 @@ from lol_dagster.delivery.states import (
     Terms,
     Timing,
     Uncertain,
+    Withdraw,
 )
 
 WALL = datetime(2026, 8, 1, tzinfo=UTC)
@@ -257,7 +257,7 @@ def _next_moves(world: World, worker: Worker, put: Put, rules: Rules) -> Iterato
 def _claim(world: World, rules: Rules) -> tuple[World, Worker]:
     row, effects = _step(world.row, Claim("w"), rules)
     if world.removed:
-        row, effects = _step(row, ChannelRemoved(), rules)
+        row, effects = _step(row, Withdraw("its channel was removed"), rules)
     after = replace(world, row=row, claims=world.claims - 1)
     return after, Worker(fence=row.fence, effect=effects[0] if effects else None)
 
