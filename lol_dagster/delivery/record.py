@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.claimed import Claimed
@@ -41,13 +41,17 @@ def attempt(
 
 
 def last_post_met_server_error(session: Session, message_id: str) -> bool:
-    status = session.scalars(
-        select(Attempt.http_status)
-        .where(Attempt.message_id == message_id, Attempt.op == "POST")
+    """Whether that is still to be counted: once for each POST, however often it is looked for."""
+    last = session.execute(
+        select(Attempt.op, Attempt.http_status)
+        .where(
+            Attempt.message_id == message_id,
+            or_(Attempt.op == "POST", Attempt.outcome == "absent"),
+        )
         .order_by(Attempt.id.desc())
         .limit(1)
     ).first()
-    return status is not None and status >= 500
+    return last is not None and last.op == "POST" and (last.http_status or 0) >= 500
 
 
 def sight(session: Session, channel_id: int, verdict: Verdict) -> None:

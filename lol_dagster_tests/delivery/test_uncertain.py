@@ -18,6 +18,7 @@ from lol_dagster_tests.delivery.fakes import (
     slack_error,
 )
 from lol_dagster_tests.delivery.kinds import READABLE, posts
+from lol_dagster_tests.delivery.test_deaths import Killed
 from lol_dagster_tests.raw_server import Request
 
 SERVER_ERRORS = (500, 502, 503, 504, 520, 521, 522, 523, 524)
@@ -176,6 +177,27 @@ def test_five_server_errors_that_posted_nothing_park_the_message(room: Room) -> 
     assert room.discord.count("post") == 5
     row = room.row(message)
     assert (row.state, row.proven_absent) == ("parked", 5)
+
+
+def test_one_server_error_is_counted_once_however_often_its_absence_is_seen(room: Room) -> None:
+    """Deliverers die between the look and the next POST, again and again."""
+    channel = room.channel()
+    message = room.message(channel)
+    room.discord.script("post", fail_before_accept(500))
+    room.sweep()
+    for _ in range(6):
+        room.pass_time(61)
+
+        def die() -> None:
+            raise Killed
+
+        room.crashes.at["after_result"] = die
+        with pytest.raises(Killed):
+            room.sweep()
+    assert room.row(message).proven_absent == 1
+    room.pass_time(61)
+    room.sweep()
+    assert room.titles(channel) == ["Victory"]
 
 
 def test_all_pages_of_a_busy_channel_are_read(room: Room) -> None:
