@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,6 +138,9 @@ def restored(
     """
     settings = home.world.house.settings.model_copy(update={"home": folder})
     folder.mkdir()
+    key = home.world.house.settings.home / "secret.key"
+    if key.exists():
+        shutil.copy(key, folder)  # as the guide says
     database = Database(settings.effective_database_url)
     restore_backup(database, backup, home.now() - ago)
     database.dispose()

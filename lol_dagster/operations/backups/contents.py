@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from lol_dagster.storage.database import Database
 
 
 def count_rows(tables: Iterable[str]) -> str:
@@ -28,3 +33,14 @@ class Contents:
             if other.rows.get(name) != rows:
                 found.append(f"{other.rows.get(name, 'no')} rows of {name} instead of {rows}")
         return found
+
+
+@contextlib.contextmanager
+def snapshot(database: Database) -> Iterator[Connection]:
+    """A connection to which the database stands still, while others write."""
+    if database.is_sqlite:
+        with database.reading() as session:
+            yield session.connection()
+        return
+    with database.engine.connect() as connection:
+        yield connection.execution_options(isolation_level="REPEATABLE READ")

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Table, func, select, text
+from sqlalchemy import Connection, Integer, MetaData, String, Table, func, select
 from sqlalchemy.exc import DBAPIError
 
+from lol_dagster.operations.backups.contents import snapshot
 from lol_dagster.operations.backups.emptiness import refuse_unless_empty
 from lol_dagster.operations.backups.files import BackupError
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Base
+from lol_dagster.storage.types import AddressText
 
 BATCH = 500
 """Rows in memory at a time: a payload has up to some 100 kB."""
@@ -50,16 +52,12 @@ def move(source: Database, target: Database, *, show: Callable[[str], None]) -> 
     refuse_unless_empty(target)
     rows: dict[str, int] = {}
     digests: dict[str, str] = {}
-    with source.reading() as session, target.engine.begin() as into:
-        snapshot = session.connection()
-        if not source.is_sqlite:
-            # Before the first query: all tables as of one moment.
-            snapshot.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-        for table in Base.metadata.sorted_tables:
+    with snapshot(source) as connection, target.engine.begin() as into:
+        for table in _tables():
             show(table.name)
             into.execute(table.delete())
             digest = hashlib.sha256()
-            for batch in _batches(snapshot, table):
+            for batch in _batches(connection, table):
                 _insert(into, table, batch)
                 _add(digest, table, batch)
             rows[table.name], digests[table.name] = _digest(into, table)
@@ -68,6 +66,18 @@ def move(source: Database, target: Database, *, show: Callable[[str], None]) -> 
             if not target.is_sqlite:
                 _continue_sequence(into, table)
     return Moved(rows, digests)
+
+
+def _tables() -> list[Table]:
+    """All tables, those that others refer to first. Secrets are carried over as they stand, without
+    the keys to them.
+    """
+    metadata = MetaData()
+    for table in Base.metadata.sorted_tables:
+        for column in table.to_metadata(metadata).columns:
+            if isinstance(column.type, AddressText):
+                column.type = String()
+    return metadata.sorted_tables
 
 
 def _batches(connection: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from lol_dagster.operations.backups.contents import Contents, count_rows
+from lol_dagster.operations.backups.contents import Contents, count_rows, snapshot
 from lol_dagster.operations.backups.files import BackupError
 from lol_dagster.operations.backups.postgres_tools import Tools, connect_argument, tools_for
 from lol_dagster.storage.database import Database
@@ -31,13 +31,12 @@ def dump(database: Database, target: Path) -> Contents:
     Raises:
         BackupError: there is no fitting `pg_dump`, or it failed.
     """
-    with database.engine.connect() as connection:
-        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-        snapshot = connection.scalar(text("SELECT pg_export_snapshot()"))
+    with snapshot(database) as connection:
+        name = connection.scalar(text("SELECT pg_export_snapshot()"))
         with tools_for(database.url, _server_version(connection)) as tools:
             tools.run(
                 "pg_dump", "--format=custom", "--no-owner", "--no-privileges",
-                f"--snapshot={snapshot}", f"--file={target}", connect_argument(),
+                f"--snapshot={name}", f"--file={target}", connect_argument(),
             )  # fmt: skip
         tables = connection.scalars(
             text(
