@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lol_dagster.operations.alert_channel import alert_channel_problem
 from lol_dagster.riot.client import riot_client
 from lol_dagster.riot.errors import KeyRejected, NotFound, RiotError
 from lol_dagster.settings import Settings
@@ -33,6 +34,10 @@ def check_setup(settings: Settings, database: Database) -> Iterator[SetupCheck]:
     """Look at the database's settings and try Riot's key. Takes a second, as Riot is asked."""
     yield _database(database)
     yield _riot_key(settings, database)
+    if settings.alert_channel is not None:
+        with database.reading() as session:
+            wrong = alert_channel_problem(session, settings)
+        yield SetupCheck("alert channel", ok=wrong is None, said=wrong or settings.alert_channel)
 
 
 def _database(database: Database) -> SetupCheck:
