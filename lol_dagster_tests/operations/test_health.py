@@ -8,20 +8,18 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
 from lol_dagster.operations import trouble
 from lol_dagster.operations.health import Blocked, Health, PlatformPolls, Waiting, read_health
+from lol_dagster.operations.riot_limits import fingerprint_of
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.riot_key import key_works, watching_key
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import (
-    Breaker,
-    Player,
-)
+from lol_dagster.storage.models import AccountPoll, Breaker, Heartbeat, Player
 from lol_dagster_tests.messages.rows import add_game
 from lol_dagster_tests.operations.rows import (
     NOW,
@@ -172,6 +170,44 @@ def test_a_refused_key_is_the_one_problem_as_all_else_follows(
     key_works(house)
     with database.reading() as session:
         assert read_health(session, NOW, house.settings).riot_key_refused is None
+
+
+def test_a_key_that_was_changed_is_not_called_refused(database: Database) -> None:
+    old, new = (load_settings().model_copy(update={"riot_api_key": SecretStr(key)}) for key in "ab")
+    ensure_home(old)
+    with database.writing() as session:
+        session.add(Breaker(scope="riot-key", reason="no", fingerprint=fingerprint_of(old)))
+    with database.reading() as session:
+        assert read_health(session, NOW, old).riot_key_refused == "no"
+        assert read_health(session, NOW, new).riot_key_refused is None
+
+
+def test_a_route_that_is_down_hides_what_follows_from_it(session: Session) -> None:
+    team = make_team(session)
+    make_channel(session, team)
+    polled(session, make_member(session, team), hours_ago(2))
+    match(session, next_try_at=hours_ago(2))
+    session.add(Breaker(scope="riot-route:americas", since=hours_ago(2), reason="it said 503"))
+    health = look(session)
+    assert health.blocked == ()
+    (problem,) = health.problems
+    assert problem.startswith(
+        "Riot gives no match lists for americas since 2026-08-01 18:00 UTC (it said 503)"
+    )
+
+
+def test_blindness_is_told_apart_from_silence(session: Session) -> None:
+    all_well(session)
+    session.execute(update(AccountPoll).values(blind_since=hours_ago(2), blind_from=hours_ago(3)))
+    (problem,) = look(session).problems
+    assert problem.startswith("we cannot see games of 1 account (Faker#KR1)")
+
+
+def test_with_nobody_at_work_the_first_line_says_so(session: Session) -> None:
+    all_well(session)
+    session.execute(update(Heartbeat).values(at=hours_ago(1)))
+    (problem,) = look(session).problems
+    assert problem.startswith("nothing is running since 2026-08-01 19:00 UTC")
 
 
 # --- Games --------------------------------------------------------------------------------------

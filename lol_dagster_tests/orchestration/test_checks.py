@@ -7,7 +7,7 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from lol_dagster.storage.models import Match, Message
+from lol_dagster.storage.models import AccountPoll, Match, Message, PlayerStat
 from lol_dagster_tests.end_to_end.world import World
 from lol_dagster_tests.payloads import participant
 
@@ -90,3 +90,37 @@ def test_every_run_that_materializes_answers_its_assets_checks(told: World) -> N
             if record.event_log_entry.dagster_event is not None
         }
         assert checks <= answered, job
+
+
+def test_games_that_riot_counts_and_does_not_list_are_named(told: World) -> None:
+    """The match lists leave a ranked game out; the profile and the ranks tell of it."""
+    now = told.house.now()
+    with told.house.database.writing() as session:
+        # The game that was seen is hours old, the profile was last looked at an hour ago.
+        session.query(PlayerStat).one().ended_at = now - timedelta(hours=3)
+        session.query(AccountPoll).one().profile_checked_at = now - timedelta(minutes=61)
+
+    def look(minutes: float) -> set[str]:
+        told.house.now = lambda: now + timedelta(minutes=minutes)
+        told.once()
+        return failed(told)
+
+    told.simulator.set_faults("riot.match-list=lagging(86400)")
+    told.finish("NA1_5000000002", participants=[participant("Ann")])
+    assert look(0) == set()
+    assert look(89) == set(), "the list may be late"
+    assert look(91) == {"games_can_be_seen"}
+    told.simulator.set_faults("")
+    assert look(92) == set()
+
+
+def test_a_route_of_riots_that_has_failed_for_minutes_is_named(told: World) -> None:
+    told.simulator.set_faults("riot.match-list=503")
+    began = told.house.now() + timedelta(minutes=2)
+    told.house.now = lambda: began
+    assert told.poll().success
+    assert failed(told) == set()
+    told.house.now = lambda: began + timedelta(minutes=5)
+    found = evaluate(told)
+    assert not found["riot_answers"].passed
+    assert "americas" in str(found["riot_answers"].description)
