@@ -8,6 +8,8 @@ import click
 
 from lol_dagster.cli.house import House, open_house
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
+from lol_dagster.delivery.ration import ration_of
+from lol_dagster.delivery.states import Timing
 from lol_dagster.delivery.transports.kinds import all_transports
 from lol_dagster.roster import channels
 from lol_dagster.roster.addresses import WebhookHosts, shown_address
@@ -111,7 +113,14 @@ def list_channels(as_json: bool) -> None:
 def show(name: str, as_json: bool) -> None:
     """Show a channel. A webhook's address is shown without its secret part."""
     with open_house() as house, house.database.reading() as session:
-        value = _as_json(house, channels.get_channel(session, name))
+        channel = channels.get_channel(session, name)
+        ration = ration_of(session, channel.id, Timing(), house.now)
+        value = {
+            **_as_json(house, channel),
+            "failed_retries": ration.used,
+            "failed_retries_allowed": ration.allowed,
+            "retries_wait_until": ration.opens_at,
+        }
 
     def for_people() -> None:
         steps = value["tested"]

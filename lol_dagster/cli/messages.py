@@ -11,8 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from lol_dagster.cli.house import open_house
-from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
+from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
 from lol_dagster.delivery import operator
+from lol_dagster.delivery.audit import audit_messages
 from lol_dagster.delivery.clock import clock_for
 from lol_dagster.delivery.transports.kinds import all_transports
 from lol_dagster.errors import UserError
@@ -20,13 +21,20 @@ from lol_dagster.messages.characters import plain
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.text import MAX_TEXT, more_line, plain_rows
 from lol_dagster.roster.channels import get_channel
-from lol_dagster.storage.models import Attempt, AuditEntry, Channel, Message
+from lol_dagster.storage.models import (
+    Attempt,
+    AuditEntry,
+    Channel,
+    Message,
+    MessageAudit,
+    MessageText,
+)
 from lol_dagster.storage.models.delivery import MESSAGE_STATES
 
 _MESSAGE = ("id", "subject", "kind", "state", "created_at", "due_at", "delivered_at", "evidence",
             "remote_id", "remote_gone", "last_error")  # fmt: skip
 _ATTEMPT = ("at", "op", "outcome", "http_status", "code", "remote_id", "elapsed_ms", "request_id",
-            "detail", "run_id")  # fmt: skip
+            "detail", "run_id", "body_sha256", "retry")  # fmt: skip
 
 
 @click.group()
@@ -74,9 +82,10 @@ def list_messages(state: str | None, channel: str | None, limit: int, as_json: b
 @click.argument("message_id")
 @as_json_option
 def show(message_id: str, as_json: bool) -> None:
-    """Show a message and every call that was made to deliver it.
+    """Show a message and every call that was made to deliver it: what was sent, answered, concluded.
 
-    The beginning of its id is enough.
+    The beginning of its id is enough. SENT is the beginning of the sha256 of the request's body;
+    what it said stands above, by revision.
     """
     with open_house() as house, house.database.reading() as session:
         row = _find(session, message_id)
@@ -84,10 +93,36 @@ def show(message_id: str, as_json: bool) -> None:
             **_as_json(row),
             "match_ids": sorted(each.match_id for each in row.games),
             "content": row.content,
+            "former_texts": _former_texts(session, row),
             "attempts": [_attempt(each) for each in row.attempt_rows],
+            "audit": _audit(session, row),
             "decisions": _decisions(session, row),
         }
     print_either(value, as_json, lambda: _print(value))
+
+
+@message.command("audit")
+@as_json_option
+@click.pass_context
+def audit(context: click.Context, as_json: bool) -> None:
+    """Look up a sample of the told messages in their channels; nothing is sent or changed.
+
+    Happens daily by itself. Exits with 1 if one does not stand there once, as it was told.
+    """
+    with open_house() as house:
+        found = audit_messages(house.database, all_transports(house.settings), now=house.now)
+    value = {"findings": dict(found.findings), "unseen": list(found.unseen)}
+    rows = [*found.findings.items(), *((each, "not to be seen") for each in found.unseen)]
+    print_either(
+        value,
+        as_json,
+        lambda: print_table(
+            ("MESSAGE", "FOUND"),
+            ((message_id[:8], finding.replace("_", " ")) for message_id, finding in rows),
+            empty="There is nothing that could be looked up.",
+        ),
+    )
+    context.exit(1 if found.wrong else 0)
 
 
 @message.command("resend")
@@ -134,6 +169,22 @@ def _decide(message_id: str, as_json: bool, decide: Callable[..., Message], done
     print_either(value, as_json, lambda: click.echo(f"{value['id'][:8]}: {done}"))
 
 
+def _former_texts(session: Session, row: Message) -> list[dict[str, Any]]:
+    """What it said in revisions that may have been sent and are not the newest, the first first."""
+    texts = session.scalars(
+        select(MessageText).where(MessageText.message_id == row.id).order_by(MessageText.rev)
+    )
+    return [{"revision": each.rev, "content": each.content} for each in texts]
+
+
+def _audit(session: Session, row: Message) -> dict[str, Any] | None:
+    """What the last look at it in its channel has shown."""
+    found = session.get(MessageAudit, row.id)
+    if found is None:
+        return None
+    return {"at": found.at, "finding": found.finding, "detail": found.detail}
+
+
 def _decisions(session: Session, row: Message) -> list[dict[str, Any]]:
     """What people have decided about it, the first first."""
     entries = session.scalars(
@@ -178,19 +229,36 @@ def _print(value: dict[str, Any]) -> None:
              "evidence", "remote_id", "revision", "remote_revision", "last_error")  # fmt: skip
     print_fields((name.replace("_", " "), value[name]) for name in names)
     click.echo()
-    for line in _preview(MessageContent.from_json(value["content"])):
-        click.echo(line)
-    click.echo()
+    for former in value["former_texts"]:
+        click.echo(f"It said, as revision {former['revision']}:")
+        _print_content(former["content"])
+    if value["former_texts"]:
+        click.echo(f"It says now, as revision {value['revision']}:")
+    _print_content(value["content"])
     print_table(
-        ("AT", "CALL", "REV", "CONCLUDED", "STATUS", "CODE", "REMOTE ID", "MS", "DETAIL"),
+        (
+            "AT",
+            "CALL",
+            "REV",
+            "SENT",
+            "CONCLUDED",
+            "STATUS",
+            "CODE",
+            "REQUEST",
+            "REMOTE ID",
+            "MS",
+            "DETAIL",
+        ),
         (
             (
                 each["at"],
                 each["op"],
                 each["revision"],
+                (each["body_sha256"] or "")[:8] or None,
                 each["outcome"] or "(died before the answer)",
                 each["http_status"],
                 each["code"],
+                each["request_id"],
                 each["remote_id"],
                 each["elapsed_ms"],
                 each["detail"],
@@ -199,6 +267,10 @@ def _print(value: dict[str, Any]) -> None:
         ),
         empty="Nothing has been sent yet.",
     )
+    if audited := value["audit"]:
+        words = audited["finding"].replace("_", " ")
+        why = f" ({shown(audited['detail'])})" if audited["detail"] else ""
+        click.echo(f"\nLast looked up {shown(audited['at'])}: {words}{why}")
     if value["decisions"]:
         click.echo()
         print_table(
@@ -206,6 +278,12 @@ def _print(value: dict[str, Any]) -> None:
             ((each["at"], each["action"], each["who"]) for each in value["decisions"]),
             empty="",
         )
+
+
+def _print_content(content: dict[str, Any]) -> None:
+    for line in _preview(MessageContent.from_json(content)):
+        click.echo(line)
+    click.echo()
 
 
 def _preview(content: MessageContent) -> Iterator[str]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lol_dagster.delivery.gates import Destination
-from lol_dagster.delivery.states import Effect, Row, Terms
+from lol_dagster.delivery.states import Effect, PostVerdict, Row, Terms
+from lol_dagster.delivery.transports.base import Answer, Outgoing
 
 
 @dataclass(frozen=True)
@@ -32,3 +33,5 @@ class Claimed:
     """On `Clock.local`, from before the claim."""
     run_id: str | None = None
     attempt_id: int | None = None
+    outgoing: Outgoing | Answer[PostVerdict] | None = None
+    """What the intended call is to send, or why it cannot be said."""

@@ -9,6 +9,8 @@ name (the machine was booted since, the database moved) nothing that was noted c
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -66,6 +68,23 @@ class ServerClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+@dataclass
+class Watch:
+    """The time as a piece of work sees it: the caller's `now`, moved on by a clock that does not
+    step.
+    """
+
+    started: datetime
+    clock: Clock
+    begun: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begun = self.clock.local()
+
+    def now(self) -> datetime:
+        return self.started + timedelta(seconds=self.clock.local() - self.begun)
 
 
 def clock_for(database: Database) -> Clock:

@@ -12,7 +12,7 @@ import os
 import random
 import socket
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -20,7 +20,7 @@ from structlog.contextvars import bound_contextvars
 
 from lol_dagster.delivery import calls, due, gates
 from lol_dagster.delivery.claimed import Claimed
-from lol_dagster.delivery.clock import Clock, clock_for
+from lol_dagster.delivery.clock import Clock, Watch, clock_for
 from lol_dagster.delivery.outbox import Outbox
 from lol_dagster.delivery.protocol import may_send
 from lol_dagster.delivery.report import Carried, DeliveryReport
@@ -48,21 +48,6 @@ BUDGET = timedelta(minutes=4)
 """How long a sweep goes on by default: less than the run that it is a part of may take."""
 PATIENCE = timedelta(seconds=10)
 """What is due this soon is waited for: a rate limit's second, or Discord's settling time."""
-
-
-@dataclass
-class _Sweep:
-    """The time as a sweep sees it: the caller's `now`, moved on by a clock that does not step."""
-
-    started: datetime
-    clock: Clock
-    begun: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.begun = self.clock.local()
-
-    def now(self) -> datetime:
-        return self.started + timedelta(seconds=self.clock.local() - self.begun)
 
 
 def no_crash(_label: str) -> None:
@@ -145,7 +130,7 @@ class Deliverer:
         Raises:
             sqlalchemy.exc.DBAPIError: the database failed; nothing is lost and nothing doubled.
         """
-        sweep = _Sweep(now, self._clock)
+        sweep = Watch(now, self._clock)
         carried: dict[str, Carried] = {}
         while (asked_at := sweep.now()) - now < budget:
             claimed = self._outbox.claim(asked_at, run_id=run_id, only_match_ids=only_match_ids)
@@ -160,7 +145,7 @@ class Deliverer:
             self._clock.sleep(max(0.0, (next_due - sweep.now()).total_seconds()))
         return DeliveryReport(tuple(carried.values()))
 
-    def _carry(self, claimed: Claimed, sweep: _Sweep) -> Carried | None:
+    def _carry(self, claimed: Claimed, sweep: Watch) -> Carried | None:
         """Do all that the core asks for; None: another deliverer has the message now."""
         about = {"message_id": claimed.row.id, "channel": claimed.channel_name}
         with bound_contextvars(
@@ -176,7 +161,7 @@ class Deliverer:
                 now = after
             return self._carried(now)
 
-    def _do(self, claimed: Claimed, effect: Effect, sweep: _Sweep) -> Claimed | None:
+    def _do(self, claimed: Claimed, effect: Effect, sweep: Watch) -> Claimed | None:
         transport, address = self._transports[claimed.kind], claimed.address
         answer: Answer[Verdict]
         match effect:
@@ -207,7 +192,8 @@ class Deliverer:
 
     def _send(self, claimed: Claimed, effect: Post | Patch) -> Answer[PostVerdict]:
         transport = self._transports[claimed.kind]
-        message = calls.rendered(transport, claimed, effect.rev)
+        message = claimed.outgoing
+        assert message is not None, "what is to be sent was intended"
         if isinstance(message, Answer):
             return message
         # The intent's own commit may have taken long.

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from lol_dagster.delivery import calls, gates
 from lol_dagster.delivery.canary import canary, canary_content
 from lol_dagster.delivery.claimed import Claimed
-from lol_dagster.delivery.clock import Clock, clock_for
+from lol_dagster.delivery.clock import Clock, Watch, clock_for
 from lol_dagster.delivery.outbox import Outbox
 from lol_dagster.delivery.probe_report import STEPS, Finding, ProbeReport, Result
 from lol_dagster.delivery.remedies import Step, remedy
@@ -49,7 +49,7 @@ from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport, Wa
 from lol_dagster.errors import UserError
 from lol_dagster.messages.nonce import installation_salt
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message
+from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message, MessageText
 
 _LONGEST_HOLD = timedelta(seconds=15)
 """A rate limit that ends this soon is waited for."""
@@ -101,7 +101,8 @@ class _Probe:
         self._database = database
         self._transports = transports
         self._clock = clock
-        self._started, self._begun = now, clock.local()
+        self._started = now
+        self._watch = Watch(now, clock)
         self._timing = Timing()
         self._outbox = Outbox(
             database,
@@ -115,7 +116,7 @@ class _Probe:
         self._found: dict[Step, Finding] = {}
 
     def now(self) -> datetime:
-        return self._started + timedelta(seconds=self._clock.local() - self._begun)
+        return self._watch.now()
 
     def of(self, channel_id: int) -> ProbeReport:
         with self._database.reading() as session:
@@ -182,7 +183,8 @@ class _Probe:
             self._ended(claimed)
             return None, None
         post = cast("Post", intended.effects[0])
-        message = calls.rendered(transport, intended, post.rev)
+        message = intended.outgoing
+        assert message is not None, "what is to be sent was intended"
         answer = (
             message
             if isinstance(message, Answer)
@@ -341,6 +343,7 @@ class _Probe:
             message = session.get_one(Message, message_id, with_for_update={"of": Message})
             message.remote_gone = gone
             if edited:
+                session.add(MessageText(message_id=message_id, rev=1, content=message.content))
                 content = canary_content(2)
                 message.content, message.desired_hash = content.to_json(), content.content_hash()
                 message.desired_rev = message.remote_rev = 2

@@ -14,8 +14,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.clock import Clock
-from lol_dagster.delivery.outbox import row_of, terms_of, write_row
 from lol_dagster.delivery.protocol import step
+from lol_dagster.delivery.rows import row_of, terms_of, write_row
 from lol_dagster.delivery.states import Decision, Drop, MarkDelivered, Moment, Resend, Timing
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.errors import UserError

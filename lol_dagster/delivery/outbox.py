@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -16,10 +16,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery import due, gates, record
+from lol_dagster.delivery.calls import rendered
 from lol_dagster.delivery.claimed import Claimed
 from lol_dagster.delivery.clock import Clock
 from lol_dagster.delivery.gates import Destination
-from lol_dagster.delivery.protocol import may_send, step
+from lol_dagster.delivery.protocol import can_wait, is_retry, may_send, step
+from lol_dagster.delivery.ration import take_turn
+from lol_dagster.delivery.rows import in_hand, row_of, terms_of, write_row
 from lol_dagster.delivery.states import (
     Absent,
     Answered,
@@ -34,23 +37,19 @@ from lol_dagster.delivery.states import (
     Patch,
     Post,
     PostVerdict,
+    Rationed,
     Row,
     ScanVerdict,
     Send,
-    Terms,
     Timing,
     Verdict,
     Withdraw,
 )
-from lol_dagster.delivery.transports.base import Answer, Transport
+from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Attempt, Channel, ChannelProbe, Message, MessageGame
+from lol_dagster.storage.models import Attempt, Channel, Message
 
 logger = logging.getLogger(__name__)
-
-_ROW = [each.name for each in fields(Row)]
-_NEVER_WRITTEN = {"id", "created_at", "desired_rev"}
-"""Not the deliverer's to change: what is to be said may change at any time."""
 
 
 class Outbox:
@@ -139,9 +138,8 @@ class Outbox:
         self, session: Session, message: Message, destination: Destination, now: Moment
     ) -> Claimed:
         channel = session.get_one(Channel, message.channel_id)
-        terms = terms_of(session, channel, self._transports, self._timing)
-        row = row_of(message)
-        was_told = row.told
+        held = in_hand(session, message, self._transports, destination, self._timing)
+        row, terms = held.row, held.terms
         if row.sent_maybe and row.anchor is None:
             # A backup was restored: a lost house may have posted it as soon as the game had ended.
             anchor = self._transports[channel.kind].anchor(message.order_at)
@@ -153,24 +151,7 @@ class Outbox:
             # Whoever made it has died over it: it tells of nothing, and is never sent later.
             row, effects = step(row, Withdraw("the test was not seen to its end"), now, terms)
         write_row(message, row)
-        match_ids = session.scalars(
-            select(MessageGame.match_id)
-            .where(MessageGame.message_id == message.id)
-            .order_by(MessageGame.match_id)
-        )
-        return Claimed(
-            row=row,
-            effects=effects,
-            content=message.content,
-            nonce=message.nonce,
-            match_ids=tuple(match_ids),
-            channel_name=channel.name,
-            kind=channel.kind,
-            address=channel.address,
-            destination=destination,
-            terms=terms,
-            was_told=was_told,
-        )
+        return replace(held, row=row, effects=effects)
 
     def open_test(self, message: Message, now: datetime) -> Claimed:
         """Add a test message, claimed already: no deliverer ever sends it.
@@ -212,11 +193,14 @@ class Outbox:
             opening = gates.opening_times(
                 session, [claimed.destination], breakers=not claimed.probing
             ).get(claimed.destination.channel_id, now)
+            retry = is_retry(claimed.row) and not claimed.probing
             event: Event = Intend(transport.anchor(claimed.row.created_at))
             if not may_send(self.age(claimed), claimed.terms):
                 event = HoldBack(now, "the claim grew old before the call")
             elif opening > now:
                 event = HoldBack(opening, "the channel is not to be called for now")
+            elif retry and (turn := self._turn(session, claimed, now)) is not None:
+                event = Rationed(turn)
             stepped = self._apply(session, claimed, event, now)
             if stepped is None or not stepped.effects:
                 return stepped
@@ -227,11 +211,21 @@ class Outbox:
                 rev=stepped.row.desired_rev,
                 at=now,
                 run_id=claimed.run_id,
+                retry=retry,
             )
+            outgoing = rendered(transport, stepped, stepped.row.desired_rev)
+            if isinstance(outgoing, Outgoing):
+                attempt.body_sha256 = outgoing.body_sha256
             session.add(attempt)
             session.flush()
             self._crashpoint("intending")
-            return replace(stepped, attempt_id=attempt.id)
+            return replace(stepped, attempt_id=attempt.id, outgoing=outgoing)
+
+    def _turn(self, session: Session, claimed: Claimed, now: datetime) -> datetime | None:
+        """When a retry may be made that has to wait for it; None: now."""
+        if not can_wait(claimed.row, self._moment(session, now), claimed.terms):
+            return None
+        return take_turn(session, claimed.destination.channel_id, self._timing, now).opens_at
 
     def conclude(
         self, claimed: Claimed, effect: Effect, answer: Answer[Verdict], now: datetime
@@ -318,39 +312,18 @@ class Outbox:
             return None
         row, effects = step(row_of(message), event, self._moment(session, now), claimed.terms)
         write_row(message, row)
-        return replace(claimed, row=row, effects=effects, content=message.content, attempt_id=None)
+        return replace(
+            claimed,
+            row=row,
+            effects=effects,
+            content=message.content,
+            attempt_id=None,
+            outgoing=None,
+        )
 
     def _moment(self, session: Session, now: datetime) -> Moment:
         epoch, at = self._clock.read(session)
         return Moment(epoch=epoch, at=at, wall=now, dice=self._dice())
-
-
-def terms_of(
-    session: Session, channel: Channel, transports: Mapping[str, Transport], timing: Timing
-) -> Terms:
-    """What the protocol may count on in a channel."""
-    can = transports[channel.kind].capabilities
-    probe = session.get(ChannelProbe, channel.id)
-    return Terms(
-        settle=can.settle,
-        nonce=can.identity == "nonce",
-        read_back=can.read_back and (probe is None or probe.can_read_back is not False),
-        edit=can.edit,
-        resend=channel.uncertain == "resend",
-        timing=timing,
-    )
-
-
-def row_of(message: Message) -> Row:
-    """The part of a message that the core knows."""
-    return Row(**{name: getattr(message, name) for name in _ROW})
-
-
-def write_row(message: Message, row: Row) -> None:
-    """Put what a step has made of it back."""
-    for name in _ROW:
-        if name not in _NEVER_WRITTEN:
-            setattr(message, name, getattr(row, name))
 
 
 def _event(session: Session, message_id: str, effect: Effect, verdict: Verdict) -> Event:

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from lol_dagster.delivery import editing, reconciling
 from lol_dagster.delivery.landing import Step, back, backoff, blocked, delivered, later, park, rest
+from lol_dagster.delivery.reconciling import nonce_protects
 from lol_dagster.delivery.states import (
     LONG_AGO,
     Absent,
@@ -36,6 +37,7 @@ from lol_dagster.delivery.states import (
     NotSent,
     Post,
     PostVerdict,
+    Rationed,
     Refused,
     Resend,
     Row,
@@ -54,6 +56,19 @@ def may_send(claim_age: float, terms: Terms) -> bool:
     return claim_age < terms.timing.precheck
 
 
+def is_retry(row: Row) -> bool:
+    """Whether the call that the row is about to make repeats one."""
+    return row.edit_rounds > 0 if row.told else row.attempts > 0
+
+
+def can_wait(row: Row, now: Moment, terms: Terms) -> bool:
+    """Whether the call may as well be made later. Not a POST that only Discord's nonce protects:
+    that one can be made now, or by nobody but a person.
+    """
+    knowable = terms.read_back or terms.resend
+    return row.told or not row.sent_maybe or knowable or not nonce_protects(row, now, terms)
+
+
 def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
     """Apply one event to a row.
 
@@ -69,8 +84,8 @@ def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
         case Resend() | MarkDelivered() | Drop():
             # Whoever may still have the row in hand, from before, is fenced off.
             return _decided(replace(row, fence=row.fence + 1), event, now), ()
-        case HoldBack(until, reason):
-            return back(row, until, reason), ()
+        case HoldBack() | Rationed():
+            return _held_back(row, event, now), ()
         case Intend(anchor):
             return _intend(row, anchor, now, terms)
         case Answered():
@@ -130,13 +145,22 @@ def _decided(row: Row, decision: Resend | MarkDelivered | Drop, now: Moment) -> 
             return back(row, now.wall, None)
 
 
+def _held_back(row: Row, event: HoldBack | Rationed, now: Moment) -> Row:
+    match event:
+        case HoldBack(until, reason):
+            return back(row, until, reason)
+        case Rationed(until):
+            # Waiting for one's turn is not being uncertain: nothing is ever parked for that.
+            since = None if row.uncertain_since is None else now.wall
+            row = back(row, until, "it waits, as the channel's retries are used up for now")
+            return replace(row, uncertain_since=since)
+
+
 def _intend(row: Row, anchor: str | None, now: Moment, terms: Terms) -> Step:
     if row.told:
         return editing.intend(row, now, terms)
     maybe_before = row.sent_maybe
-    if maybe_before and not (
-        terms.read_back or terms.resend or reconciling.nonce_protects(row, now, terms)
-    ):
+    if maybe_before and not (terms.read_back or terms.resend or nonce_protects(row, now, terms)):
         return park(row, reconciling.UNKNOWABLE), ()
     row = replace(
         row,

@@ -40,6 +40,12 @@ class Timing:
     answers some payloads with 500 for ever (discord-api-docs#6965)."""
     edit_rounds: int = 12
     """How many PATCHes of one message may fail before the old text is left standing."""
+    ration_window: float = 600.0
+    """Over which a channel's retries are counted."""
+    ration_share: float = 0.2
+    """How many retries may fail there, for each first try."""
+    ration_floor: int = 5
+    """How many may fail in any case."""
 
     @property
     def precheck(self) -> float:
@@ -134,6 +140,13 @@ class HoldBack:
 
     until: datetime
     reason: str
+
+
+@dataclass(frozen=True)
+class Rationed:
+    """The channel's retries are used up for now."""
+
+    until: datetime
 
 
 @dataclass(frozen=True)
@@ -269,7 +282,9 @@ class Drop:
 
 
 Decision = Resend | MarkDelivered | Drop
-Event = Claim | Withdraw | HoldBack | Intend | Answered | ScanVerdict | GetVerdict | Decision
+Event = (
+    Claim | Withdraw | HoldBack | Rationed | Intend | Answered | ScanVerdict | GetVerdict | Decision
+)
 
 
 # --- what is to be done next ---------------------------------------------------------------------

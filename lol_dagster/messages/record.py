@@ -30,7 +30,7 @@ from lol_dagster.messages.pending import pending_message
 from lol_dagster.messages.restored import maybe_told, message_id, restoration
 from lol_dagster.messages.rules import Decision, candidate_teams, decide
 from lol_dagster.messages.told_games import load_told_games
-from lol_dagster.storage.models import Channel, Game, Message, MessageGame
+from lol_dagster.storage.models import Attempt, Channel, Game, Message, MessageGame, MessageText
 
 MESSAGES_CODE_VERSION = "1"
 CATCH_UP_OPEN = timedelta(hours=6)
@@ -98,7 +98,7 @@ def _write(
         message = _new_message(session, match_id, decision, channel, content, now)
         change = "created"
     else:
-        change = "changed" if _say(message, content, now) else "unchanged"
+        change = "changed" if _say(session, message, content, now) else "unchanged"
     if match_id not in told:
         session.add(MessageGame(channel_id=channel.id, match_id=match_id, message_id=message.id))
     session.flush()
@@ -210,7 +210,7 @@ def _which(session: Session, match_id: str, decision: Decision, channel: Channel
     return str(session.scalar(of_channel))
 
 
-def _say(message: Message, content: MessageContent, now: datetime) -> bool:
+def _say(session: Session, message: Message, content: MessageContent, now: datetime) -> bool:
     """Have the message say `content`; False if it does already.
 
     State and lease belong to the deliverer that may hold the row. It is only woken where it would
@@ -218,9 +218,18 @@ def _say(message: Message, content: MessageContent, now: datetime) -> bool:
     """
     if message.desired_hash == content.content_hash():
         return False
+    _keep_what_was_sent(session, message)
     message.content = content.to_json()
     message.desired_hash = content.content_hash()
     message.desired_rev += 1
     if message.state == "delivered" and message.due_at is None and not message.remote_gone:
         message.due_at = now
     return True
+
+
+def _keep_what_was_sent(session: Session, message: Message) -> None:
+    """Before its text changes: what the channel was given has to be known later."""
+    rev = message.desired_rev
+    sent = select(Attempt.id).where(Attempt.message_id == message.id, Attempt.rev == rev).limit(1)
+    if session.scalar(sent) is not None:
+        session.add(MessageText(message_id=message.id, rev=rev, content=message.content))

@@ -33,9 +33,11 @@ from lol_dagster.operations.trouble import (
     accounts_not_polled,
     blind_accounts,
     blocked_scopes,
+    contradictory_messages,
     find,
     is_tracked,
     messages_told_twice,
+    misstanding_messages,
     parked_messages,
     routes_down,
     set_aside_games,
@@ -142,6 +144,9 @@ class Health:
     unsettled_messages: Found
     parked_messages: Found
     told_twice: Found
+    misstanding_messages: Found
+    """Told, and not there as they should be when they were last looked at."""
+    contradictory_messages: Found
     delivered_last_day: int
     blocked: tuple[Blocked, ...]
     alerts_open: int
@@ -213,6 +218,8 @@ def read_health(session: Session, now: datetime, settings: Settings) -> Health:
         unsettled_messages=find(session, unsettled_messages(now)),
         parked_messages=find(session, parked_messages()),
         told_twice=find(session, messages_told_twice()),
+        misstanding_messages=find(session, misstanding_messages()),
+        contradictory_messages=find(session, contradictory_messages(now)),
         delivered_last_day=_count(session, Message.id, Message.delivered_at > now - _DAY),
         blocked=_blocked(session),
         alerts_open=_count(session, Alert.id, Alert.closed_at.is_(None)),

@@ -156,6 +156,17 @@ def _of_messages(health: Health) -> Iterator[str]:
             f"{_number(twice, 'message')} told twice: 'lol-dagster message show {_short(twice)}' "
             "has both ids; delete one by hand and report this as a bug"
         )
+    if misstanding := health.misstanding_messages:
+        yield (
+            f"{_number(misstanding, 'message')} not there as told when last looked at: 'lol-dagster "
+            f"message show {_short(misstanding)}' says how; put it right in the channel, then look "
+            "again with 'lol-dagster message audit'"
+        )
+    if contradictory := health.contradictory_messages:
+        yield (
+            f"{_number(contradictory, 'message')} with a row that contradicts itself ("
+            f"{contradictory}): report this as a bug"
+        )
 
 
 def _number(found: Found, noun: str) -> str:

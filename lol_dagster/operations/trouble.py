@@ -9,9 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, String, and_, cast, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.audit import WRONG
 from lol_dagster.riot.failing_routes import ROUTE_SCOPE
 from lol_dagster.riot.profiles import BLIND_AFTER, no_game_since
 from lol_dagster.storage.models import (
@@ -23,12 +35,15 @@ from lol_dagster.storage.models import (
     Match,
     Membership,
     Message,
+    MessageAudit,
 )
 
 DUE_DEADLINE = timedelta(minutes=30)
 """A batch and a sweep take minutes at most: what is due for longer than this is stuck."""
 SETTLED_DEADLINE = timedelta(hours=25)
 """The delivery protocol parks what it cannot settle within a day."""
+CONTRADICTION_SPAN = timedelta(days=7)
+"""A delivered row is not touched any more after its text has settled."""
 POLL_DEADLINE = timedelta(minutes=65)
 """No account is asked less often than every half hour."""
 OVERDUE_AFTER = timedelta(minutes=10)
@@ -104,6 +119,66 @@ def messages_told_twice() -> Select[str]:
         .group_by(Attempt.message_id)
         .having(func.count(Attempt.remote_id.distinct()) > 1)
     )
+
+
+def misstanding_messages() -> Select[str]:
+    """Ids of told messages that did not stand in their channel as they should when they were last
+    looked at.
+    """
+    return (
+        select(MessageAudit.message_id)
+        .where(MessageAudit.finding.in_(WRONG))
+        .order_by(MessageAudit.at)
+    )
+
+
+def contradictory_messages(now: datetime) -> Select[str]:
+    """Ids of messages whose row says two things at once: told and given up, open and never due,
+    delivered without a proof. Of the delivered ones those of the last days are looked at.
+    """
+    told, due = Message.evidence.is_not(None), Message.due_at.is_not(None)
+    open_ = ("pending", "sending", "uncertain", "blocked")
+    no_id_by_nature = (
+        select(Channel.id)
+        .where(Channel.id == Message.channel_id, Channel.kind == "slack-webhook")
+        .exists()
+    )
+    undelivered = select(Message.id).where(
+        or_(
+            # Told is told: such a row may only be at rest, or in hand for an edit.
+            and_(Message.state.in_(("pending", "uncertain", "blocked")), told),
+            and_(Message.state.in_(("parked", "dropped")), or_(told, due)),
+            # Nobody would ever take it up again.
+            and_(Message.state.in_(open_), ~due),
+            and_(Message.state.in_(("pending", "blocked")), Message.sent_maybe),
+            and_(Message.state == "uncertain", Message.sent_maybe.is_(False)),
+            and_(Message.state == "sending", Message.lease_until.is_(None)),
+        ),
+        Message.state.in_((*open_, "parked", "dropped")),
+    )
+    delivered = select(Message.id).where(
+        Message.state == "delivered",
+        or_(
+            ~told,
+            and_(
+                Message.evidence.in_(("response", "scan")),
+                Message.remote_id.is_(None),
+                ~no_id_by_nature,
+            ),
+            # An older text stands there, nothing says why, and nobody will change it.
+            and_(
+                Message.remote_id.is_not(None),
+                Message.remote_gone.is_(False),
+                Message.remote_rev < Message.desired_rev,
+                ~due,
+                Message.last_error.is_(None),
+            ),
+        ),
+    )
+    lately = delivered.where(Message.delivered_at > now - CONTRADICTION_SPAN)
+    never = select(Message.id).where(Message.state == "delivered", Message.delivered_at.is_(None))
+    found = union_all(undelivered, lately, never).subquery()
+    return select(found.c.id).order_by(found.c.id)
 
 
 def parked_messages() -> Select[str]:

@@ -13,8 +13,10 @@ from lol_dagster.operations.trouble import (
     accounts_not_polled,
     blind_accounts,
     blocked_scopes,
+    contradictory_messages,
     find,
     messages_told_twice,
+    misstanding_messages,
     parked_messages,
     routes_down,
     set_aside_games,
@@ -22,7 +24,7 @@ from lol_dagster.operations.trouble import (
     unsettled_messages,
 )
 from lol_dagster.orchestration.house import House
-from lol_dagster.storage.models import Breaker, Match, Message
+from lol_dagster.storage.models import Breaker, Match, Message, MessageAudit
 
 
 @dg.asset_check(
@@ -63,6 +65,30 @@ def every_message_settled(house: dg.ResourceParam[House]) -> dg.AssetCheckResult
 )
 def no_message_told_twice(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
     return _none_of(house, messages_told_twice(), "told twice")
+
+
+@dg.asset_check(
+    asset="deliveries",
+    description="No message's row says two things at once: told and given up, open and never due, "
+    "delivered without a proof.",
+)
+def every_message_in_one_state(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
+    return _none_of(house, contradictory_messages(house.now()), "contradictory")
+
+
+@dg.asset_check(
+    asset="deliveries",
+    description="Every told message that was looked up in its channel stands there once, with its "
+    "newest text. A sample is looked up daily (job `audit_messages`); one that somebody has deleted "
+    "is no failure.",
+)
+def told_messages_stand_once(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
+    with house.database.reading() as session:
+        by_finding = session.execute(
+            select(MessageAudit.finding, func.count()).group_by(MessageAudit.finding)
+        )
+        counts = {f"looked up: {finding}": count for finding, count in by_finding}
+    return _none_of(house, misstanding_messages(), "not there as told", counts)
 
 
 @dg.asset_check(
@@ -123,6 +149,8 @@ CHECKS = [
     no_game_set_aside,
     every_message_settled,
     no_message_told_twice,
+    every_message_in_one_state,
+    told_messages_stand_once,
     no_message_parked,
     no_channel_blocked,
     every_account_polled_lately,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from lol_dagster.orchestration.assets import deliver_due, process_chosen
+from lol_dagster.orchestration.audits import audit_sample
 from lol_dagster.orchestration.nightly import nightly_job
 from lol_dagster.orchestration.run_workers import MAX_RUNTIME_TAG
 
@@ -48,6 +49,15 @@ def deliver_job() -> None:
     deliver_due()
 
 
+@dg.job(
+    name="audit_messages",
+    tags={MAX_RUNTIME_TAG: "600"},
+    description="Does what was told stand in its channel, once and as told? Reads only.",
+)
+def audit_job() -> None:
+    audit_sample()
+
+
 check_job = dg.define_asset_job(
     "check_everything",
     selection=dg.AssetSelection.all_asset_checks(),
@@ -56,4 +66,4 @@ check_job = dg.define_asset_job(
 )
 
 ASSET_JOBS = [poll_job, process_job, check_job]
-OP_JOBS = [requested_job, deliver_job, nightly_job]
+OP_JOBS = [requested_job, deliver_job, audit_job, nightly_job]

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from lol_dagster.orchestration.house import House
-from lol_dagster.orchestration.jobs import check_job, poll_job
+from lol_dagster.orchestration.jobs import audit_job, check_job, poll_job
 from lol_dagster.orchestration.live_runs import live_run
 from lol_dagster.orchestration.nightly import every_night
 from lol_dagster.orchestration.riot_key import key_refused_until
@@ -45,4 +45,12 @@ checks_every_ten_minutes = dg.ScheduleDefinition(
     description="The asset checks look at everything.",
 )
 
-SCHEDULES = [every_minute, checks_every_ten_minutes, every_night]
+audit_every_day = dg.ScheduleDefinition(
+    name="audit_every_day",
+    job=audit_job,
+    cron_schedule="17 4 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="A sample of the told messages is looked up in its channels.",
+)
+
+SCHEDULES = [every_minute, checks_every_ten_minutes, audit_every_day, every_night]

@@ -10,7 +10,15 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Attempt, Channel, Match, Message, MessageGame
+from lol_dagster.storage.models import (
+    Attempt,
+    Channel,
+    Match,
+    Message,
+    MessageAudit,
+    MessageGame,
+    MessageText,
+)
 from lol_dagster_tests.cli.running import as_json, refused, run, said
 from lol_dagster_tests.roster_rows import make_channel, make_team
 
@@ -118,12 +126,24 @@ def test_a_message_is_shown_as_text_with_every_call_that_was_made(
                 Attempt(
                     message_id=FIRST, fence=1, op="POST", rev=1, at=CREATED, outcome=outcome,
                     http_status=status, remote_id="77" if status else None, elapsed_ms=8,
+                    body_sha256="abcdef01" + "2" * 56,
                 )
             )  # fmt: skip
         session.add(Match(match_id="NA1_1", listed_at=CREATED))
         session.flush()
         session.add(MessageGame(channel_id=channel.id, match_id="NA1_1", message_id=FIRST))
+        session.add(
+            MessageText(message_id=FIRST, rev=1, content={**CONTENT.to_json(), "title": "Remake"})
+        )
+        session.get_one(Message, FIRST).desired_rev = 2
+        session.add(
+            MessageAudit(message_id=FIRST, at=CREATED, finding="twice", detail="also there as 78")
+        )
     text = said("message", "show", "aaaa1")
+    assert "It said, as revision 1:\nRemake\n" in text
+    assert "It says now, as revision 2:\nVictory · Ranked Solo\n" in text
+    assert "abcdef01  accepted" in text
+    assert "Last looked up 2026-08-01 20:00:00 UTC: twice (also there as 78)" in text
     assert (
         "Victory · Ranked Solo\n"
         "Blue side\n"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
-from lol_dagster.storage.models import Match, MessageGame
+from lol_dagster.storage.models import Attempt, Match, MessageGame
 from lol_dagster_tests.delivery.conftest import Room
 from lol_dagster_tests.delivery.fakes import (
     NOW,
@@ -94,6 +97,25 @@ def test_the_intent_is_durable_before_a_byte_arrives(any_room: Room, kind: str) 
     any_room.discord.on_arrival = any_room.slack.on_arrival = look
     any_room.sweep()
     assert seen == [(True, "sending", [("POST", None)])]
+
+
+def test_what_was_sent_is_known_before_it_is_sent(room: Room) -> None:
+    """By the sha256 of the body's JSON with sorted keys: here worked out from what arrived."""
+    message = room.message(room.channel("slack-bot", address="C0123"))
+    noted: list[str | None] = []
+
+    def look(request: Request) -> None:
+        if b"Victory" in request.body:
+            with room.database.reading() as session:
+                noted.extend(session.scalars(select(Attempt.body_sha256)))
+
+    room.slack.on_arrival = look
+    room.sweep()
+    (arrived,) = (r.body for r in room.slack_server.requests if b"Victory" in r.body)
+    body = json.loads(arrived)
+    del body["channel"]  # the address is no part of what is said
+    assert noted == [hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()]
+    assert room.row(message).state == "delivered"
 
 
 def test_discord_gets_the_fixed_nonce_and_nobody_can_be_pinged(room: Room) -> None:

@@ -44,8 +44,9 @@ from lol_dagster_tests.delivery.cutting import CuttableWire
 from lol_dagster_tests.delivery.taking_out import Mechanism, take_out
 
 TIMING = Timing(
-    lease=1.5, call=0.5, margin=0.2, nonce_alone=1.5, backoff=(0.05, 0.1, 0.2), probe=0.3
-)
+    lease=1.5, call=0.5, margin=0.2, nonce_alone=1.5, backoff=(0.05, 0.1, 0.2), probe=0.3,
+    ration_window=0.5,
+)  # fmt: skip
 SETTLE = 0.6
 """Every late acceptance of the rig's comes at most 0.2 s after the call was given up on."""
 NONCE_WINDOW = 3.0

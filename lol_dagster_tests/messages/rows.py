@@ -16,6 +16,24 @@ NOW = ENDED + timedelta(minutes=3)
 """When they are processed."""
 
 
+def as_delivery_leaves_it(state: str, at: datetime) -> dict[str, Any]:
+    """The columns of a message in this state that cannot be otherwise."""
+    return {
+        "pending": {"due_at": at},
+        "blocked": {"due_at": at},
+        "sending": {"due_at": at, "lease_until": 0.0},
+        "uncertain": {"due_at": at, "sent_maybe": True},
+        "delivered": {
+            "evidence": "response",
+            "remote_id": "1",
+            "remote_rev": 1,
+            "delivered_at": at,
+        },
+        "parked": {},
+        "dropped": {},
+    }[state] | {"state": state}
+
+
 def played(
     player: Player,
     champion: str = "Jinx",

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from lol_dagster.messages.content import MessageContent
-from lol_dagster.storage.models import Fact, Membership, Message
+from lol_dagster.storage.models import Attempt, Fact, Membership, Message, MessageText
 from lol_dagster_tests.messages.rows import ENDED, NOW, add_game, played
 from lol_dagster_tests.messages.writing import (
     change_kills,
@@ -109,6 +109,25 @@ def test_new_words_leave_the_delivery_of_a_row_to_its_deliverer(database, row, d
         "desired_rev",
         "desired_hash",
     }
+
+
+def test_what_a_channel_was_given_is_kept_when_the_words_change(any_database):
+    """Revision 1 is sent, 2 is not (another one comes before it can be), 3 is the newest."""
+    ann, _ = world(any_database)
+    with any_database.writing() as session:
+        add_game(session, "EUW1_1", played(ann))
+        write(session, "EUW1_1")
+    first = the_message(any_database)
+    with any_database.writing() as session:
+        session.add(Attempt(message_id=first.id, fence=1, op="POST", rev=1, at=NOW))
+    for kills in (11, 12):
+        change_kills(any_database, kills)
+        with any_database.writing() as session:
+            write(session, "EUW1_1")
+    assert the_message(any_database).desired_rev == 3
+    with any_database.reading() as session:
+        (kept,) = session.scalars(select(MessageText))
+    assert (kept.rev, kept.content) == (1, first.content)
 
 
 def test_a_message_stays_as_it_is_when_the_rules_change_their_mind(any_database):

@@ -17,6 +17,7 @@ from lol_dagster.storage.models import (
     Message,
     Player,
 )
+from lol_dagster_tests.messages.rows import as_delivery_leaves_it
 from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
 
 NOW = datetime.fromisoformat("2026-08-01T20:00:00+00:00")
@@ -67,6 +68,7 @@ def message(session: Session, channel: Channel, number: int = 1, **values: Any) 
             "content": {},
             "desired_hash": "",
             "nonce": f"nonce-{number}",
+            **as_delivery_leaves_it(values.get("state", "pending"), minutes_ago(1)),
             **values,
         }
     )

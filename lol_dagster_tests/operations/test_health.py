@@ -20,6 +20,7 @@ from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll, Breaker, Heartbeat, Player
+from lol_dagster.storage.models.delivery import MESSAGE_STATES
 from lol_dagster_tests.messages.rows import add_game
 from lol_dagster_tests.operations.rows import (
     NOW,
@@ -402,6 +403,65 @@ def test_untold_messages_of_a_blocked_channel_are_not_blamed_on_the_services(
     assert "lol-dagster up" not in untold
 
 
+# --- Rows that contradict themselves -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", MESSAGE_STATES)
+def test_what_delivery_leaves_contradicts_nothing(session: Session, state: str) -> None:
+    message(session, all_well(session), state=state)
+    assert look(session).contradictory_messages.count == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "wrong"),
+    [
+        ("parked", {"evidence": "scan"}),  # told, and given up
+        ("dropped", {"evidence": "response"}),
+        ("parked", {"due_at": NOW}),  # at its end, and to be done
+        ("pending", {"due_at": None}),  # open, and nobody comes back
+        ("uncertain", {"due_at": None}),
+        ("blocked", {"due_at": None}),
+        ("sending", {"due_at": None}),
+        ("pending", {"evidence": "response"}),  # told, and to be told
+        ("pending", {"sent_maybe": True}),  # perhaps told, and to be told without a look
+        ("uncertain", {"sent_maybe": False}),
+        ("sending", {"lease_until": None}),  # in hand for ever
+        ("delivered", {"evidence": None}),  # without a proof
+        ("delivered", {"remote_id": None}),
+        ("delivered", {"evidence": None, "delivered_at": None}),
+        ("delivered", {"desired_rev": 2}),  # an older text, for no reason and for ever
+    ],
+)
+def test_a_row_that_says_two_things_at_once_is_a_problem(
+    session: Session, state: str, wrong: dict[str, Any]
+) -> None:
+    row = message(session, all_well(session), **{"state": state, **wrong})
+    health = look(session)
+    assert health.contradictory_messages.first == (row.id,)
+    assert any("contradicts itself" in problem for problem in health.problems)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"evidence": "operator", "remote_id": None},  # a person has seen it
+        {"evidence": "nonce_deleted", "remote_id": None, "remote_gone": True},
+        {"desired_rev": 2, "due_at": NOW},  # an edit that is due
+        {"desired_rev": 2, "last_error": "the channel cannot edit"},
+        {"desired_rev": 2, "remote_gone": True},
+    ],
+)
+def test_what_is_unusual_is_not_contradictory(session: Session, values: dict[str, Any]) -> None:
+    message(session, all_well(session), state="delivered", **values)
+    assert look(session).contradictory_messages.count == 0
+
+
+def test_a_slack_webhook_gives_no_id_by_nature(session: Session) -> None:
+    channel = make_channel(session, all_well(session).team, kind="slack-webhook")
+    message(session, channel, state="delivered", remote_id=None)
+    assert look(session).contradictory_messages.count == 0
+
+
 # --- Cost ---------------------------------------------------------------------------------------
 
 
@@ -412,8 +472,10 @@ def test_untold_messages_of_a_blocked_channel_are_not_blamed_on_the_services(
         trouble.set_aside_games(),
         trouble.unsettled_messages(NOW),
         trouble.parked_messages(),
+        trouble.misstanding_messages(),
+        trouble.contradictory_messages(NOW),
     ],
-    ids=["stuck", "set aside", "unsettled", "parked"],
+    ids=["stuck", "set aside", "unsettled", "parked", "misstanding", "contradictory"],
 )
 def test_questions_about_games_and_messages_use_an_index(database: Database, question: Any) -> None:
     sql = question.compile(database.engine, compile_kwargs={"literal_binds": True})

@@ -89,6 +89,11 @@ class Outgoing:
     nonce: str
     body: dict[str, Any]
 
+    @property
+    def body_sha256(self) -> str:
+        """Of the body as JSON with sorted keys."""
+        return hashlib.sha256(json.dumps(self.body, sort_keys=True).encode()).hexdigest()
+
 
 @dataclass(frozen=True)
 class Wanted:

@@ -5,7 +5,9 @@ from lol_dagster.storage.models.delivery import (
     Attempt,
     Breaker,
     Message,
+    MessageAudit,
     MessageGame,
+    MessageText,
     SendBucket,
 )
 from lol_dagster.storage.models.games import (
@@ -54,7 +56,9 @@ __all__ = [
     "Match",
     "Membership",
     "Message",
+    "MessageAudit",
     "MessageGame",
+    "MessageText",
     "Participant",
     "Payload",
     "Player",

@@ -9,7 +9,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from lol_dagster.storage.models.base import Base
@@ -18,6 +18,7 @@ from lol_dagster.storage.types import UtcDateTime, choice
 
 MESSAGE_KINDS = ("game", "catch_up", "alert", "test")
 MESSAGE_STATES = ("pending", "sending", "uncertain", "blocked", "delivered", "parked", "dropped")
+AUDIT_FINDINGS = ("stands", "deleted", "older_text", "altered", "twice", "hidden")
 EVIDENCE = ("response", "scan", "nonce_deleted", "operator")
 
 
@@ -144,6 +145,8 @@ class Attempt(Base):
             sqlite_where=text("remote_id IS NOT NULL"),
             postgresql_where=text("remote_id IS NOT NULL"),
         ),
+        # How much was repeated lately.
+        Index("ix_attempts_at", "at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -163,8 +166,34 @@ class Attempt(Base):
     elapsed_ms: Mapped[int | None]
     detail: Mapped[str | None] = mapped_column(Text)
     run_id: Mapped[str | None] = mapped_column(String(64))
+    retry: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """It repeats a POST or PATCH; counted against the channel's ration of those."""
+    body_sha256: Mapped[str | None] = mapped_column(String(64))
+    """Of the request's body as JSON with sorted keys, known before it is sent; None: no body."""
 
     message: Mapped[Message] = relationship(back_populates="attempt_rows")
+
+
+class MessageText(Base):
+    """What a former revision of a message said, if it may have been sent; the newest is in `messages`."""
+
+    __tablename__ = "message_texts"
+
+    message_id: Mapped[str] = mapped_column(ForeignKey("messages.id"), primary_key=True)
+    rev: Mapped[int] = mapped_column(primary_key=True)
+    content: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class MessageAudit(Base):
+    """What the last look at a told message in its channel has shown."""
+
+    __tablename__ = "message_audits"
+    __table_args__ = (Index("ix_message_audits_finding", "finding"),)
+
+    message_id: Mapped[str] = mapped_column(ForeignKey("messages.id"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finding: Mapped[str] = mapped_column(choice(*AUDIT_FINDINGS, name="finding"))
+    detail: Mapped[str | None] = mapped_column(Text)
 
 
 class Breaker(Base):

@@ -1,0 +1,229 @@
+"""Looking at told messages where they were told: does each stand there once, as it should?
+
+A sample, by reading only: what is found is noted for a person and for the asset check, and nothing is
+put right from here. Channels that are closed for now are left alone, and what is learned about a
+channel on the way (it refuses, it does not answer, its rate limit) closes or opens it as ever.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lol_dagster.delivery import calls, gates, record
+from lol_dagster.delivery.claimed import Claimed
+from lol_dagster.delivery.clock import Clock, Watch, clock_for
+from lol_dagster.delivery.rows import in_hand
+from lol_dagster.delivery.states import (
+    Absent,
+    Effect,
+    Found,
+    Get,
+    Gone,
+    NotSeen,
+    Scan,
+    Seen,
+    Timing,
+    Verdict,
+)
+from lol_dagster.delivery.transports.base import Answer, Transport, Wanted
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Channel, Message, MessageAudit
+
+SAMPLE = 20
+"""Messages per audit; each costs a read by its id and a look into the channel's history."""
+RECENT = timedelta(days=2)
+"""The older a message, the more pages of history lie above it."""
+BUDGET = timedelta(minutes=4)
+"""No message is looked at after this time."""
+WRONG = ("older_text", "altered", "twice", "hidden")
+"""What should not be. That somebody deleted a message is a fact."""
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What an audit has shown."""
+
+    findings: Mapping[str, str]
+    """By message id: one of `AUDIT_FINDINGS`."""
+    unseen: tuple[str, ...]
+    """Ids of messages that could not be looked at: their channel did not answer, or not us."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many messages, by finding."""
+        return dict(Counter(self.findings.values()))
+
+    @property
+    def wrong(self) -> dict[str, str]:
+        """The findings that should not be."""
+        return {id_: finding for id_, finding in self.findings.items() if finding in WRONG}
+
+
+def audit_messages(
+    database: Database,
+    transports: Mapping[str, Transport],
+    *,
+    now: datetime,
+    clock: Clock | None = None,
+    size: int = SAMPLE,
+    budget: timedelta = BUDGET,
+    rng: random.Random | None = None,
+    run_id: str | None = None,
+) -> AuditReport:
+    """Look at a random sample of the messages that were told lately, and again at those that did not
+    stand as they should when they were last looked at.
+
+    Args:
+        transports: `transports.kinds.all_transports(settings)`.
+        clock: The delivery clock; by default the database's.
+        size: How many of each at most.
+        rng: Draws the sample.
+        run_id: The Dagster run on whose behalf, for the record.
+    """
+    clock = clock or clock_for(database)
+    watch = Watch(now, clock)
+    with database.reading() as session:
+        chosen = _chosen(session, transports, now, size, rng or random.Random())  # noqa: S311
+    findings: dict[str, str] = {}
+    unseen: list[str] = []
+    for message_id in chosen:
+        if watch.now() - now >= budget:
+            break
+        claimed = _at_rest(database, transports, message_id, watch.now())
+        if claimed is None:
+            continue
+        look = _Look(database, transports, replace(claimed, run_id=run_id), watch)
+        finding = look.finding()
+        if finding is None:
+            unseen.append(message_id)
+            continue
+        findings[message_id], detail = finding
+        _note(database, message_id, findings[message_id], detail, watch.now())
+    return AuditReport(findings, tuple(unseen))
+
+
+def _chosen(
+    session: Session,
+    transports: Mapping[str, Transport],
+    now: datetime,
+    size: int,
+    rng: random.Random,
+) -> list[str]:
+    readable = [kind for kind, transport in transports.items() if transport.capabilities.edit]
+    standing = (
+        select(Message.id)
+        .join(Channel, Channel.id == Message.channel_id)
+        .where(
+            Message.state == "delivered",
+            Message.remote_id.is_not(None),
+            Message.remote_gone.is_(False),
+            Channel.removed_at.is_(None),
+            Channel.kind.in_(readable),
+        )
+    )
+    recent = session.scalars(standing.where(Message.delivered_at > now - RECENT)).all()
+    wrong = session.scalars(
+        standing.join(MessageAudit, MessageAudit.message_id == Message.id)
+        .where(MessageAudit.finding.in_(WRONG))
+        .order_by(MessageAudit.at)
+        .limit(size)
+    ).all()
+    sample = rng.sample(recent, min(size, len(recent)))
+    return list(dict.fromkeys([*wrong, *sample]))
+
+
+def _at_rest(
+    database: Database, transports: Mapping[str, Transport], message_id: str, now: datetime
+) -> Claimed | None:
+    """The message, unless it is being edited just now or its channel is not to be called."""
+    with database.reading() as session:
+        message = session.get_one(Message, message_id)
+        destination = gates.destinations(session, transports)[message.channel_id]
+        opening = gates.opening_times(session, [destination]).get(message.channel_id, now)
+        if opening > now or message.state != "delivered" or message.due_at is not None:
+            return None
+        return in_hand(session, message, transports, destination, Timing())
+
+
+class _Look:
+    """One message's."""
+
+    def __init__(
+        self,
+        database: Database,
+        transports: Mapping[str, Transport],
+        claimed: Claimed,
+        watch: Watch,
+    ) -> None:
+        self._database = database
+        self._transports = transports
+        self._claimed = claimed
+        self._watch = watch
+
+    def finding(self) -> tuple[str, str | None] | None:
+        """The finding and a detail; None: nothing was seen."""
+        row, address = self._claimed.row, self._claimed.address
+        transport = self._transports[self._claimed.kind]
+        remote_id = row.remote_id
+        assert remote_id is not None, "only what has an id is looked at"
+        got = calls.looked(lambda: transport.get(address, remote_id, row.id))
+        self._note(Get(remote_id), got)
+        if self._claimed.terms.read_back and isinstance(got.verdict, Seen | Gone):
+            anchor = transport.anchor(row.created_at)
+            listed = calls.looked(
+                lambda: transport.scan(address, Wanted(row.id, anchor, remote_id))
+            )
+            self._note(Scan(anchor), listed)
+            if (wrong := _miscounted(listed.verdict, got.verdict, remote_id)) is not None:
+                return wrong
+        return _standing(got, row.remote_rev or 0)
+
+    def _note(self, effect: Effect, answer: Answer[Verdict]) -> None:
+        """Write down a look that nothing follows from for the message; for its channel it does."""
+        now, destination = self._watch.now(), self._claimed.destination
+        with self._database.writing() as session:
+            record.attempt(session, self._claimed, effect, answer, now)
+            sharers = gates.destinations(session, self._transports).values()
+            gates.note(session, destination, answer.verdict, answer.holds, sharers, now)
+            record.sight(session, destination.channel_id, answer.verdict)
+
+
+def _miscounted(listed: Verdict, got: Verdict, remote_id: str) -> tuple[str, str] | None:
+    """What the channel's history holds against standing there once."""
+    if isinstance(listed, Found):
+        copies = [each for each in (listed.remote_id, *listed.extras) if each != remote_id]
+        return ("twice", f"also there as {', '.join(copies)}") if copies else None
+    if isinstance(listed, Absent) and isinstance(got, Seen):
+        return "hidden", "it stands there, but a look into the history does not find it"
+    return None
+
+
+def _standing(got: Answer[Verdict], rev: int) -> tuple[str, str | None] | None:
+    match got.verdict:
+        case Seen(seen) if seen < rev:
+            return "older_text", f"revision {seen} stands there, told was {rev}"
+        case Seen():
+            return "stands", None
+        case Gone(reason):
+            return "deleted", reason
+        case NotSeen(reason) if got.http_status == 200:
+            return "altered", reason
+    return None
+
+
+def _note(
+    database: Database, message_id: str, finding: str, detail: str | None, at: datetime
+) -> None:
+    with database.writing() as session:
+        audit = session.get(MessageAudit, message_id)
+        if audit is None:
+            audit = MessageAudit(message_id=message_id)
+            session.add(audit)
+        audit.at, audit.finding, audit.detail = at, finding, detail

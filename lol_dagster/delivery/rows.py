@@ -1,0 +1,77 @@
+"""A message's row as the core knows it, and what the core may count on in its channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lol_dagster.delivery.claimed import Claimed
+from lol_dagster.delivery.gates import Destination
+from lol_dagster.delivery.states import Row, Terms, Timing
+from lol_dagster.delivery.transports.base import Transport
+from lol_dagster.storage.models import Channel, ChannelProbe, Message, MessageGame
+
+_ROW = [each.name for each in fields(Row)]
+_NEVER_WRITTEN = {"id", "created_at", "desired_rev"}
+"""Not the deliverer's to change: what is to be said may change at any time."""
+
+
+def terms_of(
+    session: Session, channel: Channel, transports: Mapping[str, Transport], timing: Timing
+) -> Terms:
+    """What the protocol may count on in a channel."""
+    can = transports[channel.kind].capabilities
+    probe = session.get(ChannelProbe, channel.id)
+    return Terms(
+        settle=can.settle,
+        nonce=can.identity == "nonce",
+        read_back=can.read_back and (probe is None or probe.can_read_back is not False),
+        edit=can.edit,
+        resend=channel.uncertain == "resend",
+        timing=timing,
+    )
+
+
+def row_of(message: Message) -> Row:
+    """The part of a message that the core knows."""
+    return Row(**{name: getattr(message, name) for name in _ROW})
+
+
+def write_row(message: Message, row: Row) -> None:
+    """Put what a step has made of it back."""
+    for name in _ROW:
+        if name not in _NEVER_WRITTEN:
+            setattr(message, name, getattr(row, name))
+
+
+def in_hand(
+    session: Session,
+    message: Message,
+    transports: Mapping[str, Transport],
+    destination: Destination,
+    timing: Timing,
+) -> Claimed:
+    """The message as it stands, with nothing to be done about it yet."""
+    channel = session.get_one(Channel, message.channel_id)
+    row = row_of(message)
+    match_ids = session.scalars(
+        select(MessageGame.match_id)
+        .where(MessageGame.message_id == message.id)
+        .order_by(MessageGame.match_id)
+    )
+    return Claimed(
+        row=row,
+        effects=(),
+        content=message.content,
+        nonce=message.nonce,
+        match_ids=tuple(match_ids),
+        channel_name=channel.name,
+        kind=channel.kind,
+        address=channel.address,
+        destination=destination,
+        terms=terms_of(session, channel, transports, timing),
+        was_told=row.told,
+    )

@@ -1,0 +1,174 @@
+"""Looking at told messages where they were told: what is found, and that nothing is changed."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lol_dagster.delivery.audit import AuditReport, audit_messages
+from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.operations import trouble
+from lol_dagster.storage.models import MessageAudit
+from lol_dagster_tests.delivery.conftest import Room
+from lol_dagster_tests.delivery.fakes import refuse
+from lol_dagster_tests.delivery.kinds import READABLE, posts
+from lol_dagster_tests.raw_server import answer
+
+
+def audit(room: Room, **values: Any) -> AuditReport:
+    return audit_messages(
+        room.database,
+        all_transports(room.settings),
+        now=room.now,
+        clock=room.clock,
+        rng=random.Random(1),
+        **values,
+    )
+
+
+def told(room: Room, kind: str = "discord-bot") -> tuple[int, str]:
+    """A channel, and a message that was told there."""
+    channel = room.channel(kind)
+    message = room.message(channel)
+    room.sweep()
+    assert room.row(message).state == "delivered"
+    room.pass_time(60)
+    return channel, message
+
+
+def posted(room: Room, channel: int) -> list[dict[str, Any]]:
+    """The messages in the channel, as it keeps them."""
+    address = room.address(channel)
+    if address[0] == "C":
+        return room.slack.messages[address]
+    webhook = address.split("webhooks/")[1].split("/")[0] if "webhooks/" in address else None
+    return room.discord.messages[f"1{webhook}" if webhook else address]
+
+
+def misstanding(room: Room) -> tuple[str, ...]:
+    with room.database.reading() as session:
+        return trouble.find(session, trouble.misstanding_messages()).first
+
+
+@pytest.mark.parametrize("kind", READABLE)
+def test_a_message_that_stands_once_is_found_so_and_nothing_is_changed(
+    any_room: Room, kind: str
+) -> None:
+    channel, message = told(any_room, kind)
+    before = any_room.row(message)
+    report = audit(any_room)
+    assert (report.findings, report.wrong, report.unseen) == ({message: "stands"}, {}, ())
+    assert (posts(any_room), any_room.titles(channel)) == (1, ["Victory"])
+    after = any_room.row(message)
+    assert (after.state, after.fence, after.remote_id) == (
+        "delivered",
+        before.fence,
+        before.remote_id,
+    )
+    assert any_room.attempts(message)[1:] == [("GET", "seen"), ("SCAN", "found")]
+    assert misstanding(any_room) == ()
+
+
+@pytest.mark.parametrize("kind", READABLE)
+def test_a_second_copy_is_found(any_room: Room, kind: str) -> None:
+    channel, message = told(any_room, kind)
+    (first,) = posted(any_room, channel)
+    key = "ts" if kind == "slack-bot" else "id"
+    other = f"{float(first[key]) + 1:.6f}" if key == "ts" else str(int(first[key]) + 1)
+    posted(any_room, channel).append({**first, key: other})
+    assert audit(any_room).findings == {message: "twice"}
+    assert misstanding(any_room) == (message,)
+
+
+@pytest.mark.parametrize("kind", READABLE)
+def test_a_message_that_somebody_deleted_is_a_fact_and_no_failure(
+    any_room: Room, kind: str
+) -> None:
+    channel, message = told(any_room, kind)
+    posted(any_room, channel).clear()
+    report = audit(any_room)
+    assert (report.findings, report.wrong) == ({message: "deleted"}, {})
+    assert misstanding(any_room) == ()
+    any_room.sweep()
+    assert posts(any_room) == 1
+
+
+def test_a_copy_beside_a_deleted_message_is_found(room: Room) -> None:
+    channel, message = told(room)
+    (first,) = posted(room, channel)
+    posted(room, channel)[:] = [{**first, "id": str(int(first["id"]) + 1)}]
+    assert audit(room).findings == {message: "twice"}
+
+
+def test_an_older_text_and_an_altered_one_are_found(room: Room) -> None:
+    channel, message = told(room)
+    (first,) = posted(room, channel)
+    old = [dict(embed) for embed in first["embeds"]]
+    room.say(message, "Defeat")
+    room.sweep()
+    new = first["embeds"]
+    first["embeds"] = old
+    assert audit(room).findings == {message: "older_text"}
+    first["embeds"] = []
+    assert audit(room).findings == {message: "altered"}
+    assert misstanding(room) == (message,)
+    first["embeds"] = new
+    assert audit(room).findings == {message: "stands"}
+    assert misstanding(room) == ()
+
+
+def test_a_message_that_the_history_does_not_show_is_found(room: Room) -> None:
+    """A look after an unanswered send would take such a one for absent, and it would be repeated."""
+    channel, message = told(room, "slack-bot")
+    (first,) = posted(room, channel)
+    empty = answer(200, json.dumps({"ok": True, "messages": [], "has_more": False}))
+    room.slack.script("history", None, lambda call: call.connection.send(empty))
+    assert audit(room).findings == {message: "hidden"}
+    assert first["ts"] == room.row(message).remote_id
+
+
+def test_what_stands_wrong_is_looked_at_again_however_old(room: Room) -> None:
+    channel, message = told(room)
+    (first,) = posted(room, channel)
+    kept, first["embeds"] = first["embeds"], []
+    audit(room)
+    room.pass_time(timedelta(days=9).total_seconds())
+    first["embeds"] = kept
+    assert audit(room).findings == {message: "stands"}
+
+
+def test_a_sample_of_what_was_told_lately_is_taken(room: Room) -> None:
+    channel = room.channel()
+    for number in range(6):
+        room.message(channel, f"{number}")
+    room.sweep()
+    assert len(audit(room, size=4).findings) == 4
+    room.pass_time(timedelta(days=3).total_seconds())
+    assert audit(room, size=4).findings == {}
+
+
+def test_a_closed_channel_is_left_alone_and_a_refusal_closes_one(room: Room) -> None:
+    channel, message = told(room)
+    room.discord.script("get", refuse(403, 50001))
+    assert audit(room).unseen == (message,)
+    assert room.breaker(f"channel:{channel}") is not None
+    asked = len(room.discord_server.requests)
+    assert audit(room) == AuditReport({}, ())
+    assert len(room.discord_server.requests) == asked
+
+
+def test_an_audit_ends_in_time(room: Room) -> None:
+    told(room)
+    assert audit(room, budget=timedelta(0)).findings == {}
+
+
+def test_a_message_that_is_about_to_be_edited_is_not_looked_at(room: Room) -> None:
+    _, message = told(room)
+    room.say(message, "Defeat")
+    assert audit(room).findings == {}
+    with room.database.reading() as session:
+        assert session.get(MessageAudit, message) is None
