@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any, cast
 
 import click
@@ -13,6 +15,7 @@ from lol_dagster.errors import UserError
 from lol_dagster.operations import quarantine as games
 from lol_dagster.operations.quarantine import SetAsideGame, Which
 from lol_dagster.operations.run_requests import progress_of
+from lol_dagster.operations.scenario import export_scenario
 from lol_dagster.riot.routing import validate_match_id
 from lol_dagster.storage.models import Quarantine
 
@@ -109,6 +112,30 @@ def ignore(match_id: str, reason: str, as_json: bool) -> None:
         games.ignore(session, match_id, session.info["who"], reason, now=house.now)
         value = _as_json(games.show_set_aside(session, match_id))
     print_either(value, as_json, lambda: click.echo(f"{match_id}: ignored."))
+
+
+@quarantine.command("export")
+@click.argument("match_id")
+@click.option(
+    "--to",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Instead of standard output.",
+)
+def export(match_id: str, file: Path | None) -> None:
+    """Write a game's payload as a scenario for the test suite, with nobody's name in it."""
+    match_id = validate_match_id(match_id.strip().upper())
+    with open_house() as house, house.database.reading() as session:
+        scenario = export_scenario(session, match_id)
+    text = json.dumps(scenario, indent=1, allow_nan=True)
+    if file is None:
+        click.echo(text)
+        return
+    try:
+        file.write_text(text + "\n")
+    except OSError as error:
+        raise UserError(f"{str(file)!a} cannot be written: {error.strerror}") from None
+    click.echo(f"Written to {file}: say in it why the game is weird, and what is expected.")
 
 
 def _row(row: Quarantine) -> dict[str, Any]:

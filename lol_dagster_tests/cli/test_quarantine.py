@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 from lol_dagster.operations import run_requests
 from lol_dagster.operations.stages import CODE_VERSIONS
@@ -12,6 +14,7 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match
 from lol_dagster_tests.cli.running import as_json, refused, run, said
 from lol_dagster_tests.operations.test_quarantine import GAME, OTHER, set_aside
+from lol_dagster_tests.operations.test_scenario import archived
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -92,3 +95,14 @@ def test_waiting_ends_with_the_run_and_says_what_came_of_it(database: Database) 
     # It was not processed.
     assert result.exit_code == 1
     assert result.stdout == f"{GAME}: late (run run-1234): 404.\n"
+
+
+def test_an_export_goes_to_the_screen_or_into_a_file(database: Database, tmp_path: Path) -> None:
+    assert "nothing to export" in refused("quarantine", "export", GAME)
+    archived(database, b'{"info": "a word"}', game=GAME)
+    scenario = json.loads(said("quarantine", "export", GAME))
+    assert (scenario["expected"], scenario["payload"]) == (None, {"info": "x xxx1"})
+    file = tmp_path / "weird.json"
+    assert str(file) in said("quarantine", "export", GAME, "--to", str(file))
+    assert json.loads(file.read_text()) == scenario
+    assert "cannot be written" in refused("quarantine", "export", GAME, "--to", "/no/such/folder/x")
