@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import cast
 
 from flask import current_app
 
+from lol_dagster.admin.probing import Probes
 from lol_dagster.admin.reach import THIS_MACHINE, Reach
 from lol_dagster.riot.client import RiotClient, riot_client
 from lol_dagster.settings import Settings
@@ -34,6 +35,7 @@ class AdminHouse:
     reach: Reach = THIS_MACHINE
     demo: bool = False
     """Whether this is the demo: no sign-in, and a banner that says so."""
+    probes: Probes = field(default_factory=Probes)
 
     @cached_property
     def riot(self) -> RiotClient:

@@ -4,11 +4,14 @@ should not be."""
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
+from lol_dagster.delivery.doctor import ProbeError
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Channel, Membership, Player, Team
 from lol_dagster_tests.admin.asking import Visitor
@@ -22,6 +25,7 @@ from lol_dagster_tests.roster_rows import (
     make_player,
     make_team,
 )
+from lol_dagster_tests.waiting import wait_for
 
 HOSTILE = "<script>alert(1)</script>"
 SECRET = "s3cretT0ken"
@@ -91,6 +95,16 @@ def test_rows_are_added_ended_and_corrected_in_one_form(
         assert sorted(by_ann) == ["added", "changed", "changed", "changed"]
 
 
+def test_a_new_row_without_a_beginning_begins_now_and_an_old_one_needs_one(
+    operator: Visitor, team: None, database: Database
+) -> None:
+    page = operator.get(TEAM).text
+    assert operator.post(TEAM, filled_in(page, memberships__2__player="Cleo")).status_code == 302
+    assert spans(database)["Cleo"] == [(datetime(2026, 5, 4, 12, tzinfo=UTC), None)]
+    refused = operator.post(TEAM, filled_in(page, memberships__0__since=""))
+    assert "Say from when on." in refused.text
+
+
 def test_a_form_that_is_saved_as_it_is_changes_nothing(
     operator: Visitor, database: Database
 ) -> None:
@@ -129,7 +143,6 @@ def test_somebody_who_left_is_put_back_by_a_cleared_end_or_a_row_of_its_own(
     [
         ({"player": "Nobody", "since": "2026-05-01T00:00"}, "There is no player &#39;Nobody&#39;"),
         ({"player": "", "since": "2026-05-01T00:00"}, "Name the player."),
-        ({"player": "Cleo", "since": ""}, "Say from when on."),
         ({"player": "Cleo", "since": "yesterday"}, "Not a valid datetime value"),
         ({"player": "Cleo", "since": "2026-05-05T00:00"}, "This lies in the future"),
         ({"player": "Ann", "since": "2026-05-01T00:00"}, "Ann is already in the team"),
@@ -379,3 +392,43 @@ def test_hostile_names_are_text_on_every_page(operator: Visitor, database: Datab
         assert shown.status_code == 200, page
         assert "<script>alert" not in shown.text, page
         assert "&lt;script&gt;alert" in shown.text, page
+
+
+# --- trying a channel out -----------------------------------------------------------------------
+
+
+def test_a_test_message_is_sent_once_however_often_the_button_is_pressed(
+    operator: Visitor, channel: None, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, tries = threading.Event(), []
+
+    def slow(*_arguments: object, **_options: object) -> None:
+        tries.append(1)
+        may_end.wait(20)
+
+    monkeypatch.setattr("lol_dagster.admin.views.channels.probe_channel", slow)
+    for _ in range(3):
+        assert operator.post("/channel/try/", {"id": "1"}).status_code == 303
+    assert 'data-refresh="2"' in operator.get("/channel/details/?id=1").text
+    may_end.set()
+    wait_for(
+        "end of the try",
+        lambda: "data-refresh" not in operator.get("/channel/details/?id=1").text,
+        seconds=20,
+    )
+    assert tries == [1]
+
+
+def test_a_try_that_broke_off_says_so(
+    operator: Visitor, channel: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise ProbeError("there is no such channel (any more)")
+
+    monkeypatch.setattr("lol_dagster.admin.views.channels.probe_channel", broken)
+    operator.post("/channel/try/", {"id": "1"})
+    wait_for(
+        "word of the trouble",
+        lambda: "came to nothing: there is no such" in operator.get("/channel/details/?id=1").text,
+        seconds=20,
+    )

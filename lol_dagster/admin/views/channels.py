@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
-from flask import request
-from flask_admin import Admin
+from flask import flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import Admin, expose
 from flask_admin.actions import action
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session, joinedload
@@ -21,6 +24,8 @@ from lol_dagster.admin.model_view import FieldError
 from lol_dagster.admin.roster_view import EntryForm, RosterView, removed_filter
 from lol_dagster.admin.transactions import reading
 from lol_dagster.admin.views.names import link
+from lol_dagster.delivery.doctor import probe_channel
+from lol_dagster.delivery.probe_report import Finding
 from lol_dagster.delivery.transports.kinds import all_transports
 from lol_dagster.riot.queues import QUEUE_NAMES
 from lol_dagster.roster.addresses import WebhookHosts, check_address, shown_address
@@ -35,7 +40,7 @@ from lol_dagster.roster.channels import (
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.names import clean_name
 from lol_dagster.roster.teams import teams
-from lol_dagster.storage.models import Channel
+from lol_dagster.storage.models import Breaker, Channel
 from lol_dagster.storage.models.roster import CHANNEL_KINDS
 
 _KINDS = {
@@ -179,6 +184,26 @@ _COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class Tried:
+    """What trying a channel out has shown."""
+
+    is_under_way: bool
+    trouble: str | None
+    """Why the last try broke off."""
+    at: datetime | None
+    findings: list[Finding]
+    promise: str
+    blocked: str | None
+    """Why nothing is sent there for now."""
+
+    @property
+    def left_behind(self) -> bool:
+        """The test message stands in the channel, or may."""
+        results = {finding.step: finding.result for finding in self.findings}
+        return results.get("post") in {"ok", "unknown"} and results.get("delete") != "ok"
+
+
 class ChannelView(RosterView):
     """The list of channels."""
 
@@ -279,10 +304,35 @@ class ChannelView(RosterView):
     def action_delete(self, ids: list[str]) -> None:
         self.remove_each(ids)
 
-    def promise(self, channel: Channel) -> str:
-        """What can be promised of the channel."""
-        can = all_transports(current_house().settings)[channel.kind].capabilities
-        return can.promise
+    @expose("/try/", methods=["POST"])
+    def try_view(self) -> ResponseReturnValue:
+        """Send a test message: in the background, as a channel that does not answer takes a minute."""
+        channel: Channel = self.get_one(request.form.get("id"))
+        house = current_house()
+        started = house.probes.start(
+            channel.id,
+            lambda: probe_channel(
+                house.database, all_transports(house.settings), channel.id, now=house.now()
+            ),
+        )
+        if not started:
+            flash("A test message is on its way already.", "success")
+        return redirect(self.get_url(".details_view", id=channel.id, _anchor="tried"), 303)
+
+    def tried(self, channel: Channel) -> Tried:
+        """What is known of what the channel can do."""
+        probes, probe = current_house().probes, channel.probe
+        transport = all_transports(current_house().settings)[channel.kind]
+        steps = (probe.findings or {}).get("steps", []) if probe else []
+        breaker = reading().get(Breaker, f"channel:{channel.id}")
+        return Tried(
+            is_under_way=probes.is_under_way(channel.id),
+            trouble=probes.trouble(channel.id),
+            at=probe.probed_at if probe else None,
+            findings=[Finding(**step) for step in steps],
+            promise=transport.capabilities.promised(blind=bool(probe and probe.blind)),
+            blocked=breaker.reason if breaker and (breaker.dead or breaker.open_until) else None,
+        )
 
     column_formatters = {
         "team": lambda _view, _context, row, _name: link("team", row.team_id, row.team.name),

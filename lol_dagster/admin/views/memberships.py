@@ -52,7 +52,7 @@ class _TeamName(_Entry):
 
 
 class _Span(BaseForm):
-    since = InstantField("From (UTC)", [InputRequired("Say from when on.")])
+    since = InstantField("From (UTC)", [Optional()])
     until = InstantField("Until (UTC)", [Optional()])
 
 
@@ -71,6 +71,7 @@ class MembershipList(InlineFieldList):
     """The rows. The box of an open one ends it."""
 
     remove_words = "Ends now"
+    hint = "A new row without a beginning begins now."
     add_words = "Add a row"
 
     def __init__(self, row: type[Form], label: str, **options: Any) -> None:
@@ -80,7 +81,10 @@ class MembershipList(InlineFieldList):
         return field.form.until.data is None
 
     def process(self, formdata: Any, data: Any = None, extra_filters: Any = None) -> None:
-        rows = sorted(data or (), key=lambda row: (row.until is not None, -row.since.timestamp()))
+        # What was sent stands alone: rows that are stored go by their id, never by their place, which
+        # another may have by now.
+        stored = () if formdata else data or ()
+        rows = sorted(stored, key=lambda row: (row.until is not None, -row.since.timestamp()))
         super().process(formdata, rows, extra_filters)
         for entry in self.entries:
             if (
@@ -121,6 +125,9 @@ def _correct(session: Session, form: Form, now: datetime, *, ends: bool) -> None
     row = session.get(Membership, number_in(form.id.data), with_for_update=True)
     if row is None:
         raise RosterError("this membership is not there any more")
+    if form.since.data is None:
+        form.since.errors = ["Say from when on."]
+        raise RosterError("no beginning")
     changed = refuse_if_stale(session, row, form, _DATES, version_field="version")
     if ends and row.until is None:
         correct_membership(
@@ -148,7 +155,7 @@ def _add(
         name.errors = [*name.errors, words(error)]
         raise
     _refuse_future(form, now)
-    add_membership(session, team, player, since=form.since.data, until=form.until.data)
+    add_membership(session, team, player, since=form.since.data or now, until=form.until.data)
 
 
 def _refuse_future(form: Form, now: datetime) -> None:

@@ -1,0 +1,126 @@
+"""Twenty people at one form in the same moment, against the real server, on both databases."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+import requests
+from sqlalchemy import select
+from waitress.server import create_server
+
+from lol_dagster.admin.app import create_app
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import AuditEntry, Membership, Team
+from lol_dagster_tests.admin.asking import PASSWORD
+from lol_dagster_tests.admin.page_forms import filled_in
+from lol_dagster_tests.roster_rows import make_player, make_team
+
+EDITORS = 20
+TEAM = "/team/edit/?id=1"
+
+
+@dataclass
+class Editor:
+    """A person with a browser of their own."""
+
+    name: str
+    site: str
+    session: requests.Session
+
+    def get(self, path: str) -> str:
+        return self.session.get(self.site + path, timeout=60).text
+
+    def post(self, path: str, form: dict[str, list[str]]) -> requests.Response:
+        return self.session.post(
+            self.site + path, form, headers={"Origin": self.site}, allow_redirects=False, timeout=60
+        )
+
+    def sign_in(self) -> None:
+        token = re.search(r'name="csrf_token" value="([^"]+)"', self.get("/sign-in"))
+        assert token is not None
+        said = {"csrf_token": [token[1]], "name": [self.name], "password": [PASSWORD]}
+        assert self.post("/sign-in", said).status_code == 303
+
+
+@pytest.fixture
+def editors(settings: Settings, any_database: Database) -> Iterator[list[Editor]]:
+    server = create_server(create_app(settings, any_database), host="127.0.0.1", port=0, threads=8)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    site = f"http://127.0.0.1:{server.effective_port}"
+    people = [Editor(f"editor-{number}", site, requests.Session()) for number in range(EDITORS)]
+    yield people
+    for each in people:
+        each.session.close()
+    server.close()
+    server.task_dispatcher.shutdown()
+    thread.join(5)
+
+
+def all_at_once(
+    editors: list[Editor], typed: Callable[[Editor, str], dict[str, list[str]]]
+) -> dict[str, requests.Response]:
+    """Everybody opens the form, and when all have it, everybody saves it."""
+    opened = threading.Barrier(len(editors), timeout=120)
+
+    def edit(editor: Editor) -> requests.Response:
+        form = typed(editor, editor.get(TEAM))
+        opened.wait()
+        return editor.post(TEAM, form)
+
+    with ThreadPoolExecutor(len(editors)) as pool:
+        return dict(zip([each.name for each in editors], pool.map(edit, editors), strict=True))
+
+
+def test_of_twenty_editors_one_is_taken_and_the_others_are_told_who_it_was(
+    editors: list[Editor], any_database: Database
+) -> None:
+    """And of rows of their own, all are taken."""
+    with any_database.writing() as session:
+        make_team(session, "Amigos")
+        for each in editors:
+            make_player(session, each.name)
+    with ThreadPoolExecutor(EDITORS) as pool:
+        list(pool.map(Editor.sign_in, editors))
+
+    accepted = [_renamed_by_one_of(editors, "one"), _renamed_by_one_of(editors, "two")]
+
+    answers = all_at_once(
+        editors, lambda editor, page: filled_in(page, memberships__0__player=editor.name)
+    )
+    assert {answer.status_code for answer in answers.values()} == {302}
+
+    with any_database.reading() as session:
+        trail = session.scalars(
+            select(AuditEntry)
+            .where(AuditEntry.table == "teams", AuditEntry.action == "changed")
+            .order_by(AuditEntry.id)
+        ).all()
+        assert [(each.before, each.after) for each in trail] == [
+            ({"name": "Amigos"}, {"name": accepted[0]}),
+            ({"name": accepted[0]}, {"name": accepted[1]}),
+        ]
+        assert session.get_one(Team, 1).name == accepted[1]
+        members = [row.player.name for row in session.scalars(select(Membership))]
+        assert sorted(members) == sorted(each.name for each in editors)
+
+
+def _renamed_by_one_of(editors: list[Editor], word: str) -> str:
+    """The name that was taken; all others were told of it and keep what they typed."""
+    answers = all_at_once(
+        editors, lambda editor, page: filled_in(page, name=f"{editor.name} {word}")
+    )
+    (winner,) = [name for name, answer in answers.items() if answer.status_code == 302]
+    for name, answer in answers.items():
+        if name != winner:
+            assert answer.status_code == 422
+            said = f"{winner} (web) changed this meanwhile to “{winner} {word}”"
+            assert said in answer.text
+            assert f'value="{name} {word}"' in answer.text
+    return f"{winner} {word}"
