@@ -16,6 +16,7 @@ from flask import session
 from lol_dagster.admin.house import current_house
 from lol_dagster.admin.transactions import reading
 from lol_dagster.storage.models import Fact
+from lol_dagster.storage.upsert import insert_if_absent
 
 IDLE_FOR = timedelta(hours=2)
 AT_MOST = timedelta(hours=12)
@@ -57,10 +58,8 @@ def end_session() -> None:
     house = current_house()
     now = house.now()
     with house.database.writing() as writing:
-        fact = writing.get(Fact, _SIGNED_OUT, with_for_update=True)
-        if fact is None:
-            fact = Fact(name=_SIGNED_OUT, value={})
-            writing.add(fact)
+        insert_if_absent(writing, Fact, [{"name": _SIGNED_OUT, "value": {}}])
+        fact = writing.get_one(Fact, _SIGNED_OUT, with_for_update=True)
         fact.value = {
             **{each: until for each, until in fact.value.items() if until > now.isoformat()},
             session["id"]: (now + AT_MOST).isoformat(),

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Fact
+from lol_dagster.storage.upsert import insert_if_absent
 
 FREE_TRIES = 5
 """Wrong tries in a row that cost nothing: people mistype."""
@@ -63,12 +64,9 @@ def _wait(tries: list[list[str]], place: str, now: datetime) -> timedelta:
 
 
 def _fact(session: Session) -> Fact:
-    fact = session.get(Fact, _TRIES, with_for_update=True)
-    if fact is None:
-        fact = Fact(name=_TRIES, value=[])
-        session.add(fact)
-        session.flush()
-    return fact
+    # Of several who are the first in one moment, one makes the row and the others wait for it.
+    insert_if_absent(session, Fact, [{"name": _TRIES, "value": []}])
+    return session.get_one(Fact, _TRIES, with_for_update=True)
 
 
 def _at(each: list[str]) -> datetime:
