@@ -9,6 +9,8 @@ errors written where everybody looks. What they print besides goes to the servic
 import runpy
 import sys
 
+from dagster._cli import utils as cli_utils
+
 from lol_dagster.operations.logs.start import start_logging
 from lol_dagster.settings import load_settings
 
@@ -17,9 +19,22 @@ def main() -> None:
     """Set the log up, then run the module as `python -m` would."""
     name, module, *arguments = sys.argv[1:]
     start_logging(load_settings(), name)
+    leave_env_file_to_us()
     sys.argv = [module, *arguments]
     # As `__main__` for real: run workers are spawned as children of what stands there.
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def leave_env_file_to_us() -> None:
+    """Keep Dagster from copying `.env` into the environment of its processes, once and over what
+    stands there: our settings read it whenever a tick begins, so that a new key needs no restart,
+    and the environment comes first.
+    """
+    cli_utils.get_env_var_dict = _nothing  # type: ignore[attr-defined]
+
+
+def _nothing(base_dir: str) -> dict[str, str]:  # noqa: ARG001 - as Dagster calls it
+    return {}
 
 
 if __name__ == "__main__":
