@@ -15,7 +15,7 @@ from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
 from lol_dagster.admin.house import current_house
-from lol_dagster.admin.shown import ago, instant
+from lol_dagster.admin.shown import ago, instant, words
 from lol_dagster.admin.trust.who import is_signed_in
 
 _STATIC = Path(__file__).with_name("static")
@@ -46,6 +46,7 @@ class MenuItem:
 def add_look(app: Flask) -> None:
     app.context_processor(_for_every_template)
     app.jinja_env.filters["instant"] = instant
+    app.jinja_env.filters["words"] = words
     app.jinja_env.filters["ago"] = lambda value: ago(value, current_house().now())
     app.jinja_env.globals["present"] = present
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

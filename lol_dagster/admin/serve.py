@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from flask import Flask
 from waitress.server import create_server
 
 from lol_dagster.admin.reach import Reach
+from lol_dagster.errors import UserError
 
 _THREADS = 6
 _LARGEST_REQUEST = 2_000_000  # bytes; beyond what the app itself refuses with a page
@@ -17,7 +19,7 @@ def make_server(app: Flask, reach: Reach) -> Any:
     """A server that listens already; its `run` serves until a signal or `close`.
 
     Raises:
-        OSError: the port is taken.
+        UserError: it cannot listen there: the port is taken, or the address is not this machine's.
     """
     proxy = (
         {
@@ -30,11 +32,21 @@ def make_server(app: Flask, reach: Reach) -> Any:
     )
     return create_server(
         app,
-        host=reach.host,
-        port=reach.port,
+        sockets=[_listening(reach)],
         threads=_THREADS,
         ident=None,
         clear_untrusted_proxy_headers=True,
         max_request_body_size=_LARGEST_REQUEST,
         **proxy,
     )
+
+
+def _listening(reach: Reach) -> socket.socket:
+    family = socket.AF_INET6 if ":" in reach.host else socket.AF_INET
+    try:
+        return socket.create_server((reach.host, reach.port), family=family)
+    except OSError as error:
+        raise UserError(
+            f"{reach.host}:{reach.port} cannot be listened at ({error.strerror}): end the other "
+            "program, or choose another port with --port or LOL_ADMIN_PORT"
+        ) from None

@@ -33,9 +33,9 @@ def ago(value: datetime, now: datetime) -> str:
     return f"{span} ago" if distance > timedelta(0) else f"in {span}"
 
 
-def words(error: Exception) -> str:
-    """An error's words as a sentence."""
-    text = str(error)
+def words(said: object) -> str:
+    """What an error or a line says, as a sentence."""
+    text = str(said)
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "…", "?")) else ".")
 
 

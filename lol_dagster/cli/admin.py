@@ -47,19 +47,14 @@ def admin(
     reach = Reach(host, port or settings.admin_port, public_url)
     start_logging(settings, "admin")
     database = open_database(settings)
-    app = create_app(settings, database, reach=reach, demo=demo)
     try:
-        server = make_server(app, reach)
-    except OSError as error:
-        raise UserError(
-            f"{host}:{reach.port} cannot be listened at ({error.strerror}): end the other "
-            "program, or choose another port with --port or LOL_ADMIN_PORT"
-        ) from None
-    click.echo(f"The web view: {reach}")
-    signal.signal(signal.SIGTERM, _stop)
-    with beating(database, "admin"):
-        server.run()  # which ends with Ctrl-C and SystemExit
-    database.dispose()
+        server = make_server(create_app(settings, database, reach=reach, demo=demo), reach)
+        click.echo(f"The web view: {reach}")
+        signal.signal(signal.SIGTERM, _stop)
+        with beating(database, "admin"):
+            server.run()  # which ends with Ctrl-C and SystemExit
+    finally:
+        database.dispose()
 
 
 def _stop(_signal: int, _frame: object) -> None:

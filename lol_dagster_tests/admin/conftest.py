@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from waitress.server import create_server
 
 from lol_dagster.admin.app import create_app
@@ -122,5 +122,5 @@ def page(new_page: Page) -> Page:
     new_page.get_by_label("Your name").fill(OPERATOR)
     new_page.get_by_label("Password").fill(PASSWORD)
     new_page.get_by_role("button", name="Sign in").click()
-    new_page.wait_for_url("**/")
+    expect(new_page.get_by_role("button", name="Sign out")).to_be_visible()
     return new_page

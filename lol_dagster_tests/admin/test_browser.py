@@ -1,9 +1,75 @@
-"""The web view in a real browser."""
+"""The web view in a real browser. The fixture of the page fails a test on whose way something was
+asked of another site, or the Content-Security-Policy was broken.
+"""
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Page, expect
 
+from lol_dagster.storage.database import Database
+from lol_dagster_tests.admin.asking import PASSWORD
+from lol_dagster_tests.admin.hostile import fill
 
-def test_the_start_page_is_there_after_signing_in(page: Page) -> None:
-    expect(page.get_by_role("heading", level=1)).to_have_text("Something is wrong")
+_PHONE = {"width": 360, "height": 740}
+
+
+def _background(page: Page) -> str:
+    return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+
+def test_signing_in_with_the_keyboard_alone(new_page: Page) -> None:
+    new_page.goto("/team/")
+    new_page.wait_for_url(re.compile("/sign-in"))
+    keyboard = new_page.keyboard
+    keyboard.type("Ann")  # the first field has the focus
+    keyboard.press("Tab")
+    keyboard.type("wrong password")
+    keyboard.press("Enter")
+    expect(new_page.get_by_role("alert")).to_have_text("This is not the password.")
+    keyboard.press("Tab")
+    keyboard.type(PASSWORD)
+    keyboard.press("Enter")
+    expect(new_page.get_by_role("heading", name="Teams", level=1)).to_be_visible()
+    # The first stop of the keyboard leads past the menu.
+    keyboard.press("Tab")
+    expect(new_page.get_by_role("link", name="To the content")).to_be_focused()
+    keyboard.press("Enter")
+    expect(new_page.locator("main")).to_be_focused()
+    new_page.get_by_role("button", name="Sign out").press("Enter")
+    new_page.wait_for_url(re.compile("/sign-in"))
+    new_page.goto("/")
+    new_page.wait_for_url(re.compile("/sign-in"))
+
+
+def test_light_and_dark_follow_the_system_until_one_is_chosen(page: Page) -> None:
+    page.emulate_media(color_scheme="light")
+    light = _background(page)
+    page.emulate_media(color_scheme="dark")
+    dark = _background(page)
+    assert light != dark
+    for theme, background in (("light", light), ("dark", dark), ("auto", dark)):
+        button = page.get_by_role("button", name=theme, exact=True)
+        button.click()
+        expect(button).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("body")).to_have_css("background-color", background)
+
+
+def test_every_page_of_the_menu_is_clean_and_fits_a_phone(page: Page, database: Database) -> None:
+    with database.writing() as session:
+        fill(session)
+    page.set_viewport_size(_PHONE)  # type: ignore[arg-type]
+    page.goto("/")
+    lines = page.locator("nav.menu a")
+    expect(lines.first).to_be_hidden()
+    page.get_by_text("Menu", exact=True).click()
+    expect(lines.first).to_be_visible()
+    addresses = [each.get_attribute("href") or "" for each in lines.all()]
+    assert {"/", "/team/", "/player/"} <= set(addresses)
+    for address in addresses:
+        page.goto(address)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= _PHONE["width"], f"{address} is {width} wide"
+        assert page.title() != "1337"
+        assert page.locator("main img").count() == 0

@@ -1,0 +1,107 @@
+"""Small charts, drawn on the server as SVG: no script, light and dark by the page's own colours.
+
+Each is an image to whoever hears the page, with a title that says what is to be seen; the numbers
+themselves belong beside it, in a table that can be opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+_WIDTH = 720
+"""Units across; a chart is as wide as its place, so they are no pixels."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar, or one point of a line."""
+
+    label: str
+    """What it stands for, said when it is pointed at: `Mon 14:00–15:00`."""
+    value: float | None
+    """None: there is nothing to show, as where a player has not played."""
+    tick: str = ""
+    """Written below it; most have none."""
+
+
+def bar_chart(bars: Sequence[Bar], *, title: str, height: int = 90, kind: str = "one") -> Markup:
+    """Values as bars above their ticks.
+
+    Args:
+        title: What the chart says to whoever does not see it.
+        height: Of the bars, in units of which 720 make its width.
+        kind: Which of the two colours: `one` or `two`.
+    """
+    most = max((bar.value or 0 for bar in bars), default=0) or 1
+    step = _WIDTH / max(len(bars), 1)
+    parts = []
+    for number, bar in enumerate(bars):
+        tall = (bar.value or 0) / most * height
+        parts.append(
+            Markup(
+                '<g><title>{}: {}</title><rect class="hit" x="{:.1f}" y="0" width="{:.1f}" '
+                'height="{}"/><rect class="bar" x="{:.1f}" y="{:.1f}" width="{:.1f}" '
+                'height="{:.1f}"/></g>'
+            ).format(
+                bar.label, _number(bar.value), number * step, step, height,
+                number * step + step * 0.12, height - tall, step * 0.76, tall,
+            )
+        )  # fmt: skip
+    return _drawing(parts, bars, title, height, kind, most)
+
+
+def line_chart(points: Sequence[Bar], *, title: str, height: int = 90, kind: str = "one") -> Markup:
+    """Values as a line that is broken where there is none.
+
+    Args:
+        title: What the chart says to whoever does not see it.
+        height: In units of which 720 make its width.
+        kind: Which of the two colours: `one` or `two`.
+    """
+    values = [point.value for point in points if point.value is not None]
+    most, least = max(values, default=1.0), min(0.0, *values, 0.0)
+    span = (most - least) or 1
+    step = _WIDTH / max(len(points), 1)
+    path, parts, pen = [], [], "M"
+    for number, point in enumerate(points):
+        if point.value is None:
+            pen = "M"
+            continue
+        x = (number + 0.5) * step
+        y = height - 4 - (point.value - least) / span * (height - 8)
+        path.append(f"{pen}{x:.1f} {y:.1f}")
+        pen = "L"
+        parts.append(
+            Markup('<g><title>{}: {}</title><circle class="dot" cx="{:.1f}" cy="{:.1f}" r="4"/></g>')
+            .format(point.label, _number(point.value), x, y)
+        )  # fmt: skip
+    parts.insert(0, Markup('<path class="line" d="{}"/>').format(" ".join(path)))
+    return _drawing(parts, points, title, height, kind, most)
+
+
+def _drawing(
+    parts: Sequence[Markup], bars: Sequence[Bar], title: str, height: int, kind: str, most: float
+) -> Markup:
+    step = _WIDTH / max(len(bars), 1)
+    ticks = Markup("").join(
+        Markup('<text class="tick" x="{:.1f}" y="{}">{}</text>').format(
+            number * step, height + 16, bar.tick
+        )
+        for number, bar in enumerate(bars)
+        if bar.tick
+    )
+    return Markup(
+        '<svg class="chart {}" viewBox="0 0 {} {}" role="img" aria-label="{}">'
+        '<line class="axis" x1="0" y1="{}" x2="{}" y2="{}"/>{}{}'
+        '<text class="most" x="{}" y="11">{}</text></svg>'
+    ).format(
+        kind, _WIDTH, height + 20, title, height, _WIDTH, height, Markup("").join(parts), ticks,
+        _WIDTH - 2, _number(most),
+    )  # fmt: skip
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.1f}".removesuffix(".0")
