@@ -274,7 +274,7 @@ def test_removing_keeps_history_and_many_at_once_are_audited_each(
 def test_players_are_found_by_riot_id_and_by_team(operator: Visitor, team: None) -> None:
     found = operator.get("/player/?search=summoner").text
     assert "2 in all" in found
-    assert "2 in all" in operator.get("/player/?flt0_team=1").text
+    assert "2 in all" in operator.get("/player/?flt0_in_the_team=AMIG").text
     assert "1 in all" in operator.get("/player/?search=CLEO").text
     assert "0 in all" in operator.get("/player/?search=%25").text, "no wildcard"
 

@@ -18,12 +18,11 @@ from lol_dagster.admin.model_view import FieldError
 from lol_dagster.admin.roster_view import EntryForm, RosterView
 from lol_dagster.admin.transactions import reading
 from lol_dagster.admin.views.accounts import State, account_state
-from lol_dagster.admin.views.memberships import MembershipList, TeamRow, save_rows
+from lol_dagster.admin.views.memberships import MOST_NAMES, MembershipList, TeamRow, save_rows
 from lol_dagster.admin.views.names import linked
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.players import remove_player, rename_player
-from lol_dagster.roster.teams import teams
-from lol_dagster.storage.models import Account, Membership, Player
+from lol_dagster.storage.models import Account, Membership, Player, Team
 
 
 class PlayerForm(EntryForm):
@@ -53,19 +52,16 @@ class PlayerView(RosterView):
     edit_template = "roster/player_edit.html"
     details_template = "roster/player.html"
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        self.column_filters = (
-            Filter(
-                "Team",
-                lambda value: Player.id.in_(
-                    select(Membership.player_id).where(
-                        Membership.team_id == int(value), Membership.until.is_(None)
-                    )
-                ),
-                options=lambda: [(str(team.id), team.name) for team in teams(reading())],
+    column_filters = (
+        Filter(
+            "In the team",
+            lambda value: Player.id.in_(
+                select(Membership.player_id)
+                .join(Membership.team)
+                .where(Team.name.icontains(value, autoescape=True), Membership.until.is_(None))
             ),
-        )
-        super().__init__(*arguments, **options)
+        ),
+    )
 
     def search_placeholder(self) -> str:
         return "name or Riot ID"
@@ -119,7 +115,8 @@ class PlayerView(RosterView):
 
     def known_names(self) -> list[str]:
         """What is offered for a team's name."""
-        return [team.name for team in teams(reading())]
+        names = select(Team.name).where(Team.removed_at.is_(None)).order_by(Team.name)
+        return list(reading().scalars(names.limit(MOST_NAMES)))
 
     def accounts_of(self, player: Player) -> list[tuple[Account, State]]:
         """The player's accounts, each with how it stands."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
-from flask import flash, redirect, request
+from flask import flash, g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import Admin, expose
 from flask_admin.actions import action
 from flask_admin.helpers import is_safe_url
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session, selectinload
 from wtforms import Form, StringField
 from wtforms.validators import InputRequired
@@ -26,6 +28,9 @@ from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.teams import add_team, end_membership, remove_team, rename_team
 from lol_dagster.roster.versions import as_seen
 from lol_dagster.storage.models import Channel, Membership, Player, Team
+
+_AT_ONCE = 500
+"""Ids in one query: databases take only so many."""
 
 
 class TeamForm(EntryForm):
@@ -58,17 +63,27 @@ class TeamView(RosterView):
     edit_template = "roster/team_edit.html"
     details_template = "roster/team.html"
 
-    def get_query(self) -> Any:
-        return (
-            super()
-            .get_query()
-            .options(
-                selectinload(Team.memberships.and_(Membership.until.is_(None))).joinedload(
-                    Membership.player
-                ),
-                selectinload(Team.channels.and_(Channel.removed_at.is_(None))),
-            )
+    def get_list(self, *arguments: Any, **options: Any) -> Any:
+        count, rows = super().get_list(*arguments, **options)
+        ids = [row.id for row in rows]
+        g.members = _by_team(
+            ids,
+            lambda some: (
+                select(Membership.team_id, Player.id, Player.name)
+                .join(Membership.player)
+                .where(Membership.team_id.in_(some), Membership.until.is_(None))
+                .order_by(func.lower(Player.name))
+            ),
         )
+        g.channels = _by_team(
+            ids,
+            lambda some: (
+                select(Channel.team_id, Channel.id, Channel.name)
+                .where(Channel.team_id.in_(some), Channel.removed_at.is_(None))
+                .order_by(func.lower(Channel.name))
+            ),
+        )
+        return count, rows
 
     def searched(self, text: str) -> ColumnElement[bool]:
         return Team.name.icontains(text, autoescape=True)
@@ -137,24 +152,24 @@ class TeamView(RosterView):
         )
 
     column_formatters = {
-        "members": lambda _view, _context, team, _name: linked(
-            "player", [(row.player.id, row.player.name) for row in _open(team)]
-        ),
-        "channels": lambda _view, _context, team, _name: linked(
-            "channel", [(row.id, row.name) for row in team.channels if row.removed_at is None]
-        ),
+        "members": lambda _view, _context, team, _name: linked("player", g.members[team.id]),
+        "channels": lambda _view, _context, team, _name: linked("channel", g.channels[team.id]),
     }
     column_formatters_export = {
-        "members": lambda _view, _context, team, _name: [row.player.name for row in _open(team)],
-        "channels": lambda _view, _context, team, _name: [
-            row.name for row in team.channels if row.removed_at is None
-        ],
+        "members": lambda _view, _context, team, _name: [name for _, name in g.members[team.id]],
+        "channels": lambda _view, _context, team, _name: [name for _, name in g.channels[team.id]],
     }
 
 
-def _open(team: Team) -> list[Membership]:
-    rows = [row for row in team.memberships if row.until is None]
-    return sorted(rows, key=lambda row: row.player.name.casefold())
+def _by_team(
+    ids: list[int], query: Callable[[list[int]], Select[int, int, str]]
+) -> dict[int, list[tuple[int, str]]]:
+    """Id and name of what belongs to each of the teams: a few queries for a whole list."""
+    found: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for start in range(0, len(ids), _AT_ONCE):
+        for team_id, row_id, name in reading().execute(query(ids[start : start + _AT_ONCE])):
+            found[team_id].append((row_id, name))
+    return found
 
 
 def register(admin: Admin) -> None:
