@@ -14,6 +14,7 @@ from lol_dagster.operations.ping import ping_after_good_cycle
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.requested import REQUEST_TAG
 from lol_dagster.orchestration.set_aside import SET_ASIDE_TAG
+from lol_dagster.riot.errors import KeyRejected
 
 _WILL_RETRY_TAG = "dagster/will_retry"
 _BY_HAND = "__ASSET_JOB"
@@ -69,10 +70,22 @@ def failed_runs(
         return dg.SkipReason("It is tried again by itself")
     if {SET_ASIDE_TAG, REQUEST_TAG} & run.tags.keys() or run.job_name == _BY_HAND:
         return dg.SkipReason("Somebody is watching it, or its game has an alert of its own")
+    if _met_refused_key(context):
+        return dg.SkipReason("Riot refuses the key, which has an alert of its own")
     note_failed_run(
         house.database, run.job_name, run.run_id, context.failure_event.message or "", house.now()
     )
     return None
+
+
+def _met_refused_key(context: dg.RunFailureSensorContext) -> bool:
+    for event in context.get_step_failure_events():
+        error = event.step_failure_data.error
+        while error is not None:
+            if error.cls_name == KeyRejected.__name__:
+                return True
+            error = error.cause
+    return False
 
 
 MONITORING = [look_after_everything, failed_runs]

@@ -120,6 +120,10 @@ def fail(world: World, **tags: str) -> None:
     now, world.house.now = world.house.now, _raise
     result = job.execute_in_process(instance=world.instance, raise_on_error=False, tags=tags)
     world.house.now = now
+    _seen_by_sensor(world, result)
+
+
+def _seen_by_sensor(world: World, result: dg.ExecuteInProcessResult) -> None:
     assert not result.success
     context = dg.build_run_status_sensor_context(
         sensor_name="failed_runs",
@@ -162,4 +166,11 @@ def test_what_is_tried_again_or_watched_by_somebody_is_no_failed_job(
     alerted: World, tags: dict[str, str]
 ) -> None:
     fail(alerted, **tags)
+    assert failed(alerted) == []
+
+
+def test_a_run_that_met_a_refused_key_is_no_failed_job(alerted: World) -> None:
+    """The key has its one alert, and nothing is left of it when another key is tried."""
+    alerted.simulator.set_faults("riot=403")
+    _seen_by_sensor(alerted, alerted.poll())
     assert failed(alerted) == []
