@@ -17,6 +17,9 @@ from markupsafe import Markup
 from lol_dagster.admin.house import current_house
 from lol_dagster.admin.shown import ago, instant, words
 from lol_dagster.admin.trust.who import is_signed_in
+from lol_dagster.admin.views.dagster_links import run_shown
+from lol_dagster.admin.views.marks import match_state, message_state, stage_state
+from lol_dagster.admin.views.played import outcome_mark
 
 _STATIC = Path(__file__).with_name("static")
 _THEMES = ("auto", "light", "dark")
@@ -49,6 +52,8 @@ def add_look(app: Flask) -> None:
     app.jinja_env.filters["words"] = words
     app.jinja_env.filters["ago"] = lambda value: ago(value, current_house().now())
     app.jinja_env.globals["present"] = present
+    for shown in (message_state, stage_state, match_state, outcome_mark, run_shown):
+        app.jinja_env.globals[shown.__name__] = shown
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.add_url_rule("/theme", "theme", _choose_theme, methods=["POST"])
 

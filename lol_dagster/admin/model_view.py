@@ -16,7 +16,7 @@ from flask import abort, flash, request
 from flask.typing import ResponseReturnValue
 from flask_admin.contrib.sqla import ModelView
 from flask_admin.model.base import ViewArgs
-from sqlalchemy import inspect
+from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
@@ -62,6 +62,9 @@ class HouseModelView(ModelView):
     page_size = 50
     page_size_options = (25, 50, 100, 200)
     can_set_page_size = True
+    simple_list_pager = True  # `get_list` counts
+    most_counted = 5_000
+    """Rows of a list that are counted, and can be leafed through; beyond, a filter helps."""
     column_display_pk = False
     create_words = "Add"
     remove_words = "Remove"
@@ -254,6 +257,21 @@ class HouseModelView(ModelView):
         return re.sub(r"\W+", "_", flt.name.lower())
 
     # Lists and what is taken out of them.
+
+    def get_list(self, *arguments: Any, execute: bool = True, **options: Any) -> tuple[Any, Any]:
+        """The rows of one page, and how many there are in all: `most_counted` + 1 means more."""
+        _, query = super().get_list(*arguments, execute=False, **options)
+        keys = inspect(self.model).primary_key
+        everything = query.limit(None).offset(None).order_by(None)
+        first = everything.with_entities(*keys).limit(self.most_counted + 1)
+        count = reading().scalar(select(func.count()).select_from(first.subquery()))
+        return count, query.all() if execute else query
+
+    def count_words(self, count: int) -> str:
+        """How many there are in all, as it stands below the list."""
+        if count > self.most_counted:
+            return f"more than {self.most_counted:,}: narrow the list to see those further back"
+        return f"{count:,} in all"
 
     def _get_list_filter_args(self) -> Any:
         # Filters are always shown, also those in which nothing was chosen.

@@ -47,9 +47,6 @@ class RosterView(HouseModelView):
     def get_query(self) -> Any:
         return super().get_query().filter(self._live())
 
-    def get_count_query(self) -> Any:
-        return super().get_count_query().filter(self._live())
-
     def _live(self) -> ColumnElement[bool]:
         removed_at = getattr(self.model, "removed_at", None)
         if removed_at is None or request.args.get("flt0_removed_ones"):

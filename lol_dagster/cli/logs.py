@@ -30,6 +30,7 @@ _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 @click.option("--run", metavar="RUN_ID", help="Only lines of this run; its first letters will do.")
 @click.option("--player", metavar="NAME#TAG", help="Only lines about this account.")
 @click.option("--channel", metavar="NAME", help="Only lines about this channel.")
+@click.option("--message", metavar="ID", help="Only lines about this message.")
 @click.option("--level", type=click.Choice(LEVELS), help="Only this level and graver ones.")
 @click.option(
     "--since",
@@ -48,6 +49,7 @@ def logs(
     run: str | None,
     player: str | None,
     channel: str | None,
+    message: str | None,
     level: str | None,
     since: str | None,
     lines: int,
@@ -70,6 +72,7 @@ def logs(
         run=run,
         player=player,
         channel=channel,
+        message=message,
     )
     with _until_nobody_reads():
         if follow:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -46,6 +47,34 @@ class DecisionError(UserError):
     """The decision makes no sense for this message."""
 
 
+@dataclass(frozen=True)
+class Choices:
+    """What a person can decide about a message as it stands now."""
+
+    resend: bool
+    mark_delivered: bool
+    drop: bool
+    looks_first: bool
+    """Before it is told again the channel is looked into; else it may stand there twice."""
+    has_ids: bool
+    """A message has an id in such a channel, without which it is never edited."""
+
+    @property
+    def any(self) -> bool:
+        return self.resend or self.mark_delivered or self.drop
+
+
+def choices(session: Session, message: Message, *, transports: Mapping[str, Transport]) -> Choices:
+    """What can be decided about a message now, and what there is to know before."""
+    return Choices(
+        resend=message.state in _OPEN_TO[Resend] and message.channel.removed_at is None,
+        mark_delivered=message.state in _OPEN_TO[MarkDelivered],
+        drop=message.state in _OPEN_TO[Drop],
+        looks_first=_looks_first(session, message, transports),
+        has_ids=message.channel.kind in _REMOTE_IDS,
+    )
+
+
 def resend(
     session: Session,
     message_id: str,
@@ -65,10 +94,8 @@ def resend(
     message = _locked(session, message_id)
     if message.channel.removed_at is not None:
         raise _refusal(message, "resent", "its channel was removed")
-    terms = terms_of(session, message.channel, transports, Timing())
-    probe = session.get(ChannelProbe, message.channel_id)
-    look_first = terms.read_back and not (probe is not None and probe.blind)
-    _decide(session, message, Resend(look_first), transports=transports, clock=clock, now=now)
+    decision = Resend(_looks_first(session, message, transports))
+    _decide(session, message, decision, transports=transports, clock=clock, now=now)
     return message
 
 
@@ -113,6 +140,12 @@ def drop(
     message = _locked(session, message_id)
     _decide(session, message, Drop(), transports=transports, clock=clock, now=now)
     return message
+
+
+def _looks_first(session: Session, message: Message, transports: Mapping[str, Transport]) -> bool:
+    terms = terms_of(session, message.channel, transports, Timing())
+    probe = session.get(ChannelProbe, message.channel_id)
+    return terms.read_back and not (probe is not None and probe.blind)
 
 
 def _locked(session: Session, message_id: str) -> Message:

@@ -45,7 +45,13 @@ def note_ui_url(database: Database, url: str) -> None:
         session.merge(Fact(name=_UI_URL, value=url))
 
 
+def ui_url(session: Session) -> str | None:
+    """Where Dagster's UI answers, if it has ever run."""
+    url: str | None = session.scalar(select(Fact.value).where(Fact.name == _UI_URL))
+    return url
+
+
 def run_link(session: Session, run_id: str) -> str:
     """Where a run is seen, if Dagster's UI has ever run; else which run it is."""
-    url = session.scalar(select(Fact.value).where(Fact.name == _UI_URL))
+    url = ui_url(session)
     return f"{url}/runs/{run_id}" if url else f"run {run_id}"

@@ -176,7 +176,7 @@ def _stopped_at(stage: Stage) -> str | None:
 
 def _channels(session: Session, known: KnownGame) -> tuple[ChannelStory, ...]:
     by_channel = {message.channel_id: message for message in known.messages}
-    told = {message.channel_id: _told(session, message) for message in known.messages}
+    told = {message.channel_id: explain_message(session, message) for message in known.messages}
     members = _members(session, known)
     stories = [
         ChannelStory(
@@ -226,7 +226,8 @@ def _members(session: Session, known: KnownGame) -> dict[int, tuple[Member, ...]
     return found
 
 
-def _told(session: Session, message: Message) -> ToldMessage:
+def explain_message(session: Session, message: Message) -> ToldMessage:
+    """How far a message has come, and what that means."""
     attempts = session.scalars(
         select(Attempt).where(Attempt.message_id == message.id).order_by(Attempt.id)
     ).all()

@@ -10,7 +10,19 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
-from lol_dagster.storage.models import Attempt, AuditEntry, Breaker, Match, Message, Quarantine
+from lol_dagster.messages.content import Line, MessageContent, Section
+from lol_dagster.storage.models import (
+    Attempt,
+    AuditEntry,
+    Breaker,
+    Fact,
+    Match,
+    Message,
+    MessageGame,
+    MessageText,
+    Quarantine,
+    RunRequest,
+)
 from lol_dagster_tests.messages.rows import ENDED, add_game, played
 from lol_dagster_tests.roster_rows import make_account, make_channel, make_member, make_team
 
@@ -21,6 +33,19 @@ TEMPLATE = "{{ 7 * 191 }}"
 """1337 where it comes alive."""
 HOOK = "https://discord.com/api/webhooks/420420420420420420/t0k3n-that-no-page-may-show"
 SET_ASIDE = "NA1_5000000002"
+GAMES = ("NA1_5000000001", SET_ASIDE, "NA1_5000000003")
+HOSTILE_CONTENT = MessageContent(
+    title=TAG,
+    summary=f"{IMAGE}{TEMPLATE}",
+    sections=(
+        Section(
+            lines=(Line(lead=QUOTES, facts=(IMAGE, TEMPLATE), details=(TAG,), highlights=(TAG,)),),
+            heading=f"**{TAG}**",
+        ),
+    ),
+    url=f"https://example.org/?{TAG}{QUOTES}",
+    footer=f"{QUOTES}{TAG}",
+)
 
 
 def fill(session: Session) -> None:
@@ -39,11 +64,19 @@ def fill(session: Session) -> None:
         game_version=QUOTES,
     )
     session.add(Match(match_id=SET_ASIDE, state="set_aside", listed_at=ENDED, last_error=TAG))
+    session.add(Match(match_id=GAMES[2], state="listed", listed_at=ENDED, last_error=QUOTES))
     session.flush()
+    session.add(
+        RunRequest(
+            match_id=SET_ASIDE, requested_at=ENDED, requested_by=TAG, reason=IMAGE,
+            run_key="key", run_id=QUOTES, started_at=ENDED, finished_at=ENDED,
+            outcome="failed", detail=f"{TAG}{TEMPLATE}",
+        )
+    )  # fmt: skip
     session.add(
         Quarantine(
             match_id=SET_ASIDE, stage="player_stats", error=IMAGE, traceback=f"{TAG}\n{TEMPLATE}",
-            code_version="1", run_id=None, set_aside_at=ENDED,
+            code_version="1", run_id=QUOTES, set_aside_at=ENDED,
         )
     )  # fmt: skip
     for number, state in enumerate(("delivered", "parked", "blocked")):
@@ -52,13 +85,14 @@ def fill(session: Session) -> None:
             created_at=ENDED, state=state, nonce=f"n{number}", desired_hash="0" * 64,
             last_error=f"{TAG}{IMAGE}",
             delivered_at=ENDED + timedelta(minutes=1) if state == "delivered" else None,
-            content={
-                "headline": TAG, "lines": [IMAGE, TEMPLATE], "headlines": [QUOTES],
-                "icon": None, "footer": QUOTES, "link": f"https://example.org/?{TAG}",
-            },
+            content=HOSTILE_CONTENT.to_json(),
         )  # fmt: skip
         session.add(message)
         session.flush()
+        session.add(
+            MessageGame(channel_id=channel.id, match_id=GAMES[number], message_id=message.id)
+        )
+        session.add(MessageText(message_id=message.id, rev=1, content=HOSTILE_CONTENT.to_json()))
         session.add(
             Attempt(
                 message_id=message.id, fence=1, op="POST", rev=1, at=ENDED, outcome="unknown",
@@ -74,6 +108,7 @@ def fill(session: Session) -> None:
             before={"name": IMAGE}, after={"name": f"{TAG}{TEMPLATE}"},
         )
     )  # fmt: skip
+    session.add(Fact(name="ui-url", value="http://127.0.0.1:3000"))
     session.flush()
 
 

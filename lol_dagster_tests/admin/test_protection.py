@@ -170,6 +170,8 @@ def test_hostile_names_stay_text_on_every_page_that_can_be_reached(
     assert faults == []
     assert visited["team.details_view"]
     assert visited["player.edit_view"]
+    for seen in ("game", "message", "quarantine"):
+        assert visited[f"{seen}.details_view"], seen
 
 
 def test_metrics_are_for_this_machine_and_for_who_is_signed_in(

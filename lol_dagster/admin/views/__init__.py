@@ -6,13 +6,30 @@ from collections.abc import Callable
 
 from flask_admin import Admin
 
-from lol_dagster.admin.views import accounts, channels, players, teams
+from lol_dagster.admin.views import (
+    accounts,
+    audit,
+    channels,
+    games,
+    logs,
+    messages,
+    players,
+    quarantine,
+    teams,
+    unfinished,
+)
 
 _AREAS: tuple[Callable[[Admin], None], ...] = (
+    games.register,
+    unfinished.register,
+    quarantine.register,
+    messages.register,
     teams.register,
     players.register,
     accounts.register,
     channels.register,
+    logs.register,
+    audit.register,
 )
 
 

@@ -25,7 +25,7 @@ def linked(endpoint: str, rows: Iterable[tuple[int, str]]) -> Markup:
     return Markup(", ").join(links) if links else Markup('<span class="faint">–</span>')
 
 
-def link(endpoint: str, row_id: int, name: str) -> Markup:
+def link(endpoint: str, row_id: int | str, name: str) -> Markup:
     """A name with a link to its page."""
     return Markup('<a href="{}">{}</a>').format(
         url_for(f"{endpoint}.details_view", id=row_id), name

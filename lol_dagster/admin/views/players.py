@@ -20,6 +20,7 @@ from lol_dagster.admin.transactions import reading
 from lol_dagster.admin.views.accounts import State, account_state
 from lol_dagster.admin.views.memberships import MOST_NAMES, MembershipList, TeamRow, save_rows
 from lol_dagster.admin.views.names import linked
+from lol_dagster.admin.views.recent_games import RecentGames, recent_games
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.players import remove_player, rename_player
 from lol_dagster.storage.models import Account, Membership, Player, Team
@@ -136,6 +137,9 @@ class PlayerView(RosterView):
             .options(joinedload(Membership.team), joinedload(Membership.player))
         )
         return sorted(rows, key=lambda row: (row.until is not None, -row.since.timestamp()))
+
+    def recent_games(self, player: Player) -> RecentGames:
+        return recent_games(reading(), player.id, now=self.now())
 
     column_formatters = {
         "accounts": lambda _view, _context, player, _name: linked(

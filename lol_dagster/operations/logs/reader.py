@@ -62,6 +62,7 @@ class Wanted:
         run: Lines of the run with this id, or with an id that begins so.
         player: Lines about this player or his account (Riot ID).
         channel: Lines about this channel, by its name.
+        message: Lines about the message with this id, or with an id that begins so.
         logger: Lines of this logger.
     """
 
@@ -72,6 +73,7 @@ class Wanted:
     run: str | None = None
     player: str | None = None
     channel: str | None = None
+    message: str | None = None
     logger: str | None = None
 
     def fits(self, line: LogLine) -> bool:
@@ -79,6 +81,7 @@ class Wanted:
         fields = line.fields
         return (
             (self.run is None or str(fields.get("run_id", "")).startswith(self.run))
+            and (self.message is None or str(fields.get("message_id", "")).startswith(self.message))
             and (self.logger is None or line.logger == self.logger)
             and all(
                 value is None or value in _known(fields, names)
@@ -93,7 +96,7 @@ class Wanted:
     @cached_property
     def _needles(self) -> list[bytes]:
         """What stands in each line that fits."""
-        texts = (self.game, self.run, self.player, self.channel, self.logger)
+        texts = (self.game, self.run, self.player, self.channel, self.message, self.logger)
         return [json.dumps(text)[1:-1].encode() for text in texts if text is not None]
 
     @cached_property

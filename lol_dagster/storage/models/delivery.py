@@ -58,6 +58,8 @@ class Message(Base):
         ),
         # A channel's latest catch-up message.
         Index("ix_messages_channel_id_kind_created_at", "channel_id", "kind", "created_at"),
+        # A channel's latest messages of any kind.
+        Index("ix_messages_channel_id_created_at", "channel_id", "created_at"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=_new_id)

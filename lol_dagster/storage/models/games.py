@@ -85,7 +85,11 @@ class Game(Base):
     """One game, as worked out from its payload."""
 
     __tablename__ = "games"
-    __table_args__ = (Index("ix_games_ended_at", "ended_at"),)
+    __table_args__ = (
+        Index("ix_games_ended_at", "ended_at"),
+        # A queue's last games, and which queues there are.
+        Index("ix_games_queue_name_ended_at", "queue_name", "ended_at"),
+    )
 
     match_id: Mapped[str] = mapped_column(ForeignKey("matches.match_id"), primary_key=True)
     platform: Mapped[str] = mapped_column(String(20))

@@ -1,0 +1,175 @@
+"""Games: the list of those that are worked out, and the page of any match id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import abort, flash, g, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import Admin, expose
+from sqlalchemy import select
+
+from lol_dagster.admin.house import current_house
+from lol_dagster.admin.merging import number_in
+from lol_dagster.admin.model_view import HouseModelView
+from lol_dagster.admin.shown import words
+from lol_dagster.admin.transactions import reading, writing
+from lol_dagster.admin.views.dagster_links import partition_url
+from lol_dagster.admin.views.downloads import attachment
+from lol_dagster.admin.views.game_filters import game_filters
+from lol_dagster.admin.views.played import Part, parts_shown, who_played
+from lol_dagster.errors import UserError
+from lol_dagster.messages.links import match_url
+from lol_dagster.operations.known_game import UnknownGameError
+from lol_dagster.operations.run_requests import UnknownRequestError, progress, request_run
+from lol_dagster.operations.stages import CODE_VERSIONS
+from lol_dagster.operations.why import explain_game
+from lol_dagster.riot.archive import DamagedPayload, load_payload
+from lol_dagster.riot.routing import InvalidMatchId, validate_match_id
+from lol_dagster.storage.models import Game, Match, Participant
+
+
+def length(seconds: int) -> str:
+    """`32:10`."""
+    return f"{seconds // 60}:{seconds % 60:02}"
+
+
+class GameView(HouseModelView):
+    """The list of games. Its page shows any match id, also one that is not worked out."""
+
+    column_list = ("ended_at", "match_id", "queue_name", "duration_s", "players")
+    column_labels = {
+        "ended_at": "Ended (UTC)",
+        "match_id": "Game",
+        "queue_name": "Queue",
+        "duration_s": "Length",
+    }
+    column_export_list = (*column_list[:4], "result", "players", "game_version", "code_version")
+    column_searchable_list = ("match_id",)
+    column_sortable_list = ("ended_at", "queue_name")
+    column_default_sort = ("ended_at", True)
+    column_display_actions = False
+    list_template = "seen/games.html"
+    details_template = "seen/game.html"
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.column_filters = game_filters()
+        super().__init__(*arguments, **options)
+
+    def search_placeholder(self) -> str:
+        return "match id"
+
+    def get_list(self, *arguments: Any, **options: Any) -> tuple[Any, Any]:
+        count, games = super().get_list(*arguments, **options)
+        g.played = who_played(reading(), [game.match_id for game in games])
+        return count, games
+
+    @expose("/")
+    def index_view(self) -> ResponseReturnValue:
+        """The list; a whole match id that is known leads to its page."""
+        match_id = _as_match_id(request.args.get("search", ""))
+        if match_id is not None and reading().get(Match, match_id) is not None:
+            return redirect(self.get_url(".details_view", id=match_id))
+        page: str = super().index_view()
+        return page
+
+    @expose("/details/")
+    def details_view(self) -> ResponseReturnValue:
+        """Everything about a game, from Riot's list to what was told."""
+        house = current_house()
+        try:
+            story = explain_game(
+                reading(),
+                request.args.get("id", ""),
+                stale_after=house.settings.stale_after,
+                now=house.now(),
+            )
+        except UnknownGameError:
+            abort(404)
+        return self.render(
+            self.details_template,
+            story=story,
+            known=story.known,
+            participants=_participants(story.match_id),
+            code_versions=CODE_VERSIONS,
+            match_url=match_url(story.match_id),
+            partition_url=partition_url(story.match_id),
+            length=length,
+        )
+
+    @expose("/payload/")
+    def payload_view(self) -> ResponseReturnValue:
+        """Riot's answer, byte for byte."""
+        match_id = request.args.get("id", "")
+        try:
+            body = load_payload(reading(), match_id)
+        except LookupError:
+            abort(404)
+        except DamagedPayload as error:
+            flash(words(error), "error")
+            return redirect(self.get_url(".details_view", id=match_id))
+        return attachment(body, f"{match_id}.json")
+
+    @expose("/reprocess/", methods=["POST"])
+    def reprocess_view(self) -> ResponseReturnValue:
+        """Ask for a game to be taken through all stages again."""
+        match_id = request.form.get("id", "")
+        if reading().get(Match, match_id) is None:
+            abort(404)
+        try:
+            with writing() as session:
+                request_run(
+                    session, match_id, session.info["who"], "reprocess", now=current_house().now()
+                )
+        except UserError as error:
+            flash(words(error), "error")
+        return redirect(self.get_url(".details_view", id=match_id, _anchor="progress"), 303)
+
+    @expose("/progress/")
+    def progress_view(self) -> ResponseReturnValue:
+        """How far a request has come: what the page asks for again and again, without its frame."""
+        try:
+            found = progress(reading(), number_in(request.args.get("request")))
+        except UnknownRequestError:
+            abort(404)
+        return self.render("seen/progress_alone.html", progress=found)
+
+    column_formatters = {
+        "duration_s": lambda _view, _context, game, _name: length(game.duration_s),
+        "players": lambda _view, _context, game, _name: parts_shown(_parts(game)),
+    }
+    column_formatters_export = {
+        "players": lambda _view, _context, game, _name: [
+            f"{part.player}: {part.champion} {part.score} {part.outcome}" for part in _parts(game)
+        ],
+    }
+
+
+def _parts(game: Game) -> Sequence[Part]:
+    parts: Sequence[Part] = g.played.get(game.match_id, ())
+    return parts
+
+
+def _as_match_id(text: str) -> str | None:
+    try:
+        return validate_match_id(text.strip().upper())
+    except InvalidMatchId:
+        return None
+
+
+def _participants(match_id: str) -> Sequence[Participant]:
+    """Allies next to each other."""
+    return (
+        reading()
+        .scalars(
+            select(Participant)
+            .where(Participant.match_id == match_id)
+            .order_by(Participant.side, Participant.participant_id)
+        )
+        .all()
+    )
+
+
+def register(admin: Admin) -> None:
+    admin.add_view(GameView(Game, name="Games", endpoint="game", category="Games"))

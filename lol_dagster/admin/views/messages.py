@@ -1,0 +1,237 @@
+"""Messages: the list, and a message's page with every call that was made and what can be decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from flask import abort, flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import Admin, expose
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import joinedload
+
+from lol_dagster.admin.filters import DayFilter, Filter, Options
+from lol_dagster.admin.house import current_house
+from lol_dagster.admin.merging import number_in
+from lol_dagster.admin.model_view import HouseModelView
+from lol_dagster.admin.preview import preview
+from lol_dagster.admin.shown import words
+from lol_dagster.admin.transactions import reading, writing
+from lol_dagster.admin.views.marks import message_state
+from lol_dagster.admin.views.played import parts_shown, who_played
+from lol_dagster.delivery import operator
+from lol_dagster.delivery.clock import clock_for
+from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.errors import UserError
+from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.marker import write_marker
+from lol_dagster.operations.why import explain_message
+from lol_dagster.storage.models import (
+    AuditEntry,
+    Channel,
+    Game,
+    Message,
+    MessageAudit,
+    MessageGame,
+    MessageText,
+    Payload,
+)
+from lol_dagster.storage.models.delivery import MESSAGE_KINDS, MESSAGE_STATES
+
+_SERVICES = {"discord-bot": "Discord", "slack-bot": "Slack"}
+"""A kind of channel for each look."""
+
+
+class MessageView(HouseModelView):
+    """The list of messages."""
+
+    column_list = ("created_at", "channel", "says", "kind", "state", "delivered_at")
+    column_labels = {"created_at": "Written (UTC)", "delivered_at": "Told (UTC)"}
+    column_export_list = (
+        "id", "subject", "kind", "channel", "state", "created_at", "due_at", "delivered_at",
+        "remote_id", "evidence", "attempts", "last_error", "says",
+    )  # fmt: skip
+    column_searchable_list = ("id",)
+    column_sortable_list = ("created_at", "delivered_at")
+    column_default_sort = ("created_at", True)
+    column_display_actions = False
+    details_template = "seen/message.html"
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.column_filters = (
+            Filter(
+                "State",
+                lambda value: Message.state == value,
+                options=[(each, each) for each in MESSAGE_STATES],
+            ),
+            Filter(
+                "Channel",
+                lambda value: Message.channel_id == number_in(value),
+                options=_channels,
+            ),
+            Filter(
+                "Kind",
+                lambda value: Message.kind == value,
+                options=[(each, each.replace("_", "-")) for each in MESSAGE_KINDS],
+            ),
+            DayFilter("From", Message.created_at),
+            DayFilter("To", Message.created_at, last=True),
+        )
+        super().__init__(*arguments, **options)
+
+    def search_placeholder(self) -> str:
+        return "match id, or a message's id"
+
+    def get_query(self) -> Any:
+        return super().get_query().options(joinedload(Message.channel).joinedload(Channel.team))
+
+    def _apply_search(
+        self, query: Any, _count_query: Any, joins: Any, count_joins: Any, search: str
+    ) -> Any:
+        return query.filter(_found_by(search.strip())), None, joins, count_joins
+
+    @expose("/details/")
+    def details_view(self) -> ResponseReturnValue:
+        """A message with what was sent, answered and concluded."""
+        message: Message = self.get_one(request.args.get("id", ""))
+        session = reading()
+        channel = message.channel
+        content = MessageContent.from_json(message.content)
+        marker = write_marker(message.id, message.desired_rev)
+        looks = sorted(_SERVICES, key=lambda kind: not channel.kind.startswith(kind[:5]))
+        return self.render(
+            self.details_template,
+            message=message,
+            channel=channel,
+            content=content,
+            story=explain_message(session, message),
+            choices=operator.choices(session, message, transports=_transports()),
+            previews=[(_SERVICES[kind], preview(content, kind, marker)) for kind in looks],
+            former=_former(message),
+            games=_games(message),
+            decisions=_decisions(message),
+            audited=session.get(MessageAudit, message.id),
+        )
+
+    @expose("/decide/", methods=["POST"])
+    def decide_view(self) -> ResponseReturnValue:
+        """Settle what the protocol cannot."""
+        message: Message = self.get_one(request.form.get("id", ""))
+        remote_id = request.form.get("remote_id", "").strip() or None
+        how: dict[str, tuple[Callable[..., Message], str]] = {
+            "resend": (
+                operator.resend,
+                "It is sent with the next sweep, unless it is found there.",
+            ),
+            "mark-delivered": (
+                partial(operator.mark_delivered, remote_id=remote_id),
+                "Noted as delivered.",
+            ),
+            "drop": (operator.drop, "Dropped: it is never sent."),
+        }
+        if request.form.get("decision") not in how:
+            abort(400)
+        decide, done = how[request.form["decision"]]
+        house = current_house()
+        try:
+            with writing() as session:
+                decide(
+                    session,
+                    message.id,
+                    transports=_transports(),
+                    clock=clock_for(house.database),
+                    now=house.now(),
+                )
+        except UserError as error:
+            flash(words(error), "error")
+        else:
+            flash(done, "success")
+        return redirect(self.get_url(".details_view", id=message.id), 303)
+
+    column_formatters = {
+        "channel": lambda _view, _context, row, _name: (
+            f"{row.channel.team.name}: {row.channel.name}"
+        ),
+        "says": lambda _view, _context, row, _name: row.content["summary"],
+        "kind": lambda _view, _context, row, _name: row.kind.replace("_", "-"),
+        "state": lambda _view, _context, row, _name: message_state(row.state),
+    }
+    column_formatters_export = {
+        "channel": column_formatters["channel"],
+        "says": column_formatters["says"],
+    }
+
+
+def _transports() -> Any:
+    return all_transports(current_house().settings)
+
+
+def _found_by(text: str) -> ColumnElement[bool]:
+    """By the beginning of its id, or by a match id that it tells of."""
+    if "_" in text:
+        told = select(MessageGame.message_id).where(MessageGame.match_id == text.upper())
+        return Message.id.in_(told)
+    return Message.id.startswith(text.lower(), autoescape=True)
+
+
+def _channels() -> Options:
+    rows = reading().scalars(select(Channel).options(joinedload(Channel.team)))
+    named = [(str(row.id), f"{row.team.name}: {row.name}") for row in rows]
+    return sorted(named, key=lambda each: each[1].casefold())
+
+
+def _former(message: Message) -> list[tuple[int, Any]]:
+    """Revision and look of what it said before, the newest first."""
+    texts = reading().scalars(
+        select(MessageText)
+        .where(MessageText.message_id == message.id)
+        .order_by(MessageText.rev.desc())
+    )
+    return [
+        (
+            each.rev,
+            preview(
+                MessageContent.from_json(each.content),
+                message.channel.kind,
+                write_marker(message.id, each.rev),
+            ),
+        )
+        for each in texts
+    ]
+
+
+def _games(message: Message) -> list[tuple[str, Game | None, Payload | None, Any]]:
+    """What it tells of: match id, game, payload, and who of us played."""
+    session = reading()
+    match_ids = sorted(
+        session.scalars(select(MessageGame.match_id).where(MessageGame.message_id == message.id))
+    )
+    played = who_played(session, match_ids)
+    return [
+        (
+            match_id,
+            session.get(Game, match_id),
+            session.get(Payload, match_id),
+            parts_shown(played.get(match_id, ())),
+        )
+        for match_id in match_ids
+    ]
+
+
+def _decisions(message: Message) -> Sequence[AuditEntry]:
+    """What people have decided about it, the first first."""
+    return (
+        reading()
+        .scalars(
+            select(AuditEntry)
+            .where(AuditEntry.table == Message.__tablename__, AuditEntry.row == message.id)
+            .order_by(AuditEntry.id)
+        )
+        .all()
+    )
+
+
+def register(admin: Admin) -> None:
+    admin.add_view(MessageView(Message, name="Messages", endpoint="message", category="Games"))

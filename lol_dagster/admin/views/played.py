@@ -1,0 +1,96 @@
+"""Who of us played in games, for lists of games."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session
+
+from lol_dagster.admin.shown import NOTHING
+from lol_dagster.admin.views.names import link
+from lol_dagster.storage.models import Participant, Player, PlayerStat
+
+_AT_ONCE = 500
+"""Ids in one question: both databases have a most of their own."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one of us did in a game."""
+
+    player_id: int
+    player: str
+    champion: str
+    kills: int
+    deaths: int
+    assists: int
+    outcome: str
+    """As in the table."""
+    placement: int | None
+
+    @property
+    def score(self) -> str:
+        return f"{self.kills}/{self.deaths}/{self.assists}"
+
+
+def outcome_words(outcome: str, placement: int | None) -> str:
+    """How it ended for somebody: `win`, `loss`, `remake`, `place 3`."""
+    if outcome != "placement":
+        return outcome
+    return f"place {placement}" if placement else "place unknown"
+
+
+def outcome_mark(outcome: str, placement: int | None) -> Markup:
+    """The same, in its colour."""
+    return Markup('<span class="outcome {}">{}</span>').format(
+        outcome, outcome_words(outcome, placement)
+    )
+
+
+def who_played(session: Session, match_ids: Sequence[str]) -> Mapping[str, list[Part]]:
+    """Those of us in each game, in the order of the payload; a game without any is not in it."""
+    found: dict[str, list[Part]] = {}
+    for begin in range(0, len(match_ids), _AT_ONCE):
+        rows = session.execute(
+            select(
+                Participant.match_id,
+                Player.id,
+                Player.name,
+                Participant.champion,
+                Participant.kills,
+                Participant.deaths,
+                Participant.assists,
+                Participant.outcome,
+                Participant.placement,
+            )
+            .join(
+                PlayerStat,
+                and_(
+                    PlayerStat.match_id == Participant.match_id,
+                    PlayerStat.participant_id == Participant.participant_id,
+                ),
+            )
+            .join(Player, Player.id == PlayerStat.player_id)
+            .where(PlayerStat.match_id.in_(match_ids[begin : begin + _AT_ONCE]))
+            .order_by(Participant.match_id, Participant.participant_id)
+        )
+        for row in rows:
+            found.setdefault(row[0], []).append(Part(*row[1:]))
+    return found
+
+
+def parts_shown(parts: Iterable[Part]) -> Markup:
+    """One line each: how it ended, who, with what."""
+    lines = [
+        Markup('<div>{} {} <span class="faint">{} {}</span></div>').format(
+            outcome_mark(part.outcome, part.placement),
+            link("player", part.player_id, part.player),
+            part.champion,
+            part.score,
+        )
+        for part in parts
+    ]
+    return Markup("").join(lines) or NOTHING

@@ -1,0 +1,192 @@
+"""The list of games, a game's page, its payload, and having it processed again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from lol_dagster.admin.app import create_app
+from lol_dagster.admin.views.games import GameView
+from lol_dagster.operations.run_requests import note_queued, note_taken_up, note_worked_off
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import AuditEntry, RunRequest
+from lol_dagster_tests.admin.asking import Visitor
+from lol_dagster_tests.admin.conftest import HandClock
+from lol_dagster_tests.admin.seen import (
+    ARAM,
+    BODY,
+    FOREIGN,
+    LISTED,
+    RANKED,
+    REMAKE,
+    SET_ASIDE,
+    fill_house,
+)
+from lol_dagster_tests.messages.rows import ENDED
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """Three hours after the last game."""
+    return HandClock(ENDED + timedelta(hours=3))
+
+
+@pytest.fixture
+def ids(database: Database) -> dict[str, int]:
+    with database.writing() as session:
+        return fill_house(session)
+
+
+def listed(operator: Visitor, query: str = "") -> list[str]:
+    """Match ids in the order of the list."""
+    table = operator.get(f"/game/?{query}").text.partition("<tbody>")[2].partition("</tbody>")[0]
+    return re.findall(r">(EUW1_\d+)<", table)
+
+
+def test_games_are_found_by_team_player_queue_outcome_and_day(
+    settings: Settings, any_database: Database, clock: HandClock
+) -> None:
+    with any_database.writing() as session:
+        ids = fill_house(session)
+    operator = Visitor(create_app(settings, any_database, now=clock))
+    operator.sign_in()
+    assert listed(operator) == [RANKED, ARAM, REMAKE, FOREIGN]
+    assert listed(operator, f"flt0_team={ids['Others']}") == [FOREIGN]
+    assert listed(operator, f"flt0_team={ids['Amigos']}") == [RANKED, ARAM, REMAKE]
+    assert listed(operator, f"flt0_player={ids['Bob']}") == [RANKED, ARAM]
+    assert listed(operator, "flt0_queue=ARAM") == [ARAM]
+    assert listed(operator, "flt0_outcome=win") == [RANKED, FOREIGN]
+    assert listed(operator, "flt0_outcome=loss") == [ARAM]
+    assert listed(operator, "flt0_outcome=remake") == [REMAKE]
+    assert listed(operator, "flt0_from=2026-07-31&flt0_to=2026-07-31") == [ARAM]
+    assert listed(operator, f"flt0_player={ids['Bob']}&flt0_outcome=win") == [RANKED]
+    assert listed(operator, "flt0_player=99999999999999&flt0_team=x") == []
+    page = operator.get("/game/").text
+    for option in ("Ranked Solo", "ARAM"):  # each queue is offered once
+        assert page.count(f'<option value="{option}">') == 1
+    assert "4 in all" in page
+
+
+def test_games_are_sorted_and_leafed_through_and_counted_up_to_a_bound(
+    operator: Visitor, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert listed(operator, "sort=0") == [FOREIGN, REMAKE, ARAM, RANKED]
+    monkeypatch.setattr(GameView, "most_counted", 3)
+    page = operator.get("/game/").text
+    assert "more than 3" in page
+
+
+def test_a_match_id_leads_to_its_page_and_a_part_of_one_to_those_that_have_it(
+    operator: Visitor, ids: dict[str, int]
+) -> None:
+    answer = operator.get(f"/game/?search={SET_ASIDE.lower()}")
+    assert answer.location == f"/game/details/?id={SET_ASIDE}"
+    assert listed(operator, "search=_1") == [RANKED, ARAM, REMAKE, FOREIGN]
+    assert listed(operator, "search=UW1_12") == [ARAM]
+    assert operator.get("/game/details/?id=EUW1_404").status_code == 404
+
+
+def test_games_are_taken_away_as_csv_and_json(operator: Visitor, ids: dict[str, int]) -> None:
+    rows = list(csv.DictReader(io.StringIO(operator.get("/game/export/csv/").text)))
+    assert [row["match_id"] for row in rows] == [RANKED, ARAM, REMAKE, FOREIGN]
+    taken = json.loads(operator.get("/game/export/json/?flt0_queue=ARAM").text)
+    assert [(row["match_id"], row["players"]) for row in taken] == [
+        (ARAM, ["Bob: Lux 3/9/12 loss"])
+    ]
+
+
+def test_a_games_page_leads_from_what_was_told_back_to_what_riot_gave(
+    operator: Visitor, ids: dict[str, int]
+) -> None:
+    page = operator.get(f"/game/details/?id={RANKED}").text
+    assert "told at" in page
+    for said in ("12/1/7", "penta kill", "amigos-hook", "parked", "1122334455667788990"):
+        assert said in page, said
+    # sha256 of BODY, by hand: sha256sum
+    assert page.count("sha256 of 52 bytes") == 1
+    messages = re.findall(r'href="(/message/details/\?id=[^"]+)"', page)
+    assert f"/game/details/?id={RANKED}" in operator.get(messages[0]).text
+    set_aside = operator.get(f"/game/details/?id={SET_ASIDE}").text
+    assert "Set aside: player_stats failed: no info in it." in set_aside
+    assert "/quarantine/details/?id=" in set_aside
+    assert "Waiting for games" in operator.get(f"/game/details/?id={LISTED}").text
+
+
+def test_the_payload_is_taken_away_byte_for_byte_and_never_shown_as_a_page(
+    operator: Visitor, ids: dict[str, int]
+) -> None:
+    answer = operator.get(f"/game/payload/?id={RANKED}")
+    assert answer.data == BODY
+    assert answer.mimetype == "application/octet-stream"
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{RANKED}.json"'
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert operator.get(f"/game/payload/?id={ARAM}").status_code == 404
+
+
+def test_a_game_is_processed_again_and_its_progress_is_seen(
+    operator: Visitor, ids: dict[str, int], database: Database, clock: HandClock
+) -> None:
+    for _ in range(2):  # asked for twice, it is one request
+        assert operator.post("/game/reprocess/", {"id": RANKED}).status_code == 303
+    with database.reading() as session:
+        (request,) = session.scalars(select(RunRequest))
+        entry = session.scalars(
+            select(AuditEntry).where(AuditEntry.action == "run requested")
+        ).one()
+        assert (entry.who, entry.row, request.requested_by) == ("Ann (web)", RANKED, "Ann (web)")
+        number = request.id
+
+    def step() -> str:
+        page = operator.get(f"/game/details/?id={RANKED}").text
+        part = operator.get(f"/game/progress/?request={number}").text
+        (on_page,) = re.findall(r'aria-current="step"[^>]*>([^<]+)<', page)
+        (asked,) = re.findall(r'aria-current="step"[^>]*>([^<]+)<', part)
+        assert on_page == asked
+        assert ("data-poll" in part) != ("data-over" in part)
+        return f"{asked} {'over' if 'data-over' in part else ''}".strip()
+
+    now = clock()
+    assert step() == "waiting"
+    with database.writing() as session:
+        note_queued(session, [number], "key")
+    assert step() == "queued"
+    with database.writing() as session:
+        note_taken_up(session, RANKED, "run-1", now=now)
+    assert step() == "running"
+    with database.writing() as session:
+        note_worked_off(session, RANKED, "run-1", "set_aside", "games failed", now=now)
+    assert step() == "set aside over"
+    assert operator.get("/game/progress/?request=99999999999").status_code == 404
+    assert operator.post("/game/reprocess/", {"id": "EUW1_404"}).status_code == 404
+
+
+def test_what_is_not_worked_out_is_listed_with_its_state(
+    operator: Visitor, ids: dict[str, int]
+) -> None:
+    page = operator.get("/unfinished/").text
+    assert "2 in all" in page
+    assert "set aside" in page
+    assert f"/game/details/?id={LISTED}" in page
+    assert "1 in all" in operator.get("/unfinished/?flt0_state=listed").text
+
+
+def test_a_players_page_shows_form_as_a_picture_and_in_words(
+    operator: Visitor, ids: dict[str, int]
+) -> None:
+    page = operator.get(f"/player/details/?id={ids['Bob']}").text
+    # Oldest first: the ARAM of the day before was lost, the ranked game won.
+    assert "The last 2 games, the newest last: LW" in page
+    # 4 kills and 32 assists in 13 deaths.
+    assert "1 won and 1 lost of the last 2, KDA 2.8" in page
+    assert f"/game/?flt0_player={ids['Bob']}" in page
+    assert "2026-08-01: Thresh 1/4/20, KDA 5.2, won" in page
+    idle = operator.get(f"/player/details/?id={ids['Ann']}").text
+    assert "(does not count)" in idle
+    assert "1 won and 0 lost of the last 1" in idle
