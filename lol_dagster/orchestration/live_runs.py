@@ -26,6 +26,14 @@ def live_run(
     return runs[0].run_id if runs else None
 
 
+def unless_alive(instance: dg.DagsterInstance, job_name: str) -> dg.RunRequest | dg.SkipReason:
+    """What a schedule asks for that makes a run each time, but never two at a time."""
+    alive = live_run(instance, job_name)
+    if alive is not None:
+        return dg.SkipReason(f"Run {alive[:8]} is still at it")
+    return dg.RunRequest()
+
+
 def live_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """All live runs, of whatever job."""
     return list(instance.get_runs(dg.RunsFilter(statuses=_ALIVE)))

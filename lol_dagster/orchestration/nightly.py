@@ -27,7 +27,7 @@ from lol_dagster.orchestration.history import (
     retire_partitions,
 )
 from lol_dagster.orchestration.house import House
-from lol_dagster.orchestration.live_runs import live_run
+from lol_dagster.orchestration.live_runs import unless_alive
 
 MAX_RUNTIME_S = 3600
 
@@ -123,7 +123,4 @@ def nightly_job() -> None:
     description="At a quarter past four (UTC), unless the last one is still at it.",
 )
 def every_night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    alive = live_run(context.instance, nightly_job.name)
-    if alive is not None:
-        return dg.SkipReason(f"Run {alive[:8]} is still at it")
-    return dg.RunRequest()
+    return unless_alive(context.instance, nightly_job.name)

@@ -4,7 +4,7 @@ import dagster as dg
 
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.jobs import audit_job, check_job, poll_job
-from lol_dagster.orchestration.live_runs import live_run
+from lol_dagster.orchestration.live_runs import live_run, unless_alive
 from lol_dagster.orchestration.nightly import every_night
 from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.riot.discovery import due_accounts
@@ -37,20 +37,26 @@ def every_minute(
     return plan_poll(context.instance, house)
 
 
-checks_every_ten_minutes = dg.ScheduleDefinition(
-    name="checks_every_ten_minutes",
+@dg.schedule(
     job=check_job,
     cron_schedule="*/10 * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="The asset checks look at everything.",
+    description="The asset checks look at everything, unless they are still at it.",
 )
+def checks_every_ten_minutes(
+    context: dg.ScheduleEvaluationContext,
+) -> dg.RunRequest | dg.SkipReason:
+    return unless_alive(context.instance, check_job.name)
 
-audit_every_day = dg.ScheduleDefinition(
-    name="audit_every_day",
+
+@dg.schedule(
     job=audit_job,
     cron_schedule="17 4 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="A sample of the told messages is looked up in its channels.",
 )
+def audit_every_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    return unless_alive(context.instance, audit_job.name)
+
 
 SCHEDULES = [every_minute, checks_every_ten_minutes, audit_every_day, every_night]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from lol_dagster.orchestration.riot_key import key_refused_until
-from lol_dagster.orchestration.schedules import plan_poll
+from lol_dagster.orchestration.schedules import SCHEDULES, plan_poll
 from lol_dagster.orchestration.sensors import due_messages, new_games, set_aside_games
 from lol_dagster.storage.models import Match, Quarantine
 from lol_dagster_tests.end_to_end.world import World
@@ -101,6 +102,22 @@ def test_the_schedule_skips_while_its_last_run_lives(world: World) -> None:
     assert isinstance(minute(world), dg.RunRequest)
     a_run(world, "poll_match_lists", dg.DagsterRunStatus.STARTED)
     assert isinstance(minute(world), dg.SkipReason)
+
+
+def test_no_schedule_starts_a_run_beside_a_living_one(world: World, tmp_path: Path) -> None:
+    """Every schedule there is: a queue that stood for a night holds one run of each then."""
+    world.add_team("Gamers", "Ann")
+    # A schedule's context takes no instance that lives in memory.
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as world.instance:
+
+        def asked(schedule: dg.ScheduleDefinition) -> object:
+            resources = {"house": world.house} if schedule.required_resource_keys else {}
+            return schedule(dg.build_schedule_context(world.instance, resources=resources))
+
+        for schedule in SCHEDULES:
+            assert isinstance(asked(schedule), dg.RunRequest), schedule.name
+            a_run(world, schedule.job_name, dg.DagsterRunStatus.STARTED)
+            assert isinstance(asked(schedule), dg.SkipReason), schedule.name
 
 
 def test_the_schedule_skips_where_nobody_is_due(world: World) -> None:
