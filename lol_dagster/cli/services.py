@@ -112,6 +112,7 @@ def web_view_service(
     from lol_dagster.admin.reach import Reach
     from lol_dagster.admin.trust.password import require_password_hash
     from lol_dagster.operations.supervisor import Service
+    from lol_dagster.operations.vigil import over_http
 
     refuse_taken_port(settings.admin_port, "LOL_ADMIN_PORT")
     if not demo:
@@ -120,7 +121,8 @@ def web_view_service(
     click.echo(f"The web view: {reach}")
     options = [*(["--demo"] if demo else []), *(["--public-url", public_url] if public_url else [])]
     program = [sys.executable, "-c", "from lol_dagster.cli import main; main()"]
-    return Service("admin", [*program, "admin", *options])
+    sign_in = f"http://127.0.0.1:{settings.admin_port}/sign-in"
+    return Service("admin", [*program, "admin", *options], answers=over_http(sign_in))
 
 
 def run_services(settings: Settings, *, ui_port: int, web_view: Service | None) -> None:

@@ -8,12 +8,16 @@ outside of Python's interpreter: it ends a process that is stuck in a system cal
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from faulthandler import cancel_dump_traceback_later, dump_traceback_later
 from pathlib import Path
 from typing import Literal
+
+from lol_dagster.storage.file_locks import hold, is_held
+
+_LOOKED_AT = 10.0
+"""Seconds; nobody else holds the file of a piece of work, but some look at it."""
 
 
 @contextlib.contextmanager
@@ -40,16 +44,9 @@ def alive_for_good(file: Path) -> None:
 def look(file: Path) -> Literal["alive", "dead", "unknown"]:
     """What the file says of the process that works on it; `unknown`: there is none."""
     try:
-        handle = os.open(file, os.O_RDONLY)
+        return "alive" if is_held(file) else "dead"
     except FileNotFoundError:
         return "unknown"
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return "alive"
-    finally:
-        os.close(handle)
-    return "dead"
 
 
 @contextlib.contextmanager
@@ -71,9 +68,4 @@ def end_after(seconds: float) -> None:
 
 def _hold(file: Path) -> int:
     file.parent.mkdir(parents=True, exist_ok=True)
-    # Close-on-exec, as Python has it by default: a child must not keep the lock.
-    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    os.ftruncate(handle, 0)
-    os.write(handle, f"{os.getpid()}\n".encode())  # for people
-    return handle
+    return hold(file, within=_LOOKED_AT)

@@ -1,4 +1,4 @@
-"""Several services run together: started, restarted when they die, ended together.
+"""Several services run together: started, restarted when they die or hang, ended together.
 
 Belongs here: processes, their signals and the files that hold their output. Which services there
 are does not (orchestration/services.py, cli/services.py).
@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 
 from lol_dagster.errors import UserError
 from lol_dagster.operations.process_groups import ProcessGroups, adopting_orphans
+from lol_dagster.operations.vigil import Vigil
 
 _log = logging.getLogger(__name__)
 
@@ -49,11 +50,14 @@ class Service:
         name: Names its log file and is said to the operator.
         argv: Program and arguments.
         env: Variables added to those of the supervisor.
+        answers: Whether it does what it is there for, asked again and again from a thread; returns
+            within seconds. None: it is enough that it lives.
     """
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
+    answers: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,18 @@ class Patience:
         longest_pause: Where the doubling ends.
         steady_after: A service that ran this long has recovered: its next pause is the first.
         grace: From SIGTERM to SIGKILL, for all services together.
+        ask_every: Between two questions whether a service answers.
+        silence: A service that has answered and then not for so long is killed and started again.
+        first_answer: One that has not answered since its start is given so long.
     """
 
     first_pause: float = 1.0
     longest_pause: float = 60.0
     steady_after: float = 60.0
     grace: float = 15.0
+    ask_every: float = 15.0
+    silence: float = 180.0
+    first_answer: float = 600.0
 
 
 class NoAnswerError(UserError):
@@ -166,6 +176,8 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001 - raised again by run() or stop()
                 self._failure = error
             finally:
+                for child in self._children:
+                    child.give_up_asking()
                 self._end_all()
 
     def _tend(self, child: _Child) -> None:
@@ -225,6 +237,12 @@ class _Child:
         self._log_start = 0
         self._started = 0.0
         self._due = 0.0  # time.monotonic() from which it may be started
+        self._vigil = (
+            Vigil(service.name, service.answers, every=patience.ask_every)
+            if service.answers is not None
+            else None
+        )
+        self._killed_after = 0.0  # seconds of silence
 
     @property
     def pid(self) -> int | None:
@@ -233,7 +251,7 @@ class _Child:
         return process.pid if process is not None and process.returncode is None else None
 
     def tend(self) -> str | None:
-        """Start it if it is due; say how it ended if it has, else None.
+        """Start it if it is due; kill it if it hangs; say how it ended if it has, else None.
 
         Raises:
             OSError: it cannot be started.
@@ -244,13 +262,31 @@ class _Child:
             return None
         status = self._process.poll()
         if status is None:
+            self._kill_if_silent(self._process)
             return None
         self._process = None
         if time.monotonic() - self._started >= self._patience.steady_after:
             self.current_pause = 0.0
         self.pause()
         last_line = _last_line(self._log_file, self._log_start)
-        return f"{_ended(status)} ({last_line or 'it wrote nothing'}; all of it: {self._log_file})"
+        ended = _ended(status)
+        if self._killed_after:
+            ended = f"did not answer for {self._killed_after:g} s and was killed"
+        return f"{ended} ({last_line or 'it wrote nothing'}; all of it: {self._log_file})"
+
+    def _kill_if_silent(self, process: subprocess.Popen[bytes]) -> None:
+        """Once, and it alone: the run workers of a code server that hangs go on to their end."""
+        if self._vigil is None or self._killed_after:
+            return
+        patience = self._patience
+        limit = patience.silence if self._vigil.has_answered else patience.first_answer
+        if self._vigil.silent_for >= limit:
+            process.kill()
+            self._killed_after = limit
+
+    def give_up_asking(self) -> None:
+        if self._vigil:
+            self._vigil.end()
 
     def pause(self) -> None:
         """Put off the next start, longer than the last time."""
@@ -277,6 +313,9 @@ class _Child:
                 start_new_session=True,
             )
         self._started = time.monotonic()
+        self._killed_after = 0.0  # seconds of silence
+        if self._vigil:
+            self._vigil.begin_anew()
 
 
 def _ended(status: int) -> str:

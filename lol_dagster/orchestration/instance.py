@@ -8,16 +8,14 @@ queue that meets the pool. Both are closed here, so every command and service go
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 
 from lol_dagster.settings import Settings, ensure_home
+from lol_dagster.storage.file_locks import alone
 
 RIOT_POOL = "riot"
 CHANNELS_POOL = "channels"
@@ -25,6 +23,8 @@ CHANNELS_POOL = "channels"
 # is shared by both. One drains the channels: the messages' order is kept that way.
 POOL_LIMITS = {RIOT_POOL: 2, CHANNELS_POOL: 1}
 
+_PREPARED_WITHIN = 120.0
+"""Seconds; it takes two, and some twenty on a machine that is very busy."""
 _SHIPPED_MARK = ".dagster.yaml.shipped"
 
 
@@ -35,11 +35,12 @@ def prepare_instance(settings: Settings) -> dg.DagsterInstance:
 
     Raises:
         SettingsError: LOL_HOME cannot be written.
+        UserError: another process hangs in here and cannot be ended.
     """
     ensure_home(settings)
     home = settings.dagster_home
     home.mkdir(exist_ok=True)
-    with _alone(settings.home / "dagster.lock"):
+    with alone(settings.home / "dagster.lock", within=_PREPARED_WITHIN, kill=True):
         _place_config(home)
         os.environ["DAGSTER_HOME"] = str(home)
         instance = dg.DagsterInstance.from_config(str(home))
@@ -59,14 +60,6 @@ def shipped_file(name: str) -> Path:
     """
     installed = Path(__file__).with_name(name)
     return installed if installed.exists() else Path(__file__).parents[2] / name
-
-
-@contextmanager
-def _alone(lock_file: Path) -> Iterator[None]:
-    # flock, not a file's existence: the system lets go of it however its holder dies.
-    with lock_file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _place_config(home: Path) -> None:

@@ -13,6 +13,7 @@ from lol_dagster.operations.heartbeats import Part, beat
 from lol_dagster.operations.ping import ping_after_good_cycle
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.requested import REQUEST_TAG
+from lol_dagster.orchestration.run_workers import end_overdue_workers
 from lol_dagster.orchestration.set_aside import SET_ASIDE_TAG
 from lol_dagster.riot.errors import KeyRejected
 
@@ -23,6 +24,8 @@ _BY_HAND = "__ASSET_JOB"
 
 def look_after(instance: dg.DagsterInstance, house: House, part: Part) -> Evaluated:
     """Show that we live, see what is wrong, write down what is to be told, and ping."""
+    # First of all: what is frozen may keep everybody from writing.
+    end_overdue_workers(instance)
     beat(house.database, part, house.now())
     _forget_recovered_jobs(instance, house)
     evaluated = evaluate(house.database, house.settings, house.now())

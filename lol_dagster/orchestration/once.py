@@ -1,11 +1,13 @@
 """`lol-dagster once`: whole cycles in this process, through Dagster, every run recorded.
 
 The same jobs and the same planning as the sensors', without the daemon: for cron, for tests, and
-for a quick look.
+for a quick look. And the same manners: what another process is at (another call, which cron has
+started a minute ago, or `up`) is left to it, so that calls neither double nor pile up.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -17,15 +19,23 @@ import dagster as dg
 
 from lol_dagster.errors import UserError
 from lol_dagster.operations.housekeeping import is_overdue
+from lol_dagster.orchestration.assets import BATCH_TAG
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job, requested_job
 from lol_dagster.orchestration.monitoring import look_after
 from lol_dagster.orchestration.nightly import nightly_job
-from lol_dagster.orchestration.partitions import admit
+from lol_dagster.orchestration.partitions import MatchRange, admit
 from lol_dagster.orchestration.requested import plan_requested, settle_requests
-from lol_dagster.orchestration.run_workers import at_work, fail_abandoned_runs
+from lol_dagster.orchestration.run_workers import (
+    at_work,
+    end_overdue_workers,
+    fail_abandoned_runs,
+    run_at_work,
+)
 from lol_dagster.orchestration.sensors import batch_tags, plan_batches
 from lol_dagster.orchestration.set_aside import RUN_KEY_TAG, to_show
+
+log = logging.getLogger(__name__)
 
 # What is due this soon is "now" for --until-idle: better to wait than to leave the verdict on a
 # send that is just settling to the next call.
@@ -111,16 +121,25 @@ class Once:
         if look_after(self._instance, self._house, "once").messages:
             self._deliver()
 
+    def _is_left_to_another(self, job: Any, tags: Mapping[str, str] | None = None) -> bool:
+        other = run_at_work(self._instance, job.name, tags)
+        if other is not None:
+            log.info("Left to run %s, which is at it: %s", other[:8], job.name)
+        return other is not None
+
     def _do_the_nights_work(self) -> None:
         """Where nobody else does: a house that lives on cron alone has no schedule for it."""
         with self._house.database.writing() as session:
             overdue = is_overdue(session, self._house.now())
-        if overdue:
+        if overdue and not self._is_left_to_another(nightly_job):
             self._show("taking a backup and tidying up", None)
             self._run(nightly_job, raise_on_error=False)
 
     def _ask(self) -> None:
+        end_overdue_workers(self._instance)
         fail_abandoned_runs(self._instance)
+        if self._is_left_to_another(poll_job):
+            return
         self._show("asking Riot for new games", None)
         config = {"ops": {"match_lists": {"config": {"everyone": True}}}}
         self._run(poll_job, config=config, raise_on_error=True)
@@ -132,7 +151,7 @@ class Once:
             raise NobodyAskedError(f"Riot could not be asked for any account: {trouble}")
 
     def _do_what_is_due(self) -> None:
-        while batches := plan_batches(self._instance, self._house):
+        while batches := self._due_batches():
             for batch in batches:
                 self._show("processing games", len(batch.keys))
                 self._run(process_job, tags=batch_tags(batch), raise_on_error=True)
@@ -140,8 +159,14 @@ class Once:
         self._show_set_aside()
         self._deliver()
 
+    def _due_batches(self) -> list[MatchRange]:
+        if self._is_left_to_another(process_job, {BATCH_TAG: "true"}):
+            return []
+        return plan_batches(self._instance, self._house)
+
     def _deliver(self) -> None:
-        if self._house.deliverer.due_now(self._house.now()):
+        due = self._house.deliverer.due_now(self._house.now())
+        if due and not self._is_left_to_another(deliver_job):
             self._show("delivering messages", None)
             self._run(deliver_job, raise_on_error=True)
 
@@ -176,7 +201,7 @@ class Once:
 
     def _wait_for_what_is_nearly_due(self) -> bool:
         house = self._house
-        if plan_batches(self._instance, house):
+        if self._due_batches():
             return True
         next_due = house.deliverer.next_due_at()
         if next_due is None or next_due > house.now() + _NEARLY_NOW:

@@ -7,12 +7,14 @@ skips while it is alive would wait. Here each worker shows that it lives; run mo
 half minute, marks a run without a worker as failed, and run retries take it up again.
 
 `dagster/max_runtime` asks a worker to end; one that is stuck in a system call does not hear that.
-So each worker ends itself a little later, whatever it is stuck in.
+So each worker ends itself a little later, whatever it is stuck in. One that is frozen cannot even
+do that, and may have stopped in the middle of a transaction: it is killed from outside.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +25,9 @@ from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from lol_dagster.operations import signs_of_life
+from lol_dagster.storage.file_locks import end_holder
+
+log = logging.getLogger(__name__)
 
 MAX_RUNTIME_TAG = "dagster/max_runtime"
 """Seconds, as text; run monitoring ends a run that takes longer."""
@@ -30,6 +35,8 @@ LONGEST_RUN = 900.0
 """Seconds; dagster.yaml's `max_runtime_seconds`, for runs without the tag."""
 _TO_END = 120.0
 """How long a worker may take to end after it was asked to: more than run monitoring's interval."""
+_TO_KILL = 60.0
+"""How long it may take to end itself: only then it is taken to be frozen."""
 _TO_BEGIN = 120.0
 """A run is `STARTED` a moment before its worker shows that it lives."""
 _THIS_MACHINE = {"127.0.0.1", "localhost"}
@@ -87,6 +94,42 @@ def worker_is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
             record = instance.get_run_record_by_id(run.run_id)
             began = record.start_time if record else None
             return began is not None and time.time() - began > _TO_BEGIN
+
+
+def run_at_work(
+    instance: dg.DagsterInstance, job_name: str, tags: Mapping[str, str] | None = None
+) -> str | None:
+    """The id of a run of the job, with these tags, that a living process executes, if there is one.
+
+    Unlike `live_run` it counts no run that waits in the queue: where there is no daemon it would
+    wait for ever.
+    """
+    started = instance.get_runs(
+        dg.RunsFilter(
+            job_name=job_name, statuses=[dg.DagsterRunStatus.STARTED], tags=dict(tags or {})
+        )
+    )
+    return next((run.run_id for run in started if not worker_is_gone(instance, run)), None)
+
+
+def end_overdue_workers(instance: dg.DagsterInstance) -> int:
+    """Kill the workers of this machine that should have ended themselves and have not: frozen ones.
+
+    Returns:
+        How many there were.
+    """
+    ended = 0
+    for file in _folder(instance).glob("*"):
+        if signs_of_life.look(file) != "alive":
+            continue
+        record = instance.get_run_record_by_id(file.name)
+        if record is None or record.start_time is None:
+            continue
+        longest = _longest(record.dagster_run.tags) + _TO_END + _TO_KILL
+        if time.time() - record.start_time > longest and end_holder(file):
+            log.warning("Killed the frozen worker of run %s", file.name)
+            ended += 1
+    return ended
 
 
 def fail_abandoned_runs(instance: dg.DagsterInstance) -> int:

@@ -8,13 +8,22 @@ from __future__ import annotations
 import json
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import dagster as dg
+import grpc  # type: ignore[import-untyped]
+from grpc_health.v1.health_pb2 import HealthCheckRequest  # type: ignore[import-untyped]
+from grpc_health.v1.health_pb2_grpc import HealthStub  # type: ignore[import-untyped]
+
 from lol_dagster.operations.supervisor import Service
+from lol_dagster.operations.vigil import over_http
 from lol_dagster.settings import Settings
 
 _LOCATION = "lol_dagster"
+_ANSWERS_WITHIN = 5.0
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,7 @@ def code_server() -> tuple[Service, Address]:
         "code-server", "dagster",
         "api", "grpc", "-m", "lol_dagster.definitions", "--location-name", _LOCATION,
         "-h", address.host, "-p", str(address.port),
+        answers=_code_server_answers(address),
     )  # fmt: skip
     return service, address
 
@@ -47,17 +57,60 @@ def other_services(settings: Settings, code: Address, *, ui_port: int) -> list[S
     """
     workspace = str(_write_workspace(settings.dagster_home, code))
     return [
-        _logged("daemon", "dagster._daemon", "run", "-w", workspace),
+        _logged("daemon", "dagster._daemon", "run", "-w", workspace,
+                answers=_DaemonBeats(settings.dagster_home)),
         _logged(
-            "webserver", "dagster_webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(ui_port)
+            "webserver", "dagster_webserver",
+            "-w", workspace, "-h", "127.0.0.1", "-p", str(ui_port),
+            answers=over_http(f"http://127.0.0.1:{ui_port}/server_info"),
         ),
-    ]
+    ]  # fmt: skip
 
 
-def _logged(name: str, module: str, *arguments: str) -> Service:
+def _code_server_answers(address: Address) -> Callable[[], bool]:
+    """By gRPC's own health check: the kernel takes connections for a process that is frozen."""
+
+    def answers() -> bool:
+        try:
+            with grpc.insecure_channel(f"{address.host}:{address.port}") as channel:
+                HealthStub(channel).Check(
+                    HealthCheckRequest(service="DagsterApi"), timeout=_ANSWERS_WITHIN
+                )
+        except grpc.RpcError:
+            return False
+        return True
+
+    return answers
+
+
+class _DaemonBeats:
+    """Whether Dagster's daemon has shown a sign of life since it was last asked.
+
+    It writes one every half minute. One of its threads that hangs alone it notices itself, and
+    ends. No age is looked at, so a clock that jumps says nothing of it.
+    """
+
+    def __init__(self, dagster_home: Path) -> None:
+        self._home = dagster_home
+        self._instance: dg.DagsterInstance | None = None
+        self._seen: set[tuple[str, float]] = set()
+
+    def __call__(self) -> bool:
+        if self._instance is None:
+            self._instance = dg.DagsterInstance.from_config(str(self._home))
+        found = self._instance.get_daemon_heartbeats()
+        beats = {(name, beat.timestamp) for name, beat in found.items()}
+        is_new, self._seen = beats != self._seen, beats
+        return is_new
+
+
+def _logged(
+    name: str, module: str, *arguments: str, answers: Callable[[], bool] | None = None
+) -> Service:
     """A program of Dagster's whose warnings and errors stand in our log, too."""
     launcher = "lol_dagster.orchestration.logged_service"
-    return Service(name, [sys.executable, "-m", launcher, name, module, *arguments])
+    argv = [sys.executable, "-m", launcher, name, module, *arguments]
+    return Service(name, argv, answers=answers)
 
 
 def _write_workspace(home: Path, code: Address) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -17,12 +16,15 @@ from sqlalchemy.exc import DatabaseError as DriverError
 
 from lol_dagster.settings import Settings, ensure_home
 from lol_dagster.storage.database import Database, DatabaseError
+from lol_dagster.storage.file_locks import alone
 from lol_dagster.storage.keys import keyring
 from lol_dagster.storage.models import Channel
 
 SchemaState = Literal["empty", "behind", "current", "newer"]
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _ADVISORY_LOCK = 0x6C6F6C  # "lol"
+_UPGRADED_WITHIN = 600
+"""Seconds that are waited for somebody else's upgrade."""
 
 
 def open_database(settings: Settings) -> Database:
@@ -67,24 +69,22 @@ def upgrade(database: Database, *, lock_file: Path) -> None:
 
     Raises:
         DatabaseError: it cannot be reached, or a newer version of lol_dagster has written it.
+        UserError: somebody else has been upgrading it for ten minutes.
     """
     if _checked_state(schema_state(database)) == "current":
         return
-    with lock_file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with _connection(database) as connection:
-            if not database.is_sqlite:
-                connection.execute(
-                    text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}
-                )
-            # Somebody else may have done it while we waited for the lock.
-            if _checked_state(_state(connection)) != "current":
-                config = _config()
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-            connection.commit()
-            if database.is_sqlite:
-                _leave_nothing_in_the_log(connection)
+    with alone(lock_file, within=_UPGRADED_WITHIN), _connection(database) as connection:
+        if not database.is_sqlite:
+            connection.execute(text(f"SET LOCAL lock_timeout = '{_UPGRADED_WITHIN}s'"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        # Somebody else may have done it while we waited for the lock.
+        if _checked_state(_state(connection)) != "current":
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        connection.commit()
+        if database.is_sqlite:
+            _leave_nothing_in_the_log(connection)
 
 
 def _leave_nothing_in_the_log(connection: Connection) -> None:

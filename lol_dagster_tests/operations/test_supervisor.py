@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import itertools
 import os
 import re
 import signal
@@ -17,11 +18,13 @@ import sys
 import textwrap
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from lol_dagster.operations import vigil
 from lol_dagster.operations.supervisor import (
     NoAnswerError,
     Patience,
@@ -29,6 +32,7 @@ from lol_dagster.operations.supervisor import (
     Supervisor,
     wait_until_answering,
 )
+from lol_dagster.operations.vigil import Vigil, over_http
 
 QUICK = Patience(first_pause=0.01, longest_pause=0.04, steady_after=60.0, grace=10.0)
 CHECKOUT = Path(__file__).parents[2]
@@ -308,6 +312,111 @@ class TestADeath:
             watched.supervisor.stop()
 
 
+# Answers requests over HTTP on the port that it is given.
+WEB_SERVER = """
+import http.server, os
+print(f"grandchild {os.spawnlp(os.P_NOWAIT, 'sleep', 'sleep', '600')}", flush=True)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(503)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+class TestAHang:
+    def test_is_noticed_and_ended_and_the_service_started_again(
+        self, watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Frozen, it has an open port and is no dead process; and what it has started goes on."""
+        monkeypatch.setattr(vigil, "_ANSWERS_WITHIN", 0.2)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        program = textwrap.dedent(WEB_SERVER)
+        ask = over_http(f"http://127.0.0.1:{port}/")
+        answers: list[bool] = []
+
+        def note_answer() -> bool:
+            answers.append(ask())
+            return answers[-1]
+
+        web = Service("web", [sys.executable, "-c", program], {"PORT": str(port)}, note_answer)
+        patience = Patience(first_pause=0.01, ask_every=0.05, silence=1.0, first_answer=60.0)
+        watched = watch(web, patience=patience)
+        wait_for(lambda: any(answers), "the first answer")
+        grandchild = grandchild_in(watched.log("web"))
+        assert grandchild is not None
+        os.kill(parent_of(grandchild), signal.SIGSTOP)
+        wait_for(lambda: watched.said, "word of the hang")
+        assert watched.said[0].startswith("web did not answer for 1 s and was killed (")
+        assert watched.said[0].endswith("it is started again in 0.01 s")
+        wait_for(ask, "an answer after the restart")
+        assert alive(grandchild)
+        assert len(watched.said) == 1
+
+    def test_before_the_first_answer_is_given_more_time(
+        self, watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(vigil, "time", types.SimpleNamespace(monotonic=ticking(3600.0)))
+        asked: list[None] = []
+        deaf = Service(
+            "web", [sys.executable, "-c", PATIENT], answers=lambda: bool(asked.append(None))
+        )
+        # Each question counts for the five seconds that it may take, and the pause before it.
+        patience = Patience(first_pause=600.0, ask_every=0.001, silence=1.0, first_answer=14.0)
+        watched = watch(deaf, patience=patience)
+        wait_for(lambda: watched.said, "word of the hang")
+        assert watched.said[0].startswith("web did not answer for 14 s and was killed")
+        assert len(asked) >= 3
+
+
+def ticking(step: float) -> Callable[[], float]:
+    """A clock that goes on by `step` seconds whenever it is read."""
+    times = itertools.count(step=step)
+    return lambda: next(times)
+
+
+class TestAVigil:
+    """What counts as silence; the clock is in hand."""
+
+    def ask(self, *answers: bool | Exception) -> list[float]:
+        """How long the service is taken to be silent after each of these answers, each of which
+        takes an hour.
+        """
+        given = iter(answers)
+        seen: list[float] = []
+        over = threading.Event()
+
+        def answer() -> bool:
+            seen.append(asked.silent_for)
+            found = next(given, None)
+            if found is None:
+                over.set()
+                return True
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        asked = Vigil("web", answer, every=0.001)
+        asked.begin_anew()
+        assert over.wait(20)
+        asked.end()
+        return seen[1 : len(answers) + 1]
+
+    def test_an_hour_in_which_we_stood_still_ourselves_is_no_hour_of_silence(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A supervisor that was frozen, a machine that slept: everybody is given time to wake."""
+        monkeypatch.setattr(vigil, "time", types.SimpleNamespace(monotonic=ticking(3600.0)))
+        assert self.ask(False, False) == pytest.approx([5.001, 10.002])
+
+    def test_an_answer_ends_it(self) -> None:
+        assert self.ask(False, True)[1] == 0.0
+
+    def test_what_could_not_be_asked_says_nothing_against_the_service(self) -> None:
+        assert self.ask(OSError(24, "Too many open files")) == [0.0]
+
+
 class TestTheEnd:
     def test_lets_every_service_end_in_peace(self, watch: Callable[..., Watched]) -> None:
         watched = watch(service("daemon", PATIENT), service("webserver", PATIENT))
@@ -483,6 +592,21 @@ class TestTheSupervisorsProcess:
         for pid in one.services:
             wait_for(lambda pid=pid: not alive(pid), "the services' end", seconds=5)
         os.kill(one.grandchild, signal.SIGKILL)  # nobody is left to do it
+
+    def test_frozen_it_holds_no_service_up_and_awake_it_goes_on(
+        self, supervising: Callable[..., Supervising]
+    ) -> None:
+        one = supervising()
+        one.process.send_signal(signal.SIGSTOP)
+        parent, patient = sorted(one.services, key=lambda pid: pid != parent_of(one.grandchild))
+        os.kill(patient, signal.SIGTERM)
+        wait_for(lambda: "in peace" in one._log("patient"), "the service's work")
+        assert alive(parent)
+        one.process.send_signal(signal.SIGCONT)
+        wait_for(lambda: one._log("patient").count("running") == 2, "the restart")
+        assert alive(parent)
+        one.process.send_signal(signal.SIGINT)
+        assert one.end().startswith("patient ended with status 0 (ended in peace;")
 
     @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
     def test_can_be_ended_when_a_shell_started_it_in_the_background(

@@ -17,7 +17,13 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_run_for_test
 
 from lol_dagster.orchestration.instance import prepare_instance
-from lol_dagster.orchestration.run_workers import HouseRunLauncher, at_work, fail_abandoned_runs
+from lol_dagster.orchestration.run_workers import (
+    HouseRunLauncher,
+    at_work,
+    end_overdue_workers,
+    fail_abandoned_runs,
+    run_at_work,
+)
 from lol_dagster.settings import Settings
 
 WORKER = """
@@ -113,3 +119,37 @@ def test_without_a_daemon_once_marks_what_was_abandoned(instance: dg.DagsterInst
         abandoned.run_id: dg.DagsterRunStatus.FAILURE,
         alive.run_id: dg.DagsterRunStatus.STARTED,
     }
+
+
+def test_a_frozen_worker_is_killed_when_its_time_is_long_over_and_not_before(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have stopped in the middle of a transaction, for which everybody else would wait."""
+    run = started_run(instance, **{"dagster/max_runtime": "300"})
+    worker = worker_of(instance, run)
+    os.kill(worker.pid, signal.SIGSTOP)
+    now = time.time()
+    # Five minutes, two to end when it is asked to, one to end by itself.
+    monkeypatch.setattr(time, "time", lambda: now + 470)
+    assert end_overdue_workers(instance) == 0
+    assert worker.poll() is None
+    monkeypatch.setattr(time, "time", lambda: now + 490)
+    assert end_overdue_workers(instance) == 1
+    assert worker.wait(timeout=10) == -signal.SIGKILL
+    worker.communicate()
+    assert health(instance, run) == WorkerStatus.FAILED
+
+
+def test_a_run_is_at_work_while_its_process_lives(instance: dg.DagsterInstance) -> None:
+    run = started_run(instance, **{"lol/batch": "true"})
+    worker = worker_of(instance, run)
+    assert run_at_work(instance, run.job_name, {"lol/batch": "true"}) == run.run_id
+    assert run_at_work(instance, run.job_name, {"lol/batch": "other"}) is None
+    kill(worker)
+    assert run_at_work(instance, run.job_name, {"lol/batch": "true"}) is None
+
+
+def test_a_run_that_nobody_has_begun_is_at_no_work(instance: dg.DagsterInstance) -> None:
+    """Where `up` was switched off for good, nobody begins it any more."""
+    create_run_for_test(instance, job_name="waits", status=dg.DagsterRunStatus.NOT_STARTED)
+    assert run_at_work(instance, "waits") is None

@@ -1,0 +1,110 @@
+"""Dagster's own processes, supervised: one that hangs is ended and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from dagster._daemon.types import DaemonHeartbeat
+
+from lol_dagster.operations.supervisor import Patience, Service, Supervisor
+from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.orchestration.services import _DaemonBeats, code_server, other_services
+from lol_dagster.settings import Settings
+from lol_dagster.storage.schema import open_database
+from lol_dagster_tests.end_to_end.household import SERVICES, command_line, descendants, free_port
+from lol_dagster_tests.waiting import wait_for
+
+
+@dataclass
+class Household:
+    """What the services answered whenever they were asked, and what the operator was told."""
+
+    answers: dict[str, list[bool]] = field(
+        default_factory=lambda: {"code-server": [], "webserver": []}
+    )
+    said: list[str] = field(default_factory=list)
+
+    def wait_for_answer(self, name: str) -> None:
+        wait_for(f"answer of {name}", lambda: any(self.answers[name]), seconds=240)
+
+
+@pytest.fixture
+def household(settings: Settings, tmp_path: Path) -> Iterator[Household]:
+    """Code server and web server under a supervisor that is soon out of patience."""
+    prepare_instance(settings).dispose()
+    open_database(settings).dispose()
+    code, address = code_server()
+    services = [code, *other_services(settings, address, ui_port=free_port())]
+    home = Household()
+
+    def noting(service: Service) -> Service:
+        ask = service.answers
+        assert ask is not None
+
+        def answer() -> bool:
+            home.answers[service.name].append(ask())
+            return home.answers[service.name][-1]
+
+        return replace(service, answers=answer)
+
+    supervisor = Supervisor(
+        [noting(each) for each in services if each.name in home.answers],
+        log_dir=tmp_path / "logs",
+        say=home.said.append,
+        patience=Patience(first_pause=0.1, ask_every=1.0, silence=4.0, first_answer=240.0),
+    )
+    supervisor.start()
+    yield home
+    supervisor.stop()
+
+
+def running(service: str) -> int:
+    (pid,) = [pid for pid in descendants(os.getpid()) if SERVICES[service] in command_line(pid)]
+    return pid
+
+
+@pytest.mark.timeout(600)
+def test_a_frozen_code_server_and_a_frozen_web_server_are_started_again(
+    household: Household,
+) -> None:
+    """Their ports are open: the kernel answers for a frozen process as far as it can."""
+    frozen = {}
+    for name in household.answers:
+        household.wait_for_answer(name)
+        frozen[name] = running(name)
+    for pid in frozen.values():
+        os.kill(pid, signal.SIGSTOP)
+    wait_for("word of both", lambda: len(household.said) == 2, seconds=60)
+    assert {line.partition(" was killed")[0] for line in household.said} == {
+        "code-server did not answer for 4 s and",
+        "webserver did not answer for 4 s and",
+    }
+    for name, pid in frozen.items():
+        household.answers[name].clear()
+        household.wait_for_answer(name)
+        assert running(name) != pid
+
+
+def test_a_daemon_answers_by_each_new_sign_of_life_whatever_its_time(settings: Settings) -> None:
+    """Dagster's daemons write one each half minute; a clock that was put back is no silence."""
+    instance = prepare_instance(settings)
+    answers = _DaemonBeats(settings.dagster_home)
+
+    def beat(daemon: str, at: float) -> None:
+        instance.add_daemon_heartbeat(DaemonHeartbeat(at, daemon, None, []))
+
+    assert not answers(), "it has not begun"
+    now = time.time()
+    beat("SENSOR", now)
+    assert answers()
+    assert not answers(), "the same sign again"
+    beat("SCHEDULER", now)
+    assert answers()
+    beat("SENSOR", now - 3600)
+    assert answers()

@@ -1,0 +1,70 @@
+"""Locks with real processes, some of them frozen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lol_dagster.errors import UserError
+from lol_dagster.storage import file_locks
+from lol_dagster.storage.file_locks import alone, end_holder, is_held
+
+HOLDING = """
+import os, sys
+from pathlib import Path
+from lol_dagster.storage.file_locks import hold
+handle = hold(Path(sys.argv[1]), within=0)
+print("holds it", flush=True)
+os.read(0, 1)
+"""
+
+
+@contextmanager
+def frozen_holder(file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDING, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        os.kill(holder.pid, signal.SIGSTOP)
+        yield holder
+        holder.kill()
+
+
+def test_nobody_waits_for_ever_for_a_frozen_holder(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    with (
+        frozen_holder(file) as holder,
+        pytest.raises(UserError, match=f"process {holder.pid} has held .* for more than 0.1 s"),
+        alone(file, within=0.1),
+    ):
+        pass
+    assert holder.returncode == -signal.SIGKILL, "by this test's own hand, at its end"
+
+
+def test_where_work_takes_moments_a_holder_that_hangs_is_killed(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    with frozen_holder(file) as holder, alone(file, within=0.1, kill=True):
+        assert file.read_text() == f"{os.getpid()}\n"
+        assert holder.wait(timeout=10) == -signal.SIGKILL
+    assert not is_held(file)
+
+
+def test_a_process_that_only_bears_the_holders_number_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in two containers that share a volume."""
+    monkeypatch.setattr(file_locks, "_GONE_WITHIN", 0.1)
+    file = tmp_path / "lock"
+    with subprocess.Popen(["sleep", "60"]) as bystander, frozen_holder(file):
+        file.write_text(f"{bystander.pid}\n")
+        assert not end_holder(file)
+        assert bystander.poll() is None
+        bystander.kill()
