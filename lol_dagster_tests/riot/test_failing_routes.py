@@ -1,0 +1,34 @@
+"""What happens when a route of Riot's answers again."""
+
+from __future__ import annotations
+
+from lol_dagster.riot.failing_routes import failing_routes, note_answering, note_failing
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import AccountPoll, Match
+from lol_dagster_tests.riot.world import HOUR, NOW
+from lol_dagster_tests.roster_rows import make_account, make_player
+
+
+def test_who_failed_and_what_could_not_be_fetched_is_due_at_once(any_database: Database) -> None:
+    later = NOW + HOUR
+    with any_database.writing() as session:
+        player = make_player(session)
+        for platform, failures in (("na1", 3), ("na1", 0), ("kr", 3)):
+            account = make_account(session, player, platform=platform)
+            session.add(AccountPoll(account_id=account.id, next_poll_at=later, failures=failures))
+        for number, missing_at in ((1, None), (2, NOW)):
+            session.add(
+                Match(
+                    match_id=f"NA1_{number}", listed_at=NOW, next_try_at=later,
+                    first_missing_at=missing_at,
+                )
+            )  # fmt: skip
+    note_failing(any_database, "americas", "503", NOW)
+    note_answering(any_database, "americas", NOW)
+    with any_database.reading() as session:
+        polls = session.query(AccountPoll).order_by(AccountPoll.account_id)
+        assert [poll.next_poll_at for poll in polls] == [NOW, later, later]
+        matches = session.query(Match).order_by(Match.match_id)
+        # The second is late: Riot has answered that it is not there yet.
+        assert [match.next_try_at for match in matches] == [NOW, later]
+        assert failing_routes(session) == set()
