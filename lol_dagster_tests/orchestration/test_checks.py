@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import dagster as dg
 import pytest
+from sqlalchemy import select
 
-from lol_dagster.storage.models import AccountPoll, Match, Message, PlayerStat
+from lol_dagster.storage.models import AccountPoll, Match, Message, MessageAudit, PlayerStat
 from lol_dagster_tests.end_to_end.world import World
 from lol_dagster_tests.payloads import participant
 
@@ -124,3 +125,21 @@ def test_a_route_of_riots_that_has_failed_for_minutes_is_named(told: World) -> N
     found = evaluate(told)
     assert not found["riot_answers"].passed
     assert "americas" in str(found["riot_answers"].description)
+
+
+def test_the_audit_looks_told_messages_up_and_answers_its_check(told: World) -> None:
+    assert _audit(told).success
+    with told.house.database.writing() as session:
+        (audited,) = session.scalars(select(MessageAudit))
+        assert audited.finding == "stands"
+        # As if an edit that we were told had succeeded had not.
+        message = session.get_one(Message, audited.message_id)
+        message.desired_rev = message.remote_rev = 2
+    assert _audit(told).success
+    assert failed(told) == {"told_messages_stand_once"}
+    assert len(told.simulator.truth.posted) == 1
+
+
+def _audit(world: World) -> dg.ExecuteInProcessResult:
+    job = world.definitions.resolve_job_def("audit_messages")
+    return job.execute_in_process(instance=world.instance)

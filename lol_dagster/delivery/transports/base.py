@@ -10,17 +10,22 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from functools import wraps
+from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar
 
 from lol_dagster import http_session
 from lol_dagster.delivery.states import (
+    Accepted,
+    Blocked,
     GetVerdict,
+    Gone,
     NotSeen,
     NotSent,
     PostVerdict,
+    Refused,
     ScanVerdict,
     Timing,
     Uncertain,
@@ -31,6 +36,7 @@ from lol_dagster.messages.content import MessageContent
 MAX_BODY = 4 * 1024 * 1024
 _LONGEST_WAIT = 24 * 3600.0
 
+P = ParamSpec("P")
 V = TypeVar("V", bound=Verdict)
 V_co = TypeVar("V_co", bound=Verdict, covariant=True)
 
@@ -236,13 +242,42 @@ def short(text: object) -> str:
     return "".join(c if c.isprintable() else " " for c in str(text))[:200]
 
 
-def unanswered(error: http_session.TransportError) -> Answer[PostVerdict]:
-    """A POST, PATCH or DELETE without a complete answer: whether a byte left decides."""
-    if isinstance(error, http_session.NotSent):
-        return Answer(NotSent(short(error)))
-    return Answer(Uncertain(short(error)))
+def sends(call: Callable[P, Answer[PostVerdict]]) -> Callable[P, Answer[PostVerdict]]:
+    """Decorator of a POST, PATCH or DELETE: without a complete answer, whether a byte left decides."""
+
+    @wraps(call)
+    def answered(*args: P.args, **kwargs: P.kwargs) -> Answer[PostVerdict]:
+        try:
+            return call(*args, **kwargs)
+        except http_session.NotSent as error:
+            return Answer(NotSent(short(error)))
+        except http_session.TransportError as error:
+            return Answer(Uncertain(short(error)))
+
+    return answered
 
 
-def not_seen(error: http_session.TransportError) -> Answer[NotSeen]:
-    """A GET without a complete answer."""
-    return Answer(NotSeen(short(error)))
+def looks(call: Callable[P, Answer[V]]) -> Callable[P, Answer[V | NotSeen]]:
+    """Decorator of what only reads: without a complete answer nothing was seen."""
+
+    @wraps(call)
+    def answered(*args: P.args, **kwargs: P.kwargs) -> Answer[V | NotSeen]:
+        try:
+            return call(*args, **kwargs)
+        except http_session.TransportError as error:
+            return Answer(NotSeen(short(error)))
+
+    return answered
+
+
+def unread(refusal: PostVerdict) -> NotSeen | Blocked:
+    """What the refusal of a read comes to."""
+    match refusal:
+        case Blocked():
+            return refusal
+        case NotSent(reason, retry_after):
+            return NotSeen(reason, retry_after)
+        case Uncertain(reason) | Refused(reason) | Gone(reason):
+            return NotSeen(reason)
+        case Accepted():
+            raise AssertionError("a refusal is no success")

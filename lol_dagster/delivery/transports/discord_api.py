@@ -22,7 +22,7 @@ from lol_dagster.delivery.states import (
     Seen,
     Uncertain,
 )
-from lol_dagster.delivery.transports.base import Answer, Hold, Reply, V, seconds, short
+from lol_dagster.delivery.transports.base import Answer, Hold, Reply, V, seconds, short, unread
 from lol_dagster.messages.discord import read_marker
 
 USER_AGENT = "DiscordBot (lol_dagster, 0.1)"
@@ -117,7 +117,7 @@ def refusal(reply: Reply) -> PostVerdict:
 
 def scan_failed(reply: Reply) -> Answer[ScanVerdict]:
     """The verdict on an answer to a listing that is no list."""
-    return answer_to(reply, _unread(reply), *_holds(reply))
+    return answer_to(reply, unread(refusal(reply)), *_holds(reply))
 
 
 def read(reply: Reply, message_id: str) -> Answer[GetVerdict]:
@@ -129,7 +129,7 @@ def read(reply: Reply, message_id: str) -> Answer[GetVerdict]:
         return answer_to(reply, NotSeen("the message there does not carry our marker"))
     if reply.field("code") == UNKNOWN_MESSAGE:
         return answer_to(reply, Gone(_said(reply)))
-    return answer_to(reply, _unread(reply))
+    return answer_to(reply, unread(refusal(reply)))
 
 
 def deleted(reply: Reply) -> Answer[PostVerdict]:
@@ -137,16 +137,6 @@ def deleted(reply: Reply) -> Answer[PostVerdict]:
     if reply.status == 204:
         return answer_to(reply, Gone("deleted"))
     return answer_to(reply, refusal(reply), *_holds(reply))
-
-
-def _unread(reply: Reply) -> NotSeen | Blocked:
-    match refusal(reply):
-        case Blocked() as blocked:
-            return blocked
-        case NotSent(reason, retry_after):
-            return NotSeen(reason, retry_after)
-        case other:
-            return NotSeen(getattr(other, "reason", _said(reply)))
 
 
 def _said(reply: Reply) -> str:

@@ -26,8 +26,8 @@ from lol_dagster.delivery.transports.base import (
     Transport,
     Wanted,
     fingerprint,
-    not_seen,
-    unanswered,
+    looks,
+    sends,
 )
 from lol_dagster.http_session import DeadlineSession, TransportError
 from lol_dagster.messages import discord
@@ -85,42 +85,29 @@ class DiscordBot(Transport):
     def anchor(self, created_at: datetime) -> str | None:
         return discord_api.anchor(created_at)
 
+    @sends
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
         body = {**message.body, "nonce": message.nonce, "enforce_nonce": True}
-        try:
-            reply = self.call("POST", _messages(address), json=body)
-        except TransportError as error:
-            return unanswered(error)
+        reply = self.call("POST", _messages(address), json=body)
         return discord_api.sent(reply, message.message_id, message.rev)
 
+    @sends
     def patch(self, address: str, remote_id: str, message: Outgoing) -> Answer[PostVerdict]:
-        try:
-            reply = self.call("PATCH", _message(address, remote_id), json=message.body)
-        except TransportError as error:
-            return unanswered(error)
+        reply = self.call("PATCH", _message(address, remote_id), json=message.body)
         return discord_api.sent(reply, message.message_id, message.rev)
 
+    @looks
     def get(self, address: str, remote_id: str, message_id: str) -> Answer[GetVerdict]:
-        try:
-            reply = self.call("GET", _message(address, remote_id))
-        except TransportError as error:
-            return not_seen(error)
+        reply = self.call("GET", _message(address, remote_id))
         return discord_api.read(reply, message_id)
 
+    @sends
     def delete(self, address: str, remote_id: str) -> Answer[PostVerdict]:
-        try:
-            reply = self.call("DELETE", _message(address, remote_id))
-        except TransportError as error:
-            return unanswered(error)
+        reply = self.call("DELETE", _message(address, remote_id))
         return discord_api.deleted(reply)
 
+    @looks
     def scan(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
-        try:
-            return self._scan(address, wanted)
-        except TransportError as error:
-            return not_seen(error)
-
-    def _scan(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
         if self._me is None:
             reply = self.call("GET", "/users/@me")
             me = reply.field("id")

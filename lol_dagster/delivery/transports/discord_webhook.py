@@ -31,8 +31,8 @@ from lol_dagster.delivery.transports.base import (
     Outgoing,
     Transport,
     Wanted,
-    not_seen,
-    unanswered,
+    looks,
+    sends,
 )
 from lol_dagster.delivery.transports.discord_bot import DiscordBot
 from lol_dagster.http_session import DeadlineSession, TransportError
@@ -97,44 +97,34 @@ class DiscordWebhook(Transport):
     def anchor(self, created_at: datetime) -> str | None:
         return discord_api.anchor(created_at)
 
+    @sends
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
         params = {"wait": "true", **_thread(address)}
-        try:
-            reply = self._api.call("POST", _path(address), json=message.body, params=params)
-        except TransportError as error:
-            return unanswered(error)
+        reply = self._api.call("POST", _path(address), json=message.body, params=params)
         answer = discord_api.sent(reply, message.message_id, message.rev)
         return replace(answer, holds=(*answer.holds, _PACE))
 
+    @sends
     def patch(self, address: str, remote_id: str, message: Outgoing) -> Answer[PostVerdict]:
         path = _message(address, remote_id)
-        try:
-            reply = self._api.call("PATCH", path, json=message.body, params=_thread(address))
-        except TransportError as error:
-            return unanswered(error)
+        reply = self._api.call("PATCH", path, json=message.body, params=_thread(address))
         return discord_api.sent(reply, message.message_id, message.rev)
 
+    @looks
     def get(self, address: str, remote_id: str, message_id: str) -> Answer[GetVerdict]:
-        try:
-            reply = self._api.call("GET", _message(address, remote_id), params=_thread(address))
-        except TransportError as error:
-            return not_seen(error)
+        reply = self._api.call("GET", _message(address, remote_id), params=_thread(address))
         return discord_api.read(reply, message_id)
 
+    @sends
     def delete(self, address: str, remote_id: str) -> Answer[PostVerdict]:
         path = _message(address, remote_id)
-        try:
-            reply = self._api.call("DELETE", path, params=_thread(address))
-        except TransportError as error:
-            return unanswered(error)
+        reply = self._api.call("DELETE", path, params=_thread(address))
         return discord_api.deleted(reply)
 
+    @looks
     def scan(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
         assert self._reader is not None, "only a channel with read_back is scanned"
-        try:
-            return self._scan(self._reader, address, wanted)
-        except TransportError as error:
-            return not_seen(error)
+        return self._scan(self._reader, address, wanted)
 
     def _scan(self, reader: DiscordBot, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
         channel = self._channel(address)

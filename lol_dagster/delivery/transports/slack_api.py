@@ -14,14 +14,13 @@ from lol_dagster.delivery.states import (
     Blind,
     Blocked,
     Gone,
-    NotSeen,
     NotSent,
     PostVerdict,
     Refused,
     ScanVerdict,
     Uncertain,
 )
-from lol_dagster.delivery.transports.base import Answer, Hold, Reply, V, seconds, short
+from lol_dagster.delivery.transports.base import Answer, Hold, Reply, V, seconds, short, unread
 from lol_dagster.messages.slack import read_marker
 
 USER_AGENT = "lol_dagster/0.1"
@@ -117,20 +116,7 @@ def scan_failed(reply: Reply) -> Answer[ScanVerdict]:
         return answer_to(
             reply, Blind(f"the bot may not read the channel's history: {_said(reply)}")
         )
-    return answer_to(reply, unread(reply), *_holds(reply))
-
-
-def unread(reply: Reply) -> NotSeen | Blocked:
-    """The verdict on any read that failed."""
-    match refusal(reply):
-        case Blocked() as blocked:
-            return blocked
-        case NotSent(reason, retry_after):
-            return NotSeen(reason, retry_after)
-        case Uncertain(reason) | Refused(reason) | Gone(reason):
-            return NotSeen(reason)
-        case Accepted():
-            raise AssertionError("a refusal is no success")
+    return answer_to(reply, unread(refusal(reply)), *_holds(reply))
 
 
 def messages_in(reply: Reply) -> list[dict[str, Any]] | None:

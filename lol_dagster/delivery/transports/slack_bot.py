@@ -26,8 +26,9 @@ from lol_dagster.delivery.transports.base import (
     Transport,
     Wanted,
     fingerprint,
-    not_seen,
-    unanswered,
+    looks,
+    sends,
+    unread,
 )
 from lol_dagster.http_session import DeadlineSession, TransportError
 from lol_dagster.messages import slack
@@ -91,22 +92,19 @@ class SlackBot(Transport):
         body = {"channel": address, "ts": remote_id, **message.body}
         return self._send("chat.update", body, message)
 
+    @sends
     def _send(self, method: str, body: dict[str, Any], message: Outgoing) -> Answer[PostVerdict]:
-        try:
-            reply = self._call("POST", method, json=body)
-        except TransportError as error:
-            return unanswered(error)
+        reply = self._call("POST", method, json=body)
         return slack_api.sent(reply, message.message_id, message.rev)
 
+    @sends
     def delete(self, address: str, remote_id: str) -> Answer[PostVerdict]:
-        try:
-            reply = self._call("POST", "chat.delete", json={"channel": address, "ts": remote_id})
-        except TransportError as error:
-            return unanswered(error)
+        reply = self._call("POST", "chat.delete", json={"channel": address, "ts": remote_id})
         if reply.field("ok") is True:
             return slack_api.answer_to(reply, Gone("deleted"))
         return slack_api.answer_to(reply, slack_api.refusal(reply))
 
+    @looks
     def get(self, address: str, remote_id: str, message_id: str) -> Answer[GetVerdict]:
         params: dict[str, str | int] = {
             "oldest": remote_id,
@@ -114,13 +112,10 @@ class SlackBot(Transport):
             "inclusive": "true",
             "limit": 1,
         }
-        try:
-            reply = self._history(address, params)
-        except TransportError as error:
-            return not_seen(error)
+        reply = self._history(address, params)
         messages = slack_api.messages_in(reply)
         if messages is None:
-            return slack_api.answer_to(reply, slack_api.unread(reply))
+            return slack_api.answer_to(reply, unread(slack_api.refusal(reply)))
         there = next((each for each in messages if each.get("ts") == remote_id), None)
         if there is None:
             return slack_api.answer_to(reply, Gone("the message is not there any more"))
@@ -131,16 +126,11 @@ class SlackBot(Transport):
             )
         return slack_api.answer_to(reply, Seen(marker[1]))
 
+    @looks
     def scan(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
-        try:
-            return self._scan(address, wanted)
-        except TransportError as error:
-            return not_seen(error)
-
-    def _scan(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
         myself = self._me()
         if myself.field("ok") is not True:
-            return slack_api.answer_to(myself, slack_api.unread(myself))
+            return slack_api.answer_to(myself, unread(slack_api.refusal(myself)))
         ids = {myself.field("bot_id"), myself.field("user_id")} - {None}
         params: dict[str, str | int] = {
             "oldest": wanted.anchor or "0",

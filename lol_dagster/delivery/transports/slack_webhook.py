@@ -25,10 +25,10 @@ from lol_dagster.delivery.transports.base import (
     Outgoing,
     Transport,
     seconds,
+    sends,
     short,
-    unanswered,
 )
-from lol_dagster.http_session import DeadlineSession, Response, TransportError
+from lol_dagster.http_session import DeadlineSession, Response
 from lol_dagster.messages import slack
 from lol_dagster.messages.content import MessageContent
 
@@ -71,13 +71,11 @@ class SlackWebhook(Transport):
     def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
         return slack.render(content, marker)
 
+    @sends
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
-        try:
-            response = self._session.request(
-                "POST", address, json=message.body, deadline=self._deadline, max_body=MAX_BODY
-            )
-        except TransportError as error:
-            return unanswered(error)
+        response = self._session.request(
+            "POST", address, json=message.body, deadline=self._deadline, max_body=MAX_BODY
+        )
         said = short(response.body[:80].decode("utf-8", "replace"))
         wait = seconds(response.headers.get("Retry-After")) if response.status == 429 else None
         return Answer(
