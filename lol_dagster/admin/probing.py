@@ -6,11 +6,14 @@ what is here is only that somebody is at it, and is forgotten with the process.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from lol_dagster.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -52,11 +55,12 @@ class Probes:
         return None if probe is None else probe.trouble
 
     def _run(self, probe: _Probe, work: Callable[[], object]) -> None:
-        probe.trouble = "it broke off: the log says why"
         try:
             work()
-            probe.trouble = None
         except UserError as error:
             probe.trouble = str(error)
+        except Exception:
+            logger.exception("A channel's try broke off")
+            probe.trouble = "it broke off: the log says why"
         finally:
             probe.is_under_way = False

@@ -4,14 +4,11 @@ should not be."""
 from __future__ import annotations
 
 import json
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from flask import Flask
 from sqlalchemy import select
 
-from lol_dagster.delivery.doctor import ProbeError
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Channel, Membership, Player, Team
 from lol_dagster_tests.admin.asking import Visitor
@@ -25,7 +22,6 @@ from lol_dagster_tests.roster_rows import (
     make_player,
     make_team,
 )
-from lol_dagster_tests.waiting import wait_for
 
 HOSTILE = "<script>alert(1)</script>"
 SECRET = "s3cretT0ken"
@@ -117,6 +113,8 @@ def test_a_form_that_is_saved_as_it_is_changes_nothing(
     assert spans(database)["Ann"] == [(since, since + timedelta(seconds=9))]
     with database.reading() as session:
         assert "changed" not in session.scalars(select(AuditEntry.action)).all()
+    operator.post(TEAM, filled_in(operator.get(TEAM).text, memberships__0__until=""))
+    assert spans(database)["Ann"] == [(since, None)], "what was not touched stays exact"
 
 
 def test_somebody_who_left_is_put_back_by_a_cleared_end_or_a_row_of_its_own(
@@ -392,43 +390,3 @@ def test_hostile_names_are_text_on_every_page(operator: Visitor, database: Datab
         assert shown.status_code == 200, page
         assert "<script>alert" not in shown.text, page
         assert "&lt;script&gt;alert" in shown.text, page
-
-
-# --- trying a channel out -----------------------------------------------------------------------
-
-
-def test_a_test_message_is_sent_once_however_often_the_button_is_pressed(
-    operator: Visitor, channel: None, app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    may_end, tries = threading.Event(), []
-
-    def slow(*_arguments: object, **_options: object) -> None:
-        tries.append(1)
-        may_end.wait(20)
-
-    monkeypatch.setattr("lol_dagster.admin.views.channels.probe_channel", slow)
-    for _ in range(3):
-        assert operator.post("/channel/try/", {"id": "1"}).status_code == 303
-    assert 'data-refresh="2"' in operator.get("/channel/details/?id=1").text
-    may_end.set()
-    wait_for(
-        "end of the try",
-        lambda: "data-refresh" not in operator.get("/channel/details/?id=1").text,
-        seconds=20,
-    )
-    assert tries == [1]
-
-
-def test_a_try_that_broke_off_says_so(
-    operator: Visitor, channel: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_arguments: object, **_options: object) -> None:
-        raise ProbeError("there is no such channel (any more)")
-
-    monkeypatch.setattr("lol_dagster.admin.views.channels.probe_channel", broken)
-    operator.post("/channel/try/", {"id": "1"})
-    wait_for(
-        "word of the trouble",
-        lambda: "came to nothing: there is no such" in operator.get("/channel/details/?id=1").text,
-        seconds=20,
-    )

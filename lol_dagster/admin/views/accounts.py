@@ -307,6 +307,10 @@ class AccountView(RosterView):
         refused = request.method == "POST" and form.errors
         return (page, 422) if refused else page
 
+    def platform_name(self, platform: str) -> str:
+        """What players call a platform, with Riot's own word for it."""
+        return f"{PLATFORM_NAMES.get(platform, platform)} ({platform})"
+
     def played(self, game: LastGame) -> str:
         """What people call what was played."""
         return queue_display_name(

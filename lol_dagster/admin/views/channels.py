@@ -40,7 +40,7 @@ from lol_dagster.roster.channels import (
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.names import clean_name
 from lol_dagster.roster.teams import teams
-from lol_dagster.storage.models import Breaker, Channel
+from lol_dagster.storage.models import Breaker, Channel, ChannelProbe
 from lol_dagster.storage.models.roster import CHANNEL_KINDS
 
 _KINDS = {
@@ -231,7 +231,7 @@ class ChannelView(RosterView):
     details_template = "roster/channel.html"
 
     def get_query(self) -> Any:
-        return super().get_query().options(joinedload(Channel.team), joinedload(Channel.probe))
+        return super().get_query().options(joinedload(Channel.team))
 
     def searched(self, text: str) -> ColumnElement[bool]:
         return Channel.name.icontains(text, autoescape=True)
@@ -321,13 +321,17 @@ class ChannelView(RosterView):
 
     def tried(self, channel: Channel) -> Tried:
         """What is known of what the channel can do."""
-        probes, probe = current_house().probes, channel.probe
-        transport = all_transports(current_house().settings)[channel.kind]
+        house = current_house()
+        is_under_way = house.probes.is_under_way(channel.id)
+        # Read after that was asked: the page's own snapshot may be older than the end of the try.
+        with house.database.reading() as session:
+            probe = session.get(ChannelProbe, channel.id)
+            breaker = session.get(Breaker, f"channel:{channel.id}")
+        transport = all_transports(house.settings)[channel.kind]
         steps = (probe.findings or {}).get("steps", []) if probe else []
-        breaker = reading().get(Breaker, f"channel:{channel.id}")
         return Tried(
-            is_under_way=probes.is_under_way(channel.id),
-            trouble=probes.trouble(channel.id),
+            is_under_way=is_under_way,
+            trouble=house.probes.trouble(channel.id),
             at=probe.probed_at if probe else None,
             findings=[Finding(**step) for step in steps],
             promise=transport.capabilities.promised(blind=bool(probe and probe.blind)),

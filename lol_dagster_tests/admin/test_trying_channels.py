@@ -1,0 +1,101 @@
+"""The button that sends a test message: once, in the background, with what is missing by its name."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from flask import Flask
+
+from lol_dagster.delivery.doctor import ProbeError
+from lol_dagster.settings import Settings, load_settings
+from lol_dagster.simulator.main import Simulator
+from lol_dagster.storage.database import Database
+from lol_dagster_tests.admin.asking import QUICK_HASH, Visitor
+from lol_dagster_tests.roster_rows import make_channel, make_team
+from lol_dagster_tests.simulated import simulator  # noqa: F401 - a fixture
+from lol_dagster_tests.waiting import wait_for
+
+PAGE = "/channel/details/?id=1"
+TRIED = "lol_dagster.admin.views.channels.probe_channel"
+
+
+@pytest.fixture
+def settings(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Settings:  # noqa: F811
+    monkeypatch.setenv("LOL_ADMIN_PASSWORD_HASH", QUICK_HASH)
+    return load_settings()
+
+
+@pytest.fixture(autouse=True)
+def channel(database: Database) -> None:
+    """The channel general of the team Amigos, reached by a Discord bot."""
+    with database.writing() as session:
+        make_channel(session, make_team(session, "Amigos"), "general")
+
+
+def press(operator: Visitor) -> None:
+    assert operator.post("/channel/try/", {"id": "1"}).status_code == 303
+
+
+def shown_after(operator: Visitor) -> str:
+    """The page once nobody is at it any more."""
+
+    def look() -> str | None:
+        page = operator.get(PAGE).text
+        return page if "data-refresh" not in page else None
+
+    return wait_for("end of the try", look, seconds=30)
+
+
+def test_a_permission_that_is_missing_is_named_at_its_step(
+    operator: Visitor,
+    simulator: Simulator,  # noqa: F811
+) -> None:
+    assert "It has not been tried yet." in operator.get(PAGE).text
+    simulator.faults.set("discord.list=refuse(50013)")
+    press(operator)
+    page = shown_after(operator)
+    find = page.partition("<dt>Find it in the history</dt>")[2].partition("</dd>")[0]
+    assert "does not work" in find
+    assert "Read Message History" in find
+    assert page.partition("<dt>Post a message</dt>")[2].partition("</dd>")[0].count("works") == 1
+
+
+def test_a_test_message_is_sent_once_however_often_the_button_is_pressed(
+    operator: Visitor, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, tries = threading.Event(), []
+
+    def slow(*_arguments: object, **_options: object) -> None:
+        tries.append(1)
+        may_end.wait(20)
+
+    monkeypatch.setattr(TRIED, slow)
+    for _ in range(3):
+        press(operator)
+    page = operator.get(PAGE).text
+    assert 'data-refresh="2"' in page
+    assert "Send a test message" not in page
+    may_end.set()
+    assert "Send a test message" in shown_after(operator)
+    assert tries == [1]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ProbeError("there is no such channel (any more)"), "there is no such channel"),
+        (RuntimeError("s3cret"), "it broke off: the log says why"),
+    ],
+)
+def test_a_try_that_broke_off_says_so(
+    operator: Visitor, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(TRIED, broken)
+    press(operator)
+    page = shown_after(operator)
+    assert f"The last try came to nothing: {said}" in page
+    assert "s3cret" not in page
