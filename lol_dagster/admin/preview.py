@@ -17,7 +17,9 @@ from lol_dagster.messages.content import MessageContent
 
 _HEADING = "### "
 # An escaped character, bold text (in which there may be escaped ones), or any other character.
-_MARKDOWN = re.compile(r"\\(?P<escaped>[^\w\s])|\*\*(?P<bold>(?:\\.|[^\\*])+)\*\*|(?P<other>.)")
+_MARKDOWN = re.compile(
+    r"\\(?P<escaped>[^0-9A-Za-z\s])|\*\*(?P<bold>(?:\\.|[^\\*])+)\*\*|(?P<other>.)"
+)
 
 
 def preview(content: MessageContent, channel_kind: str, marker: str) -> Markup:

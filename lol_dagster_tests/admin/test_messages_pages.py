@@ -1,0 +1,153 @@
+"""The list of messages, a message's page, and deciding about one that the protocol cannot settle."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from lol_dagster.admin.app import create_app
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import AuditEntry, Message, MessageText
+from lol_dagster_tests.admin.asking import Visitor
+from lol_dagster_tests.admin.conftest import HandClock
+from lol_dagster_tests.admin.seen import ARAM, RANKED, fill_house
+from lol_dagster_tests.messages.rows import ENDED
+
+_REMOTE_ID = "1122334455667788990"
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock(ENDED + timedelta(hours=3))
+
+
+@pytest.fixture
+def ids(database: Database) -> dict[str, int]:
+    with database.writing() as session:
+        return fill_house(session)
+
+
+def message_in(database: Database, state: str) -> str:
+    with database.reading() as session:
+        return session.scalars(select(Message.id).where(Message.state == state)).one()
+
+
+def state_of(database: Database, message_id: str) -> tuple[str, str | None]:
+    with database.reading() as session:
+        row = session.get_one(Message, message_id)
+        return row.state, row.remote_id
+
+
+def decide(operator: Visitor, message_id: str, decision: str, **more: str) -> str:
+    """What the page says afterwards."""
+    form = {"id": message_id, "decision": decision, **more}
+    answer = operator.post("/message/decide/", form)
+    assert answer.status_code == 303
+    return operator.get(answer.location).text
+
+
+def test_messages_are_found_by_state_channel_kind_day_game_and_id(
+    settings: Settings, any_database: Database, clock: HandClock
+) -> None:
+    with any_database.writing() as session:
+        ids = fill_house(session)
+    operator = Visitor(create_app(settings, any_database, now=clock))
+    operator.sign_in()
+
+    def states(query: str) -> set[str]:
+        text = operator.get(f"/message/?{query}").text.partition("<tbody>")[2]
+        return set(re.findall(r'class="state \w*">(\w+)<', text))
+
+    assert states("") == {"delivered", "parked", "blocked"}
+    assert states("flt0_state=parked") == {"parked"}
+    assert states(f"flt0_channel={ids['amigos-bot']}") == {"delivered", "blocked"}
+    assert states("flt0_kind=alert") == set()
+    assert states("flt0_from=2026-08-01&flt0_to=2026-08-01") == {"delivered", "parked", "blocked"}
+    assert states("flt0_to=2026-07-31") == set()
+    assert states(f"search={ARAM}") == {"blocked"}
+    assert states(f"search={RANKED.lower()}") == {"delivered", "parked"}
+    parked = message_in(any_database, "parked")
+    assert states(f"search={parked[:8].upper()}") == {"parked"}
+
+
+def test_a_messages_page_shows_what_was_sent_answered_and_concluded(
+    operator: Visitor, ids: dict[str, int], database: Database
+) -> None:
+    message_id = message_in(database, "parked")
+    with database.writing() as session:
+        session.add(MessageText(message_id=message_id, rev=7, content=_older()))
+    page = operator.get(f"/message/details/?id={message_id}").text
+    for said in (
+        "no answer within 10 s", "uncertain", "abababab", "amigos-hook", f"id={RANKED}",
+        "How it looks", "In Slack, where it goes", "In Discord", "Revision 7", "Before it was said",
+    ):  # fmt: skip
+        assert said in page, said
+    assert "hidden" not in re.sub(r'type="hidden"', "", page)  # the webhook's address
+    assert operator.get("/message/details/?id=nobody").status_code == 404
+
+
+def _older() -> dict[str, object]:
+    return {
+        "title": "Before it was said", "summary": "", "sections": [], "url": None,
+        "tone": "neutral", "footer": "", "more": 0,
+    }  # fmt: skip
+
+
+def test_each_decision_says_what_it_risks_and_only_those_that_make_sense_are_offered(
+    operator: Visitor, ids: dict[str, int], database: Database
+) -> None:
+    def offered(state: str) -> set[str]:
+        page = operator.get(f"/message/details/?id={message_in(database, state)}").text
+        return set(re.findall(r'name="decision" value="([^"]+)"', page))
+
+    assert offered("parked") == {"resend", "mark-delivered", "drop"}
+    assert offered("blocked") == {"mark-delivered", "drop"}
+    assert offered("delivered") == set()
+    blind = operator.get(f"/message/details/?id={message_in(database, 'parked')}").text
+    # A Slack webhook can be neither read nor edited: there are no ids.
+    assert "it stands there twice" in blind
+    assert 'name="remote_id"' not in blind
+    readable = operator.get(f"/message/details/?id={message_in(database, 'blocked')}").text
+    assert 'name="remote_id"' in readable
+
+
+def test_a_parked_message_is_resent_and_the_trail_says_by_whom(
+    operator: Visitor, ids: dict[str, int], database: Database
+) -> None:
+    message_id = message_in(database, "parked")
+    page = decide(operator, message_id, "resend")
+    assert "Ann (web)" in page
+    assert state_of(database, message_id)[0] == "pending"
+    with database.reading() as session:
+        entry = session.scalars(select(AuditEntry).where(AuditEntry.row == message_id)).one()
+        assert (entry.who, entry.action) == ("Ann (web)", "resent")
+        assert entry.before is not None
+        assert entry.before["state"] == "parked"
+
+
+def test_a_message_is_marked_as_delivered_under_the_id_that_it_has_there(
+    operator: Visitor, ids: dict[str, int], database: Database
+) -> None:
+    message_id = message_in(database, "blocked")
+    refused = decide(operator, message_id, "mark-delivered", remote_id="<b>1</b>")
+    assert "is no id of a discord-bot" in refused
+    assert state_of(database, message_id)[0] == "blocked"
+    decide(operator, message_id, "mark-delivered", remote_id=f" {_REMOTE_ID} ")
+    assert state_of(database, message_id) == ("delivered", _REMOTE_ID)
+
+
+def test_a_message_is_dropped_and_what_makes_no_sense_is_refused_in_words(
+    operator: Visitor, ids: dict[str, int], database: Database
+) -> None:
+    message_id = message_in(database, "parked")
+    assert "Dropped" in decide(operator, message_id, "drop")
+    assert state_of(database, message_id)[0] == "dropped"
+    assert "it is given up for good" in decide(operator, message_id, "resend")
+    told = message_in(database, "delivered")
+    assert "it is delivered" in decide(operator, told, "drop")
+    assert state_of(database, told) == ("delivered", _REMOTE_ID)
+    assert operator.post("/message/decide/", {"id": told, "decision": "shout"}).status_code == 400

@@ -1,0 +1,75 @@
+"""What the preview shows is what the channel shows: text stays the text that it is."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pytest
+
+from lol_dagster.admin.preview import preview
+from lol_dagster.messages.content import Line, MessageContent, Section
+
+MARKER = "0b7c8a5e-0000-4000-8000-000000000001.1"
+
+
+class Reader(HTMLParser):
+    """The tags of a preview, and its text by the tag that it stands in."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.lines: list[str] = []
+        self.bold: list[str] = []
+        self.links: list[str] = []
+        self._open: list[str] = []
+        self.feed(markup)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self._open.append(tag)
+        if tag == "a":
+            self.links.append(dict(attrs)["href"] or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._open:
+            while self._open.pop() != tag:
+                pass
+
+    def handle_data(self, data: str) -> None:
+        self.lines.append(data)
+        if "strong" in self._open:
+            self.bold.append(data)
+
+
+@pytest.mark.parametrize("kind", ["discord-bot", "slack-bot"])
+@pytest.mark.parametrize(
+    "name",
+    ["**Ann**", "__x__ ~~y~~ ||z||", "<@123> @everyone", "<b>Ann</b>", "a*b*c", "`code`", "\\*Ann"],
+)
+def test_whatever_a_name_looks_like_it_is_read_as_it_is(kind: str, name: str) -> None:
+    content = MessageContent(
+        title=name,
+        summary=name,
+        sections=(Section((Line(lead=name, facts=("Jinx", name)),), heading=name),),
+        url="https://example.org/game",
+        footer=name,
+    )
+    shown = Reader(str(preview(content, kind, MARKER)))
+    text = "".join(shown.lines)
+    # Title, heading, lead, fact, footer.
+    assert text.count(name) == 5
+    assert shown.tags <= {"div", "a", "strong", "em", "br"}
+    assert name in "".join(shown.bold)
+    assert "Jinx" not in "".join(shown.bold)
+
+
+def test_discord_shows_the_title_as_the_link_that_is_sent_with_the_marker_in_it() -> None:
+    content = MessageContent(title="Ann won", summary="", url="https://example.org/game")
+    shown = Reader(str(preview(content, "discord-webhook", MARKER)))
+    assert shown.links == [f"https://example.org/game?d={MARKER}"]
+
+
+def test_no_address_but_that_of_a_page_becomes_a_link() -> None:
+    content = MessageContent(title="Ann won", summary="", url="javascript:alert(1)")
+    for kind in ("discord-bot", "slack-bot"):
+        assert Reader(str(preview(content, kind, MARKER))).links == []
