@@ -88,6 +88,9 @@ def _print_game(story: GameStory) -> None:
             ],
             empty="",
         )
+    for each in story.channels:
+        if each.message is not None and each.message.command is not None:
+            click.echo(f"\nTo decide about {shown(each.channel)}: {each.message.command}")
     if story.known.set_aside:
         click.echo()
         print_table(

@@ -60,6 +60,8 @@ class ToldMessage:
     due_at: datetime | None
     words: str
     """What became of it, in a sentence."""
+    command: str | None
+    """What to type to decide about it; None: there is nothing to decide."""
 
 
 @dataclass(frozen=True)
@@ -244,6 +246,11 @@ def explain_message(session: Session, message: Message) -> ToldMessage:
         edited_at=tuple(edited),
         due_at=message.due_at,
         words=_what_became_of(session, message, edited),
+        command=(
+            f"lol-dagster message resend|mark-delivered|drop {message.id[:8]}"
+            if message.state == "parked"
+            else None
+        ),
     )
 
 
@@ -252,10 +259,7 @@ def _what_became_of(session: Session, message: Message, edited: Sequence[datetim
     if message.state == "delivered":
         return _delivered(message, edited)
     if message.state == "parked":
-        return (
-            f"parked{why}; look into the channel and decide: "
-            f"lol-dagster message resend|mark-delivered|drop {message.id[:8]}"
-        )
+        return f"parked{why}; look into the channel and decide"
     if message.state == "dropped":
         return f"given up{why or ': somebody dropped it'}"
     if message.state == "uncertain":

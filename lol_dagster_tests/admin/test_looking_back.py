@@ -103,5 +103,5 @@ def test_the_trail_shows_what_was_and_what_is_and_no_secret(
     assert f"/player/details/?id={ids['Ann']}" in changed
     assert "2 in all" in changed
     assert "hidden" not in operator.get("/audit/export/json/").text
-    of_ann = operator.get(f"/audit/?flt0_of=players&flt0_row={ids['Ann']}").text
+    of_ann = operator.get(f"/audit/?flt0_of=players&flt0_id={ids['Ann']}").text
     assert "2 in all" in of_ann  # added and changed

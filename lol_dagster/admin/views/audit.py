@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from flask_admin import Admin
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lol_dagster.admin.filters import DayFilter, Filter
+from lol_dagster.admin.merging import number_in
 from lol_dagster.admin.model_view import HouseModelView
-from lol_dagster.admin.shown import NOTHING
+from lol_dagster.admin.shown import NOTHING, instant
+from lol_dagster.admin.transactions import reading
 from lol_dagster.admin.views.names import link
-from lol_dagster.storage.models import AuditEntry
+from lol_dagster.storage.models import Account, AuditEntry, Base, Channel, Player, Team
 
 _PAGES = {
     "players": "player",
@@ -24,6 +28,13 @@ _PAGES = {
 }
 """Table → the endpoint on which its rows are seen."""
 _TABLES = (*_PAGES, "memberships")
+_NAMED: dict[str, type[Base]] = {
+    "player": Player,
+    "account": Account,
+    "team": Team,
+    "channel": Channel,
+}
+_MOMENTS = {"created_at", "removed_at", "since", "until"}
 _LONGEST = 300
 
 
@@ -45,7 +56,7 @@ class AuditView(HouseModelView):
                 lambda value: AuditEntry.table == value,
                 options=[(each, each) for each in _TABLES],
             ),
-            Filter("Row", lambda value: AuditEntry.row == value.strip()),
+            Filter("Id", lambda value: AuditEntry.row == value.strip()),
             Filter("Who", lambda value: AuditEntry.who.icontains(value.strip(), autoescape=True)),
             DayFilter("From", AuditEntry.at),
             DayFilter("To", AuditEntry.at, last=True),
@@ -60,18 +71,25 @@ class AuditView(HouseModelView):
 
 
 def _row(entry: AuditEntry) -> Markup:
-    name = Markup("{} {}").format(
-        entry.table.removesuffix("s").replace("matche", "game"), entry.row
-    )
     endpoint = _PAGES.get(entry.table)
-    return name if endpoint is None else link(endpoint, entry.row, name)
+    if endpoint is None:
+        return Markup("{} {}").format(entry.table.removesuffix("s"), entry.row)
+    return _named(endpoint, entry.row)
+
+
+def _named(endpoint: str, key: Any) -> Markup:
+    """A row with a link to its page, by its name if it is still there."""
+    model = _NAMED.get(endpoint)
+    row = None if model is None else reading().get(model, number_in(key))
+    name = key if row is None else getattr(row, "name", row)
+    return Markup("{} {}").format(endpoint, link(endpoint, key, str(name)))
 
 
 def _change(entry: AuditEntry) -> Markup:
     """What was and what is, a line for each value."""
     lines = [
         Markup('<div><span class="faint">{}:</span> {}</div>').format(
-            name.replace("_", " "), _between(before, after)
+            name.removesuffix("_id").replace("_", " "), _between(name, before, after)
         )
         for name, before, after in _values(entry)
     ]
@@ -88,17 +106,31 @@ def _values(entry: AuditEntry) -> Iterator[tuple[str, Any, Any]]:
             yield name, was, now
 
 
-def _between(before: Any, after: Any) -> Markup:
+def _between(name: str, before: Any, after: Any) -> Markup:
+    was, now = _value(name, before), _value(name, after)
     if before == after:
-        return Markup("<em>{}</em>").format(before)
+        return Markup("<em>{}</em>").format(was)
     if before is None:
-        return Markup("{}").format(_text(after))
+        return now
     if after is None:
-        return Markup("<del>{}</del>").format(_text(before))
-    return Markup("<del>{}</del> → {}").format(_text(before), _text(after))
+        return Markup("<del>{}</del>").format(was)
+    return Markup("<del>{}</del> → {}").format(was, now)
+
+
+def _value(name: str, value: Any) -> Markup:
+    """A value as people read it: rows by name, moments to the minute."""
+    endpoint = name.removesuffix("_id")
+    if endpoint in _NAMED and isinstance(value, int):
+        return _named(endpoint, value)
+    if name in _MOMENTS and isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return instant(datetime.fromisoformat(value))
+    return escape(_text(value))
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return "none"
     if isinstance(value, list):
         return ", ".join(map(_text, value)) or "none"
     if isinstance(value, bool):

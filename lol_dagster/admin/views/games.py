@@ -24,7 +24,7 @@ from lol_dagster.messages.links import match_url
 from lol_dagster.operations.known_game import UnknownGameError
 from lol_dagster.operations.run_requests import UnknownRequestError, progress, request_run
 from lol_dagster.operations.stages import CODE_VERSIONS
-from lol_dagster.operations.why import explain_game
+from lol_dagster.operations.why import GameStory, explain_game
 from lol_dagster.riot.archive import DamagedPayload, load_payload
 from lol_dagster.riot.routing import InvalidMatchId, validate_match_id
 from lol_dagster.storage.models import Game, Match, Participant
@@ -90,6 +90,7 @@ class GameView(HouseModelView):
         return self.render(
             self.details_template,
             story=story,
+            answer=_sentence(story),
             known=story.known,
             participants=_participants(story.match_id),
             code_versions=CODE_VERSIONS,
@@ -149,6 +150,12 @@ class GameView(HouseModelView):
 def _parts(game: Game) -> Sequence[Part]:
     parts: Sequence[Part] = g.played.get(game.match_id, ())
     return parts
+
+
+def _sentence(story: GameStory) -> str:
+    """The answer as a sentence; a channel's name at its head stays as it is."""
+    names = tuple(f"{each.channel}: " for each in story.channels)
+    return f"{story.answer}." if story.answer.startswith(names) else words(story.answer)
 
 
 def _as_match_id(text: str) -> str | None:

@@ -1,0 +1,93 @@
+"""Deciding in a real browser: a game that was set aside is cured, a parked message is settled."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+from sqlalchemy import select
+
+from lol_dagster.admin.app import create_app
+from lol_dagster.settings import load_settings
+from lol_dagster.stats import record
+from lol_dagster.storage.models import Message
+from lol_dagster_tests.admin.asking import QUICK_HASH
+from lol_dagster_tests.admin.conftest import HandClock
+from lol_dagster_tests.admin.test_story import elsewhere, press_tab_until
+from lol_dagster_tests.end_to_end.world import World, world  # noqa: F401 - a fixture
+from lol_dagster_tests.payloads import participant
+
+GAME = "NA1_5000000001"
+_PHONE = {"width": 360, "height": 740}
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock(datetime.now(UTC))
+
+
+@pytest.fixture
+def app(world: World, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> Flask:  # noqa: F811
+    monkeypatch.setenv("LOL_ADMIN_PASSWORD_HASH", QUICK_HASH)
+    return create_app(load_settings(), world.house.database, now=clock)
+
+
+def test_a_game_that_was_set_aside_is_tried_again_and_cured_before_ones_eyes(
+    page: Page,
+    world: World,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world.add_team("Amigos", "Ann")
+    world.finish(GAME, participants=[participant("Ann", champion="Jinx")])
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("participants")
+
+    with monkeypatch.context() as wrong:
+        wrong.setattr(record, "read_game", broken)
+        elsewhere(world.once)
+    page.goto("/quarantine/")
+    page.get_by_role("link", name="20").first.click()
+    expect(page.locator("pre")).to_contain_text("KeyError: 'participants'")
+    page.get_by_role("button", name="Try again").click()
+    steps = page.get_by_role("list", name="How far it has come")
+    expect(steps.locator("[aria-current=step]")).to_have_text("waiting")
+    elsewhere(world.once)
+    # Nobody reloads: the page looks for itself, and shows the whole truth once it is over.
+    expect(steps.locator("[aria-current=step]")).to_have_text("processed", timeout=15_000)
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    page.get_by_role("link", name="The game").click()
+    expect(page.get_by_text("told at").first).to_be_visible()
+    assert len(world.posted("Amigos")) == 1
+
+
+def test_a_parked_message_is_settled_with_the_keyboard_alone_on_a_phone(
+    page: Page,
+    world: World,  # noqa: F811
+    clock: HandClock,
+) -> None:
+    world.add_team("Amigos", "Ann")
+    world.finish(GAME, participants=[participant("Ann", champion="Jinx")])
+    elsewhere(world.once)
+    with world.house.database.writing() as session:
+        message = session.scalars(select(Message)).one()
+        message.state, message.due_at, message.last_error = "parked", None, "no answer"
+        message.remote_id = message.delivered_at = message.evidence = None
+    clock.move(timedelta(minutes=1))
+    page.set_viewport_size(_PHONE)  # type: ignore[arg-type]
+    page.goto("/message/?flt0_state=parked")
+    press_tab_until(page, f"{datetime.now(UTC):%Y-}")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/message/details/**")
+    assert page.evaluate("document.documentElement.scrollWidth") <= _PHONE["width"]
+    press_tab_until(page, "Its id there")
+    page.keyboard.type("1122334455667788990")
+    press_tab_until(page, "Mark as delivered")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Noted as delivered.")
+    with world.house.database.reading() as session:
+        row = session.scalars(select(Message)).one()
+        assert (row.state, row.remote_id) == ("delivered", "1122334455667788990")
+    expect(page.get_by_text("Ann (web)")).to_be_visible()
