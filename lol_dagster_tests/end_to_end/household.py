@@ -23,6 +23,7 @@ import requests
 from lol_dagster.operations.signs_of_life import look
 from lol_dagster.settings import Settings
 from lol_dagster.storage.models import Match
+from lol_dagster_tests.admin.asking import QUICK_HASH
 from lol_dagster_tests.end_to_end.world import World
 from lol_dagster_tests.payloads import participant
 from lol_dagster_tests.waiting import wait_for
@@ -36,6 +37,7 @@ SERVICES = {
     "daemon": "dagster._daemon",
     "webserver": "dagster_webserver",
     "code-server": "dagster api grpc",
+    "admin": "main; main() admin",
 }
 """What of its command line tells a service."""
 
@@ -148,7 +150,11 @@ def household(world: World, settings: Settings) -> Iterator[Household]:
             [LOL_DAGSTER, "up", "--ui-port", str(port)],
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "LOL_ADMIN_PORT": str(admin_port)},
+            env={
+                **os.environ,
+                "LOL_ADMIN_PORT": str(admin_port),
+                "LOL_ADMIN_PASSWORD_HASH": QUICK_HASH,
+            },
             start_new_session=True,
         )
     home = Household(world, settings, process, f"http://127.0.0.1:{port}")

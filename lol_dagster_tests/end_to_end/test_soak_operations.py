@@ -134,6 +134,7 @@ class Soak:
             "the daemon is killed": lambda: self.kill("daemon"),
             "the code server is killed": lambda: self.kill("code-server"),
             "the web server is killed": lambda: self.kill("webserver"),
+            "the web view is killed": lambda: self.kill("admin"),
         }
 
 
@@ -194,7 +195,6 @@ class Recurring:
 
 def check_what_was_told(soak: Soak) -> None:
     """Every game once in each channel that should hear of it, and in no other."""
-    posted = {team: soak.home.world.posted(team) for team in TEAMS}
 
     def told() -> Counter[tuple[str, str]]:
         return Counter(
@@ -208,6 +208,7 @@ def check_what_was_told(soak: Soak) -> None:
     with suppress(AssertionError):  # what is missing is told below
         wait_for("all games told", lambda: told() >= expected, seconds=600)
     found = told()
+    posted = {team: soak.home.world.posted(team) for team in TEAMS}
     say(f"\nmessages: {sum(found.values())}, of {len(soak.games)} games; "
           f"lost {sum((expected - found).values())}, twice {sum((found - expected).values())}, "
           f"weird games {len(soak.weird)}; posts that got through {sum(map(len, posted.values()))}")  # fmt: skip

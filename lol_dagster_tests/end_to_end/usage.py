@@ -16,7 +16,7 @@ _KINDS = {
     "daemon": "dagster._daemon",
     "webserver": "dagster_webserver",
     "code-server": "dagster api grpc",
-    "admin": "lol-dagster admin",
+    "admin": "main; main() admin",
     "up": "lol-dagster up",
     "workers": "multiprocessing.spawn",
 }
