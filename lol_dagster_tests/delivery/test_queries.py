@@ -20,7 +20,7 @@ from lol_dagster.storage.models import Attempt, AuditEntry, Match, Message, Mess
 from lol_dagster_tests.delivery.conftest import Room, content
 from lol_dagster_tests.delivery.fakes import NOW, fail_before_accept
 
-HISTORY = 1500
+HISTORY = 4000
 """Messages told before: so many that reading them all costs more than any index."""
 GROWING = ("messages", "attempts", "audit_entries", "message_games")
 """The tables that grow with every game."""
