@@ -18,6 +18,8 @@ How a page is added
 4. Read with `reading()`; write only inside `with writing() as session:` (transactions.py), without
    any call over the network in it. A `UserError` raised there is said to the person in its words.
 5. Writes are POSTs of a `<form>` that begins with `{{ form_token() }}`.
+6. Small charts come from charts.py, with their numbers in a table beside them. The start page links to
+   `game`, `message` and `quarantine` by those endpoints, where they are registered.
 
 Nothing is to be done for protection: every route that is registered needs a signed-in operator, every
 POST a token and an origin of our own. The tests go through the app's url_map and try each.
