@@ -13,6 +13,8 @@ from markupsafe import Markup
 
 _WIDTH = 720
 """Units across; a chart is as wide as its place, so they are no pixels."""
+_ABOVE = 18
+"""Units above the highest value, for its number."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,11 @@ def _drawing(
         if bar.tick
     )
     return Markup(
-        '<svg class="chart {}" viewBox="0 0 {} {}" role="img" aria-label="{}">'
+        '<svg class="chart {}" viewBox="0 -{} {} {}" role="img" aria-label="{}">'
         '<line class="axis" x1="0" y1="{}" x2="{}" y2="{}"/>{}{}'
-        '<text class="most" x="{}" y="11">{}</text></svg>'
+        '<text class="most" x="{}" y="-5">{}</text></svg>'
     ).format(
-        kind, _WIDTH, height + 20, title, height, _WIDTH, height, Markup("").join(parts), ticks,
+        kind, _ABOVE, _WIDTH, height + _ABOVE + 20, title, height, _WIDTH, height, Markup("").join(parts), ticks,
         _WIDTH - 2, _number(most),
     )  # fmt: skip
 

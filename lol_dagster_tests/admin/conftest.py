@@ -16,9 +16,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from waitress.server import create_server
 
 from lol_dagster.admin.app import create_app
+from lol_dagster.admin.reach import Reach
+from lol_dagster.admin.serve import make_server
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster_tests.admin.asking import OPERATOR, PASSWORD, QUICK_HASH, Visitor
@@ -72,7 +73,7 @@ def operator(app: Flask) -> Visitor:
 @pytest.fixture
 def site(app: Flask) -> Iterator[str]:
     """The address of the web view, served as it is in earnest."""
-    server = create_server(app, host="127.0.0.1", port=0, threads=4)
+    server = make_server(app, Reach(port=0))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.effective_port}"
