@@ -10,8 +10,6 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -23,19 +21,7 @@ from lol_dagster.admin.serve import make_server
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster_tests.admin.asking import OPERATOR, PASSWORD, QUICK_HASH, Visitor
-
-
-@dataclass
-class HandClock:
-    """The time, moved by the test alone."""
-
-    now: datetime = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, step: timedelta) -> None:
-        self.now += step
+from lol_dagster_tests.admin.clock import HandClock
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ from lol_dagster.storage.models import (
     Quarantine,
     RunRequest,
 )
-from lol_dagster_tests.messages.rows import ENDED, add_game, played
+from lol_dagster_tests.admin.clock import HandClock
+from lol_dagster_tests.messages.rows import add_game, played
 from lol_dagster_tests.roster_rows import make_account, make_channel, make_member, make_team
 
 TAG = "<script>alert(1)</script>"
@@ -33,6 +34,8 @@ TEMPLATE = "{{ 7 * 191 }}"
 """1337 where it comes alive."""
 HOOK = "https://discord.com/api/webhooks/420420420420420420/t0k3n-that-no-page-may-show"
 SET_ASIDE = "NA1_5000000002"
+AT = HandClock().now - timedelta(hours=1)
+"""When it all happened: lately, by the clock of the tests."""
 GAMES = ("NA1_5000000001", SET_ASIDE, "NA1_5000000003")
 HOSTILE_CONTENT = MessageContent(
     title=TAG,
@@ -58,33 +61,33 @@ def fill(session: Session) -> None:
         session,
         "NA1_5000000001",
         played(ann, champion=IMAGE),
-        ended_at=ENDED,
+        ended_at=AT,
         queue_name=TAG,
         game_mode=IMAGE,
         game_version=QUOTES,
     )
-    session.add(Match(match_id=SET_ASIDE, state="set_aside", listed_at=ENDED, last_error=TAG))
-    session.add(Match(match_id=GAMES[2], state="listed", listed_at=ENDED, last_error=QUOTES))
+    session.add(Match(match_id=SET_ASIDE, state="set_aside", listed_at=AT, last_error=TAG))
+    session.add(Match(match_id=GAMES[2], state="listed", listed_at=AT, last_error=QUOTES))
     session.flush()
     session.add(
         RunRequest(
-            match_id=SET_ASIDE, requested_at=ENDED, requested_by=TAG, reason=IMAGE,
-            run_key="key", run_id=QUOTES, started_at=ENDED, finished_at=ENDED,
+            match_id=SET_ASIDE, requested_at=AT, requested_by=TAG, reason=IMAGE,
+            run_key="key", run_id=QUOTES, started_at=AT, finished_at=AT,
             outcome="failed", detail=f"{TAG}{TEMPLATE}",
         )
     )  # fmt: skip
     session.add(
         Quarantine(
             match_id=SET_ASIDE, stage="player_stats", error=IMAGE, traceback=f"{TAG}\n{TEMPLATE}",
-            code_version="1", run_id=QUOTES, set_aside_at=ENDED,
+            code_version="1", run_id=QUOTES, set_aside_at=AT,
         )
     )  # fmt: skip
     for number, state in enumerate(("delivered", "parked", "blocked")):
         message = Message(
-            channel_id=channel.id, subject=f"{SET_ASIDE}-{number}", kind="game", order_at=ENDED,
-            created_at=ENDED, state=state, nonce=f"n{number}", desired_hash="0" * 64,
+            channel_id=channel.id, subject=f"{SET_ASIDE}-{number}", kind="game", order_at=AT,
+            created_at=AT, state=state, nonce=f"n{number}", desired_hash="0" * 64,
             last_error=f"{TAG}{IMAGE}",
-            delivered_at=ENDED + timedelta(minutes=1) if state == "delivered" else None,
+            delivered_at=AT + timedelta(minutes=1) if state == "delivered" else None,
             content=HOSTILE_CONTENT.to_json(),
         )  # fmt: skip
         session.add(message)
@@ -95,16 +98,16 @@ def fill(session: Session) -> None:
         session.add(MessageText(message_id=message.id, rev=1, content=HOSTILE_CONTENT.to_json()))
         session.add(
             Attempt(
-                message_id=message.id, fence=1, op="POST", rev=1, at=ENDED, outcome="unknown",
+                message_id=message.id, fence=1, op="POST", rev=1, at=AT, outcome="unknown",
                 code=TAG[:24], detail=f"{IMAGE} {TEMPLATE}", request_id=QUOTES,
             )
         )  # fmt: skip
     session.add(
-        Breaker(scope=f"channel:{channel.id}", dead=True, reason=f"{TAG}{QUOTES}", since=ENDED)
+        Breaker(scope=f"channel:{channel.id}", dead=True, reason=f"{TAG}{QUOTES}", since=AT)
     )
     session.add(
         AuditEntry(
-            at=ENDED, who=TAG, action="changed", table="players", row="1",
+            at=AT, who=TAG, action="changed", table="players", row="1",
             before={"name": IMAGE}, after={"name": f"{TAG}{TEMPLATE}"},
         )
     )  # fmt: skip

@@ -15,7 +15,7 @@ from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, AuditEntry, Membership, Player
 from lol_dagster_tests.admin.asking import QUICK_HASH, Visitor
-from lol_dagster_tests.admin.conftest import HandClock
+from lol_dagster_tests.admin.clock import HandClock
 from lol_dagster_tests.admin.page_forms import filled_in
 from lol_dagster_tests.payloads import match_payload, participant, puuid_of
 from lol_dagster_tests.roster_rows import make_account, make_player, make_team

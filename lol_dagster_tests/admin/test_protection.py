@@ -16,7 +16,7 @@ from lol_dagster.admin.reach import Reach
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster_tests.admin.asking import Visitor
-from lol_dagster_tests.admin.conftest import HandClock
+from lol_dagster_tests.admin.clock import HandClock
 from lol_dagster_tests.admin.hostile import Page, fill
 
 PUBLIC = {"/sign-in", "/static/<path:filename>", "/healthz", "/metrics"}

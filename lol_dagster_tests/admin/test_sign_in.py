@@ -15,7 +15,7 @@ from lol_dagster.errors import UserError
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster_tests.admin.asking import PASSWORD, Visitor
-from lol_dagster_tests.admin.conftest import HandClock
+from lol_dagster_tests.admin.clock import HandClock
 
 MINUTE = timedelta(minutes=1)
 

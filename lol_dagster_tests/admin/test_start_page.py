@@ -12,7 +12,7 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Message
 from lol_dagster_tests.admin.asking import Visitor
-from lol_dagster_tests.admin.conftest import HandClock
+from lol_dagster_tests.admin.clock import HandClock
 from lol_dagster_tests.admin.hostile import SET_ASIDE, fill
 from lol_dagster_tests.messages.rows import add_game, played
 from lol_dagster_tests.roster_rows import make_channel, make_member, make_team

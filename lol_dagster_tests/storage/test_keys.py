@@ -6,7 +6,8 @@ import signal
 import stat
 import subprocess
 import sys
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,11 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from lol_dagster.errors import UserError
+from lol_dagster.operations.backups.take import take_backup
 from lol_dagster.settings import Settings, SettingsError, load_settings
 from lol_dagster.storage import schema
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.keys import SecretKeyError, keyring
+from lol_dagster.storage.keys import Keyring, SecretKeyError, keyring
 from lol_dagster.storage.models import AuditEntry, Channel
 from lol_dagster.storage.rotation import rotate
 from lol_dagster.storage.schema import open_database
@@ -26,6 +28,8 @@ from lol_dagster_tests.roster_rows import LONG_AGO, make_channel, make_team
 
 TOKEN = "t0pS3cret-hook-token-that-nobody-may-read"
 HOOK = f"https://discord.com/api/webhooks/420420420420420420/{TOKEN}"
+_BEFORE = "0004"
+"""The last schema in which addresses stood in the open."""
 ONE, OTHER = "one" * 11, "other" * 7
 
 # Adds a key and dies before anything is rewritten.
@@ -44,13 +48,6 @@ def look(session, keys, *, give_up_lost):
     return seen(session, keys, give_up_lost=give_up_lost)
 rotation._decrypted = look
 rotation.rotate(database, keyring(settings))
-"""
-_FIRST_SECRET = """
-import sys
-from lol_dagster.settings import load_settings
-from lol_dagster.storage.keys import keyring
-sys.stdin.read()  # all begin together
-print(keyring(load_settings()).encrypt("https://a.secret"))
 """
 
 
@@ -80,6 +77,8 @@ def test_a_webhooks_token_stands_in_no_file_and_is_read_back(any_database: Datab
     assert TOKEN not in stored(any_database)
     assert address(any_database, channel) == HOOK
     if any_database.is_sqlite:
+        take_backup(any_database, load_settings().home, datetime.now(UTC))
+        assert list(load_settings().home.glob("backups/*.sqlite3"))
         assert TOKEN.encode() not in bytes_beside(load_settings())
 
 
@@ -96,41 +95,48 @@ def test_the_key_is_a_file_of_its_owner_alone(database: Database, settings: Sett
     assert len(file.read_text().strip()) >= 43  # 32 bytes in base64
 
 
-def test_processes_that_need_the_first_key_together_use_the_same(settings: Settings) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", _FIRST_SECRET],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
-        for _ in range(3)
-    ]  # fmt: skip
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.stdin = None
-    written = [process.communicate()[0].strip() for process in processes]
-    keys = keyring(settings)
-    assert [keys.decrypt(each) for each in written] == ["https://a.secret"] * 3
+def test_of_two_that_make_the_first_key_together_both_use_the_same(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = keyring(settings), keyring(settings)
+    draft = Keyring._draft
+    written = []
+
+    def overtaken(self: Keyring, keys: Sequence[str]) -> Path:
+        mine = draft(self, keys)
+        if self is first:
+            written.append(second.encrypt("https://second"))
+        return mine
+
+    monkeypatch.setattr(Keyring, "_draft", overtaken)
+    written.append(first.encrypt("https://first"))
+    assert [first.decrypt(each) for each in written] == ["https://second", "https://first"]
     assert [path.name for path in settings.home.iterdir()] == ["secret.key"]
 
 
 def test_what_stood_in_the_open_is_encrypted_by_the_upgrade_and_leaves_no_trace(
     settings: Settings,
 ) -> None:
-    database = open_database(settings)
-    channel = add_hook(database)
-    with database.engine.connect() as connection:
+    old = open_database(settings)
+    with old.writing() as session:
+        team = make_team(session)
+        for number in range(20):
+            hook = f"{HOOK}-{number}"
+            make_channel(session, team, kind="discord-webhook", address=hook)
+    with old.engine.connect() as connection:
         config = schema._config()
         config.attributes["connection"] = connection
-        command.downgrade(config, "0004")
+        command.downgrade(config, _BEFORE)
         connection.commit()
-    assert stored(database) == HOOK
-    database.dispose()
+    # Still open, as after a crash: the write-ahead log has what was written.
     assert TOKEN.encode() in bytes_beside(settings)
     database = open_database(settings)
-    assert address(database, channel) == HOOK
+    assert address(database, 7) == f"{HOOK}-6"
+    with database.reading() as session:
+        assert session.execute(text("PRAGMA secure_delete")).scalar_one() == 1
     assert TOKEN.encode() not in bytes_beside(settings)
     database.dispose()
+    old.dispose()
 
 
 def test_another_key_is_refused_by_name_and_nothing_is_touched(
