@@ -30,14 +30,9 @@ def add_membership(
     _check_dates(since, until)
     _check_team(team, until)
     check_no_overlap(session, team, player, since, until)
-    # Said beforehand, as a failed flush takes the rows' contents with it.
-    already = f"{player.name} is already in the team {team.name!r}"
     membership = Membership(team_id=team.id, player_id=player.id, since=since, until=until)
     session.add(membership)
-    try:
-        session.flush()
-    except IntegrityError:  # somebody else has done so in this moment
-        raise AlreadyThereError(already) from None
+    _flush(session, team.name, player.name)
     return membership
 
 
@@ -67,12 +62,8 @@ def correct_membership(
     team, player = membership.team, membership.player
     _check_team(team, until)
     check_no_overlap(session, team, player, since, until, but=membership)
-    already = f"{player.name} is already in the team {team.name!r}"
     membership.since, membership.until = since, until
-    try:
-        session.flush()
-    except IntegrityError:  # somebody else has added another in this moment
-        raise AlreadyThereError(already) from None
+    _flush(session, team.name, player.name)
     return membership
 
 
@@ -108,6 +99,14 @@ def check_no_overlap(
             f"{player.name} was in the team {team.name!r} from {other.since:%Y-%m-%d %H:%M} until "
             f"{other.until:%Y-%m-%d %H:%M} UTC: choose other dates, or change that entry"
         )
+
+
+def _flush(session: Session, team: str, player: str) -> None:
+    """Names, not rows: a failed flush takes the rows' contents with it."""
+    try:
+        session.flush()
+    except IntegrityError:  # somebody else has added another in this moment
+        raise AlreadyThereError(f"{player} is already in the team {team!r}") from None
 
 
 def _memberships(session: Session, team: Team, player: Player) -> Sequence[Membership]:

@@ -215,13 +215,11 @@ class ChannelView(RosterView):
     column_list = ("name", "team", "kind", "address", "message_kinds", "queues")
     column_details_list = (
         "name", "team", "kind", "address", "message_kinds", "queues", "uncertain", "created_at",
-        "removed_at",
     )  # fmt: skip
     column_labels = {
         "message_kinds": "What is told",
         "uncertain": "When a message's fate is unknown",
         "created_at": "Added",
-        "removed_at": "Removed",
     }
     column_searchable_list = ("name",)
     column_sortable_list = ("name", ("team", "team.name"), "kind")
@@ -244,6 +242,7 @@ class ChannelView(RosterView):
 
     def create_form(self, obj: Any = None) -> Form:
         form = super().create_form(obj)
+        form.address.flags.optional = False
         form.team.choices = [SelectChoice(team.name, team.name) for team in teams(reading())]
         if request.method == "GET":
             form.team.data = request.args.get("team")

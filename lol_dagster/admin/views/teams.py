@@ -52,8 +52,8 @@ class TeamView(RosterView):
         "What was told stays on record."
     )
     column_list = ("name", "members", "channels", "created_at")
-    column_details_list = ("created_at", "removed_at")
-    column_labels = {"created_at": "Added", "removed_at": "Removed", "members": "Players"}
+    column_details_list = ("created_at",)
+    column_labels = {"created_at": "Added", "members": "Players"}
     column_searchable_list = ("name",)
     column_sortable_list = ("name", "created_at")
     column_default_sort = "name"
