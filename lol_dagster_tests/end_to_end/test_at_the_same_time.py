@@ -1,0 +1,204 @@
+"""What slips through every other layer changes nothing: the same work, twice at the same time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import func, select
+
+from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.orchestration.processing import process_match
+from lol_dagster.riot.archive import due_matches
+from lol_dagster.riot.discovery import discover
+from lol_dagster.settings import load_settings
+from lol_dagster.storage.models import (
+    Attempt,
+    Game,
+    Match,
+    Message,
+    Participant,
+    Payload,
+    PlayerStat,
+    Quarantine,
+)
+from lol_dagster_tests.end_to_end.world import World
+from lol_dagster_tests.payloads import participant
+from lol_dagster_tests.waiting import wait_for
+
+LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
+GOOD = [f"NA1_500000000{number}" for number in range(1, 5)]
+"""No more than Discord takes in a row, so that no sweep is to wait."""
+WEIRD = "NA1_5000000007"
+
+
+@pytest.fixture
+def real_instance(world: World) -> Iterator[World]:
+    """The world with Dagster's storage on disk, which processes share."""
+    world.instance = prepare_instance(world.house.settings)
+    yield world
+    world.instance.dispose()
+
+
+def _whole_way(urls: list[str], together: Any) -> None:
+    """Poll, process and deliver, each step in the same moment as the other process."""
+    for url in urls:
+        house = House(load_settings().model_copy(update={"database_url": SecretStr(url)}))
+        together.wait(300)
+        discover(house.database, house.riot, now=house.now(), everyone=True)
+        together.wait(300)
+        with house.database.reading() as session:
+            due = due_matches(session, now=house.now(), limit=100)
+        together.wait(300)
+        for match_id in due:
+            process_match(house, match_id, run_id=f"run-of-{os.getpid()}")
+            together.wait(300)
+        house.deliverer.deliver_due(house.now(), patience=timedelta(0))
+
+
+@pytest.mark.timeout(600)
+def test_two_processes_that_do_the_same_at_the_same_time_do_it_once(
+    world: World, postgres_url: str
+) -> None:
+    on_postgres = World(
+        world.simulator,
+        House(world.house.settings.model_copy(update={"database_url": SecretStr(postgres_url)})),
+        world.instance,
+    )
+    for match_id in GOOD:
+        world.finish(match_id, participants=[participant("Ann"), participant("Ben")])
+    world.finish(WEIRD, participants=[participant("Ann", deaths="many")])
+    worlds = {"sqlite": world, "postgresql": on_postgres}
+    for name, each in worlds.items():
+        each.add_team(name, "Ann", "Ben")
+    context = multiprocessing.get_context("spawn")
+    together = context.Barrier(2)
+    urls = [
+        each.house.database.url.render_as_string(hide_password=False) for each in worlds.values()
+    ]
+    workers = [context.Process(target=_whole_way, args=(urls, together)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(300)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    # Ten people play in a game, two of them tracked; each good game is one message and one call.
+    expected = {
+        Match: 5, Payload: 5, Game: 4, Participant: 40, PlayerStat: 8,
+        Message: 4, Attempt: 4, Quarantine: 1,
+    }  # fmt: skip
+    for name, each in worlds.items():
+        with each.house.database.reading() as session:
+            found = {
+                table: session.scalar(select(func.count()).select_from(table)) for table in expected
+            }
+            states = set(session.scalars(select(Message.state)))
+        assert found == expected, name
+        assert states == {"delivered"}, name
+        assert len(each.posted(name)) == len(GOOD), name
+    on_postgres.house.database.dispose()
+
+
+def start_once() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [LOL_DAGSTER, "once", "--until-idle"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.timeout(600)
+def test_a_frozen_once_holds_nobody_up_and_when_it_wakes_nothing_is_double(
+    real_instance: World,
+) -> None:
+    """Cron calls `once` beside one that was frozen in the middle of a batch."""
+    world = real_instance
+    world.add_team("Gamers", "Ann")
+    world.finish(GOOD[0], participants=[participant("Ann")])
+    world.simulator.set_faults("riot.match=no-answer-before-accept")
+    with start_once() as frozen:
+        wait_for(
+            "call for the match", lambda: world.simulator.truth.calls("riot.match"), seconds=120
+        )
+        os.kill(frozen.pid, signal.SIGSTOP)
+        world.simulator.set_faults("")
+        (held,) = world.runs("process_matches")
+
+        world.finish(GOOD[1], participants=[participant("Ann")])
+        assert world.once()["discovered"] == 1, "what nobody is at is done"
+        assert world.runs("process_matches") == [held], "no second batch beside the living one"
+        assert world.posted("Gamers") == []
+
+        # A quarter of an hour later run monitoring gives the run up.
+        world.instance.report_run_failed(held, "Exceeded maximum runtime")
+        assert world.once()["delivered"] == 2
+        os.kill(frozen.pid, signal.SIGCONT)
+        frozen.communicate(timeout=120)
+    assert len(world.posted("Gamers")) == 2
+    with world.house.database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Attempt)) == 2
+        assert set(session.scalars(select(Match.state))) == {"processed"}
+
+
+WORKER = """
+import os, sys
+from pathlib import Path
+from lol_dagster.operations.signs_of_life import alive_for_good
+alive_for_good(Path(sys.argv[1]))
+print("at work", flush=True)
+os.read(0, 1)
+"""
+
+
+def test_a_once_that_never_wakes_is_killed_by_the_next_one_and_its_work_done(
+    real_instance: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cron alone, no daemon: nobody else would ever give its run up."""
+    world = real_instance
+    world.add_team("Gamers", "Ann")
+    world.finish(GOOD[0], participants=[participant("Ann")])
+    job = world.definitions.resolve_job_def("process_matches")
+    run = world.instance.create_run_for_job(job, tags={"lol/batch": "true"})
+    world.instance.report_dagster_event(
+        dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name), run.run_id
+    )
+    file = Path(world.instance.root_directory) / "run_workers" / run.run_id
+    with subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as worker:
+        assert worker.stdout is not None
+        worker.stdout.readline()
+        os.kill(worker.pid, signal.SIGSTOP)
+        assert world.once()["processed"] == 0
+        began = time.time()
+        monkeypatch.setattr(time, "time", lambda: began + 1200)
+        assert world.once()["delivered"] == 1
+        assert worker.wait(timeout=10) == -signal.SIGKILL
+    found = world.instance.get_run_by_id(run.run_id)
+    assert found is not None
+    assert found.status == dg.DagsterRunStatus.FAILURE
+
+
+@pytest.mark.timeout(600)
+def test_two_once_at_the_same_time_tell_each_game_once(real_instance: World) -> None:
+    world = real_instance
+    world.add_team("Gamers", "Ann")
+    for match_id in GOOD:
+        world.finish(match_id, participants=[participant("Ann")])
+    calls = [start_once(), start_once()]
+    said = [call.communicate(timeout=300)[0] for call in calls]
+    assert [call.returncode for call in calls] == [0, 0], said
+    assert len(world.posted("Gamers")) == len(GOOD)
