@@ -22,6 +22,9 @@ def _background(page: Page) -> str:
 def test_signing_in_with_the_keyboard_alone(new_page: Page) -> None:
     new_page.goto("/team/")
     new_page.wait_for_url(re.compile("/sign-in"))
+    new_page.get_by_role("button", name="dark").press("Enter")
+    expect(new_page.get_by_role("button", name="dark")).to_have_attribute("aria-pressed", "true")
+    expect(new_page.get_by_label("Your name")).to_be_focused()
     keyboard = new_page.keyboard
     keyboard.type("Ann")  # the first field has the focus
     keyboard.press("Tab")

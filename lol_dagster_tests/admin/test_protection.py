@@ -19,7 +19,7 @@ from lol_dagster_tests.admin.asking import Visitor
 from lol_dagster_tests.admin.clock import HandClock
 from lol_dagster_tests.admin.hostile import Page, fill
 
-PUBLIC = {"/sign-in", "/static/<path:filename>", "/healthz", "/metrics"}
+PUBLIC = {"/sign-in", "/theme", "/static/<path:filename>", "/healthz", "/metrics"}
 """What answers to whoever is not signed in. `/metrics`: to this machine alone."""
 _EXAMPLES = {"filename": "house.css", "export_type": "csv"}
 _READS = {"GET", "HEAD", "OPTIONS"}

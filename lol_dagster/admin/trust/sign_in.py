@@ -18,7 +18,7 @@ from lol_dagster.admin.trust.who import sign_request
 
 logger = logging.getLogger(__name__)
 
-PUBLIC_ENDPOINTS = frozenset({"static", "sign_in", "healthz", "metrics"})
+PUBLIC_ENDPOINTS = frozenset({"static", "sign_in", "theme", "healthz", "metrics"})
 """What answers without anybody being signed in; everything else asks for it."""
 LONGEST_NAME = 60
 
