@@ -36,13 +36,13 @@ class RosterView(HouseModelView):
     """A list of the roster's."""
 
     can_delete = True
-    named_after: ClassVar[tuple[Typed, ...]] = ()
+    typed_columns: ClassVar[tuple[Typed, ...]] = ()
     """The columns that the form shows."""
 
     def _refuse_if_changed(self, form: Form, row: Any) -> None:
         session = object_session(row)
         assert session is not None, "the row is of the writing transaction"
-        refuse_if_stale(session, row, form, self.named_after, version_field="seen_version")
+        refuse_if_stale(session, row, form, self.typed_columns, version_field="seen_version")
 
     def get_query(self) -> Any:
         return super().get_query().filter(self._live())

@@ -19,7 +19,7 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Membership, Team
 from lol_dagster_tests.admin.asking import PASSWORD
 from lol_dagster_tests.admin.page_forms import filled_in
-from lol_dagster_tests.roster_rows import make_player, make_team
+from lol_dagster_tests.roster_rows import make_channel, make_member, make_player, make_team
 
 EDITORS = 20
 TEAM = "/team/edit/?id=1"
@@ -109,6 +109,20 @@ def test_of_twenty_editors_one_is_taken_and_the_others_are_told_who_it_was(
         assert session.get_one(Team, 1).name == accepted[1]
         members = [row.player.name for row in session.scalars(select(Membership))]
         assert sorted(members) == sorted(each.name for each in editors)
+
+
+@pytest.mark.parametrize("path", ["team", "player", "account", "channel"])
+def test_every_list_is_searched_and_sorted_alike_on_both_databases(
+    editors: list[Editor], any_database: Database, path: str
+) -> None:
+    with any_database.writing() as session:
+        team = make_team(session, "Amigos")
+        make_member(session, team, "Amigo", game_name="Amigo")
+        make_channel(session, team, "amigos")
+    editors[0].sign_in()
+    for query in ("", "?search=AMIGO", "?sort=0&desc=1", "?search=nobody%25"):
+        page = editors[0].get(f"/{path}/{query}")
+        assert ("0 in all" if "nobody" in query else "1 in all") in page
 
 
 def _renamed_by_one_of(editors: list[Editor], word: str) -> str:

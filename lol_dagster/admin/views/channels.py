@@ -225,7 +225,7 @@ class ChannelView(RosterView):
     column_sortable_list = ("name", ("team", "team.name"), "kind")
     column_default_sort = "name"
     column_filters = (removed_filter(Channel.removed_at),)
-    named_after = _COLUMNS
+    typed_columns = _COLUMNS
     details_template = "roster/channel.html"
 
     def get_query(self) -> Any:

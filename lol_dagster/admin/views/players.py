@@ -48,7 +48,7 @@ class PlayerView(RosterView):
     column_searchable_list = ("name",)
     column_sortable_list = ("name", "created_at")
     column_default_sort = "name"
-    named_after = (typed_value("name"),)
+    typed_columns = (typed_value("name"),)
     list_template = "roster/players.html"
     edit_template = "roster/player_edit.html"
     details_template = "roster/player.html"

@@ -58,7 +58,7 @@ class TeamView(RosterView):
     column_sortable_list = ("name", "created_at")
     column_default_sort = "name"
     column_filters = (removed_filter(Team.removed_at),)
-    named_after = (typed_value("name"),)
+    typed_columns = (typed_value("name"),)
     create_template = "roster/team_create.html"
     edit_template = "roster/team_edit.html"
     details_template = "roster/team.html"
