@@ -18,7 +18,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -223,6 +223,24 @@ def make_calls(url: str, route: str, calls: int, _process: int) -> None:
     database.dispose()
 
 
+def lists(folder: Path, size: Size) -> Comparison:
+    """What a page of the web view's lists takes: here the figure itself matters."""
+    # Here, so that the processes of `limiter` need not load the web view.
+    from bench_lists import LIMIT_MS, list_pages
+
+    settings = Settings(home=folder / "lists", database_url=None)
+    pages = list_pages(settings, open_database(settings), size.matches)
+    ways = {name: (1, page) for name, page in pages.items()}
+    measured = compare("", "page", ways, size.repeats)
+    slow = [each.way for each in measured.figures if each.median >= LIMIT_MS]
+    verdict = (
+        f"not under {LIMIT_MS:.0f} ms: {', '.join(slow)}"
+        if slow
+        else (f"all under {LIMIT_MS:.0f} ms")
+    )
+    return replace(measured, title=f"Pages of lists with {size.matches:,} rows, {verdict}")
+
+
 def made_up_games(number: int) -> list[Game]:
     start = NOW.timestamp()
     generator = Generator(seed=1, pace=_PACE, start=start)
@@ -275,7 +293,7 @@ def run(size: Size) -> dict[str, object]:
     with tempfile.TemporaryDirectory(dir=ROOT, prefix=".bench-") as folder:
         console = Console(stderr=True)
         comparisons = []
-        for bench in (payloads, due_list, recording, limiter):
+        for bench in (payloads, due_list, recording, limiter, lists):
             with console.status(f"measuring: {bench.__name__}"):
                 comparisons.append(bench(Path(folder), size))
     Console().print(table(comparisons))

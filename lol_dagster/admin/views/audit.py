@@ -35,6 +35,7 @@ _NAMED: dict[str, type[Base]] = {
     "channel": Channel,
 }
 _MOMENTS = {"created_at", "removed_at", "since", "until"}
+_SECRETS = {"address"}
 _LONGEST = 300
 
 
@@ -74,15 +75,14 @@ def _row(entry: AuditEntry) -> Markup:
     endpoint = _PAGES.get(entry.table)
     if endpoint is None:
         return Markup("{} {}").format(entry.table.removesuffix("s"), entry.row)
-    return _named(endpoint, entry.row)
+    return Markup("{} {}").format(endpoint, _named(endpoint, entry.row))
 
 
 def _named(endpoint: str, key: Any) -> Markup:
-    """A row with a link to its page, by its name if it is still there."""
+    """A link to a row's page, with its name if it is still there."""
     model = _NAMED.get(endpoint)
     row = None if model is None else reading().get(model, number_in(key))
-    name = key if row is None else getattr(row, "name", row)
-    return Markup("{} {}").format(endpoint, link(endpoint, key, str(name)))
+    return link(endpoint, key, str(key if row is None else row))
 
 
 def _change(entry: AuditEntry) -> Markup:
@@ -108,8 +108,8 @@ def _values(entry: AuditEntry) -> Iterator[tuple[str, Any, Any]]:
 
 def _between(name: str, before: Any, after: Any) -> Markup:
     was, now = _value(name, before), _value(name, after)
-    if before == after:
-        return Markup("<em>{}</em>").format(was)
+    if before == after:  # a secret: another one, that is all there is to say
+        return Markup("<em>changed</em>")
     if before is None:
         return now
     if after is None:
@@ -122,6 +122,8 @@ def _value(name: str, value: Any) -> Markup:
     endpoint = name.removesuffix("_id")
     if endpoint in _NAMED and isinstance(value, int):
         return _named(endpoint, value)
+    if name in _SECRETS and value == "changed":
+        return Markup("<em>not shown</em>")
     if name in _MOMENTS and isinstance(value, str):
         with contextlib.suppress(ValueError):
             return instant(datetime.fromisoformat(value))
