@@ -9,6 +9,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError, default_exceptions
 
+from lol_dagster.admin.house import current_house
 from lol_dagster.admin.shown import words
 from lol_dagster.errors import UserError
 
@@ -41,7 +42,10 @@ def show_errors_in_our_look(app: Flask) -> None:
 
 def error_page(code: int, title: str, text: str) -> Response:
     """A page that says what went wrong."""
-    return make_response(render_template("error.html", code=code, title=title, text=text), code)
+    page = render_template(
+        "error.html", code=code, title=title, text=text, at=current_house().now()
+    )
+    return make_response(page, code)
 
 
 def _http_error(error: HTTPException) -> Response:

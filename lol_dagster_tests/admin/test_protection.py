@@ -133,6 +133,7 @@ def test_error_pages_are_ours_and_say_nothing_of_the_code(
     broken = operator.get("/")
     assert broken.status_code == 500
     assert "Something broke" in broken.text
+    assert "2026-05-04 12:00" in broken.text  # when to look for in the log
     assert "s3cret" not in broken.text
     assert "Traceback" not in broken.text
     assert "s3cret detail" in caplog.text
