@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, func, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lol_dagster.delivery.withdraw import withdraw
@@ -89,9 +89,10 @@ def evaluate(database: Database, settings: Settings, now: datetime) -> Evaluated
 
 def _unfinished() -> Select[Alert]:
     """Alerts that are open, or whose end is still to be told."""
-    return select(Alert).where(
-        or_(Alert.closed_at.is_(None), Alert.told_at.is_not(None) & Alert.ended_at.is_(None))
-    )
+    # Not an OR, for which SQLite would read the table: each of the two has an index of its own.
+    open_now = select(Alert.id).where(Alert.closed_at.is_(None))
+    to_end = select(Alert.id).where(Alert.told_at.is_not(None), Alert.ended_at.is_(None))
+    return select(Alert).where(Alert.id.in_(union_all(open_now, to_end)))
 
 
 def _apply(
@@ -106,7 +107,8 @@ def _apply(
     to_end = [each for each in alerts if each.closed_at and each.told_at and not each.ended_at]
     written = 0
     if channel is not None:
-        to_begin = [each for each in alerts if _is_to_be_told(each, now)]
+        # What is away just now may be over: it is told when it is seen again.
+        to_begin = [each for each in alerts if each.key in holding and _is_to_be_told(each, now)]
         written += _tell(session, channel, to_begin, now, _BEGINNINGS)
         for alert in to_end:
             _withdraw_beginning(session, alert)

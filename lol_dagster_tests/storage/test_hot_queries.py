@@ -129,7 +129,7 @@ def test_no_question_that_is_asked_often_reads_a_whole_table(
     house, now = world.house, world.house.now()
     # What sensors and the schedule ask every few seconds.
     plan_requested(world.instance, house)
-    to_show(house, limit=5)
+    to_show(world.instance, house, limit=5)
     key_refused_until(house)
     house.deliverer.due_now(now)
     with house.database.reading() as session:
