@@ -16,7 +16,7 @@ from lol_dagster.admin.views.games import GameView
 from lol_dagster.operations.run_requests import note_queued, note_taken_up, note_worked_off
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import AuditEntry, RunRequest
+from lol_dagster.storage.models import AuditEntry, Player, RunRequest
 from lol_dagster_tests.admin.asking import Visitor
 from lol_dagster_tests.admin.conftest import HandClock
 from lol_dagster_tests.admin.seen import (
@@ -30,6 +30,7 @@ from lol_dagster_tests.admin.seen import (
     fill_house,
 )
 from lol_dagster_tests.messages.rows import ENDED
+from lol_dagster_tests.roster_rows import make_membership, make_team
 
 
 @pytest.fixture
@@ -55,10 +56,18 @@ def test_games_are_found_by_team_player_queue_outcome_and_day(
 ) -> None:
     with any_database.writing() as session:
         ids = fill_house(session)
+        zoe = session.get_one(Player, ids["Zoe"])
+        # Her game ended three days before `ENDED`: in the one team she was until later.
+        for name, days in (("Former", 2), ("Long left", 4)):
+            team = make_team(session, name)
+            make_membership(session, team, zoe, until=ENDED - timedelta(days=days))
+            ids[name] = team.id
     operator = Visitor(create_app(settings, any_database, now=clock))
     operator.sign_in()
     assert listed(operator) == [RANKED, ARAM, REMAKE, FOREIGN]
     assert listed(operator, f"flt0_team={ids['Others']}") == [FOREIGN]
+    assert listed(operator, f"flt0_team={ids['Former']}") == [FOREIGN]
+    assert listed(operator, f"flt0_team={ids['Long left']}") == []
     assert listed(operator, f"flt0_team={ids['Amigos']}") == [RANKED, ARAM, REMAKE]
     assert listed(operator, f"flt0_player={ids['Bob']}") == [RANKED, ARAM]
     assert listed(operator, "flt0_queue=ARAM") == [ARAM]
@@ -78,9 +87,12 @@ def test_games_are_sorted_and_leafed_through_and_counted_up_to_a_bound(
     operator: Visitor, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert listed(operator, "sort=0") == [FOREIGN, REMAKE, ARAM, RANKED]
-    monkeypatch.setattr(GameView, "most_counted", 3)
+    monkeypatch.setattr(GameView, "most_counted", 2)
+    monkeypatch.setattr(GameView, "page_size", 1)
+    monkeypatch.setattr(GameView, "page_size_options", (1,))
     page = operator.get("/game/").text
-    assert "more than 3" in page
+    assert "more than 2" in page
+    assert "Page 1 of 3" in page  # not 4
 
 
 def test_a_match_id_leads_to_its_page_and_a_part_of_one_to_those_that_have_it(

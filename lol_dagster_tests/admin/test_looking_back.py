@@ -39,7 +39,7 @@ def log(settings: Settings, clock: HandClock) -> None:
     write_lines(
         settings.logs_dir,
         clock() - timedelta(hours=2),
-        {"event": "about a game", "match_id": "NA1_1", "run_id": "run-1"},
+        {"event": "about a game", "match_id": "NA1_1", "run_id": "run-1", "x": "0b7c8a5e-1"},
         {"event": "about a message", "message_id": "0b7c8a5e-1", "level": "warning"},
         {"event": HOSTILE, "player": HOSTILE, "exception": f"Traceback\n{HOSTILE}"},
     )
