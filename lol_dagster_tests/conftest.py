@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,6 +24,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=60,
         help="How long the soak of the whole household goes on (make soak-operations).",
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Half a character that a test has logged would end the whole run: it cannot be sent from one
+    of pytest-xdist's processes to another.
+    """
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 # where it makes an address or an emoji, so that "32:10" stays readable where nothing is parsed.
 _MARKUP = re.compile(
     r"""[\\*_~`|<\[\]@]
-    |:(?=//|[^\s:]+:)     # https://…, :smile:
+    |:(?=//|\S*:)         # https://…, :smile:
     |&(?=\w+;)           # &lt;
     |(?<=[wW]{3})\.      # www.…
     """,
