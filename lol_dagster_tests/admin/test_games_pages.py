@@ -27,6 +27,7 @@ from lol_dagster_tests.admin.seen import (
     RANKED,
     REMAKE,
     SET_ASIDE,
+    add_many_games,
     fill_house,
 )
 from lol_dagster_tests.messages.rows import ENDED
@@ -202,3 +203,15 @@ def test_a_players_page_shows_form_as_a_picture_and_in_words(
     idle = operator.get(f"/player/details/?id={ids['Ann']}").text
     assert "(does not count)" in idle
     assert "1 won and 0 lost of the last 1" in idle
+
+
+def test_form_is_drawn_of_the_last_twenty_games(
+    operator: Visitor, ids: dict[str, int], database: Database
+) -> None:
+    with database.writing() as session:
+        add_many_games(session, session.get_one(Player, ids["Ann"]), 30)
+    page = operator.get(f"/player/details/?id={ids['Ann']}").text
+    # Every third one is lost, the one before the last of all among them; the last of all was won.
+    assert "The last 20 games, the newest last: LWWLWWLWWLWWLWWLWWLW" in page
+    assert "13 won and 7 lost of the last 20" in page
+    assert page.count('<g class="win">') == 13

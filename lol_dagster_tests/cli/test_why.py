@@ -40,6 +40,14 @@ def test_a_game_is_explained_by_its_id(database: Database) -> None:
     assert value["request"] is None
 
 
+def test_what_to_type_about_a_parked_message_is_said(database: Database) -> None:
+    with database.writing() as session:
+        message(session, processed(session), state="parked", last_error="no answer")
+    command = f"lol-dagster message resend|mark-delivered|drop {MESSAGE[:8]}"
+    assert f"To decide about main: {command}" in said("why", GAME)
+    assert as_json("why", GAME)["channels"][0]["message"]["command"] == command
+
+
 def watched(database: Database, **poll: Any) -> None:
     """Ann of the Barons, with one account that is looked at."""
     with database.writing() as session:

@@ -23,6 +23,7 @@ from lol_dagster.admin.views.marks import message_state
 from lol_dagster.admin.views.played import parts_shown, who_played
 from lol_dagster.delivery import operator
 from lol_dagster.delivery.clock import clock_for
+from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.kinds import all_transports
 from lol_dagster.errors import UserError
 from lol_dagster.messages.content import MessageContent
@@ -100,7 +101,8 @@ class MessageView(HouseModelView):
         channel = message.channel
         content = MessageContent.from_json(message.content)
         marker = write_marker(message.id, message.desired_rev)
-        looks = sorted(_SERVICES, key=lambda kind: not channel.kind.startswith(kind[:5]))
+        # Where it goes first.
+        looks = sorted(_SERVICES, key=lambda kind: _service(kind) != _service(channel.kind))
         return self.render(
             self.details_template,
             message=message,
@@ -164,7 +166,11 @@ class MessageView(HouseModelView):
     }
 
 
-def _transports() -> Any:
+def _service(kind: str) -> str:
+    return kind.partition("-")[0]
+
+
+def _transports() -> dict[str, Transport]:
     return all_transports(current_house().settings)
 
 
