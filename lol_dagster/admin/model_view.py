@@ -258,14 +258,21 @@ class HouseModelView(ModelView):
 
     # Lists and what is taken out of them.
 
-    def get_list(self, *arguments: Any, execute: bool = True, **options: Any) -> tuple[Any, Any]:
+    def get_list(
+        self, page: int | None, *arguments: Any, page_size: int | None = None, **options: Any
+    ) -> tuple[Any, Any]:
         """The rows of one page, and how many there are in all: `most_counted` + 1 means more."""
-        _, query = super().get_list(*arguments, execute=False, **options)
+        options["execute"] = False
+        _, query = super().get_list(page, *arguments, page_size=page_size, **options)
+        rows, size = query.all(), page_size or self.page_size
+        before = (page or 0) * size
+        # The last page says itself how many there are.
+        if len(rows) < size and (rows or not before):
+            return before + len(rows), rows
         keys = inspect(self.model).primary_key
         everything = query.limit(None).offset(None).order_by(None)
         first = everything.with_entities(*keys).limit(self.most_counted + 1)
-        count = reading().scalar(select(func.count()).select_from(first.subquery()))
-        return count, query.all() if execute else query
+        return reading().scalar(select(func.count()).select_from(first.subquery())), rows
 
     def count_words(self, count: int) -> str:
         """How many there are in all, as it stands below the list."""
