@@ -201,6 +201,8 @@ def _set_aside(
 ) -> None:
     line = summary(error)
     with house.database.writing() as session:
+        # Two runs that set the same game aside at the same time do so one after the other.
+        session.get(Match, match_id, with_for_update=True)
         row = session.scalar(
             select(Quarantine).where(
                 Quarantine.match_id == match_id, Quarantine.closed_at.is_(None)

@@ -141,10 +141,16 @@ def fail_abandoned_runs(instance: dg.DagsterInstance) -> int:
         How many there were.
     """
     running = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    abandoned = [run for run in running if worker_is_gone(instance, run)]
-    for run in abandoned:
-        instance.report_run_failed(run, "The process that executed this run has ended.")
-    return len(abandoned)
+    abandoned = 0
+    for run in running:
+        if not worker_is_gone(instance, run):
+            continue
+        # It may have come to its end, and its worker with it, since it was looked up.
+        now = instance.get_run_by_id(run.run_id)
+        if now is not None and not now.is_finished:
+            instance.report_run_failed(now, "The process that executed this run has ended.")
+            abandoned += 1
+    return abandoned
 
 
 def _forget_ended(instance: dg.DagsterInstance) -> None:

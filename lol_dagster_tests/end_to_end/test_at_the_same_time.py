@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sqlalchemy import func, select
 
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.orchestration.monitoring import look_after
 from lol_dagster.orchestration.processing import process_match
 from lol_dagster.riot.archive import due_matches
 from lol_dagster.riot.discovery import discover
@@ -111,13 +113,19 @@ def test_two_processes_that_do_the_same_at_the_same_time_do_it_once(
     on_postgres.house.database.dispose()
 
 
-def start_once() -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def a_once() -> Iterator[subprocess.Popen[str]]:
+    """`lol-dagster once` in a process of its own, killed at the end if it has not ended."""
+    with subprocess.Popen(
         [LOL_DAGSTER, "once", "--until-idle"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.timeout(600)
@@ -129,7 +137,7 @@ def test_a_frozen_once_holds_nobody_up_and_when_it_wakes_nothing_is_double(
     world.add_team("Gamers", "Ann")
     world.finish(GOOD[0], participants=[participant("Ann")])
     world.simulator.set_faults("riot.match=no-answer-before-accept")
-    with start_once() as frozen:
+    with a_once() as frozen:
         wait_for(
             "call for the match", lambda: world.simulator.truth.calls("riot.match"), seconds=120
         )
@@ -163,18 +171,13 @@ os.read(0, 1)
 """
 
 
-def test_a_once_that_never_wakes_is_killed_by_the_next_one_and_its_work_done(
-    real_instance: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Cron alone, no daemon: nobody else would ever give its run up."""
-    world = real_instance
-    world.add_team("Gamers", "Ann")
-    world.finish(GOOD[0], participants=[participant("Ann")])
+@contextmanager
+def frozen_worker(world: World) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A batch whose worker was frozen: its run and its process."""
     job = world.definitions.resolve_job_def("process_matches")
     run = world.instance.create_run_for_job(job, tags={"lol/batch": "true"})
-    world.instance.report_dagster_event(
-        dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name), run.run_id
-    )
+    started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
+    world.instance.report_dagster_event(started, run.run_id)
     file = Path(world.instance.root_directory) / "run_workers" / run.run_id
     with subprocess.Popen(
         [sys.executable, "-c", WORKER, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -182,14 +185,44 @@ def test_a_once_that_never_wakes_is_killed_by_the_next_one_and_its_work_done(
         assert worker.stdout is not None
         worker.stdout.readline()
         os.kill(worker.pid, signal.SIGSTOP)
+        try:
+            yield run.run_id, worker
+        finally:
+            worker.kill()
+
+
+def twenty_minutes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch is given 15, two more to end and one to be missed."""
+    began = time.time()
+    monkeypatch.setattr(time, "time", lambda: began + 1200)
+
+
+def test_a_once_that_never_wakes_is_killed_by_the_next_one_and_its_work_done(
+    real_instance: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cron alone, no daemon: nobody else would ever give its run up."""
+    world = real_instance
+    world.add_team("Gamers", "Ann")
+    world.finish(GOOD[0], participants=[participant("Ann")])
+    with frozen_worker(world) as (run_id, worker):
         assert world.once()["processed"] == 0
-        began = time.time()
-        monkeypatch.setattr(time, "time", lambda: began + 1200)
+        twenty_minutes_later(monkeypatch)
         assert world.once()["delivered"] == 1
         assert worker.wait(timeout=10) == -signal.SIGKILL
-    found = world.instance.get_run_by_id(run.run_id)
+    found = world.instance.get_run_by_id(run_id)
     assert found is not None
     assert found.status == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_worker_that_never_wakes_is_killed_by_the_daemons_tick(
+    real_instance: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with frozen_worker(real_instance) as (_, worker):
+        look_after(real_instance.instance, real_instance.house, "daemon")
+        assert worker.poll() is None
+        twenty_minutes_later(monkeypatch)
+        look_after(real_instance.instance, real_instance.house, "daemon")
+        assert worker.wait(timeout=10) == -signal.SIGKILL
 
 
 @pytest.mark.timeout(600)
@@ -198,7 +231,7 @@ def test_two_once_at_the_same_time_tell_each_game_once(real_instance: World) -> 
     world.add_team("Gamers", "Ann")
     for match_id in GOOD:
         world.finish(match_id, participants=[participant("Ann")])
-    calls = [start_once(), start_once()]
-    said = [call.communicate(timeout=300)[0] for call in calls]
-    assert [call.returncode for call in calls] == [0, 0], said
+    with a_once() as one, a_once() as other:
+        said = [call.communicate(timeout=300)[0] for call in (one, other)]
+    assert [one.returncode, other.returncode] == [0, 0], said
     assert len(world.posted("Gamers")) == len(GOOD)

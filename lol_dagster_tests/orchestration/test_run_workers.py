@@ -16,6 +16,7 @@ from dagster._core.launcher import WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_run_for_test
 
+from lol_dagster.orchestration import run_workers
 from lol_dagster.orchestration.instance import prepare_instance
 from lol_dagster.orchestration.run_workers import (
     HouseRunLauncher,
@@ -121,6 +122,25 @@ def test_without_a_daemon_once_marks_what_was_abandoned(instance: dg.DagsterInst
     }
 
 
+def test_a_run_that_ends_while_once_looks_stays_what_it_became(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = started_run(instance)
+    kill(worker_of(instance, run))
+
+    def looked_a_moment_too_late(*_: object) -> bool:
+        instance.report_dagster_event(
+            dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, run.job_name), run.run_id
+        )
+        return True
+
+    monkeypatch.setattr(run_workers, "worker_is_gone", looked_a_moment_too_late)
+    fail_abandoned_runs(instance)
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    assert found.status == dg.DagsterRunStatus.SUCCESS
+
+
 def test_a_frozen_worker_is_killed_when_its_time_is_long_over_and_not_before(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,3 +173,33 @@ def test_a_run_that_nobody_has_begun_is_at_no_work(instance: dg.DagsterInstance)
     """Where `up` was switched off for good, nobody begins it any more."""
     create_run_for_test(instance, job_name="waits", status=dg.DagsterRunStatus.NOT_STARTED)
     assert run_at_work(instance, "waits") is None
+
+
+STUCK = """
+import os, sys
+from types import SimpleNamespace
+from lol_dagster.orchestration import run_workers
+run_workers._TO_END = 0.1
+run = SimpleNamespace(run_id="a-run", tags={"dagster/max_runtime": "0.1"})
+instance = SimpleNamespace(root_directory=sys.argv[1])
+if sys.argv[2] == "begin_work":
+    run_workers.begin_work(instance, run)
+    os.read(0, 1)
+with run_workers.at_work(instance, run.run_id, run.tags):
+    os.read(0, 1)
+"""
+
+
+@pytest.mark.parametrize("way", ["begin_work", "at_work"])
+def test_a_worker_that_is_stuck_in_a_system_call_ends_itself_after_its_time(
+    tmp_path: Path, way: str
+) -> None:
+    """Nobody ever writes to its standard input. Both for the daemon's workers and for `once`."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK, str(tmp_path), way],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as worker:
+        assert worker.wait(timeout=60) == 1
+        assert worker.stderr is not None
+        assert b"Timeout" in worker.stderr.read()

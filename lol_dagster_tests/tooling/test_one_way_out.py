@@ -1,0 +1,39 @@
+"""Every call over the network has an end, since there is one way out: lol_dagster/http_session.py."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import lol_dagster
+
+HOUSE = Path(lol_dagster.__file__).parent
+WITHOUT_A_DEADLINE = {"requests", "urllib3", "httpx", "aiohttp", "http.client", "urllib.request"}
+ALLOWED = {
+    "http_session.py": "the way out",
+    # On this machine only, each wait bounded and the whole, too.
+    "operations/supervisor.py": "asks whether a service that was started answers yet",
+}
+
+
+def imported(source: str) -> set[str]:
+    """The modules that a file imports, also inside of functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            found |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_nobody_calls_over_the_network_by_himself() -> None:
+    """The simulator is the other end and imports nothing of the house."""
+    strays = {
+        name: libraries
+        for file in HOUSE.rglob("*.py")
+        if not (name := file.relative_to(HOUSE).as_posix()).startswith("simulator/")
+        and (libraries := imported(file.read_text()) & WITHOUT_A_DEADLINE)
+    }
+    assert strays.keys() == ALLOWED.keys(), strays
