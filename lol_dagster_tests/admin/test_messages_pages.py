@@ -6,12 +6,12 @@ import re
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from lol_dagster.admin.app import create_app
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import AuditEntry, Message, MessageText
+from lol_dagster.storage.models import AuditEntry, Game, Match, Message, MessageText, Quarantine
 from lol_dagster_tests.admin.asking import Visitor
 from lol_dagster_tests.admin.conftest import HandClock
 from lol_dagster_tests.admin.seen import ARAM, RANKED, fill_house
@@ -151,3 +151,26 @@ def test_a_message_is_dropped_and_what_makes_no_sense_is_refused_in_words(
     assert "it is delivered" in decide(operator, told, "drop")
     assert state_of(database, told) == ("delivered", _REMOTE_ID)
     assert operator.post("/message/decide/", {"id": told, "decision": "shout"}).status_code == 400
+
+
+def test_what_is_only_shown_cannot_be_added_edited_or_removed(
+    operator: Visitor, ids: dict[str, int], database: Database
+) -> None:
+    def rows() -> list[int]:
+        with database.reading() as session:
+            return [
+                session.scalar(select(func.count()).select_from(model)) or 0
+                for model in (Game, Match, Message, Quarantine, AuditEntry)
+            ]
+
+    before = rows()
+    keys = {"game": RANKED, "message": message_in(database, "parked"), "quarantine": "1",
+            "audit": "1", "unfinished": RANKED}  # fmt: skip
+    for view, key in keys.items():
+        operator.post(f"/{view}/delete/", {"id": key})
+        operator.post(f"/{view}/action/", {"action": "delete", "rowid": key})
+        operator.post(f"/{view}/new/", {"match_id": "EUW1_99", "state": "processed"})
+        operator.post(f"/{view}/edit/?id={key}", {"state": "dropped", "closed_as": "x"})
+        operator.post(f"/{view}/ajax/update/", {"list_form_pk": key, "state": "dropped"})
+    assert rows() == before
+    assert message_in(database, "parked") == keys["message"]
