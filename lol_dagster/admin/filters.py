@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import Any
 
 from flask_admin.model.filters import BaseFilter
@@ -57,6 +57,9 @@ class Filter(BaseFilter):
         return self._choices() if callable(self._choices) else self._choices
 
     def validate(self, value: str) -> bool:
+        """Whether it can be applied; choices that are looked up may have gone, and find nothing."""
+        if value != "" and self._choices is not None and not callable(self._choices):
+            return value in {each for each, _ in self._choices}
         return value == "" or bool(super().validate(value))
 
     def apply(self, query: Query[Any], value: Any, _alias: object = None) -> Query[Any]:
@@ -85,6 +88,9 @@ class DayFilter(Filter):
     def clean(self, value: str) -> datetime:
         """
         Raises:
-            ValueError: it is no day.
+            ValueError: it is no day, or so far off that no other follows.
         """
-        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+        day = datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+        if day.year == MAXYEAR:
+            raise ValueError(f"{value} is too far off")
+        return day

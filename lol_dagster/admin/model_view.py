@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from flask import abort, flash, request
@@ -17,9 +17,10 @@ from flask.typing import ResponseReturnValue
 from flask_admin.contrib.sqla import ModelView
 from flask_admin.model.base import ViewArgs
 from sqlalchemy import func, inspect, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.exceptions import NotFound
 from wtforms import Form, HiddenField
 
 from lol_dagster.admin.export import download
@@ -32,6 +33,7 @@ from lol_dagster.storage.models import Base
 
 logger = logging.getLogger(__name__)
 
+UNSHOWABLE = "cannot be shown: the log says why"
 _SEEN = "seen_version"
 _LARGEST_ID = 2**31 - 1
 _T = TypeVar("_T")
@@ -218,6 +220,27 @@ class HouseModelView(ModelView):
                 abort(404)
         row = reading().get(self.model, key)
         return row if row is not None else abort(404)
+
+    def rows_still_there(self, ids: Iterable[str]) -> Iterator[Any]:
+        """The rows of these keys; of each that somebody has removed meanwhile it is said."""
+        for each in ids:
+            try:
+                row = self.get_one(each)
+            except NotFound:
+                flash("One of them is not there any more.", "error")
+            else:
+                yield row
+
+    def _get_list_value(self, context: Any, model: Any, name: str, *formatters: Any) -> Any:
+        """What stands in a cell; a row with something strange in it stops neither list nor export."""
+        try:
+            return super()._get_list_value(context, model, name, *formatters)
+        except SQLAlchemyError:  # it is not about this row
+            raise
+        except Exception:
+            key = self.get_pk_value(model)
+            logger.exception("%s: %s of %s cannot be shown", self.endpoint, name, key)
+            return UNSHOWABLE
 
     def render(self, template: str, **values: Any) -> ResponseReturnValue:
         page: str = super().render(template, **values)

@@ -68,8 +68,7 @@ class RosterView(HouseModelView):
     def remove_each(self, ids: Iterable[str]) -> None:
         """Remove the rows of these keys, each in a transaction of its own, and say what came of it."""
         done = 0
-        for each in ids:
-            row = self.get_one(each)
+        for row in self.rows_still_there(ids):
             try:
                 with writing() as session:
                     self.remove(session, self._fresh(session, row))

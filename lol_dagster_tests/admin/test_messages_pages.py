@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 
@@ -34,6 +35,11 @@ def ids(database: Database) -> dict[str, int]:
 def message_in(database: Database, state: str) -> str:
     with database.reading() as session:
         return session.scalars(select(Message.id).where(Message.state == state)).one()
+
+
+def ids_of_messages(database: Database) -> set[str]:
+    with database.reading() as session:
+        return set(session.scalars(select(Message.id)))
 
 
 def state_of(database: Database, message_id: str) -> tuple[str, str | None]:
@@ -72,6 +78,21 @@ def test_messages_are_found_by_state_channel_kind_day_game_and_id(
     assert states(f"search={RANKED.lower()}") == {"delivered", "parked"}
     parked = message_in(any_database, "parked")
     assert states(f"search={parked[:8].upper()}") == {"parked"}
+
+
+def test_a_message_that_is_no_message_stops_neither_list_nor_export(
+    operator: Visitor, ids: dict[str, int], database: Database
+) -> None:
+    strange = message_in(database, "parked")
+    with database.writing() as session:
+        session.get_one(Message, strange).content = {"of": "another version"}
+    page = operator.get("/message/")
+    assert page.status_code == 200
+    assert page.text.count("cannot be shown: the log says why") == 1
+    assert page.text.count("/message/details/?id=") == len(ids_of_messages(database))
+    rows = json.loads(operator.get("/message/export/json/").text)
+    assert {row["id"] for row in rows} == ids_of_messages(database)
+    assert [row["id"] for row in rows if "cannot be shown" in row["says"]] == [strange]
 
 
 def test_a_messages_page_shows_what_was_sent_answered_and_concluded(

@@ -78,6 +78,25 @@ def test_filters_and_search_narrow_the_list(operator: Visitor, ann: int) -> None
     assert operator.get("/people/?flt0_since=nonsense").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "message/?flt0_state=no-such-state",
+        "message/?flt0_kind=no-such-kind",
+        "account/?flt0_state=no-such-state",
+        "unfinished/?flt0_state=no-such-state",
+        "game/?flt0_to=9999-12-31",  # after which there is no day
+    ],
+)
+def test_a_filter_that_cannot_be_applied_is_said_and_left_out(
+    operator: Visitor, asked: str
+) -> None:
+    answer = operator.get(f"/{asked}")
+    assert answer.status_code == 200
+    assert f"Invalid Filter Value: {asked.partition('=')[2]}" in answer.text
+    assert operator.get("/" + asked.replace("/?", "/export/csv/?")).status_code == 200
+
+
 def test_a_csv_holds_no_formula_and_json_holds_the_names_as_they_are(
     operator: Visitor, ann: int
 ) -> None:

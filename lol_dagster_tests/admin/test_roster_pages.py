@@ -249,6 +249,18 @@ def test_one_click_takes_somebody_out_of_a_team(
     assert operator.post("/team/end/", {**said, "back": "//evil.example/"}).location == "/team/"
 
 
+def test_one_of_many_that_is_gone_already_does_not_keep_the_others(
+    operator: Visitor, team: None, database: Database
+) -> None:
+    with database.writing() as session:
+        second = make_team(session, "Bots").id
+    chosen = {"action": "delete", "rowid": ["999", "1", str(second)]}
+    assert operator.post("/team/action/", chosen).status_code == 302
+    page = operator.get("/team/").text
+    assert "One of them is not there any more." in page
+    assert "Removed 2." in page
+
+
 def test_removing_keeps_history_and_many_at_once_are_audited_each(
     operator: Visitor, team: None, database: Database
 ) -> None:

@@ -142,7 +142,8 @@ class QuarantineView(HouseModelView):
 
     def _each(self, ids: Iterable[str], decide: Callable[[Quarantine, Session, str], Any]) -> int:
         """Decide the same about each game, each in a transaction of its own; how often it worked."""
-        return sum(self._decided(partial(decide, self.get_one(each))) for each in ids)
+        rows = self.rows_still_there(ids)
+        return sum(self._decided(partial(decide, row)) for row in rows)
 
     def _decided(self, decide: Callable[[Session, str], Any]) -> bool:
         """Whether it could be done; if not, it has been said why."""
