@@ -198,7 +198,9 @@ class Outbox:
             if not may_send(self.age(claimed), claimed.terms):
                 event = HoldBack(now, "the claim grew old before the call")
             elif opening > now:
-                event = HoldBack(opening, "the channel is not to be called for now")
+                # Due as it was: a closed channel's messages are not claimed until it is open again,
+                # which may be sooner than is known now, or when the operator has changed something.
+                event = HoldBack(now, "the channel is not to be called for now")
             elif retry and (turn := self._turn(session, claimed, now)) is not None:
                 event = Rationed(turn)
             stepped = self._apply(session, claimed, event, now)

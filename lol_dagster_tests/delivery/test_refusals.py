@@ -173,6 +173,27 @@ def test_row_14_a_webhook_that_is_gone_is_never_called_again(
     assert room.discord.count("post") == 1
 
 
+def test_what_was_in_hand_while_another_deliverer_met_a_webhooks_end_is_told_at_the_new_one(
+    any_room: Room,
+) -> None:
+    room = any_room
+    channel = room.channel("discord-webhook")
+    in_hand = room.message(channel, "in hand")
+    room.message(channel, "meanwhile", order_at=NOW + timedelta(seconds=1))
+    room.discord.script("post", refuse(404, 10015))
+    room.crashes.at["after_claim"] = room.sweep  # the other one, between claim and intent
+    room.sweep()
+    row = room.row(in_hand)
+    assert (row.state, row.sent_maybe, room.discord.count("post")) == ("pending", False, 1)
+    assert (room.deliverer().due_now(room.now), room.deliverer().next_due_at()) == (0, None)
+
+    renewed = room.discord_server.url("/webhooks/800000000000000099/renewed")
+    with room.database.writing() as session:
+        session.get_one(Channel, channel).address = renewed
+    room.sweep(patience=5)
+    assert sorted(room.titles(channel)) == ["in hand", "meanwhile"]
+
+
 @pytest.mark.parametrize(
     ("kind", "fault"),
     [
