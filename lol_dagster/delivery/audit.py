@@ -2,7 +2,7 @@
 
 A sample, by reading only: what is found is noted for a person and for the asset check, and nothing is
 put right from here. Channels that are closed for now are left alone, and what is learned about a
-channel on the way (it refuses, it does not answer, its rate limit) closes or opens it as ever.
+channel on the way (it is gone, it does not answer, its rate limit) closes or opens it as ever.
 """
 
 from __future__ import annotations
@@ -176,7 +176,8 @@ class _Look:
         got = calls.looked(lambda: transport.get(address, remote_id, row.id))
         self._note(Get(remote_id), got)
         if self._claimed.terms.read_back and isinstance(got.verdict, Seen | Gone):
-            anchor = transport.anchor(row.created_at)
+            # After a restored backup what is found may be older than its row.
+            anchor = row.anchor or transport.anchor(row.created_at)
             listed = calls.looked(
                 lambda: transport.scan(address, Wanted(row.id, anchor, remote_id))
             )
@@ -191,7 +192,8 @@ class _Look:
         with self._database.writing() as session:
             record.attempt(session, self._claimed, effect, answer, now)
             sharers = gates.destinations(session, self._transports).values()
-            gates.note(session, destination, answer.verdict, answer.holds, sharers, now)
+            verdict, holds = answer.verdict, answer.holds
+            gates.note(session, destination, verdict, holds, sharers, now, effect=effect)
             record.sight(session, destination.channel_id, answer.verdict)
 
 

@@ -22,6 +22,8 @@ from lol_dagster.delivery.states import (
     Absent,
     Blind,
     Blocked,
+    Effect,
+    Get,
     NotSeen,
     NotSent,
     Uncertain,
@@ -138,15 +140,20 @@ def note(
     holds: Iterable[Hold],
     sharers: Collection[Destination],
     now: datetime,
+    *,
+    effect: Effect,
 ) -> None:
     """Draw the consequences of an answer for all messages of its channel, or of its token.
 
     Args:
         sharers: All channels that may share the token.
+        effect: What was answered.
     """
     for hold in holds:
         _hold(session, destination.scope(hold.scope), now + timedelta(seconds=hold.seconds))
     match verdict:
+        case Blocked(dead=False) if isinstance(effect, Get):
+            pass  # whom a channel does not let read may well be allowed to post there
         case Blocked(reason, about, dead):
             block(session, destination, destination.scope(about), reason, now, dead=dead)
         case Uncertain() | NotSent(retry_after=None) | NotSeen(retry_after=None):

@@ -239,7 +239,7 @@ class Outbox:
         with self._database.writing() as session:
             event = _event(session, claimed.row.id, effect, answer.verdict)
             record.attempt(session, claimed, effect, answer, now)
-            self._note(session, claimed, answer, now)
+            self._note(session, claimed, effect, answer, now)
             stepped = self._apply(session, claimed, event, now)
             self._crashpoint("concluding")
             return stepped
@@ -271,13 +271,19 @@ class Outbox:
         with self._database.writing() as session:
             record.attempt(session, claimed, effect, answer, now)
             if not isinstance(answer.verdict, Blocked):
-                self._note(session, claimed, answer, now)
+                self._note(session, claimed, effect, answer, now)
 
     def _note(
-        self, session: Session, claimed: Claimed, answer: Answer[Verdict], now: datetime
+        self,
+        session: Session,
+        claimed: Claimed,
+        effect: Effect,
+        answer: Answer[Verdict],
+        now: datetime,
     ) -> None:
         sharers = gates.destinations(session, self._transports).values()
-        gates.note(session, claimed.destination, answer.verdict, answer.holds, sharers, now)
+        verdict, holds = answer.verdict, answer.holds
+        gates.note(session, claimed.destination, verdict, holds, sharers, now, effect=effect)
         record.sight(session, claimed.destination.channel_id, answer.verdict)
 
     def withdraw(self, message_id: str, reason: str, now: datetime) -> Row:

@@ -12,7 +12,7 @@ import pytest
 from lol_dagster.delivery.audit import AuditReport, audit_messages
 from lol_dagster.delivery.transports.kinds import all_transports
 from lol_dagster.operations import trouble
-from lol_dagster.storage.models import MessageAudit
+from lol_dagster.storage.models import Message, MessageAudit
 from lol_dagster_tests.delivery.conftest import Room
 from lol_dagster_tests.delivery.fakes import refuse
 from lol_dagster_tests.delivery.kinds import READABLE, posts
@@ -151,14 +151,43 @@ def test_a_sample_of_what_was_told_lately_is_taken(room: Room) -> None:
     assert audit(room, size=4).findings == {}
 
 
-def test_a_closed_channel_is_left_alone_and_a_refusal_closes_one(room: Room) -> None:
-    channel, message = told(room)
-    room.discord.script("get", refuse(403, 50001))
+def test_a_closed_channel_is_left_alone_and_a_webhooks_end_closes_one(room: Room) -> None:
+    channel, message = told(room, "discord-webhook")
+    room.discord.script("get", refuse(404, 10015))
     assert audit(room).unseen == (message,)
     assert room.breaker(f"channel:{channel}") is not None
     asked = len(room.discord_server.requests)
     assert audit(room) == AuditReport({}, ())
     assert len(room.discord_server.requests) == asked
+
+
+@pytest.mark.parametrize("kind", ["discord-bot", "slack-bot"])
+def test_a_bot_that_may_post_and_not_read_goes_on_posting_after_an_audit(
+    room: Room, kind: str
+) -> None:
+    """Who is refused a look is not refused to send: nothing waits for an hour because of that."""
+    channel, message = told(room, kind)
+    room.discord.may_read_history = False
+    room.slack.history_error = "missing_scope"
+    assert audit(room).unseen == (message,)
+    room.message(channel, "Defeat")
+    assert room.sweep().delivered == 1
+
+
+def test_a_message_that_was_told_long_before_its_row_was_made_is_found(room: Room) -> None:
+    """After a restored backup a game is worked out anew, and its old message found in the channel:
+    the history shows that message from the game's end on, not from the row's creation.
+    """
+    channel, first = told(room)
+    with room.database.writing() as session:
+        row = session.get_one(Message, first)
+        # An hour later, as far as the row knows.
+        row.created_at += timedelta(hours=1)
+        assert row.anchor is not None
+    room.pass_time(timedelta(hours=1).total_seconds())
+    room.message(channel, "Defeat")  # or there would be nothing in the history to believe it by
+    room.sweep()
+    assert audit(room).findings[first] == "stands"
 
 
 def test_an_audit_ends_in_time(room: Room) -> None:

@@ -57,6 +57,29 @@ def test_row_28_what_cannot_be_edited_is_left_standing_and_never_sent_again(room
     assert "cannot edit" in (room.row(message).last_error or "")
 
 
+@pytest.mark.parametrize(("kind", "patch"), [("discord-bot", "patch"), ("slack-bot", "update")])
+def test_an_edit_that_cannot_be_read_back_holds_up_no_message(
+    room: Room, kind: str, patch: str
+) -> None:
+    """A bot may well post where it may not read: the refused look closes nothing."""
+    channel = room.channel(kind)
+    corrected = room.message(channel, "Victory")
+    room.sweep()
+    room.discord.may_read_history = False
+    room.slack.history_error = "missing_scope"
+    for fake in (room.discord, room.slack):
+        fake.script(patch, fail_before_accept())
+    room.say(corrected, "Defeat")
+    room.pass_time(3)
+    room.sweep()
+    for number in range(3):  # the look is refused each time that it is due
+        room.pass_time(3700)
+        room.message(channel, f"later {number}", order_at=room.now)
+        assert room.sweep(patience=5).delivered == 1
+    assert room.titles(channel) == ["Victory", "later 0", "later 1", "later 2"]
+    assert [outcome for op, outcome in room.attempts(corrected) if op == "GET"] == ["blocked"] * 3
+
+
 def test_row_31_a_message_deleted_by_a_moderator_is_never_posted_again(room: Room) -> None:
     channel = room.channel()
     message = room.message(channel)
