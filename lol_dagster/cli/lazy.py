@@ -5,15 +5,19 @@ Nothing here knows a particular command.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, NoReturn
 
 import click
+from sqlalchemy.exc import OperationalError
 
 from lol_dagster.errors import UserError
 from lol_dagster.riot.errors import RiotError
+from lol_dagster.storage.database import trouble_in_words
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _INTERRUPTED = 130  # what shells report of a program that SIGINT ended
 
 
@@ -54,9 +58,15 @@ class LazyGroup(click.Group):
             _end(ctx, error, status=1)
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
+        except OperationalError as error:  # locked, full, gone: its SQL helps nobody
+            _end(ctx, trouble_in_words(error), status=1)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            _end(ctx, f"there is no room left on the disk: {error}", status=1)
 
 
-def _end(ctx: click.Context, error: Exception, *, status: int) -> NoReturn:
+def _end(ctx: click.Context, error: Exception | str, *, status: int) -> NoReturn:
     line = " ".join(str(error).split())
     click.echo(f"lol-dagster: {line}", err=True)
     ctx.exit(status)

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -57,6 +57,17 @@ def normalized_url(text: str) -> URL:
     return url
 
 
+def trouble_in_words(error: DBAPIError) -> str:
+    """Which database failed and why, in a line: neither the statement nor its values.
+
+    Args:
+        error: Of our database's engine or of one that is not ours, such as Dagster's.
+    """
+    which = next(iter(getattr(error, "__notes__", ())), "a database of Dagster's")
+    reason = next(iter(str(error.orig).strip().splitlines()), type(error.orig).__name__)
+    return f"{which} cannot be used just now: {reason}"
+
+
 class Database:
     """The product's database: one engine, and the two kinds of transaction."""
 
@@ -79,9 +90,8 @@ class Database:
             use_keyring(self.engine.dialect, keyring)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self._sessions, "after_flush", record_changes)
-        self._read_only_sessions = sessionmaker(
-            self.engine.execution_options(**{_READ_ONLY: True}), expire_on_commit=False
-        )
+        self.read_only_engine = self.engine.execution_options(**{_READ_ONLY: True})
+        self._read_only_sessions = sessionmaker(self.read_only_engine, expire_on_commit=False)
 
     @property
     def is_sqlite(self) -> bool:
@@ -132,6 +142,7 @@ def _create_engine(url: URL, slow_query_ms: float | None) -> Engine:
         engine = create_engine(url, connect_args={**waiting, **measuring}, **options)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "handle_error", _say_which)
         return engine
     # A server that went away is noticed at checkout instead of in the middle of a transaction.
     waiting = {"connect_timeout": 10}
@@ -139,7 +150,14 @@ def _create_engine(url: URL, slow_query_ms: float | None) -> Engine:
         url, pool_pre_ping=True, connect_args={**waiting, **measuring}, **options
     )
     event.listen(engine, "begin", _begin_postgresql)
+    event.listen(engine, "handle_error", _say_which)
     return engine
+
+
+def _say_which(failed: ExceptionContext) -> None:
+    if failed.sqlalchemy_exception is not None and failed.engine is not None:
+        where = failed.engine.url.render_as_string(hide_password=True)
+        failed.sqlalchemy_exception.add_note(f"the database {where}")
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:

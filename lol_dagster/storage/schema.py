@@ -51,7 +51,7 @@ def schema_state(database: Database) -> SchemaState:
     Raises:
         DatabaseError: the database cannot be reached.
     """
-    with _connection(database) as connection:
+    with _connection(database, read_only=True) as connection:
         return _state(connection)
 
 
@@ -103,9 +103,11 @@ def _checked_state(state: SchemaState) -> SchemaState:
 
 
 @contextlib.contextmanager
-def _connection(database: Database) -> Iterator[Connection]:
+def _connection(database: Database, *, read_only: bool = False) -> Iterator[Connection]:
+    # Whoever only looks must not wait for a writer.
+    engine = database.read_only_engine if read_only else database.engine
     try:
-        with database.engine.connect() as connection:
+        with engine.connect() as connection:
             yield connection
     except DriverError as error:
         where = database.url.render_as_string(hide_password=True)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sqlite3
+
 import click
+from sqlalchemy.exc import OperationalError
 
 from lol_dagster.errors import UserError
 from lol_dagster.riot.errors import KeyRejected, ServerTrouble
@@ -28,6 +33,18 @@ def riot_trouble() -> None:
 @click.command()
 def refused_key() -> None:
     raise KeyRejected("unknown key", status=401, **_CALL)
+
+
+@click.command()
+def held_database() -> None:
+    raise OperationalError(
+        "UPDATE runs SET ...", {"name": "secret"}, sqlite3.OperationalError("database is locked")
+    )
+
+
+@click.command()
+def full_disk() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "backup.tmp")
 
 
 @click.command()

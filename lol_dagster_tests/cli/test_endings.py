@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 from importlib.metadata import version
@@ -14,6 +15,8 @@ from click.testing import CliRunner, Result
 from lol_dagster.cli import cli
 from lol_dagster.cli.lazy import LazyGroup
 from lol_dagster.simulator.main import environment
+from lol_dagster.storage import database as database_module
+from lol_dagster.storage.database import Database
 
 LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
 
@@ -44,6 +47,43 @@ def test_trouble_of_riots_is_one_line_and_status_1() -> None:
 
 def test_a_refused_key_is_for_a_person_to_put_right() -> None:
     assert ending("refused_key").exit_code == 2
+
+
+def test_a_database_that_is_held_is_one_line_with_its_name_and_status_1(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "BUSY_TIMEOUT_MS", 50)
+    file = database.url.database or ""
+    holder = sqlite3.connect(file, isolation_level=None)
+    try:
+        holder.execute("BEGIN IMMEDIATE")
+        looked = CliRunner().invoke(cli, ["team", "list"])
+        result = CliRunner().invoke(cli, ["team", "add", "Gamers"])
+    finally:
+        holder.close()
+    # Whoever only looks is kept waiting by nobody.
+    assert (looked.exit_code, looked.stderr) == (0, "")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"lol-dagster: the database sqlite:///{file} cannot be used just now: database is locked\n"
+    )
+
+
+def test_another_database_that_fails_is_dagsters_and_its_sql_is_not_shown() -> None:
+    result = ending("held_database")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "lol-dagster: a database of Dagster's cannot be used just now: database is locked\n"
+    )
+
+
+def test_a_full_disk_is_one_line_and_status_1() -> None:
+    result = ending("full_disk")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "lol-dagster: there is no room left on the disk: "
+        "[Errno 28] No space left on device: 'backup.tmp'\n"
+    )
 
 
 def test_ctrl_c_is_quiet_and_130() -> None:
