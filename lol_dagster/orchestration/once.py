@@ -147,8 +147,13 @@ class Once:
     def _complain(self) -> None:
         found = self._house.discovery
         if found is not None and found.polls and not found.accounts_polled:
-            trouble = found.polls[0].trouble
-            raise NobodyAskedError(f"Riot could not be asked for any account: {trouble}")
+            # What is Riot's own trouble explains more than what is wrong with one account.
+            first = max(found.polls, key=lambda poll: poll.is_servers_trouble or poll.stays_due)
+            if first.is_servers_trouble or first.stays_due:
+                raise NobodyAskedError(f"Riot could not be asked for any account: {first.trouble}")
+            raise NobodyAskedError(
+                f"no account's match list came; of {first.riot_id}, for one: {first.trouble}"
+            )
 
     def _do_what_is_due(self) -> None:
         while batches := self._due_batches():

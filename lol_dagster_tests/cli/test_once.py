@@ -79,3 +79,19 @@ def test_when_riot_is_down_it_has_not_done_its_work(playing: Simulator) -> None:
     done = once()
     assert done.returncode == 1
     assert "Riot could not be asked" in done.stderr
+
+
+def test_an_only_account_that_is_mistyped_is_named_and_riot_is_not_blamed(
+    simulator: Simulator,
+) -> None:
+    database = open_database(load_settings())
+    with database.writing() as session:
+        make_member(session, make_team(session), game_name="Nobody", tag_line="NA1", puuid=None)
+    database.dispose()
+    done = once()
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last == (
+        "lol-dagster: no account's match list came; of Nobody#NA1, for one: "
+        "Riot knows no account Nobody#NA1: correct its Riot ID"
+    )
