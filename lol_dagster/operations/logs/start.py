@@ -12,6 +12,8 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.slow_queries import LOGGER_NAME as SLOW_QUERIES
 
 _HOUSE = ("lol_dagster", SLOW_QUERIES)
+_NOT_FOR_THE_TERMINAL = frozenset({SLOW_QUERIES, "lol_dagster.operations.supervisor"})
+"""Loggers: slow queries help nobody there, and the supervisor tells the operator itself."""
 
 
 def start_logging(settings: Settings, process: str) -> None:
@@ -58,7 +60,7 @@ class _Terminal(logging.StreamHandler):  # type: ignore[type-arg]
         super().__init__(sys.stderr)
         # Of the handler, not of the root: Dagster's loggers have levels of their own.
         self.setLevel(logging.WARNING)
-        self.addFilter(lambda record: record.name != SLOW_QUERIES)
+        self.addFilter(lambda record: record.name not in _NOT_FOR_THE_TERMINAL)
         self.know(Redactor())
 
     def know(self, redactor: Redactor) -> None:

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 import structlog
 
+from lol_dagster.operations import supervisor
 from lol_dagster.operations.logs.daily_file import DailyFile, file_of
 from lol_dagster.operations.logs.reader import read_log
-from lol_dagster.operations.logs.start import start_logging, stop_logging
+from lol_dagster.operations.logs.start import start_logging, stop_logging, warn_on_terminal
 from lol_dagster.settings import Settings
 
 log = logging.getLogger("lol_dagster.test")
@@ -293,3 +294,18 @@ def test_a_line_costs_less_than_a_millisecond(started: Path) -> None:
     for _ in range(200):
         log.info("Archived %s", "NA1_5000000001", extra={"match_id": "NA1_5000000001"})
     assert (time.process_time() - begun) / 200 < 0.001
+
+
+def test_what_the_supervisor_says_itself_stands_on_the_terminal_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = logging.getLogger().handlers[:]
+    warn_on_terminal()
+    try:
+        logging.getLogger(supervisor.__name__).warning("daemon was killed by SIGKILL")
+        logging.getLogger("lol_dagster.operations.vigil").warning("cannot ask")
+    finally:
+        logging.getLogger().handlers[:] = before
+    shown = capsys.readouterr().err
+    assert "cannot ask" in shown
+    assert "SIGKILL" not in shown
