@@ -134,7 +134,7 @@ def _of_games(session: Session, health: Health) -> Iterator[Condition]:
         yield Condition(
             f"game:{match_id}",
             f"{match_id} is set aside",
-            f"{stage}: {_one_line(error)} – 'lol-dagster game show {match_id}'",
+            f"{stage}: {_one_line(error)} – 'lol-dagster why {match_id}'",
             since=set_aside_at,
         )
 

@@ -109,7 +109,8 @@ def _of_riot(health: Health) -> Iterator[str]:
         why = (
             f"the last error was: {health.last_poll_error}"
             if health.last_poll_error
-            else "is 'lol-dagster up' running?"
+            else "nobody asked Riot for it, or its limits are used up; "
+            "'lol-dagster logs --level warning' may say more"
         )
         yield f"no match list for over an hour of {_number(late, 'account')} ({late}): {why}"
 
@@ -118,13 +119,13 @@ def _of_games(health: Health) -> Iterator[str]:
     stuck = health.stuck_games
     if stuck and health.riot_key_refused is None and not health.routes_down:
         yield (
-            f"{_number(stuck, 'game')} due for over half an hour ({stuck}): is 'lol-dagster up' "
-            f"running? 'lol-dagster game show {stuck.first[0]}' has the last error"
+            f"{_number(stuck, 'game')} due for over half an hour ({stuck}): "
+            f"'lol-dagster game show {stuck.first[0]}' has the last error"
         )
     if aside := health.set_aside_games:
         yield (
-            f"{_number(aside, 'game')} set aside ({aside}): 'lol-dagster game show "
-            f"{aside.first[0]}' says why; materialize its partition in Dagster's UI to try again"
+            f"{_number(aside, 'game')} set aside ({aside}): 'lol-dagster why {aside.first[0]}' "
+            f"says why, 'lol-dagster quarantine retry {aside.first[0]}' tries again"
         )
 
 
@@ -140,9 +141,8 @@ def _of_messages(health: Health) -> Iterator[str]:
         )
         yield f"{what} is blocked ({blocked.reason or 'no reason noted'}): {remedy}; {trial}"
     if unsettled := health.unsettled_messages:
-        is_running = "" if health.blocked else "is 'lol-dagster up' running? "
         yield (
-            f"{_number(unsettled, 'message')} untold for too long: {is_running}"
+            f"{_number(unsettled, 'message')} untold for too long: "
             f"'lol-dagster message show {_short(unsettled)}' has what was tried"
         )
     if parked := health.parked_messages:

@@ -331,7 +331,7 @@ def test_a_weird_games_alert_names_it_its_stage_its_error_and_what_to_type(
     (told,) = watched.messages()
     (section,) = told.content["sections"]
     text = " ".join(fact for line in section["lines"] for fact in line["facts"])
-    assert text == "player_stats: KeyError: 'puuid' – 'lol-dagster game show NA1_7'"
+    assert text == "player_stats: KeyError: 'puuid' – 'lol-dagster why NA1_7'"
 
 
 def test_many_weird_games_at_once_are_one_message(watched: Watched) -> None:

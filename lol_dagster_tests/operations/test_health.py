@@ -127,7 +127,10 @@ def test_an_account_not_seen_for_an_hour_is_named(
     member = make_member(session, team, game_name="Faker", tag_line="KR1")
     polled(session, member, last_good_poll_at)
     problems = [
-        "no match list for over an hour of 1 account (Faker#KR1): is 'lol-dagster up' running?"
+        (
+            "no match list for over an hour of 1 account (Faker#KR1): nobody asked Riot for "
+            "it, or its limits are used up; 'lol-dagster logs --level warning' may say more"
+        )
     ]
     assert look(session).problems == (problems if is_late else [])
 
@@ -225,7 +228,7 @@ def test_a_game_due_for_half_an_hour_is_stuck(
     assert health.problems == (
         [
             (
-                "1 game due for over half an hour (NA1_1): is 'lol-dagster up' running? "
+                "1 game due for over half an hour (NA1_1): "
                 "'lol-dagster game show NA1_1' has the last error"
             )
         ]
@@ -250,7 +253,7 @@ def test_set_aside_games_are_named_up_to_five(session: Session) -> None:
     (problem,) = health.problems
     # The newest first: NA1_0 was listed last.
     assert "7 games set aside (NA1_0, NA1_1, NA1_2, NA1_3, NA1_4 and 2 more)" in problem
-    assert "'lol-dagster game show NA1_0'" in problem
+    assert "'lol-dagster why NA1_0' says" in problem
     assert health.games["set_aside"] == 7
     assert health.games["gone"] == 0
 
@@ -282,10 +285,7 @@ def test_a_message_due_for_half_an_hour_is_a_problem(session: Session, state: st
     assert look(session).healthy
     message(session, channel, 2, state=state, due_at=minutes_ago(31))
     assert look(session).problems == [
-        (
-            "1 message untold for too long: is 'lol-dagster up' running? "
-            "'lol-dagster message show 00000002' has what was tried"
-        )
+        ("1 message untold for too long: 'lol-dagster message show 00000002' has what was tried")
     ]
 
 

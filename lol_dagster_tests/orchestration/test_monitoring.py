@@ -52,7 +52,7 @@ def test_a_weird_game_is_told_once_in_the_alert_channel_and_again_when_it_is_cur
     alerted.once()
     alerted.once()
     assert titles(alerted, "Ops") == [r"NA1\_5000000001 is set aside"]
-    assert "lol-dagster game show" in str(alerted.posted("Ops")[0])
+    assert "lol-dagster why" in str(alerted.posted("Ops")[0])
     assert alerted.posted("Gamers") == []
 
     alerted.finish(weird, minutes_ago=2, participants=[participant("Ann")])
