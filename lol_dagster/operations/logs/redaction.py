@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from lol_dagster.settings import Settings
+from lol_dagster.storage.keys import keyring
 
 REDACTED = "[redacted]"
 
@@ -74,8 +75,8 @@ class Redactor:
 
 
 def redactor_for(settings: Settings) -> Redactor:
-    """One that knows the settings' secrets."""
-    secrets = []
+    """One that knows the settings' secrets, and the keys that stand in a file of the home."""
+    secrets = [*keyring(settings).known]
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if isinstance(value, SecretStr) and name != "database_url":

@@ -59,6 +59,16 @@ def test_a_secret_of_the_settings_stands_nowhere(logs_dir: Path, secret: str) ->
     assert "[redacted]" in text
 
 
+def test_the_keys_in_the_homes_file_are_known_too() -> None:
+    settings = load_settings()
+    (settings.home / "secret.key").parent.mkdir(parents=True, exist_ok=True)
+    (settings.home / "secret.key").write_text("the-newest-key\nan-older-key\n")
+    start_logging(settings, "test")
+    log.warning("between the-newest-key and an-older-key")
+    (file,) = settings.logs_dir.iterdir()
+    assert "between [redacted] and [redacted]" in file.read_text()
+
+
 FORMS = [
     ("key RGAPI-0f3c1a2b-1111-2222-3333-444455556666 refused", "0f3c1a2b"),
     ("token xoxb-123456789012-abcdefGHIJ", "abcdefGHIJ"),
