@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask_admin import BaseView, expose
@@ -14,36 +13,15 @@ from sqlalchemy.orm import Session
 from lol_dagster.admin.charts import Bar, bar_chart
 from lol_dagster.admin.house import current_house
 from lol_dagster.admin.transactions import reading
-from lol_dagster.admin.views.decisions import decisions, page
+from lol_dagster.admin.views.decisions import decisions
+from lol_dagster.admin.views.played import Part, who_played
 from lol_dagster.operations.activity import HourOfWork, hourly
 from lol_dagster.operations.health import read_health
-from lol_dagster.storage.models import Game, Participant, Player, PlayerStat
+from lol_dagster.storage.models import Game
 
 _CHART_HOURS = 72
 _LATELY = timedelta(hours=24)
 _MOST_GAMES = 12
-
-
-@dataclass(frozen=True)
-class Played:
-    """One of us in a game."""
-
-    name: str
-    url: str | None
-    champion: str
-    outcome: str
-    score: str
-
-
-@dataclass(frozen=True)
-class LatestGame:
-    """A game of the last day."""
-
-    match_id: str
-    url: str | None
-    queue: str
-    ended_at: datetime
-    players: tuple[Played, ...]
 
 
 class StartPage(BaseView):
@@ -64,52 +42,22 @@ class StartPage(BaseView):
             health=health,
             decisions=decisions(session),
             games=_latest_games(session, now),
-            games_url=page("game.index_view"),
             hours=[each for each in reversed(hours) if each.games or each.deliveries],
             charts=_charts(hours),
         )
         return text
 
 
-def _latest_games(session: Session, now: datetime) -> list[LatestGame]:
+def _latest_games(session: Session, now: datetime) -> list[tuple[Game, Sequence[Part]]]:
+    """Games of the last day, the newest first, each with those of us who played."""
     games = session.scalars(
         select(Game)
         .where(Game.ended_at > now - _LATELY, Game.ended_at <= now)
         .order_by(Game.ended_at.desc())
         .limit(_MOST_GAMES)
     ).all()
-    ours: dict[str, list[Played]] = {game.match_id: [] for game in games}
-    rows = session.execute(
-        select(Participant, Player.id, Player.name)
-        .join(
-            PlayerStat,
-            (PlayerStat.match_id == Participant.match_id)
-            & (PlayerStat.participant_id == Participant.participant_id),
-        )
-        .join(Player, Player.id == PlayerStat.player_id)
-        .where(Participant.match_id.in_(ours))
-        .order_by(Participant.match_id, Participant.participant_id)
-    )
-    for part, player, name in rows:
-        ours[part.match_id].append(
-            Played(
-                name,
-                page("player.details_view", id=player),
-                part.champion,
-                f"placed {part.placement}" if part.placement else part.outcome,
-                f"{part.kills}/{part.deaths}/{part.assists}",
-            )
-        )
-    return [
-        LatestGame(
-            game.match_id,
-            page("game.details_view", id=game.match_id),
-            game.queue_name,
-            game.ended_at,
-            tuple(ours[game.match_id]),
-        )
-        for game in games
-    ]
+    played = who_played(session, [game.match_id for game in games])
+    return [(game, played.get(game.match_id, ())) for game in games]
 
 
 def _charts(hours: Sequence[HourOfWork]) -> list[tuple[str, Markup]]:
