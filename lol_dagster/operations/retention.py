@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, or_, select, text
 from sqlalchemy.orm import Session
 
 from lol_dagster.storage.database import Database
@@ -83,7 +83,9 @@ def prune_rate_rows(database: Database, now: datetime, *, key_fingerprint: str |
 def prune_requests_and_alerts(database: Database, now: datetime) -> int:
     """Let go of requests that were worked off, and of alerts that are over."""
     requests = select(RunRequest.id).where(RunRequest.finished_at < now - KEEP_REQUESTS).limit(BITE)
-    alerts = select(Alert.id).where(Alert.ended_at < now - KEEP_REQUESTS).limit(BITE)
+    # One that was over before it was told, or that nobody was to be told of, has no told end.
+    is_done = or_(Alert.ended_at.is_not(None), Alert.told_at.is_(None))
+    alerts = select(Alert.id).where(Alert.closed_at < now - KEEP_REQUESTS, is_done).limit(BITE)
     return in_bites(
         database, lambda session: _delete(session, RunRequest.id, list(session.scalars(requests)))
     ) + in_bites(

@@ -109,6 +109,31 @@ def test_alerts_that_are_over_go_and_open_ones_stay(any_database: Database) -> N
     assert count(any_database, Alert) == 2
 
 
+def test_alerts_that_were_over_before_they_were_told_are_let_go_of_too(
+    any_database: Database,
+) -> None:
+    """Without a channel for alerts every alert is such a one."""
+    old = NOW - timedelta(days=91)
+    with any_database.writing() as session:
+        for key, told_at, closed_at in [
+            ("never told", None, old),
+            ("never told, lately", None, NOW),
+            ("open", None, None),
+            ("its end is still to be told", old, old),
+        ]:
+            session.add(
+                Alert(key=key, kind=key[:24], title="", text="", opened_at=old, last_seen_at=old,
+                      told_at=told_at, closed_at=closed_at)
+            )  # fmt: skip
+    assert prune_requests_and_alerts(any_database, NOW) == 1
+    with any_database.reading() as session:
+        assert set(session.scalars(select(Alert.key))) == {
+            "never told, lately",
+            "open",
+            "its end is still to be told",
+        }
+
+
 def test_the_write_ahead_log_goes_back_into_the_file(database: Database) -> None:
     add_message(database, "delivered", *[(OLD, None)] * 1100)
     log = Path(f"{database.url.database}-wal")
