@@ -184,7 +184,7 @@ def remove_leftovers(instance: dg.DagsterInstance, home: Path, now: datetime) ->
     for path in [*(home / "history" / "runs").glob("*"), *(home / "storage").glob("*")]:
         run_id = path.name.partition(".")[0]
         # A run's name has this form; `index.db` and others are not ours to judge.
-        if run_id.count("-") == 4 and path.stat().st_mtime < (now - _YOUNG).timestamp():
+        if run_id.count("-") == 4 and _written_before(now - _YOUNG, path):
             paths.setdefault(run_id, []).append(path)
     removed = 0
     for some in _chunks(paths, 200):
@@ -195,6 +195,14 @@ def remove_leftovers(instance: dg.DagsterInstance, home: Path, now: datetime) ->
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
                     removed += 1
     return removed
+
+
+def _written_before(then: datetime, path: Path) -> bool:
+    """False also for what is taken away in this moment, as SQLite does with its logs."""
+    try:
+        return path.stat().st_mtime < then.timestamp()
+    except FileNotFoundError:
+        return False
 
 
 def _settled(database: Database, keys: Iterable[str], *, before: datetime) -> set[str]:

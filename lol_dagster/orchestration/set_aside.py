@@ -65,9 +65,7 @@ def _waiting(house: House) -> list[WaitingGame]:
             .limit(_LOOKED_AT)
         ).all()
     return [
-        WaitingGame(
-            row.id, row.match_id, row.stage, f"set-aside:{row.id}:{CODE_VERSIONS[row.stage]}"
-        )
+        WaitingGame(row.id, row.match_id, row.stage, f"set-aside:{row.id}:{_version(row.stage)}")
         for row in rows
     ]
 
@@ -82,5 +80,10 @@ def _note_spent(house: House, game: WaitingGame, run_id: str) -> None:
                 # Somebody else's try may have ended in the meantime, and in another stage.
                 Quarantine.stage == game.stage,
             )
-            .values(shown_run_id=run_id, code_version=CODE_VERSIONS[game.stage])
+            .values(shown_run_id=run_id, code_version=_version(game.stage))
         )
+
+
+def _version(stage: str) -> str:
+    # Rows outlive code: one of a stage that there is no more must not keep the others from a run.
+    return CODE_VERSIONS.get(stage, "")

@@ -171,6 +171,20 @@ def test_only_set_aside_games_that_nobody_has_seen_yet_are_shown(world: World) -
     assert isinstance(skipped, dg.SkipReason)
 
 
+def test_a_game_set_aside_by_a_stage_that_is_no_more_does_not_keep_the_others_from_being_shown(
+    world: World,
+) -> None:
+    world.add_team("Gamers", "Ann")
+    first, second = "NA1_5000000001", "NA1_5000000002"
+    for match_id in (first, second):
+        world.finish(match_id, participants=[participant("Ann", deaths="many")])
+    assert world.poll().success
+    assert world.run_batch(first, second).success
+    with world.house.database.writing() as session:
+        session.query(Quarantine).filter_by(match_id=first).one().stage = "gone_since"
+    assert {each.partition_key for each in tick(world, set_aside_games)} == {first, second}
+
+
 def test_a_run_that_ended_without_a_verdict_does_not_keep_the_others_from_being_shown(
     world: World,
 ) -> None:
