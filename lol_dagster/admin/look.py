@@ -10,12 +10,12 @@ from typing import Any, cast
 
 from flask import Flask, get_flashed_messages, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_admin.helpers import is_safe_url
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
 from lol_dagster.admin.house import current_house
 from lol_dagster.admin.shown import ago, instant, words
+from lol_dagster.admin.trust.origins import way_back
 from lol_dagster.admin.trust.who import is_signed_in
 from lol_dagster.admin.views.dagster_links import run_shown
 from lol_dagster.admin.views.marks import match_state, message_state, stage_state
@@ -124,8 +124,7 @@ def _print_of(name: str) -> str:
 
 
 def _choose_theme() -> ResponseReturnValue:
-    back = request.form.get("back", "")
-    response = redirect(back if back and is_safe_url(back) else "/")
+    response = redirect(way_back(request.form.get("back", ""), "/"))
     theme = request.form.get("theme")
     if theme in _THEMES:
         response.set_cookie("lol_theme", theme, max_age=_YEAR, httponly=True, samesite="Strict")

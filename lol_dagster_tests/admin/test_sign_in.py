@@ -39,7 +39,13 @@ def test_whoever_knows_the_password_gets_to_the_page_he_wanted(anybody: Visitor)
     assert is_in(anybody)
 
 
-@pytest.mark.parametrize("back", ["https://evil.example/", "//evil.example", "/\\evil.example"])
+@pytest.mark.parametrize(
+    "back",
+    [
+        "https://evil.example/", "//evil.example", "/\\evil.example",
+        "http://[evil.example", "/team/\r\nSet-Cookie: a=b",
+    ],
+)  # fmt: skip
 def test_signing_in_leads_nowhere_else(anybody: Visitor, back: str) -> None:
     anybody.get("/sign-in")
     answer = anybody.post(

@@ -7,6 +7,7 @@ from a page of ours (Sec-Fetch-Site and Origin), and it must carry the form's to
 from __future__ import annotations
 
 from flask import Flask, abort, request
+from flask_admin.helpers import is_safe_url
 from werkzeug.sansio.utils import host_is_trusted
 
 from lol_dagster.admin.house import current_house
@@ -28,3 +29,17 @@ def refuse_foreign_requests(app: Flask) -> None:
         origin = request.headers.get("Origin")
         if site not in {"same-origin", "none"} or (origin is not None and origin not in ours):
             abort(403)
+
+
+def way_back(asked: str, otherwise: str) -> str:
+    """The page that is asked for if it is one of ours.
+
+    Args:
+        asked: From a form or an address, so it may be anything.
+        otherwise: What it is if not.
+    """
+    try:
+        is_ours = asked.isprintable() and is_safe_url(asked)
+    except ValueError:  # no address at all
+        is_ours = False
+    return asked if asked and is_ours else otherwise

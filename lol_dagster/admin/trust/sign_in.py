@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from flask import Flask, abort, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_admin.helpers import is_safe_url
 
 from lol_dagster.admin.house import current_house
+from lol_dagster.admin.trust.origins import way_back
 from lol_dagster.admin.trust.password import is_right, require_password_hash
 from lol_dagster.admin.trust.sessions import begin_session, end_session, who_is_signed_in
 from lol_dagster.admin.trust.throttle import begin_try, forget_tries
@@ -61,8 +61,7 @@ def _sign_in() -> ResponseReturnValue:
     forget_tries(house.database, address)
     begin_session(name)
     logger.info("%s has signed in from %s", name, address)
-    back = request.args.get("back", "")
-    return redirect(back if back and is_safe_url(back) else "/", 303)
+    return redirect(way_back(request.args.get("back", ""), "/"), 303)
 
 
 def _sign_out() -> ResponseReturnValue:

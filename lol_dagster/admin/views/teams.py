@@ -10,7 +10,6 @@ from flask import flash, g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import Admin, expose
 from flask_admin.actions import action
-from flask_admin.helpers import is_safe_url
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session, selectinload
 from wtforms import Form, StringField
@@ -21,6 +20,7 @@ from lol_dagster.admin.model_view import FieldError
 from lol_dagster.admin.roster_view import EntryForm, RosterView, removed_filter
 from lol_dagster.admin.shown import words
 from lol_dagster.admin.transactions import reading, writing
+from lol_dagster.admin.trust.origins import way_back
 from lol_dagster.admin.views.memberships import MOST_NAMES, MembershipList, PlayerRow, save_rows
 from lol_dagster.admin.views.names import linked
 from lol_dagster.errors import UserError
@@ -127,7 +127,7 @@ class TeamView(RosterView):
         else:
             flash(said, "success")
         back = request.form.get("back", "")
-        return redirect(back if back and is_safe_url(back) else self.get_url(".index_view"), 303)
+        return redirect(way_back(back, self.get_url(".index_view")), 303)
 
     def known_names(self) -> list[str]:
         """What is offered for a player's name."""
