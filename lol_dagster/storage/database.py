@@ -27,6 +27,16 @@ from lol_dagster.storage.keys import Keyring
 from lol_dagster.storage.types import use_keyring
 
 BUSY_TIMEOUT_MS = 10_000
+_SERVER_WAITS = {
+    "connect_timeout": 10,
+    # A server whose machine or network is gone answers nothing, not even a refusal: without these
+    # a query would wait for the system's two hours.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""libpq's; seconds, the last one milliseconds."""
 _READ_ONLY = "lol_read_only"
 _open_write: ContextVar[bool] = ContextVar("lol_open_write", default=False)
 
@@ -145,7 +155,7 @@ def _create_engine(url: URL, slow_query_ms: float | None) -> Engine:
         event.listen(engine, "handle_error", _say_which)
         return engine
     # A server that went away is noticed at checkout instead of in the middle of a transaction.
-    waiting = {"connect_timeout": 10}
+    waiting = {name: each for name, each in _SERVER_WAITS.items() if name not in url.query}
     engine = create_engine(
         url, pool_pre_ping=True, connect_args={**waiting, **measuring}, **options
     )

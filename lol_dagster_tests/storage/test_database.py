@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import IntegrityError, InternalError, StatementError
 
 from lol_dagster.storage.database import (
@@ -206,3 +206,19 @@ def test_a_url_of_no_supported_database_says_what_is_without_repeating_it(url: s
     with pytest.raises(DatabaseError, match="LOL_DATABASE_URL should be sqlite:///") as caught:
         Database(url)
     assert "s3cret" not in str(caught.value)
+
+
+def test_a_server_that_is_gone_without_a_word_is_waited_for_a_minute(postgres_url: str) -> None:
+    """30 s of silence and 3 questions 10 s apart; what was sent is to be acknowledged within 60 s.
+
+    The system's own pauses are two hours and a quarter of one. What the address says goes before.
+    """
+    given = make_url(postgres_url).update_query_dict({"keepalives_idle": "7"})
+    for url, idle in ((postgres_url, "30"), (given.render_as_string(hide_password=False), "7")):
+        database = Database(url)
+        with database.engine.connect() as connection:
+            used = connection.connection.dbapi_connection.get_dsn_parameters()  # type: ignore[union-attr]
+        database.dispose()
+        assert used["keepalives_idle"] == idle
+        assert (used["keepalives_interval"], used["keepalives_count"]) == ("10", "3")
+        assert used["tcp_user_timeout"] == "60000"
