@@ -12,8 +12,11 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.slow_queries import LOGGER_NAME as SLOW_QUERIES
 
 _HOUSE = ("lol_dagster", SLOW_QUERIES)
-_NOT_FOR_THE_TERMINAL = frozenset({SLOW_QUERIES, "lol_dagster.operations.supervisor"})
-"""Loggers: slow queries help nobody there, and the supervisor tells the operator itself."""
+_NOT_FOR_THE_TERMINAL = frozenset(
+    {SLOW_QUERIES, "lol_dagster.operations.supervisor", "lol_dagster.operations.alerts"}
+)
+"""Loggers: slow queries help nobody there, the supervisor tells the operator itself, and so does a
+command whatever an alert is about."""
 
 
 def start_logging(settings: Settings, process: str) -> None:
