@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -24,6 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=60,
         help="How long the soak of the whole household goes on (make soak-operations).",
     )
+
+
+def pytest_configure() -> None:
+    """Take SIGINT as a terminal would give it. A shell's `&` has it ignored; Dagster then has SIGTERM
+    ignored, too, and what tests start inherits both and could not be ended.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 from flask import Flask
@@ -56,11 +57,17 @@ def operator(app: Flask) -> Visitor:
     return visitor
 
 
-@pytest.fixture
-def site(app: Flask) -> Iterator[str]:
-    """The address of the web view, served as it is in earnest."""
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """The app behind its real server, until the block ends."""
     server = make_server(app, Reach(port=0))
-    thread = threading.Thread(target=server.run, daemon=True)
+
+    def run() -> None:
+        # Closed from the other thread while it waits for its sockets.
+        with suppress(OSError):
+            server.run()
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.effective_port}"
     server.close()
@@ -68,9 +75,18 @@ def site(app: Flask) -> Iterator[str]:
     thread.join(5)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
+def site(app: Flask) -> Iterator[str]:
+    """The address of the web view, served as it is in earnest."""
+    with served(app) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, one for all tests."""
+    """Debian's Chromium, one for a module's tests. Not for all: while Playwright is there its event
+    loop is this thread's, and what Dagster runs in this process would warn of that.
+    """
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("no chromium: the pages are not looked at in a browser")

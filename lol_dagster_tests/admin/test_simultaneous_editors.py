@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import pytest
 import requests
 from sqlalchemy import select
-from waitress.server import create_server
 
 from lol_dagster.admin.app import create_app
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Membership, Team
 from lol_dagster_tests.admin.asking import PASSWORD
+from lol_dagster_tests.admin.conftest import served
 from lol_dagster_tests.admin.page_forms import filled_in
 from lol_dagster_tests.roster_rows import make_channel, make_member, make_player, make_team
 
@@ -50,17 +50,11 @@ class Editor:
 
 @pytest.fixture
 def editors(settings: Settings, any_database: Database) -> Iterator[list[Editor]]:
-    server = create_server(create_app(settings, any_database), host="127.0.0.1", port=0, threads=8)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    site = f"http://127.0.0.1:{server.effective_port}"
-    people = [Editor(f"editor-{number}", site, requests.Session()) for number in range(EDITORS)]
-    yield people
-    for each in people:
-        each.session.close()
-    server.close()
-    server.task_dispatcher.shutdown()
-    thread.join(5)
+    with served(create_app(settings, any_database)) as site:
+        people = [Editor(f"editor-{number}", site, requests.Session()) for number in range(EDITORS)]
+        yield people
+        for each in people:
+            each.session.close()
 
 
 def all_at_once(

@@ -113,7 +113,7 @@ def test_a_look_that_fails_is_told_with_its_reason(database: Database) -> None:
     (account,) = as_json("why", "Ann")["accounts"]
     assert account["words"].startswith(
         "its match list has never been read; the look at it failed 3 times in a row: "
-        "Riot answered 500; the next look is due at "
+        "Riot answered 500; the next look is due "
     )
 
 

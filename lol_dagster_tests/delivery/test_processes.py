@@ -237,7 +237,7 @@ def test_row_24_delivery_clocks_that_disagree_are_what_one_clock_prevents(
     even that; Slack shows why no two clocks are ever compared."""
     channel, place = rig.channel(kind)
     rig.fault(
-        f"{kind.removesuffix('-bot')}.post@{place}=late-accept(1.0)*1",
+        f"{kind.removesuffix('-bot')}.post@{place}=late-accept(2.0)*1",
         "discord.post=nonce-window(60)",  # however long a busy machine takes to start the second
     )
     slow = rig.start(only=rig.say(channel))
