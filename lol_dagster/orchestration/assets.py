@@ -84,7 +84,7 @@ def match_lists(
             check_profiles(house.database, house.riot, now=house.now())
     house.discovery = found
     house.tally.discovered.update(found.new_match_ids)
-    _log_checks(context, house, "match_lists")
+    look_again(context, house, "match_lists")
     return dg.MaterializeResult(metadata=report.of_polling(found))
 
 
@@ -160,6 +160,7 @@ def _process(
 ) -> Generator[dg.AssetMaterialization | dg.AssetObservation, None, list[Outcome]]:
     """Take the matches through the stages, and report on those assets that are wanted."""
     outcomes: list[Outcome] = []
+    shown: set[str] = set()
     for match_id in match_ids:
         with watching_key(house):
             outcome = process_match(house, match_id, run_id=context.run.run_id)
@@ -167,24 +168,15 @@ def _process(
         _count(house.tally, outcome)
         house.step()
         for key, metadata in report.of_outcome(house, outcome).items():
-            if key in wanted:
+            if key in wanted or (key == "deliveries" and "messages" in wanted):
                 yield dg.AssetMaterialization(key, partition=match_id, metadata=metadata)
+                shown.add(key)
     yield dg.AssetObservation(
         "games", description="The batch", metadata=report.of_batch(house, outcomes)
     )
-    if "games" in wanted and any(isinstance(each, Processed) for each in outcomes):
-        _log_checks(context, house, "games")
+    for key in sorted(shown & {"games", "deliveries"}):
+        look_again(context, house, key)
     return outcomes
-
-
-def _log_checks(
-    context: dg.AssetExecutionContext | dg.OpExecutionContext, house: House, asset: str
-) -> None:
-    with bound_contextvars(run_id=context.run.run_id):
-        evaluations = list(look_again(house, asset))
-    for evaluation in evaluations:
-        # An op's context takes it as an asset's does; only its annotation lacks it.
-        context.log_event(evaluation)  # type: ignore[arg-type]
 
 
 def _count(tally: Tally, outcome: Outcome) -> None:
@@ -261,7 +253,7 @@ def _deliver(
     yield dg.AssetObservation(
         "deliveries", description="The sweep", metadata=report.of_sweep(delivered)
     )
-    _log_checks(context, house, "deliveries")
+    look_again(context, house, "deliveries")
 
 
 def _count_messages(tally: Tally, delivered: DeliveryReport) -> None:

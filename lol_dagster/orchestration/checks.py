@@ -4,10 +4,9 @@ They are unpartitioned and looked at on a schedule: on a run over a range Dagste
 for no partition at all, and "is anything wrong now" is the question anyway.
 """
 
-from collections.abc import Iterator
-
 import dagster as dg
 from sqlalchemy import Select, func, select
+from structlog.contextvars import bound_contextvars
 
 from lol_dagster.operations.trouble import (
     accounts_not_polled,
@@ -159,8 +158,10 @@ CHECKS = [
 ]
 
 
-def look_again(house: House, asset: str) -> Iterator[dg.AssetCheckEvaluation]:
-    """The asset's checks, evaluated now: for a run that has just materialized it.
+def look_again(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, house: House, asset: str
+) -> None:
+    """Evaluate the asset's checks in a run that has just materialized it.
 
     Dagster's UI counts a result only until the asset is materialized again, and ours is with every
     batch: without this the checks would stand there unanswered nearly all the time.
@@ -168,12 +169,15 @@ def look_again(house: House, asset: str) -> Iterator[dg.AssetCheckEvaluation]:
     for check in CHECKS:
         (spec,) = check.check_specs
         if spec.asset_key == dg.AssetKey(asset):
-            result = check(house=house)
+            with bound_contextvars(run_id=context.run.run_id):
+                result = check(house=house)
             assert isinstance(result, dg.AssetCheckResult)
-            yield dg.AssetCheckEvaluation(
+            evaluation = dg.AssetCheckEvaluation(
                 asset_key=spec.asset_key,
                 check_name=spec.name,
                 passed=result.passed,
                 metadata=result.metadata,
                 description=result.description,
             )
+            # An op's context takes it as an asset's does; only its annotation lacks it.
+            context.log_event(evaluation)  # type: ignore[arg-type]

@@ -35,7 +35,9 @@ KEEP_OTHER_RUNS = timedelta(days=3)
 """Of jobs that look or ask: polling alone makes a run a minute, with a file of 130 kB each."""
 KEEP_EVENTS = timedelta(days=30)
 """Evaluations of checks, and events without a run."""
-GAME_JOBS = frozenset({"process_matches", "process_requested", "deliver_messages", "__ASSET_JOB"})
+GAME_JOBS = frozenset(
+    {"process_matches", "process_requested", "deliver_messages", "nightly", "__ASSET_JOB"}
+)
 """Their runs hold the materializations of games' partitions."""
 BUDGET_S = 600.0
 """How long a step goes on at most."""
@@ -46,7 +48,9 @@ _YOUNG = timedelta(days=1)
 
 
 def retire_partitions(instance: dg.DagsterInstance, database: Database, now: datetime) -> int:
-    """Delete the partitions of games that were listed long ago, or are too many.
+    """Delete the partitions of games that were listed long ago, or are too many; and of those that
+    Riot has never given or that were given up by hand, which would stand as missing, or red, in a
+    graph that is green otherwise.
 
     Never those of a run in progress, which would fail at its end, nor of a game that is set aside or
     still to be processed.
@@ -58,6 +62,7 @@ def retire_partitions(instance: dg.DagsterInstance, database: Database, now: dat
     stored = list(instance.get_dynamic_partitions(name))
     excess = max(0, len(stored) - MOST_PARTITIONS)
     cold = _settled(database, stored, before=now - HOT_FOR)
+    cold |= _settled(database, stored, before=now, states=("ignored", "gone"))
     if excess > len(cold):
         cold |= set(islice(_in_order(stored, _settled(database, stored, before=now)), excess))
     ends, retired = time.monotonic() + BUDGET_S, 0
@@ -187,7 +192,7 @@ def remove_leftovers(instance: dg.DagsterInstance, home: Path, now: datetime) ->
         if run_id.count("-") == 4 and _written_before(now - _YOUNG, path):
             paths.setdefault(run_id, []).append(path)
     removed = 0
-    for some in _chunks(paths, 200):
+    for some in chunks(paths, 200):
         known = {run.run_id for run in instance.get_runs(dg.RunsFilter(run_ids=some))}
         for run_id in set(some) - known:
             for path in paths[run_id]:
@@ -205,21 +210,27 @@ def _written_before(then: datetime, path: Path) -> bool:
         return False
 
 
-def _settled(database: Database, keys: Iterable[str], *, before: datetime) -> set[str]:
+def _settled(
+    database: Database,
+    keys: Iterable[str],
+    *,
+    before: datetime,
+    states: tuple[str, ...] = ("processed", "ignored", "gone"),
+) -> set[str]:
     """Those of the games that were listed before and need nothing any more."""
     found: set[str] = set()
     with database.reading() as session:
         wanted = set(
             session.scalars(select(RunRequest.match_id).where(RunRequest.finished_at.is_(None)))
         )
-        for some in _chunks(keys, BITE):
+        for some in chunks(keys, BITE):
             found.update(
                 session.scalars(
                     select(Match.match_id).where(
                         Match.match_id.in_(some),
                         Match.listed_at < before,
                         Match.next_try_at.is_(None),
-                        Match.state.in_(("processed", "ignored", "gone")),
+                        Match.state.in_(states),
                     )
                 )
             )
@@ -230,7 +241,8 @@ def _in_order(stored: list[str], wanted: set[str]) -> Iterator[str]:
     return (key for key in stored if key in wanted)
 
 
-def _chunks(values: Iterable[str], size: int) -> Iterator[list[str]]:
+def chunks(values: Iterable[str], size: int) -> Iterator[list[str]]:
+    """So many at a time, in order."""
     iterator = iter(values)
     while some := list(islice(iterator, size)):
         yield some

@@ -20,6 +20,8 @@ from lol_dagster.operations.retention import (
     refresh_statistics,
 )
 from lol_dagster.operations.riot_limits import fingerprint_of
+from lol_dagster.orchestration.checks import look_again
+from lol_dagster.orchestration.endings import unshown_endings
 from lol_dagster.orchestration.history import (
     prune_events,
     prune_runs,
@@ -32,7 +34,7 @@ from lol_dagster.orchestration.live_runs import unless_alive
 MAX_RUNTIME_S = 3600
 
 
-def _backup(house: House, _: dg.DagsterInstance) -> dict[str, Any]:
+def _backup(house: House, _: dg.OpExecutionContext) -> dict[str, Any]:
     with house.database.writing() as session:
         note_night(session, house.now())
     made = take_backup(house.database, house.settings.home, house.now())
@@ -44,7 +46,7 @@ def _backup(house: House, _: dg.DagsterInstance) -> dict[str, Any]:
     }
 
 
-def _database(house: House, _: dg.DagsterInstance) -> dict[str, Any]:
+def _database(house: House, _: dg.OpExecutionContext) -> dict[str, Any]:
     now, database = house.now(), house.database
     figures = {
         "calls to channels": prune_attempts(database, now),
@@ -57,29 +59,38 @@ def _database(house: House, _: dg.DagsterInstance) -> dict[str, Any]:
     return figures
 
 
-def _logs(house: House, _: dg.DagsterInstance) -> dict[str, Any]:
+def _logs(house: House, _: dg.OpExecutionContext) -> dict[str, Any]:
     return {"files": len(prune_logs(house.settings.logs_dir, KEEP_LOGS, house.now()))}
 
 
-def _partitions(house: House, instance: dg.DagsterInstance) -> dict[str, Any]:
-    return {"partitions": retire_partitions(instance, house.database, house.now())}
+def _partitions(house: House, context: dg.OpExecutionContext) -> dict[str, Any]:
+    return {"partitions": retire_partitions(context.instance, house.database, house.now())}
 
 
-def _runs(house: House, instance: dg.DagsterInstance) -> dict[str, Any]:
-    return {"runs": prune_runs(instance, house.database, house.now())}
+def _endings(house: House, context: dg.OpExecutionContext) -> dict[str, Any]:
+    endings = list(unshown_endings(context.instance, house.database))
+    for ending in endings:
+        context.log_event(ending)
+    if endings:
+        look_again(context, house, "deliveries")
+    return {"games": len(endings)}
 
 
-def _events(house: House, instance: dg.DagsterInstance) -> dict[str, Any]:
-    return {"events": prune_events(instance, house.now())}
+def _runs(house: House, context: dg.OpExecutionContext) -> dict[str, Any]:
+    return {"runs": prune_runs(context.instance, house.database, house.now())}
 
 
-def _leftovers(house: House, instance: dg.DagsterInstance) -> dict[str, Any]:
+def _events(house: House, context: dg.OpExecutionContext) -> dict[str, Any]:
+    return {"events": prune_events(context.instance, house.now())}
+
+
+def _leftovers(house: House, context: dg.OpExecutionContext) -> dict[str, Any]:
     # The instance may have a home of its own: PostgreSQL storage, several hosts.
-    home = Path(instance.root_directory)
-    return {"files and folders": remove_leftovers(instance, home, house.now())}
+    home = Path(context.instance.root_directory)
+    return {"files and folders": remove_leftovers(context.instance, home, house.now())}
 
 
-Step = Callable[[House, dg.DagsterInstance], dict[str, Any]]
+Step = Callable[[House, dg.OpExecutionContext], dict[str, Any]]
 
 
 def _op(name: str, step: Step, *, priority: int) -> dg.OpDefinition:
@@ -87,7 +98,7 @@ def _op(name: str, step: Step, *, priority: int) -> dg.OpDefinition:
 
     @dg.op(name=name, out=dg.Out(dg.Nothing), tags={"dagster/priority": str(priority)})
     def run(context: dg.OpExecutionContext, house: dg.ResourceParam[House]) -> None:
-        figures = step(house, context.instance)
+        figures = step(house, context)
         context.log.info("%s: %s", name, figures)
         context.add_output_metadata(figures)
 
@@ -95,10 +106,11 @@ def _op(name: str, step: Step, *, priority: int) -> dg.OpDefinition:
 
 
 _STEPS = [
-    _op("take_backup", _backup, priority=7),
-    _op("prune_database", _database, priority=6),
-    _op("prune_logs", _logs, priority=5),
-    _op("retire_partitions", _partitions, priority=4),
+    _op("take_backup", _backup, priority=8),
+    _op("prune_database", _database, priority=7),
+    _op("prune_logs", _logs, priority=6),
+    _op("retire_partitions", _partitions, priority=5),
+    _op("show_endings", _endings, priority=4),
     _op("prune_runs", _runs, priority=3),
     _op("prune_events", _events, priority=2),
     _op("remove_leftovers", _leftovers, priority=1),

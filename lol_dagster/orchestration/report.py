@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 Metadata = Mapping[str, Any]
 _CELL = 300
+_NOBODY = "none: nobody is to be told"
 
 
 def explain(outcome: Outcome) -> str:
@@ -75,16 +76,22 @@ def of_polling(found: DiscoveryReport) -> Metadata:
 
 
 def of_outcome(house: House, outcome: Outcome) -> dict[str, Metadata]:
-    """Per asset that the match materialized, its metadata; empty for one that brought nothing."""
+    """Per asset that the match materialized, its metadata; empty for one that brought nothing.
+
+    Among them is `deliveries` if nobody is to be told: then it is done with, and no sweep will ever
+    say so.
+    """
     if not isinstance(outcome, Processed):
         return {}
     match_id = outcome.match_id
     try:
         with house.database.reading() as session:
+            messages = messages_of(session, match_id)
             return {
                 "games": _of_payload(session, match_id),
                 "player_stats": _of_stats(session, match_id),
-                "messages": _of_messages(session, match_id),
+                "messages": _of_messages(messages),
+                **({} if messages else {"deliveries": {"channels": _NOBODY}}),
             }
     except Exception as error:
         if not is_the_games(error):
@@ -123,10 +130,9 @@ def _of_stats(session: Session, match_id: str) -> Metadata:
     }
 
 
-def _of_messages(session: Session, match_id: str) -> Metadata:
-    messages = _messages_of(session, match_id)
+def _of_messages(messages: Sequence[Row[Message, Channel]]) -> Metadata:
     if not messages:
-        return {"channels": "none: nobody is to be told"}
+        return {"channels": _NOBODY}
     return {
         "channels": ", ".join(channel.name for _, channel in messages),
         "preview": dg.MetadataValue.md(
@@ -181,6 +187,12 @@ def of_deliveries(found: DeliveryReport) -> Iterator[tuple[str, Metadata]]:
         yield match_id, metadata
 
 
+def of_ending(messages: Sequence[Row[Message, Channel]]) -> Metadata:
+    """How the telling of a game ended that no sweep has told of."""
+    ends = (f"{channel.name} ({message.state})" for message, channel in messages)
+    return {"channels": ", ".join(ends) or _NOBODY}
+
+
 def of_sweep(found: DeliveryReport) -> Metadata:
     """What a sweep over the due messages did."""
     return {
@@ -228,7 +240,7 @@ def _tracked(
     ).all()
 
 
-def _messages_of(session: Session, match_id: str) -> Sequence[Row[Message, Channel]]:
+def messages_of(session: Session, match_id: str) -> Sequence[Row[Message, Channel]]:
     return session.execute(
         select(Message, Channel)
         .join(MessageGame, MessageGame.message_id == Message.id)

@@ -103,6 +103,10 @@ class World:
         """A run of the schedule's."""
         return self._run("poll_match_lists")
 
+    def check(self) -> dg.ExecuteInProcessResult:
+        """All asset checks, as the schedule has them looked at."""
+        return self._run("check_everything")
+
     def _run(self, job: str, **how: Any) -> dg.ExecuteInProcessResult:
         return self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance, raise_on_error=False, **how

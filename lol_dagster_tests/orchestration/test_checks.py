@@ -14,10 +14,7 @@ from lol_dagster_tests.payloads import participant
 
 
 def evaluate(world: World) -> dict[str, dg.AssetCheckEvaluation]:
-    result = world.definitions.resolve_job_def("check_everything").execute_in_process(
-        instance=world.instance
-    )
-    return {each.check_name: each for each in result.get_asset_check_evaluations()}
+    return {each.check_name: each for each in world.check().get_asset_check_evaluations()}
 
 
 @pytest.fixture

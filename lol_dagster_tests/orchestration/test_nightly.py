@@ -42,6 +42,7 @@ STEPS = {
     "prune_database",
     "prune_logs",
     "retire_partitions",
+    "show_endings",
     "prune_runs",
     "prune_events",
     "remove_leftovers",

@@ -1,0 +1,130 @@
+"""When all is well every asset of the graph is green: as Dagster's UI asks, and as it judges."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.remote_origin import InProcessCodeLocationOrigin
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
+from dagster_graphql.test.utils import execute_dagster_graphql
+from sqlalchemy import select
+
+from lol_dagster.operations.quarantine import ignore
+from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.storage.models import Match, Message
+from lol_dagster_tests.end_to_end.world import World
+from lol_dagster_tests.payloads import participant
+
+ASKED = """
+{assetNodes {
+  assetKey {path}
+  partitionStats {numPartitions numMaterialized numMaterializing numFailed}
+  assetMaterializations(limit: 1) {runId}
+  assetChecksOrError {... on AssetChecks {checks {
+    name executionForLatestMaterialization {status}
+  }}}
+}}
+"""
+
+
+@pytest.fixture
+def lasting(world: World) -> Iterator[World]:
+    """A world whose runs are recorded where the UI's server can ask for them; Ann is tracked."""
+    with prepare_instance(world.house.settings) as instance:
+        world.instance = instance
+        world.add_team("Gamers", "Ann")
+        yield world
+
+
+def nodes(world: World) -> dict[str, Any]:
+    """What the UI draws the graph from, by asset."""
+    target = LoadableTargetOrigin(
+        executable_path=sys.executable, module_name="lol_dagster.definitions"
+    )
+    origin = InProcessCodeLocationOrigin(target, location_name="lol_dagster")
+    with WorkspaceProcessContext(
+        world.instance, workspace_load_target=InProcessWorkspaceLoadTarget([origin])
+    ) as served:
+        answer = execute_dagster_graphql(served.create_request_context(), ASKED)
+    return {node["assetKey"]["path"][0]: node for node in answer.data["assetNodes"]}
+
+
+def not_green(world: World) -> set[str]:
+    """The assets that the UI paints in another colour: red if a partition failed or a check does
+    not pass, grey if a partition is missing or nothing was ever materialized.
+    """
+    return {asset for asset, node in nodes(world).items() if not _is_green(node)}
+
+
+def _is_green(node: dict[str, Any]) -> bool:
+    stats = node["partitionStats"]
+    if stats is not None and stats["numMaterialized"] != stats["numPartitions"]:
+        return False
+    checks = [
+        check["executionForLatestMaterialization"] for check in node["assetChecksOrError"]["checks"]
+    ]
+    return bool(node["assetMaterializations"]) and all(
+        check is not None and check["status"] == "SUCCEEDED" for check in checks
+    )
+
+
+def at_night(world: World) -> None:
+    job = world.definitions.resolve_job_def("nightly")
+    assert job.execute_in_process(instance=world.instance).success
+
+
+def test_games_of_which_there_is_nothing_to_tell_leave_the_graph_green(lasting: World) -> None:
+    lasting.finish("NA1_5000000001", participants=[participant("Ann")])
+    lasting.finish("NA1_5000000002", participants=[participant("Ann")], minutes_ago=40)
+    with lasting.house.database.writing() as session:
+        # Somebody asked for a game in which nobody of ours played.
+        now = lasting.house.now()
+        session.add(
+            Match(match_id="NA1_5000000003", state="listed", listed_at=now, next_try_at=now)
+        )
+    lasting.finish("NA1_5000000003", participants=[participant("Zed")])
+    assert lasting.once()["delivered"] == 2
+    assert lasting.materialized("deliveries") == {f"NA1_500000000{number}" for number in (1, 2, 3)}
+    assert not_green(lasting) == set()
+
+
+def test_the_night_clears_away_what_no_sweep_will_ever_show(lasting: World) -> None:
+    dropped, told, waiting, weird, never = (f"NA1_500000000{number}" for number in range(1, 6))
+    for match_id in (dropped, told, waiting):
+        lasting.finish(match_id, participants=[participant("Ann")])
+    lasting.finish(weird, participants=[participant("Ann", deaths="many")])
+    lasting.poll()
+    assert lasting.run_batch(dropped, told, waiting, weird).success
+    assert not lasting.process(weird).success
+    now = lasting.house.now()
+    with lasting.house.database.writing() as session:
+        ignore(session, weird, "op", "of no use", now=now)
+        session.add(Match(match_id=never, state="gone", listed_at=now - timedelta(days=2)))
+        by_game = {message.subject: message for message in session.scalars(select(Message))}
+        by_game[dropped].state, by_game[dropped].due_at = "dropped", None
+        # By a sweep that was killed before it could say so.
+        row = by_game[told]
+        row.state, row.due_at, row.delivered_at = "delivered", None, now
+        row.evidence, row.remote_id, row.remote_rev = "response", "1", 1
+    lasting.instance.add_dynamic_partitions("match_id", [never])
+    at_night(lasting)
+    assert lasting.instance.get_dynamic_partitions("match_id") == [dropped, told, waiting]
+    assert lasting.materialized("deliveries") == {dropped, told}
+    lasting.check()
+    # What waits is not painted over.
+    assert not_green(lasting) == {"deliveries"}
+    assert lasting.once()["delivered"] == 1
+    assert not_green(lasting) == set()
+
+    at_night(lasting)
+    shown = lasting.instance.fetch_materializations(
+        dg.AssetRecordsFilter(dg.AssetKey("deliveries")), limit=9
+    )
+    assert len(shown.records) == 3, "each game once"
