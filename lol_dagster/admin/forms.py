@@ -31,6 +31,11 @@ class InstantField(DateTimeLocalField):
             self.data = self.data.replace(tzinfo=UTC)
 
 
+def stripped(typed: str | None) -> str:
+    """A field's filter: without blanks around."""
+    return (typed or "").strip()
+
+
 class HouseConverter(AdminModelConverter):
     """From our own column types to form fields."""
 

@@ -181,7 +181,7 @@ class HouseModelView(ModelView):
         identity = inspect(row).identity
         fresh = session.get(self.model, identity, with_for_update=True)
         if fresh is None:
-            raise UserError("somebody else has removed this meanwhile")
+            raise UserError(f"somebody else has removed {row} meanwhile")
         return fresh
 
     def _refuse_if_changed(self, form: Form, row: Any) -> None:
@@ -230,6 +230,21 @@ class HouseModelView(ModelView):
                 flash("One of them is not there any more.", "error")
             else:
                 yield row
+
+    def done_to_each(self, ids: Iterable[str], work: Callable[[Session, Any], object]) -> int:
+        """Do the same to the rows of these keys, each in a transaction of its own.
+
+        Args:
+            work: Returns something; may raise UserError.
+
+        Returns:
+            To how many it was done; of the others it has been said why not.
+        """
+
+        def done_to(row: Any) -> bool:
+            return self._written(None, lambda session: work(session, row)) is not None
+
+        return sum(map(done_to, self.rows_still_there(ids)))
 
     def _get_list_value(self, context: Any, model: Any, name: str, *formatters: Any) -> Any:
         """What stands in a cell; a row with something strange in it stops neither list nor export."""

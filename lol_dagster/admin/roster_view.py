@@ -18,9 +18,6 @@ from lol_dagster.admin.filters import Filter
 from lol_dagster.admin.house import current_house
 from lol_dagster.admin.merging import Typed, refuse_if_stale
 from lol_dagster.admin.model_view import HouseModelView
-from lol_dagster.admin.shown import words
-from lol_dagster.admin.transactions import writing
-from lol_dagster.errors import UserError
 
 
 class EntryForm(BaseForm):
@@ -67,15 +64,7 @@ class RosterView(HouseModelView):
 
     def remove_each(self, ids: Iterable[str]) -> None:
         """Remove the rows of these keys, each in a transaction of its own, and say what came of it."""
-        done = 0
-        for row in self.rows_still_there(ids):
-            try:
-                with writing() as session:
-                    self.remove(session, self._fresh(session, row))
-            except UserError as error:
-                flash(f"{row}: {words(error)}", "error")
-            else:
-                done += 1
+        done = sum(map(self.delete_model, self.rows_still_there(ids)))
         if done:
             flash(f"Removed {done}.", "success")
 

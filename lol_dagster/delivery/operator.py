@@ -47,6 +47,10 @@ class DecisionError(UserError):
     """The decision makes no sense for this message."""
 
 
+class RemoteIdError(DecisionError):
+    """No message in such a channel has such an id."""
+
+
 @dataclass(frozen=True)
 class Choices:
     """What a person can decide about a message as it stands now."""
@@ -114,7 +118,8 @@ def mark_delivered(
         remote_id: Its id there, if known: without it, it is never edited.
 
     Raises:
-        DecisionError: it is not parked, uncertain or blocked; or no message there has such an id.
+        DecisionError: it is not parked, uncertain or blocked.
+        RemoteIdError: no message there has such an id.
     """
     message = _locked(session, message_id)
     if remote_id is not None:
@@ -191,10 +196,10 @@ def _decide(
 
 def _check_remote_id(channel: Channel, remote_id: str) -> None:
     if channel.kind not in _REMOTE_IDS:
-        raise DecisionError(f"messages of a {channel.kind} have no id: leave --remote-id out")
+        raise RemoteIdError(f"messages of a {channel.kind} have no id: leave --remote-id out")
     pattern, example = _REMOTE_IDS[channel.kind]
     if re.fullmatch(pattern, remote_id, re.ASCII) is None:
-        raise DecisionError(
+        raise RemoteIdError(
             f"{remote_id!a} is no id of a {channel.kind}'s message: it is {example}"
         )
 

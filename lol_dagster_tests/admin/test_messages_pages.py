@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -15,7 +16,7 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Game, Match, Message, MessageText, Quarantine
 from lol_dagster_tests.admin.asking import Visitor
 from lol_dagster_tests.admin.conftest import HandClock
-from lol_dagster_tests.admin.seen import ARAM, RANKED, fill_house
+from lol_dagster_tests.admin.seen import ARAM, CONTENT, FOREIGN, RANKED, add_message, fill_house
 from lol_dagster_tests.messages.rows import ENDED
 
 _REMOTE_ID = "1122334455667788990"
@@ -111,6 +112,25 @@ def test_a_messages_page_shows_what_was_sent_answered_and_concluded(
     assert operator.get("/message/details/?id=nobody").status_code == 404
 
 
+@pytest.mark.parametrize(
+    "stored", [{"of": "another version"}, [], {**CONTENT.to_json(), "title": 5}]
+)
+def test_a_message_that_cannot_be_read_has_its_page_with_all_the_rest(
+    operator: Visitor, ids: dict[str, int], database: Database, stored: Any
+) -> None:
+    message_id = message_in(database, "parked")
+    decide(operator, message_id, "resend")
+    with database.writing() as session:
+        session.get_one(Message, message_id).content = stored
+        session.add(MessageText(message_id=message_id, rev=7, content=stored))
+    answer = operator.get(f"/message/details/?id={message_id}")
+    assert answer.status_code == 200
+    # What it says now, and what it said before.
+    assert answer.text.count("What is stored cannot be read as a message") == 2
+    for said in (f"<h1>{RANKED} ", ">pending<", "no answer within 10 s", "abababab", "Ann (web)"):
+        assert said in answer.text, said
+
+
 def _older() -> dict[str, object]:
     return {
         "title": "Before it was said", "summary": "", "sections": [], "url": None,
@@ -154,11 +174,64 @@ def test_a_message_is_marked_as_delivered_under_the_id_that_it_has_there(
     operator: Visitor, ids: dict[str, int], database: Database
 ) -> None:
     message_id = message_in(database, "blocked")
-    refused = decide(operator, message_id, "mark-delivered", remote_id="<b>1</b>")
-    assert "is no id of a discord-bot" in refused
+    form = {"id": message_id, "decision": "mark-delivered", "remote_id": "<b>1</b>"}
+    refused = operator.post("/message/decide/", form)
+    assert refused.status_code == 422
+    # What was typed stands there still, with what is wrong with it.
+    field = refused.text.partition('<label for="remote_id">')[2].partition("</ul>")[0]
+    assert 'value="&lt;b&gt;1&lt;/b&gt;"' in field
+    assert "is no id of a discord-bot" in field
     assert state_of(database, message_id)[0] == "blocked"
     decide(operator, message_id, "mark-delivered", remote_id=f" {_REMOTE_ID} ")
     assert state_of(database, message_id) == ("delivered", _REMOTE_ID)
+
+
+def test_an_id_that_was_typed_too_late_is_not_lost(
+    operator: Visitor, ids: dict[str, int], database: Database
+) -> None:
+    told = message_in(database, "delivered")
+    form = {"id": told, "decision": "mark-delivered", "remote_id": "1122334455667788991"}
+    refused = operator.post("/message/decide/", form)
+    assert refused.status_code == 422
+    assert 'value="1122334455667788991"' in refused.text
+    assert "it is delivered" in refused.text
+    assert state_of(database, told) == ("delivered", _REMOTE_ID)
+
+
+@pytest.mark.parametrize(
+    ("action", "states", "done", "said"),
+    [
+        ("drop", {"dropped"}, "dropped", "Dropped 2."),
+        # The channel of one can be looked into, which is done first.
+        ("resend", {"uncertain", "pending"}, "resent", "2 sent with the next sweep"),
+    ],
+)
+def test_several_messages_are_decided_about_at_once_each_with_its_line_in_the_trail(
+    operator: Visitor,
+    ids: dict[str, int],
+    database: Database,
+    action: str,
+    states: set[str],
+    done: str,
+    said: str,
+) -> None:
+    with database.writing() as session:
+        add_message(session, ids["amigos-bot"], FOREIGN, "parked")
+    with database.reading() as session:
+        parked = set(session.scalars(select(Message.id).where(Message.state == "parked")))
+    told = message_in(database, "delivered")
+    listed = operator.get("/message/?flt0_state=parked").text
+    assert re.search(f'name="action" value="{action}" data-confirm="[^"]+"', listed)
+    form = {"action": action, "rowid": [*parked, told, "nobody"]}
+    page = operator.get(operator.post("/message/action/", form).location).text
+    assert said in page
+    assert "it is delivered" in page  # and so are not decided about: one that is told,
+    assert "One of them is not there any more." in page  # and one that never was
+    assert {state_of(database, each)[0] for each in parked} == states
+    assert state_of(database, told)[0] == "delivered"
+    with database.reading() as session:
+        entries = session.scalars(select(AuditEntry).where(AuditEntry.action == done)).all()
+    assert {(entry.who, entry.row) for entry in entries} == {("Ann (web)", each) for each in parked}
 
 
 def test_a_message_is_dropped_and_what_makes_no_sense_is_refused_in_words(

@@ -88,9 +88,24 @@ def test_a_game_is_tried_again_or_ignored_and_the_trail_says_why(
         assert session.get_one(Match, SET_ASIDE).state == "ignored"
         actions = session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
     assert actions[-2:] == ["run requested", "ignored"]
-    # Ignored it cannot be ignored again, and that is said.
-    again = operator.post("/quarantine/ignore/", {"id": str(row_id)})
-    assert "cannot be ignored" in operator.get(again.location).text
+    # Ignored it cannot be ignored again: that is said, and what was typed stays.
+    again = operator.post("/quarantine/ignore/", {"id": str(row_id), "reason": "said twice"})
+    assert again.status_code == 422
+    assert "cannot be ignored" in again.text
+    assert 'value="said twice"' in again.text
+
+
+def test_a_reason_that_is_too_long_is_refused_and_kept(
+    operator: Visitor, row_id: int, database: Database
+) -> None:
+    reason = "why " * 51
+    refused = operator.post("/quarantine/ignore/", {"id": str(row_id), "reason": reason})
+    assert refused.status_code == 422
+    field = refused.text.partition('<label for="reason">')[2].partition("</ul>")[0]
+    assert f'value="{reason.strip()}"' in field
+    assert "Say it in 200 characters." in field
+    with database.reading() as session:
+        assert session.get_one(Match, SET_ASIDE).state == "set_aside"
 
 
 def test_several_are_decided_about_at_once_each_with_its_line_in_the_trail(

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from flask import abort, flash, redirect, request
+from flask import abort, flash, make_response, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import Admin, expose
+from flask_admin.actions import action
+from flask_admin.form import BaseForm
+from markupsafe import Markup
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import Session, joinedload
+from wtforms import StringField
+from wtforms.validators import Optional
 
 from lol_dagster.admin.filters import DayFilter, Filter, Options
+from lol_dagster.admin.forms import stripped
 from lol_dagster.admin.house import current_house
 from lol_dagster.admin.merging import number_in
-from lol_dagster.admin.model_view import HouseModelView
+from lol_dagster.admin.model_view import FieldError, HouseModelView
 from lol_dagster.admin.preview import preview
-from lol_dagster.admin.shown import words
-from lol_dagster.admin.transactions import reading, writing
+from lol_dagster.admin.transactions import end_reading, reading
 from lol_dagster.admin.views.marks import message_state
 from lol_dagster.admin.views.played import parts_shown, who_played
 from lol_dagster.delivery import operator
 from lol_dagster.delivery.clock import clock_for
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.kinds import all_transports
-from lol_dagster.errors import UserError
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.marker import write_marker
 from lol_dagster.operations.why import explain_message
@@ -41,8 +46,22 @@ from lol_dagster.storage.models import (
 )
 from lol_dagster.storage.models.delivery import MESSAGE_KINDS, MESSAGE_STATES
 
+logger = logging.getLogger(__name__)
+
 _SERVICES = {"discord-bot": "Discord", "slack-bot": "Slack"}
 """A kind of channel for each look."""
+
+
+class MarkForm(BaseForm):
+    """Under which id a message stands in its channel."""
+
+    remote_id = StringField(
+        "Its id there",
+        [Optional()],
+        filters=[stripped],
+        description="Without it the message is never corrected when a game's figures change.",
+        render_kw={"autocomplete": "off"},
+    )
 
 
 class MessageView(HouseModelView):
@@ -96,39 +115,44 @@ class MessageView(HouseModelView):
     @expose("/details/")
     def details_view(self) -> ResponseReturnValue:
         """A message with what was sent, answered and concluded."""
-        message: Message = self.get_one(request.args.get("id", ""))
+        return self._page(request.args.get("id", ""), MarkForm())
+
+    def _page(self, key: str, form: MarkForm) -> ResponseReturnValue:
+        end_reading()  # what was refused was so because of what is there now
+        message: Message = self.get_one(key)
         session = reading()
         channel = message.channel
-        content = MessageContent.from_json(message.content)
-        marker = write_marker(message.id, message.desired_rev)
         # Where it goes first.
-        looks = sorted(_SERVICES, key=lambda kind: _service(kind) != _service(channel.kind))
-        return self.render(
+        kinds = sorted(_SERVICES, key=lambda kind: _service(kind) != _service(channel.kind))
+        looks = _looks(message, message.content, message.desired_rev, kinds)
+        page = self.render(
             self.details_template,
             message=message,
             channel=channel,
-            content=content,
+            title=message.content["title"] if looks else message.subject,
             story=explain_message(session, message),
             choices=operator.choices(session, message, transports=_transports()),
-            previews=[(_SERVICES[kind], preview(content, kind, marker)) for kind in looks],
+            form=form,
+            previews=looks and list(zip(map(_SERVICES.__getitem__, kinds), looks, strict=True)),
             former=_former(message),
             games=_games(message),
             decisions=_decisions(message),
             audited=session.get(MessageAudit, message.id),
         )
+        return make_response(page, 422 if form.errors else 200)
 
     @expose("/decide/", methods=["POST"])
     def decide_view(self) -> ResponseReturnValue:
         """Settle what the protocol cannot."""
         message: Message = self.get_one(request.form.get("id", ""))
-        remote_id = request.form.get("remote_id", "").strip() or None
+        form = MarkForm(request.form)
         how: dict[str, tuple[Callable[..., Message], str]] = {
             "resend": (
                 operator.resend,
                 "It is sent with the next sweep, unless it is found there.",
             ),
             "mark-delivered": (
-                partial(operator.mark_delivered, remote_id=remote_id),
+                partial(_mark_delivered, remote_id=form.remote_id.data or None),
                 "Noted as delivered.",
             ),
             "drop": (operator.drop, "Dropped: it is never sent."),
@@ -136,21 +160,27 @@ class MessageView(HouseModelView):
         if request.form.get("decision") not in how:
             abort(400)
         decide, done = how[request.form["decision"]]
-        house = current_house()
-        try:
-            with writing() as session:
-                decide(
-                    session,
-                    message.id,
-                    transports=_transports(),
-                    clock=clock_for(house.database),
-                    now=house.now(),
-                )
-        except UserError as error:
-            flash(words(error), "error")
-        else:
+        typed = form if form.remote_id.data else None
+        if self._written(typed, lambda session: _decide(decide, session, message)):
             flash(done, "success")
+        elif typed:
+            return self._page(message.id, typed)
         return redirect(self.get_url(".details_view", id=message.id), 303)
+
+    @action(
+        "resend",
+        "Resend",
+        "Send these again? One that did arrive stands there twice where its channel cannot be "
+        "looked into.",
+    )
+    def action_resend(self, ids: list[str]) -> None:
+        done = self.done_to_each(ids, partial(_decide, operator.resend))
+        flash(f"{done} sent with the next sweep, unless found there.", "success")
+
+    @action("drop", "Drop", "Give these messages up? That cannot be taken back.")
+    def action_drop(self, ids: list[str]) -> None:
+        done = self.done_to_each(ids, partial(_decide, operator.drop))
+        flash(f"Dropped {done}.", "success")
 
     column_formatters = {
         "channel": lambda _view, _context, row, _name: (
@@ -164,6 +194,37 @@ class MessageView(HouseModelView):
         "channel": column_formatters["channel"],
         "says": column_formatters["says"],
     }
+
+
+def _decide(decide: Callable[..., Message], session: Session, message: Message) -> Message:
+    house = current_house()
+    return decide(
+        session,
+        message.id,
+        transports=_transports(),
+        clock=clock_for(house.database),
+        now=house.now(),
+    )
+
+
+def _mark_delivered(
+    session: Session, message_id: str, *, remote_id: str | None, **how: Any
+) -> Message:
+    try:
+        return operator.mark_delivered(session, message_id, remote_id, **how)
+    except operator.RemoteIdError as error:
+        raise FieldError("remote_id", str(error)) from None
+
+
+def _looks(message: Message, content: Any, rev: int, kinds: Sequence[str]) -> list[Markup] | None:
+    """What it says as each kind of channel shows it; None: what is stored cannot be read."""
+    marker = write_marker(message.id, rev)
+    try:
+        read = MessageContent.from_json(content)
+        return [preview(read, kind, marker) for kind in kinds]
+    except Exception:  # whatever is stored there: the rest of the page is what helps then
+        logger.exception("message %s, revision %d: cannot be shown", message.id, rev)
+        return None
 
 
 def _service(kind: str) -> str:
@@ -188,24 +249,15 @@ def _channels() -> Options:
     return sorted(named, key=lambda each: each[1].casefold())
 
 
-def _former(message: Message) -> list[tuple[int, Any]]:
+def _former(message: Message) -> list[tuple[int, list[Markup] | None]]:
     """Revision and look of what it said before, the newest first."""
     texts = reading().scalars(
         select(MessageText)
         .where(MessageText.message_id == message.id)
         .order_by(MessageText.rev.desc())
     )
-    return [
-        (
-            each.rev,
-            preview(
-                MessageContent.from_json(each.content),
-                message.channel.kind,
-                write_marker(message.id, each.rev),
-            ),
-        )
-        for each in texts
-    ]
+    kinds = [message.channel.kind]
+    return [(each.rev, _looks(message, each.content, each.rev, kinds)) for each in texts]
 
 
 def _games(message: Message) -> list[tuple[str, Game | None, Payload | None, Any]]:

@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
-from flask import flash, redirect, request
+from flask import flash, make_response, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import Admin, expose
 from flask_admin.actions import action
+from flask_admin.form import BaseForm
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
+from wtforms import StringField
+from wtforms.validators import Length, Optional
 
 from lol_dagster.admin.filters import DayFilter, Filter
+from lol_dagster.admin.forms import stripped
 from lol_dagster.admin.house import current_house
 from lol_dagster.admin.model_view import HouseModelView
 from lol_dagster.admin.shown import words
-from lol_dagster.admin.transactions import reading, writing
+from lol_dagster.admin.transactions import end_reading, reading
 from lol_dagster.admin.views.downloads import attachment
 from lol_dagster.admin.views.marks import mark
 from lol_dagster.errors import UserError
 from lol_dagster.operations import quarantine as games
 from lol_dagster.operations.scenario import export_scenario
 from lol_dagster.operations.stages import STAGES
-from lol_dagster.storage.models import Quarantine
+from lol_dagster.storage.models import Match, Quarantine, RunRequest
 
 _WHICH = "flt0_which"
+
+
+class IgnoreForm(BaseForm):
+    """Why a game is left be."""
+
+    reason = StringField(
+        "Why",
+        [Optional(), Length(max=200, message="Say it in 200 characters.")],
+        filters=[stripped],
+        render_kw={"autocomplete": "off"},
+    )
 
 
 class QuarantineView(HouseModelView):
@@ -81,37 +94,34 @@ class QuarantineView(HouseModelView):
     @expose("/details/")
     def details_view(self) -> ResponseReturnValue:
         """What is wrong with a game, with the traceback."""
-        row: Quarantine = self.get_one(request.args.get("id", ""))
-        game = games.show_set_aside(reading(), row.match_id)
-        earlier = [each for each in (*game.earlier, game.row) if each.id != row.id]
-        return self.render(self.details_template, row=row, game=game, others=earlier[::-1])
+        return self._page(request.args.get("id", ""), IgnoreForm())
 
     @expose("/retry/", methods=["POST"])
     def retry_view(self) -> ResponseReturnValue:
         """Have a game tried again."""
         row: Quarantine = self.get_one(request.form.get("id", ""))
-        self._decided(lambda session, who: games.retry(session, row.match_id, who, now=_now()))
+        self._written(None, lambda session: _retry(session, row))
         return redirect(self.get_url(".details_view", id=row.id, _anchor="progress"), 303)
 
     @expose("/ignore/", methods=["POST"])
     def ignore_view(self) -> ResponseReturnValue:
         """Leave a game be for good."""
         row: Quarantine = self.get_one(request.form.get("id", ""))
-        reason = request.form.get("reason", "").strip()[:200]
-        if self._decided(
-            lambda session, who: games.ignore(session, row.match_id, who, reason, now=_now())
+        form = IgnoreForm(request.form)
+        if not form.validate() or not self._written(
+            form, lambda session: _ignore(session, row, form.reason.data)
         ):
-            flash(f"{row.match_id} is ignored: a retry takes that back.", "success")
+            return self._page(row.id, form)
+        flash(f"{row.match_id} is ignored: a retry takes that back.", "success")
         return redirect(self.get_url(".details_view", id=row.id), 303)
 
     @expose("/retry-all/", methods=["POST"])
     def retry_all_view(self) -> ResponseReturnValue:
         """Have all games that are set aside tried again."""
-        requests: list[Any] = []
-        self._decided(
-            lambda session, who: requests.extend(games.retry_all(session, who, now=_now()))
+        requests = self._written(
+            None, lambda session: games.retry_all(session, session.info["who"], now=_now())
         )
-        flash(_will_be_tried(len(requests)), "success")
+        flash(_will_be_tried(len(requests or ())), "success")
         return redirect(self.get_url(".index_view"), 303)
 
     @expose("/export-case/")
@@ -128,32 +138,21 @@ class QuarantineView(HouseModelView):
 
     @action("retry", "Try again", None)
     def action_retry(self, ids: list[str]) -> None:
-        tried = self._each(
-            ids, lambda row, session, who: games.retry(session, row.match_id, who, now=_now())
-        )
-        flash(_will_be_tried(tried), "success")
+        flash(_will_be_tried(self.done_to_each(ids, _retry)), "success")
 
     @action("ignore", "Ignore", "Leave these games be? A retry takes that back.")
     def action_ignore(self, ids: list[str]) -> None:
-        ignored = self._each(
-            ids, lambda row, session, who: games.ignore(session, row.match_id, who, "", now=_now())
+        flash(f"Ignored {self.done_to_each(ids, _ignore)}.", "success")
+
+    def _page(self, key: Any, form: IgnoreForm) -> ResponseReturnValue:
+        end_reading()  # what was refused was so because of what is there now
+        row: Quarantine = self.get_one(key)
+        game = games.show_set_aside(reading(), row.match_id)
+        earlier = [each for each in (*game.earlier, game.row) if each.id != row.id]
+        page = self.render(
+            self.details_template, row=row, game=game, others=earlier[::-1], form=form
         )
-        flash(f"Ignored {ignored}.", "success")
-
-    def _each(self, ids: Iterable[str], decide: Callable[[Quarantine, Session, str], Any]) -> int:
-        """Decide the same about each game, each in a transaction of its own; how often it worked."""
-        rows = self.rows_still_there(ids)
-        return sum(self._decided(partial(decide, row)) for row in rows)
-
-    def _decided(self, decide: Callable[[Session, str], Any]) -> bool:
-        """Whether it could be done; if not, it has been said why."""
-        try:
-            with writing() as session:
-                decide(session, session.info["who"])
-        except UserError as error:
-            flash(words(error), "error")
-            return False
-        return True
+        return make_response(page, 422 if form.errors else 200)
 
     column_formatters = {
         "closed_as": lambda _view, _context, row, _name: (
@@ -161,6 +160,14 @@ class QuarantineView(HouseModelView):
         ),
     }
     column_formatters_export: dict[str, Any] = {}
+
+
+def _retry(session: Session, row: Quarantine) -> RunRequest:
+    return games.retry(session, row.match_id, session.info["who"], now=_now())
+
+
+def _ignore(session: Session, row: Quarantine, reason: str = "") -> Match:
+    return games.ignore(session, row.match_id, session.info["who"], reason, now=_now())
 
 
 def _which(value: str) -> ColumnElement[bool]:

@@ -118,6 +118,9 @@ class Message(Base):
     )
     games: Mapped[list[MessageGame]] = relationship(back_populates="message")
 
+    def __str__(self) -> str:
+        return f"the message {self.id[:8]}"
+
 
 class MessageGame(Base):
     """Which games a message tells of. The key makes "once per game and channel" a constraint."""

@@ -234,3 +234,6 @@ class Quarantine(Base):
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closed_as: Mapped[str | None] = mapped_column(String(24))
     """processed, ignored, late or gone: Riot does not give it any more."""
+
+    def __str__(self) -> str:
+        return self.match_id
