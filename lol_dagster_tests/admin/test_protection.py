@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any
@@ -9,19 +10,23 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 from werkzeug.routing import Rule
 
 from lol_dagster.admin.app import create_app
 from lol_dagster.admin.reach import Reach
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Message
 from lol_dagster_tests.admin.asking import Visitor
 from lol_dagster_tests.admin.clock import HandClock
-from lol_dagster_tests.admin.hostile import Page, fill
+from lol_dagster_tests.admin.hostile import SET_ASIDE, Page, fill
 
 PUBLIC = {"/sign-in", "/theme", "/static/<path:filename>", "/healthz", "/metrics"}
 """What answers to whoever is not signed in. `/metrics`: to this machine alone."""
 _EXAMPLES = {"filename": "house.css", "export_type": "csv"}
+_ASKED = {"id", "url", "page", "sort", "desc", "page_size", "search", "request", "run", "back"}
+"""What addresses of pages hold, besides filters."""
 _READS = {"GET", "HEAD", "OPTIONS"}
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -137,6 +142,47 @@ def test_error_pages_are_ours_and_say_nothing_of_the_code(
     assert "s3cret" not in broken.text
     assert "Traceback" not in broken.text
     assert "s3cret detail" in caplog.text
+
+
+@pytest.mark.parametrize("strange", ["a\0b", "http://[x", "-" + "9" * 30, "é" * 600, ""])
+def test_nothing_strange_that_is_sent_breaks_a_page(
+    settings: Settings, any_database: Database, clock: HandClock, strange: str
+) -> None:
+    with any_database.writing() as session:
+        fill(session)
+    app = create_app(settings, any_database, now=clock)
+    operator = Visitor(app)
+    operator.sign_in()
+    with any_database.reading() as session:
+        keys = {
+            "message": session.scalars(select(Message.id).where(Message.state == "parked")).one(),
+            "game": SET_ASIDE,
+        }
+
+    def key(path: str) -> str:
+        return keys.get(path.split("/")[1]) or "1"
+
+    pages = [path for _, path, method in routes(app) if method == "GET"]
+    shown = "".join(operator.get(f"{path}?id={key(path)}").text for path in pages)
+    names = {*_ASKED, "rowid"} | set(re.findall(r' name="([a-z0-9_-]+)"', shown)) - {"csrf_token"}
+    assert {"memberships-0-since", "flt0_player", "remote_id", "reason"} <= names
+    everything = dict.fromkeys(names, strange)
+    answers = []
+    in_address = {name: strange for name in names if name.startswith("flt0_") or name in _ASKED}
+    for path in pages:
+        answers.append(operator.get(path, query_string=in_address))
+        answers.append(operator.get(path, query_string={**in_address, "id": key(path)}))
+    for path in set(writes(app)) - {"/sign-out"}:
+        answers.append(operator.post(f"{path}?id={key(path)}", everything))
+        answers.append(operator.post(path, {**everything, "rowid": [key(path), strange]}))
+        if "/try/" not in path:  # which calls a channel
+            answers.append(operator.post(path, {**everything, "id": key(path)}))
+    for answer in answers:
+        asked = (answer.request.method, answer.request.full_path[:200])
+        assert answer.status_code < 500 or answer.request.path == "/healthz", asked
+        if "\0" in strange:
+            assert answer.status_code == 400, asked
+            assert "a character in it that no text has" in answer.text, asked
 
 
 def test_hostile_names_stay_text_on_every_page_that_can_be_reached(
