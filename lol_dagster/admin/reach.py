@@ -19,8 +19,8 @@ class Reach:
         host: The address that it is bound to.
         port: The port.
         public_url: Where people find it if that is not this machine. With https:// there is a
-            reverse proxy in front: cookies are for https alone, and the proxy's X-Forwarded-For
-            and X-Forwarded-Proto are believed.
+            reverse proxy in front: cookies are for https alone, and the X-Forwarded-For and
+            X-Forwarded-Proto of one on this machine are believed.
     """
 
     host: str = "127.0.0.1"

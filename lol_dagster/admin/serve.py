@@ -23,7 +23,8 @@ def make_server(app: Flask, reach: Reach) -> Any:
     """
     proxy = (
         {
-            "trusted_proxy": "*",
+            # A proxy on this machine, and nobody else: waitress can be told of one address alone.
+            "trusted_proxy": "::1" if ":" in reach.host else "127.0.0.1",
             "trusted_proxy_count": 1,
             "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
         }

@@ -24,6 +24,8 @@ from lol_dagster.storage.database import Database
 from lol_dagster_tests.admin.asking import OPERATOR, PASSWORD, QUICK_HASH, Visitor
 from lol_dagster_tests.admin.clock import HandClock
 
+ANY_PORT = Reach(port=0)
+
 
 @pytest.fixture
 def clock() -> HandClock:
@@ -58,9 +60,9 @@ def operator(app: Flask) -> Visitor:
 
 
 @contextmanager
-def served(app: Flask) -> Iterator[str]:
+def served(app: Flask, reach: Reach = ANY_PORT) -> Iterator[str]:
     """The app behind its real server, until the block ends."""
-    server = make_server(app, Reach(port=0))
+    server = make_server(app, reach)
 
     def run() -> None:
         # Closed from the other thread while it waits for its sockets.

@@ -1,0 +1,63 @@
+"""The real server: whom it believes who is asking."""
+
+from __future__ import annotations
+
+import socket
+from http.client import HTTPConnection
+
+import pytest
+from flask import Flask, request
+
+from lol_dagster.admin.reach import Reach
+from lol_dagster_tests.admin.conftest import served
+
+URL = "https://lol.example.org"
+SAID_BY_A_PROXY = {
+    "Host": "lol.example.org",
+    "X-Forwarded-For": "198.51.100.1, 203.0.113.7",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Port": "81",
+    "Forwarded": "for=198.51.100.9;host=evil.example",
+}
+
+
+def heard(reach: Reach, source: str) -> str:
+    """What an app hears of who asks, from which of this machine's addresses."""
+    app = Flask("echo")
+    app.add_url_rule("/", "who", lambda: f"{request.remote_addr} at {request.host_url}")
+    with served(app, reach) as address:
+        port = int(address.rpartition(":")[2])
+        connection = HTTPConnection(reach.host, port, timeout=10, source_address=(source, 0))
+        connection.request("GET", "/", headers=SAID_BY_A_PROXY)
+        text = connection.getresponse().read().decode()
+        connection.close()
+    return text
+
+
+def test_a_proxy_on_this_machine_says_who_asks_and_how() -> None:
+    # Of the addresses the last is the proxy's own finding; of the host it has no say.
+    assert (
+        heard(Reach(port=0, public_url=URL), "127.0.0.1")
+        == "203.0.113.7 at https://lol.example.org/"
+    )
+
+
+def test_nobody_else_is_believed() -> None:
+    # 127.0.0.2 stands for any address but the proxy's.
+    assert (
+        heard(Reach(port=0, public_url=URL), "127.0.0.2") == "127.0.0.2 at http://lol.example.org/"
+    )
+
+
+def test_without_a_proxy_nobody_is_believed() -> None:
+    assert heard(Reach(port=0), "127.0.0.1") == "127.0.0.1 at http://lol.example.org/"
+
+
+def test_a_proxy_on_this_machine_is_believed_by_ipv6_too() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    reach = Reach(host="::1", port=0, public_url=URL)
+    assert heard(reach, "::1") == "203.0.113.7 at https://lol.example.org/"
