@@ -15,6 +15,8 @@ _WIDTH = 720
 """Units across; a chart is as wide as its place, so they are no pixels."""
 _ABOVE = 18
 """Units above the highest value, for its number."""
+_TICK = 56
+"""Units that a tick's words may take, in the larger letters of a phone."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,7 @@ def _drawing(
 ) -> Markup:
     step = _WIDTH / max(len(bars), 1)
     ticks = Markup("").join(
-        Markup('<text class="tick" x="{:.1f}" y="{}">{}</text>').format(
-            number * step, height + 16, bar.tick
-        )
-        for number, bar in enumerate(bars)
-        if bar.tick
+        _tick(number * step, height + 16, bar.tick) for number, bar in enumerate(bars) if bar.tick
     )
     return Markup(
         '<svg class="chart {}" viewBox="0 -{} {} {}" role="img" aria-label="{}">'
@@ -103,6 +101,13 @@ def _drawing(
         kind, _ABOVE, _WIDTH, height + _ABOVE + 20, title, height, _WIDTH, height, Markup("").join(parts), ticks,
         _WIDTH - 2, _number(most),
     )  # fmt: skip
+
+
+def _tick(x: float, y: int, words: str) -> Markup:
+    """Words that begin at `x`, or end with the chart where they would leave it."""
+    if x > _WIDTH - _TICK:
+        return Markup('<text class="last" x="{}" y="{}">{}</text>').format(_WIDTH, y, words)
+    return Markup('<text x="{:.1f}" y="{}">{}</text>').format(x, y, words)
 
 
 def _number(value: float | None) -> str:

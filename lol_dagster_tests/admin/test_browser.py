@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from lol_dagster.storage.database import Database
 from lol_dagster_tests.admin.asking import PASSWORD
+from lol_dagster_tests.admin.clock import HandClock
 from lol_dagster_tests.admin.hostile import fill
 
 _PHONE = {"width": 360, "height": 740}
@@ -57,6 +58,20 @@ def test_light_and_dark_follow_the_system_until_one_is_chosen(page: Page) -> Non
         button.click()
         expect(button).to_have_attribute("aria-pressed", "true")
         expect(page.locator("body")).to_have_css("background-color", background)
+
+
+def test_the_words_of_charts_stay_within_them(page: Page, clock: HandClock) -> None:
+    assert clock().hour == 12  # so the last bar has a tick, as wide as five of its neighbours
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 740})
+        page.goto("/")
+        outside = page.evaluate(
+            """[...document.querySelectorAll(".chart text")].filter((text) => {
+                const box = text.getBBox();
+                return box.x < 0 || box.x + box.width > text.ownerSVGElement.viewBox.baseVal.width;
+            }).map((text) => text.textContent)"""
+        )
+        assert outside == [], f"at {width}"
 
 
 def test_every_page_of_the_menu_is_clean_and_fits_a_phone(page: Page, database: Database) -> None:
