@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from sqlalchemy.exc import OperationalError
@@ -52,21 +52,36 @@ class LazyGroup(click.Group):
         """Run the command; what a person has to read becomes a line and an exit status."""
         try:
             return super().invoke(ctx)
-        except UserError as error:
-            _end(ctx, error, status=2)
-        except RiotError as error:
-            _end(ctx, error, status=1)
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
-        except OperationalError as error:  # locked, full, gone: its SQL helps nobody
-            _end(ctx, trouble_in_words(error), status=1)
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
+        except Exception as error:
+            status = _status_of(error)
+            if status is None:
                 raise
-            _end(ctx, f"there is no room left on the disk: {error}", status=1)
+            click.echo(f"lol-dagster: {in_a_line(error)}", err=True)
+            ctx.exit(status)
 
 
-def _end(ctx: click.Context, error: Exception | str, *, status: int) -> NoReturn:
-    line = " ".join(str(error).split())
-    click.echo(f"lol-dagster: {line}", err=True)
-    ctx.exit(status)
+def _status_of(error: Exception) -> int | None:
+    """None: it is a bug, and keeps its traceback."""
+    if isinstance(error, UserError):
+        return 2
+    is_temporary = isinstance(error, RiotError | OperationalError) or _lacks_room(error)
+    return 1 if is_temporary else None
+
+
+def in_a_line(error: BaseException) -> str:
+    """What a person has to read of what ended a command."""
+    if isinstance(error, OperationalError):  # locked, full, gone: its SQL helps nobody
+        line = trouble_in_words(error)
+    elif _lacks_room(error):
+        line = f"there is no room left on the disk: {error}"
+    elif isinstance(error, UserError | RiotError):
+        line = str(error)
+    else:
+        line = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return " ".join(line.split())
+
+
+def _lacks_room(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in _NO_ROOM

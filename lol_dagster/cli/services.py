@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from lol_dagster.cli.lazy import in_a_line
 from lol_dagster.errors import UserError
 from lol_dagster.operations.logs.start import start_logging
 from lol_dagster.settings import Settings, ensure_home, load_settings
@@ -20,21 +21,54 @@ if TYPE_CHECKING:  # importing Dagster takes a second
     from lol_dagster.operations.supervisor import Service
     from lol_dagster.orchestration.house import House
     from lol_dagster.orchestration.once import Once
+    from lol_dagster.orchestration.tally import Tally
 
 
 @click.command()
 @click.option("--until-idle", is_flag=True, help="Go on until nothing is left to do now.")
-@click.option("--json", "as_json", is_flag=True, help="End with one line of JSON: what was done.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="End with one line of JSON: what was done, what failed."
+)
 def once(until_idle: bool, as_json: bool) -> None:
     """One whole cycle in this process: discover, process, deliver.
 
     Every run is recorded in Dagster. Exits with 0 also when games were set aside.
     """
+    from dagster._core.errors import DagsterExecutionInterruptedError
+
+    from lol_dagster.orchestration.once import NobodyAskedError
+    from lol_dagster.orchestration.tally import Tally
+
+    tally = Tally()
+    try:
+        _go_through(tally, until_idle=until_idle)
+    except NobodyAskedError as error:  # nothing that the operator could put right
+        _tell(tally, error, as_json=as_json)
+        click.echo(f"lol-dagster: {error}", err=True)
+        raise SystemExit(1) from None
+    except DagsterExecutionInterruptedError:  # Dagster's word for Ctrl-C
+        _tell(tally, KeyboardInterrupt(), as_json=as_json)
+        raise KeyboardInterrupt from None
+    except BaseException as error:
+        _tell(tally, error, as_json=as_json)
+        raise
+    _tell(tally, None, as_json=as_json)
+
+
+def _tell(tally: Tally, trouble: BaseException | None, *, as_json: bool) -> None:
+    """What was done, however it ended."""
+    counts = tally.counts()
+    if as_json:
+        failed = {} if trouble is None else {"failed": in_a_line(trouble)}
+        click.echo(json.dumps(counts | failed))
+    elif trouble is None or any(counts.values()):
+        click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()))
+
+
+def _go_through(tally: Tally, *, until_idle: bool) -> None:
     settings = load_settings()
     settings.require_riot_api_key()
     start_logging(settings, "once")
-    from lol_dagster.orchestration.once import NobodyAskedError
-
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("starting Dagster", total=None)
@@ -43,22 +77,12 @@ def once(until_idle: bool, as_json: bool) -> None:
             progress.reset(bar, description=doing, total=games)
 
         house, cycles = house_and_cycles(settings, show=show)
+        house.tally = tally
         house.step = lambda: progress.advance(bar)
-        trouble: UserError | None = None
-        try:
-            cycles.until_idle() if until_idle else cycles.cycle()
-        except UserError as error:
-            trouble = error
-    counts = house.tally.counts()
-    if as_json:
-        click.echo(json.dumps(counts))
-    else:
-        click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()))
-    if isinstance(trouble, NobodyAskedError):  # nothing that the operator could put right
-        click.echo(f"lol-dagster: {trouble}", err=True)
-        raise SystemExit(1)
-    if trouble is not None:
-        raise trouble
+        if until_idle:
+            cycles.until_idle()
+        else:
+            cycles.cycle()
 
 
 def house_and_cycles(
