@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import QueryableAttribute, Session
 
 from lol_dagster.delivery.audit import WRONG
 from lol_dagster.riot.failing_routes import ROUTE_SCOPE
@@ -205,31 +206,30 @@ def blocked_scopes() -> Select[str]:
 
 def accounts_not_polled(now: datetime) -> Select[str]:
     """Riot IDs of tracked accounts whose match list has not been seen lately."""
-    deadline = now - POLL_DEADLINE
-    return (
-        select(Account.game_name + "#" + Account.tag_line)
-        .outerjoin(AccountPoll, AccountPoll.account_id == Account.id)
-        .where(
-            is_tracked(now, since=deadline),
-            Account.created_at < deadline,
-            or_(AccountPoll.last_good_poll_at.is_(None), AccountPoll.last_good_poll_at < deadline),
-        )
-        .order_by(AccountPoll.last_good_poll_at.asc().nulls_first(), Account.id)
-    )
+    return _accounts_behind(now, AccountPoll.last_good_poll_at, POLL_DEADLINE)
 
 
 def accounts_overdue(now: datetime) -> Select[str]:
     """Riot IDs of tracked accounts whose turn to be asked about has come and gone."""
-    deadline = now - OVERDUE_AFTER
+    return _accounts_behind(now, AccountPoll.next_poll_at, OVERDUE_AFTER)
+
+
+def _accounts_behind(
+    now: datetime, moment: QueryableAttribute[Any], patience: timedelta
+) -> Select[str]:
+    """Riot IDs of accounts that have been tracked for longer than our patience, and whose moment is
+    longer ago or has never come; the longest first.
+    """
+    deadline = now - patience
     return (
         select(Account.game_name + "#" + Account.tag_line)
         .outerjoin(AccountPoll, AccountPoll.account_id == Account.id)
         .where(
             is_tracked(now, since=deadline),
             Account.created_at < deadline,
-            or_(AccountPoll.account_id.is_(None), AccountPoll.next_poll_at < deadline),
+            or_(moment.is_(None), moment < deadline),
         )
-        .order_by(AccountPoll.next_poll_at.asc().nulls_first(), Account.id)
+        .order_by(moment.asc().nulls_first(), Account.id)
     )
 
 

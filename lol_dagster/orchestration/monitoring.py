@@ -12,6 +12,7 @@ from lol_dagster.operations.failed_jobs import forget_job, known_failed_jobs, no
 from lol_dagster.operations.heartbeats import Part, beat
 from lol_dagster.operations.ping import ping_after_good_cycle
 from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.jobs import ASSET_JOBS, OP_JOBS
 from lol_dagster.orchestration.requested import REQUEST_TAG
 from lol_dagster.orchestration.run_workers import end_overdue_workers
 from lol_dagster.orchestration.set_aside import SET_ASIDE_TAG
@@ -20,6 +21,7 @@ from lol_dagster.riot.errors import KeyRejected
 _WILL_RETRY_TAG = "dagster/will_retry"
 _BY_HAND = "__ASSET_JOB"
 """Dagster's name for what a person materializes in the UI, and watches."""
+_JOBS = {job.name for job in ASSET_JOBS} | {job.name for job in OP_JOBS}
 
 
 def look_after(instance: dg.DagsterInstance, house: House, part: Part) -> Evaluated:
@@ -34,16 +36,14 @@ def look_after(instance: dg.DagsterInstance, house: House, part: Part) -> Evalua
 
 
 def _forget_recovered_jobs(instance: dg.DagsterInstance, house: House) -> None:
+    """Also those that were renamed or removed since: no run of theirs will ever succeed."""
     with house.database.reading() as session:
         failed = known_failed_jobs(session)
     for job, failed_at in failed:
-        good = instance.get_runs(
-            dg.RunsFilter(
-                job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=failed_at
-            ),
-            limit=1,
+        good = dg.RunsFilter(
+            job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=failed_at
         )
-        if good:
+        if job not in _JOBS or instance.get_runs(good, limit=1):
             with house.database.writing() as session:
                 forget_job(session, job, failed_at)
 

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 from sqlalchemy import select
 
+from lol_dagster.operations.failed_jobs import note_failed_run
 from lol_dagster.operations.heartbeats import read_signs
 from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.monitoring import failed_runs, look_after, look_after_everything
@@ -152,6 +153,14 @@ def test_a_job_that_failed_for_good_is_remembered_until_a_run_succeeds(alerted: 
     assert alerted.poll().success
     look_after(alerted.instance, alerted.house, "daemon")
     assert failed(alerted) == []
+
+
+def test_a_job_that_was_renamed_or_removed_alarms_nobody_for_ever(world: World) -> None:
+    """An update took it away while its last run was red: no run of it will ever succeed."""
+    house = world.house
+    note_failed_run(house.database, "poll_everything", "run-1", "it failed", house.now())
+    assert look_after(world.instance, house, "daemon").open == 0
+    assert failed(world) == []
 
 
 @pytest.mark.parametrize(
