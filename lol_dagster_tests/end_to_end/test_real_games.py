@@ -6,10 +6,8 @@ to the folder changes no test.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import lzma
-import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +19,8 @@ from lol_dagster.messages.record import write_messages
 from lol_dagster.messages.rules import decide
 from lol_dagster.stats.record import record_game
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Account, Match, Payload, Team
+from lol_dagster.storage.models import Account, Team
+from lol_dagster_tests.archived import make_archived
 from lol_dagster_tests.roster_rows import (
     make_account,
     make_channel,
@@ -76,21 +75,6 @@ def track_somebody(session: Session, team: Team, game: dict[str, Any]) -> Accoun
     return make_account(session, player, puuid=puuid)
 
 
-def archive(session: Session, match_id: str, body: bytes, *, listed_by: int) -> None:
-    session.add(Match(match_id=match_id, listed_at=NOW, listed_by=listed_by))
-    session.add(
-        Payload(
-            match_id=match_id,
-            encoding="zlib",
-            body=zlib.compress(body),
-            sha256=hashlib.sha256(body).hexdigest(),
-            size=len(body),
-            fetched_at=NOW,
-        )
-    )
-    session.flush()
-
-
 def test_every_real_game_is_told_or_it_is_known_why_not(
     database: Database, shared_dir: Path
 ) -> None:
@@ -103,7 +87,7 @@ def test_every_real_game_is_told_or_it_is_known_why_not(
         for match_id, body in dict(payloads(shared_dir)).items():
             game = json.loads(body)
             account = track_somebody(session, team, game)
-            archive(session, match_id, body, listed_by=account.id)
+            make_archived(session, match_id, body, at=NOW, listed_by=account.id)
             record_game(session, match_id, code_version="1", now=NOW, run_id="test")
             written = write_messages(session, match_id, stale_after=TOLD_HOWEVER_OLD, now=NOW)
             (decision,) = decide(session, match_id, stale_after=TOLD_HOWEVER_OLD, now=NOW)

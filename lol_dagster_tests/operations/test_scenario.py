@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
-import zlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +11,8 @@ import pytest
 
 from lol_dagster.operations.scenario import NothingArchivedError, export_scenario
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Match, Payload, Quarantine
+from lol_dagster.storage.models import Quarantine
+from lol_dagster_tests.archived import make_archived
 from lol_dagster_tests.payloads import encode, match_payload, participant
 from lol_dagster_tests.roster_rows import make_account, make_player
 from lol_dagster_tests.scenarios.playing import body_of, play
@@ -31,18 +30,7 @@ def archived(
     """The export of a game whose payload this is, in which the account PUUID is tracked."""
     with database.writing() as session:
         make_account(session, make_player(session), puuid=PUUID)
-        session.add(Match(match_id=game, listed_at=NOW))
-        session.flush()
-        session.add(
-            Payload(
-                match_id=game,
-                encoding="zlib",
-                body=zlib.compress(body),
-                sha256=hashlib.sha256(body).hexdigest(),
-                size=len(body),
-                fetched_at=NOW,
-            )
-        )
+        make_archived(session, game, body, at=NOW)
         if error:
             session.add(
                 Quarantine(

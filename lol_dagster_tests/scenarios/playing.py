@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
-import zlib
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from lol_dagster.messages.rules import decide
 from lol_dagster.operations.failures import is_the_games
 from lol_dagster.stats.record import record_game
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Match, Payload
+from lol_dagster_tests.archived import make_archived
 from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
 
 FOLDER = Path(__file__).parent
@@ -49,18 +47,7 @@ def play(database: Database, scenario: Json) -> Json:
         for member in members:
             session.refresh(member)
         listed_by = members[0].accounts[0].id if members else None
-        session.add(Match(match_id=match_id, listed_at=now, listed_by=listed_by))
-        session.flush()
-        session.add(
-            Payload(
-                match_id=match_id,
-                encoding="zlib",
-                body=zlib.compress(body),
-                sha256=hashlib.sha256(body).hexdigest(),
-                size=len(body),
-                fetched_at=now,
-            )
-        )
+        make_archived(session, match_id, body, at=now, listed_by=listed_by)
     stage = "player_stats"
     try:
         with database.writing() as session:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,10 @@ from lol_dagster.storage.models import (
     Game,
     Match,
     Participant,
-    Payload,
     Player,
     PlayerStat,
 )
+from lol_dagster_tests.archived import make_archived
 from lol_dagster_tests.payloads import (
     ENDED_AT,
     empty_payload,
@@ -42,19 +41,7 @@ FETCHED_AT = datetime(2026, 8, 1, 20, 4, tzinfo=UTC)
 
 
 def archive(session: Session, body: bytes, match_id: str = MATCH) -> None:
-    session.add(Match(match_id=match_id, state="fetched", listed_at=FETCHED_AT))
-    session.flush()
-    session.add(
-        Payload(
-            match_id=match_id,
-            encoding="zlib",
-            body=zlib.compress(body),
-            sha256=hashlib.sha256(body).hexdigest(),
-            size=len(body),
-            fetched_at=FETCHED_AT,
-        )
-    )
-    session.flush()
+    make_archived(session, match_id, body, at=FETCHED_AT)
 
 
 def track(session: Session, name: str) -> tuple[int, int]:
