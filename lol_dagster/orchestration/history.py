@@ -113,7 +113,10 @@ def prune_runs(instance: dg.DagsterInstance, database: Database, now: datetime) 
     for run_id in old:
         if time.monotonic() > ends:
             break
-        instance.delete_run(run_id)
+        # Not `delete_run`, which begins with the run: killed after that it would leave events that
+        # belong to nothing, and that nobody would ever find again.
+        instance.event_log_storage.delete_events(run_id)
+        instance.run_storage.delete_run(run_id)
         deleted += 1
     return deleted
 

@@ -6,9 +6,8 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -16,8 +15,7 @@ from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     SqlEventLogStorageTable,
 )
-from dagster._core.storage.runs.schema import RunsTable
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from lol_dagster.definitions import build_definitions
 from lol_dagster.operations.backups.take import last_backup
@@ -35,8 +33,14 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match, Quarantine
 from lol_dagster.storage.models.operations import RunRequest
+from lol_dagster_tests.orchestration.history_rows import (
+    NOW,
+    add_run,
+    game,
+    list_games,
+    partitions,
+)
 
-NOW = datetime.now(UTC)
 STEPS = {
     "take_backup",
     "prune_database",
@@ -53,50 +57,6 @@ STEPS = {
 def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     with prepare_instance(settings) as instance:
         yield instance
-
-
-def game(number: int) -> str:
-    return f"NA1_5{number:09d}"
-
-
-def list_games(
-    database: Database, instance: dg.DagsterInstance, ages: dict[int, int], **values: Any
-) -> None:
-    """Processed games with a partition each.
-
-    Args:
-        ages: By number, the days since it was listed.
-    """
-    with database.writing() as session:
-        for number, days in ages.items():
-            row = {"state": "processed", "listed_at": NOW - timedelta(days=days), **values}
-            session.add(Match(match_id=game(number), **row))
-    instance.add_dynamic_partitions("match_id", [game(number) for number in ages])
-
-
-def partitions(instance: dg.DagsterInstance) -> list[int]:
-    return [int(key.removeprefix("NA1_5")) for key in instance.get_dynamic_partitions("match_id")]
-
-
-def add_run(
-    instance: dg.DagsterInstance,
-    job: str,
-    days: float,
-    status: dg.DagsterRunStatus = dg.DagsterRunStatus.SUCCESS,
-    tags: dict[str, str] | None = None,
-) -> str:
-    """A run that ended so many days ago, or lives since then."""
-    run = instance.create_run_for_job(
-        build_definitions().resolve_job_def(job), status=status, tags=tags
-    )
-    at = (NOW - timedelta(days=days)).replace(tzinfo=None)
-    with instance.run_storage.connect() as connection:  # type: ignore[attr-defined]
-        connection.execute(
-            update(RunsTable)
-            .where(RunsTable.c.run_id == run.run_id)
-            .values(create_timestamp=at, update_timestamp=at)
-        )
-    return run.run_id
 
 
 def test_partitions_of_old_games_go_and_their_data_stays(

@@ -1,0 +1,131 @@
+"""The night's work is killed with SIGKILL in the middle, and the next night carries on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from sqlalchemy import func, select
+
+from lol_dagster.cli import cli
+from lol_dagster.operations.backups import sqlite
+from lol_dagster.operations.backups.files import backups_in
+from lol_dagster.operations.housekeeping import note_night
+from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Match
+from lol_dagster_tests.orchestration.history_rows import (
+    NOW,
+    add_run,
+    events_of_no_run,
+    game,
+    list_games,
+    partitions,
+)
+
+ONCE = """
+import os, signal, sys
+from dagster._core.storage.event_log import SqlEventLogStorage
+from dagster._core.storage.runs import SqlRunStorage
+from lol_dagster.cli import main
+from lol_dagster.operations.backups import sqlite
+
+where, told = sys.argv.pop(1), int(sys.argv.pop(1))
+deletions = 0
+
+def stand_still(*_):
+    os.write(told, b"!")
+    signal.pause()
+
+def standing_still_at_the_fourth(delete):
+    # A run's deletion is two: so the second run is half deleted.
+    def deleted(storage, run_id):
+        global deletions
+        deletions += 1
+        if deletions == 4:
+            stand_still()
+        return delete(storage, run_id)
+    return deleted
+
+if where == "backup":
+    sqlite.check = stand_still
+else:
+    SqlRunStorage.delete_run = standing_still_at_the_fourth(SqlRunStorage.delete_run)
+    SqlEventLogStorage.delete_events = standing_still_at_the_fourth(
+        SqlEventLogStorage.delete_events
+    )
+main()
+"""
+
+
+def killed_in(where: str) -> None:
+    """`lol-dagster once` in a process of its own, killed when it is in the middle of that."""
+    seen, told = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-c", ONCE, where, str(told), "once"],
+        pass_fds=[told],
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        os.close(told)
+        try:
+            assert os.read(seen, 1) == b"!", f"it never came to the {where}"
+        finally:
+            os.close(seen)
+            process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+
+
+def next_night(database: Database) -> None:
+    with database.writing() as session:
+        note_night(session, NOW - timedelta(hours=27))
+
+
+@pytest.mark.timeout(300)
+def test_a_night_that_is_killed_anywhere_is_taken_up_by_the_next(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOL_RIOT_API_KEY", "RGAPI-of-nobody")
+    failed, succeeded = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
+    with prepare_instance(settings) as instance:
+        list_games(database, instance, dict.fromkeys(range(1, 5), 61) | {5: 1})
+        for number in range(1, 5):
+            add_run(instance, "deliver_messages", 61, told=game(number))
+        young = add_run(instance, "deliver_messages", 1, told=game(5))
+
+        def runs(job: str) -> list[dg.DagsterRun]:
+            return list(instance.get_runs(dg.RunsFilter(job_name=job)))
+
+        def backups() -> list[Path]:
+            return list(backups_in(settings.home / "backups"))
+
+        next_night(database)
+        killed_in("backup")
+        assert backups() == []
+        assert len(runs("deliver_messages")) == 5
+
+        next_night(database)
+        killed_in("pruning")
+        assert [sqlite.check(file).rows["matches"] for file in backups()] == [5]
+        assert partitions(instance) == [5]
+        assert 1 < len(runs("deliver_messages")) < 5
+
+        next_night(database)
+        with pytest.raises(SystemExit) as ending:
+            cli(["once"])
+        assert ending.value.code == 0
+        assert [run.run_id for run in runs("deliver_messages")] == [young]
+        assert instance.get_materialized_partitions(dg.AssetKey("deliveries")) == {game(5)}
+        assert events_of_no_run(instance) == 0
+        assert [run.status for run in runs("nightly")] == [succeeded, failed, failed]
+    assert [sqlite.check(file).rows["matches"] for file in backups()] == [5, 5]
+    left = {file.name for file in (settings.home / "backups").iterdir()}
+    assert left == {".lock", *(file.name for file in backups())}
+    with database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Match)) == 5
