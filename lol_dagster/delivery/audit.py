@@ -26,10 +26,10 @@ from lol_dagster.delivery.states import (
     Found,
     Get,
     Gone,
-    NotSeen,
     Scan,
     Seen,
     Timing,
+    Unmarked,
     Verdict,
 )
 from lol_dagster.delivery.transports.base import Answer, Transport, Wanted
@@ -215,7 +215,7 @@ def _standing(got: Answer[Verdict], rev: int) -> tuple[str, str | None] | None:
             return "stands", None
         case Gone(reason):
             return "deleted", reason
-        case NotSeen(reason) if got.http_status == 200:
+        case Unmarked(reason):
             return "altered", reason
     return None
 

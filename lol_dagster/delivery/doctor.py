@@ -124,12 +124,16 @@ class _Probe:
             if channel is None or channel.removed_at is not None:
                 raise ProbeError("there is no such channel (any more)")
             hindrance = self._hindrance(session, channel)
+            opening = self._opening_time(session, channel)
         transport = self._transports[channel.kind]
         message_id = None
         sight: bool | None = None
+        if hindrance is None and opening > self.now() + _LONGEST_HOLD:
+            hindrance = f"a rate limit forbids any call until {opening:%H:%M:%S} UTC"
         if hindrance is not None:
             self._note("post", "missing", hindrance)
         else:
+            self._clock.sleep(max(0.0, (opening - self.now()).total_seconds()))
             claimed = self._opened(channel)
             message_id = claimed.row.id
             remote_id, sight = self._post(transport, claimed)
@@ -154,12 +158,13 @@ class _Probe:
             if breaker is not None and breaker.dead and breaker.fingerprint == fingerprint:
                 # Discord locks out who goes on calling a webhook that is gone.
                 return f"not called any more until it is changed: {breaker.reason}"
-        limits = gates.opening_times(session, [destination], breakers=False)
-        opening = limits.get(channel.id, self.now())
-        if opening > self.now() + _LONGEST_HOLD:
-            return f"a rate limit forbids any call until {opening:%H:%M:%S} UTC"
-        self._clock.sleep(max(0.0, (opening - self.now()).total_seconds()))
         return None
+
+    def _opening_time(self, session: Session, channel: Channel) -> datetime:
+        """From when on its rate limits allow a call."""
+        destination = gates.destinations(session, self._transports)[channel.id]
+        limits = gates.opening_times(session, [destination], breakers=False)
+        return limits.get(channel.id, self.now())
 
     def _opened(self, channel: Channel) -> Claimed:
         with self._database.writing() as session:

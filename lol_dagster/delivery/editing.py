@@ -9,6 +9,7 @@ from lol_dagster.delivery.states import (
     Accepted,
     Blocked,
     Get,
+    GetVerdict,
     Gone,
     Moment,
     NotSeen,
@@ -21,6 +22,7 @@ from lol_dagster.delivery.states import (
     Send,
     Terms,
     Uncertain,
+    Unmarked,
 )
 
 UNEDITABLE = "the text has changed since, and this kind of channel cannot edit"
@@ -66,13 +68,16 @@ def answered(row: Row, verdict: PostVerdict, now: Moment, terms: Terms) -> Row:
             return _repeat_edit(row, reason, terms.settle, now, terms)
 
 
-def looked(row: Row, event: Seen | Gone | NotSeen | Blocked, now: Moment, terms: Terms) -> Step:
-    """What reading the posted message says."""
+def looked(row: Row, event: GetVerdict, now: Moment, terms: Terms) -> Step:
+    """What reading the posted message says: no earlier PATCH is on its way any more."""
     match event:
         case Seen(rev) if rev == row.desired_rev:
             return _standing(row, rev, now, terms), ()
         case Seen(rev):
             return replace(row, remote_rev=rev, settle_until=None), (Send("PATCH"),)
+        case Unmarked() | Blocked(dead=False):
+            # Whom a channel does not let read may well be allowed to edit.
+            return replace(row, settle_until=None), (Send("PATCH"),)
         case Gone(reason):
             return replace(rest(row), remote_gone=True, last_error=reason), ()
         case NotSeen(reason, retry_after):

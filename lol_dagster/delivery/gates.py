@@ -27,6 +27,7 @@ from lol_dagster.delivery.states import (
     NotSeen,
     NotSent,
     Uncertain,
+    Unmarked,
     Verdict,
 )
 from lol_dagster.delivery.transports.base import Hold, Transport, fingerprint
@@ -158,7 +159,7 @@ def note(
             block(session, destination, destination.scope(about), reason, now, dead=dead)
         case Uncertain() | NotSent(retry_after=None) | NotSeen(retry_after=None):
             _count_failure(session, destination, verdict.reason, now)
-        case Absent() | Blind() | NotSent() | NotSeen():
+        case Absent() | Blind() | Unmarked() | NotSent() | NotSeen():
             pass  # an answer, but none that shows that sending works
         case _:
             for scope in destination.scopes:

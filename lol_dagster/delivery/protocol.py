@@ -45,6 +45,7 @@ from lol_dagster.delivery.states import (
     Send,
     Terms,
     Uncertain,
+    Unmarked,
     Withdraw,
 )
 
@@ -92,7 +93,7 @@ def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
             return _answered(row, event, now, terms), ()
         case Found() | Absent() | Blind():
             return reconciling.concluded(row, event, now, terms)
-        case Seen() | Gone():
+        case Seen() | Unmarked() | Gone():
             return editing.looked(row, event, now, terms)
         case NotSeen() | Blocked():
             looked = editing.looked if row.told else reconciling.concluded

@@ -26,6 +26,10 @@ _DISCORD_PERMISSIONS: dict[Step, str] = {
     "edit": "View Channel",
     "delete": "View Channel",
 }
+_WEBHOOK_REFUSED = (
+    "Discord refuses the webhook: make a new one (channel settings, Integrations, Webhooks) and give "
+    "the channel its URL"
+)
 _SLACK_CHANNEL = (
     "there is no such channel, or it is private and the bot is not in it: check its id (channel "
     "details, at the end of About) and invite the bot with /invite in the channel"
@@ -59,15 +63,17 @@ def remedy(kind: str, step: Step, code: str | None, status: int | None) -> str |
         status: The HTTP status.
     """
     if kind.startswith("discord"):
-        return _discord(step, code or "", status)
+        return _discord(kind, step, code or "", status)
     return _slack(step, code or "")
 
 
-def _discord(step: Step, code: str, status: int | None) -> str | None:
+def _discord(kind: str, step: Step, code: str, status: int | None) -> str | None:
     if code in _DISCORD:
         return _DISCORD[code]
     if status == 401:
         return _DISCORD["40001"]
+    if status == 403 and kind == "discord-webhook" and step in {"post", "edit", "delete"}:
+        return _WEBHOOK_REFUSED
     if status == 403:
         return f"the bot needs in this channel: {_DISCORD_PERMISSIONS[step]}"
     return None

@@ -244,9 +244,16 @@ class Seen:
     rev: int
 
 
+@dataclass(frozen=True)
+class Unmarked:
+    """The posted message was read by its id, and does not carry our marker."""
+
+    reason: str = "the message there does not carry our marker"
+
+
 PostVerdict = Accepted | NotSent | Uncertain | Gone | Refused | Blocked
 ScanVerdict = Found | Absent | Blind | NotSeen | Blocked
-GetVerdict = Seen | Gone | NotSeen | Blocked
+GetVerdict = Seen | Unmarked | Gone | NotSeen | Blocked
 Verdict = PostVerdict | ScanVerdict | GetVerdict
 
 

@@ -239,6 +239,8 @@ class Delivery(RuleBasedStateMachine):
         there = self.remote.visible
         if sight == "none":
             hands.event = NotSeen("500")
+        elif isinstance(hands.effect, Get) and sight == "blind":
+            hands.event = Blocked("no permission")
         elif isinstance(hands.effect, Get):
             hands.event = Seen(there[0].rev) if there else Gone("deleted")
         elif sight == "blind":

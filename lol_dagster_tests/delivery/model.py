@@ -283,6 +283,7 @@ def _sights(world: World, effect: Effect | None, rules: Rules) -> Iterator[tuple
     there = world.visible
     if isinstance(effect, Get):
         yield "reads", Seen(there[0].rev) if there else Gone("deleted")
+        yield "may not read", Blocked("no permission")
     elif there and rules.scan:
         yield "scans", Found("1", there[0].rev)
     else:

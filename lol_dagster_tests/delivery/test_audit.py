@@ -14,7 +14,7 @@ from lol_dagster.delivery.transports.kinds import all_transports
 from lol_dagster.operations import trouble
 from lol_dagster.storage.models import Message, MessageAudit
 from lol_dagster_tests.delivery.conftest import Room
-from lol_dagster_tests.delivery.fakes import refuse
+from lol_dagster_tests.delivery.fakes import refuse, slack_error
 from lol_dagster_tests.delivery.kinds import READABLE, posts
 from lol_dagster_tests.raw_server import answer
 
@@ -119,6 +119,27 @@ def test_an_older_text_and_an_altered_one_are_found(room: Room) -> None:
     first["embeds"] = new
     assert audit(room).findings == {message: "stands"}
     assert misstanding(room) == ()
+
+
+def test_altered_messages_say_nothing_against_their_channel(room: Room) -> None:
+    """Five failures in a row would close it; these are answers."""
+    channel = room.channel()
+    messages = [room.message(channel, f"game {number}") for number in range(5)]
+    room.sweep(patience=60)
+    for each in posted(room, channel):
+        each["embeds"] = []
+    assert audit(room).findings == dict.fromkeys(messages, "altered")
+    later = room.message(channel, "later")
+    room.sweep()
+    assert room.row(later).state == "delivered"
+
+
+def test_a_history_that_slack_cannot_read_just_now_says_nothing_of_the_message(room: Room) -> None:
+    """Slack answers 200, whatever happened."""
+    _, message = told(room, "slack-bot")
+    room.slack.script("history", slack_error("internal_error"))
+    report = audit(room)
+    assert (report.findings, report.unseen) == ({}, (message,))
 
 
 def test_a_message_that_the_history_does_not_show_is_found(room: Room) -> None:

@@ -58,10 +58,11 @@ def test_row_28_what_cannot_be_edited_is_left_standing_and_never_sent_again(room
 
 
 @pytest.mark.parametrize(("kind", "patch"), [("discord-bot", "patch"), ("slack-bot", "update")])
-def test_an_edit_that_cannot_be_read_back_holds_up_no_message(
+def test_an_edit_that_cannot_be_read_back_is_made_again_and_holds_up_no_message(
     room: Room, kind: str, patch: str
 ) -> None:
-    """A bot may well post where it may not read: the refused look closes nothing."""
+    """A bot may well post and edit where it may not read: the refused look closes nothing, and once
+    the first PATCH has settled a second one can do no harm."""
     channel = room.channel(kind)
     corrected = room.message(channel, "Victory")
     room.sweep()
@@ -72,12 +73,30 @@ def test_an_edit_that_cannot_be_read_back_holds_up_no_message(
     room.say(corrected, "Defeat")
     room.pass_time(3)
     room.sweep()
-    for number in range(3):  # the look is refused each time that it is due
-        room.pass_time(3700)
-        room.message(channel, f"later {number}", order_at=room.now)
-        assert room.sweep(patience=5).delivered == 1
-    assert room.titles(channel) == ["Victory", "later 0", "later 1", "later 2"]
-    assert [outcome for op, outcome in room.attempts(corrected) if op == "GET"] == ["blocked"] * 3
+    room.pass_time(3700)
+    room.message(channel, "later", order_at=room.now)
+    report = room.sweep(patience=5)
+    assert (report.edited, report.delivered) == (1, 1)
+    assert room.titles(channel) == ["Defeat", "later"]
+    outcomes = room.attempts(corrected)[1:]
+    assert outcomes == [("PATCH", "uncertain"), ("GET", "blocked"), ("PATCH", "accepted")]
+
+
+def test_an_edited_message_that_has_lost_its_marker_is_edited_once_more(room: Room) -> None:
+    channel = room.channel()
+    message = room.message(channel, "Victory")
+    room.sweep()
+    room.discord.script("patch", fail_before_accept())
+    room.say(message, "Defeat")
+    room.pass_time(3)
+    room.sweep()
+    (posted,) = room.discord.messages[room.address(channel)]
+    posted["embeds"] = []  # a moderator has hidden them
+    room.pass_time(60)
+    room.sweep()
+    assert room.titles(channel) == ["Defeat"]
+    outcomes = room.attempts(message)[1:]
+    assert outcomes == [("PATCH", "uncertain"), ("GET", "unmarked"), ("PATCH", "accepted")]
 
 
 def test_row_31_a_message_deleted_by_a_moderator_is_never_posted_again(room: Room) -> None:

@@ -87,6 +87,8 @@ class Orders:
     only: str | None = None
     """The match whose message is to be carried; None: all."""
     strike: Strike | None = None
+    settle: float = SETTLE
+    """Seconds after an unanswered call before the channel is looked into."""
     skew: float = 0.0
     """Seconds by which this process's idea of the delivery clock and of the wall are ahead."""
     wall_skew: float = 0.0
@@ -138,7 +140,7 @@ def work(orders: Orders) -> None:
     database = Database(url, keyring(orders.settings))
     transports = all_transports(orders.settings, TIMING)
     for transport in transports.values():
-        _settle_quickly(transport)
+        _settle(transport, orders.settle)
     if orders.without is not None:
         take_out(orders.without, transports)
     if orders.naive:
@@ -171,8 +173,8 @@ def _hurry(busy_ms: int) -> None:
     http_session.ssl.create_default_context = lambda **_: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # type: ignore[assignment]
 
 
-def _settle_quickly(transport: Transport) -> None:
-    capabilities = replace(transport.capabilities, settle=SETTLE)
+def _settle(transport: Transport, seconds: float) -> None:
+    capabilities = replace(transport.capabilities, settle=seconds)
     kind = type(transport)
     transport.__class__ = type(kind.__name__, (kind,), {"capabilities": capabilities})
 

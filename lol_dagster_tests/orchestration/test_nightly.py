@@ -208,7 +208,10 @@ def test_one_step_that_fails_stops_no_other_and_the_run_is_red(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(nightly, "prune_attempts", fail)
-    job = build_definitions(House(settings)).resolve_job_def("nightly")
+    # The second night is not a second after the first: backups are named after their second.
+    nights = [NOW, NOW + timedelta(days=1)]
+    house = House(settings, now=lambda: nights[0])
+    job = build_definitions(house).resolve_job_def("nightly")
     result = job.execute_in_process(instance=instance, raise_on_error=False)
     assert not result.success
     succeeded = {event.step_key for event in result.all_events if event.is_step_success}
@@ -218,6 +221,7 @@ def test_one_step_that_fails_stops_no_other_and_the_run_is_red(
     assert order[0] == "take_backup"
 
     monkeypatch.setattr(nightly, "prune_attempts", prune_attempts)
+    nights.pop(0)
     result = job.execute_in_process(instance=instance)
     with database.reading() as session:
         last = last_backup(session)

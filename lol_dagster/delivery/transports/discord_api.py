@@ -14,13 +14,13 @@ from lol_dagster.delivery.states import (
     Blocked,
     GetVerdict,
     Gone,
-    NotSeen,
     NotSent,
     PostVerdict,
     Refused,
     ScanVerdict,
     Seen,
     Uncertain,
+    Unmarked,
 )
 from lol_dagster.delivery.transports.base import Answer, Hold, Reply, V, seconds, short, unread
 from lol_dagster.messages.discord import read_marker
@@ -126,7 +126,7 @@ def read(reply: Reply, message_id: str) -> Answer[GetVerdict]:
         found = read_marker(reply.data)
         if found is not None and found[0] == message_id:
             return answer_to(reply, Seen(found[1]))
-        return answer_to(reply, NotSeen("the message there does not carry our marker"))
+        return answer_to(reply, Unmarked())
     if reply.field("code") == UNKNOWN_MESSAGE:
         return answer_to(reply, Gone(_said(reply)))
     return answer_to(reply, unread(refusal(reply)))

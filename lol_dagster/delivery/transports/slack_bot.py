@@ -15,6 +15,7 @@ from lol_dagster.delivery.states import (
     ScanVerdict,
     Seen,
     Timing,
+    Unmarked,
 )
 from lol_dagster.delivery.transports import slack_api
 from lol_dagster.delivery.transports.base import (
@@ -121,9 +122,7 @@ class SlackBot(Transport):
             return slack_api.answer_to(reply, Gone("the message is not there any more"))
         marker = slack.read_marker(there)
         if marker is None or marker[0] != message_id:
-            return slack_api.answer_to(
-                reply, NotSeen("the message there does not carry our marker")
-            )
+            return slack_api.answer_to(reply, Unmarked())
         return slack_api.answer_to(reply, Seen(marker[1]))
 
     @looks
