@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import multiprocessing
 import os
 import re
 import signal
@@ -32,11 +31,7 @@ from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel, Match, Message, MessageGame, Team
 from lol_dagster_tests.delivery.worker import Orders, Strike, work
-
-# Workers are forked from a process that has imported everything and does nothing else: each is a
-# real process for the price of a few milliseconds.
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["lol_dagster_tests.delivery.worker"])
+from lol_dagster_tests.processes import FORKED
 
 Process = ForkServerProcess
 
@@ -193,7 +188,7 @@ class Rig:
         name = f"worker{next(self._names)}"
         url = self.database.url.render_as_string(hide_password=False)
         settings = orders.pop("settings", self.settings)
-        process = _context.Process(
+        process = FORKED.Process(
             target=work, args=(Orders(name, settings, url, self.folder, **orders),), name=name
         )
         process.start()

@@ -39,7 +39,7 @@ from lol_dagster_tests.payloads import match_payload, participant
 BEGIN = 1_795_000_000.0
 """Epoch seconds."""
 HOUR = 3600.0
-TICK = 240.0
+TICK = 400.0
 FRIENDS = {"Gamers": ("Ann", "Ben"), "Night Shift": ("Cid", "Ann")}
 KINDS = {"Gamers": "discord-bot", "Night Shift": "slack-bot"}
 

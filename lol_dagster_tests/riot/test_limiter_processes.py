@@ -3,7 +3,6 @@ fixed windows as Riot does, and that would notice."""
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
@@ -16,15 +15,12 @@ from lol_dagster.riot.answers import Call
 from lol_dagster.riot.caller import Caller
 from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.storage.database import Database
+from lol_dagster_tests.processes import FORKED
 from lol_dagster_tests.raw_server import Connection, Request, answer, raw_server
 from lol_dagster_tests.riot.fake_riot import FixedWindows
 
 APP = {1: 12, 2: 20}
 METHOD = {1: 10}
-
-# A server that has imported everything once forks them: a fresh interpreter each takes seconds.
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
 
 
 @dataclass
@@ -74,7 +70,7 @@ def work(database_url: str, port: int, calls: int, method: str) -> None:
 
 def start(database: Database, port: int, calls: int, method: str) -> ForkServerProcess:
     url = database.url.render_as_string(hide_password=False)
-    process = _PROCESSES.Process(target=work, args=(url, port, calls, method))
+    process = FORKED.Process(target=work, args=(url, port, calls, method))
     process.start()
     return process
 
