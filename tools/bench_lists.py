@@ -38,6 +38,7 @@ LIMIT_MS = 200.0
 """What a page of a list may take."""
 _NOW = datetime(2026, 11, 1, tzinfo=UTC)
 _TEAMS, _MEMBERS, _AT_ONCE = 5, 50, 5_000
+"""Teams that play, with so many players; rows in one statement."""
 _QUEUES = ("Ranked Solo", "ARAM", "Normal Draft", "Arena")
 _CONTENT = MessageContent(
     title="Ann and Bob won · Ranked Solo",
@@ -56,6 +57,7 @@ _CONTENT = MessageContent(
     footer="32:10 · Summoner's Rift",
 ).to_json()
 _PAGES = {
+    "start page": "/",
     "games": "/game/",
     "games of a team": "/game/?flt0_team=1",
     "games of a player": "/game/?flt0_player=7",
@@ -66,8 +68,24 @@ _PAGES = {
     "messages, parked": "/message/?flt0_state=parked",
     "messages of a channel": "/message/?flt0_channel=3&flt0_kind=game",
     "messages, alerts": "/message/?flt0_kind=alert",
+    "teams": "/team/",
+    "teams by a part of the name": "/team/?search=4999",
+    "teams, the newest": "/team/?sort=3&desc=1",
     "players": "/player/",
     "players by a part of the name": "/player/?search=4999",
+    "players by a common part of the name": "/player/?search=1",
+    "players by a name that nobody has": "/player/?search=nobody",
+    "players of a team": "/player/?flt0_in_the_team=Team+1",
+    "accounts": "/account/",
+    "accounts by a part of the name": "/account/?search=4999",
+    "accounts by player": "/account/?sort=1",
+    "channels": "/channel/",
+    "channels by a part of the name": "/channel/?search=4999",
+    "channels by team": "/channel/?sort=1",
+    "form: add a player": "/account/add/",
+    "form: add a channel": "/channel/new/",
+    "form: edit a team": "/team/edit/?id=1",
+    "form: edit a player": "/player/edit/?id=1",
 }
 
 
@@ -77,7 +95,7 @@ def list_pages(
     """Fill the database, and how each page is asked for.
 
     Args:
-        rows: Of games, of messages and of players.
+        rows: Of games, messages, teams, players, accounts and channels, each.
     """
     with database.writing() as session:
         _fill(session, rows)
@@ -92,11 +110,11 @@ def _ask(client: FlaskClient, address: str) -> None:
 
 def _fill(session: Session, rows: int) -> None:
     for model, made in (
-        (Team, _teams()),
+        (Team, _teams(rows)),
         (Player, _players(rows)),
         (Account, _accounts(rows)),
         (Membership, _memberships()),
-        (Channel, _channels()),
+        (Channel, _channels(rows)),
         (Match, _matches(rows)),
         (Game, _games(rows)),
         (Participant, _participants(rows)),
@@ -131,8 +149,8 @@ def _two(number: int) -> tuple[int, int]:
     return 1 + number % _MEMBERS, 1 + (number * 7 + 1) % _MEMBERS
 
 
-def _teams() -> Iterator[dict[str, Any]]:
-    for number in range(1, _TEAMS + 1):
+def _teams(rows: int) -> Iterator[dict[str, Any]]:
+    for number in range(1, max(rows, _TEAMS) + 1):
         yield {"id": number, "name": f"Team {number}", "created_at": _NOW}
 
 
@@ -157,8 +175,8 @@ def _memberships() -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def _channels() -> Iterator[dict[str, Any]]:
-    for number in range(1, _TEAMS + 1):
+def _channels(rows: int) -> Iterator[dict[str, Any]]:
+    for number in range(1, max(rows, _TEAMS) + 1):
         yield {
             "id": number, "team_id": number, "name": f"channel-{number}", "kind": "discord-bot",
             "address": f"{10**17 + number}", "created_at": _NOW, "version": 1,

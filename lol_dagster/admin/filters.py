@@ -38,14 +38,15 @@ class Filter(BaseFilter):
         name: str,
         where: Callable[[Any], ColumnElement[bool]],
         *,
-        options: Options | Callable[[], Options] | None = None,
+        options: Options | Callable[[str], Options] | None = None,
         unchosen: str = "all",
     ) -> None:
         """
         Args:
             name: The field's label, different from those of the list's other filters.
             where: From the value that was chosen to the condition on the list's rows.
-            options: What can be chosen; a function is asked each time the list is shown.
+            options: What can be chosen; a function of what is chosen, asked each time the list is
+                shown.
             unchosen: What it is called when nothing is chosen.
         """
         super().__init__(name)
@@ -53,8 +54,8 @@ class Filter(BaseFilter):
         self._where = where
         self._choices = options
 
-    def choices(self) -> Options | None:
-        return self._choices() if callable(self._choices) else self._choices
+    def choices(self, chosen: str) -> Options | None:
+        return self._choices(chosen) if callable(self._choices) else self._choices
 
     def validate(self, value: str) -> bool:
         """Whether it can be applied; choices that are looked up may have gone, and find nothing."""

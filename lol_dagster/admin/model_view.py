@@ -283,7 +283,7 @@ class HouseModelView(ModelView):
                 argument=f"flt0_{self.get_filter_arg(index, each)}",
                 label=each.name,
                 value=chosen.get(index, ""),
-                options=each.choices(),
+                options=each.choices(chosen.get(index, "")),
                 unchosen=each.unchosen,
                 input_type=each.input_type,
             )

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from flask import flash, request
 from flask_admin.form import BaseForm
-from sqlalchemy import ColumnElement, true
+from sqlalchemy import ColumnElement, String, func, true
 from sqlalchemy.orm import InstrumentedAttribute, object_session
 from wtforms import Form, HiddenField
 
@@ -61,6 +61,16 @@ class RosterView(HouseModelView):
         found = self.searched(search.strip())
         counted = None if count_query is None else count_query.filter(found)
         return query.filter(found), counted, joins, count_joins
+
+    def _order_by(
+        self, query: Any, joins: Any, sort_joins: Any, sort_field: Any, sort_desc: bool
+    ) -> Any:
+        """Text as people sort it, capitals or not: the index on names is of that kind, too."""
+        query, joins, alias = self._apply_path_joins(query, joins, sort_joins, inner_join=False)
+        column = sort_field if alias is None else getattr(alias, sort_field.key)
+        if isinstance(column.type, String):
+            column = func.lower(column)
+        return query.order_by(column.desc() if sort_desc else column), joins
 
     def remove_each(self, ids: Iterable[str]) -> None:
         """Remove the rows of these keys, each in a transaction of its own, and say what came of it."""

@@ -277,9 +277,19 @@ def _oldest_untold_message(session: Session) -> Waiting | None:
 
 
 def _blocked(session: Session) -> tuple[Blocked, ...]:
+    breakers = session.scalars(
+        select(Breaker).where(Breaker.scope.in_(blocked_scopes())).order_by(Breaker.since)
+    ).all()
+    ids = [
+        int(key)
+        for kind, _, key in (each.scope.partition(":") for each in breakers)
+        if kind == "channel"
+    ]
     names = {
         f"channel:{channel_id}": name
-        for channel_id, name in session.execute(select(Channel.id, Channel.name))
+        for channel_id, name in session.execute(
+            select(Channel.id, Channel.name).where(Channel.id.in_(ids))
+        )
     }
     return tuple(
         Blocked(
@@ -288,9 +298,7 @@ def _blocked(session: Session) -> tuple[Blocked, ...]:
             since=breaker.since,
             retry_at=None if breaker.dead else breaker.open_until,
         )
-        for breaker in session.scalars(
-            select(Breaker).where(Breaker.scope.in_(blocked_scopes())).order_by(Breaker.since)
-        )
+        for breaker in breakers
     )
 
 

@@ -15,7 +15,6 @@ from markupsafe import Markup
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, joinedload
 from wtforms import Form, SelectField, StringField
-from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Optional
 
 from lol_dagster.admin.filters import Filter
@@ -26,7 +25,7 @@ from lol_dagster.admin.merging import number_in
 from lol_dagster.admin.roster_view import EntryForm, RosterView
 from lol_dagster.admin.shown import NOTHING, ago, instant, words
 from lol_dagster.admin.transactions import end_reading, reading, writing
-from lol_dagster.admin.views.memberships import MOST_NAMES
+from lol_dagster.admin.views.choices import names_of, offer_teams
 from lol_dagster.admin.views.names import link
 from lol_dagster.errors import UserError
 from lol_dagster.riot.routing import PLATFORM_NAMES
@@ -35,7 +34,6 @@ from lol_dagster.roster.asking import KnownAccount, LastGame
 from lol_dagster.roster.errors import AccountTakenError, AlreadyThereError
 from lol_dagster.roster.names import clean_name, find_named
 from lol_dagster.roster.players import add_player, get_player, players
-from lol_dagster.roster.teams import teams
 from lol_dagster.roster.versions import StaleEntryError
 from lol_dagster.stats.modes import queue_display_name
 from lol_dagster.storage.models import Account, AccountPoll, Player
@@ -161,13 +159,13 @@ class AccountView(RosterView):
 
     def known_names(self) -> list[str]:
         """What is offered for a player's name."""
-        return list(reading().scalars(select(Player.name).order_by(Player.name).limit(MOST_NAMES)))
+        return names_of(Player)
 
     @expose("/add/", methods=["GET", "POST"])
     def add_view(self) -> ResponseReturnValue:
         """A player by Riot ID, in one form."""
         form = AddForm(request.form if request.method == "POST" else None, **self._asked_for())
-        form.team.choices = [SelectChoice(team.name, team.name) for team in teams(reading())]
+        offer_teams(form.team, form.team.data)
         if not form.team.choices:
             flash("There is no team yet: add one first.", "error")
             return redirect(self.get_url("team.create_view"))

@@ -22,7 +22,7 @@ from lol_dagster.admin.house import current_house
 from lol_dagster.admin.merging import Typed, typed_value
 from lol_dagster.admin.model_view import FieldError
 from lol_dagster.admin.roster_view import EntryForm, RosterView, removed_filter
-from lol_dagster.admin.transactions import reading
+from lol_dagster.admin.views.choices import offer_teams
 from lol_dagster.admin.views.names import link
 from lol_dagster.delivery.doctor import probe_channel
 from lol_dagster.delivery.probe_report import Finding
@@ -39,7 +39,6 @@ from lol_dagster.roster.channels import (
 )
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.names import clean_name
-from lol_dagster.roster.teams import teams
 from lol_dagster.storage.models import Breaker, Channel, ChannelProbe
 from lol_dagster.storage.models.roster import CHANNEL_KINDS
 
@@ -243,10 +242,10 @@ class ChannelView(RosterView):
     def create_form(self, obj: Any = None) -> Form:
         form = super().create_form(obj)
         form.address.flags.optional = False
-        form.team.choices = [SelectChoice(team.name, team.name) for team in teams(reading())]
         if request.method == "GET":
             form.team.data = request.args.get("team")
             form.fill_in_kinds(None)
+        offer_teams(form.team, form.team.data)
         return form
 
     def edit_form(self, obj: Any = None) -> Form:

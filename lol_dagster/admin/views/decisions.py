@@ -10,6 +10,7 @@ from flask import current_app, url_for
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from lol_dagster.admin.merging import number_in
 from lol_dagster.operations.trouble import blocked_scopes
 from lol_dagster.storage.models import Account, Breaker, Channel, Match, Message, Player
 
@@ -88,17 +89,12 @@ def _blocked(session: Session) -> Decision:
     scopes = session.execute(
         select(Breaker.scope, Breaker.reason).where(Breaker.scope.in_(blocked_scopes()))
     ).all()
-    names = {
-        f"channel:{key}": (key, name)
-        for key, name in session.execute(select(Channel.id, Channel.name))
-    }
-    waiting = []
-    for scope, reason in scopes:
-        key, name = names.get(scope, (0, scope))
-        waiting.append((name, reason or "", page("channel.details_view", id=key) if key else None))
-    return Decision(
-        "Channels blocked", len(waiting), _waiting(waiting[:_SHOWN]), page("channel.index_view")
-    )
+    waiting: list[tuple[str, str, str | None]] = []
+    for scope, reason in scopes[:_SHOWN]:
+        channel = session.get(Channel, number_in(scope.removeprefix("channel:")))
+        url = None if channel is None else page("channel.details_view", id=channel.id)
+        waiting.append((scope if channel is None else channel.name, reason or "", url))
+    return Decision("Channels blocked", len(scopes), _waiting(waiting), page("channel.index_view"))
 
 
 def _unresolved(session: Session) -> Decision:
@@ -107,13 +103,14 @@ def _unresolved(session: Session) -> Decision:
         .join(Player, Player.id == Account.player_id)
         .where(Account.puuid.is_(None))
         .order_by(Account.id)
-    ).all()
+        .limit(_SHOWN)
+    )
     return Decision(
         "Accounts to be resolved",
-        len(rows),
+        session.scalar(select(func.count(Account.id)).where(Account.puuid.is_(None))) or 0,
         _waiting(
             (f"{name}#{tag}", f"of {player}", page("account.details_view", id=key))
-            for key, name, tag, player in rows[:_SHOWN]
+            for key, name, tag, player in rows
         ),
         page("account.index_view", flt0_state="to be resolved"),
     )

@@ -8,10 +8,9 @@ from sqlalchemy.orm import aliased
 from lol_dagster.admin.filters import DayFilter, Filter, Options
 from lol_dagster.admin.merging import number_in
 from lol_dagster.admin.transactions import reading
-from lol_dagster.roster.teams import teams
-from lol_dagster.storage.models import Game, Membership, Participant, Player, PlayerStat
+from lol_dagster.admin.views.choices import player_options, team_options
+from lol_dagster.storage.models import Game, Membership, Participant, PlayerStat
 
-_MOST_NAMES = 300
 _OURS = ("win", "loss")
 _WHOLE = ("remake", "aborted", "empty")
 _PLACED = "placed (Arena)"
@@ -22,24 +21,11 @@ def game_filters() -> tuple[Filter, ...]:
     return (
         Filter("Team", _of_team, options=team_options),
         Filter("Player", _of_player, options=player_options),
-        Filter("Queue", lambda value: Game.queue_name == value, options=_queues),
+        Filter("Queue", lambda value: Game.queue_name == value, options=lambda _: _queues()),
         Filter("Outcome", _with_outcome, options=[(each, each) for each in outcomes]),
         DayFilter("From", Game.ended_at),
         DayFilter("To", Game.ended_at, last=True),
     )
-
-
-def team_options() -> Options:
-    """Teams that are not removed."""
-    return [(str(team.id), team.name) for team in teams(reading())]
-
-
-def player_options() -> Options:
-    """The first few hundred players by name; the page of any player leads to his games."""
-    rows = reading().execute(
-        select(Player.id, Player.name).order_by(func.lower(Player.name)).limit(_MOST_NAMES)
-    )
-    return [(str(player_id), name) for player_id, name in rows]
 
 
 def _queues() -> Options:

@@ -26,8 +26,6 @@ from lol_dagster.roster.teams import get_team
 from lol_dagster.storage.models import Membership, Player, Team
 
 _DATES = (typed_instant("since"), typed_instant("until"))
-MOST_NAMES = 1000
-"""Names that are offered while one types; others can be typed, too."""
 
 
 class _Entry(BaseForm):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from flask_admin import Admin, expose
 from flask_admin.actions import action
 from flask_admin.form import BaseForm
 from markupsafe import Markup
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, joinedload
 from wtforms import StringField
 from wtforms.validators import Optional
@@ -25,6 +25,7 @@ from lol_dagster.admin.merging import number_in
 from lol_dagster.admin.model_view import FieldError, HouseModelView
 from lol_dagster.admin.preview import preview
 from lol_dagster.admin.transactions import end_reading, reading
+from lol_dagster.admin.views.choices import MOST
 from lol_dagster.admin.views.marks import message_state
 from lol_dagster.admin.views.played import parts_shown, who_played
 from lol_dagster.delivery import operator
@@ -243,10 +244,24 @@ def _found_by(text: str) -> ColumnElement[bool]:
     return Message.id.startswith(text.lower(), autoescape=True)
 
 
-def _channels() -> Options:
-    rows = reading().scalars(select(Channel).options(joinedload(Channel.team)))
+def _channels(chosen: str) -> Options:
+    """As choices.py has it; removed ones, whose messages are history, as far as there is room."""
+    rows = list(_first_channels(Channel.removed_at.is_(None), MOST))
+    rows += _first_channels(Channel.removed_at.is_not(None), MOST - len(rows))
+    if chosen and (row := reading().get(Channel, number_in(chosen))) and row not in rows:
+        rows.append(row)
     named = [(str(row.id), f"{row.team.name}: {row.name}") for row in rows]
     return sorted(named, key=lambda each: each[1].casefold())
+
+
+def _first_channels(which: ColumnElement[bool], most: int) -> Iterable[Channel]:
+    return reading().scalars(
+        select(Channel)
+        .where(which)
+        .options(joinedload(Channel.team))
+        .order_by(func.lower(Channel.name))
+        .limit(most)
+    )
 
 
 def _former(message: Message) -> list[tuple[int, list[Markup] | None]]:

@@ -18,7 +18,8 @@ from lol_dagster.admin.model_view import FieldError
 from lol_dagster.admin.roster_view import EntryForm, RosterView
 from lol_dagster.admin.transactions import reading
 from lol_dagster.admin.views.accounts import State, account_state
-from lol_dagster.admin.views.memberships import MOST_NAMES, MembershipList, TeamRow, save_rows
+from lol_dagster.admin.views.choices import names_of
+from lol_dagster.admin.views.memberships import MembershipList, TeamRow, save_rows
 from lol_dagster.admin.views.names import linked
 from lol_dagster.admin.views.recent_games import RecentGames, recent_games
 from lol_dagster.roster.errors import RosterError
@@ -116,8 +117,7 @@ class PlayerView(RosterView):
 
     def known_names(self) -> list[str]:
         """What is offered for a team's name."""
-        names = select(Team.name).where(Team.removed_at.is_(None)).order_by(Team.name)
-        return list(reading().scalars(names.limit(MOST_NAMES)))
+        return names_of(Team)
 
     def accounts_of(self, player: Player) -> list[tuple[Account, State]]:
         """The player's accounts, each with how it stands."""

@@ -21,7 +21,8 @@ from lol_dagster.admin.roster_view import EntryForm, RosterView, removed_filter
 from lol_dagster.admin.shown import words
 from lol_dagster.admin.transactions import reading, writing
 from lol_dagster.admin.trust.origins import way_back
-from lol_dagster.admin.views.memberships import MOST_NAMES, MembershipList, PlayerRow, save_rows
+from lol_dagster.admin.views.choices import names_of
+from lol_dagster.admin.views.memberships import MembershipList, PlayerRow, save_rows
 from lol_dagster.admin.views.names import linked
 from lol_dagster.errors import UserError
 from lol_dagster.roster.errors import RosterError
@@ -131,7 +132,7 @@ class TeamView(RosterView):
 
     def known_names(self) -> list[str]:
         """What is offered for a player's name."""
-        return list(reading().scalars(select(Player.name).order_by(Player.name).limit(MOST_NAMES)))
+        return names_of(Player)
 
     def past_and_present(self, team: Team) -> list[Membership]:
         """The team's memberships: open ones first, then the latest."""
