@@ -16,13 +16,20 @@ from sqlalchemy import event, insert, select
 
 from lol_dagster.operations import trouble
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Attempt, AuditEntry, Match, Message, MessageGame
+from lol_dagster.storage.models import (
+    Attempt,
+    AuditEntry,
+    Match,
+    Message,
+    MessageAudit,
+    MessageGame,
+)
 from lol_dagster_tests.delivery.conftest import Room, content
 from lol_dagster_tests.delivery.fakes import NOW, fail_before_accept
 
 HISTORY = 4000
 """Messages told before: so many that reading them all costs more than any index."""
-GROWING = ("messages", "attempts", "audit_entries", "message_games")
+GROWING = ("messages", "attempts", "audit_entries", "message_games", "message_audits")
 """The tables that grow with every game."""
 
 Statement = tuple[str, Any]
@@ -55,12 +62,14 @@ def _tell_history(room: Room, channel: int) -> None:
         {"at": NOW, "who": "ann", "action": "dropped", "table": "messages", "row": id_}
         for id_ in ids
     ]
+    audits = [{"message_id": id_, "at": NOW, "finding": "stands"} for id_ in ids]
     with room.database.writing() as session:
         session.execute(insert(Message), told)
         session.execute(insert(Match), matches)
         session.execute(insert(MessageGame), games)
         session.execute(insert(Attempt), posts)
         session.execute(insert(AuditEntry), decisions)
+        session.execute(insert(MessageAudit), audits)
     with room.database.engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT")
         connection.exec_driver_sql("ANALYZE" if room.database.is_sqlite else "VACUUM ANALYZE")
@@ -131,6 +140,7 @@ def test_what_people_ask_reads_no_table_of_history_from_end_to_end(any_room: Roo
         trouble.messages_told_twice(),
         trouble.parked_messages(),
         trouble.unsettled_messages(NOW),
+        trouble.misstanding_messages(),
         select(AuditEntry).where(AuditEntry.table == "messages", AuditEntry.row == "x"),
         select(Attempt).where(Attempt.message_id == "x").order_by(Attempt.id),
     ):

@@ -52,7 +52,7 @@ class Capabilities:
     settle: float
     """Seconds after an unanswered call until its effect must be visible in the channel."""
     promise: str
-    """For people: how often a message is told, whatever fails."""
+    """For people: how often a message is told, and what it takes."""
     promise_if_blind: str = ""
     """The same while the channel's history cannot be read; only where `read_back`."""
 

@@ -63,8 +63,9 @@ class DiscordBot(Transport):
             read_back=True,
             edit=True,
             settle=5.0,
-            promise="Told exactly once, whatever fails: an unanswered send is looked up in the "
-            "channel before it is repeated, and Discord drops a repetition by its nonce.",
+            promise="Told exactly once: an unanswered send is looked up in the channel before it "
+            "is repeated, and Discord drops a repetition by its nonce. What cannot be settled within "
+            "a day waits for your decision.",
             promise_if_blind="The bot cannot read this channel's history, so less is promised: "
             "never told twice, but a send that goes unanswered for a minute waits for your decision "
             "(with --uncertain resend: never lost, but maybe told twice).",
