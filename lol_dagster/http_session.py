@@ -24,6 +24,7 @@ import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from http.client import HTTPException
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
@@ -79,7 +80,7 @@ class DeadlineSession:
         # urllib3 logs whole URLs: at DEBUG each one, at WARNING those with a malformed answer.
         for name in ("urllib3.connection", "urllib3.connectionpool"):
             logging.getLogger(name).addFilter(_drop)
-        self._tls = tls or ssl.create_default_context(cafile=requests.utils.DEFAULT_CA_BUNDLE_PATH)
+        self._tls = tls or _authorities()
         self._user_agent = user_agent
         self._kept_alive = _GuardedAdapter(self._tls)
 
@@ -147,6 +148,12 @@ class DeadlineSession:
 
 class _TooLarge(HTTPException):
     pass
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Trust in the authorities that come with requests: to read them takes tens of milliseconds."""
+    return ssl.create_default_context(cafile=requests.utils.DEFAULT_CA_BUNDLE_PATH)
 
 
 def _drop(_record: logging.LogRecord) -> bool:

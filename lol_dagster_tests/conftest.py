@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import NoReturn
 import pytest
 
 from lol_dagster.operations.logs.start import stop_logging
-from lol_dagster.settings import Settings, load_settings
+from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.keys import keyring
-from lol_dagster.storage.schema import open_database
+from lol_dagster.storage.schema import open_database, upgrade
 from lol_dagster_tests.postgres import PostgresServer, find_binaries, running_postgres
 
 
@@ -72,8 +73,27 @@ def settings() -> Settings:
     return load_settings()
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database to take copies of: to migrate one takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("template")
+    file = folder / "lol.sqlite3"
+    database = Database(f"sqlite:///{file}")
+    upgrade(database, lock_file=folder / "upgrade.lock")
+    database.dispose()
+    return file
+
+
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
+def migrated_home(settings: Settings, sqlite_template: Path) -> Path:
+    """LOL_HOME with a fresh, migrated SQLite database in it."""
+    home = ensure_home(settings)
+    shutil.copy(sqlite_template, home)
+    return home
+
+
+@pytest.fixture
+def database(settings: Settings, migrated_home: Path) -> Iterator[Database]:
     """A fresh, migrated SQLite database in the test's home."""
     database = open_database(settings)
     yield database

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -57,7 +58,7 @@ def schema_state(database: Database) -> SchemaState:
 
 def known_revision(revision: str) -> bool:
     """Whether it is this version's schema or an older one."""
-    scripts = ScriptDirectory.from_config(_config())
+    scripts = _scripts()
     return revision in {script.revision for script in scripts.walk_revisions()}
 
 
@@ -116,13 +117,18 @@ def _connection(database: Database, *, read_only: bool = False) -> Iterator[Conn
 
 
 def _state(connection: Connection) -> SchemaState:
-    scripts = ScriptDirectory.from_config(_config())
+    scripts = _scripts()
     revision = MigrationContext.configure(connection).get_current_revision()
     if revision is None:
         return "empty"
     if revision == scripts.get_current_head():
         return "current"
     return "behind" if known_revision(revision) else "newer"
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
 
 
 def _config() -> Config:

@@ -12,7 +12,6 @@ import os
 import resource
 import signal
 import sqlite3
-import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -25,7 +24,6 @@ import psycopg2
 from sqlalchemy import select
 from sqlalchemy.orm import Session, configure_mappers
 
-from lol_dagster import http_session
 from lol_dagster.delivery import gates
 from lol_dagster.delivery.clock import Clock, clock_for
 from lol_dagster.delivery.deliver import Deliverer
@@ -169,8 +167,6 @@ def _hurry(busy_ms: int) -> None:
     slack_api.PACE = discord_webhook._PACE = Hold(0.0)
     discord_api._CLOUDFLARE_BAN = 1.0
     storage.BUSY_TIMEOUT_MS = busy_ms
-    # The simulated world speaks no TLS, and reading all authorities takes most of a short life.
-    http_session.ssl.create_default_context = lambda **_: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # type: ignore[assignment]
 
 
 def _settle(transport: Transport, seconds: float) -> None:

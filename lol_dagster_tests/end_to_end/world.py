@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -136,7 +137,7 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(monkeypatch: pytest.MonkeyPatch, migrated_home: Path) -> Iterator[World]:
     """A world in which nobody is tracked yet."""
     with Simulator() as simulator, dg.DagsterInstance.ephemeral() as instance:
         for name, value in simulator.environment.items():
