@@ -224,7 +224,7 @@ def make_calls(url: str, route: str, calls: int, _process: int) -> None:
 
 
 def lists(folder: Path, size: Size) -> Comparison:
-    """What a page of the web view's lists takes: here the figure itself matters."""
+    """What pages of the web view take, lists above all: here the figure itself matters."""
     # Here, so that the processes of `limiter` need not load the web view.
     from bench_lists import LIMIT_MS, list_pages
 
@@ -238,7 +238,7 @@ def lists(folder: Path, size: Size) -> Comparison:
         if slow
         else (f"all under {LIMIT_MS:.0f} ms")
     )
-    return replace(measured, title=f"Pages of lists with {size.matches:,} rows, {verdict}")
+    return replace(measured, title=f"Pages with {size.matches:,} rows, {verdict}")
 
 
 def made_up_games(number: int) -> list[Game]:
