@@ -33,34 +33,24 @@ from lol_dagster_tests.orchestration.history_rows import (
 ONCE = """
 import os, signal, sys
 from dagster._core.storage.event_log import SqlEventLogStorage
-from dagster._core.storage.runs import SqlRunStorage
 from lol_dagster.cli import main
 from lol_dagster.operations.backups import sqlite
 
 where, told = sys.argv.pop(1), int(sys.argv.pop(1))
-deletions = 0
+deleted = []
 
 def stand_still(*_):
     os.write(told, b"!")
     signal.pause()
 
-def standing_still_at_the_fourth(delete):
-    # A run's deletion is two: so the second run is half deleted.
-    def deleted(storage, run_id):
-        global deletions
-        deletions += 1
-        if deletions == 4:
-            stand_still()
-        return delete(storage, run_id)
-    return deleted
+def delete_one(storage, run_id, delete=SqlEventLogStorage.delete_events):
+    deleted.append(run_id)
+    return delete(storage, run_id) if len(deleted) == 1 else stand_still()
 
 if where == "backup":
     sqlite.check = stand_still
 else:
-    SqlRunStorage.delete_run = standing_still_at_the_fourth(SqlRunStorage.delete_run)
-    SqlEventLogStorage.delete_events = standing_still_at_the_fourth(
-        SqlEventLogStorage.delete_events
-    )
+    SqlEventLogStorage.delete_events = delete_one
 main()
 """
 
