@@ -9,9 +9,12 @@ import re
 from playwright.sync_api import Page, expect
 
 from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import AccountPoll
 from lol_dagster_tests.admin.asking import PASSWORD
 from lol_dagster_tests.admin.clock import HandClock
 from lol_dagster_tests.admin.hostile import fill
+from lol_dagster_tests.admin.seen import fill_house
+from lol_dagster_tests.messages.rows import ENDED
 
 _PHONE = {"width": 360, "height": 740}
 
@@ -72,6 +75,40 @@ def test_the_words_of_charts_stay_within_them(page: Page, clock: HandClock) -> N
             }).map((text) => text.textContent)"""
         )
         assert outside == [], f"at {width}"
+
+
+def test_short_words_stay_whole_in_lists(page: Page, database: Database) -> None:
+    with database.writing() as session:
+        fill_house(session)
+        # Leaves the other columns as little as can be.
+        session.add(
+            AccountPoll(account_id=1, next_poll_at=ENDED, last_error="no such account " * 20)
+        )
+    for address in ("/message/", "/account/", "/team/"):
+        page.goto(address)
+        broken = page.evaluate(
+            """[...document.querySelectorAll(".rows td")].filter((cell) => {
+                const text = document.createRange();
+                text.selectNodeContents(cell);
+                const tops = [...text.getClientRects()].map((line) => Math.round(line.bottom / 9));
+                return /^\\S{1,12}$/.test(cell.innerText.trim()) && new Set(tops).size > 1;
+            }).map((cell) => cell.innerText)"""
+        )
+        assert broken == [], address
+
+
+def test_fields_above_a_list_do_not_lie_on_one_another(page: Page) -> None:
+    page.set_viewport_size(_PHONE)  # type: ignore[arg-type]
+    page.goto("/message/")
+    fields = [
+        field.bounding_box() or {} for field in page.locator(".finder :is(input, select)").all()
+    ]
+    for number, one in enumerate(fields):
+        for other in fields[number + 1 :]:
+            beside = (
+                one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
+            )
+            assert beside or one["y"] + one["height"] <= other["y"], (one, other)
 
 
 def test_every_page_of_the_menu_is_clean_and_fits_a_phone(page: Page, database: Database) -> None:

@@ -127,18 +127,21 @@ def test_a_player_is_added_without_a_mouse(new_page: Page, world: World) -> None
     expect(page.get_by_text("Ann is in the team Amigos, with Ann#NA1.")).to_be_visible()
 
 
-def test_every_page_of_the_roster_fits_a_phone(page: Page, world: World) -> None:  # noqa: F811
+def test_every_page_of_the_roster_fits_a_phone_and_a_desk(page: Page, world: World) -> None:  # noqa: F811
     with world.house.database.writing() as session:
         team: Team = make_team(session, "A team with a name that is as long as any " * 2)
         make_member(session, team, "W" * 100)
         make_channel(session, team, "#" + "x" * 90)
-    page.set_viewport_size({"width": 360, "height": 740})
-    for what in ("team", "player", "account", "channel"):
-        for which in ("", "details/?id=1", "edit/?id=1"):
-            page.goto(f"/{what}/{which}")
+    addresses = [
+        f"/{what}/{which}"
+        for what in ("team", "player", "account", "channel")
+        for which in ("", "details/?id=1", "edit/?id=1")
+    ]
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 740})
+        for address in (*addresses, "/account/add/"):
+            page.goto(address)
             expect(page.locator("h1")).to_be_visible()
             too_wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-            assert too_wide <= 0, f"/{what}/{which} is {too_wide} pixels too wide"
-    page.goto("/account/add/")
-    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+            assert too_wide <= 0, f"{address} is {too_wide} pixels too wide for {width}"
     assert re.search("Name#TAG", page.content())
