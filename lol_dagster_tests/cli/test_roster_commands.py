@@ -24,7 +24,7 @@ LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
 
 
 @pytest.fixture(autouse=True)
-def people(simulator: Simulator) -> None:  # noqa: F811
+def people(simulator: Simulator, migrated_home: Path) -> None:  # noqa: F811
     """Riot's accounts in these tests."""
     for name, platform in (("Ann", "na1"), ("Ann Smurf", "euw1"), ("Bob", "na1")):
         simulator.add_account(Account(f"puuid-{name}".ljust(78, "x"), name, "TAG", platform))
