@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from sqlalchemy import Engine, NullPool, create_engine
 
 from lol_dagster.operations.logs.start import stop_logging
 from lol_dagster.settings import Settings, ensure_home, load_settings
@@ -28,12 +30,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+_IN_MEMORY = Path("/dev/shm")
+_ROOM = 4 * 2**30
+
+
 def pytest_configure() -> None:
     """Take SIGINT as a terminal would give it. A shell's `&` has it ignored; Dagster then has SIGTERM
     ignored, too, and what tests start inherits both and could not be ended.
+
+    Homes of tests stand in memory where there is room: half of what a test with SQLite takes is
+    waiting for the disk.
     """
+    if _IN_MEMORY.is_dir() and _is_fit(os.statvfs(_IN_MEMORY)):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _is_fit(memory: os.statvfs_result) -> bool:
+    """Containers often have little of it, and let no program be started from there."""
+    return memory.f_bavail * memory.f_frsize > _ROOM and not memory.f_flag & os.ST_NOEXEC
 
 
 @pytest.hookimpl(trylast=True)
@@ -76,6 +92,36 @@ def no_log_of_another_test() -> Iterator[None]:
     """What a test has logged to its home's files, no later one does."""
     yield
     stop_logging()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def databases_of_runs_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Dagster makes a SQLite database for each run, and reads all its migrations to do so: most of
+    what a short run costs. They are all alike, so the first is made and the others are copies of it.
+    """
+    empty = tmp_path_factory.mktemp("run") / "empty.db"
+    make = SqliteEventLogStorage._initdb
+
+    def copy(storage: SqliteEventLogStorage, engine: Engine, **how: bool) -> None:
+        file = Path(str(engine.url.database))
+        if file.name == "index.db" or file.exists():
+            make(storage, engine, **how)
+            return
+        if not empty.exists():
+            # Under another name until it is whole: a test may have taken all room away.
+            draft = empty.with_name("draft.db")
+            draft.unlink(missing_ok=True)
+            make(storage, create_engine(f"sqlite:///{draft}", poolclass=NullPool))
+            draft.rename(empty)
+        try:
+            shutil.copyfile(empty, file)
+        except OSError:  # where there is no room SQLite is to say so
+            file.unlink(missing_ok=True)
+            make(storage, engine, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SqliteEventLogStorage, "_initdb", copy)
+        yield
 
 
 @pytest.fixture
