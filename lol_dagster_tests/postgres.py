@@ -75,7 +75,7 @@ class PostgresServer:
 
     def _create(self, template: str) -> str:
         name = f"lol_{next(self._numbers)}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return self.url(name)
 
     def _execute(self, statement: str) -> None:
@@ -89,15 +89,20 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def running_postgres(binaries: Path) -> Iterator[PostgresServer]:
+def running_postgres(binaries: Path, *, within: Path | None = None) -> Iterator[PostgresServer]:
     """A new cluster, gone again at the end.
+
+    Args:
+        within: The folder for its own folder; by default the system's for what is temporary.
 
     Raises:
         RuntimeError: it cannot be created or does not answer; with what it said.
     """
     # Short and directly under the temporary folder: a socket's path holds 107 characters, and
     # `nobody` has to get there.
-    with tempfile.TemporaryDirectory(prefix="lol-pg-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(
+        prefix="lol-pg-", dir=within, ignore_cleanup_errors=True
+    ) as name:
         folder = Path(name)
         owner: dict[str, Any] = {}
         if os.geteuid() == 0:

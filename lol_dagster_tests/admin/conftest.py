@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from waitress import wasyncore
 
 from lol_dagster.admin.app import create_app
 from lol_dagster.admin.reach import Reach
@@ -65,7 +66,7 @@ def served(app: Flask, reach: Reach = ANY_PORT) -> Iterator[str]:
     server = make_server(app, reach)
 
     def run() -> None:
-        # Closed from the other thread while it waits for its sockets.
+        # Its sockets are closed from the other thread while it waits for them.
         with suppress(OSError):
             server.run()
 
@@ -73,6 +74,7 @@ def served(app: Flask, reach: Reach = ANY_PORT) -> Iterator[str]:
     thread.start()
     yield f"http://127.0.0.1:{server.effective_port}"
     server.close()
+    wasyncore.close_all(server._map, ignore_all=True)  # connections that visitors keep alive
     server.task_dispatcher.shutdown()
     thread.join(5)
 

@@ -32,6 +32,7 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel, Match, Message, MessageGame, Team
 from lol_dagster_tests.delivery.worker import Orders, Strike, work
 from lol_dagster_tests.processes import FORKED
+from lol_dagster_tests.waiting import wait_for
 
 Process = ForkServerProcess
 
@@ -195,6 +196,23 @@ class Rig:
         self._alive.append(process)
         return process
 
+    def freeze(self, match_id: str, label: str, **orders: Any) -> Process:
+        """A worker that carries the match's message alone and stands still at the label."""
+        frozen = self.start(only=match_id, strike=Strike(label, deed="freeze"), **orders)
+        # What it writes down comes before the deed: woken too early it would sleep for ever.
+        wait_for("frozen worker", lambda: _stands_still(frozen), seconds=30)
+        return frozen
+
+    def wake(self, frozen: Process) -> None:
+        assert frozen.pid is not None
+        os.kill(frozen.pid, signal.SIGCONT)
+
+    def thaw(self, *frozen: Process) -> None:
+        """Let them go on to their end."""
+        for each in frozen:
+            self.wake(each)
+        self.join(frozen)
+
     def strike(
         self, strikes: Iterable[tuple[str, Strike]], *, at_once: int = 5, **orders: Any
     ) -> Counter[int | None]:
@@ -318,6 +336,11 @@ class Rig:
             parked=frozenset(parked),
             delivered=frozenset(delivered),
         )
+
+
+def _stands_still(process: Process) -> bool:
+    # The state is the first field after the command's name, which stands in parentheses.
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def _content(title: str, rev: int, lines: Sequence[str] = ("Ann",)) -> MessageContent:

@@ -5,11 +5,9 @@ Each scenario ends well with the whole protocol, and badly without the mechanism
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 
-from lol_dagster_tests.delivery.rig import Process, Rig, Verdict
+from lol_dagster_tests.delivery.rig import Rig, Verdict
 from lol_dagster_tests.delivery.taking_out import Mechanism
 from lol_dagster_tests.delivery.worker import Strike
 from lol_dagster_tests.waiting import wait_for
@@ -52,9 +50,9 @@ def is_accepted_late(rig: Rig, without: Mechanism | None) -> Verdict:
 def freezes_before_its_last_look(rig: Rig, without: Mechanism | None) -> Verdict:
     """For longer than its lease, just after its intent; another one tells the message meanwhile."""
     match_id = rig.say(rig.channel("slack-bot")[0])
-    frozen = _freeze(rig, match_id, "after_intent", without)
+    frozen = rig.freeze(match_id, "after_intent", without=without)
     rig.finish(without=without)
-    _thaw(rig, frozen)
+    rig.thaw(frozen)
     return rig.verdict()
 
 
@@ -64,23 +62,11 @@ def writes_its_result_late(rig: Rig, without: Mechanism | None) -> Verdict:
     channel, place = rig.channel("slack-bot")
     rig.fault(f"slack.post@{place}=429(0.1)*1", f"slack.post@{place}={UNSEEN}*1")
     match_id = rig.say(channel)
-    frozen = _freeze(rig, match_id, "after_call", without)
+    frozen = rig.freeze(match_id, "after_call", without=without)
     # The first result is that of its look into the channel.
     rig.join([rig.start(only=match_id, strike=Strike("after_result", nth=2), without=without)])
-    _thaw(rig, frozen)
+    rig.thaw(frozen)
     return rig.finish(without=without)
-
-
-def _freeze(rig: Rig, match_id: str, label: str, without: Mechanism | None) -> Process:
-    frozen = rig.start(only=match_id, strike=Strike(label, deed="freeze"), without=without)
-    wait_for("frozen worker", lambda: [frozen.name, label, "freeze"] in rig.passages, seconds=30)
-    return frozen
-
-
-def _thaw(rig: Rig, frozen: Process) -> None:
-    assert frozen.pid is not None
-    os.kill(frozen.pid, signal.SIGCONT)
-    rig.join([frozen])
 
 
 def _arrived(rig: Rig, place: str, fault: str) -> None:

@@ -7,7 +7,6 @@ the PATCH here, as every message was told before.
 from __future__ import annotations
 
 import itertools
-import os
 import signal
 from collections.abc import Sequence
 from typing import Any
@@ -122,8 +121,7 @@ def test_row_29_a_text_that_changes_under_a_deliverers_hands_is_told_once(rig: R
     for kind, label in itertools.product(BOTS, BETWEEN_COMMITS):
         each = freeze(rig, kind, label, UNSEEN)
         rig.change(rig.matches[-1])
-        assert each.pid is not None
-        os.kill(each.pid, signal.SIGCONT)
+        rig.wake(each)
         frozen.append(each)
     rig.join(frozen)
     verdict = rig.finish()
@@ -155,11 +153,8 @@ def test_row_30_frozen_after_its_last_look_an_older_edit_can_land_last(rig: Rig)
     """Assumption A1 of docs/delivery.md, for edits: no channel compares revisions."""
     ((match_id, _),) = told(rig, "discord-bot", 1)
     rig.change(match_id)
-    frozen = rig.start(only=match_id, strike=Strike("before_call", deed="freeze"))
-    wait_for("freeze", lambda: rig.struck["before_call"], seconds=30)
+    frozen = rig.freeze(match_id, "before_call")
     rig.change(match_id)
     assert rig.finish().wrong == {}
-    assert frozen.pid is not None
-    os.kill(frozen.pid, signal.SIGCONT)
-    rig.join([frozen])
+    rig.thaw(frozen)
     assert rig.verdict().wrong.keys() == {"stale"}

@@ -6,8 +6,6 @@ trouble was there.
 
 from __future__ import annotations
 
-import os
-import signal
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -30,16 +28,11 @@ def freeze(rig: Rig, kind: str, label: str, fault: str = SEEN) -> Process:
     channel, place = rig.channel(kind)
     if fault:
         rig.fault(f"{kind.removesuffix('-bot')}.post@{place}={fault}*1")
-    frozen = rig.start(only=rig.say(channel), strike=Strike(label, deed="freeze"))
-    wait_for("frozen worker", lambda: [frozen.name, label, "freeze"] in rig.passages, seconds=30)
-    return frozen
+    return rig.freeze(rig.say(channel), label)
 
 
 def thaw(rig: Rig, frozen: list[Process]) -> None:
-    for each in frozen:
-        assert each.pid is not None
-        os.kill(each.pid, signal.SIGCONT)
-    rig.join(frozen)
+    rig.thaw(*frozen)
     assert {each.exitcode for each in frozen} == {0}, rig.stderr
 
 

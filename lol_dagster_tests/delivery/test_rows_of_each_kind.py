@@ -17,7 +17,6 @@ from lol_dagster_tests.delivery.fakes import (
 from lol_dagster_tests.delivery.kinds import ALL, READABLE, posts
 from lol_dagster_tests.delivery.rig import Rig
 from lol_dagster_tests.delivery.test_fault_matrix import ALONE, without_reader
-from lol_dagster_tests.delivery.worker import Strike
 from lol_dagster_tests.waiting import wait_for
 
 
@@ -105,12 +104,9 @@ def test_row_22_frozen_after_its_last_look_a_webhook_alone_shows_it_once_and_par
     rig: Rig,
 ) -> None:
     match_id = rig.say(rig.channel("slack-webhook")[0])
-    frozen = rig.start(only=match_id, strike=Strike("before_call", deed="freeze"))
-    wait_for("freeze", lambda: rig.struck["before_call"], seconds=30)
+    frozen = rig.freeze(match_id, "before_call")
     assert len(rig.finish().parked) == 1
-    assert frozen.pid is not None
-    os.kill(frozen.pid, signal.SIGCONT)
-    rig.join([frozen])
+    rig.thaw(frozen)
     verdict = rig.verdict()
     assert verdict.wrong == {}
     assert len(verdict.parked) == len(rig.world.truth.posted) == 1
