@@ -4,6 +4,9 @@ They are unpartitioned and looked at on a schedule: on a run over a range Dagste
 for no partition at all, and "is anything wrong now" is the question anyway.
 """
 
+from collections import defaultdict
+from collections.abc import Callable
+
 import dagster as dg
 from sqlalchemy import Select, func, select
 from structlog.contextvars import bound_contextvars
@@ -25,8 +28,24 @@ from lol_dagster.operations.trouble import (
 from lol_dagster.orchestration.house import House
 from lol_dagster.storage.models import Breaker, Match, Message, MessageAudit
 
+Look = Callable[[House], dg.AssetCheckResult]
+_looks: dict[str, list[Look]] = defaultdict(list)
+"""By asset."""
 
-@dg.asset_check(
+
+def _asset_check(*, asset: str, description: str) -> Callable[[Look], dg.AssetChecksDefinition]:
+    """Dagster's decorator, which leaves `look_again` the function itself: Dagster's own call of a check
+    sets up an instance for it, with databases, each time.
+    """
+
+    def decorated(look: Look) -> dg.AssetChecksDefinition:
+        _looks[asset].append(look)
+        return dg.asset_check(asset=asset, description=description)(look)
+
+    return decorated
+
+
+@_asset_check(
     asset="games",
     description="Every game that Riot listed is processed, or accounted for: late, gone, set "
     "aside or ignored. Fails on games that have been due for half an hour.",
@@ -38,7 +57,7 @@ def every_game_accounted_for(house: dg.ResourceParam[House]) -> dg.AssetCheckRes
     return _none_of(house, stuck_games(house.now()), "stuck", counts)
 
 
-@dg.asset_check(
+@_asset_check(
     asset="games",
     description="No game is set aside. Each one that is has a failed run of its own.",
 )
@@ -46,7 +65,7 @@ def no_game_set_aside(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
     return _none_of(house, set_aside_games(), "set aside")
 
 
-@dg.asset_check(
+@_asset_check(
     asset="deliveries",
     description="Every message comes to exactly one end in time: delivered, parked or dropped. "
     "Fails on messages that have been due for half an hour or open for 25 hours.",
@@ -58,7 +77,7 @@ def every_message_settled(house: dg.ResourceParam[House]) -> dg.AssetCheckResult
     return _none_of(house, unsettled_messages(house.now()), "unsettled", counts)
 
 
-@dg.asset_check(
+@_asset_check(
     asset="deliveries",
     description="No message is known under two remote ids: none was told twice.",
 )
@@ -66,7 +85,7 @@ def no_message_told_twice(house: dg.ResourceParam[House]) -> dg.AssetCheckResult
     return _none_of(house, messages_told_twice(), "told twice")
 
 
-@dg.asset_check(
+@_asset_check(
     asset="deliveries",
     description="No message's row says two things at once: told and given up, open and never due, "
     "delivered without a proof.",
@@ -75,7 +94,7 @@ def every_message_in_one_state(house: dg.ResourceParam[House]) -> dg.AssetCheckR
     return _none_of(house, contradictory_messages(house.now()), "contradictory")
 
 
-@dg.asset_check(
+@_asset_check(
     asset="deliveries",
     description="Every told message that was looked up in its channel stands there once, with its "
     "newest text. A sample is looked up daily (job `audit_messages`); one that somebody has deleted "
@@ -90,7 +109,7 @@ def told_messages_stand_once(house: dg.ResourceParam[House]) -> dg.AssetCheckRes
     return _none_of(house, misstanding_messages(), "not there as told", counts)
 
 
-@dg.asset_check(
+@_asset_check(
     asset="deliveries",
     description="No message waits for the operator's decision.",
 )
@@ -98,7 +117,7 @@ def no_message_parked(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
     return _none_of(house, parked_messages(), "parked")
 
 
-@dg.asset_check(
+@_asset_check(
     asset="deliveries",
     description="No channel and no token is blocked.",
 )
@@ -106,7 +125,7 @@ def no_channel_blocked(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
     return _none_of(house, blocked_scopes(), "blocked")
 
 
-@dg.asset_check(
+@_asset_check(
     asset="match_lists",
     description="Every account of a current member was asked about within the last hour.",
 )
@@ -114,7 +133,7 @@ def every_account_polled_lately(house: dg.ResourceParam[House]) -> dg.AssetCheck
     return _none_of(house, accounts_not_polled(house.now()), "not polled")
 
 
-@dg.asset_check(
+@_asset_check(
     asset="match_lists",
     description="Games can be seen: no account has played a ranked game, as Riot's profile of it "
     "counts, of which no match has come for 90 minutes.",
@@ -123,7 +142,7 @@ def games_can_be_seen(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
     return _none_of(house, blind_accounts(house.now()), "not to be seen")
 
 
-@dg.asset_check(
+@_asset_check(
     asset="match_lists",
     description="Riot gives match lists: no regional route has failed for five minutes.",
 )
@@ -166,18 +185,15 @@ def look_again(
     Dagster's UI counts a result only until the asset is materialized again, and ours is with every
     batch: without this the checks would stand there unanswered nearly all the time.
     """
-    for check in CHECKS:
-        (spec,) = check.check_specs
-        if spec.asset_key == dg.AssetKey(asset):
-            with bound_contextvars(run_id=context.run.run_id):
-                result = check(house=house)
-            assert isinstance(result, dg.AssetCheckResult)
-            evaluation = dg.AssetCheckEvaluation(
-                asset_key=spec.asset_key,
-                check_name=spec.name,
-                passed=result.passed,
-                metadata=result.metadata,
-                description=result.description,
-            )
-            # An op's context takes it as an asset's does; only its annotation lacks it.
-            context.log_event(evaluation)  # type: ignore[arg-type]
+    for look in _looks[asset]:
+        with bound_contextvars(run_id=context.run.run_id):
+            result = look(house)
+        evaluation = dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(asset),
+            check_name=look.__name__,
+            passed=result.passed,
+            metadata=result.metadata,
+            description=result.description,
+        )
+        # An op's context takes it as an asset's does; only its annotation lacks it.
+        context.log_event(evaluation)  # type: ignore[arg-type]
