@@ -144,7 +144,7 @@ def test_error_pages_are_ours_and_say_nothing_of_the_code(
     assert "s3cret detail" in caplog.text
 
 
-@pytest.mark.parametrize("strange", ["a\0b", "http://[x", "-" + "9" * 30, "é" * 600, ""])
+@pytest.mark.parametrize("strange", ["a\0b", "http://[x", "-" + "9" * 30, "é" * 250, ""])
 def test_nothing_strange_that_is_sent_breaks_a_page(
     settings: Settings, any_database: Database, clock: HandClock, strange: str
 ) -> None:
