@@ -29,6 +29,8 @@ from lol_dagster.orchestration.house import House
 from lol_dagster.storage.models import Breaker, Match, Message, MessageAudit
 
 Look = Callable[[House], dg.AssetCheckResult]
+CHECKS: list[dg.AssetChecksDefinition] = []
+"""All of them, in the order in which they stand here."""
 _looks: dict[str, list[Look]] = defaultdict(list)
 """By asset."""
 
@@ -39,8 +41,10 @@ def _asset_check(*, asset: str, description: str) -> Callable[[Look], dg.AssetCh
     """
 
     def decorated(look: Look) -> dg.AssetChecksDefinition:
+        check = dg.asset_check(asset=asset, description=description)(look)
+        CHECKS.append(check)
         _looks[asset].append(look)
-        return dg.asset_check(asset=asset, description=description)(look)
+        return check
 
     return decorated
 
@@ -160,21 +164,6 @@ def _none_of(
         description=f"{word}: {found}" if found else f"none {word}",
         metadata={word: found.count, **(counts or {})},
     )
-
-
-CHECKS = [
-    every_game_accounted_for,
-    no_game_set_aside,
-    every_message_settled,
-    no_message_told_twice,
-    every_message_in_one_state,
-    told_messages_stand_once,
-    no_message_parked,
-    no_channel_blocked,
-    every_account_polled_lately,
-    games_can_be_seen,
-    riot_answers,
-]
 
 
 def look_again(
