@@ -123,8 +123,11 @@ class _Probe:
             channel = session.get(Channel, channel_id)
             if channel is None or channel.removed_at is not None:
                 raise ProbeError("there is no such channel (any more)")
-            hindrance = self._hindrance(session, channel)
-            opening = self._opening_time(session, channel)
+            destination = gates.destinations(session, self._transports)[channel.id]
+            hindrance = self._hindrance(session, channel, destination)
+            # From when on its rate limits allow a call.
+            limits = gates.opening_times(session, [destination], breakers=False)
+            opening = limits.get(channel.id, self.now())
         transport = self._transports[channel.kind]
         message_id = None
         sight: bool | None = None
@@ -146,25 +149,20 @@ class _Probe:
 
     # --- before -----------------------------------------------------------------------------------
 
-    def _hindrance(self, session: Session, channel: Channel) -> str | None:
+    def _hindrance(
+        self, session: Session, channel: Channel, destination: gates.Destination
+    ) -> str | None:
         """Why no call can be made at all."""
         transport = self._transports[channel.kind]
         unusable = transport.unusable(channel.address)
         if unusable is not None:
             return unusable
-        destination = gates.destinations(session, self._transports)[channel.id]
         for scope, fingerprint in destination.scopes.items():
             breaker = session.get(Breaker, scope)
             if breaker is not None and breaker.dead and breaker.fingerprint == fingerprint:
                 # Discord locks out who goes on calling a webhook that is gone.
                 return f"not called any more until it is changed: {breaker.reason}"
         return None
-
-    def _opening_time(self, session: Session, channel: Channel) -> datetime:
-        """From when on its rate limits allow a call."""
-        destination = gates.destinations(session, self._transports)[channel.id]
-        limits = gates.opening_times(session, [destination], breakers=False)
-        return limits.get(channel.id, self.now())
 
     def _opened(self, channel: Channel) -> Claimed:
         with self._database.writing() as session:
