@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 from waitress import wasyncore
 
 from lol_dagster.admin.app import create_app
@@ -26,6 +26,7 @@ from lol_dagster_tests.admin.asking import OPERATOR, PASSWORD, QUICK_HASH, Visit
 from lol_dagster_tests.admin.clock import HandClock
 
 ANY_PORT = Reach(port=0)
+PHONE: ViewportSize = {"width": 360, "height": 740}
 
 
 @pytest.fixture

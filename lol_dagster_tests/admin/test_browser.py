@@ -12,11 +12,10 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll
 from lol_dagster_tests.admin.asking import PASSWORD
 from lol_dagster_tests.admin.clock import HandClock
+from lol_dagster_tests.admin.conftest import PHONE
 from lol_dagster_tests.admin.hostile import fill
 from lol_dagster_tests.admin.seen import fill_house
 from lol_dagster_tests.messages.rows import ENDED
-
-_PHONE = {"width": 360, "height": 740}
 
 
 def _background(page: Page) -> str:
@@ -98,7 +97,7 @@ def test_short_words_stay_whole_in_lists(page: Page, database: Database) -> None
 
 
 def test_fields_above_a_list_do_not_lie_on_one_another(page: Page) -> None:
-    page.set_viewport_size(_PHONE)  # type: ignore[arg-type]
+    page.set_viewport_size(PHONE)
     page.goto("/message/")
     fields = [
         field.bounding_box() or {} for field in page.locator(".finder :is(input, select)").all()
@@ -114,7 +113,7 @@ def test_fields_above_a_list_do_not_lie_on_one_another(page: Page) -> None:
 def test_every_page_of_the_menu_is_clean_and_fits_a_phone(page: Page, database: Database) -> None:
     with database.writing() as session:
         fill(session)
-    page.set_viewport_size(_PHONE)  # type: ignore[arg-type]
+    page.set_viewport_size(PHONE)
     page.goto("/")
     lines = page.locator("nav.menu a")
     expect(lines.first).to_be_hidden()
@@ -125,6 +124,6 @@ def test_every_page_of_the_menu_is_clean_and_fits_a_phone(page: Page, database: 
     for address in addresses:
         page.goto(address)
         width = page.evaluate("document.documentElement.scrollWidth")
-        assert width <= _PHONE["width"], f"{address} is {width} wide"
+        assert width <= PHONE["width"], f"{address} is {width} wide"
         assert page.title() != "1337"
         assert page.locator("main img").count() == 0

@@ -14,13 +14,12 @@ from lol_dagster.settings import load_settings
 from lol_dagster.stats import record
 from lol_dagster.storage.models import Message
 from lol_dagster_tests.admin.asking import QUICK_HASH
-from lol_dagster_tests.admin.conftest import HandClock
+from lol_dagster_tests.admin.conftest import PHONE, HandClock
 from lol_dagster_tests.admin.test_story import elsewhere, press_tab_until
 from lol_dagster_tests.end_to_end.world import World, world  # noqa: F401 - a fixture
 from lol_dagster_tests.payloads import participant
 
 GAME = "NA1_5000000001"
-_PHONE = {"width": 360, "height": 740}
 
 
 @pytest.fixture
@@ -77,12 +76,12 @@ def test_a_parked_message_is_settled_with_the_keyboard_alone_on_a_phone(
         message.state, message.due_at, message.last_error = "parked", None, "no answer"
         message.remote_id = message.delivered_at = message.evidence = None
     clock.move(timedelta(minutes=1))
-    page.set_viewport_size(_PHONE)  # type: ignore[arg-type]
+    page.set_viewport_size(PHONE)
     page.goto("/message/?flt0_state=parked")
     press_tab_until(page, f"{datetime.now(UTC):%Y-}")
     page.keyboard.press("Enter")
     page.wait_for_url("**/message/details/**")
-    assert page.evaluate("document.documentElement.scrollWidth") <= _PHONE["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     press_tab_until(page, "Its id there")
     page.keyboard.type("1122334455667788990")
     press_tab_until(page, "Mark as delivered")

@@ -57,6 +57,14 @@ def decide(operator: Visitor, message_id: str, decision: str, **more: str) -> st
     return operator.get(answer.location).text
 
 
+def refused_mark(operator: Visitor, message_id: str, remote_id: str) -> str:
+    """What the page says when a message cannot be marked as delivered under that id."""
+    form = {"id": message_id, "decision": "mark-delivered", "remote_id": remote_id}
+    answer = operator.post("/message/decide/", form)
+    assert answer.status_code == 422
+    return answer.text
+
+
 def test_messages_are_found_by_state_channel_kind_day_game_and_id(
     settings: Settings, any_database: Database, clock: HandClock
 ) -> None:
@@ -174,11 +182,9 @@ def test_a_message_is_marked_as_delivered_under_the_id_that_it_has_there(
     operator: Visitor, ids: dict[str, int], database: Database
 ) -> None:
     message_id = message_in(database, "blocked")
-    form = {"id": message_id, "decision": "mark-delivered", "remote_id": "<b>1</b>"}
-    refused = operator.post("/message/decide/", form)
-    assert refused.status_code == 422
+    refused = refused_mark(operator, message_id, "<b>1</b>")
     # What was typed stands there still, with what is wrong with it.
-    field = refused.text.partition('<label for="remote_id">')[2].partition("</ul>")[0]
+    field = refused.partition('<label for="remote_id">')[2].partition("</ul>")[0]
     assert 'value="&lt;b&gt;1&lt;/b&gt;"' in field
     assert "is no id of a discord-bot" in field
     assert state_of(database, message_id)[0] == "blocked"
@@ -190,11 +196,9 @@ def test_an_id_that_was_typed_too_late_is_not_lost(
     operator: Visitor, ids: dict[str, int], database: Database
 ) -> None:
     told = message_in(database, "delivered")
-    form = {"id": told, "decision": "mark-delivered", "remote_id": "1122334455667788991"}
-    refused = operator.post("/message/decide/", form)
-    assert refused.status_code == 422
-    assert 'value="1122334455667788991"' in refused.text
-    assert "it is delivered" in refused.text
+    refused = refused_mark(operator, told, "1122334455667788991")
+    assert 'value="1122334455667788991"' in refused
+    assert "it is delivered" in refused
     assert state_of(database, told) == ("delivered", _REMOTE_ID)
 
 
