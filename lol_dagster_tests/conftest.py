@@ -13,12 +13,12 @@ import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from sqlalchemy import Engine, NullPool, create_engine
 
-from lol_dagster.operations.logs.start import stop_logging
+from lol_dagster.logs.start import stop_logging
 from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.keys import keyring
 from lol_dagster.storage.schema import open_database, upgrade
-from lol_dagster_tests.postgres import PostgresServer, find_binaries, running_postgres
+from lol_dagster_tests._support.postgres import PostgresServer, find_binaries, running_postgres
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

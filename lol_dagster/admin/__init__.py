@@ -8,13 +8,13 @@ How a page is added
 1. A module in `views/` with `register(admin)`, which calls `admin.add_view(...)`, and its name in
    `views/__init__.py`, in the order of the menu. `category=` is the heading it stands under in the
    menu.
-2. A list of rows is a `HouseModelView` (model_view.py): say which columns, filters and searches, and
+2. A list of rows is a `BaseModelView` (model_view.py): say which columns, filters and searches, and
    override `save` and `remove` where something may be changed; both get a session inside one writing
    transaction, in the name of whoever is signed in. Anything else is Flask-Admin's `BaseView`
    with `@expose`d methods and `self.render(template, …)`.
 3. Templates extend `admin/master.html` and fill `{% block body %}`. No inline script, no inline
-   style, no `style=` attribute: the Content-Security-Policy forbids them. The house's own script
-   (static/house.js) is driven by `data-` attributes; the site works without it.
+   style, no `style=` attribute: the Content-Security-Policy forbids them. The application's own script
+   (static/context.js) is driven by `data-` attributes; the site works without it.
 4. Read with `reading()`; write only inside `with writing() as session:` (transactions.py), without
    any call over the network in it. A `UserError` raised there is said to the person in its words.
 5. Writes are POSTs of a `<form>` that begins with `{{ form_token() }}`.

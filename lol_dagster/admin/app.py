@@ -11,8 +11,8 @@ from flask_admin.theme import Theme
 from flask_wtf import CSRFProtect
 
 from lol_dagster.admin import views
+from lol_dagster.admin.context import AdminContext, put_up, utc_now
 from lol_dagster.admin.errors import show_errors_in_our_look
-from lol_dagster.admin.house import AdminHouse, put_up, utc_now
 from lol_dagster.admin.look import add_look
 from lol_dagster.admin.monitoring import add_monitoring
 from lol_dagster.admin.reach import THIS_MACHINE, Reach
@@ -63,7 +63,7 @@ def create_app(
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
         WTF_CSRF_SSL_STRICT=False,  # origins.py looks at the origin
     )
-    put_up(AdminHouse(settings, database, now=now, reach=reach, demo=demo), app.extensions)
+    put_up(AdminContext(settings, database, now=now, reach=reach, demo=demo), app.extensions)
     end_reading_with_the_request(app)
     add_headers(app)
     refuse_foreign_requests(app)

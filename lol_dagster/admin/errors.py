@@ -9,7 +9,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError, default_exceptions
 
-from lol_dagster.admin.house import current_house
+from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.shown import words
 from lol_dagster.errors import UserError
 
@@ -43,7 +43,7 @@ def show_errors_in_our_look(app: Flask) -> None:
 def error_page(code: int, title: str, text: str) -> Response:
     """A page that says what went wrong."""
     page = render_template(
-        "error.html", code=code, title=title, text=text, at=current_house().now()
+        "error.html", code=code, title=title, text=text, at=admin_context().now()
     )
     return make_response(page, code)
 

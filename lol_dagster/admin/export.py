@@ -17,7 +17,7 @@ from typing import Any
 from flask import Response, stream_with_context
 from markupsafe import Markup
 
-from lol_dagster.admin.house import current_house
+from lol_dagster.admin.context import admin_context
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "\0")
 
@@ -26,14 +26,14 @@ def download(view: Any, kind: str) -> Response:
     """The rows of a list under its filters, search and order, in the columns of its export.
 
     Args:
-        view: A `HouseModelView`.
+        view: A `BaseModelView`.
         kind: `csv` or `json`.
     """
     _, rows = view._export_data()  # noqa: SLF001 - Flask-Admin's way to the list's rows
     columns = [name for name, _ in view._export_columns]  # noqa: SLF001
     cells = ([view.get_export_value(row, name) for name in columns] for row in rows)
     lines = _csv(columns, cells) if kind == "csv" else _json(columns, cells)
-    name = f"{view.endpoint}-{current_house().now():%Y-%m-%dT%H%M}Z.{kind}"
+    name = f"{view.endpoint}-{admin_context().now():%Y-%m-%dT%H%M}Z.{kind}"
     return Response(
         stream_with_context(lines),
         mimetype="text/csv" if kind == "csv" else "application/json",

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
-from lol_dagster.admin.house import current_house
+from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.shown import ago, instant, words
 from lol_dagster.admin.trust.origins import way_back
 from lol_dagster.admin.trust.who import is_signed_in
@@ -50,7 +50,7 @@ def add_look(app: Flask) -> None:
     app.context_processor(_for_every_template)
     app.jinja_env.filters["instant"] = instant
     app.jinja_env.filters["words"] = words
-    app.jinja_env.filters["ago"] = lambda value: ago(value, current_house().now())
+    app.jinja_env.filters["ago"] = lambda value: ago(value, admin_context().now())
     app.jinja_env.globals["present"] = present
     for shown in (message_state, stage_state, match_state, outcome_mark, run_shown):
         app.jinja_env.globals[shown.__name__] = shown
@@ -65,7 +65,7 @@ def _for_every_template() -> dict[str, Any]:
         "form_token": form_token,
         "theme_chosen": theme if theme in _THEMES else "auto",
         "themes": _THEMES,
-        "demo": current_house().demo,
+        "demo": admin_context().demo,
         "menu_of": menu_of,
         "said": _said,
         "is_signed_in": is_signed_in(),

@@ -1,4 +1,4 @@
-"""The base of every list of rows: Flask-Admin's `ModelView` with the house's manners.
+"""The base of every list of rows: Flask-Admin's `ModelView` with the application's manners.
 
 Nothing can be changed unless a view says so. A write is one transaction in which the row is loaded
 again; if somebody else has changed it since the form was opened, the person is told what, and what
@@ -47,7 +47,7 @@ class FieldError(UserError):
         self.field = field
 
 
-class HouseModelView(ModelView):
+class BaseModelView(ModelView):
     """A list of rows with details, filters, search and export; read-only unless a view says else.
 
     A view that lets people change rows sets `can_create`, `can_edit` or `can_delete` and overrides

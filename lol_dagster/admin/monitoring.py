@@ -9,9 +9,9 @@ from ipaddress import ip_address
 
 from flask import Flask, Response, abort, request
 
-from lol_dagster.admin.house import current_house
+from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.trust.sessions import who_is_signed_in
-from lol_dagster.operations.metrics import METRICS_CONTENT_TYPE, healthz, render_metrics
+from lol_dagster.monitoring.metrics import METRICS_CONTENT_TYPE, healthz, render_metrics
 
 
 def add_monitoring(app: Flask) -> None:
@@ -20,16 +20,16 @@ def add_monitoring(app: Flask) -> None:
 
 
 def _healthz() -> Response:
-    house = current_house()
-    status, text = healthz(house.database, house.settings, house.now())
+    context = admin_context()
+    status, text = healthz(context.database, context.settings, context.now())
     return Response(text, status, mimetype="text/plain")
 
 
 def _metrics() -> Response:
-    house = current_house()
+    context = admin_context()
     if not ip_address(request.remote_addr or "0.0.0.0").is_loopback and (  # noqa: S104
-        house.demo or who_is_signed_in() is None
+        context.demo or who_is_signed_in() is None
     ):
         abort(403)
-    body = render_metrics(house.database, house.settings, house.now())
+    body = render_metrics(context.database, context.settings, context.now())
     return Response(body, content_type=METRICS_CONTENT_TYPE)

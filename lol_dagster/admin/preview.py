@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from lol_dagster.messages import discord, slack
+from lol_dagster.messages import render_discord, render_slack
 from lol_dagster.messages.content import MessageContent
 
 _HEADING = "### "
@@ -30,8 +30,8 @@ def preview(content: MessageContent, channel_kind: str, marker: str) -> Markup:
         marker: See messages/marker.py.
     """
     if channel_kind.startswith("discord"):
-        return _discord(discord.render(content, marker), content.tone)
-    return _slack(slack.render(content, marker))
+        return _discord(render_discord.render(content, marker), content.tone)
+    return _slack(render_slack.render(content, marker))
 
 
 def _discord(body: Mapping[str, Any], tone: str) -> Markup:

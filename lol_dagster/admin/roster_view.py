@@ -14,10 +14,10 @@ from sqlalchemy import ColumnElement, String, func, true
 from sqlalchemy.orm import InstrumentedAttribute, object_session
 from wtforms import Form, HiddenField
 
+from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.filters import Filter
-from lol_dagster.admin.house import current_house
 from lol_dagster.admin.merging import Typed, refuse_if_stale
-from lol_dagster.admin.model_view import HouseModelView
+from lol_dagster.admin.model_view import BaseModelView
 
 
 class EntryForm(BaseForm):
@@ -29,7 +29,7 @@ class EntryForm(BaseForm):
         return request.method == "POST" and self.validate()
 
 
-class RosterView(HouseModelView):
+class RosterView(BaseModelView):
     """A list of the roster's."""
 
     can_delete = True
@@ -79,7 +79,7 @@ class RosterView(HouseModelView):
             flash(f"Removed {done}.", "success")
 
     def now(self) -> Any:
-        return current_house().now()
+        return admin_context().now()
 
 
 def removed_filter(removed_at: InstrumentedAttribute[Any]) -> Filter:

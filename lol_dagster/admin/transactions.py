@@ -19,7 +19,7 @@ from flask import Flask, g
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import Session
 
-from lol_dagster.admin.house import current_house
+from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.trust.who import current_who
 
 
@@ -43,7 +43,7 @@ def reading() -> Session:
     """The read-only session of this request."""
     if "reading_session" not in g:
         g.reading_stack = ExitStack()
-        g.reading_session = g.reading_stack.enter_context(current_house().database.reading())
+        g.reading_session = g.reading_stack.enter_context(admin_context().database.reading())
     session: Session = g.reading_session
     return session
 
@@ -63,7 +63,7 @@ def writing() -> Iterator[Session]:
     """A transaction in the name of whoever is signed in: committed at the end, rolled back on an
     exception. No call over the network may happen in it.
     """
-    with current_house().database.writing(who=current_who()) as session:
+    with admin_context().database.writing(who=current_who()) as session:
         g.writing_session = session
         try:
             yield session

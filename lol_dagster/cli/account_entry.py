@@ -7,9 +7,11 @@ from typing import TypeVar
 
 import click
 
-from lol_dagster.cli.house import House
+from lol_dagster.cli.context import CommandContext
 from lol_dagster.riot.client import riot_client
-from lol_dagster.roster.asking import (
+from lol_dagster.roster.errors import RosterError
+from lol_dagster.roster.names import RiotId
+from lol_dagster.roster.riot_lookup import (
     KnownAccount,
     RiotUnavailableError,
     WrongPlatformError,
@@ -17,8 +19,6 @@ from lol_dagster.roster.asking import (
     account_to_be_resolved,
     ask_riot,
 )
-from lol_dagster.roster.errors import RosterError
-from lol_dagster.roster.names import RiotId
 
 _F = TypeVar("_F", bound=Callable[..., None])
 
@@ -32,7 +32,7 @@ def platform_options(command: _F) -> _F:
 
 
 def known_account(
-    house: House, riot_id: RiotId, platform: str | None, puuid: str | None
+    app: CommandContext, riot_id: RiotId, platform: str | None, puuid: str | None
 ) -> KnownAccount:
     """The account that the options name; asks Riot unless its puuid was given.
 
@@ -48,7 +48,7 @@ def known_account(
     if puuid is not None:
         return account_by_hand(riot_id, platform, puuid)
     try:
-        return ask_riot(riot_client(house.settings, house.database), riot_id, platform)
+        return ask_riot(riot_client(app.settings, app.database), riot_id, platform)
     except WrongPlatformError as error:
         raise RosterError(
             f"{error}: give --platform {error.plays_on} (or, if you know better, its --puuid)"

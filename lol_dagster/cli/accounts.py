@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lol_dagster.cli.account_entry import known_account, platform_options
-from lol_dagster.cli.house import open_house
+from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
 from lol_dagster.roster import accounts, players
 from lol_dagster.roster.names import parse_riot_id
@@ -30,14 +30,14 @@ def add(player: str, riot_id: str, platform: str | None, puuid: str | None, as_j
     Riot is asked for it unless its --puuid is given.
     """
     named = parse_riot_id(riot_id)
-    with open_house() as house:
-        with house.database.reading() as session:
+    with command_context() as app:
+        with app.database.reading() as session:
             players.get_player(session, player)
             accounts.check_not_taken(session, named, puuid)
-        known = known_account(house, named, platform, puuid)
-        with house.writing() as session:
+        known = known_account(app, named, platform, puuid)
+        with app.writing() as session:
             owner = players.get_player(session, player)
-            value = _as_json(accounts.add_account(session, owner, known, now=house.now))
+            value = _as_json(accounts.add_account(session, owner, known, now=app.now))
     print_either(
         value,
         as_json,
@@ -51,7 +51,7 @@ def add(player: str, riot_id: str, platform: str | None, puuid: str | None, as_j
 @as_json_option
 def list_accounts(as_json: bool) -> None:
     """List all accounts."""
-    with open_house() as house, house.database.reading() as session:
+    with command_context() as app, app.database.reading() as session:
         values = [_as_json(each) for each in accounts.accounts(session)]
     print_either(
         values,
@@ -78,7 +78,7 @@ def list_accounts(as_json: bool) -> None:
 @as_json_option
 def show(riot_id: str, as_json: bool) -> None:
     """Show an account, and when Riot was last asked about it."""
-    with open_house() as house, house.database.reading() as session:
+    with command_context() as app, app.database.reading() as session:
         value = _as_json(accounts.get_account(session, riot_id))
     print_either(
         value,
@@ -95,7 +95,7 @@ def remove(riot_id: str, as_json: bool) -> None:
 
     Its games no longer count as theirs; what has been told stays told.
     """
-    with open_house() as house, house.writing() as session:
+    with command_context() as app, app.writing() as session:
         row = accounts.get_account(session, riot_id)
         value: dict[str, Any] = {"riot_id": row.riot_id, "player": row.player.name}
         value["forgotten_games"] = accounts.remove_account(session, row)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lol_dagster.cli.house import House, open_house
+from lol_dagster.cli.context import CommandContext, command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
 from lol_dagster.delivery.ration import ration_of
 from lol_dagster.delivery.states import Timing
@@ -50,9 +50,9 @@ def add(
     as_json: bool,
 ) -> None:
     """Tell a team's games in a channel, beginning with those that finish now."""
-    with open_house() as house:
-        settings = house.settings
-        with house.writing() as session:
+    with command_context() as app:
+        settings = app.settings
+        with app.writing() as session:
             added = channels.add_channel(
                 session,
                 name,
@@ -65,9 +65,9 @@ def add(
                 if message_kinds is None
                 else channels.parse_message_kinds(message_kinds),
                 uncertain=uncertain,
-                now=house.now,
+                now=app.now,
             )
-            value = _as_json(house, added)
+            value = _as_json(app, added)
     print_either(
         value,
         as_json,
@@ -81,8 +81,8 @@ def add(
 @as_json_option
 def list_channels(as_json: bool) -> None:
     """List the channels, with what can be promised of each."""
-    with open_house() as house, house.database.reading() as session:
-        values = [_as_json(house, each) for each in channels.channels(session)]
+    with command_context() as app, app.database.reading() as session:
+        values = [_as_json(app, each) for each in channels.channels(session)]
 
     def for_people() -> None:
         print_table(
@@ -112,11 +112,11 @@ def list_channels(as_json: bool) -> None:
 @as_json_option
 def show(name: str, as_json: bool) -> None:
     """Show a channel. A webhook's address is shown without its secret part."""
-    with open_house() as house, house.database.reading() as session:
+    with command_context() as app, app.database.reading() as session:
         channel = channels.get_channel(session, name)
-        ration = ration_of(session, channel.id, Timing(), house.now)
+        ration = ration_of(session, channel.id, Timing(), app.now)
         value = {
-            **_as_json(house, channel),
+            **_as_json(app, channel),
             "failed_retries": ration.used,
             "failed_retries_allowed": ration.allowed,
             "retries_wait_until": ration.opens_at,
@@ -143,9 +143,9 @@ def show(name: str, as_json: bool) -> None:
 @as_json_option
 def remove(name: str, as_json: bool) -> None:
     """Tell nothing there any more. What was told stays on record."""
-    with open_house() as house:
-        with house.writing() as session:
-            removed = channels.remove_channel(session, name, now=house.now)
+    with command_context() as app:
+        with app.writing() as session:
+            removed = channels.remove_channel(session, name, now=app.now)
         print_either(
             {"name": removed.name, "removed_at": removed.removed_at},
             as_json,
@@ -168,12 +168,12 @@ def _tested(value: dict[str, Any]) -> str:
     return f"cannot {', '.join(failed)}" if failed else "ok"
 
 
-def _as_json(house: House, row: Channel) -> dict[str, Any]:
+def _as_json(app: CommandContext, row: Channel) -> dict[str, Any]:
     probe = row.probe
-    can = all_transports(house.settings)[row.kind].capabilities
+    can = all_transports(app.settings)[row.kind].capabilities
     blind = None
     if probe is not None and can.read_back:
-        blind = probe.blind or probe.can_read_back is False
+        blind = probe.unreadable_history or probe.can_read_back is False
     return {
         "name": row.name,
         "team": row.team.name,

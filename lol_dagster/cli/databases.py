@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from lol_dagster.cli.house import open_house
+from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, shown
 from lol_dagster.errors import UserError
-from lol_dagster.operations.home_lock import alone_in
+from lol_dagster.services.home_lock import alone_in
 from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.integrity import damage
@@ -90,12 +90,12 @@ def backup(to: Path | None, as_json: bool) -> None:
     It is opened and counted before it counts as a backup. Of those in LOL_HOME/backups the last of
     each of seven days and of four weeks are kept.
     """
-    from lol_dagster.operations.backups.take import take_backup
+    from lol_dagster.backups.take import take_backup
 
-    with open_house() as house:
+    with command_context() as context:
         target = None if to is None else to.absolute()
-        made = take_backup(house.database, house.settings.home, house.now, to=target)
-        not_inside = _not_inside(house.settings)
+        made = take_backup(context.database, context.settings.home, context.now, to=target)
+        not_inside = _not_inside(context.settings)
     value = {
         "file": str(made.file),
         "taken_at": made.taken_at,
@@ -125,7 +125,7 @@ def restore(file: Path, as_json: bool) -> None:
     What it takes for untold may have been told after it was taken: that is looked up in the
     channels first, and parked where a channel cannot be read.
     """
-    from lol_dagster.operations.backups.restore import restore_backup
+    from lol_dagster.backups.restore import restore_backup
 
     settings = load_settings()
     home = alone_in(ensure_home(settings))
@@ -155,7 +155,7 @@ def _print_restored(value: dict[str, Any]) -> None:
         )
     click.echo("Did these come along? " + "; ".join(value["not_inside"]) + ".")
     click.echo(
-        "Go on with 'lol-dagster up', and in one house only: two would tell everything twice."
+        "Go on with 'lol-dagster up', and in one context only: two would tell everything twice."
     )
 
 
@@ -167,19 +167,19 @@ def copy(to_url: str, as_json: bool) -> None:
 
     Each table is compared afterwards. A password is better left to ~/.pgpass than typed here.
     """
-    from lol_dagster.operations.backups.move import move
+    from lol_dagster.backups.move import move
 
-    with open_house() as house:
-        target = Database(to_url, house.database.keyring)
-        if target.url == house.database.url:
+    with command_context() as context:
+        target = Database(to_url, context.database.keyring)
+        if target.url == context.database.url:
             raise UserError("that is the database itself: give another one")
-        home = alone_in(house.settings.home)
-        upgrade_schema(target, lock_file=house.settings.home / "upgrade.lock")
+        home = alone_in(context.settings.home)
+        upgrade_schema(target, lock_file=context.settings.home / "upgrade.lock")
         moved = move(
-            house.database, target, show=lambda table: click.echo(f"copying {table}", err=True)
+            context.database, target, show=lambda table: click.echo(f"copying {table}", err=True)
         )
         value = {
-            "from": _shown_url(house.database),
+            "from": _shown_url(context.database),
             "to": _shown_url(target),
             "rows": moved.rows,
             "digests": moved.digests,
@@ -193,7 +193,7 @@ def _print_copied(value: dict[str, Any]) -> None:
     rows = sum(value["rows"].values())
     click.echo(f"{rows:,} rows were copied to {value['to']} and are the same there.")
     click.echo(
-        "Set LOL_DATABASE_URL to it before you start anything again: two houses would tell "
+        "Set LOL_DATABASE_URL to it before you start anything again: two installations would tell "
         "everything twice."
     )
 
@@ -234,7 +234,7 @@ def _print_rotated(value: dict[str, Any]) -> None:
 
 
 def _not_inside(settings: Settings) -> list[str]:
-    """What else a house needs to be carried on elsewhere."""
+    """What else a context needs to be carried on elsewhere."""
     found = [".env with the keys and tokens"]
     if settings.secret_key is None:
         found.append(f"{settings.home / 'secret.key'}, with which addresses of webhooks are read")

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from lol_dagster.cli.services import (
-    house_and_cycles,
+    app_and_cycles,
     refuse_taken_port,
     run_services,
     web_view_service,
@@ -44,7 +44,7 @@ _TEAMS = {
 )
 def demo(ui_port: int, world_port: int, admin_port: int, pace: float) -> None:
     """See it work: no key, no account, no server. Ends with Ctrl-C."""
-    from lol_dagster.operations.supervisor import Service, Supervisor, wait_until_answering
+    from lol_dagster.services.supervisor import Service, Supervisor, wait_until_answering
     from lol_dagster.simulator.main import environment
 
     home = _fresh_home(load_settings())
@@ -92,11 +92,9 @@ def _fresh_home(settings: Settings) -> Path:
 
 def _look_once(settings: Settings) -> None:
     """A first cycle, so that there is something to see before the schedule's first minute."""
-    house, cycles = house_and_cycles(
-        settings, show=lambda doing, _games: click.echo(f"  {doing} …")
-    )
+    app, cycles = app_and_cycles(settings, show=lambda doing, _games: click.echo(f"  {doing} …"))
     cycles.cycle()
-    house.database.dispose()
+    app.database.dispose()
 
 
 def _leave_for(home: Path) -> None:
@@ -110,10 +108,10 @@ def _seed(settings: Settings) -> None:
     """Track the simulated world's friends, asking the simulated Riot for each."""
     from lol_dagster.riot.client import riot_client
     from lol_dagster.roster.addresses import WebhookHosts
-    from lol_dagster.roster.asking import ask_riot
     from lol_dagster.roster.channels import add_channel
     from lol_dagster.roster.names import RiotId
     from lol_dagster.roster.players import add_player
+    from lol_dagster.roster.riot_lookup import ask_riot
     from lol_dagster.roster.teams import add_team
     from lol_dagster.simulator.cast import FRIENDS
     from lol_dagster.storage.schema import open_database

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 import click
 
-from lol_dagster.cli.house import House, open_house
+from lol_dagster.cli.context import CommandContext, command_context
 from lol_dagster.cli.output import as_json_option, print_json, print_table, shown
 from lol_dagster.delivery.doctor import probe_channel
 from lol_dagster.delivery.probe_report import ProbeReport
 from lol_dagster.delivery.transports.kinds import all_transports
-from lol_dagster.operations.setup_check import SetupCheck, check_setup
+from lol_dagster.monitoring.setup_check import SetupCheck, check_setup
 from lol_dagster.roster.channels import channels, get_channel
 
 _WORDS = {"ok": "ok", "cannot": "–", "missing": "MISSING", "unknown": "UNKNOWN", "skipped": "–"}
@@ -31,15 +31,15 @@ def doctor(context: click.Context, names: tuple[str, ...], as_json: bool) -> Non
 
     Exits with 0 if everything can do what it promises, with 1 if something is missing.
     """
-    with open_house() as house:
-        wanted = _wanted(house, names)
-        setup = [] if names else list(check_setup(house.settings, house.database))
+    with command_context() as app:
+        wanted = _wanted(app, names)
+        setup = [] if names else list(check_setup(app.settings, app.database))
         if not as_json:
             _print_setup(setup)
-        transports = all_transports(house.settings)
+        transports = all_transports(app.settings)
         reports = []
         for channel_id in wanted:
-            report = probe_channel(house.database, transports, channel_id, now=datetime.now(UTC))
+            report = probe_channel(app.database, transports, channel_id, now=datetime.now(UTC))
             reports.append(report)
             if not as_json:
                 _print(report)
@@ -60,9 +60,9 @@ def doctor(context: click.Context, names: tuple[str, ...], as_json: bool) -> Non
     context.exit(0 if ok else 1)
 
 
-def _wanted(house: House, names: Sequence[str]) -> list[int]:
+def _wanted(app: CommandContext, names: Sequence[str]) -> list[int]:
     """The channels' ids, each once; every name has to be one before anything is posted."""
-    with house.database.reading() as session:
+    with app.database.reading() as session:
         if names:
             return list(dict.fromkeys(get_channel(session, name).id for name in names))
         return [channel.id for channel in channels(session)]

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from lol_dagster.cli.house import open_house
+from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
 from lol_dagster.cli.requests import AFTERWARDS, follow, in_words, progress_json
-from lol_dagster.operations.known_game import KnownGame, Played, read_game
-from lol_dagster.operations.run_requests import Progress, progress_of, request_run
+from lol_dagster.explain.known_game import KnownGame, Played, read_game
+from lol_dagster.pipeline.run_requests import Progress, progress_of, request_run
 from lol_dagster.riot.routing import validate_match_id
 from lol_dagster.storage.models import Base, Message
 
@@ -28,7 +28,7 @@ _STAT = ("kda", "kill_participation", "cs_per_min", "gold_per_min", "damage_shar
          "extra")  # fmt: skip
 _MESSAGE = ("id", "kind", "state", "due_at", "attempts", "remote_id", "evidence", "delivered_at",
             "last_error")  # fmt: skip
-_QUARANTINE = ("stage", "error", "traceback", "code_version", "tries", "set_aside_at", "run_id",
+_QUARANTINE = ("stage", "error", "traceback", "code_version", "tries", "quarantined_at", "run_id",
                "closed_at", "closed_as")  # fmt: skip
 
 
@@ -43,9 +43,9 @@ def game() -> None:
 def show(match_id: str, as_json: bool) -> None:
     """Show how far a game has come, who played, and where it is told or why not."""
     match_id = validate_match_id(match_id.strip().upper())
-    with open_house() as house, house.database.reading() as session:
-        stale_after = house.settings.stale_after
-        known = read_game(session, match_id, stale_after=stale_after, now=house.now)
+    with command_context() as app, app.database.reading() as session:
+        stale_after = app.settings.stale_after
+        known = read_game(session, match_id, stale_after=stale_after, now=app.now)
         value = known_game_json(known)
     print_either(value, as_json, lambda: _print(value))
 
@@ -57,17 +57,17 @@ def show(match_id: str, as_json: bool) -> None:
 def reprocess(match_id: str, wait: bool, as_json: bool) -> None:
     """Take a game through all stages again; one that was told already is corrected in place.
 
-    Any game will do: processed, set aside, ignored, given up, or one that nobody's list has shown.
+    Any game will do: processed, quarantined, ignored, given up, or one that nobody's list has shown.
     With --wait the exit status is 0 only if it was processed.
     """
     match_id = validate_match_id(match_id.strip().upper())
-    with open_house() as house:
-        with house.writing() as session:
+    with command_context() as app:
+        with app.writing() as session:
             who = session.info["who"]
-            request = request_run(session, match_id, who, "reprocess", now=house.now)
+            request = request_run(session, match_id, who, "reprocess", now=app.now)
             found = progress_of(request)
         if wait:
-            found = follow(house.database, found.request_id, seconds=_WAIT_S, quiet=as_json)
+            found = follow(app.database, found.request_id, seconds=_WAIT_S, quiet=as_json)
     print_either(progress_json(found), as_json, lambda: _say(found, wait))
     if wait and found.state != "processed":
         raise SystemExit(1)

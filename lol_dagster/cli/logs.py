@@ -16,9 +16,9 @@ import click
 
 from lol_dagster.cli.output import as_json_option, print_json, shown
 from lol_dagster.errors import UserError
-from lol_dagster.operations.logs.follow import Follower
-from lol_dagster.operations.logs.reader import LEVELS, LogLine, Wanted, newest, read_log
-from lol_dagster.operations.logs.slow_queries import slow_queries
+from lol_dagster.logs.follow import Follower
+from lol_dagster.logs.reader import LEVELS, LogLine, Wanted, newest, read_log
+from lol_dagster.logs.slow_queries import slow_queries
 from lol_dagster.settings import load_settings, parse_duration
 
 _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}

@@ -10,7 +10,7 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from lol_dagster.cli.house import open_house
+from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
 from lol_dagster.delivery import operator
 from lol_dagster.delivery.audit import audit_messages
@@ -32,7 +32,7 @@ from lol_dagster.storage.models import (
 from lol_dagster.storage.models.delivery import MESSAGE_STATES
 
 _MESSAGE = ("id", "subject", "kind", "state", "created_at", "due_at", "delivered_at", "evidence",
-            "remote_id", "remote_gone", "last_error")  # fmt: skip
+            "remote_id", "remote_deleted", "last_error")  # fmt: skip
 _ATTEMPT = ("at", "op", "outcome", "http_status", "code", "remote_id", "elapsed_ms", "request_id",
             "detail", "run_id", "body_sha256", "retry")  # fmt: skip
 
@@ -49,7 +49,7 @@ def message() -> None:
 @as_json_option
 def list_messages(state: str | None, channel: str | None, limit: int, as_json: bool) -> None:
     """List the newest messages."""
-    with open_house() as house, house.database.reading() as session:
+    with command_context() as app, app.database.reading() as session:
         newest = select(Message).order_by(Message.created_at.desc(), Message.id).limit(limit)
         if state is not None:
             newest = newest.where(Message.state == state)
@@ -87,7 +87,7 @@ def show(message_id: str, as_json: bool) -> None:
     The beginning of its id is enough. SENT is the beginning of the sha256 of the request's body;
     what it said stands above, by revision.
     """
-    with open_house() as house, house.database.reading() as session:
+    with command_context() as app, app.database.reading() as session:
         row = _find(session, message_id)
         value = {
             **_as_json(row),
@@ -109,8 +109,8 @@ def audit(context: click.Context, as_json: bool) -> None:
 
     Happens daily by itself. Exits with 1 if one does not stand there once, as it was told.
     """
-    with open_house() as house:
-        found = audit_messages(house.database, all_transports(house.settings), now=house.now)
+    with command_context() as app:
+        found = audit_messages(app.database, all_transports(app.settings), now=app.now)
     value = {"findings": dict(found.findings), "unseen": list(found.unseen)}
     rows = [*found.findings.items(), *((each, "not to be seen") for each in found.unseen)]
     print_either(
@@ -160,11 +160,11 @@ def drop(message_id: str, as_json: bool) -> None:
 
 
 def _decide(message_id: str, as_json: bool, decide: Callable[..., Message], done: str) -> None:
-    with open_house() as house:
-        transports, clock = all_transports(house.settings), clock_for(house.database)
-        with house.writing() as session:
+    with command_context() as app:
+        transports, clock = all_transports(app.settings), clock_for(app.database)
+        with app.writing() as session:
             found = _find(session, message_id).id
-            row = decide(session, found, transports=transports, clock=clock, now=house.now)
+            row = decide(session, found, transports=transports, clock=clock, now=app.now)
             value = {**_as_json(row), "decisions": _decisions(session, row)}
     print_either(value, as_json, lambda: click.echo(f"{value['id'][:8]}: {done}"))
 

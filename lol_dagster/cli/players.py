@@ -8,7 +8,7 @@ import click
 
 from lol_dagster.cli.account_entry import known_account, platform_options
 from lol_dagster.cli.accounts import trouble
-from lol_dagster.cli.house import open_house
+from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
 from lol_dagster.riot.routing import validate_platform
 from lol_dagster.roster import players
@@ -49,19 +49,19 @@ def add(
         validate_platform(platform)
     if riot_id is None and (platform or puuid):
         raise RosterError("--platform and --puuid are of an account: say which with --account")
-    with open_house() as house:
-        from_when = house.now if since is None else parse_since(since, house.now)
+    with command_context() as app:
+        from_when = app.now if since is None else parse_since(since, app.now)
         # What is wrong anyway is said before Riot is asked, which may take a while.
-        with house.database.reading() as session:
+        with app.database.reading() as session:
             players.check_may_add(
                 session, name, team=team, with_account=riot_id is not None, since=from_when
             )
             if riot_id is not None:
                 check_not_taken(session, riot_id, puuid)
-        known = None if riot_id is None else known_account(house, riot_id, platform, puuid)
-        with house.writing() as session:
+        known = None if riot_id is None else known_account(app, riot_id, platform, puuid)
+        with app.writing() as session:
             added = players.add_player(
-                session, name, team=team, account=known, since=from_when, now=house.now
+                session, name, team=team, account=known, since=from_when, now=app.now
             )
             session.refresh(added)
             value = _as_json(added)
@@ -80,7 +80,7 @@ def add(
 @as_json_option
 def list_players(as_json: bool) -> None:
     """List the players."""
-    with open_house() as house, house.database.reading() as session:
+    with command_context() as app, app.database.reading() as session:
         values = [_as_json(each) for each in players.players(session)]
     print_either(
         values,
@@ -105,7 +105,7 @@ def list_players(as_json: bool) -> None:
 @as_json_option
 def show(name: str, as_json: bool) -> None:
     """Show a player, their accounts and their teams, past ones too."""
-    with open_house() as house, house.database.reading() as session:
+    with command_context() as app, app.database.reading() as session:
         value = _as_json(players.get_player(session, name))
 
     def for_people() -> None:
@@ -144,8 +144,8 @@ def remove(name: str, team: str | None, as_json: bool) -> None:
 
     Games and memberships of the past stay. A player without any game goes for good.
     """
-    with open_house() as house, house.writing() as session:
-        removed, for_good = players.remove_player(session, name, team=team, now=house.now)
+    with command_context() as app, app.writing() as session:
+        removed, for_good = players.remove_player(session, name, team=team, now=app.now)
     where = f"the team {team!r}" if team else "all teams"
     said = f"Removed {removed.name}" + (" for good." if for_good else f" from {where}.")
     print_either(

@@ -8,18 +8,18 @@ from typing import Any, cast
 
 import click
 
-from lol_dagster.cli.house import open_house
+from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
 from lol_dagster.cli.requests import AFTERWARDS, progress_json
 from lol_dagster.errors import UserError
-from lol_dagster.operations import quarantine as games
-from lol_dagster.operations.quarantine import SetAsideGame, Which
-from lol_dagster.operations.run_requests import progress_of
-from lol_dagster.operations.scenario import export_scenario
+from lol_dagster.pipeline import quarantine as games
+from lol_dagster.pipeline.quarantine import QuarantinedGame, Which
+from lol_dagster.pipeline.run_requests import progress_of
+from lol_dagster.pipeline.scenario import export_scenario
 from lol_dagster.riot.routing import validate_match_id
 from lol_dagster.storage.models import Quarantine
 
-_ROW = ("match_id", "stage", "error", "code_version", "tries", "set_aside_at", "run_id",
+_ROW = ("match_id", "stage", "error", "code_version", "tries", "quarantined_at", "run_id",
         "shown_run_id", "closed_at", "closed_as")  # fmt: skip
 
 
@@ -34,13 +34,13 @@ def quarantine() -> None:
     type=click.Choice(["open", "closed", "all"]),
     default="open",
     show_default=True,
-    help="Set aside now, at some time, or both.",
+    help="Quarantined now, at some time, or both.",
 )
 @as_json_option
 def list_games(which: str, as_json: bool) -> None:
-    """List the games that are set aside, the newest first."""
-    with open_house() as house, house.database.reading() as session:
-        values = [_row(each) for each in games.list_set_aside(session, cast("Which", which))]
+    """List the games that are quarantined, the newest first."""
+    with command_context() as app, app.database.reading() as session:
+        values = [_row(each) for each in games.list_quarantined(session, cast("Which", which))]
     print_either(
         values,
         as_json,
@@ -50,14 +50,14 @@ def list_games(which: str, as_json: bool) -> None:
                 (
                     value["match_id"],
                     value["stage"],
-                    value["set_aside_at"],
+                    value["quarantined_at"],
                     value["tries"],
                     value["closed_as"],
                     value["error"],
                 )
                 for value in values
             ),
-            empty="No game is set aside." if which == "open" else "No game was ever set aside.",
+            empty="No game is quarantined." if which == "open" else "No game was ever quarantined.",
         ),
     )
 
@@ -68,31 +68,31 @@ def list_games(which: str, as_json: bool) -> None:
 def show(match_id: str, as_json: bool) -> None:
     """Show what is wrong with a game, with the traceback."""
     match_id = validate_match_id(match_id.strip().upper())
-    with open_house() as house, house.database.reading() as session:
-        value = _as_json(games.show_set_aside(session, match_id))
+    with command_context() as app, app.database.reading() as session:
+        value = _as_json(games.show_quarantined(session, match_id))
     print_either(value, as_json, lambda: _print(value))
 
 
 @quarantine.command("retry")
 @click.argument("match_id", required=False)
-@click.option("--all", "everything", is_flag=True, help="All games that are set aside.")
+@click.option("--all", "everything", is_flag=True, help="All games that are quarantined.")
 @as_json_option
 def retry(match_id: str | None, everything: bool, as_json: bool) -> None:
-    """Have a set-aside or ignored game tried again, or all that are set aside."""
+    """Have a quarantined or ignored game tried again, or all that are quarantined."""
     if (match_id is None) != everything:
         raise UserError("name the game to try again, or --all")
-    with open_house() as house, house.writing() as session:
+    with command_context() as app, app.writing() as session:
         who = session.info["who"]
         if match_id is None:
-            requests = games.retry_all(session, who, now=house.now)
+            requests = games.retry_all(session, who, now=app.now)
         else:
             found = validate_match_id(match_id.strip().upper())
-            requests = [games.retry(session, found, who, now=house.now)]
+            requests = [games.retry(session, found, who, now=app.now)]
         values = [progress_json(progress_of(each)) for each in requests]
 
     def say() -> None:
         if not values:
-            click.echo("No game is set aside.")
+            click.echo("No game is quarantined.")
         for value in values:
             click.echo(f"{value['match_id']}: will be tried again (request {value['request']}).")
         if values:
@@ -106,11 +106,11 @@ def retry(match_id: str | None, everything: bool, as_json: bool) -> None:
 @click.option("--reason", default="", help="Why, for the audit trail.")
 @as_json_option
 def ignore(match_id: str, reason: str, as_json: bool) -> None:
-    """Leave a set-aside game be for good; `quarantine retry` takes that back."""
+    """Leave a quarantined game be for good; `quarantine retry` takes that back."""
     match_id = validate_match_id(match_id.strip().upper())
-    with open_house() as house, house.writing() as session:
-        games.ignore(session, match_id, session.info["who"], reason, now=house.now)
-        value = _as_json(games.show_set_aside(session, match_id))
+    with command_context() as app, app.writing() as session:
+        games.ignore(session, match_id, session.info["who"], reason, now=app.now)
+        value = _as_json(games.show_quarantined(session, match_id))
     print_either(value, as_json, lambda: click.echo(f"{match_id}: ignored."))
 
 
@@ -125,7 +125,7 @@ def ignore(match_id: str, reason: str, as_json: bool) -> None:
 def export(match_id: str, file: Path | None) -> None:
     """Write a game's payload as a scenario for the test suite, with nobody's name in it."""
     match_id = validate_match_id(match_id.strip().upper())
-    with open_house() as house, house.database.reading() as session:
+    with command_context() as app, app.database.reading() as session:
         scenario = export_scenario(session, match_id)
     text = json.dumps(scenario, indent=1, allow_nan=True)
     if file is None:
@@ -142,7 +142,7 @@ def _row(row: Quarantine) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _ROW}
 
 
-def _as_json(game: SetAsideGame) -> dict[str, Any]:
+def _as_json(game: QuarantinedGame) -> dict[str, Any]:
     payload = game.payload
     return {
         **_row(game.row),
@@ -175,9 +175,9 @@ def _print(value: dict[str, Any]) -> None:
             ("error", value["error"]),
             ("code version", f"{value['code_version']} (now {value['current_code_version']})"),
             ("payload", archived),
-            ("set aside", value["set_aside_at"]),
+            ("quarantined", value["quarantined_at"]),
             ("tries", value["tries"]),
-            ("set aside in run", value["run_id"]),
+            ("quarantined in run", value["run_id"]),
             ("failed visibly in run", value["shown_run_id"]),
             ("closed", value["closed_at"] and f"{value['closed_as']}, {value['closed_at']:%F %T}"),
             ("last request", request and f"{request['state']} {request['detail']}".strip()),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lol_dagster.operations.run_requests import Progress, progress
+from lol_dagster.pipeline.run_requests import Progress, progress
 from lol_dagster.storage.database import Database
 
 AFTERWARDS = (

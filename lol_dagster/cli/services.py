@@ -14,14 +14,14 @@ from rich.progress import Progress
 
 from lol_dagster.cli.lazy import in_a_line
 from lol_dagster.errors import UserError
-from lol_dagster.operations.logs.start import start_logging
+from lol_dagster.logs.start import start_logging
 from lol_dagster.settings import Settings, ensure_home, load_settings
 
 if TYPE_CHECKING:  # importing Dagster takes a second
-    from lol_dagster.operations.supervisor import Service
-    from lol_dagster.orchestration.house import House
     from lol_dagster.orchestration.once import Once
-    from lol_dagster.orchestration.tally import Tally
+    from lol_dagster.orchestration.resources import AppContext
+    from lol_dagster.orchestration.run_counts import RunCounts
+    from lol_dagster.services.supervisor import Service
 
 
 @click.command()
@@ -32,32 +32,32 @@ if TYPE_CHECKING:  # importing Dagster takes a second
 def once(until_idle: bool, as_json: bool) -> None:
     """One whole cycle in this process: discover, process, deliver.
 
-    Every run is recorded in Dagster. Exits with 0 also when games were set aside.
+    Every run is recorded in Dagster. Exits with 0 also when games were quarantined.
     """
     from dagster._core.errors import DagsterExecutionInterruptedError
 
     from lol_dagster.orchestration.once import NobodyAskedError
-    from lol_dagster.orchestration.tally import Tally
+    from lol_dagster.orchestration.run_counts import RunCounts
 
-    tally = Tally()
+    run_counts = RunCounts()
     try:
-        _go_through(tally, until_idle=until_idle)
+        _go_through(run_counts, until_idle=until_idle)
     except NobodyAskedError as error:  # nothing that the operator could put right
-        _tell(tally, error, as_json=as_json)
+        _tell(run_counts, error, as_json=as_json)
         click.echo(f"lol-dagster: {error}", err=True)
         raise SystemExit(1) from None
     except DagsterExecutionInterruptedError:  # Dagster's word for Ctrl-C
-        _tell(tally, KeyboardInterrupt(), as_json=as_json)
+        _tell(run_counts, KeyboardInterrupt(), as_json=as_json)
         raise KeyboardInterrupt from None
     except BaseException as error:
-        _tell(tally, error, as_json=as_json)
+        _tell(run_counts, error, as_json=as_json)
         raise
-    _tell(tally, None, as_json=as_json)
+    _tell(run_counts, None, as_json=as_json)
 
 
-def _tell(tally: Tally, trouble: BaseException | None, *, as_json: bool) -> None:
+def _tell(run_counts: RunCounts, trouble: BaseException | None, *, as_json: bool) -> None:
     """What was done, however it ended."""
-    counts = tally.counts()
+    counts = run_counts.counts()
     if as_json:
         failed = {} if trouble is None else {"failed": in_a_line(trouble)}
         click.echo(json.dumps(counts | failed))
@@ -65,7 +65,7 @@ def _tell(tally: Tally, trouble: BaseException | None, *, as_json: bool) -> None
         click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()))
 
 
-def _go_through(tally: Tally, *, until_idle: bool) -> None:
+def _go_through(run_counts: RunCounts, *, until_idle: bool) -> None:
     settings = load_settings()
     settings.require_riot_api_key()
     start_logging(settings, "once")
@@ -76,31 +76,31 @@ def _go_through(tally: Tally, *, until_idle: bool) -> None:
         def show(doing: str, games: int | None) -> None:
             progress.reset(bar, description=doing, total=games)
 
-        house, cycles = house_and_cycles(settings, show=show)
-        house.tally = tally
-        house.step = lambda: progress.advance(bar)
+        app, cycles = app_and_cycles(settings, show=show)
+        app.run_counts = run_counts
+        app.step = lambda: progress.advance(bar)
         if until_idle:
             cycles.until_idle()
         else:
             cycles.cycle()
 
 
-def house_and_cycles(
+def app_and_cycles(
     settings: Settings, *, show: Callable[[str, int | None], None]
-) -> tuple[House, Once]:
+) -> tuple[AppContext, Once]:
     """What `once` works with.
 
     Args:
         show: Told in a few words what is going on, and how many games it is about.
     """
     from lol_dagster.definitions import build_definitions
-    from lol_dagster.orchestration.house import House
     from lol_dagster.orchestration.instance import prepare_instance
     from lol_dagster.orchestration.once import Once
+    from lol_dagster.orchestration.resources import AppContext
 
-    house = House(settings)
+    app = AppContext(settings)
     instance = prepare_instance(settings)
-    return house, Once(build_definitions(house), instance, house, show=show)
+    return app, Once(build_definitions(app), instance, app, show=show)
 
 
 @click.command()
@@ -135,8 +135,8 @@ def web_view_service(
     """
     from lol_dagster.admin.reach import Reach
     from lol_dagster.admin.trust.password import require_password_hash
-    from lol_dagster.operations.supervisor import Service
-    from lol_dagster.operations.vigil import over_http
+    from lol_dagster.services.liveness_probe import over_http
+    from lol_dagster.services.supervisor import Service
 
     refuse_taken_port(settings.admin_port, "LOL_ADMIN_PORT")
     if not demo:
@@ -155,12 +155,12 @@ def run_services(settings: Settings, *, ui_port: int, web_view: Service | None) 
     Args:
         web_view: As `web_view_service` makes it; None: without.
     """
-    from lol_dagster.operations.failed_jobs import note_ui_url
-    from lol_dagster.operations.heartbeats import beating, end_of
-    from lol_dagster.operations.home_lock import alone_in
-    from lol_dagster.operations.supervisor import Supervisor, wait_until_answering
+    from lol_dagster.monitoring.failed_jobs import note_ui_url
+    from lol_dagster.monitoring.heartbeats import beating, end_of
     from lol_dagster.orchestration.instance import prepare_instance
     from lol_dagster.orchestration.services import code_server, other_services
+    from lol_dagster.services.home_lock import alone_in
+    from lol_dagster.services.supervisor import Supervisor, wait_until_answering
     from lol_dagster.storage.schema import open_database
 
     home = alone_in(ensure_home(settings))

@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 import click
 
-from lol_dagster.cli.house import open_house
+from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
-from lol_dagster.operations.health import Health, Waiting, read_health
-from lol_dagster.operations.problems import size
+from lol_dagster.monitoring.health import Health, Waiting, read_health
+from lol_dagster.monitoring.problems import size
 
 
 @click.command()
@@ -20,8 +20,8 @@ def status(context: click.Context, as_json: bool) -> None:
 
     Exits with 0 if all is well, with 1 if something is wrong.
     """
-    with open_house() as house, house.database.reading() as session:
-        health = read_health(session, house.now, house.settings)
+    with command_context() as app, app.database.reading() as session:
+        health = read_health(session, app.now, app.settings)
     value = {
         "healthy": health.healthy,
         "problems": health.problems,
@@ -55,12 +55,12 @@ def _print(health: Health) -> None:
     print_fields(
         [
             ("games", _by_state(health.games)),
-            ("  last 24 h", f"{health.played_last_day} played, {health.gone_last_day} gone"),
-            ("  late", health.late_games),
+            ("  last 24 h", f"{health.played_last_day} played, {health.not_found_last_day} gone"),
+            ("  late", health.delayed_games),
             ("  oldest due", _waiting(health.oldest_due_game)),
             ("messages", _by_state(health.messages)),
             ("  last 24 h", f"{health.delivered_last_day} delivered"),
-            ("  oldest untold", _waiting(health.oldest_untold_message)),
+            ("  oldest untold", _waiting(health.oldest_undelivered_message)),
             ("Riot's limits", _most_used(health)),
             (
                 "disk",

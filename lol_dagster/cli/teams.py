@@ -7,7 +7,7 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from lol_dagster.cli.house import open_house
+from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
 from lol_dagster.roster import teams
 from lol_dagster.storage.models import Team
@@ -23,9 +23,9 @@ def team() -> None:
 @as_json_option
 def add(name: str, as_json: bool) -> None:
     """Add a team."""
-    with open_house() as house:
-        with house.writing() as session:
-            value = _as_json(session, teams.add_team(session, name, now=house.now))
+    with command_context() as app:
+        with app.writing() as session:
+            value = _as_json(session, teams.add_team(session, name, now=app.now))
         print_either(value, as_json, lambda: click.echo(f"Added the team {value['name']!r}."))
 
 
@@ -33,7 +33,7 @@ def add(name: str, as_json: bool) -> None:
 @as_json_option
 def list_teams(as_json: bool) -> None:
     """List the teams."""
-    with open_house() as house, house.database.reading() as session:
+    with command_context() as app, app.database.reading() as session:
         values = [_as_json(session, each) for each in teams.teams(session)]
     print_either(
         values,
@@ -58,7 +58,7 @@ def list_teams(as_json: bool) -> None:
 @as_json_option
 def show(name: str, as_json: bool) -> None:
     """Show a team, its players and its channels."""
-    with open_house() as house, house.database.reading() as session:
+    with command_context() as app, app.database.reading() as session:
         value = _as_json(session, teams.get_team(session, name))
 
     def for_people() -> None:
@@ -85,9 +85,9 @@ def show(name: str, as_json: bool) -> None:
 @as_json_option
 def remove(name: str, force: bool, as_json: bool) -> None:
     """Remove a team. What it was told stays on record."""
-    with open_house() as house:
-        with house.writing() as session:
-            removed = teams.remove_team(session, name, even_if_used=force, now=house.now)
+    with command_context() as app:
+        with app.writing() as session:
+            removed = teams.remove_team(session, name, even_if_used=force, now=app.now)
         print_either(
             {"name": removed.name, "removed_at": removed.removed_at},
             as_json,

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from lol_dagster.cli.context import CommandContext, command_context
 from lol_dagster.cli.games import known_game_json
-from lol_dagster.cli.house import House, open_house
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
 from lol_dagster.cli.requests import in_words, progress_json
-from lol_dagster.operations.why import ChannelStory, GameStory, Member, explain_game
-from lol_dagster.operations.why_player import PlayerStory, explain_player, find_player
+from lol_dagster.explain.game import ChannelStory, GameStory, Member, explain_game
+from lol_dagster.explain.player import PlayerStory, explain_player, find_player
 from lol_dagster.riot.routing import InvalidMatchId, validate_match_id
 
 
@@ -32,11 +32,11 @@ def why(match_id_or_riot_id: str, last: int, as_json: bool) -> None:
     A player is named by a Riot ID 'Name#TAG' of theirs, or by their name here.
     """
     match_id = _as_match_id(match_id_or_riot_id)
-    with open_house() as house:
+    with command_context() as app:
         if match_id is not None:
-            _game(house, match_id, as_json)
+            _game(app, match_id, as_json)
         else:
-            _player(house, match_id_or_riot_id, last, as_json)
+            _player(app, match_id_or_riot_id, last, as_json)
 
 
 def _as_match_id(text: str) -> str | None:
@@ -46,11 +46,9 @@ def _as_match_id(text: str) -> str | None:
         return None
 
 
-def _game(house: House, match_id: str, as_json: bool) -> None:
-    with house.database.reading() as session:
-        story = explain_game(
-            session, match_id, stale_after=house.settings.stale_after, now=house.now
-        )
+def _game(app: CommandContext, match_id: str, as_json: bool) -> None:
+    with app.database.reading() as session:
+        story = explain_game(session, match_id, stale_after=app.settings.stale_after, now=app.now)
         value = {
             **known_game_json(story.known),
             "answer": story.answer,
@@ -97,7 +95,7 @@ def _print_game(story: GameStory) -> None:
             ("SET ASIDE", "STAGE", "TRIES", "CLOSED", "AS", "ERROR"),
             [
                 (
-                    each.set_aside_at,
+                    each.quarantined_at,
                     each.stage,
                     each.tries,
                     each.closed_at,
@@ -126,14 +124,14 @@ def _members(members: tuple[Member, ...]) -> list[str]:
     return found
 
 
-def _player(house: House, text: str, last: int, as_json: bool) -> None:
-    with house.database.reading() as session:
+def _player(app: CommandContext, text: str, last: int, as_json: bool) -> None:
+    with app.database.reading() as session:
         story = explain_player(
             session,
             find_player(session, text),
             last=last,
-            stale_after=house.settings.stale_after,
-            now=house.now,
+            stale_after=app.settings.stale_after,
+            now=app.now,
         )
     print_either(asdict(story), as_json, lambda: _print_player(story))
 

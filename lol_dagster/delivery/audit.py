@@ -123,7 +123,7 @@ def _chosen(
         .where(
             Message.state == "delivered",
             Message.remote_id.is_not(None),
-            Message.remote_gone.is_(False),
+            Message.remote_deleted.is_(False),
             Channel.removed_at.is_(None),
             Channel.kind.in_(readable),
         )
@@ -177,11 +177,11 @@ class _Look:
         self._note(Get(remote_id), got)
         if self._claimed.terms.read_back and isinstance(got.verdict, Seen | Gone):
             # After a restored backup what is found may be older than its row.
-            anchor = row.anchor or transport.anchor(row.created_at)
+            after_id = row.after_id or transport.after_id(row.created_at)
             listed = calls.looked(
-                lambda: transport.scan(address, Wanted(row.id, anchor, remote_id))
+                lambda: transport.scan(address, Wanted(row.id, after_id, remote_id))
             )
-            self._note(Scan(anchor), listed)
+            self._note(Scan(after_id), listed)
             if (wrong := _miscounted(listed.verdict, got.verdict, remote_id)) is not None:
                 return wrong
         return _standing(got, row.remote_rev or 0)

@@ -64,19 +64,19 @@ class Deliverer:
         clock: Clock,
         *,
         timing: Timing | None = None,
-        holder: str | None = None,
-        dice: Callable[[], float] = random.random,
+        lease_owner: str | None = None,
+        jitter: Callable[[], float] = random.random,
         crashpoint: Callable[[str], None] = no_crash,
     ) -> None:
         """
         Args:
             transports: One for each of `CHANNEL_KINDS`.
-            holder: What a claim is signed with, for people; by default host and process id.
-            dice: Uniform in [0, 1).
+            lease_owner: What a claim is signed with, for people; by default host and process id.
+            jitter: Uniform in [0, 1).
             crashpoint: Called with a label wherever a crash would be most awkward.
         """
         timing = timing or Timing()
-        holder = holder or f"{socket.gethostname()}:{os.getpid()}"
+        lease_owner = lease_owner or f"{socket.gethostname()}:{os.getpid()}"
         self._database = database
         self._transports = transports
         self._clock = clock
@@ -86,8 +86,8 @@ class Deliverer:
             transports,
             clock,
             timing=timing,
-            holder=holder,
-            dice=dice,
+            lease_owner=lease_owner,
+            jitter=jitter,
             crashpoint=crashpoint,
         )
 
@@ -172,8 +172,8 @@ class Deliverer:
                 return intended
             case Post() | Patch():
                 answer = self._send(claimed, effect)
-            case Scan(anchor):
-                wanted = Wanted(claimed.row.id, anchor, self._outbox.witness(claimed))
+            case Scan(after_id):
+                wanted = Wanted(claimed.row.id, after_id, self._outbox.witness(claimed))
                 answer = calls.looked(lambda: transport.scan(address, wanted))
             case Get(remote_id):
                 answer = calls.looked(lambda: transport.get(address, remote_id, claimed.row.id))
@@ -208,11 +208,11 @@ class Deliverer:
     def _carried(self, claimed: Claimed) -> Carried:
         row = claimed.row
         link = None
-        if row.state == "delivered" and row.remote_id is not None and not row.remote_gone:
+        if row.state == "delivered" and row.remote_id is not None and not row.remote_deleted:
             link = self._transports[claimed.kind].link(claimed.address, row.remote_id)
         carried = Carried.of(claimed, link)
         logger.log(
-            logging.WARNING if carried.outcome in ("parked", "blocked") else logging.INFO,
+            logging.WARNING if carried.outcome in ("needs_review", "blocked") else logging.INFO,
             "Message %s to %s: %s%s",
             row.id,
             claimed.channel_name,

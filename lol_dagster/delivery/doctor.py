@@ -109,8 +109,8 @@ class _Probe:
             transports,
             clock,
             timing=self._timing,
-            holder=f"doctor@{socket.gethostname()}:{os.getpid()}",
-            dice=lambda: 0.0,
+            lease_owner=f"doctor@{socket.gethostname()}:{os.getpid()}",
+            jitter=lambda: 0.0,
             crashpoint=lambda _label: None,
         )
         self._found: dict[Step, Finding] = {}
@@ -286,9 +286,9 @@ class _Probe:
         return False if isinstance(answer.verdict, Blind) else None
 
     def _scan(self, transport: Transport, claimed: Claimed) -> tuple[Scan, Answer[Verdict]]:
-        anchor = transport.anchor(claimed.row.created_at)
-        wanted = Wanted(claimed.row.id, anchor, self._outbox.witness(claimed))
-        return Scan(anchor), calls.looked(lambda: transport.scan(claimed.address, wanted))
+        after_id = transport.after_id(claimed.row.created_at)
+        wanted = Wanted(claimed.row.id, after_id, self._outbox.witness(claimed))
+        return Scan(after_id), calls.looked(lambda: transport.scan(claimed.address, wanted))
 
     def _repeat(
         self, claimed: Claimed, effect: Effect, call: Callable[[], Answer[Any]]
@@ -344,7 +344,7 @@ class _Probe:
         """What stands in the channel now."""
         with self._database.writing() as session:
             message = session.get_one(Message, message_id, with_for_update={"of": Message})
-            message.remote_gone = gone
+            message.remote_deleted = gone
             if edited:
                 session.add(MessageText(message_id=message_id, rev=1, content=message.content))
                 content = canary_content(2)
@@ -358,17 +358,17 @@ class _Probe:
         with self._database.writing() as session:
             probe = session.get(ChannelProbe, channel.id)
             if probe is None:
-                probe = ChannelProbe(channel_id=channel.id, blind=False)
+                probe = ChannelProbe(channel_id=channel.id, unreadable_history=False)
                 session.add(probe)
             probe.probed_at = self._started
             if sight is not None:
                 probe.can_read_back = sight
-                probe.blind = not sight
+                probe.unreadable_history = not sight
             probe.findings = {
                 "message_id": message_id,
                 "steps": [asdict(finding) for finding in findings],
             }
-            blind = probe.blind or probe.can_read_back is False
+            blind = probe.unreadable_history or probe.can_read_back is False
         return ProbeReport(
             channel_id=channel.id,
             channel=channel.name,

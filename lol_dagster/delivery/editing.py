@@ -30,7 +30,7 @@ UNEDITABLE = "the text has changed since, and this kind of channel cannot edit"
 
 def begin(row: Row, now: Moment, terms: Terms) -> Step:
     """The first step under a claim of a told row."""
-    if row.remote_gone or (row.remote_rev == row.desired_rev and row.settle_until is None):
+    if row.remote_deleted or (row.remote_rev == row.desired_rev and row.settle_until is None):
         return rest(row), ()
     if row.remote_id is None or not terms.edit:
         return replace(rest(row), last_error=UNEDITABLE), ()
@@ -55,7 +55,7 @@ def answered(row: Row, verdict: PostVerdict, now: Moment, terms: Terms) -> Row:
         case Accepted(_, rev):
             return _standing(row, rev, now, terms)
         case Gone(reason):
-            return replace(rest(row), remote_gone=True, last_error=reason)
+            return replace(rest(row), remote_deleted=True, last_error=reason)
         case Refused(reason):
             return replace(rest(row), last_error=reason)
         case Blocked(reason):
@@ -79,7 +79,7 @@ def looked(row: Row, event: GetVerdict, now: Moment, terms: Terms) -> Step:
             # Whom a channel does not let read may well be allowed to edit.
             return replace(row, settle_until=None), (Send("PATCH"),)
         case Gone(reason):
-            return replace(rest(row), remote_gone=True, last_error=reason), ()
+            return replace(rest(row), remote_deleted=True, last_error=reason), ()
         case NotSeen(reason, retry_after):
             return _repeat_edit(row, reason, retry_after, now, terms), ()
         case Blocked(reason):

@@ -44,7 +44,7 @@ def blocked(row: Row, reason: str, now: Moment, terms: Terms) -> Row:
 
 
 def park(row: Row, reason: str) -> Row:
-    return replace(row, state="parked", due_at=None, last_error=reason)
+    return replace(row, state="needs_review", due_at=None, last_error=reason)
 
 
 def later(now: Moment, seconds: float) -> datetime:
@@ -54,4 +54,4 @@ def later(now: Moment, seconds: float) -> datetime:
 def backoff(round_number: int, now: Moment, terms: Terms) -> float:
     """Full jitter: a random part of the backoff of the 1st, 2nd, … repetition."""
     waits = terms.timing.backoff
-    return now.dice * waits[max(0, min(round_number, len(waits)) - 1)]
+    return now.jitter * waits[max(0, min(round_number, len(waits)) - 1)]

@@ -23,9 +23,9 @@ from lol_dagster.errors import UserError
 from lol_dagster.storage.models import AuditEntry, Channel, ChannelProbe, Message
 
 _OPEN_TO = {
-    Resend: ("parked",),
-    MarkDelivered: ("parked", "uncertain", "blocked"),
-    Drop: ("parked", "uncertain", "blocked"),
+    Resend: ("needs_review",),
+    MarkDelivered: ("needs_review", "uncertain", "blocked"),
+    Drop: ("needs_review", "uncertain", "blocked"),
 }
 _ACTIONS = {Resend: "resent", MarkDelivered: "marked delivered", Drop: "dropped"}
 _WHY_NOT = {
@@ -150,7 +150,7 @@ def drop(
 def _looks_first(session: Session, message: Message, transports: Mapping[str, Transport]) -> bool:
     terms = terms_of(session, message.channel, transports, Timing())
     probe = session.get(ChannelProbe, message.channel_id)
-    return terms.read_back and not (probe is not None and probe.blind)
+    return terms.read_back and not (probe is not None and probe.unreadable_history)
 
 
 def _locked(session: Session, message_id: str) -> Message:
@@ -176,7 +176,7 @@ def _decide(
         raise _refusal(message, action, _WHY_NOT[message.state])
     before = _shown(message)
     epoch, at = clock.read(session)
-    moment = Moment(epoch=epoch, at=at, wall=now, dice=0.0)
+    moment = Moment(epoch=epoch, at=at, wall=now, jitter=0.0)
     terms = terms_of(session, message.channel, transports, Timing())
     row, _ = step(row_of(message), decision, moment, terms)
     write_row(message, row)

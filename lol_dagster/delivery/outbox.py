@@ -62,22 +62,22 @@ class Outbox:
         clock: Clock,
         *,
         timing: Timing,
-        holder: str,
-        dice: Callable[[], float],
+        lease_owner: str,
+        jitter: Callable[[], float],
         crashpoint: Callable[[str], None],
     ) -> None:
         """
         Args:
             transports: By `Channel.kind`, all four.
-            holder: Who claims, for people.
-            dice: Uniform in [0, 1).
+            lease_owner: Who claims, for people.
+            jitter: Uniform in [0, 1).
         """
         self._database = database
         self._transports = transports
         self._clock = clock
         self._timing = timing
-        self._holder = holder
-        self._dice = dice
+        self._holder = lease_owner
+        self._dice = jitter
         self._crashpoint = crashpoint
 
     # --- claiming ------------------------------------------------------------------------------
@@ -140,10 +140,10 @@ class Outbox:
         channel = session.get_one(Channel, message.channel_id)
         held = in_hand(session, message, self._transports, destination, self._timing)
         row, terms = held.row, held.terms
-        if row.sent_maybe and row.anchor is None:
-            # A backup was restored: a lost house may have posted it as soon as the game had ended.
-            anchor = self._transports[channel.kind].anchor(message.order_at)
-            row = replace(row, anchor=anchor)
+        if row.sent_maybe and row.after_id is None:
+            # A backup was restored: a lost app may have posted it as soon as the game had ended.
+            after_id = self._transports[channel.kind].after_id(message.order_at)
+            row = replace(row, after_id=after_id)
         row, effects = step(row, Claim(self._holder), now, terms)
         if channel.removed_at is not None:
             row, effects = step(row, Withdraw("its channel was removed"), now, terms)
@@ -194,7 +194,7 @@ class Outbox:
                 session, [claimed.destination], breakers=not claimed.probing
             ).get(claimed.destination.channel_id, now)
             retry = is_retry(claimed.row) and not claimed.probing
-            event: Event = Intend(transport.anchor(claimed.row.created_at))
+            event: Event = Intend(transport.after_id(claimed.row.created_at))
             if not may_send(self.age(claimed), claimed.terms):
                 event = HoldBack(now, "the claim grew old before the call")
             elif opening > now:
@@ -256,7 +256,7 @@ class Outbox:
                 .where(
                     Message.channel_id == claimed.destination.channel_id,
                     Message.remote_id.is_not(None),
-                    Message.remote_gone.is_(False),
+                    Message.remote_deleted.is_(False),
                 )
                 .order_by(Message.delivered_at.desc())
                 .limit(1)
@@ -331,7 +331,7 @@ class Outbox:
 
     def _moment(self, session: Session, now: datetime) -> Moment:
         epoch, at = self._clock.read(session)
-        return Moment(epoch=epoch, at=at, wall=now, dice=self._dice())
+        return Moment(epoch=epoch, at=at, wall=now, jitter=self._dice())
 
 
 def _event(session: Session, message_id: str, effect: Effect, verdict: Verdict) -> Event:

@@ -78,8 +78,8 @@ def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
     concerns a row that is neither in anybody's hands nor told.
     """
     match event:
-        case Claim(holder):
-            return _claim(row, holder, now, terms)
+        case Claim(lease_owner):
+            return _claim(row, lease_owner, now, terms)
         case Withdraw(reason):
             return _withdrawn(row, reason), ()
         case Resend() | MarkDelivered() | Drop():
@@ -87,8 +87,8 @@ def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
             return _decided(replace(row, fence=row.fence + 1), event, now), ()
         case HoldBack() | Rationed():
             return _held_back(row, event, now), ()
-        case Intend(anchor):
-            return _intend(row, anchor, now, terms)
+        case Intend(after_id):
+            return _intend(row, after_id, now, terms)
         case Answered():
             return _answered(row, event, now, terms), ()
         case Found() | Absent() | Blind():
@@ -100,7 +100,7 @@ def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
             return looked(row, event, now, terms)
 
 
-def _claim(row: Row, holder: str, now: Moment, terms: Terms) -> Step:
+def _claim(row: Row, lease_owner: str, now: Moment, terms: Terms) -> Step:
     if row.clock != now.epoch:
         # Nothing that was noted on another clock can be compared with this one.
         row = replace(
@@ -112,7 +112,7 @@ def _claim(row: Row, holder: str, now: Moment, terms: Terms) -> Step:
         row,
         state="sending",
         fence=row.fence + 1,
-        holder=holder,
+        lease_owner=lease_owner,
         clock=now.epoch,
         lease_until=now.at + terms.timing.lease,
         due_at=later(now, terms.timing.lease),
@@ -157,7 +157,7 @@ def _held_back(row: Row, event: HoldBack | Rationed, now: Moment) -> Row:
             return replace(row, uncertain_since=since)
 
 
-def _intend(row: Row, anchor: str | None, now: Moment, terms: Terms) -> Step:
+def _intend(row: Row, after_id: str | None, now: Moment, terms: Terms) -> Step:
     if row.told:
         return editing.intend(row, now, terms)
     maybe_before = row.sent_maybe
@@ -169,7 +169,7 @@ def _intend(row: Row, anchor: str | None, now: Moment, terms: Terms) -> Step:
         sent_rev=row.desired_rev,
         first_sent_at=now.at if row.first_sent_at is None else row.first_sent_at,
         uncertain_since=row.uncertain_since or now.wall,
-        anchor=row.anchor or anchor,
+        after_id=row.after_id or after_id,
         settle_until=now.at + terms.timing.call + terms.settle,
         attempts=row.attempts + 1,
     )
@@ -190,7 +190,7 @@ def _posted(row: Row, verdict: PostVerdict, maybe_before: bool, now: Moment, ter
             return delivered(row, remote_id, rev, "response", now)
         case Gone(reason):
             row = delivered(row, None, row.desired_rev, "nonce_deleted", now)
-            return replace(row, remote_gone=True, last_error=reason)
+            return replace(row, remote_deleted=True, last_error=reason)
         case NotSent(reason, retry_after):
             wait = backoff(row.attempts, now, terms) if retry_after is None else retry_after
             return back(row, later(now, wait), reason)
@@ -217,6 +217,6 @@ def _unsent(row: Row) -> Row:
         sent_rev=None,
         first_sent_at=None,
         uncertain_since=None,
-        anchor=None,
+        after_id=None,
         settle_until=None,
     )

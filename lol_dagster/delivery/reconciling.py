@@ -37,7 +37,7 @@ def begin(row: Row, now: Moment, terms: Terms) -> Step:
             return park(row, f"uncertain after {row.uncertain_rounds} tries"), ()
     if row.settle_until is not None and now.at < row.settle_until:
         return back(row, later(now, row.settle_until - now.at), row.last_error), ()
-    return row, (Scan(row.anchor) if terms.read_back else Send("POST"),)
+    return row, (Scan(row.after_id) if terms.read_back else Send("POST"),)
 
 
 def nonce_protects(row: Row, now: Moment, terms: Terms) -> bool:

@@ -61,9 +61,9 @@ def sight(session: Session, channel_id: int, verdict: Verdict) -> None:
     blind = isinstance(verdict, Blind)
     probe = session.get(ChannelProbe, channel_id)
     if probe is not None:
-        probe.blind = blind
+        probe.unreadable_history = blind
     elif blind:
-        session.add(ChannelProbe(channel_id=channel_id, blind=True))
+        session.add(ChannelProbe(channel_id=channel_id, unreadable_history=True))
 
 
 def _name(verdict: Verdict) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 from lol_dagster.delivery.claimed import Claimed
 
 Outcome = Literal[
-    "delivered", "edited", "uncertain", "parked", "blocked", "later", "dropped", "unchanged"
+    "delivered", "edited", "uncertain", "needs_review", "blocked", "later", "dropped", "unchanged"
 ]
 
 
@@ -73,7 +73,7 @@ class DeliveryReport:
 
     @property
     def parked(self) -> int:
-        return len(self.with_outcome("parked"))
+        return len(self.with_outcome("needs_review"))
 
     @property
     def blocked(self) -> int:
@@ -97,8 +97,8 @@ def _outcome(claimed: Claimed) -> Outcome:
             return "uncertain"
         case "blocked":
             return "blocked"
-        case "parked":
-            return "parked"
+        case "needs_review":
+            return "needs_review"
         case "dropped":
             return "dropped"
         case _:

@@ -71,13 +71,13 @@ class Terms:
 
 @dataclass(frozen=True)
 class Moment:
-    """Now: on the delivery clock, on the wall, and a throw of dice for this step's waits."""
+    """Now: on the delivery clock, on the wall, and a throw of jitter for this step's waits."""
 
     epoch: str
     """The delivery clock's name; another name, another clock."""
     at: float
     wall: datetime
-    dice: float
+    jitter: float
     """Uniform in [0, 1)."""
 
 
@@ -91,18 +91,18 @@ class Row:
     state: str = "pending"
     due_at: datetime | None = None
     fence: int = 0
-    holder: str | None = None
+    lease_owner: str | None = None
     clock: str | None = None
     lease_until: float | None = None
     settle_until: float | None = None
     first_sent_at: float | None = None
     sent_maybe: bool = False
     uncertain_since: datetime | None = None
-    anchor: str | None = None
+    after_id: str | None = None
     sent_rev: int | None = None
     remote_id: str | None = None
     remote_rev: int | None = None
-    remote_gone: bool = False
+    remote_deleted: bool = False
     evidence: str | None = None
     delivered_at: datetime | None = None
     attempts: int = 0
@@ -124,7 +124,7 @@ class Row:
 class Claim:
     """A deliverer takes the row."""
 
-    holder: str
+    lease_owner: str
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class Rationed:
 class Intend:
     """The pre-check passed; the call begins as soon as this step is durable."""
 
-    anchor: str | None
+    after_id: str | None
     """Where in the channel's history the message would stand, at the earliest."""
 
 
@@ -299,9 +299,9 @@ Event = (
 
 @dataclass(frozen=True)
 class Scan:
-    """Look for the message in the channel's history from `anchor` on."""
+    """Look for the message in the channel's history from `after_id` on."""
 
-    anchor: str | None
+    after_id: str | None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The words: from games and how a team's members did in them to a MessageContent. Pure.
 
-Whom to tell is rules.py's business, loading the rows told_games.py's.
+Whom to tell is rules.py's business, loading the rows announced_games.py's.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class ToldGame:
+class AnnouncedGame:
     """A game from one team's side."""
 
     match_id: str
@@ -69,7 +69,7 @@ class ToldGame:
     """In the game's own order; never empty."""
 
 
-def compose_game(game: ToldGame) -> MessageContent:
+def compose_game(game: AnnouncedGame) -> MessageContent:
     """The message of one game."""
     sides = _sides(game)
     # Whose behaviour it was is nobody's business here: the members may have been its victims.
@@ -95,7 +95,7 @@ def compose_game(game: ToldGame) -> MessageContent:
     )
 
 
-def compose_catch_up(games: Sequence[ToldGame]) -> MessageContent:
+def compose_catch_up(games: Sequence[AnnouncedGame]) -> MessageContent:
     """The one message of several games that ended long before they were seen; at least one.
 
     Lists the latest `MOST_LISTED`, the newest last.
@@ -125,7 +125,7 @@ def compose_catch_up(games: Sequence[ToldGame]) -> MessageContent:
     )
 
 
-def _headline(game: ToldGame) -> str:
+def _headline(game: AnnouncedGame) -> str:
     """`Victory · Ranked Solo`, or with the names where the members did not share one result."""
     sides = _sides(game)
     if len(sides) == 1:
@@ -138,7 +138,7 @@ def _headline(game: ToldGame) -> str:
     return f"{_result(game.members[0])} · {against} · {game.queue_name}"
 
 
-def _sides(game: ToldGame) -> list[list[Member]]:
+def _sides(game: AnnouncedGame) -> list[list[Member]]:
     """The members by side, the best result first."""
 
     def rank(member: Member) -> tuple[int, int, str]:
@@ -167,7 +167,7 @@ def _placed(side: list[Member]) -> str:
     return f"{_names(side)} {ordinal(placement) if placement else 'unplaced'}"
 
 
-def _line(game: ToldGame, member: Member) -> Line:
+def _line(game: AnnouncedGame, member: Member) -> Line:
     if member.outcome == "remake":
         # Nobody has played: figures would only mislead.
         return Line(lead=member.label, facts=(member.champion,))
@@ -180,20 +180,20 @@ def _line(game: ToldGame, member: Member) -> Line:
     )
 
 
-def _short(game: ToldGame, member: Member) -> str:
+def _short(game: AnnouncedGame, member: Member) -> str:
     if member.outcome == "remake":
         return member.champion
     return f"{member.champion} {_score(game, member)}"
 
 
-def _score(game: ToldGame, member: Member) -> str:
+def _score(game: AnnouncedGame, member: Member) -> str:
     if game.mode_family == "swarm":
         # Champions are never killed there: Riot counts what is slain as minions.
         return f"{_count(member.cs, 'kill')}, {_count(member.deaths, 'death')}"
     return f"{member.kills}/{member.deaths}/{member.assists}"
 
 
-def _details(game: ToldGame, member: Member) -> tuple[str, ...]:
+def _details(game: AnnouncedGame, member: Member) -> tuple[str, ...]:
     if game.mode_family == "swarm":
         return ()
     details = [f"KDA {member.kda:.1f}"]
@@ -204,17 +204,17 @@ def _details(game: ToldGame, member: Member) -> tuple[str, ...]:
     return tuple(details)
 
 
-def _is_farmed(game: ToldGame) -> bool:
+def _is_farmed(game: AnnouncedGame) -> bool:
     """Whether creep score says anything in this mode."""
     return game.mode_family == "rift" or (game.mode_family == "other" and game.map_id == _RIFT_MAP)
 
 
-def _tone(game: ToldGame) -> Tone:
+def _tone(game: AnnouncedGame) -> Tone:
     tones = {_member_tone(game, member) for member in game.members}
     return tones.pop() if len(tones) == 1 else "mixed"
 
 
-def _member_tone(game: ToldGame, member: Member) -> Tone:
+def _member_tone(game: AnnouncedGame, member: Member) -> Tone:
     if member.outcome == "placement" and member.placement and game.subteams:
         # Riot, too, calls the better half of an Arena game its winners (weird-games E1).
         return "good" if 2 * member.placement <= game.subteams else "bad"
@@ -222,7 +222,7 @@ def _member_tone(game: ToldGame, member: Member) -> Tone:
     return tones.get(member.outcome, "neutral")
 
 
-def _totals(games: Sequence[ToldGame]) -> str:
+def _totals(games: Sequence[AnnouncedGame]) -> str:
     tones = [_tone(game) for game in games]
     wins, losses = tones.count("good"), tones.count("bad")
     totals = [_count(wins, "win"), _count(losses, "loss", "losses")]

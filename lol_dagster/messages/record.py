@@ -23,13 +23,13 @@ from typing import Literal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from lol_dagster.messages.announced_games import load_announced_games
 from lol_dagster.messages.compose import compose_catch_up, compose_game
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.nonce import installation_salt
 from lol_dagster.messages.pending import pending_message
 from lol_dagster.messages.restored import maybe_told, message_id, restoration
 from lol_dagster.messages.rules import Decision, candidate_teams, decide
-from lol_dagster.messages.told_games import load_told_games
 from lol_dagster.storage.models import Attempt, Channel, Game, Message, MessageGame, MessageText
 
 MESSAGES_CODE_VERSION = "1"
@@ -91,7 +91,7 @@ def _write(
 ) -> WrittenMessage:
     message = _message_to_tell_it_in(session, match_id, decision, channel, now)
     told = _matches_of(session, message) if message is not None else set()
-    games = load_told_games(session, channel.team_id, {*told, match_id})
+    games = load_announced_games(session, channel.team_id, {*told, match_id})
     content = compose_catch_up(games) if decision.kind == "catch_up" else compose_game(games[0])
     change: Change
     if message is None:
@@ -153,7 +153,7 @@ def _message_to_tell_it_in(
 
 def _is_open(message: Message, channel: Channel) -> bool:
     """Whether text that is added to the catch-up message will still be read."""
-    if message.state in {"parked", "dropped"} or message.remote_gone:
+    if message.state in {"needs_review", "dropped"} or message.remote_deleted:
         return False
     if channel.kind in _CANNOT_EDIT:
         return message.state in {"pending", "blocked"} and not message.sent_maybe
@@ -222,7 +222,7 @@ def _say(session: Session, message: Message, content: MessageContent, now: datet
     message.content = content.to_json()
     message.desired_hash = content.content_hash()
     message.desired_rev += 1
-    if message.state == "delivered" and message.due_at is None and not message.remote_gone:
+    if message.state == "delivered" and message.due_at is None and not message.remote_deleted:
         message.due_at = now
     return True
 

@@ -1,6 +1,6 @@
 """What is known about a database that was restored from a backup, and what follows from it.
 
-The house that was lost went on after the backup was taken: it listed games, wrote messages and told
+The application that was lost went on after the backup was taken: it listed games, wrote messages and told
 them, and the restored database knows nothing of that. Two things keep such games from being told
 twice. A message's id is worked out and not drawn (`message_id`), so that the message that is written
 anew carries the same marker and nonce as the lost one; and every message about a game that had ended
@@ -36,13 +36,13 @@ class Restoration:
     restored_at: datetime
 
     def may_have_been_told(self, ended_at: datetime) -> bool:
-        """Whether the lost house can have told of a game that ended then and is new to this one."""
+        """Whether the lost app can have told of a game that ended then and is new to this one."""
         return ended_at < self.restored_at + _CLOCKS_DIFFER
 
     def first_processed_at(self, ended_at: datetime, processed_at: datetime) -> datetime:
         """When a game counts as first processed: what decides whether it was stale.
 
-        The lost house will have processed it soon; the restored one may do so a day later, and
+        The lost app will have processed it soon; the restored one may do so a day later, and
         would look for it in a catch-up message, in vain.
         """
         return (
@@ -92,7 +92,7 @@ def note_restoration(session: Session, restored: Restoration) -> int:
         .values(maybe_told(restored.restored_at) | {"fence": Message.fence + 1})
         .returning(Message.id)
     ).all()
-    session.execute(update(Message).where(Message.state == "parked").values(sent_maybe=True))
+    session.execute(update(Message).where(Message.state == "needs_review").values(sent_maybe=True))
     return len(doubtful)
 
 

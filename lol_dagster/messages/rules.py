@@ -26,8 +26,8 @@ from typing import Literal
 from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
+from lol_dagster.messages.announced_games import was_member
 from lol_dagster.messages.restored import restoration
-from lol_dagster.messages.told_games import was_member
 from lol_dagster.storage.models import (
     Account,
     Channel,

@@ -10,26 +10,26 @@ import dagster as dg
 from structlog.contextvars import bound_contextvars
 
 from lol_dagster.delivery.report import DeliveryReport
-from lol_dagster.operations.stages import CODE_VERSIONS, STAGES
 from lol_dagster.orchestration import report
-from lol_dagster.orchestration.checks import look_again
-from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.checks import evaluate_checks
 from lol_dagster.orchestration.instance import CHANNELS_POOL, RIOT_POOL
 from lol_dagster.orchestration.partitions import MATCH_PARTITIONS
 from lol_dagster.orchestration.processing import (
     Outcome,
     Processed,
-    SetAside,
+    Quarantined,
     note_shown,
     process_match,
 )
+from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.orchestration.riot_key import key_works, watching_key
-from lol_dagster.orchestration.tally import Tally
+from lol_dagster.orchestration.run_counts import RunCounts
+from lol_dagster.pipeline.stages import CODE_VERSIONS, STAGES
 from lol_dagster.riot.discovery import discover
 from lol_dagster.riot.profiles import check_profiles
 
 BATCH_TAG = "lol/batch"
-"""On runs that a sensor cut: in these a weird game is set aside and the run stays green. A run of
+"""On runs that a sensor cut: in these a weird game is quarantined and the run stays green. A run of
 one partition without it (from the UI, or the game's own) fails with the game's error."""
 
 _OWNER = "team:operators"
@@ -74,17 +74,17 @@ class PollConfig(dg.Config):
     "one that has been quiet for weeks every half hour.",
 )
 def match_lists(
-    context: dg.AssetExecutionContext, config: PollConfig, house: dg.ResourceParam[House]
+    context: dg.AssetExecutionContext, config: PollConfig, app: dg.ResourceParam[AppContext]
 ) -> dg.MaterializeResult[None]:
     with bound_contextvars(run_id=context.run.run_id):
-        with watching_key(house):
-            found = discover(house.database, house.riot, now=house.now(), everyone=config.everyone)
+        with watching_key(app):
+            found = discover(app.database, app.riot, now=app.now(), everyone=config.everyone)
         if found.accounts_polled:
-            key_works(house)
-            check_profiles(house.database, house.riot, now=house.now())
-    house.discovery = found
-    house.tally.discovered.update(found.new_match_ids)
-    look_again(context, house, "match_lists")
+            key_works(app)
+            check_profiles(app.database, app.riot, now=app.now())
+    app.discovery = found
+    app.run_counts.discovered.update(found.new_match_ids)
+    evaluate_checks(context, app, "match_lists")
     return dg.MaterializeResult(metadata=report.of_polling(found))
 
 
@@ -121,7 +121,7 @@ def match_lists(
     pool=RIOT_POOL,
 )
 def process_games(
-    context: dg.AssetExecutionContext, house: dg.ResourceParam[House]
+    context: dg.AssetExecutionContext, app: dg.ResourceParam[AppContext]
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
     match_ids = list(context.partition_keys)
     if not match_ids:
@@ -130,8 +130,8 @@ def process_games(
             allow_retries=False,
         )
     wanted = {key.to_user_string() for key in context.selected_asset_keys}
-    outcomes = yield from _process(context, house, match_ids, wanted)
-    _fail_if_alone(context, house, outcomes)
+    outcomes = yield from _process(context, app, match_ids, wanted)
+    _fail_if_alone(context, app, outcomes)
 
 
 class ChosenGames(dg.Config):
@@ -144,17 +144,17 @@ class ChosenGames(dg.Config):
     pool=RIOT_POOL,
     out={},
     description="Processes games that stand in no range of the partitions. One that is (still) "
-    "weird is set aside, and the run stays green.",
+    "weird is quarantined, and the run stays green.",
 )
 def process_chosen(
-    context: dg.OpExecutionContext, config: ChosenGames, house: dg.ResourceParam[House]
+    context: dg.OpExecutionContext, config: ChosenGames, app: dg.ResourceParam[AppContext]
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _process(context, house, config.match_ids, STAGES)
+    yield from _process(context, app, config.match_ids, STAGES)
 
 
 def _process(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
-    house: House,
+    app: AppContext,
     match_ids: Sequence[str],
     wanted: Collection[str],
 ) -> Generator[dg.AssetMaterialization | dg.AssetObservation, None, list[Outcome]]:
@@ -162,47 +162,47 @@ def _process(
     outcomes: list[Outcome] = []
     shown: set[str] = set()
     for match_id in match_ids:
-        with watching_key(house):
-            outcome = process_match(house, match_id, run_id=context.run.run_id)
+        with watching_key(app):
+            outcome = process_match(app, match_id, run_id=context.run.run_id)
         outcomes.append(outcome)
-        _count(house.tally, outcome)
-        house.step()
-        for key, metadata in report.of_outcome(house, outcome).items():
+        _count(app.run_counts, outcome)
+        app.step()
+        for key, metadata in report.of_outcome(app, outcome).items():
             if key in wanted or (key == "deliveries" and "messages" in wanted):
                 yield dg.AssetMaterialization(key, partition=match_id, metadata=metadata)
                 shown.add(key)
     yield dg.AssetObservation(
-        "games", description="The batch", metadata=report.of_batch(house, outcomes)
+        "games", description="The batch", metadata=report.of_batch(app, outcomes)
     )
     for key in sorted(shown & {"games", "deliveries"}):
-        look_again(context, house, key)
+        evaluate_checks(context, app, key)
     return outcomes
 
 
-def _count(tally: Tally, outcome: Outcome) -> None:
+def _count(run_counts: RunCounts, outcome: Outcome) -> None:
     if isinstance(outcome, Processed):
-        tally.processed.add(outcome.match_id)
-        tally.set_aside.discard(outcome.match_id)
-        tally.messages.update(
+        run_counts.processed.add(outcome.match_id)
+        run_counts.set_aside.discard(outcome.match_id)
+        run_counts.messages.update(
             message.message_id for message in outcome.messages if message.change == "created"
         )
-    elif isinstance(outcome, SetAside):
-        tally.set_aside.add(outcome.match_id)
-    elif outcome.fetched.outcome == "gone" and not outcome.fetched.was_gone:
-        tally.gone.add(outcome.match_id)
+    elif isinstance(outcome, Quarantined):
+        run_counts.set_aside.add(outcome.match_id)
+    elif outcome.fetched.outcome == "not_found" and not outcome.fetched.was_not_found:
+        run_counts.gone.add(outcome.match_id)
 
 
 def _fail_if_alone(
-    context: dg.AssetExecutionContext, house: House, outcomes: Sequence[Outcome]
+    context: dg.AssetExecutionContext, app: AppContext, outcomes: Sequence[Outcome]
 ) -> None:
-    """In a run of its own a weird game fails for all to see, with the error it was set aside for."""
+    """In a run of its own a weird game fails for all to see, with the error it was quarantined for."""
     if BATCH_TAG in context.run.tags or len(outcomes) != 1:
         return
     outcome = outcomes[0]
     if isinstance(outcome, Processed):
         return
-    if isinstance(outcome, SetAside):
-        note_shown(house, outcome.match_id, context.run.run_id)
+    if isinstance(outcome, Quarantined):
+        note_shown(app, outcome.match_id, context.run.run_id)
         raise outcome.error
     raise dg.Failure(report.explain(outcome), allow_retries=False)
 
@@ -223,9 +223,9 @@ def _fail_if_alone(
     pool=CHANNELS_POOL,
 )
 def deliver_chosen(
-    context: dg.AssetExecutionContext, house: dg.ResourceParam[House]
+    context: dg.AssetExecutionContext, app: dg.ResourceParam[AppContext]
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _deliver(context, house, list(context.partition_keys))
+    yield from _deliver(context, app, list(context.partition_keys))
 
 
 @dg.op(
@@ -234,33 +234,33 @@ def deliver_chosen(
     description="Carries every message that is due to its channel, whatever game it is about.",
 )
 def deliver_due(
-    context: dg.OpExecutionContext, house: dg.ResourceParam[House]
+    context: dg.OpExecutionContext, app: dg.ResourceParam[AppContext]
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _deliver(context, house, None)
+    yield from _deliver(context, app, None)
 
 
 def _deliver(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
-    house: House,
+    app: AppContext,
     match_ids: list[str] | None,
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    delivered = house.deliverer.deliver_due(
-        house.now(), run_id=context.run.run_id, only_match_ids=match_ids
+    delivered = app.deliverer.deliver_due(
+        app.now(), run_id=context.run.run_id, only_match_ids=match_ids
     )
-    _count_messages(house.tally, delivered)
+    _count_messages(app.run_counts, delivered)
     for match_id, metadata in report.of_deliveries(delivered):
         yield dg.AssetMaterialization("deliveries", partition=match_id, metadata=metadata)
     yield dg.AssetObservation(
         "deliveries", description="The sweep", metadata=report.of_sweep(delivered)
     )
-    look_again(context, house, "deliveries")
+    evaluate_checks(context, app, "deliveries")
 
 
-def _count_messages(tally: Tally, delivered: DeliveryReport) -> None:
+def _count_messages(run_counts: RunCounts, delivered: DeliveryReport) -> None:
     for message in delivered.messages:
-        tally.uncertain.discard(message.message_id)
-        if message.outcome in ("delivered", "edited", "uncertain", "parked"):
-            getattr(tally, message.outcome).add(message.message_id)
+        run_counts.uncertain.discard(message.message_id)
+        if message.outcome in ("delivered", "edited", "uncertain", "needs_review"):
+            getattr(run_counts, message.outcome).add(message.message_id)
 
 
 ASSETS = [match_lists, process_games, deliver_chosen]

@@ -6,9 +6,9 @@ import dagster as dg
 
 from lol_dagster.delivery.audit import audit_messages
 from lol_dagster.delivery.transports.kinds import all_transports
-from lol_dagster.orchestration.checks import look_again
-from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.checks import evaluate_checks
 from lol_dagster.orchestration.instance import CHANNELS_POOL
+from lol_dagster.orchestration.resources import AppContext
 
 
 @dg.op(
@@ -17,12 +17,12 @@ from lol_dagster.orchestration.instance import CHANNELS_POOL
     description="Looks up a sample of the messages that were told lately, by reading only.",
 )
 def audit_sample(
-    context: dg.OpExecutionContext, house: dg.ResourceParam[House]
+    context: dg.OpExecutionContext, app: dg.ResourceParam[AppContext]
 ) -> Iterator[dg.AssetObservation]:
     found = audit_messages(
-        house.database,
-        all_transports(house.settings),
-        now=house.now(),
+        app.database,
+        all_transports(app.settings),
+        now=app.now(),
         run_id=context.run.run_id,
     )
     yield dg.AssetObservation(
@@ -35,4 +35,4 @@ def audit_sample(
             **found.wrong,
         },
     )
-    look_again(context, house, "deliveries")
+    evaluate_checks(context, app, "deliveries")

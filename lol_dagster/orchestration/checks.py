@@ -11,24 +11,24 @@ import dagster as dg
 from sqlalchemy import Select, func, select
 from structlog.contextvars import bound_contextvars
 
-from lol_dagster.operations.trouble import (
+from lol_dagster.monitoring.trouble import (
+    accounts_missing_games,
     accounts_not_polled,
-    blind_accounts,
+    audit_failures,
     blocked_scopes,
     contradictory_messages,
+    duplicate_messages,
     find,
-    messages_told_twice,
-    misstanding_messages,
-    parked_messages,
+    messages_needing_review,
+    quarantined_games,
     routes_down,
-    set_aside_games,
     stuck_games,
     unsettled_messages,
 )
-from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.storage.models import Breaker, Match, Message, MessageAudit
 
-Look = Callable[[House], dg.AssetCheckResult]
+Look = Callable[[AppContext], dg.AssetCheckResult]
 CHECKS: list[dg.AssetChecksDefinition] = []
 """All of them, in the order in which they stand here."""
 _looks: dict[str, list[Look]] = defaultdict(list)
@@ -36,7 +36,7 @@ _looks: dict[str, list[Look]] = defaultdict(list)
 
 
 def _asset_check(*, asset: str, description: str) -> Callable[[Look], dg.AssetChecksDefinition]:
-    """Dagster's decorator, which leaves `look_again` the function itself: Dagster's own call of a check
+    """Dagster's decorator, which leaves `evaluate_checks` the function itself: Dagster's own call of a check
     sets up an instance for it, with databases, each time.
     """
 
@@ -54,19 +54,19 @@ def _asset_check(*, asset: str, description: str) -> Callable[[Look], dg.AssetCh
     description="Every game that Riot listed is processed, or accounted for: late, gone, set "
     "aside or ignored. Fails on games that have been due for half an hour.",
 )
-def every_game_accounted_for(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
-    with house.database.reading() as session:
+def every_game_accounted_for(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
+    with app.database.reading() as session:
         by_state = session.execute(select(Match.state, func.count()).group_by(Match.state))
         counts = {f"games {state}": count for state, count in by_state}
-    return _none_of(house, stuck_games(house.now()), "stuck", counts)
+    return _none_of(app, stuck_games(app.now()), "stuck", counts)
 
 
 @_asset_check(
     asset="games",
-    description="No game is set aside. Each one that is has a failed run of its own.",
+    description="No game is quarantined. Each one that is has a failed run of its own.",
 )
-def no_game_set_aside(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
-    return _none_of(house, set_aside_games(), "set aside")
+def no_game_quarantined(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
+    return _none_of(app, quarantined_games(), "quarantined")
 
 
 @_asset_check(
@@ -74,19 +74,19 @@ def no_game_set_aside(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
     description="Every message comes to exactly one end in time: delivered, parked or dropped. "
     "Fails on messages that have been due for half an hour or open for 25 hours.",
 )
-def every_message_settled(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
-    with house.database.reading() as session:
+def every_message_settled(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
+    with app.database.reading() as session:
         by_state = session.execute(select(Message.state, func.count()).group_by(Message.state))
         counts = {f"messages {state}": count for state, count in by_state}
-    return _none_of(house, unsettled_messages(house.now()), "unsettled", counts)
+    return _none_of(app, unsettled_messages(app.now()), "unsettled", counts)
 
 
 @_asset_check(
     asset="deliveries",
     description="No message is known under two remote ids: none was told twice.",
 )
-def no_message_told_twice(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
-    return _none_of(house, messages_told_twice(), "told twice")
+def no_duplicate_message(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
+    return _none_of(app, duplicate_messages(), "told twice")
 
 
 @_asset_check(
@@ -94,8 +94,8 @@ def no_message_told_twice(house: dg.ResourceParam[House]) -> dg.AssetCheckResult
     description="No message's row says two things at once: told and given up, open and never due, "
     "delivered without a proof.",
 )
-def every_message_in_one_state(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
-    return _none_of(house, contradictory_messages(house.now()), "contradictory")
+def every_message_in_one_state(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
+    return _none_of(app, contradictory_messages(app.now()), "contradictory")
 
 
 @_asset_check(
@@ -104,37 +104,37 @@ def every_message_in_one_state(house: dg.ResourceParam[House]) -> dg.AssetCheckR
     "newest text. A sample is looked up daily (job `audit_messages`); one that somebody has deleted "
     "is no failure.",
 )
-def told_messages_stand_once(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
-    with house.database.reading() as session:
+def delivered_messages_stand_once(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
+    with app.database.reading() as session:
         by_finding = session.execute(
             select(MessageAudit.finding, func.count()).group_by(MessageAudit.finding)
         )
         counts = {f"looked up: {finding}": count for finding, count in by_finding}
-    return _none_of(house, misstanding_messages(), "not there as told", counts)
+    return _none_of(app, audit_failures(), "not there as told", counts)
 
 
 @_asset_check(
     asset="deliveries",
     description="No message waits for the operator's decision.",
 )
-def no_message_parked(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
-    return _none_of(house, parked_messages(), "parked")
+def no_message_needs_review(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
+    return _none_of(app, messages_needing_review(), "needs_review")
 
 
 @_asset_check(
     asset="deliveries",
     description="No channel and no token is blocked.",
 )
-def no_channel_blocked(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
-    return _none_of(house, blocked_scopes(), "blocked")
+def no_channel_blocked(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
+    return _none_of(app, blocked_scopes(), "blocked")
 
 
 @_asset_check(
     asset="match_lists",
     description="Every account of a current member was asked about within the last hour.",
 )
-def every_account_polled_lately(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
-    return _none_of(house, accounts_not_polled(house.now()), "not polled")
+def every_account_polled_lately(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
+    return _none_of(app, accounts_not_polled(app.now()), "not polled")
 
 
 @_asset_check(
@@ -142,22 +142,22 @@ def every_account_polled_lately(house: dg.ResourceParam[House]) -> dg.AssetCheck
     description="Games can be seen: no account has played a ranked game, as Riot's profile of it "
     "counts, of which no match has come for 90 minutes.",
 )
-def games_can_be_seen(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
-    return _none_of(house, blind_accounts(house.now()), "not to be seen")
+def games_can_be_seen(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
+    return _none_of(app, accounts_missing_games(app.now()), "not to be seen")
 
 
 @_asset_check(
     asset="match_lists",
     description="Riot gives match lists: no regional route has failed for five minutes.",
 )
-def riot_answers(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
-    return _none_of(house, routes_down(house.now()).with_only_columns(Breaker.scope), "down")
+def riot_answers(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
+    return _none_of(app, routes_down(app.now()).with_only_columns(Breaker.scope), "down")
 
 
 def _none_of(
-    house: House, wrong: Select[str], word: str, counts: dict[str, int] | None = None
+    app: AppContext, wrong: Select[str], word: str, counts: dict[str, int] | None = None
 ) -> dg.AssetCheckResult:
-    with house.database.reading() as session:
+    with app.database.reading() as session:
         found = find(session, wrong)
     return dg.AssetCheckResult(
         passed=not found,
@@ -166,8 +166,8 @@ def _none_of(
     )
 
 
-def look_again(
-    context: dg.AssetExecutionContext | dg.OpExecutionContext, house: House, asset: str
+def evaluate_checks(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, app: AppContext, asset: str
 ) -> None:
     """Evaluate the asset's checks in a run that has just materialized it.
 
@@ -176,7 +176,7 @@ def look_again(
     """
     for look in _looks[asset]:
         with bound_contextvars(run_id=context.run.run_id):
-            result = look(house)
+            result = look(app)
         evaluation = dg.AssetCheckEvaluation(
             asset_key=dg.AssetKey(asset),
             check_name=look.__name__,

@@ -24,7 +24,7 @@ from lol_dagster.orchestration.live_runs import live_runs
 from lol_dagster.orchestration.partitions import MATCH_PARTITIONS, keys_of_run
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match, Quarantine
-from lol_dagster.storage.models.operations import RunRequest
+from lol_dagster.storage.models.system import RunRequest
 
 HOT_FOR = timedelta(days=60)
 """How long a game has a partition and its runs, from when it was listed. Its data stays for good."""
@@ -52,7 +52,7 @@ def retire_partitions(instance: dg.DagsterInstance, database: Database, now: dat
     Riot has never given or that were given up by hand, which would stand as missing, or red, in a
     graph that is green otherwise.
 
-    Never those of a run in progress, which would fail at its end, nor of a game that is set aside or
+    Never those of a run in progress, which would fail at its end, nor of a game that is quarantined or
     still to be processed.
 
     Returns:
@@ -62,7 +62,7 @@ def retire_partitions(instance: dg.DagsterInstance, database: Database, now: dat
     stored = list(instance.get_dynamic_partitions(name))
     excess = max(0, len(stored) - MOST_PARTITIONS)
     cold = _settled(database, stored, before=now - HOT_FOR)
-    cold |= _settled(database, stored, before=now, states=("ignored", "gone"))
+    cold |= _settled(database, stored, before=now, states=("ignored", "not_found"))
     if excess > len(cold):
         cold |= set(islice(_in_order(stored, _settled(database, stored, before=now)), excess))
     ends, retired = time.monotonic() + BUDGET_S, 0
@@ -79,7 +79,7 @@ def retire_partitions(instance: dg.DagsterInstance, database: Database, now: dat
 
 
 def prune_runs(instance: dg.DagsterInstance, database: Database, now: datetime) -> int:
-    """Delete runs that have ended and are older than they are kept; of a game that is set aside,
+    """Delete runs that have ended and are older than they are kept; of a game that is quarantined,
     the run that shows why stays.
 
     Returns:
@@ -218,7 +218,7 @@ def _settled(
     keys: Iterable[str],
     *,
     before: datetime,
-    states: tuple[str, ...] = ("processed", "ignored", "gone"),
+    states: tuple[str, ...] = ("processed", "ignored", "not_found"),
 ) -> set[str]:
     """Those of the games that were listed before and need nothing any more."""
     found: set[str] = set()

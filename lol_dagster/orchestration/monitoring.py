@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from lol_dagster.operations.alerts import Evaluated, evaluate
-from lol_dagster.operations.failed_jobs import forget_job, known_failed_jobs, note_failed_run
-from lol_dagster.operations.heartbeats import Part, beat
-from lol_dagster.operations.ping import ping_after_good_cycle
-from lol_dagster.orchestration.house import House
+from lol_dagster.monitoring.alerts import Evaluated, evaluate
+from lol_dagster.monitoring.failed_jobs import forget_job, known_failed_jobs, note_failed_run
+from lol_dagster.monitoring.heartbeats import Part, beat
+from lol_dagster.monitoring.ping import ping_after_good_cycle
 from lol_dagster.orchestration.jobs import ASSET_JOBS, OP_JOBS
-from lol_dagster.orchestration.requested import REQUEST_TAG
+from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.run_requests import REQUEST_TAG
 from lol_dagster.orchestration.run_workers import end_overdue_workers
-from lol_dagster.orchestration.set_aside import SET_ASIDE_TAG
+from lol_dagster.orchestration.set_aside import QUARANTINE_TAG
 from lol_dagster.riot.errors import KeyRejected
 
 _WILL_RETRY_TAG = "dagster/will_retry"
@@ -24,27 +24,27 @@ _BY_HAND = "__ASSET_JOB"
 _JOBS = {job.name for job in ASSET_JOBS} | {job.name for job in OP_JOBS}
 
 
-def look_after(instance: dg.DagsterInstance, house: House, part: Part) -> Evaluated:
+def look_after(instance: dg.DagsterInstance, app: AppContext, part: Part) -> Evaluated:
     """Show that we live, see what is wrong, write down what is to be told, and ping."""
     # First of all: what is frozen may keep everybody from writing.
     end_overdue_workers(instance)
-    beat(house.database, part, house.now())
-    _forget_recovered_jobs(instance, house)
-    evaluated = evaluate(house.database, house.settings, house.now())
-    ping_after_good_cycle(house.database, house.settings, house.now())
+    beat(app.database, part, app.now())
+    _forget_recovered_jobs(instance, app)
+    evaluated = evaluate(app.database, app.settings, app.now())
+    ping_after_good_cycle(app.database, app.settings, app.now())
     return evaluated
 
 
-def _forget_recovered_jobs(instance: dg.DagsterInstance, house: House) -> None:
+def _forget_recovered_jobs(instance: dg.DagsterInstance, app: AppContext) -> None:
     """Also those that were renamed or removed since: no run of theirs will ever succeed."""
-    with house.database.reading() as session:
+    with app.database.reading() as session:
         failed = known_failed_jobs(session)
     for job, failed_at in failed:
         good = dg.RunsFilter(
             job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=failed_at
         )
         if job not in _JOBS or instance.get_runs(good, limit=1):
-            with house.database.writing() as session:
+            with app.database.writing() as session:
                 forget_job(session, job, failed_at)
 
 
@@ -53,10 +53,10 @@ def _forget_recovered_jobs(instance: dg.DagsterInstance, house: House) -> None:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Is all well? Signs of life, alerts and the dead-man ping; starts no run.",
 )
-def look_after_everything(
-    context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
+def monitoring_sensor(
+    context: dg.SensorEvaluationContext, app: dg.ResourceParam[AppContext]
 ) -> Iterator[dg.SkipReason]:
-    evaluated = look_after(context.instance, house, "daemon")
+    evaluated = look_after(context.instance, app, "daemon")
     yield dg.SkipReason(f"alerts open: {evaluated.open}, messages written: {evaluated.messages}")
 
 
@@ -66,17 +66,17 @@ def look_after_everything(
     description="Notes which job failed for good, for an alert with a link to the run.",
 )
 def failed_runs(
-    context: dg.RunFailureSensorContext, house: dg.ResourceParam[House]
+    context: dg.RunFailureSensorContext, app: dg.ResourceParam[AppContext]
 ) -> dg.SkipReason | None:
     run = context.dagster_run
     if run.tags.get(_WILL_RETRY_TAG) == "true":
         return dg.SkipReason("It is tried again by itself")
-    if {SET_ASIDE_TAG, REQUEST_TAG} & run.tags.keys() or run.job_name == _BY_HAND:
+    if {QUARANTINE_TAG, REQUEST_TAG} & run.tags.keys() or run.job_name == _BY_HAND:
         return dg.SkipReason("Somebody is watching it, or its game has an alert of its own")
     if _met_refused_key(context):
         return dg.SkipReason("Riot refuses the key, which has an alert of its own")
     note_failed_run(
-        house.database, run.job_name, run.run_id, context.failure_event.message or "", house.now()
+        app.database, run.job_name, run.run_id, context.failure_event.message or "", app.now()
     )
     return None
 
@@ -91,4 +91,4 @@ def _met_refused_key(context: dg.RunFailureSensorContext) -> bool:
     return False
 
 
-MONITORING = [look_after_everything, failed_runs]
+MONITORING = [monitoring_sensor, failed_runs]

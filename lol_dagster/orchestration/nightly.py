@@ -10,17 +10,11 @@ from typing import Any
 
 import dagster as dg
 
-from lol_dagster.operations.backups.take import take_backup
-from lol_dagster.operations.housekeeping import note_night
-from lol_dagster.operations.logs.pruning import KEEP_LOGS, prune_logs
-from lol_dagster.operations.retention import (
-    prune_attempts,
-    prune_rate_rows,
-    prune_requests_and_alerts,
-    refresh_statistics,
-)
-from lol_dagster.operations.riot_limits import fingerprint_of
-from lol_dagster.orchestration.checks import look_again
+from lol_dagster.backups.take import take_backup
+from lol_dagster.logs.pruning import KEEP_LOGS, prune_logs
+from lol_dagster.monitoring.housekeeping import note_night
+from lol_dagster.monitoring.riot_limits import fingerprint_of
+from lol_dagster.orchestration.checks import evaluate_checks
 from lol_dagster.orchestration.endings import unshown_endings
 from lol_dagster.orchestration.history import (
     prune_events,
@@ -28,16 +22,22 @@ from lol_dagster.orchestration.history import (
     remove_leftovers,
     retire_partitions,
 )
-from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.live_runs import unless_alive
+from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.storage.retention import (
+    prune_attempts,
+    prune_rate_rows,
+    prune_requests_and_alerts,
+    refresh_statistics,
+)
 
 MAX_RUNTIME_S = 3600
 
 
-def _backup(house: House, _: dg.OpExecutionContext) -> dict[str, Any]:
-    with house.database.writing() as session:
-        note_night(session, house.now())
-    made = take_backup(house.database, house.settings.home, house.now())
+def _backup(app: AppContext, _: dg.OpExecutionContext) -> dict[str, Any]:
+    with app.database.writing() as session:
+        note_night(session, app.now())
+    made = take_backup(app.database, app.settings.home, app.now())
     return {
         "file": dg.MetadataValue.path(str(made.file)),
         "bytes": made.size,
@@ -46,12 +46,12 @@ def _backup(house: House, _: dg.OpExecutionContext) -> dict[str, Any]:
     }
 
 
-def _database(house: House, _: dg.OpExecutionContext) -> dict[str, Any]:
-    now, database = house.now(), house.database
+def _database(app: AppContext, _: dg.OpExecutionContext) -> dict[str, Any]:
+    now, database = app.now(), app.database
     figures = {
         "calls to channels": prune_attempts(database, now),
         "counted calls to Riot": prune_rate_rows(
-            database, now, key_fingerprint=fingerprint_of(house.settings)
+            database, now, key_fingerprint=fingerprint_of(app.settings)
         ),
         "requests and alerts that are over": prune_requests_and_alerts(database, now),
     }
@@ -59,46 +59,46 @@ def _database(house: House, _: dg.OpExecutionContext) -> dict[str, Any]:
     return figures
 
 
-def _logs(house: House, _: dg.OpExecutionContext) -> dict[str, Any]:
-    return {"files": len(prune_logs(house.settings.logs_dir, KEEP_LOGS, house.now()))}
+def _logs(app: AppContext, _: dg.OpExecutionContext) -> dict[str, Any]:
+    return {"files": len(prune_logs(app.settings.logs_dir, KEEP_LOGS, app.now()))}
 
 
-def _partitions(house: House, context: dg.OpExecutionContext) -> dict[str, Any]:
-    return {"partitions": retire_partitions(context.instance, house.database, house.now())}
+def _partitions(app: AppContext, context: dg.OpExecutionContext) -> dict[str, Any]:
+    return {"partitions": retire_partitions(context.instance, app.database, app.now())}
 
 
-def _endings(house: House, context: dg.OpExecutionContext) -> dict[str, Any]:
-    endings = list(unshown_endings(context.instance, house.database))
+def _endings(app: AppContext, context: dg.OpExecutionContext) -> dict[str, Any]:
+    endings = list(unshown_endings(context.instance, app.database))
     for ending in endings:
         context.log_event(ending)
     if endings:
-        look_again(context, house, "deliveries")
+        evaluate_checks(context, app, "deliveries")
     return {"games": len(endings)}
 
 
-def _runs(house: House, context: dg.OpExecutionContext) -> dict[str, Any]:
-    return {"runs": prune_runs(context.instance, house.database, house.now())}
+def _runs(app: AppContext, context: dg.OpExecutionContext) -> dict[str, Any]:
+    return {"runs": prune_runs(context.instance, app.database, app.now())}
 
 
-def _events(house: House, context: dg.OpExecutionContext) -> dict[str, Any]:
-    return {"events": prune_events(context.instance, house.now())}
+def _events(app: AppContext, context: dg.OpExecutionContext) -> dict[str, Any]:
+    return {"events": prune_events(context.instance, app.now())}
 
 
-def _leftovers(house: House, context: dg.OpExecutionContext) -> dict[str, Any]:
+def _leftovers(app: AppContext, context: dg.OpExecutionContext) -> dict[str, Any]:
     # The instance may have a home of its own: PostgreSQL storage, several hosts.
     home = Path(context.instance.root_directory)
-    return {"files and folders": remove_leftovers(context.instance, home, house.now())}
+    return {"files and folders": remove_leftovers(context.instance, home, app.now())}
 
 
-Step = Callable[[House, dg.OpExecutionContext], dict[str, Any]]
+Step = Callable[[AppContext, dg.OpExecutionContext], dict[str, Any]]
 
 
 def _op(name: str, step: Step, *, priority: int) -> dg.OpDefinition:
     """An op without inputs; those of a higher priority come first."""
 
     @dg.op(name=name, out=dg.Out(dg.Nothing), tags={"dagster/priority": str(priority)})
-    def run(context: dg.OpExecutionContext, house: dg.ResourceParam[House]) -> None:
-        figures = step(house, context)
+    def run(context: dg.OpExecutionContext, app: dg.ResourceParam[AppContext]) -> None:
+        figures = step(app, context)
         context.log.info("%s: %s", name, figures)
         context.add_output_metadata(figures)
 
@@ -134,5 +134,5 @@ def nightly_job() -> None:
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="At a quarter past four (UTC), unless the last one is still at it.",
 )
-def every_night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def nightly_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     return unless_alive(context.instance, nightly_job.name)

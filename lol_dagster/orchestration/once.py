@@ -18,14 +18,14 @@ from typing import Any
 import dagster as dg
 
 from lol_dagster.errors import UserError
-from lol_dagster.operations.housekeeping import is_overdue
+from lol_dagster.monitoring.housekeeping import is_overdue
 from lol_dagster.orchestration.assets import BATCH_TAG
-from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job, requested_job
 from lol_dagster.orchestration.monitoring import look_after
 from lol_dagster.orchestration.nightly import nightly_job
 from lol_dagster.orchestration.partitions import MatchRange, admit
-from lol_dagster.orchestration.requested import plan_requested, settle_requests
+from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.run_requests import plan_requested, settle_requests
 from lol_dagster.orchestration.run_workers import (
     at_work,
     end_overdue_workers,
@@ -59,21 +59,21 @@ class Once:
         self,
         definitions: dg.Definitions,
         instance: dg.DagsterInstance,
-        house: House,
+        app: AppContext,
         *,
         show: Callable[[str, int | None], None],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """
         Args:
-            definitions: Built on this very house.
+            definitions: Built on this very app.
             instance: Where the runs are recorded.
             show: Told in a few words what is going on, and how many games it is about.
             sleep: Waits for messages that are due in a moment.
         """
         self._definitions = definitions
         self._instance = instance
-        self._house = house
+        self._app = app
         self._show = show
         self._sleep = sleep
         self._shown: set[str] = set()
@@ -101,9 +101,9 @@ class Once:
             self._do_what_is_due()
             in_vain = 0
             while in_vain < _ROUNDS_IN_VAIN and self._wait_for_what_is_nearly_due():
-                before = self._house.tally.counts()
+                before = self._app.run_counts.counts()
                 self._do_what_is_due()
-                in_vain = in_vain + 1 if self._house.tally.counts() == before else 0
+                in_vain = in_vain + 1 if self._app.run_counts.counts() == before else 0
             self._complain()
 
     @contextmanager
@@ -118,7 +118,7 @@ class Once:
 
     def _look_after(self) -> None:
         self._do_the_nights_work()
-        if look_after(self._instance, self._house, "once").messages:
+        if look_after(self._instance, self._app, "once").messages:
             self._deliver()
 
     def _is_left_to_another(self, job: Any, tags: Mapping[str, str] | None = None) -> bool:
@@ -128,9 +128,9 @@ class Once:
         return other is not None
 
     def _do_the_nights_work(self) -> None:
-        """Where nobody else does: a house that lives on cron alone has no schedule for it."""
-        with self._house.database.writing() as session:
-            overdue = is_overdue(session, self._house.now())
+        """Where nobody else does: an installation that lives on cron alone has no schedule for it."""
+        with self._app.database.writing() as session:
+            overdue = is_overdue(session, self._app.now())
         if overdue and not self._is_left_to_another(nightly_job):
             self._show("taking a backup and tidying up", None)
             self._run(nightly_job, raise_on_error=False)
@@ -145,7 +145,7 @@ class Once:
         self._run(poll_job, config=config, raise_on_error=True)
 
     def _complain(self) -> None:
-        found = self._house.discovery
+        found = self._app.discovery
         if found is not None and found.polls and not found.accounts_polled:
             # What is Riot's own trouble explains more than what is wrong with one account.
             first = max(found.polls, key=lambda poll: poll.is_servers_trouble or poll.stays_due)
@@ -161,23 +161,23 @@ class Once:
                 self._show("processing games", len(batch.keys))
                 self._run(process_job, tags=batch_tags(batch), raise_on_error=True)
         self._work_off_requests()
-        self._show_set_aside()
+        self._show_quarantined()
         self._deliver()
 
     def _due_batches(self) -> list[MatchRange]:
         if self._is_left_to_another(process_job, {BATCH_TAG: "true"}):
             return []
-        return plan_batches(self._instance, self._house)
+        return plan_batches(self._instance, self._app)
 
     def _deliver(self) -> None:
-        due = self._house.deliverer.due_now(self._house.now())
+        due = self._app.deliverer.due_now(self._app.now())
         if due and not self._is_left_to_another(deliver_job):
             self._show("delivering messages", None)
             self._run(deliver_job, raise_on_error=True)
 
     def _work_off_requests(self) -> None:
         """Process what people have asked for; a game that is still weird has a red run again."""
-        for run in plan_requested(self._instance, self._house):
+        for run in plan_requested(self._instance, self._app):
             self._show("processing games that were asked for", len(run.match_ids))
             if run.is_of_one:
                 self._run(
@@ -188,11 +188,11 @@ class Once:
                 )
             else:
                 self._run(requested_job, config=run.run_config, tags=run.tags, raise_on_error=True)
-        settle_requests(self._instance, self._house)
+        settle_requests(self._instance, self._app)
 
-    def _show_set_aside(self) -> None:
-        """Give each set-aside game its red run, in which it may also turn out to be cured."""
-        for game in to_show(self._instance, self._house, limit=_SHOWN_AT_ONCE):
+    def _show_quarantined(self) -> None:
+        """Give each quarantined game its red run, in which it may also turn out to be cured."""
+        for game in to_show(self._instance, self._app, limit=_SHOWN_AT_ONCE):
             if game.run_key not in self._shown:
                 self._shown.add(game.run_key)
                 self._show(f"showing what is wrong with {game.match_id}", 1)
@@ -205,13 +205,13 @@ class Once:
                 )
 
     def _wait_for_what_is_nearly_due(self) -> bool:
-        house = self._house
+        app = self._app
         if self._due_batches():
             return True
-        next_due = house.deliverer.next_due_at()
-        if next_due is None or next_due > house.now() + _NEARLY_NOW:
+        next_due = app.deliverer.next_due_at()
+        if next_due is None or next_due > app.now() + _NEARLY_NOW:
             return False
-        self._sleep(max(0.0, (next_due - house.now()).total_seconds()))
+        self._sleep(max(0.0, (next_due - app.now()).total_seconds()))
         return True
 
     def _run(

@@ -19,15 +19,15 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from lol_dagster.messages.record import WrittenMessage, write_messages
-from lol_dagster.operations.failures import full_traceback, is_the_games, summary
-from lol_dagster.operations.run_requests import (
+from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.pipeline.failures import full_traceback, is_the_games, summary
+from lol_dagster.pipeline.run_requests import (
     RunOutcome,
     is_asked_for,
-    note_taken_up,
-    note_worked_off,
+    note_completed,
+    note_started,
 )
-from lol_dagster.operations.stages import CODE_VERSIONS, Stage
-from lol_dagster.orchestration.house import House
+from lol_dagster.pipeline.stages import CODE_VERSIONS, Stage
 from lol_dagster.riot.archive import FetchResult, fetch_match
 from lol_dagster.stats.record import STATS_CODE_VERSION, RecordedGame, record_game
 from lol_dagster.storage.models import Match, Quarantine
@@ -47,8 +47,8 @@ class Processed:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Riot has not given the game: it is `late` (asked for again), `later` (Riot is in trouble or
-    busy, asked for again) or `gone` (given up).
+    """Riot has not given the game: it is `delayed` (asked for again), `deferred` (Riot is in trouble or
+    busy, asked for again) or `not_found` (given up).
     """
 
     match_id: str
@@ -56,7 +56,7 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class SetAside:
+class Quarantined:
     """A stage failed on this game; `Quarantine` has the details."""
 
     match_id: str
@@ -64,7 +64,7 @@ class SetAside:
     error: BaseException
 
 
-Outcome = Processed | Waiting | SetAside
+Outcome = Processed | Waiting | Quarantined
 
 
 class _StageError(Exception):
@@ -85,7 +85,7 @@ def _stage(name: Stage) -> Iterator[None]:
         raise _StageError(name) from error
 
 
-def process_match(house: House, match_id: str, *, run_id: str) -> Outcome:
+def process_match(app: AppContext, match_id: str, *, run_id: str) -> Outcome:
     """Take one match through all stages; repeating it changes nothing.
 
     The payload is fetched only if the archive lacks it. Stats and messages are one transaction:
@@ -99,24 +99,24 @@ def process_match(house: House, match_id: str, *, run_id: str) -> Outcome:
         SettingsError: there is no key.
         SQLAlchemyError: the database fails; the match stays due.
     """
-    now = house.now()
+    now = app.now()
     with bound_contextvars(match_id=match_id, run_id=run_id):
-        was_asked_for = _take_up(house, match_id, now, run_id)
-        outcome = _through_the_stages(house, match_id, now, run_id)
+        was_asked_for = _take_up(app, match_id, now, run_id)
+        outcome = _through_the_stages(app, match_id, now, run_id)
         if was_asked_for:
             word, detail = _in_words(outcome)
-            with house.database.writing() as session:
-                note_worked_off(session, match_id, run_id, word, detail, now=house.now())
+            with app.database.writing() as session:
+                note_completed(session, match_id, run_id, word, detail, now=app.now())
     return outcome
 
 
-def _take_up(house: House, match_id: str, now: datetime, run_id: str) -> bool:
+def _take_up(app: AppContext, match_id: str, now: datetime, run_id: str) -> bool:
     """Let those who have asked for the match see that a run is at it; False if nobody has."""
-    with house.database.reading() as session:
+    with app.database.reading() as session:
         was_asked_for = is_asked_for(session, match_id)
     if was_asked_for:
-        with house.database.writing() as session:
-            note_taken_up(session, match_id, run_id, now=now)
+        with app.database.writing() as session:
+            note_started(session, match_id, run_id, now=now)
     return was_asked_for
 
 
@@ -124,64 +124,64 @@ def _in_words(outcome: Outcome) -> tuple[RunOutcome, str]:
     if isinstance(outcome, Processed):
         count = len(outcome.messages)
         return "processed", f"{count or 'no'} message{'' if count == 1 else 's'} about it"
-    if isinstance(outcome, SetAside):
-        return "set_aside", f"{outcome.stage}: {summary(outcome.error)}"
+    if isinstance(outcome, Quarantined):
+        return "quarantined", f"{outcome.stage}: {summary(outcome.error)}"
     return cast("RunOutcome", outcome.fetched.outcome), outcome.fetched.reason
 
 
-def _through_the_stages(house: House, match_id: str, now: datetime, run_id: str) -> Outcome:
+def _through_the_stages(app: AppContext, match_id: str, now: datetime, run_id: str) -> Outcome:
     try:
         with _stage("games"):
-            _admit_row(house, match_id, now)
-            fetched = fetch_match(house.database, house.riot, match_id, now=now, run_id=run_id)
+            _admit_row(app, match_id, now)
+            fetched = fetch_match(app.database, app.riot, match_id, now=now, run_id=run_id)
         if not fetched.is_archived:
-            _note_not_given(house, match_id, fetched, now)
+            _note_not_given(app, match_id, fetched, now)
             return Waiting(match_id, fetched)
-        return _work_out(house, match_id, fetched, now, run_id)
+        return _work_out(app, match_id, fetched, now, run_id)
     except _StageError as failure:
         cause = failure.__cause__
         assert cause is not None
-        _set_aside(house, match_id, failure.stage, cause, now, run_id)
-        return SetAside(match_id, failure.stage, cause)
+        _quarantine(app, match_id, failure.stage, cause, now, run_id)
+        return Quarantined(match_id, failure.stage, cause)
 
 
-def _admit_row(house: House, match_id: str, now: datetime) -> None:
+def _admit_row(app: AppContext, match_id: str, now: datetime) -> None:
     """An operator may ask for a match that nobody's list has shown yet."""
-    with house.database.reading() as session:
+    with app.database.reading() as session:
         known = session.get(Match, match_id) is not None
     if not known:
-        with house.database.writing() as session:
+        with app.database.writing() as session:
             session.merge(Match(match_id=match_id, state="listed", listed_at=now, next_try_at=now))
 
 
 def _work_out(
-    house: House, match_id: str, fetched: FetchResult, now: datetime, run_id: str
+    app: AppContext, match_id: str, fetched: FetchResult, now: datetime, run_id: str
 ) -> Processed:
-    with house.database.writing() as session:
+    with app.database.writing() as session:
         with _stage("player_stats"):
             recorded = record_game(
                 session, match_id, code_version=STATS_CODE_VERSION, now=now, run_id=run_id
             )
         with _stage("messages"):
             messages = write_messages(
-                session, match_id, stale_after=house.settings.stale_after, now=now
+                session, match_id, stale_after=app.settings.stale_after, now=now
             )
         session.execute(
             update(Match)
             .where(Match.match_id == match_id)
             .values(state="processed", next_try_at=None, last_error=None, run_id=run_id)
         )
-        was_set_aside = _close_quarantine(session, match_id, "processed", now)
-    if was_set_aside:
-        log.info("Cured %s: it was set aside", match_id, extra={"match_id": match_id})
+        was_quarantined = _close_quarantine(session, match_id, "processed", now)
+    if was_quarantined:
+        log.info("Cured %s: it was quarantined", match_id, extra={"match_id": match_id})
     return Processed(match_id, fetched, recorded, tuple(messages))
 
 
-def _note_not_given(house: House, match_id: str, fetched: FetchResult, now: datetime) -> None:
-    """A game that was set aside, tried again and is only late now is set aside no more."""
-    if fetched.outcome == "later":
+def _note_not_given(app: AppContext, match_id: str, fetched: FetchResult, now: datetime) -> None:
+    """A game that was quarantined, tried again and is only late now is quarantined no more."""
+    if fetched.outcome == "deferred":
         return
-    with house.database.writing() as session:
+    with app.database.writing() as session:
         _close_quarantine(session, match_id, fetched.outcome, now)
 
 
@@ -196,11 +196,11 @@ def _close_quarantine(session: Session, match_id: str, closed_as: str, now: date
     return bool(closed)
 
 
-def _set_aside(
-    house: House, match_id: str, stage: Stage, error: BaseException, now: datetime, run_id: str
+def _quarantine(
+    app: AppContext, match_id: str, stage: Stage, error: BaseException, now: datetime, run_id: str
 ) -> None:
     line = summary(error)
-    with house.database.writing() as session:
+    with app.database.writing() as session:
         # Two runs that set the same game aside at the same time do so one after the other.
         session.get(Match, match_id, with_for_update=True)
         row = session.scalar(
@@ -209,7 +209,7 @@ def _set_aside(
             )
         )
         if row is None:
-            row = Quarantine(match_id=match_id, set_aside_at=now, run_id=run_id, tries=0)
+            row = Quarantine(match_id=match_id, quarantined_at=now, run_id=run_id, tries=0)
             session.add(row)
         row.stage = stage
         row.error = line
@@ -219,16 +219,16 @@ def _set_aside(
         session.execute(
             update(Match)
             .where(Match.match_id == match_id)
-            .values(state="set_aside", next_try_at=None, last_error=line, run_id=run_id)
+            .values(state="quarantined", next_try_at=None, last_error=line, run_id=run_id)
         )
-    log.warning("Set aside %s: %s", match_id, line, extra={"match_id": match_id, "stage": stage})
+    log.warning("Quarantined %s: %s", match_id, line, extra={"match_id": match_id, "stage": stage})
 
 
-def note_shown(house: House, match_id: str, run_id: str) -> None:
-    """Remember the run in which a set-aside game failed visibly, so that it is not asked for
+def note_shown(app: AppContext, match_id: str, run_id: str) -> None:
+    """Remember the run in which a quarantined game failed visibly, so that it is not asked for
     again.
     """
-    with house.database.writing() as session:
+    with app.database.writing() as session:
         session.execute(
             update(Quarantine)
             .where(Quarantine.match_id == match_id, Quarantine.closed_at.is_(None))

@@ -18,10 +18,10 @@ from lol_dagster.delivery.report import Carried, DeliveryReport
 from lol_dagster.messages.characters import plain_markdown
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.text import markdown
-from lol_dagster.operations.failures import is_the_games, summary
-from lol_dagster.operations.stages import STAGES
-from lol_dagster.orchestration.house import House
-from lol_dagster.orchestration.processing import Outcome, Processed, SetAside, Waiting
+from lol_dagster.orchestration.processing import Outcome, Processed, Quarantined, Waiting
+from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.pipeline.failures import is_the_games, summary
+from lol_dagster.pipeline.stages import STAGES
 from lol_dagster.riot.discovery import DiscoveryReport
 from lol_dagster.stats.form import Form, form, game_table
 from lol_dagster.storage.models import (
@@ -48,8 +48,10 @@ _NOBODY = "none: nobody is to be told"
 
 def explain(outcome: Outcome) -> str:
     """In a line, why a match was not processed."""
-    if isinstance(outcome, SetAside):
-        return f"{outcome.match_id} is set aside: {outcome.stage} failed: {summary(outcome.error)}"
+    if isinstance(outcome, Quarantined):
+        return (
+            f"{outcome.match_id} is quarantined: {outcome.stage} failed: {summary(outcome.error)}"
+        )
     if isinstance(outcome, Processed):
         return f"{outcome.match_id} is processed"
     return f"{outcome.match_id} is not there: {outcome.fetched.reason}"
@@ -60,7 +62,7 @@ def of_polling(found: DiscoveryReport) -> Metadata:
     troubles = found.failures
     return {
         "accounts": len(found.polls),
-        "new_games": len(found.new_match_ids),
+        "new_matches_sensor": len(found.new_match_ids),
         "in_trouble": len(troubles),
         "left_due": found.not_asked,
         "accounts_asked": dg.MetadataValue.md(
@@ -75,7 +77,7 @@ def of_polling(found: DiscoveryReport) -> Metadata:
     }
 
 
-def of_outcome(house: House, outcome: Outcome) -> dict[str, Metadata]:
+def of_outcome(app: AppContext, outcome: Outcome) -> dict[str, Metadata]:
     """Per asset that the match materialized, its metadata; empty for one that brought nothing.
 
     Among them is `deliveries` if nobody is to be told: then it is done with, and no sweep will ever
@@ -85,7 +87,7 @@ def of_outcome(house: House, outcome: Outcome) -> dict[str, Metadata]:
         return {}
     match_id = outcome.match_id
     try:
-        with house.database.reading() as session:
+        with app.database.reading() as session:
             messages = messages_of(session, match_id)
             return {
                 "games": _of_payload(session, match_id),
@@ -144,13 +146,13 @@ def _of_messages(messages: Sequence[Row[Message, Channel]]) -> Metadata:
     }
 
 
-def of_batch(house: House, outcomes: Sequence[Outcome]) -> Metadata:
+def of_batch(app: AppContext, outcomes: Sequence[Outcome]) -> Metadata:
     """A batch run's table of its games."""
     processed = [each.match_id for each in outcomes if isinstance(each, Processed)]
-    set_aside = [each for each in outcomes if isinstance(each, SetAside)]
+    set_aside = [each for each in outcomes if isinstance(each, Quarantined)]
     waiting = [each for each in outcomes if isinstance(each, Waiting)]
-    rows = _rows_of(house, processed)
-    rows += [(each.match_id, "", "set aside", explain(each)) for each in set_aside]
+    rows = _rows_of(app, processed)
+    rows += [(each.match_id, "", "quarantined", explain(each)) for each in set_aside]
     rows += [(each.match_id, "", each.fetched.outcome, each.fetched.reason) for each in waiting]
     return {
         "games": dg.MetadataValue.md(_table(("Match", "Mode", "Result", "Players"), rows)),
@@ -160,9 +162,9 @@ def of_batch(house: House, outcomes: Sequence[Outcome]) -> Metadata:
     }
 
 
-def _rows_of(house: House, match_ids: Sequence[str]) -> list[tuple[str, ...]]:
+def _rows_of(app: AppContext, match_ids: Sequence[str]) -> list[tuple[str, ...]]:
     try:
-        with house.database.reading() as session:
+        with app.database.reading() as session:
             games = game_table(session, match_ids)
         return [tuple(map(str, row)) for row in games.itertuples(index=False)]
     except Exception as error:

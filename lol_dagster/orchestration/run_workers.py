@@ -24,7 +24,7 @@ import dagster as dg
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
-from lol_dagster.operations import signs_of_life
+from lol_dagster.services import worker_liveness
 from lol_dagster.storage.file_locks import end_holder
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ _TO_BEGIN = 120.0
 _THIS_MACHINE = {"127.0.0.1", "localhost"}
 
 
-class HouseRunLauncher(dg.DefaultRunLauncher):
+class LivenessRunLauncher(dg.DefaultRunLauncher):
     """Dagster's default launcher, which can also tell whether a worker lives.
 
     Names in dagster.yaml lead here. For runs on this machine only: those of a code server
@@ -66,16 +66,16 @@ def begin_work(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     For a process that executes one run and then ends.
     """
     _forget_ended(instance)
-    signs_of_life.alive_for_good(_file(instance, run.run_id))
-    signs_of_life.end_after(_longest(run.tags) + _TO_END)
+    worker_liveness.alive_for_good(_file(instance, run.run_id))
+    worker_liveness.end_after(_longest(run.tags) + _TO_END)
 
 
 @contextmanager
 def at_work(instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) -> Iterator[None]:
     """As `begin_work`, for a process that executes one run after the other."""
     with (
-        signs_of_life.alive(_file(instance, run_id)),
-        signs_of_life.ended_after(_longest(tags) + _TO_END),
+        worker_liveness.alive(_file(instance, run_id)),
+        worker_liveness.ended_after(_longest(tags) + _TO_END),
     ):
         yield
 
@@ -85,7 +85,7 @@ def worker_is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
     if server.get("host", "localhost") not in _THIS_MACHINE:
         return False
-    match signs_of_life.look(_file(instance, run.run_id)):
+    match worker_liveness.look(_file(instance, run.run_id)):
         case "alive":
             return False
         case "dead":
@@ -120,7 +120,7 @@ def end_overdue_workers(instance: dg.DagsterInstance) -> int:
     """
     ended = 0
     for file in _folder(instance).glob("*"):
-        if signs_of_life.look(file) != "alive":
+        if worker_liveness.look(file) != "alive":
             continue
         record = instance.get_run_record_by_id(file.name)
         if record is None or record.start_time is None:
@@ -156,7 +156,7 @@ def fail_abandoned_runs(instance: dg.DagsterInstance) -> int:
 def _forget_ended(instance: dg.DagsterInstance) -> None:
     """Remove what workers have left behind whose runs are over."""
     for file in _folder(instance).glob("*"):
-        if signs_of_life.look(file) == "dead":
+        if worker_liveness.look(file) == "dead":
             run = instance.get_run_by_id(file.name)
             if run is None or run.is_finished:
                 file.unlink(missing_ok=True)

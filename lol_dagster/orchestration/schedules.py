@@ -2,24 +2,24 @@
 
 import dagster as dg
 
-from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.jobs import audit_job, check_job, poll_job
 from lol_dagster.orchestration.live_runs import live_run, unless_alive
-from lol_dagster.orchestration.nightly import every_night
+from lol_dagster.orchestration.nightly import nightly_schedule
+from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.riot.discovery import due_accounts
 
 
-def plan_poll(instance: dg.DagsterInstance, house: House) -> dg.RunRequest | dg.SkipReason:
+def plan_poll(instance: dg.DagsterInstance, app: AppContext) -> dg.RunRequest | dg.SkipReason:
     """What this minute asks for."""
-    refused = key_refused_until(house)
+    refused = key_refused_until(app)
     if refused is not None:
         return dg.SkipReason(f"Riot refuses our key; next try at {refused:%H:%M} UTC")
     alive = live_run(instance, poll_job.name)
     if alive is not None:
         return dg.SkipReason(f"Run {alive[:8]} is still at it")
-    with house.database.reading() as session:
-        due = len(due_accounts(session, house.now()))
+    with app.database.reading() as session:
+        due = len(due_accounts(session, app.now()))
     if not due:
         return dg.SkipReason("No account is due")
     return dg.RunRequest(tags={"lol/accounts": str(due)})
@@ -31,10 +31,10 @@ def plan_poll(instance: dg.DagsterInstance, house: House) -> dg.RunRequest | dg.
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every minute, if an account is due and the last look has ended.",
 )
-def every_minute(
-    context: dg.ScheduleEvaluationContext, house: dg.ResourceParam[House]
+def poll_match_lists_schedule(
+    context: dg.ScheduleEvaluationContext, app: dg.ResourceParam[AppContext]
 ) -> dg.RunRequest | dg.SkipReason:
-    return plan_poll(context.instance, house)
+    return plan_poll(context.instance, app)
 
 
 @dg.schedule(
@@ -59,4 +59,4 @@ def audit_every_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg
     return unless_alive(context.instance, audit_job.name)
 
 
-SCHEDULES = [every_minute, checks_every_ten_minutes, audit_every_day, every_night]
+SCHEDULES = [poll_match_lists_schedule, checks_every_ten_minutes, audit_every_day, nightly_schedule]

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import dagster as dg
 
 from lol_dagster.orchestration.assets import BATCH_TAG
-from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.jobs import deliver_job, process_job, requested_job
 from lol_dagster.orchestration.live_runs import live_run
 from lol_dagster.orchestration.partitions import BATCH_LIMIT, MatchRange, admit, ranges
-from lol_dagster.orchestration.requested import RequestedRun, plan_requested
+from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.orchestration.riot_key import key_refused_until
+from lol_dagster.orchestration.run_requests import RequestedRun, plan_requested
 from lol_dagster.orchestration.set_aside import to_show
 from lol_dagster.riot.archive import due_matches
 
@@ -23,10 +23,10 @@ from lol_dagster.riot.archive import due_matches
 _REQUESTS_PER_TICK = 5
 
 
-def plan_batches(instance: dg.DagsterInstance, house: House) -> list[MatchRange]:
+def plan_batches(instance: dg.DagsterInstance, app: AppContext) -> list[MatchRange]:
     """The batches that are due now: match ids admitted as partitions and cut into ranges."""
-    with house.database.reading() as session:
-        due = due_matches(session, now=house.now(), limit=BATCH_LIMIT)
+    with app.database.reading() as session:
+        due = due_matches(session, now=app.now(), limit=BATCH_LIMIT)
     if not due:
         return []
     admit(instance, due)
@@ -48,10 +48,10 @@ def batch_tags(batch: MatchRange) -> dict[str, str]:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="New match ids become partitions and one run over their range.",
 )
-def new_games(
-    context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
+def new_matches_sensor(
+    context: dg.SensorEvaluationContext, app: dg.ResourceParam[AppContext]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    refused = key_refused_until(house)
+    refused = key_refused_until(app)
     if refused is not None:
         yield dg.SkipReason(f"Riot refuses our key; next try at {refused:%H:%M} UTC")
         return
@@ -59,7 +59,7 @@ def new_games(
     if alive is not None:
         yield dg.SkipReason(f"Batch {alive[:8]} is still at it")
         return
-    batches = plan_batches(context.instance, house)
+    batches = plan_batches(context.instance, app)
     if not batches:
         yield dg.SkipReason("No game is due")
         return
@@ -71,15 +71,15 @@ def new_games(
     job=process_job,
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="A game that was set aside gets a run of its own, in which its error is seen; "
+    description="A game that was quarantined gets a run of its own, in which its error is seen; "
     "when the code of the stage that failed has changed, it is tried again, once a version.",
 )
-def set_aside_games(
-    context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
+def quarantined_games(
+    context: dg.SensorEvaluationContext, app: dg.ResourceParam[AppContext]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    waiting = to_show(context.instance, house, limit=_REQUESTS_PER_TICK)
+    waiting = to_show(context.instance, app, limit=_REQUESTS_PER_TICK)
     if not waiting:
-        yield dg.SkipReason("No game that was set aside is waiting for a run of its own")
+        yield dg.SkipReason("No game that was quarantined is waiting for a run of its own")
         return
     admit(context.instance, [game.match_id for game in waiting])
     for game in waiting:
@@ -98,9 +98,9 @@ def set_aside_games(
     "a run: each its own, or many together.",
 )
 def requested_games(
-    context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
+    context: dg.SensorEvaluationContext, app: dg.ResourceParam[AppContext]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    runs = plan_requested(context.instance, house)
+    runs = plan_requested(context.instance, app)
     if not runs:
         yield dg.SkipReason("Nobody has asked for a game that has no run yet")
         return
@@ -131,9 +131,9 @@ def _for_requests(run: RequestedRun) -> dg.RunRequest:
     description="Messages that are due get a run that carries them all.",
 )
 def due_messages(
-    context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
+    context: dg.SensorEvaluationContext, app: dg.ResourceParam[AppContext]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    due = house.deliverer.due_now(house.now())
+    due = app.deliverer.due_now(app.now())
     if not due:
         yield dg.SkipReason("No message is due")
         return
@@ -144,4 +144,4 @@ def due_messages(
     yield dg.RunRequest(tags={"lol/messages": str(due)})
 
 
-SENSORS = [new_games, set_aside_games, requested_games, due_messages]
+SENSORS = [new_matches_sensor, quarantined_games, requested_games, due_messages]

@@ -17,8 +17,8 @@ import grpc  # type: ignore[import-untyped]
 from grpc_health.v1.health_pb2 import HealthCheckRequest  # type: ignore[import-untyped]
 from grpc_health.v1.health_pb2_grpc import HealthStub  # type: ignore[import-untyped]
 
-from lol_dagster.operations.supervisor import Service
-from lol_dagster.operations.vigil import over_http
+from lol_dagster.services.liveness_probe import over_http
+from lol_dagster.services.supervisor import Service
 from lol_dagster.settings import Settings
 
 _LOCATION = "lol_dagster"

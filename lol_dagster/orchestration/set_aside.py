@@ -1,4 +1,4 @@
-"""Which set-aside games want a run of their own."""
+"""Which quarantined games want a run of their own."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import dagster as dg
 from sqlalchemy import or_, select, update
 
-from lol_dagster.operations.stages import CODE_VERSIONS
-from lol_dagster.orchestration.house import House
+from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.pipeline.stages import CODE_VERSIONS
 from lol_dagster.storage.models import Quarantine
 
-SET_ASIDE_TAG = "lol/set-aside"
-"""On the run of its own in which a set-aside game fails for all to see."""
+QUARANTINE_TAG = "lol/quarantined"
+"""On the run of its own in which a quarantined game fails for all to see."""
 RUN_KEY_TAG = "dagster/run_key"
 _LOOKED_AT = 200
 
@@ -28,33 +28,33 @@ class WaitingGame:
     @property
     def tags(self) -> dict[str, str]:
         """Of the run: what the list of runs shows of it."""
-        return {SET_ASIDE_TAG: self.stage, "lol/games": self.match_id}
+        return {QUARANTINE_TAG: self.stage, "lol/games": self.match_id}
 
 
-def to_show(instance: dg.DagsterInstance, house: House, *, limit: int) -> list[WaitingGame]:
+def to_show(instance: dg.DagsterInstance, app: AppContext, *, limit: int) -> list[WaitingGame]:
     """Open quarantine rows whose failure no run has shown yet, or whose stage has changed since.
 
     One whose run has ended without a verdict (a worker that was killed, a run that somebody
     cancelled) counts as shown by it: that run is red, and its key is spent.
     """
     waiting = []
-    for game in _waiting(house):
+    for game in _waiting(app):
         records = instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: game.run_key}), limit=1)
         if not records:
             waiting.append(game)
         elif records[0].dagster_run.is_finished:
-            _note_spent(house, game, records[0].dagster_run.run_id)
+            _note_spent(app, game, records[0].dagster_run.run_id)
         if len(waiting) == limit:
             break
     return waiting
 
 
-def _waiting(house: House) -> list[WaitingGame]:
+def _waiting(app: AppContext) -> list[WaitingGame]:
     changed = [
         (Quarantine.stage == stage) & (Quarantine.code_version != version)
         for stage, version in CODE_VERSIONS.items()
     ]
-    with house.database.reading() as session:
+    with app.database.reading() as session:
         rows = session.scalars(
             select(Quarantine)
             .where(
@@ -65,13 +65,13 @@ def _waiting(house: House) -> list[WaitingGame]:
             .limit(_LOOKED_AT)
         ).all()
     return [
-        WaitingGame(row.id, row.match_id, row.stage, f"set-aside:{row.id}:{_version(row.stage)}")
+        WaitingGame(row.id, row.match_id, row.stage, f"quarantined:{row.id}:{_version(row.stage)}")
         for row in rows
     ]
 
 
-def _note_spent(house: House, game: WaitingGame, run_id: str) -> None:
-    with house.database.writing() as session:
+def _note_spent(app: AppContext, game: WaitingGame, run_id: str) -> None:
+    with app.database.writing() as session:
         session.execute(
             update(Quarantine)
             .where(

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from lol_dagster.http_session import Response
+from lol_dagster.http import Response
 from lol_dagster.riot.errors import (
     BadRequest,
     ForbiddenHere,

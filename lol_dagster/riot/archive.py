@@ -2,7 +2,7 @@
 
 Nothing is computed from anything but this archive, so every later stage can run again without Riot.
 A match that Riot lists and does not give is late: it is asked for again with growing pauses, and
-given up as `gone` after 48 hours; once a day it is asked for again if it is still listed. Trouble of Riot's servers or limits counts for nothing there.
+given up as `not_found` after 48 hours; once a day it is asked for again if it is still listed. Trouble of Riot's servers or limits counts for nothing there.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from lol_dagster.storage.upsert import insert_if_absent
 log = logging.getLogger(__name__)
 
 GAMES_CODE_VERSION = "1"
-"""Of this stage: a new one makes games that were set aside here be tried again."""
+"""Of this stage: a new one makes games that were quarantined here be tried again."""
 
 GIVE_UP_AFTER = timedelta(hours=48)
 _PAUSES = tuple(
@@ -54,12 +54,12 @@ class FetchResult:
     """What became of a match."""
 
     match_id: str
-    outcome: Literal["archived", "already", "late", "later", "gone"]
-    """`archived`: fetched now; `already`: it was there; `late`: Riot does not give it yet; `later`:
-    Riot could not be asked; `gone`: given up."""
+    outcome: Literal["archived", "already", "delayed", "deferred", "not_found"]
+    """`archived`: fetched now; `already`: it was there; `delayed`: Riot does not give it yet; `deferred`:
+    Riot could not be asked; `not_found`: given up."""
     reason: str = ""
     """Why it is not archived, in a line."""
-    was_gone: bool = False
+    was_not_found: bool = False
     """It had been given up before."""
 
     @property
@@ -191,7 +191,7 @@ def _set_fetched(session: Session, match_id: str, run_id: str) -> None:
     """Leave the states behind that a match without payload is in; later ones are not ours."""
     session.execute(
         update(Match)
-        .where(Match.match_id == match_id, Match.state.in_(("listed", "gone")))
+        .where(Match.match_id == match_id, Match.state.in_(("listed", "not_found")))
         .values(state="fetched", last_error=None, first_missing_at=None, run_id=run_id)
     )
 
@@ -209,7 +209,7 @@ def _late(
             update(Match)
             .where(Match.match_id == match.match_id)
             .values(
-                state="gone" if is_gone else "listed",
+                state="not_found" if is_gone else "listed",
                 tries=Match.tries + 1,
                 first_missing_at=since,
                 next_try_at=next_try_at,
@@ -217,12 +217,12 @@ def _late(
                 run_id=run_id,
             )
         )
-    was_gone = match.state == "gone"
-    level = logging.WARNING if is_gone and not was_gone else logging.INFO
-    word: Literal["gone", "late"] = "gone" if is_gone else "late"
+    was_not_found = match.state == "not_found"
+    level = logging.WARNING if is_gone and not was_not_found else logging.INFO
+    word: Literal["not_found", "delayed"] = "not_found" if is_gone else "delayed"
     log.log(level, "%s is %s: %s", match.match_id, word, missing,
             extra={"match_id": match.match_id})  # fmt: skip
-    return FetchResult(match.match_id, word, str(missing), was_gone)
+    return FetchResult(match.match_id, word, str(missing), was_not_found)
 
 
 def _later(
@@ -234,4 +234,4 @@ def _later(
             .where(Match.match_id == match.match_id)
             .values(next_try_at=next_try_at, last_error=str(trouble)[:500], run_id=run_id)
         )
-    return FetchResult(match.match_id, "later", str(trouble))
+    return FetchResult(match.match_id, "deferred", str(trouble))

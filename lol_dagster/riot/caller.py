@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from lol_dagster.http_session import DeadlineSession, MaybeSent, NotSent
+from lol_dagster.http import DeadlineSession, MaybeSent, NotSent
 from lol_dagster.riot.answers import Call, error_of
 from lol_dagster.riot.errors import (
     BrokenBody,

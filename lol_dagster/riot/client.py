@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
-from lol_dagster.http_session import DeadlineSession
+from lol_dagster.http import DeadlineSession
 from lol_dagster.riot.answers import Call
 from lol_dagster.riot.caller import LONGEST_WAIT_S, Caller
 from lol_dagster.riot.errors import BrokenBody, ForbiddenHere, KeyRejected

@@ -96,11 +96,11 @@ def deep_look(
 def ask_again(database: Database, match_ids: Sequence[str], *, now: datetime) -> None:
     """Make those of the ids due that were given up, as Riot still lists them, or again.
 
-    They stay `gone` until Riot gives them: it lists some for ever that it never does.
+    They stay `not_found` until Riot gives them: it lists some for ever that it never does.
     """
     gone = (
         Match.match_id.in_(match_ids),
-        Match.state == "gone",
+        Match.state == "not_found",
         Match.next_try_at.is_(None),
     )
     with database.reading() as session:

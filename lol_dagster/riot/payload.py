@@ -25,8 +25,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-BOT_PUUID: Final = "BOT"
-"""All bots have it."""
+BOT_PUUIDS: Final = frozenset({"BOT", "00000000-0000-0000-0000-000000000000"})
+"""All bots have one of these: the second stands in payloads of Riot's regional servers."""
 
 _MAX_TOLD: Final = 20
 _AUGMENT: Final = re.compile(r"playerAugment(\d+)", re.IGNORECASE)
@@ -114,7 +114,7 @@ class ParticipantPayload(_Slim):
 
     @property
     def is_bot(self) -> bool:
-        return self.puuid == BOT_PUUID
+        return self.puuid in BOT_PUUIDS
 
     @model_validator(mode="before")
     @classmethod

@@ -4,7 +4,7 @@
 apart: its revision date moves with every game, but also with a new icon or a level; so it only says
 when to ask for the ranks. That Riot has counted another ranked game is proof that one was played,
 and ranked games are always listed. If then no game of the account shows up, and none is on its way,
-for `BLIND_AFTER`, we are blind. Who plays no ranked games is not watched over this way.
+for `MISSING_GAMES_AFTER`, we are blind. Who plays no ranked games is not watched over this way.
 
 An account is checked about once an hour, at the lowest priority: a check that finds no room in the
 limits is left for later.
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 CHECK_EVERY = timedelta(hours=1)
 CHECKS_PER_SWEEP = 2
-BLIND_AFTER = timedelta(minutes=90)
+MISSING_GAMES_AFTER = timedelta(minutes=90)
 """Riot's lists are half an hour late at times, and an account may be asked every half hour only."""
 _COUNTED_LATE = timedelta(hours=1)
 """Riot may count a game this long after it ended: one that we know of explains the count."""
@@ -135,10 +135,10 @@ def _write(
             and ranked_games > before
             and not _is_suspected(session, account)
         ):
-            poll.blind_since, poll.blind_from = now, checked_before - _COUNTED_LATE
+            poll.missing_games_since, poll.missing_games_from = now, checked_before - _COUNTED_LATE
         session.flush()
-        if poll.blind_since is not None and not _is_suspected(session, account):
-            poll.blind_since = poll.blind_from = None
+        if poll.missing_games_since is not None and not _is_suspected(session, account):
+            poll.missing_games_since = poll.missing_games_from = None
 
 
 def _is_suspected(session: Session, account: Account) -> bool:
@@ -147,8 +147,8 @@ def _is_suspected(session: Session, account: Account) -> bool:
         session.scalar(
             select(true()).where(
                 AccountPoll.account_id == account.id,
-                AccountPoll.blind_since.is_not(None),
-                no_game_since(AccountPoll.blind_from),
+                AccountPoll.missing_games_since.is_not(None),
+                no_game_since(AccountPoll.missing_games_from),
             )
         )
         is not None

@@ -9,7 +9,6 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lol_dagster.roster.asking import KnownAccount
 from lol_dagster.roster.errors import (
     AccountTakenError,
     AlreadyThereError,
@@ -17,6 +16,7 @@ from lol_dagster.roster.errors import (
     RosterError,
 )
 from lol_dagster.roster.names import RiotId, parse_riot_id
+from lol_dagster.roster.riot_lookup import KnownAccount
 from lol_dagster.roster.versions import as_seen
 from lol_dagster.storage.models import Account, AccountPoll, Player, PlayerStat
 

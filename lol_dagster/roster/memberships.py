@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lol_dagster.roster.errors import AlreadyThereError, RosterError
 from lol_dagster.roster.versions import as_seen
-from lol_dagster.storage.models import Membership, Player, Team
+from lol_dagster.storage.models import Account, Membership, Player, Team
 
 
 def add_membership(
@@ -125,3 +125,19 @@ def _check_dates(since: datetime, until: datetime | None) -> None:
 def _check_team(team: Team, until: datetime | None) -> None:
     if until is None and team.removed_at is not None:
         raise RosterError(f"the team {team.name!r} was removed: nobody is in it any more")
+
+
+def is_tracked(now: datetime, *, since: datetime | None = None) -> ColumnElement[bool]:
+    """Condition: the account's player is in a team now.
+
+    Args:
+        since: And has been since before this. None: since any time.
+    """
+    return Account.player_id.in_(
+        select(Membership.player_id).where(
+            and_(
+                Membership.since <= (since or now),
+                or_(Membership.until.is_(None), Membership.until > now),
+            )
+        )
+    )

@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lol_dagster.roster.accounts import add_account
-from lol_dagster.roster.asking import KnownAccount
 from lol_dagster.roster.errors import AlreadyThereError, RosterError
 from lol_dagster.roster.names import clean_name, find_named, get_named
+from lol_dagster.roster.riot_lookup import KnownAccount
 from lol_dagster.roster.teams import check_may_join, end_membership, get_team, join, leave
 from lol_dagster.roster.versions import as_seen
 from lol_dagster.storage.models import Membership, Player, PlayerStat

@@ -1,4 +1,4 @@
-"""`python -m lol_dagster.simulator`: the simulated world, from the command line without the house."""
+"""`python -m lol_dagster.simulator`: the simulated world, from the command line without the app."""
 
 from __future__ import annotations
 

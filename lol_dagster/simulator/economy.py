@@ -34,10 +34,12 @@ def earn(here: Random, lineup: Lineup, minions: float) -> None:
             + minutes * _GOLD.get(lineup.map_id, 122)
             + seat.minions * 21
             + seat.jungle * 28
-            + seat.tally.kills * 300
-            + seat.tally.assists * 110
+            + seat.run_counts.kills * 300
+            + seat.run_counts.assists * 110
         )
-        fought = 1 + 0.05 * (seat.tally.kills + seat.tally.assists / 2 - seat.tally.deaths)
+        fought = 1 + 0.05 * (
+            seat.run_counts.kills + seat.run_counts.assists / 2 - seat.run_counts.deaths
+        )
         seat.damage = round(
             minutes * _DAMAGE[seat.position] * here.uniform(0.7, 1.2) * max(0.4, fought)
         )
@@ -79,7 +81,7 @@ def take_objectives(here: Random, lineup: Lineup) -> None:
 
 
 def _first_blood(lineup: Lineup, winner: Team, loser: Team) -> tuple[int, int]:
-    team_id = next((seat.team_id for seat in lineup.seats if seat.tally.first_blood), 0)
+    team_id = next((seat.team_id for seat in lineup.seats if seat.run_counts.first_blood), 0)
     return int(team_id == winner.team_id), int(team_id == loser.team_id)
 
 

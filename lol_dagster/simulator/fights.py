@@ -15,7 +15,7 @@ _SPREE = 3
 
 
 @dataclass
-class Tally:
+class RunCounts:
     """What one seat has done in fights."""
 
     kills: int = 0
@@ -44,9 +44,9 @@ class Side:
     strength: float
 
 
-def fight_out(here: Random, sides: Sequence[Side], seats: int, kills: int) -> list[Tally]:
+def fight_out(here: Random, sides: Sequence[Side], seats: int, kills: int) -> list[RunCounts]:
     """Fight about `kills` kills out between the sides, in fights of a few kills each."""
-    tallies = [Tally() for _ in range(seats)]
+    tallies = [RunCounts() for _ in range(seats)]
     left = kills
     while left > 0:
         one, other = here.sample(list(sides), 2)
@@ -55,7 +55,7 @@ def fight_out(here: Random, sides: Sequence[Side], seats: int, kills: int) -> li
     return tallies
 
 
-def _fight(here: Random, one: Side, other: Side, kills: int, tallies: list[Tally]) -> int:
+def _fight(here: Random, one: Side, other: Side, kills: int, tallies: list[RunCounts]) -> int:
     alive = {side: list(side.seats) for side in (one, other)}
     killed_by: dict[int, int] = {}
     done = 0
@@ -78,8 +78,8 @@ def _fight(here: Random, one: Side, other: Side, kills: int, tallies: list[Tally
     return done
 
 
-def _count_kill(tallies: list[Tally], killer: int, victim: int, helpers: list[int]) -> None:
-    first = not any(tally.deaths for tally in tallies)
+def _count_kill(tallies: list[RunCounts], killer: int, victim: int, helpers: list[int]) -> None:
+    first = not any(run_counts.deaths for run_counts in tallies)
     own = tallies[killer]
     own.kills += 1
     own.first_blood |= first
@@ -93,8 +93,8 @@ def _count_kill(tallies: list[Tally], killer: int, victim: int, helpers: list[in
     tallies[victim].current_spree = 0
 
 
-def _count_multikill(tally: Tally, number: int) -> None:
-    tally.largest_multikill = max(tally.largest_multikill, number)
+def _count_multikill(run_counts: RunCounts, number: int) -> None:
+    run_counts.largest_multikill = max(run_counts.largest_multikill, number)
     for size, name in enumerate(_MULTIKILLS, start=2):
         if number >= size:
-            setattr(tally, name, getattr(tally, name) + 1)
+            setattr(run_counts, name, getattr(run_counts, name) + 1)

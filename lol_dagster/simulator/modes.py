@@ -114,8 +114,8 @@ def _play(mode: Mode, here: Random, seats: list[Seat], winner: int, lead: float 
     kills = round(seconds / 60 * mode.kills_per_minute * here.uniform(0.8, 1.25))
     if ending == "remake":
         kills = here.choice((0, 0, 1))
-    for seat, tally in zip(seats, fight_out(here, sides, len(seats), kills), strict=True):
-        seat.tally, seat.seconds, seat.win = tally, seconds, seat.team_id == winner
+    for seat, run_counts in zip(seats, fight_out(here, sides, len(seats), kills), strict=True):
+        seat.run_counts, seat.seconds, seat.win = run_counts, seconds, seat.team_id == winner
     if mode.bans:
         for team in lineup.teams:
             team.bans = tuple(champion.id for champion in here.sample(ALL, mode.bans))
@@ -182,8 +182,8 @@ def _arena(mode: Mode, here: Random, crowd: Crowd) -> Lineup:
         for subteam in range(1, number + 1)
     ]
     kills = round(seconds / 60 * mode.kills_per_minute)
-    for seat, tally in zip(seats, fight_out(here, sides, len(seats), kills), strict=True):
-        seat.tally = tally
+    for seat, run_counts in zip(seats, fight_out(here, sides, len(seats), kills), strict=True):
+        seat.run_counts = run_counts
     bans = (*(champion.id for champion in here.sample(ALL, number * size - 2)), -1, -1)
     lineup = Lineup(
         mode.queue_id,
@@ -206,7 +206,7 @@ def _swarm(mode: Mode, here: Random, crowd: Crowd) -> Lineup:
     for account in people:
         seat = Seat(account, here.choice(SWARM), 100, win=win)
         seat.level = here.randint(30, 45)
-        seat.tally.deaths = here.randint(0, 3)
+        seat.run_counts.deaths = here.randint(0, 3)
         seat.minions = here.randint(1800, 6000) // len(people)
         seat.seconds, seat.gold = seconds, here.randint(4000, 8000)
         seat.damage = here.randint(300, 900)

@@ -146,28 +146,30 @@ def _place(lineup: Lineup, seat: Seat) -> dict[str, Any]:
 
 
 def _fights(seat: Seat) -> dict[str, Any]:
-    tally = seat.tally
+    run_counts = seat.run_counts
     return {
-        "kills": tally.kills,
-        "deaths": tally.deaths,
-        "assists": tally.assists,
-        "doubleKills": tally.doubles,
-        "tripleKills": tally.triples,
-        "quadraKills": tally.quadras,
-        "pentaKills": tally.pentas,
-        "largestMultiKill": tally.largest_multikill,
-        "killingSprees": tally.sprees,
-        "largestKillingSpree": tally.largest_spree,
-        "firstBloodKill": tally.first_blood,
-        "firstBloodAssist": tally.first_blood_assist,
-        "totalTimeSpentDead": tally.deaths * 24,
-        "longestTimeSpentLiving": seat.seconds // (tally.deaths + 1) if tally.deaths else 0,
+        "kills": run_counts.kills,
+        "deaths": run_counts.deaths,
+        "assists": run_counts.assists,
+        "doubleKills": run_counts.doubles,
+        "tripleKills": run_counts.triples,
+        "quadraKills": run_counts.quadras,
+        "pentaKills": run_counts.pentas,
+        "largestMultiKill": run_counts.largest_multikill,
+        "killingSprees": run_counts.sprees,
+        "largestKillingSpree": run_counts.largest_spree,
+        "firstBloodKill": run_counts.first_blood,
+        "firstBloodAssist": run_counts.first_blood_assist,
+        "totalTimeSpentDead": run_counts.deaths * 24,
+        "longestTimeSpentLiving": seat.seconds // (run_counts.deaths + 1)
+        if run_counts.deaths
+        else 0,
     }
 
 
 def _damage(seat: Seat) -> dict[str, Any]:
     magic, true = seat.damage * 3 // 10, seat.damage // 20
-    taken = 900 * seat.tally.deaths + seat.seconds * 9
+    taken = 900 * seat.run_counts.deaths + seat.seconds * 9
     dealt = seat.damage * 4 + (seat.minions + seat.jungle) * 450
     return {
         "totalDamageDealtToChampions": seat.damage,
@@ -275,22 +277,22 @@ def _style(description: str, style: int, perk: int) -> dict[str, Any]:
 
 
 def _challenges(lineup: Lineup, seat: Seat) -> dict[str, Any]:
-    tally = seat.tally
-    side_kills = sum(one.tally.kills for one in lineup.seats if one.team_id == seat.team_id)
+    run_counts = seat.run_counts
+    side_kills = sum(one.run_counts.kills for one in lineup.seats if one.team_id == seat.team_id)
     minutes = max(1, seat.seconds) / 60
     return {
-        "kda": (tally.kills + tally.assists) / max(1, tally.deaths),
-        "killParticipation": (tally.kills + tally.assists) / max(1, side_kills),
+        "kda": (run_counts.kills + run_counts.assists) / max(1, run_counts.deaths),
+        "killParticipation": (run_counts.kills + run_counts.assists) / max(1, side_kills),
         "damagePerMinute": seat.damage / minutes,
         "goldPerMinute": seat.gold / minutes,
         "visionScorePerMinute": seat.vision / minutes,
         "gameLength": float(seat.seconds),
-        "takedowns": tally.kills + tally.assists,
+        "takedowns": run_counts.kills + run_counts.assists,
     }
 
 
 def _team(lineup: Lineup, team: Team) -> dict[str, Any]:
-    kills = sum(seat.tally.kills for seat in lineup.seats if seat.team_id == team.team_id)
+    kills = sum(seat.run_counts.kills for seat in lineup.seats if seat.team_id == team.team_id)
     numbers = {
         "baron": team.barons,
         "champion": kills,

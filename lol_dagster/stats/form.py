@@ -175,14 +175,14 @@ def _mean(values: pd.Series[float]) -> float | None:
 
 
 def _best_champion(games: pd.DataFrame) -> ChampionForm | None:
-    tally = games.groupby("champion")["won"].agg(["size", "sum"]).reset_index()
-    tally["lead"] = 2 * tally["sum"] - tally["size"]
-    tally = tally[tally["lead"] > 0].sort_values(
+    run_counts = games.groupby("champion")["won"].agg(["size", "sum"]).reset_index()
+    run_counts["lead"] = 2 * run_counts["sum"] - run_counts["size"]
+    run_counts = run_counts[run_counts["lead"] > 0].sort_values(
         ["lead", "size", "champion"], ascending=[False, False, True]
     )
-    if tally.empty:
+    if run_counts.empty:
         return None
-    best = tally.iloc[0]
+    best = run_counts.iloc[0]
     return ChampionForm(str(best["champion"]), games=int(best["size"]), wins=int(best["sum"]))
 
 

@@ -197,7 +197,7 @@ def _write(statement: str, spent: float, rows: int, plan: list[str]) -> None:
 
 
 def _caller() -> str | None:
-    """The line of the house on whose behalf the statement ran: `riot/archive.py:123 due_matches`."""
+    """The line of the app on whose behalf the statement ran: `riot/archive.py:123 due_matches`."""
     for filename, line, name in _frames():
         if filename.startswith(_PACKAGE) and filename not in _NOT_CALLERS:
             return f"{filename.removeprefix(_PACKAGE)}:{line} {name}"

@@ -1,4 +1,4 @@
-"""A house in which everything that somebody else may choose is hostile, and what a page with it must
+"""An installation in which everything that somebody else may choose is hostile, and what a page with it must
 not become.
 """
 
@@ -23,9 +23,14 @@ from lol_dagster.storage.models import (
     Quarantine,
     RunRequest,
 )
+from lol_dagster_tests._support.message_rows import add_game, played
+from lol_dagster_tests._support.roster_rows import (
+    make_account,
+    make_channel,
+    make_member,
+    make_team,
+)
 from lol_dagster_tests.admin.clock import HandClock
-from lol_dagster_tests.messages.rows import add_game, played
-from lol_dagster_tests.roster_rows import make_account, make_channel, make_member, make_team
 
 TAG = "<script>alert(1)</script>"
 QUOTES = "\"' onmouseover='alert(2)' x=\""
@@ -33,10 +38,10 @@ IMAGE = "<img src=x onerror=alert(3)>"
 TEMPLATE = "{{ 7 * 191 }}"
 """1337 where it comes alive."""
 HOOK = "https://discord.com/api/webhooks/420420420420420420/t0k3n-that-no-page-may-show"
-SET_ASIDE = "NA1_5000000002"
+QUARANTINED = "NA1_5000000002"
 AT = HandClock().now - timedelta(hours=1)
 """When it all happened: lately, by the clock of the tests."""
-GAMES = ("NA1_5000000001", SET_ASIDE, "NA1_5000000003")
+GAMES = ("NA1_5000000001", QUARANTINED, "NA1_5000000003")
 HOSTILE_CONTENT = MessageContent(
     title=TAG,
     summary=f"{IMAGE}{TEMPLATE}",
@@ -66,25 +71,25 @@ def fill(session: Session) -> None:
         game_mode=IMAGE,
         game_version=QUOTES,
     )
-    session.add(Match(match_id=SET_ASIDE, state="set_aside", listed_at=AT, last_error=TAG))
+    session.add(Match(match_id=QUARANTINED, state="quarantined", listed_at=AT, last_error=TAG))
     session.add(Match(match_id=GAMES[2], state="listed", listed_at=AT, last_error=QUOTES))
     session.flush()
     session.add(
         RunRequest(
-            match_id=SET_ASIDE, requested_at=AT, requested_by=TAG, reason=IMAGE,
+            match_id=QUARANTINED, requested_at=AT, requested_by=TAG, reason=IMAGE,
             run_key="key", run_id=QUOTES, started_at=AT, finished_at=AT,
             outcome="failed", detail=f"{TAG}{TEMPLATE}",
         )
     )  # fmt: skip
     session.add(
         Quarantine(
-            match_id=SET_ASIDE, stage="player_stats", error=IMAGE, traceback=f"{TAG}\n{TEMPLATE}",
-            code_version="1", run_id=QUOTES, set_aside_at=AT,
+            match_id=QUARANTINED, stage="player_stats", error=IMAGE, traceback=f"{TAG}\n{TEMPLATE}",
+            code_version="1", run_id=QUOTES, quarantined_at=AT,
         )
     )  # fmt: skip
-    for number, state in enumerate(("delivered", "parked", "blocked")):
+    for number, state in enumerate(("delivered", "needs_review", "blocked")):
         message = Message(
-            channel_id=channel.id, subject=f"{SET_ASIDE}-{number}", kind="game", order_at=AT,
+            channel_id=channel.id, subject=f"{QUARANTINED}-{number}", kind="game", order_at=AT,
             created_at=AT, state=state, nonce=f"n{number}", desired_hash="0" * 64,
             last_error=f"{TAG}{IMAGE}",
             delivered_at=AT + timedelta(minutes=1) if state == "delivered" else None,

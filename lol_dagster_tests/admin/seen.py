@@ -1,4 +1,4 @@
-"""A house in which a little of everything has happened, for the pages that show it."""
+"""An installation in which a little of everything has happened, for the pages that show it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lol_dagster.storage.models import (
     Player,
     Quarantine,
 )
-from lol_dagster_tests.messages.rows import ENDED, add_game, played
-from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
+from lol_dagster_tests._support.message_rows import ENDED, add_game, played
+from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
 
 BODY = b'{"metadata": {}, "info": {"note": "not a real one"}}'
 RANKED, ARAM, REMAKE, FOREIGN = "EUW1_11", "EUW1_12", "EUW1_13", "EUW1_14"
-SET_ASIDE, LISTED = "EUW1_21", "EUW1_22"
+QUARANTINED, LISTED = "EUW1_21", "EUW1_22"
 CONTENT = MessageContent(
     title="Ann won · Ranked Solo",
     summary="Ann won Ranked Solo as Jinx 12/1/7",
@@ -47,7 +47,7 @@ CONTENT = MessageContent(
 
 
 def fill_house(session: Session) -> dict[str, int]:
-    """Games of two teams, a message of each kind of fate, a game set aside, one on its way.
+    """Games of two teams, a message of each kind of fate, a game quarantined, one on its way.
 
     Returns:
         Name → id of players, teams and channels.
@@ -81,11 +81,13 @@ def fill_house(session: Session) -> dict[str, int]:
     for match_id in (RANKED, ARAM, REMAKE, FOREIGN):
         session.get_one(Match, match_id).state = "processed"
     session.add(
-        Match(match_id=SET_ASIDE, state="set_aside", listed_at=ENDED, last_error="no info in it")
+        Match(
+            match_id=QUARANTINED, state="quarantined", listed_at=ENDED, last_error="no info in it"
+        )
     )
     session.add(Match(match_id=LISTED, state="listed", listed_at=ENDED, next_try_at=ENDED))
     session.flush()
-    for match_id in (RANKED, SET_ASIDE):
+    for match_id in (RANKED, QUARANTINED):
         session.add(
             Payload(
                 match_id=match_id, encoding="zlib", body=zlib.compress(BODY), sha256=digest,
@@ -94,13 +96,13 @@ def fill_house(session: Session) -> dict[str, int]:
         )  # fmt: skip
     session.add(
         Quarantine(
-            match_id=SET_ASIDE, stage="player_stats", error="no info in it",
+            match_id=QUARANTINED, stage="player_stats", error="no info in it",
             traceback="Traceback (most recent call last):\n  KeyError: 'participants'",
-            code_version="0", set_aside_at=ENDED,
+            code_version="0", quarantined_at=ENDED,
         )
     )  # fmt: skip
     add_message(session, readable.id, RANKED, "delivered", remote_id="1122334455667788990")
-    add_message(session, blind.id, RANKED, "parked")
+    add_message(session, blind.id, RANKED, "needs_review")
     add_message(session, readable.id, ARAM, "blocked")
     return {
         "Ann": ann.id, "Bob": bob.id, "Zoe": zoe.id, "Amigos": amigos.id, "Others": others.id,
@@ -125,7 +127,7 @@ def add_message(
         content=content.to_json(), desired_hash=content.content_hash(), remote_id=remote_id,
         delivered_at=ENDED + timedelta(minutes=2) if told else None,
         evidence="response" if told else None,
-        sent_maybe=state in {"delivered", "parked"},
+        sent_maybe=state in {"delivered", "needs_review"},
         last_error=None if told else "no answer within 10 s",
     )  # fmt: skip
     session.add(message)

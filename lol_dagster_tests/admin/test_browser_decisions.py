@@ -1,4 +1,4 @@
-"""Deciding in a real browser: a game that was set aside is cured, a parked message is settled."""
+"""Deciding in a real browser: a game that was quarantined is cured, a parked message is settled."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lol_dagster.admin.app import create_app
 from lol_dagster.settings import load_settings
 from lol_dagster.stats import record
 from lol_dagster.storage.models import Message
+from lol_dagster_tests._support.payloads import participant
+from lol_dagster_tests._support.world import World, world  # noqa: F401 - a fixture
 from lol_dagster_tests.admin.asking import QUICK_HASH
 from lol_dagster_tests.admin.conftest import PHONE, HandClock
 from lol_dagster_tests.admin.test_story import elsewhere, press_tab_until
-from lol_dagster_tests.end_to_end.world import World, world  # noqa: F401 - a fixture
-from lol_dagster_tests.payloads import participant
 
 GAME = "NA1_5000000001"
 
@@ -30,7 +30,7 @@ def clock() -> HandClock:
 @pytest.fixture
 def app(world: World, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> Flask:  # noqa: F811
     monkeypatch.setenv("LOL_ADMIN_PASSWORD_HASH", QUICK_HASH)
-    return create_app(load_settings(), world.house.database, now=clock)
+    return create_app(load_settings(), world.app.database, now=clock)
 
 
 def test_a_game_that_was_set_aside_is_tried_again_and_cured_before_ones_eyes(
@@ -71,13 +71,13 @@ def test_a_parked_message_is_settled_with_the_keyboard_alone_on_a_phone(
     world.add_team("Amigos", "Ann")
     world.finish(GAME, participants=[participant("Ann", champion="Jinx")])
     elsewhere(world.once)
-    with world.house.database.writing() as session:
+    with world.app.database.writing() as session:
         message = session.scalars(select(Message)).one()
-        message.state, message.due_at, message.last_error = "parked", None, "no answer"
+        message.state, message.due_at, message.last_error = "needs_review", None, "no answer"
         message.remote_id = message.delivered_at = message.evidence = None
     clock.move(timedelta(minutes=1))
     page.set_viewport_size(PHONE)
-    page.goto("/message/?flt0_state=parked")
+    page.goto("/message/?flt0_state=needs_review")
     press_tab_until(page, f"{datetime.now(UTC):%Y-}")
     page.keyboard.press("Enter")
     page.wait_for_url("**/message/details/**")
@@ -87,7 +87,7 @@ def test_a_parked_message_is_settled_with_the_keyboard_alone_on_a_phone(
     press_tab_until(page, "Mark as delivered")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_have_text("Noted as delivered.")
-    with world.house.database.reading() as session:
+    with world.app.database.reading() as session:
         row = session.scalars(select(Message)).one()
         assert (row.state, row.remote_id) == ("delivered", "1122334455667788990")
     expect(page.get_by_text("Ann (web)")).to_be_visible()

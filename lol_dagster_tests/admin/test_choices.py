@@ -10,9 +10,9 @@ from lol_dagster.admin.app import create_app
 from lol_dagster.admin.views import choices, messages
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
+from lol_dagster_tests._support.roster_rows import LONG_AGO, make_channel, make_member, make_team
 from lol_dagster_tests.admin.asking import Visitor
 from lol_dagster_tests.admin.clock import HandClock
-from lol_dagster_tests.roster_rows import LONG_AGO, make_channel, make_member, make_team
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def operator(
     clock: HandClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Visitor:
-    """Ann, in a house with four teams, of which boxes offer two."""
+    """Ann, in an installation with four teams, of which boxes offer two."""
     with any_database.writing() as session:
         for name in ("delta", "Alpha", "Charlie", "bravo"):
             team = make_team(session, name)

@@ -13,10 +13,12 @@ from sqlalchemy import select
 
 from lol_dagster.admin.app import create_app
 from lol_dagster.admin.views.games import GameView
-from lol_dagster.operations.run_requests import note_queued, note_taken_up, note_worked_off
+from lol_dagster.pipeline.run_requests import note_completed, note_queued, note_started
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Player, RunRequest
+from lol_dagster_tests._support.message_rows import ENDED
+from lol_dagster_tests._support.roster_rows import make_membership, make_team
 from lol_dagster_tests.admin.asking import Visitor
 from lol_dagster_tests.admin.conftest import HandClock
 from lol_dagster_tests.admin.seen import (
@@ -24,14 +26,12 @@ from lol_dagster_tests.admin.seen import (
     BODY,
     FOREIGN,
     LISTED,
+    QUARANTINED,
     RANKED,
     REMAKE,
-    SET_ASIDE,
     add_many_games,
     fill_house,
 )
-from lol_dagster_tests.messages.rows import ENDED
-from lol_dagster_tests.roster_rows import make_membership, make_team
 
 
 @pytest.fixture
@@ -99,8 +99,8 @@ def test_games_are_sorted_and_leafed_through_and_counted_up_to_a_bound(
 def test_a_match_id_leads_to_its_page_and_a_part_of_one_to_those_that_have_it(
     operator: Visitor, ids: dict[str, int]
 ) -> None:
-    answer = operator.get(f"/game/?search={SET_ASIDE.lower()}")
-    assert answer.location == f"/game/details/?id={SET_ASIDE}"
+    answer = operator.get(f"/game/?search={QUARANTINED.lower()}")
+    assert answer.location == f"/game/details/?id={QUARANTINED}"
     assert listed(operator, "search=_1") == [RANKED, ARAM, REMAKE, FOREIGN]
     assert listed(operator, "search=UW1_12") == [ARAM]
     assert operator.get("/game/details/?id=EUW1_404").status_code == 404
@@ -120,14 +120,14 @@ def test_a_games_page_leads_from_what_was_told_back_to_what_riot_gave(
 ) -> None:
     page = operator.get(f"/game/details/?id={RANKED}").text
     assert "told at" in page
-    for said in ("12/1/7", "penta kill", "amigos-hook", "parked", "1122334455667788990"):
+    for said in ("12/1/7", "penta kill", "amigos-hook", "needs_review", "1122334455667788990"):
         assert said in page, said
     # sha256 of BODY, by hand: sha256sum
     assert page.count("sha256 of 52 bytes") == 1
     messages = re.findall(r'href="(/message/details/\?id=[^"]+)"', page)
     assert f"/game/details/?id={RANKED}" in operator.get(messages[0]).text
-    set_aside = operator.get(f"/game/details/?id={SET_ASIDE}").text
-    assert "Set aside: player_stats failed: no info in it." in set_aside
+    set_aside = operator.get(f"/game/details/?id={QUARANTINED}").text
+    assert "Quarantined: player_stats failed: no info in it." in set_aside
     assert "/quarantine/details/?id=" in set_aside
     assert "Waiting for games" in operator.get(f"/game/details/?id={LISTED}").text
 
@@ -171,11 +171,11 @@ def test_a_game_is_processed_again_and_its_progress_is_seen(
         note_queued(session, [number], "key")
     assert step() == "queued"
     with database.writing() as session:
-        note_taken_up(session, RANKED, "run-1", now=now)
+        note_started(session, RANKED, "run-1", now=now)
     assert step() == "running"
     with database.writing() as session:
-        note_worked_off(session, RANKED, "run-1", "set_aside", "games failed", now=now)
-    assert step() == "set aside over"
+        note_completed(session, RANKED, "run-1", "quarantined", "games failed", now=now)
+    assert step() == "quarantined over"
     assert operator.get("/game/progress/?request=99999999999").status_code == 404
     assert operator.post("/game/reprocess/", {"id": "EUW1_404"}).status_code == 404
 
@@ -185,7 +185,7 @@ def test_what_is_not_worked_out_is_listed_with_its_state(
 ) -> None:
     page = operator.get("/unfinished/").text
     assert "2 in all" in page
-    assert "set aside" in page
+    assert "quarantined" in page
     assert f"/game/details/?id={LISTED}" in page
     assert "1 in all" in operator.get("/unfinished/?flt0_state=listed").text
 

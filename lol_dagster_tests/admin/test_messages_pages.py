@@ -14,10 +14,10 @@ from lol_dagster.admin.app import create_app
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Game, Match, Message, MessageText, Quarantine
+from lol_dagster_tests._support.message_rows import ENDED
 from lol_dagster_tests.admin.asking import Visitor
 from lol_dagster_tests.admin.conftest import HandClock
 from lol_dagster_tests.admin.seen import ARAM, CONTENT, FOREIGN, RANKED, add_message, fill_house
-from lol_dagster_tests.messages.rows import ENDED
 
 _REMOTE_ID = "1122334455667788990"
 
@@ -77,22 +77,26 @@ def test_messages_are_found_by_state_channel_kind_day_game_and_id(
         text = operator.get(f"/message/?{query}").text.partition("<tbody>")[2]
         return set(re.findall(r'class="state \w*">(\w+)<', text))
 
-    assert states("") == {"delivered", "parked", "blocked"}
-    assert states("flt0_state=parked") == {"parked"}
+    assert states("") == {"delivered", "needs_review", "blocked"}
+    assert states("flt0_state=needs_review") == {"needs_review"}
     assert states(f"flt0_channel={ids['amigos-bot']}") == {"delivered", "blocked"}
     assert states("flt0_kind=alert") == set()
-    assert states("flt0_from=2026-08-01&flt0_to=2026-08-01") == {"delivered", "parked", "blocked"}
+    assert states("flt0_from=2026-08-01&flt0_to=2026-08-01") == {
+        "delivered",
+        "needs_review",
+        "blocked",
+    }
     assert states("flt0_to=2026-07-31") == set()
     assert states(f"search={ARAM}") == {"blocked"}
-    assert states(f"search={RANKED.lower()}") == {"delivered", "parked"}
-    parked = message_in(any_database, "parked")
-    assert states(f"search={parked[:8].upper()}") == {"parked"}
+    assert states(f"search={RANKED.lower()}") == {"delivered", "needs_review"}
+    parked = message_in(any_database, "needs_review")
+    assert states(f"search={parked[:8].upper()}") == {"needs_review"}
 
 
 def test_a_message_that_is_no_message_stops_neither_list_nor_export(
     operator: Visitor, ids: dict[str, int], database: Database
 ) -> None:
-    strange = message_in(database, "parked")
+    strange = message_in(database, "needs_review")
     with database.writing() as session:
         session.get_one(Message, strange).content = {"of": "another version"}
     page = operator.get("/message/")
@@ -107,7 +111,7 @@ def test_a_message_that_is_no_message_stops_neither_list_nor_export(
 def test_a_messages_page_shows_what_was_sent_answered_and_concluded(
     operator: Visitor, ids: dict[str, int], database: Database
 ) -> None:
-    message_id = message_in(database, "parked")
+    message_id = message_in(database, "needs_review")
     with database.writing() as session:
         session.add(MessageText(message_id=message_id, rev=7, content=_older()))
     page = operator.get(f"/message/details/?id={message_id}").text
@@ -126,7 +130,7 @@ def test_a_messages_page_shows_what_was_sent_answered_and_concluded(
 def test_a_message_that_cannot_be_read_has_its_page_with_all_the_rest(
     operator: Visitor, ids: dict[str, int], database: Database, stored: Any
 ) -> None:
-    message_id = message_in(database, "parked")
+    message_id = message_in(database, "needs_review")
     decide(operator, message_id, "resend")
     with database.writing() as session:
         session.get_one(Message, message_id).content = stored
@@ -153,10 +157,10 @@ def test_each_decision_says_what_it_risks_and_only_those_that_make_sense_are_off
         page = operator.get(f"/message/details/?id={message_in(database, state)}").text
         return set(re.findall(r'name="decision" value="([^"]+)"', page))
 
-    assert offered("parked") == {"resend", "mark-delivered", "drop"}
+    assert offered("needs_review") == {"resend", "mark-delivered", "drop"}
     assert offered("blocked") == {"mark-delivered", "drop"}
     assert offered("delivered") == set()
-    blind = operator.get(f"/message/details/?id={message_in(database, 'parked')}").text
+    blind = operator.get(f"/message/details/?id={message_in(database, 'needs_review')}").text
     # A Slack webhook can be neither read nor edited: there are no ids.
     assert "it stands there twice" in blind
     assert 'name="remote_id"' not in blind
@@ -167,7 +171,7 @@ def test_each_decision_says_what_it_risks_and_only_those_that_make_sense_are_off
 def test_a_parked_message_is_resent_and_the_trail_says_by_whom(
     operator: Visitor, ids: dict[str, int], database: Database
 ) -> None:
-    message_id = message_in(database, "parked")
+    message_id = message_in(database, "needs_review")
     page = decide(operator, message_id, "resend")
     assert "Ann (web)" in page
     assert state_of(database, message_id)[0] == "pending"
@@ -175,7 +179,7 @@ def test_a_parked_message_is_resent_and_the_trail_says_by_whom(
         entry = session.scalars(select(AuditEntry).where(AuditEntry.row == message_id)).one()
         assert (entry.who, entry.action) == ("Ann (web)", "resent")
         assert entry.before is not None
-        assert entry.before["state"] == "parked"
+        assert entry.before["state"] == "needs_review"
 
 
 def test_a_message_is_marked_as_delivered_under_the_id_that_it_has_there(
@@ -220,11 +224,11 @@ def test_several_messages_are_decided_about_at_once_each_with_its_line_in_the_tr
     said: str,
 ) -> None:
     with database.writing() as session:
-        add_message(session, ids["amigos-bot"], FOREIGN, "parked")
+        add_message(session, ids["amigos-bot"], FOREIGN, "needs_review")
     with database.reading() as session:
-        parked = set(session.scalars(select(Message.id).where(Message.state == "parked")))
+        parked = set(session.scalars(select(Message.id).where(Message.state == "needs_review")))
     told = message_in(database, "delivered")
-    listed = operator.get("/message/?flt0_state=parked").text
+    listed = operator.get("/message/?flt0_state=needs_review").text
     assert re.search(f'name="action" value="{action}" data-confirm="[^"]+"', listed)
     form = {"action": action, "rowid": [*parked, told, "nobody"]}
     page = operator.get(operator.post("/message/action/", form).location).text
@@ -241,7 +245,7 @@ def test_several_messages_are_decided_about_at_once_each_with_its_line_in_the_tr
 def test_a_message_is_dropped_and_what_makes_no_sense_is_refused_in_words(
     operator: Visitor, ids: dict[str, int], database: Database
 ) -> None:
-    message_id = message_in(database, "parked")
+    message_id = message_in(database, "needs_review")
     assert "Dropped" in decide(operator, message_id, "drop")
     assert state_of(database, message_id)[0] == "dropped"
     assert "it is given up for good" in decide(operator, message_id, "resend")
@@ -262,7 +266,7 @@ def test_what_is_only_shown_cannot_be_added_edited_or_removed(
             ]
 
     before = rows()
-    keys = {"game": RANKED, "message": message_in(database, "parked"), "quarantine": "1",
+    keys = {"game": RANKED, "message": message_in(database, "needs_review"), "quarantine": "1",
             "audit": "1", "unfinished": RANKED}  # fmt: skip
     for view, key in keys.items():
         operator.post(f"/{view}/delete/", {"id": key})
@@ -271,4 +275,4 @@ def test_what_is_only_shown_cannot_be_added_edited_or_removed(
         operator.post(f"/{view}/edit/?id={key}", {"state": "dropped", "closed_as": "x"})
         operator.post(f"/{view}/ajax/update/", {"list_form_pk": key, "state": "dropped"})
     assert rows() == before
-    assert message_in(database, "parked") == keys["message"]
+    assert message_in(database, "needs_review") == keys["message"]

@@ -13,16 +13,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.admin.filters import DayFilter, Filter
-from lol_dagster.admin.model_view import FieldError, HouseModelView
+from lol_dagster.admin.model_view import BaseModelView, FieldError
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Player
+from lol_dagster_tests._support.roster_rows import make_player
 from lol_dagster_tests.admin.asking import Visitor
-from lol_dagster_tests.roster_rows import make_player
 
 HOSTILE = "<script>alert(1)</script>"
 
 
-class Players(HouseModelView):
+class Players(BaseModelView):
     """Players with everything allowed."""
 
     can_create = can_edit = can_delete = True

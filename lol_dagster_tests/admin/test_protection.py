@@ -20,11 +20,11 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Message
 from lol_dagster_tests.admin.asking import Visitor
 from lol_dagster_tests.admin.clock import HandClock
-from lol_dagster_tests.admin.hostile import SET_ASIDE, Page, fill
+from lol_dagster_tests.admin.hostile import QUARANTINED, Page, fill
 
 PUBLIC = {"/sign-in", "/theme", "/static/<path:filename>", "/healthz", "/metrics"}
 """What answers to whoever is not signed in. `/metrics`: to this machine alone."""
-_EXAMPLES = {"filename": "house.css", "export_type": "csv"}
+_EXAMPLES = {"filename": "base.css", "export_type": "csv"}
 _ASKED = {"id", "url", "page", "sort", "desc", "page_size", "search", "request", "run", "back"}
 """What addresses of pages hold, besides filters."""
 _READS = {"GET", "HEAD", "OPTIONS"}
@@ -119,7 +119,7 @@ def test_every_answer_hardens_the_browser(operator: Visitor, app: Flask) -> None
 
 def test_our_own_style_may_be_kept_as_its_address_changes_with_it(anybody: Visitor) -> None:
     page = anybody.get("/sign-in").text
-    (address,) = [part for part in page.split('"') if part.startswith("/static/house.css")]
+    (address,) = [part for part in page.split('"') if part.startswith("/static/base.css")]
     assert "immutable" in anybody.get(address).headers["Cache-Control"]
 
 
@@ -155,8 +155,10 @@ def test_nothing_strange_that_is_sent_breaks_a_page(
     operator.sign_in()
     with any_database.reading() as session:
         keys = {
-            "message": session.scalars(select(Message.id).where(Message.state == "parked")).one(),
-            "game": SET_ASIDE,
+            "message": session.scalars(
+                select(Message.id).where(Message.state == "needs_review")
+            ).one(),
+            "game": QUARANTINED,
         }
 
     def key(path: str) -> str:

@@ -11,9 +11,7 @@ from sqlalchemy import select
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Channel, Membership, Player, Team
-from lol_dagster_tests.admin.asking import Visitor
-from lol_dagster_tests.admin.page_forms import filled_in
-from lol_dagster_tests.roster_rows import (
+from lol_dagster_tests._support.roster_rows import (
     LONG_AGO,
     make_account,
     make_channel,
@@ -22,6 +20,8 @@ from lol_dagster_tests.roster_rows import (
     make_player,
     make_team,
 )
+from lol_dagster_tests.admin.asking import Visitor
+from lol_dagster_tests.admin.page_forms import filled_in
 
 HOSTILE = "<script>alert(1)</script>"
 SECRET = "s3cretT0ken"

@@ -16,10 +16,10 @@ from lol_dagster.admin.app import create_app
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Membership, Team
+from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_player, make_team
 from lol_dagster_tests.admin.asking import PASSWORD
 from lol_dagster_tests.admin.conftest import served
 from lol_dagster_tests.admin.page_forms import filled_in
-from lol_dagster_tests.roster_rows import make_channel, make_member, make_player, make_team
 
 EDITORS = 20
 TEAM = "/team/edit/?id=1"

@@ -6,16 +6,16 @@ from datetime import timedelta
 from html import escape
 
 from lol_dagster.admin.charts import Bar, bar_chart, line_chart
-from lol_dagster.operations.activity import hourly
-from lol_dagster.operations.health import read_health
+from lol_dagster.monitoring.activity import hourly
+from lol_dagster.monitoring.health import read_health
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Message
+from lol_dagster_tests._support.message_rows import add_game, played
+from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
 from lol_dagster_tests.admin.asking import Visitor
 from lol_dagster_tests.admin.clock import HandClock
-from lol_dagster_tests.admin.hostile import SET_ASIDE, fill
-from lol_dagster_tests.messages.rows import add_game, played
-from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
+from lol_dagster_tests.admin.hostile import QUARANTINED, fill
 
 HOUR = timedelta(hours=1)
 
@@ -42,10 +42,10 @@ def test_what_waits_for_a_decision_is_a_click_away(operator: Visitor, database: 
         fill(session)
     page = operator.get("/").text
     for title in (
-        "Games set aside", "Messages parked", "Channels blocked", "Accounts to be resolved",
+        "Games quarantined", "Messages parked", "Channels blocked", "Accounts to be resolved",
     ):  # fmt: skip
         assert title in page
-    assert SET_ASIDE in page
+    assert QUARANTINED in page
     assert 'href="/channel/details/?id=1"' in page
     assert 'href="/account/details/?id=2"' in page
 

@@ -14,10 +14,10 @@ from lol_dagster.admin.app import create_app
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.games import Account as RiotAccount
 from lol_dagster.storage.models import Team
+from lol_dagster_tests._support.payloads import participant, puuid_of
+from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
+from lol_dagster_tests._support.world import World, world  # noqa: F401 - a fixture
 from lol_dagster_tests.admin.asking import OPERATOR, PASSWORD, QUICK_HASH
-from lol_dagster_tests.end_to_end.world import World, world  # noqa: F401 - a fixture
-from lol_dagster_tests.payloads import participant, puuid_of
-from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
 
 CHANNEL_ID = "123456789012345678"
 
@@ -25,7 +25,7 @@ CHANNEL_ID = "123456789012345678"
 @pytest.fixture
 def app(world: World, monkeypatch: pytest.MonkeyPatch) -> Flask:  # noqa: F811
     monkeypatch.setenv("LOL_ADMIN_PASSWORD_HASH", QUICK_HASH)
-    return create_app(load_settings(), world.house.database)
+    return create_app(load_settings(), world.app.database)
 
 
 def press_tab_until(page: Page, name: str) -> None:
@@ -105,7 +105,7 @@ def test_a_mistyped_player_is_put_right_and_their_next_game_is_told(
 
 def test_a_player_is_added_without_a_mouse(new_page: Page, world: World) -> None:  # noqa: F811
     world.simulator.add_account(RiotAccount(puuid_of("Ann"), "Ann", "NA1", "na1"))
-    with world.house.database.writing() as session:
+    with world.app.database.writing() as session:
         make_team(session, "Amigos")
     page = new_page
     page.goto("/sign-in?back=%2Faccount%2Fadd%2F")
@@ -128,7 +128,7 @@ def test_a_player_is_added_without_a_mouse(new_page: Page, world: World) -> None
 
 
 def test_every_page_of_the_roster_fits_a_phone_and_a_desk(page: Page, world: World) -> None:  # noqa: F811
-    with world.house.database.writing() as session:
+    with world.app.database.writing() as session:
         team: Team = make_team(session, "A team with a name that is as long as any " * 2)
         make_member(session, team, "W" * 100)
         make_channel(session, team, "#" + "x" * 90)

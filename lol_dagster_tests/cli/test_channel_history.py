@@ -6,8 +6,8 @@ import pytest
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import ChannelProbe
+from lol_dagster_tests._support.roster_rows import make_channel, make_team
 from lol_dagster_tests.cli.running import as_json, said
-from lol_dagster_tests.roster_rows import make_channel, make_team
 
 
 @pytest.mark.parametrize(("blind", "word"), [(None, "–"), (False, "seen"), (True, "hidden")])
@@ -17,7 +17,7 @@ def test_a_channel_is_listed_with_what_is_known_of_its_history(
     with database.writing() as session:
         channel = make_channel(session, make_team(session, "Barons"), "main")
         if blind is not None:
-            session.add(ChannelProbe(channel_id=channel.id, blind=blind))
+            session.add(ChannelProbe(channel_id=channel.id, unreadable_history=blind))
     assert as_json("channel", "show", "main")["history_hidden"] is blind
     heading, row = said("channel", "list").splitlines()[:2]
     assert (heading.split()[-1], row.split()[-1]) == ("HISTORY", word)

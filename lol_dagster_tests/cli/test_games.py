@@ -19,9 +19,9 @@ from lol_dagster.storage.models import (
     Payload,
     Quarantine,
 )
+from lol_dagster_tests._support.message_rows import add_game, played
+from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
 from lol_dagster_tests.cli.running import as_json, refused, said
-from lol_dagster_tests.messages.rows import add_game, played
-from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
 
 ENDED = datetime.fromisoformat("2026-08-01T20:00:00+00:00")
 LISTED = ENDED + timedelta(minutes=2)
@@ -146,19 +146,19 @@ def test_a_game_that_riot_does_not_give_yet_says_when_it_is_tried_again(
 
 
 def test_a_gone_game_was_given_up(database: Database) -> None:
-    listed(database, state="gone", last_error="404")
+    listed(database, state="not_found", last_error="404")
     assert stages()["games"] == ("given up", None, "404")
-    assert stages()["messages"] == ("waiting", None, "the game is gone")
+    assert stages()["messages"] == ("waiting", None, "the game is not found")
 
 
 def test_a_set_aside_game_names_the_stage_and_the_error(database: Database) -> None:
-    listed(database, state="set_aside")
+    listed(database, state="quarantined")
     with database.writing() as session:
         for closed_at, error in ((DONE, "ValueError: then"), (None, "KeyError: now")):
             session.add(
                 Quarantine(
                     match_id="NA1_1", stage="player_stats", error=error, traceback="Traceback: …",
-                    code_version="1", set_aside_at=DONE, closed_at=closed_at,
+                    code_version="1", quarantined_at=DONE, closed_at=closed_at,
                 )
             )  # fmt: skip
     assert stages()["player_stats"] == ("failed", DONE.isoformat(), "KeyError: now")
@@ -172,7 +172,7 @@ def test_a_set_aside_game_names_the_stage_and_the_error(database: Database) -> N
     ("state", "stage"),
     [
         ("pending", ("waiting", DONE.isoformat(), "1 of 1 message: pending")),
-        ("parked", ("given up", None, "1 of 1 message: parked")),
+        ("needs_review", ("given up", None, "1 of 1 message: needs review")),
     ],
 )
 def test_an_untold_message_is_told_of(

@@ -15,15 +15,15 @@ from pydantic import SecretStr
 
 from lol_dagster.cli import cli
 from lol_dagster.cli.logs import _instant
-from lol_dagster.operations.logs.reader import Wanted, read_log
+from lol_dagster.logs.reader import Wanted, read_log
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.schema import open_database
+from lol_dagster_tests._support.payloads import match_payload, participant, puuid_of
+from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
+from lol_dagster_tests._support.simulated_world import simulator
 from lol_dagster_tests.cli.running import refused, said
-from lol_dagster_tests.operations.logs.written import write
-from lol_dagster_tests.payloads import match_payload, participant, puuid_of
-from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
-from lol_dagster_tests.simulated import simulator
+from lol_dagster_tests.logs.written import write
 
 __all__ = ["simulator"]
 
@@ -167,7 +167,7 @@ def test_a_real_cycle_can_be_looked_back_at_and_leaves_no_secret_anywhere(
         assert [e for e in good if e.startswith(beginning)], beginning
     assert len([e for e in good if e.startswith("Archived")]) == 1
     weird = list(read_log(settings.logs_dir, Wanted(game="NA1_5000000002", level="warning")))
-    assert any(line.event.startswith("Set aside NA1_5000000002") for line in weird)
+    assert any(line.event.startswith("Quarantined NA1_5000000002") for line in weird)
     # The red run of its own says its partition.
     assert {line.fields.get("partition") for line in weird} >= {"NA1_5000000002"}
     told = [e for e in events(channel="talk") if "delivered" in e]

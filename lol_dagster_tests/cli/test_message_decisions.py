@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Message
+from lol_dagster_tests._support.roster_rows import make_channel, make_team
 from lol_dagster_tests.cli.running import as_json, refused, said
 from lol_dagster_tests.cli.test_messages import FIRST, add
-from lol_dagster_tests.roster_rows import make_channel, make_team
 
 REMOTE = "1122334455667788990"
 
@@ -29,7 +29,7 @@ def row(database: Database) -> Message:
 
 
 def test_what_was_decided_is_shown_with_who_and_when(database: Database) -> None:
-    message(database, state="parked", last_error="nobody knows")
+    message(database, state="needs_review", last_error="nobody knows")
     decided = as_json("message", "drop", "aaaa")
     assert (decided["state"], row(database).state) == ("dropped", "dropped")
     (decision,) = as_json("message", "show", "aaaa")["decisions"]
@@ -75,11 +75,11 @@ def test_what_is_looked_after_by_itself_is_not_resent(database: Database, state:
 
 
 def test_an_id_that_no_message_can_have_is_refused(database: Database) -> None:
-    message(database, state="parked")
+    message(database, state="needs_review")
     assert "'1722542400.000100' is no id of a discord-bot's message" in refused(
         "message", "mark-delivered", "aaaa", "--remote-id", "1722542400.000100"
     )
-    assert row(database).state == "parked"
+    assert row(database).state == "needs_review"
 
 
 def test_an_unknown_message_is_refused(database: Database) -> None:

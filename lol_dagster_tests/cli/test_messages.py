@@ -19,8 +19,8 @@ from lol_dagster.storage.models import (
     MessageGame,
     MessageText,
 )
+from lol_dagster_tests._support.roster_rows import make_channel, make_team
 from lol_dagster_tests.cli.running import as_json, refused, run, said
-from lol_dagster_tests.roster_rows import make_channel, make_team
 
 CREATED = datetime.fromisoformat("2026-08-01T20:00:00+00:00")
 CONTENT = MessageContent(
@@ -97,14 +97,14 @@ def test_the_list_can_be_narrowed_to_a_state_and_a_channel(
     assert ids("--state", "pending") == [third, SECOND]
     assert ids("--channel", "OTHER") == [third]
     assert ids("--state", "delivered", "--channel", "main") == [FIRST]
-    assert said("message", "list", "--state", "parked") == "There is no such message.\n"
+    assert said("message", "list", "--state", "needs_review") == "There is no such message.\n"
 
 
 def test_an_unknown_channel_or_state_is_refused(channel: Channel) -> None:
     assert "'mian'" in refused("message", "list", "--channel", "mian")
     result = run("message", "list", "--state", "lost")
     assert result.exit_code == 2
-    assert "'parked'" in result.stderr  # the states that there are
+    assert "'needs_review'" in result.stderr  # the states that there are
 
 
 def test_a_message_is_found_by_the_beginning_of_its_id(channel: Channel) -> None:

@@ -22,11 +22,11 @@ from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage import database as database_module
 from lol_dagster.storage.schema import open_database
+from lol_dagster_tests._support.payloads import participant, puuid_of
+from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
+from lol_dagster_tests._support.simulated_world import simulator
+from lol_dagster_tests._support.world import NOTHING
 from lol_dagster_tests.cli.running import run
-from lol_dagster_tests.end_to_end.world import NOTHING
-from lol_dagster_tests.payloads import participant, puuid_of
-from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
-from lol_dagster_tests.simulated import simulator
 
 __all__ = ["simulator"]
 
@@ -66,7 +66,7 @@ def playing(simulator: Simulator) -> Simulator:
     """A world in which Ann of the only team has just finished a weird game and one that is not."""
     from datetime import UTC, datetime, timedelta
 
-    from lol_dagster_tests.payloads import match_payload
+    from lol_dagster_tests._support.payloads import match_payload
 
     database = open_database(load_settings())
     with database.writing() as session:
@@ -81,7 +81,7 @@ def playing(simulator: Simulator) -> Simulator:
     return simulator
 
 
-def test_the_last_line_is_one_json_object_and_set_aside_games_are_no_failure(
+def test_the_last_line_is_one_json_object_and_quarantined_games_are_no_failure(
     playing: Simulator,
 ) -> None:
     done = once("--until-idle", "--json")
@@ -152,7 +152,7 @@ def test_a_bug_and_ctrl_c_end_with_the_line_too(
         raise error
 
     monkeypatch.setenv("LOL_RIOT_API_KEY", "RGAPI-any")
-    monkeypatch.setattr(services, "house_and_cycles", fail)
+    monkeypatch.setattr(services, "app_and_cycles", fail)
     result = run("once", "--json")
     assert result.exit_code == status
     assert json.loads(result.stdout) == NOTHING | {"failed": failed}

@@ -8,19 +8,19 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lol_dagster.operations import run_requests
-from lol_dagster.operations.stages import CODE_VERSIONS
+from lol_dagster.pipeline import run_requests
+from lol_dagster.pipeline.stages import CODE_VERSIONS
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match
 from lol_dagster_tests.cli.running import as_json, refused, run, said
-from lol_dagster_tests.operations.test_quarantine import GAME, OTHER, set_aside
-from lol_dagster_tests.operations.test_scenario import archived
+from lol_dagster_tests.pipeline.test_quarantine import GAME, OTHER, set_aside
+from lol_dagster_tests.pipeline.test_scenario import archived
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 def test_the_list_says_what_failed_and_why(database: Database) -> None:
-    assert said("quarantine", "list") == "No game is set aside.\n"
+    assert said("quarantine", "list") == "No game is quarantined.\n"
     with database.writing() as session:
         set_aside(session)
     text = said("quarantine", "list")
@@ -81,9 +81,9 @@ def test_waiting_ends_with_the_run_and_says_what_came_of_it(database: Database) 
         while True:
             with database.writing() as session:
                 if run_requests.is_asked_for(session, GAME):
-                    run_requests.note_taken_up(session, GAME, "run-12345678", now=NOW)
-                    run_requests.note_worked_off(
-                        session, GAME, "run-12345678", "late", "404", now=NOW
+                    run_requests.note_started(session, GAME, "run-12345678", now=NOW)
+                    run_requests.note_completed(
+                        session, GAME, "run-12345678", "delayed", "404", now=NOW
                     )
                     return
             time.sleep(0.05)
@@ -94,7 +94,7 @@ def test_waiting_ends_with_the_run_and_says_what_came_of_it(database: Database) 
     worker.join()
     # It was not processed.
     assert result.exit_code == 1
-    assert result.stdout == f"{GAME}: late (run run-1234): 404.\n"
+    assert result.stdout == f"{GAME}: delayed (run run-1234): 404.\n"
 
 
 def test_an_export_goes_to_the_screen_or_into_a_file(database: Database, tmp_path: Path) -> None:

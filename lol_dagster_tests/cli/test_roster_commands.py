@@ -18,7 +18,7 @@ from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry
 from lol_dagster.storage.schema import open_database
-from lol_dagster_tests.simulated import simulator  # noqa: F401 - a fixture
+from lol_dagster_tests._support.simulated_world import simulator  # noqa: F401 - a fixture
 
 LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
 

@@ -1,4 +1,4 @@
-"""`lol-dagster status`: what it shows; what counts as healthy is in operations/test_health.py."""
+"""`lol-dagster status`: what it shows; what counts as healthy is in monitoring/test_health.py."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll, Breaker, Heartbeat, Match
+from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
 from lol_dagster_tests.cli.running import as_json, run, said
-from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
 
 HOOK = "https://hooks.slack.com/services/T0/B0/very-secret"
 
@@ -43,9 +43,9 @@ def test_the_same_for_programs(database: Database) -> None:
     assert datetime.fromisoformat(platform["last_good_poll_at"]) == now
     # Every state is there, so that a program can rely on it.
     assert value["games"] == dict.fromkeys(
-        ("listed", "fetched", "processed", "set_aside", "ignored", "gone"), 0
+        ("listed", "fetched", "processed", "quarantined", "ignored", "not_found"), 0
     )
-    assert value["messages"]["parked"] == 0
+    assert value["messages"]["needs_review"] == 0
 
 
 def test_what_is_wrong_comes_first_and_the_exit_status_is_1(database: Database) -> None:

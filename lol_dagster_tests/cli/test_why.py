@@ -7,10 +7,8 @@ from typing import Any
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, AccountPoll, Match
-from lol_dagster_tests.cli.running import as_json, refused, said
-from lol_dagster_tests.messages.rows import add_game, played
-from lol_dagster_tests.operations.test_why import GAME, MESSAGE, message, processed
-from lol_dagster_tests.roster_rows import (
+from lol_dagster_tests._support.message_rows import add_game, played
+from lol_dagster_tests._support.roster_rows import (
     LONG_AGO,
     make_account,
     make_channel,
@@ -19,14 +17,18 @@ from lol_dagster_tests.roster_rows import (
     make_player,
     make_team,
 )
+from lol_dagster_tests.cli.running import as_json, refused, said
+from lol_dagster_tests.explain.test_game import GAME, MESSAGE, message, processed
 
 NOW = datetime.now(UTC)
 
 
 def test_a_game_is_explained_by_its_id(database: Database) -> None:
     with database.writing() as session:
-        told_at = datetime(2026, 8, 1, 20, 4, tzinfo=UTC)
-        message(session, processed(session), state="delivered", delivered_at=told_at, remote_id="7")
+        notified_at = datetime(2026, 8, 1, 20, 4, tzinfo=UTC)
+        message(
+            session, processed(session), state="delivered", delivered_at=notified_at, remote_id="7"
+        )
     text = said("why", GAME.lower())
     for shown in (
         GAME, "main: told at 2026-08-01 20:04 UTC under the id 7", "12 bytes, sha256 abab",
@@ -42,7 +44,7 @@ def test_a_game_is_explained_by_its_id(database: Database) -> None:
 
 def test_what_to_type_about_a_parked_message_is_said(database: Database) -> None:
     with database.writing() as session:
-        message(session, processed(session), state="parked", last_error="no answer")
+        message(session, processed(session), state="needs_review", last_error="no answer")
     command = f"lol-dagster message resend|mark-delivered|drop {MESSAGE[:8]}"
     assert f"To decide about main: {command}" in said("why", GAME)
     assert as_json("why", GAME)["channels"][0]["message"]["command"] == command
@@ -79,11 +81,11 @@ def test_a_players_last_games_each_say_what_became_of_them(database: Database) -
                 processed_at=NOW,
             )
         session.add(
-            Match(match_id="NA1_9", state="gone", listed_at=NOW, listed_by=account.id,
+            Match(match_id="NA1_9", state="not_found", listed_at=NOW, listed_by=account.id,
                   last_error="404")
         )  # fmt: skip
         # Somebody else's.
-        session.add(Match(match_id="NA1_8", state="gone", listed_at=NOW))
+        session.add(Match(match_id="NA1_8", state="not_found", listed_at=NOW))
     for name in ("Ann", "hide on bush#kr1"):
         value = as_json("why", name)
         assert [each["match_id"] for each in value["games"]] == ["NA1_9", "NA1_1", "NA1_2", "NA1_3"]

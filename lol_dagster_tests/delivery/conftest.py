@@ -25,9 +25,15 @@ from lol_dagster.simulator.limits import Limit
 from lol_dagster.simulator.main import Options, Simulator
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Attempt, Breaker, Channel, Message, Team
-from lol_dagster_tests.delivery.fakes import NOW, FakeDiscord, FakeSlack, HandClock, Recorded
-from lol_dagster_tests.delivery.rig import Rig
-from lol_dagster_tests.raw_server import RawServer, raw_server
+from lol_dagster_tests._support.fake_channels import (
+    NOW,
+    FakeDiscord,
+    FakeSlack,
+    HandClock,
+    Recorded,
+)
+from lol_dagster_tests._support.raw_server import RawServer, raw_server
+from lol_dagster_tests.delivery.proof.harness import Rig
 
 DISCORD_TOKEN = "discord-token-of-the-test"
 SLACK_TOKEN = "xoxb-token-of-the-test"
@@ -49,7 +55,7 @@ class Room:
     discord_server: RawServer
     slack_server: RawServer
     crashes: Recorded = field(default_factory=Recorded)
-    dice: float = 0.5
+    jitter: float = 0.5
     _transports: dict[Settings, dict[str, Transport]] = field(default_factory=dict)
 
     @property
@@ -67,7 +73,7 @@ class Room:
             self._transports[settings],
             values.pop("clock", self.clock),
             timing=timing,
-            dice=lambda: self.dice,
+            jitter=lambda: self.jitter,
             crashpoint=self.crashes,
             **values,
         )

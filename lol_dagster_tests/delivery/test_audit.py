@@ -11,12 +11,12 @@ import pytest
 
 from lol_dagster.delivery.audit import AuditReport, audit_messages
 from lol_dagster.delivery.transports.kinds import all_transports
-from lol_dagster.operations import trouble
+from lol_dagster.monitoring import trouble
 from lol_dagster.storage.models import Message, MessageAudit
+from lol_dagster_tests._support.fake_channels import refuse, slack_error
+from lol_dagster_tests._support.raw_server import answer
 from lol_dagster_tests.delivery.conftest import Room
-from lol_dagster_tests.delivery.fakes import refuse, slack_error
 from lol_dagster_tests.delivery.kinds import READABLE, posts
-from lol_dagster_tests.raw_server import answer
 
 
 def audit(room: Room, **values: Any) -> AuditReport:
@@ -51,7 +51,7 @@ def posted(room: Room, channel: int) -> list[dict[str, Any]]:
 
 def misstanding(room: Room) -> tuple[str, ...]:
     with room.database.reading() as session:
-        return trouble.find(session, trouble.misstanding_messages()).first
+        return trouble.find(session, trouble.audit_failures()).first
 
 
 @pytest.mark.parametrize("kind", READABLE)
@@ -204,7 +204,7 @@ def test_a_message_that_was_told_long_before_its_row_was_made_is_found(room: Roo
         row = session.get_one(Message, first)
         # An hour later, as far as the row knows.
         row.created_at += timedelta(hours=1)
-        assert row.anchor is not None
+        assert row.after_id is not None
     room.pass_time(timedelta(hours=1).total_seconds())
     room.message(channel, "Defeat")  # or there would be nothing in the history to believe it by
     room.sweep()

@@ -7,14 +7,14 @@ from datetime import timedelta
 import pytest
 
 from lol_dagster.storage.models import Message
-from lol_dagster_tests.delivery.conftest import Room
-from lol_dagster_tests.delivery.fakes import (
+from lol_dagster_tests._support.fake_channels import (
     fail_after_accept,
     fail_before_accept,
     refuse,
 )
+from lol_dagster_tests._support.raw_server import answer
+from lol_dagster_tests.delivery.conftest import Room
 from lol_dagster_tests.delivery.kinds import READABLE, posts
-from lol_dagster_tests.raw_server import answer
 
 
 @pytest.mark.parametrize("kind", READABLE)
@@ -109,7 +109,7 @@ def test_row_31_a_message_deleted_by_a_moderator_is_never_posted_again(room: Roo
     room.say(message, "Remake")
     room.sweep()
     row = room.row(message)
-    assert (row.state, row.remote_gone, row.due_at) == ("delivered", True, None)
+    assert (row.state, row.remote_deleted, row.due_at) == ("delivered", True, None)
     assert (room.discord.count("post"), room.discord.count("patch")) == (1, 1)
 
 

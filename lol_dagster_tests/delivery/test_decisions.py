@@ -6,8 +6,8 @@ import pytest
 
 from lol_dagster.delivery import operator
 from lol_dagster.storage.models import AuditEntry, Channel, ChannelProbe
+from lol_dagster_tests._support.fake_channels import fail_after_accept, fail_before_accept
 from lol_dagster_tests.delivery.conftest import Room
-from lol_dagster_tests.delivery.fakes import fail_after_accept, fail_before_accept
 from lol_dagster_tests.delivery.kinds import READABLE, posts
 
 
@@ -23,7 +23,7 @@ def parked(room: Room, channel: int, **values: object) -> str:
     return room.message(
         channel,
         **{
-            "state": "parked",
+            "state": "needs_review",
             "due_at": None,
             "sent_maybe": True,
             "sent_rev": 1,
@@ -43,7 +43,7 @@ def test_what_got_through_is_found_and_not_posted_again(room: Room, kind: str) -
     room.sweep()
     with room.database.writing() as session:
         row = session.merge(room.row(message))
-        row.state, row.due_at, row.uncertain_rounds = "parked", None, 12
+        row.state, row.due_at, row.uncertain_rounds = "needs_review", None, 12
     resend(room, message)
     room.pass_time(31)
     room.sweep()
@@ -68,7 +68,7 @@ def test_where_nobody_can_look_it_is_posted(room: Room, blind: bool) -> None:
     channel = room.channel("discord-bot" if blind else "slack-webhook")
     if blind:
         with room.database.writing() as session:
-            session.add(ChannelProbe(channel_id=channel, blind=True))
+            session.add(ChannelProbe(channel_id=channel, unreadable_history=True))
     message = parked(room, channel)
     resend(room, message)
     room.sweep()
@@ -91,7 +91,7 @@ def test_a_resend_that_goes_unanswered_is_uncertain_again(room: Room) -> None:
     assert room.row(message).state == "uncertain"
     room.pass_time(31)
     room.sweep()
-    assert (room.row(message).state, room.slack.count("hook")) == ("parked", 1)
+    assert (room.row(message).state, room.slack.count("hook")) == ("needs_review", 1)
 
 
 def test_nothing_is_resent_into_a_removed_channel(room: Room) -> None:

@@ -12,14 +12,14 @@ from lol_dagster.delivery.doctor import ProbeError, probe_channel
 from lol_dagster.delivery.probe_report import ProbeReport
 from lol_dagster.delivery.transports.kinds import all_transports
 from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message
-from lol_dagster_tests.delivery.conftest import Room
-from lol_dagster_tests.delivery.fakes import (
+from lol_dagster_tests._support.fake_channels import (
     Call,
     fail_after_accept,
     fail_before_accept,
     refuse,
     slack_error,
 )
+from lol_dagster_tests.delivery.conftest import Room
 from lol_dagster_tests.delivery.kinds import ALL, READABLE, posts
 
 WEBHOOK_ALONE = {"discord_bot_token": None}
@@ -61,10 +61,19 @@ def test_a_channel_that_can_do_all_is_left_as_it_was(any_room: Room, kind: str) 
     assert (report.ok, report.can_read_back, report.left_behind) == (True, True, False)
     assert (posts(any_room), any_room.titles(channel)) == (1, [])
     row = test_message(any_room, report)
-    assert (row.kind, row.state, row.remote_gone, row.due_at) == ("test", "delivered", True, None)
+    assert (row.kind, row.state, row.remote_deleted, row.due_at) == (
+        "test",
+        "delivered",
+        True,
+        None,
+    )
     assert [op for op, _ in any_room.attempts(row.id)] == ["POST", "SCAN", "PATCH", "GET", "DELETE"]
     noted = kept(any_room, channel)
-    assert (noted.probed_at, noted.can_read_back, noted.blind) == (any_room.now, True, False)
+    assert (noted.probed_at, noted.can_read_back, noted.unreadable_history) == (
+        any_room.now,
+        True,
+        False,
+    )
 
 
 def test_what_a_webhook_alone_cannot_do_is_a_fact_and_no_failure(room: Room) -> None:
@@ -93,13 +102,20 @@ def test_a_discord_history_that_may_not_be_read_is_named_with_its_permission(
     report = probe(room, channel)
     assert results(report)["find"] == "missing"
     assert "Read Message History" in said(report, "find")
-    assert (report.ok, report.can_read_back, kept(room, channel).blind) == (False, False, True)
+    assert (report.ok, report.can_read_back, kept(room, channel).unreadable_history) == (
+        False,
+        False,
+        True,
+    )
     assert "less is promised" in report.promise
     assert room.breaker(f"channel:{channel}") is None  # reading it is not what messages wait for
 
     room.discord.may_read_history = True
     assert probe(room, channel).ok
-    assert (kept(room, channel).can_read_back, kept(room, channel).blind) == (True, False)
+    assert (kept(room, channel).can_read_back, kept(room, channel).unreadable_history) == (
+        True,
+        False,
+    )
 
 
 @pytest.mark.parametrize(

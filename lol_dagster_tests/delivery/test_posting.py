@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import select
 
 from lol_dagster.storage.models import Attempt, Match, MessageGame
-from lol_dagster_tests.delivery.conftest import Room
-from lol_dagster_tests.delivery.fakes import (
+from lol_dagster_tests._support.fake_channels import (
     NOW,
 )
+from lol_dagster_tests._support.raw_server import Request
+from lol_dagster_tests.delivery.conftest import Room
 from lol_dagster_tests.delivery.kinds import ALL, posts
-from lol_dagster_tests.raw_server import Request
 
 
 @pytest.mark.parametrize("kind", ALL)

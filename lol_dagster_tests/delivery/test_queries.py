@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import event, insert, select
 
-from lol_dagster.operations import trouble
+from lol_dagster.monitoring import trouble
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
     Attempt,
@@ -24,8 +24,8 @@ from lol_dagster.storage.models import (
     MessageAudit,
     MessageGame,
 )
+from lol_dagster_tests._support.fake_channels import NOW, fail_before_accept
 from lol_dagster_tests.delivery.conftest import Room, content
-from lol_dagster_tests.delivery.fakes import NOW, fail_before_accept
 
 HISTORY = 4000
 """Messages told before: so many that reading them all costs more than any index."""
@@ -137,16 +137,16 @@ def test_delivering_reads_no_table_of_history_from_end_to_end(any_room: Room) ->
 def test_what_people_ask_reads_no_table_of_history_from_end_to_end(any_room: Room) -> None:
     _tell_history(any_room, any_room.channel())
     for question in (
-        trouble.messages_told_twice(),
-        trouble.parked_messages(),
+        trouble.duplicate_messages(),
+        trouble.messages_needing_review(),
         trouble.unsettled_messages(NOW),
-        trouble.misstanding_messages(),
+        trouble.audit_failures(),
         select(AuditEntry).where(AuditEntry.table == "messages", AuditEntry.row == "x"),
         select(Attempt).where(Attempt.message_id == "x").order_by(Attempt.id),
     ):
         assert _read_by(any_room.database, question) == []
     # And the search finds a whole table that is read, else it would prove nothing.
-    assert len(_read_by(any_room.database, select(Message).where(Message.anchor == "x"))) == 1
+    assert len(_read_by(any_room.database, select(Message).where(Message.after_id == "x"))) == 1
 
 
 def _read_by(database: Database, question: Any) -> list[str]:

@@ -10,8 +10,13 @@ from sqlalchemy import select
 from lol_dagster.delivery.ration import Ration, ration, ration_of
 from lol_dagster.delivery.states import Timing
 from lol_dagster.storage.models import Attempt, ChannelProbe
+from lol_dagster_tests._support.fake_channels import (
+    NOW,
+    fail_after_accept,
+    fail_before_accept,
+    refuse,
+)
 from lol_dagster_tests.delivery.conftest import Room
-from lol_dagster_tests.delivery.fakes import NOW, fail_after_accept, fail_before_accept, refuse
 
 TIMING = Timing()
 MINUTE = timedelta(minutes=1)

@@ -8,14 +8,14 @@ import pytest
 from pydantic import SecretStr
 
 from lol_dagster.storage.models import Channel
-from lol_dagster_tests.delivery.conftest import Room
-from lol_dagster_tests.delivery.fakes import (
+from lol_dagster_tests._support.fake_channels import (
     NOW,
     fail_before_accept,
     refuse,
     slack_error,
 )
-from lol_dagster_tests.raw_server import answer
+from lol_dagster_tests._support.raw_server import answer
+from lol_dagster_tests.delivery.conftest import Room
 
 
 def test_row_12_a_server_that_cannot_be_reached_leaves_nothing_in_doubt(room: Room) -> None:
@@ -25,7 +25,7 @@ def test_row_12_a_server_that_cannot_be_reached_leaves_nothing_in_doubt(room: Ro
     assert room.sweep(settings=nowhere).later == 1
     row = room.row(message)
     assert (row.state, row.sent_maybe, row.first_sent_at) == ("pending", False, None)
-    assert row.due_at == room.now + timedelta(seconds=7.5)  # half of 15 s: the dice say 0.5
+    assert row.due_at == room.now + timedelta(seconds=7.5)  # half of 15 s: the jitter say 0.5
     room.pass_time(8)
     room.sweep()
     assert room.titles(channel) == ["Victory"]
@@ -213,7 +213,7 @@ def test_row_15_a_refused_text_parks_only_itself(room: Room, kind: str, fault: o
     report = room.sweep(patience=5)
     assert (report.parked, report.delivered) == (1, 1)
     row = room.row(bad)
-    assert (row.state, row.sent_maybe) == ("parked", False)
+    assert (row.state, row.sent_maybe) == ("needs_review", False)
     assert row.last_error
 
 
@@ -223,7 +223,7 @@ def test_a_text_that_cannot_be_rendered_parks_only_itself(room: Room) -> None:
     room.message(channel, "good", order_at=NOW + timedelta(seconds=1))
     report = room.sweep()
     assert (report.parked, report.delivered) == (1, 1)
-    assert room.row(bad).state == "parked"
+    assert room.row(bad).state == "needs_review"
 
 
 def test_five_failures_in_a_row_give_the_channel_a_rest_and_then_one_probe(room: Room) -> None:

@@ -8,8 +8,7 @@ from datetime import timedelta
 import pytest
 
 from lol_dagster.storage.models import ChannelProbe
-from lol_dagster_tests.delivery.conftest import Room
-from lol_dagster_tests.delivery.fakes import (
+from lol_dagster_tests._support.fake_channels import (
     Fault,
     fail_after_accept,
     fail_before_accept,
@@ -17,9 +16,10 @@ from lol_dagster_tests.delivery.fakes import (
     reset_after_accept,
     slack_error,
 )
+from lol_dagster_tests._support.raw_server import Request
+from lol_dagster_tests.delivery.conftest import Room
 from lol_dagster_tests.delivery.kinds import READABLE, posts
-from lol_dagster_tests.delivery.test_deaths import Killed
-from lol_dagster_tests.raw_server import Request
+from lol_dagster_tests.delivery.proof.test_deaths import Killed
 
 SERVER_ERRORS = (500, 502, 503, 504, 520, 521, 522, 523, 524)
 BROKEN_ANSWERS = {
@@ -131,13 +131,13 @@ def test_row_25_an_empty_history_without_permission_proves_nothing(room: Room) -
     assert row.state == "uncertain"
     assert row.last_error == "the bot lacks the permission to read the channel's history"
     with room.database.reading() as session:
-        assert session.get_one(ChannelProbe, channel).blind
+        assert session.get_one(ChannelProbe, channel).unreadable_history
 
     room.discord.may_read_history = True
     room.sweep()
     assert (room.row(message).state, room.titles(channel)) == ("delivered", ["Victory"])
     with room.database.reading() as session:
-        assert not session.get_one(ChannelProbe, channel).blind
+        assert not session.get_one(ChannelProbe, channel).unreadable_history
 
 
 def test_a_history_in_which_our_markers_are_lost_proves_nothing(room: Room) -> None:
@@ -162,7 +162,7 @@ def test_a_message_that_stays_uncertain_is_parked_in_the_end(room: Room) -> None
     for _ in range(30):
         room.sweep()
         room.pass_time(3600)
-    assert room.row(message).state == "parked"
+    assert room.row(message).state == "needs_review"
     assert room.discord.count("post") == 1
 
 
@@ -176,7 +176,7 @@ def test_five_server_errors_that_posted_nothing_park_the_message(room: Room) -> 
         room.pass_time(4000)
     assert room.discord.count("post") == 5
     row = room.row(message)
-    assert (row.state, row.proven_absent) == ("parked", 5)
+    assert (row.state, row.proven_absent) == ("needs_review", 5)
 
 
 def test_one_server_error_is_counted_once_however_often_its_absence_is_seen(room: Room) -> None:
@@ -256,7 +256,7 @@ def test_row_26_what_was_deleted_while_uncertain_is_not_posted_again(room: Room)
     room.pass_time(6)
     room.sweep()
     row = room.row(message)
-    assert (row.state, row.evidence, row.remote_gone) == ("delivered", "nonce_deleted", True)
+    assert (row.state, row.evidence, row.remote_deleted) == ("delivered", "nonce_deleted", True)
     assert room.titles(channel) == []
 
 
@@ -295,7 +295,7 @@ def test_a_webhook_alone_parks_what_nobody_can_look_up(room: Room, kind: str) ->
     for _ in range(3):
         room.sweep()
         room.pass_time(3600)
-    assert room.row(message).state == "parked"
+    assert room.row(message).state == "needs_review"
     assert posts(room) == 1
 
 
@@ -329,4 +329,4 @@ def test_a_bot_that_is_known_to_read_nothing_trusts_the_nonce_for_a_minute(room:
     room.sweep()
     room.pass_time(61)
     room.sweep()
-    assert room.row(late).state == "parked"
+    assert room.row(late).state == "needs_review"

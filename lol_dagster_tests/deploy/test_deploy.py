@@ -16,7 +16,7 @@ from dagster._core.instance.config import dagster_instance_config
 
 from lol_dagster.orchestration.instance import shipped_file
 from lol_dagster.settings import Settings
-from lol_dagster_tests.postgres import PostgresServer
+from lol_dagster_tests._support.postgres import PostgresServer
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UNITS = sorted(DEPLOY.glob("*/*.service"))

@@ -19,9 +19,9 @@ import pytest
 from lol_dagster.delivery.deliver import Deliverer
 from lol_dagster.delivery.states import Timing
 from lol_dagster.delivery.transports.kinds import all_transports
-from lol_dagster.http_session import DeadlineSession
-from lol_dagster.orchestration.house import House
+from lol_dagster.http import DeadlineSession
 from lol_dagster.orchestration.processing import process_match
+from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.orchestration.riot_key import key_refused_until, key_works, watching_key
 from lol_dagster.orchestration.schedules import plan_poll
 from lol_dagster.orchestration.sensors import plan_batches
@@ -33,8 +33,8 @@ from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.models import Match
-from lol_dagster_tests.end_to_end.world import World
-from lol_dagster_tests.payloads import match_payload, participant
+from lol_dagster_tests._support.payloads import match_payload, participant
+from lol_dagster_tests._support.world import World
 
 BEGIN = 1_795_000_000.0
 """Epoch seconds."""
@@ -83,7 +83,7 @@ class Day:
 
     world: World
     clock: DayClock
-    dice: random.Random = field(default_factory=lambda: random.Random(5))
+    rng: random.Random = field(default_factory=lambda: random.Random(5))
     crash_probability: float = 0.0
     crashes: int = 0
     played: int = 0
@@ -93,33 +93,33 @@ class Day:
 
     def put_together(self) -> None:
         """A process has started: nothing is left of the one before but the database."""
-        house = self.house = House(load_settings(), now=self.clock.now)
-        key = house.settings.require_riot_api_key()
+        app = self.app = AppContext(load_settings(), now=self.clock.now)
+        key = app.settings.require_riot_api_key()
         limiter = RateLimiter(
-            house.database, key_fingerprint(key), clock=self.clock.wall, rng=self.dice
+            app.database, key_fingerprint(key), clock=self.clock.wall, rng=self.rng
         )
         caller = Caller(
             key,
-            house.settings.riot_url,
+            app.settings.riot_url,
             limiter,
             DeadlineSession("test/1"),
             clock=self.clock.wall,
             sleep=self.clock.sleep,
-            rng=self.dice,
+            rng=self.rng,
         )
         timing = Timing()
-        house.riot = RiotClient(caller, key_fingerprint=key_fingerprint(key))
-        house.deliverer = Deliverer(
-            house.database,
-            all_transports(house.settings, timing),
+        app.riot = RiotClient(caller, key_fingerprint=key_fingerprint(key))
+        app.deliverer = Deliverer(
+            app.database,
+            all_transports(app.settings, timing),
             self.clock,
             timing=timing,
-            dice=self.dice.random,
+            jitter=self.rng.random,
             crashpoint=self.crash,
         )
 
     def crash(self, _label: str) -> None:
-        if self.dice.random() < self.crash_probability:
+        if self.rng.random() < self.crash_probability:
             self.crashes += 1
             raise PowerCut
 
@@ -146,27 +146,27 @@ class Day:
             with suppress(KeyRejected):
                 self._poll()
                 self._process()
-            self.house.deliverer.deliver_due(self.house.now(), patience=timedelta(0))
+            self.app.deliverer.deliver_due(self.app.now(), patience=timedelta(0))
         except PowerCut:
-            self.house.database.dispose()
+            self.app.database.dispose()
             self.put_together()
         self.clock.at += TICK
 
     def _poll(self) -> None:
-        if isinstance(plan_poll(self.world.instance, self.house), dg.SkipReason):
+        if isinstance(plan_poll(self.world.instance, self.app), dg.SkipReason):
             return
-        with watching_key(self.house):
-            found = discover(self.house.database, self.house.riot, now=self.house.now())
+        with watching_key(self.app):
+            found = discover(self.app.database, self.app.riot, now=self.app.now())
         if found.accounts_polled:
-            key_works(self.house)
+            key_works(self.app)
 
     def _process(self) -> None:
-        if key_refused_until(self.house) is not None:
+        if key_refused_until(self.app) is not None:
             return
-        for batch in plan_batches(self.world.instance, self.house):
+        for batch in plan_batches(self.world.instance, self.app):
             for match_id in batch.keys:
-                with watching_key(self.house):
-                    process_match(self.house, match_id, run_id="a-run")
+                with watching_key(self.app):
+                    process_match(self.app, match_id, run_id="a-run")
 
     def told(self) -> Counter[tuple[str, str]]:
         """How often each game stands in each channel, by the world's own log."""
@@ -198,7 +198,7 @@ OUTAGES: dict[int, str] = {
 
 
 def our_own_troubles(day: Day, hour: int) -> None:
-    """What goes wrong in our own house in this hour."""
+    """What goes wrong in our own processes in this hour."""
     day.crash_probability = 0.08 if hour == 13 else 0.0
     day.clock.wall_is_ahead = {14: HOUR, 15: -HOUR}.get(hour, 0.0)
     if hour == 16:
@@ -217,7 +217,7 @@ def test_a_day_of_outages_ends_with_every_game_accounted_for(
     ):
         for name, value in simulator.environment.items():
             monkeypatch.setenv(name, value)
-        world = World(simulator, House(load_settings()), instance)
+        world = World(simulator, AppContext(load_settings()), instance)
         for team, members in FRIENDS.items():
             world.add_team(team, *members, kind=KINDS[team])
         day = Day(world, clock)
@@ -241,9 +241,9 @@ def test_a_day_of_outages_ends_with_every_game_accounted_for(
         assert day.told() == expected, "each game once in each channel of its players' teams"
         assert day.crashes, "nothing crashed: this day was too easy"
         assert not simulator.truth.violations, "Riot's limits were overrun"
-        with day.house.database.reading() as session:
+        with day.app.database.reading() as session:
             states = {match.match_id: match.state for match in session.query(Match)}
-        assert {each for each, state in states.items() if state == "set_aside"} == weird
+        assert {each for each, state in states.items() if state == "quarantined"} == weird
         assert {each for each, state in states.items() if state == "listed"} == never
         assert {each for each, state in states.items() if state == "processed"} == {
             match_id for match_id, _ in expected

@@ -19,10 +19,10 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.instance import prepare_instance
 from lol_dagster.orchestration.monitoring import look_after
 from lol_dagster.orchestration.processing import process_match
+from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.riot.archive import due_matches
 from lol_dagster.riot.discovery import discover
 from lol_dagster.settings import load_settings
@@ -36,9 +36,9 @@ from lol_dagster.storage.models import (
     PlayerStat,
     Quarantine,
 )
-from lol_dagster_tests.end_to_end.world import World
-from lol_dagster_tests.payloads import participant
-from lol_dagster_tests.waiting import wait_for
+from lol_dagster_tests._support.payloads import participant
+from lol_dagster_tests._support.waiting import wait_for
+from lol_dagster_tests._support.world import World
 
 LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
 GOOD = [f"NA1_500000000{number}" for number in range(1, 5)]
@@ -49,7 +49,7 @@ WEIRD = "NA1_5000000007"
 @pytest.fixture
 def real_instance(world: World) -> Iterator[World]:
     """The world with Dagster's storage on disk, which processes share."""
-    world.instance = prepare_instance(world.house.settings)
+    world.instance = prepare_instance(world.app.settings)
     yield world
     world.instance.dispose()
 
@@ -57,17 +57,17 @@ def real_instance(world: World) -> Iterator[World]:
 def _whole_way(urls: list[str], together: Any) -> None:
     """Poll, process and deliver, each step in the same moment as the other process."""
     for url in urls:
-        house = House(load_settings().model_copy(update={"database_url": SecretStr(url)}))
+        app = AppContext(load_settings().model_copy(update={"database_url": SecretStr(url)}))
         together.wait(300)
-        discover(house.database, house.riot, now=house.now(), everyone=True)
+        discover(app.database, app.riot, now=app.now(), everyone=True)
         together.wait(300)
-        with house.database.reading() as session:
-            due = due_matches(session, now=house.now(), limit=100)
+        with app.database.reading() as session:
+            due = due_matches(session, now=app.now(), limit=100)
         together.wait(300)
         for match_id in due:
-            process_match(house, match_id, run_id=f"run-of-{os.getpid()}")
+            process_match(app, match_id, run_id=f"run-of-{os.getpid()}")
             together.wait(300)
-        house.deliverer.deliver_due(house.now(), patience=timedelta(0))
+        app.deliverer.deliver_due(app.now(), patience=timedelta(0))
 
 
 @pytest.mark.timeout(600)
@@ -76,7 +76,7 @@ def test_two_processes_that_do_the_same_at_the_same_time_do_it_once(
 ) -> None:
     on_postgres = World(
         world.simulator,
-        House(world.house.settings.model_copy(update={"database_url": SecretStr(postgres_url)})),
+        AppContext(world.app.settings.model_copy(update={"database_url": SecretStr(postgres_url)})),
         world.instance,
     )
     for match_id in GOOD:
@@ -87,9 +87,7 @@ def test_two_processes_that_do_the_same_at_the_same_time_do_it_once(
         each.add_team(name, "Ann", "Ben")
     context = multiprocessing.get_context("spawn")
     together = context.Barrier(2)
-    urls = [
-        each.house.database.url.render_as_string(hide_password=False) for each in worlds.values()
-    ]
+    urls = [each.app.database.url.render_as_string(hide_password=False) for each in worlds.values()]
     workers = [context.Process(target=_whole_way, args=(urls, together)) for _ in range(2)]
     for worker in workers:
         worker.start()
@@ -102,7 +100,7 @@ def test_two_processes_that_do_the_same_at_the_same_time_do_it_once(
         Message: 4, Attempt: 4, Quarantine: 1,
     }  # fmt: skip
     for name, each in worlds.items():
-        with each.house.database.reading() as session:
+        with each.app.database.reading() as session:
             found = {
                 table: session.scalar(select(func.count()).select_from(table)) for table in expected
             }
@@ -110,7 +108,7 @@ def test_two_processes_that_do_the_same_at_the_same_time_do_it_once(
         assert found == expected, name
         assert states == {"delivered"}, name
         assert len(each.posted(name)) == len(GOOD), name
-    on_postgres.house.database.dispose()
+    on_postgres.app.database.dispose()
 
 
 @contextmanager
@@ -156,7 +154,7 @@ def test_a_frozen_once_holds_nobody_up_and_when_it_wakes_nothing_is_double(
         os.kill(frozen.pid, signal.SIGCONT)
         frozen.communicate(timeout=120)
     assert len(world.posted("Gamers")) == 2
-    with world.house.database.reading() as session:
+    with world.app.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Attempt)) == 2
         assert set(session.scalars(select(Match.state))) == {"processed"}
 
@@ -164,7 +162,7 @@ def test_a_frozen_once_holds_nobody_up_and_when_it_wakes_nothing_is_double(
 WORKER = """
 import os, sys
 from pathlib import Path
-from lol_dagster.operations.signs_of_life import alive_for_good
+from lol_dagster.services.worker_liveness import alive_for_good
 alive_for_good(Path(sys.argv[1]))
 print("at work", flush=True)
 os.read(0, 1)
@@ -218,10 +216,10 @@ def test_a_worker_that_never_wakes_is_killed_by_the_daemons_tick(
     real_instance: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with frozen_worker(real_instance) as (_, worker):
-        look_after(real_instance.instance, real_instance.house, "daemon")
+        look_after(real_instance.instance, real_instance.app, "daemon")
         assert worker.poll() is None
         twenty_minutes_later(monkeypatch)
-        look_after(real_instance.instance, real_instance.house, "daemon")
+        look_after(real_instance.instance, real_instance.app, "daemon")
         assert worker.wait(timeout=10) == -signal.SIGKILL
 
 

@@ -14,8 +14,8 @@ from sqlalchemy.exc import OperationalError
 from lol_dagster.orchestration.instance import prepare_instance
 from lol_dagster.storage import database as database_module
 from lol_dagster.storage.models import Attempt, Match
-from lol_dagster_tests.end_to_end.world import World
-from lol_dagster_tests.payloads import participant
+from lol_dagster_tests._support.payloads import participant
+from lol_dagster_tests._support.world import World
 
 GAMES = [f"NA1_500000000{number}" for number in range(1, 3)]
 
@@ -35,7 +35,7 @@ def no_file_larger_than(size: int) -> Iterator[None]:
 
 def assert_told_once_each(world: World) -> None:
     assert len(world.posted("Gamers")) == len(GAMES)
-    with world.house.database.reading() as session:
+    with world.app.database.reading() as session:
         assert set(session.scalars(select(Match.state))) == {"processed"}
         assert session.scalar(select(func.count()).select_from(Match)) == len(GAMES)
 
@@ -43,11 +43,11 @@ def assert_told_once_each(world: World) -> None:
 @pytest.mark.timeout(600)
 def test_on_a_full_disk_nothing_is_lost_and_with_room_again_all_is_done(world: World) -> None:
     """The disk is full at another point of the way each time, in our database or in Dagster's."""
-    world.instance = prepare_instance(world.house.settings)
+    world.instance = prepare_instance(world.app.settings)
     world.add_team("Gamers", "Ann")
     for match_id in GAMES:
         world.finish(match_id, participants=[participant("Ann")])
-    home = world.house.settings.home
+    home = world.app.settings.home
 
     def largest() -> int:
         return max(file.stat().st_size for file in home.rglob("*") if file.is_file())
@@ -69,7 +69,7 @@ def test_a_database_that_somebody_holds_for_long_is_waited_for_and_then_left_for
     world.add_team("Gamers", "Ann")
     for match_id in GAMES:
         world.finish(match_id, participants=[participant("Ann")])
-    holder = sqlite3.connect(world.house.database.url.database or "", isolation_level=None)
+    holder = sqlite3.connect(world.app.database.url.database or "", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(OperationalError, match="database is locked"):
         world.once()
@@ -78,5 +78,5 @@ def test_a_database_that_somebody_holds_for_long_is_waited_for_and_then_left_for
     assert world.posted("Gamers") == []
     assert world.once()["delivered"] == len(GAMES)
     assert_told_once_each(world)
-    with world.house.database.reading() as session:
+    with world.app.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Attempt)) == len(GAMES)

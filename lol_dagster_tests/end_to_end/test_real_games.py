@@ -20,8 +20,8 @@ from lol_dagster.messages.rules import decide
 from lol_dagster.stats.record import record_game
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, Team
-from lol_dagster_tests.archived import make_archived
-from lol_dagster_tests.roster_rows import (
+from lol_dagster_tests._support.archived_games import make_archived
+from lol_dagster_tests._support.roster_rows import (
     make_account,
     make_channel,
     make_membership,

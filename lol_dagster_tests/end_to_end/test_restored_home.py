@@ -1,6 +1,6 @@
 """A home is lost, and a backup that was taken in mid-work is restored into an empty one, which goes on.
 
-What was posted is what the simulated channels say. The lost house went on after its backup: the
+What was posted is what the simulated channels say. The lost application went on after its backup: the
 restored one has to find out what was told.
 """
 
@@ -20,23 +20,23 @@ import dagster as dg
 import pytest
 from sqlalchemy import select
 
+from lol_dagster.backups.restore import restore_backup
+from lol_dagster.backups.take import take_backup
 from lol_dagster.delivery.deliver import Deliverer
 from lol_dagster.delivery.states import Timing
 from lol_dagster.delivery.transports.kinds import all_transports
-from lol_dagster.operations.backups.restore import restore_backup
-from lol_dagster.operations.backups.take import take_backup
-from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.processing import Processed, process_match
+from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.riot.archive import due_matches
 from lol_dagster.riot.discovery import discover
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Message, MessageGame
-from lol_dagster_tests.delivery.fakes import HandClock
-from lol_dagster_tests.end_to_end.world import World
-from lol_dagster_tests.payloads import match_payload, participant, puuid_of
-from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
+from lol_dagster_tests._support.fake_channels import HandClock
+from lol_dagster_tests._support.payloads import match_payload, participant, puuid_of
+from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
+from lol_dagster_tests._support.world import World
 
 MATCH_ID = re.compile(r"50000000\d\d")
 
@@ -50,14 +50,14 @@ class Died(BaseException):
 
 @dataclass
 class Home:
-    """A house in the world; both have their time from one clock, which is moved by hand."""
+    """An installation in the world; both have their time from one clock, which is moved by hand."""
 
     world: World
     clock: HandClock
     began: datetime
 
     def __post_init__(self) -> None:
-        self.world.house.now = self.now
+        self.world.app.now = self.now
 
     def now(self) -> datetime:
         return self.began + timedelta(seconds=self.clock.at)
@@ -71,16 +71,16 @@ class Home:
             )
 
     def ask_riot(self) -> None:
-        house = self.world.house
-        discover(house.database, house.riot, now=self.now(), everyone=True)
+        app = self.world.app
+        discover(app.database, app.riot, now=self.now(), everyone=True)
 
     def process(self) -> None:
         self.ask_riot()
-        house = self.world.house
-        with house.database.reading() as session:
+        app = self.world.app
+        with app.database.reading() as session:
             due = due_matches(session, now=self.now(), limit=100)
         for match_id in due:
-            assert isinstance(process_match(house, match_id, run_id="run"), Processed)
+            assert isinstance(process_match(app, match_id, run_id="run"), Processed)
 
     def deliver(self, *numbers: int, die_at: str | None = None) -> None:
         """Carry what is due, or the messages of these games alone.
@@ -93,12 +93,12 @@ class Home:
             if label == die_at:
                 raise Died
 
-        house = self.world.house
+        app = self.world.app
         deliverer = Deliverer(
-            house.database,
-            all_transports(house.settings, Timing()),
+            app.database,
+            all_transports(app.settings, Timing()),
             self.clock,
-            dice=lambda: 0.0,
+            jitter=lambda: 0.0,
             crashpoint=crash,
         )
         self.clock.at += 2  # Slack takes a message a second
@@ -118,7 +118,7 @@ class Home:
 
     def states(self) -> dict[str, str]:
         """The state of the message that tells of a match, by match id."""
-        with self.world.house.database.reading() as session:
+        with self.world.app.database.reading() as session:
             rows = session.execute(
                 select(MessageGame.match_id, Message.state).join(
                     Message, Message.id == MessageGame.message_id
@@ -136,19 +136,19 @@ def restored(
     Args:
         ago: When it was restored.
     """
-    settings = home.world.house.settings.model_copy(update={"home": folder})
+    settings = home.world.app.settings.model_copy(update={"home": folder})
     folder.mkdir()
-    key = home.world.house.settings.home / "secret.key"
+    key = home.world.app.settings.home / "secret.key"
     if key.exists():
         shutil.copy(key, folder)  # as the guide says
     database = Database(settings.effective_database_url)
     restore_backup(database, backup, home.now() - ago)
     database.dispose()
-    house = House(settings)
+    app = AppContext(settings)
     home.clock.epoch = "boot:another"
-    world = World(home.world.simulator, house, home.world.instance, home.world.channels)
+    world = World(home.world.simulator, app, home.world.instance, home.world.channels)
     yield Home(world, home.clock, home.began)
-    house.database.dispose()
+    app.database.dispose()
 
 
 def game(number: int) -> str:
@@ -189,10 +189,10 @@ def add_channel(world: World, kind: str) -> None:
         "slack-bot": ("C0000000001", "C0000000001"),
         "discord-webhook": (
             "800000000000000001",
-            f"{world.house.settings.discord_url}/webhooks/800000000000000001/secret",
+            f"{world.app.settings.discord_url}/webhooks/800000000000000001/secret",
         ),
     }[kind]
-    with world.house.database.writing() as session:
+    with world.app.database.writing() as session:
         team = make_team(session, "Gamers")
         make_member(session, team, "Ann", puuid=puuid_of("Ann"), game_name="Ann")
         make_channel(session, team, "Gamers", kind=kind, address=address)
@@ -201,21 +201,21 @@ def add_channel(world: World, kind: str) -> None:
 
 @pytest.fixture
 def empty_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    """A house in which nobody is tracked yet."""
+    """An installation in which nobody is tracked yet."""
     clock = HandClock(at=0.0)
     began = datetime.now(UTC)
     now = lambda: began.timestamp() + clock.at  # noqa: E731
     with Simulator(clock=now) as simulator, dg.DagsterInstance.ephemeral() as instance:
         for name, value in simulator.environment.items():
             monkeypatch.setenv(name, value)
-        house = House(load_settings())
-        yield Home(World(simulator, house, instance), clock, began)
-        house.database.dispose()
+        app = AppContext(load_settings())
+        yield Home(World(simulator, app, instance), clock, began)
+        app.database.dispose()
 
 
 @pytest.fixture(params=["discord-bot", "slack-bot"])
 def home(request: pytest.FixtureRequest, empty_world: Home) -> Home:
-    """A house with a channel that can be looked into."""
+    """An installation with a channel that can be looked into."""
     add_channel(empty_world.world, request.param)
     return empty_world
 
@@ -231,7 +231,7 @@ def test_nothing_is_lost_and_nothing_is_told_twice(home: Home, tmp_path: Path) -
         game(5): "sending",
         game(6): "pending",
     }
-    backup = take_backup(home.world.house.database, tmp_path / "backups", home.now())
+    backup = take_backup(home.world.app.database, tmp_path / "backups", home.now())
 
     home.finish(9)
     home.go_on()
@@ -256,7 +256,7 @@ def test_a_home_that_is_restored_days_later_still_finds_its_own_messages(
     """By then the games are stale, and would go into a catch-up message."""
     home.finish(1)
     home.process()
-    backup = take_backup(home.world.house.database, tmp_path / "backups", home.now())
+    backup = take_backup(home.world.app.database, tmp_path / "backups", home.now())
     home.finish(2)
     home.go_on()
     home.clock.at += 2 * 86400
@@ -269,7 +269,7 @@ def test_a_home_that_is_restored_days_later_still_finds_its_own_messages(
 
 def test_a_catch_up_message_that_was_told_since_is_known_again(home: Home, tmp_path: Path) -> None:
     """Whichever of its games comes first this time."""
-    backup = take_backup(home.world.house.database, tmp_path / "backups", home.now())
+    backup = take_backup(home.world.app.database, tmp_path / "backups", home.now())
     home.finish(1, 2, 3, minutes_ago=20 * 60)
     home.go_on()
     (posted,) = home.world.posted("Gamers")
@@ -287,14 +287,14 @@ def test_a_channel_that_cannot_be_read_is_told_nothing_twice_and_a_person_decide
 ) -> None:
     home, world = empty_world, empty_world.world
     monkeypatch.delenv("LOL_DISCORD_BOT_TOKEN")
-    world.house.settings = load_settings()
+    world.app.settings = load_settings()
     add_channel(world, "discord-webhook")
     home.finish(1, minutes_ago=120)
     home.process()
     home.deliver()
     home.finish(2, minutes_ago=119)
     home.process()
-    backup = take_backup(world.house.database, tmp_path / "backups", home.now())
+    backup = take_backup(world.app.database, tmp_path / "backups", home.now())
     home.finish(3, minutes_ago=118)
     home.go_on()
     with restored(home, backup.file, tmp_path / "new", ago=timedelta(hours=1)) as new:
@@ -302,8 +302,10 @@ def test_a_channel_that_cannot_be_read_is_told_nothing_twice_and_a_person_decide
         new.go_on()
         assert new.states() == {
             game(1): "delivered",
-            game(2): "parked",
-            game(3): "parked",
-            game(4): "delivered",  # it ended in the new house's time: nobody else can have told it
+            game(2): "needs_review",
+            game(3): "needs_review",
+            game(
+                4
+            ): "delivered",  # it ended in the new application's time: nobody else can have told it
         }
         assert told(world, "Gamers") == Counter([game(number) for number in range(1, 5)])

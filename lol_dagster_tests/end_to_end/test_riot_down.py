@@ -9,8 +9,8 @@ from random import Random
 import pytest
 from pydantic import SecretStr
 
-from lol_dagster.http_session import DeadlineSession
-from lol_dagster.operations.trouble import routes_down
+from lol_dagster.http import DeadlineSession
+from lol_dagster.monitoring.trouble import routes_down
 from lol_dagster.riot.caller import Caller
 from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.discovery import discover, due_accounts
@@ -18,9 +18,9 @@ from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll, Match
-from lol_dagster_tests.payloads import match_payload, participant, puuid_of
-from lol_dagster_tests.roster_rows import make_member, make_team
-from lol_dagster_tests.simulated import HandClock
+from lol_dagster_tests._support.payloads import match_payload, participant, puuid_of
+from lol_dagster_tests._support.roster_rows import make_member, make_team
+from lol_dagster_tests._support.simulated_world import HandClock
 
 PLAYERS = ("Ann", "Bob", "Cid", "Dan", "Eve", "Fay")
 

@@ -25,11 +25,11 @@ import requests
 
 from lol_dagster.settings import Settings
 from lol_dagster.storage.models import Match
-from lol_dagster_tests.end_to_end.household import LOL_DAGSTER, Household, household
-from lol_dagster_tests.end_to_end.usage import Usage, total, usage
-from lol_dagster_tests.end_to_end.world import World
-from lol_dagster_tests.payloads import participant
-from lol_dagster_tests.waiting import wait_for
+from lol_dagster_tests._support.payloads import participant
+from lol_dagster_tests._support.process_harness import LOL_DAGSTER, Household, household
+from lol_dagster_tests._support.process_usage import Usage, total, usage
+from lol_dagster_tests._support.waiting import wait_for
+from lol_dagster_tests._support.world import World
 
 TEAMS = {"Gamers": ["Ann", "Ben", "Cid", "Dee"], "Night Shift": ["Eve", "Fay", "Gus", "Ann"]}
 KINDS = {"Gamers": "discord-bot", "Night Shift": "slack-bot"}
@@ -51,7 +51,7 @@ class Soak:
     """One hour's course and what was seen."""
 
     home: Household
-    dice: random.Random = field(default_factory=lambda: random.Random(1))
+    rng: random.Random = field(default_factory=lambda: random.Random(1))
     games: dict[str, set[str]] = field(default_factory=dict)
     """Match id → the channels that should hear of it."""
     weird: set[str] = field(default_factory=set)
@@ -64,7 +64,7 @@ class Soak:
         number = len(self.games) + len(self.weird) + 1
         match_id = f"NA1_52{number:08d}"
         everybody = sorted({name for names in TEAMS.values() for name in names})
-        players = self.dice.sample(everybody, self.dice.randint(1, 3))
+        players = self.rng.sample(everybody, self.rng.randint(1, 3))
         if number % EVERY_WEIRD == 0:
             self.weird.add(match_id)
             people = [participant(name, deaths="many") for name in players]
@@ -213,9 +213,9 @@ def check_what_was_told(soak: Soak) -> None:
           f"lost {sum((expected - found).values())}, twice {sum((found - expected).values())}, "
           f"weird games {len(soak.weird)}; posts that got through {sum(map(len, posted.values()))}")  # fmt: skip
     assert found == expected
-    with soak.home.world.house.database.reading() as session:
+    with soak.home.world.app.database.reading() as session:
         states = {match.match_id: match.state for match in session.query(Match)}
-    assert {each for each, state in states.items() if state == "set_aside"} == soak.weird
+    assert {each for each, state in states.items() if state == "quarantined"} == soak.weird
     assert {each for each, state in states.items() if state == "processed"} == set(soak.games)
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import requests
 
-from lol_dagster.operations.logs.reader import Wanted, read_log
+from lol_dagster.logs.reader import Wanted, read_log
 from lol_dagster.settings import Settings
-from lol_dagster_tests.end_to_end.world import World
-from lol_dagster_tests.payloads import participant
-from lol_dagster_tests.waiting import wait_for
+from lol_dagster_tests._support.payloads import participant
+from lol_dagster_tests._support.waiting import wait_for
+from lol_dagster_tests._support.world import World
 
 # The schedule begins at a full minute, and then three runs start a process each, on two cores that
 # other tests are using.

@@ -13,7 +13,7 @@ from lol_dagster.messages.nonce import installation_salt
 from lol_dagster.messages.record import CATCH_UP_OPEN, WrittenMessage
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Fact, Message, MessageGame, Player
-from lol_dagster_tests.messages.rows import NOW, add_game, played
+from lol_dagster_tests._support.message_rows import NOW, add_game, played
 from lol_dagster_tests.messages.writing import (
     LONG_AFTER,
     change_kills,
@@ -66,8 +66,8 @@ POSTED = {"state": "delivered", "sent_maybe": True, "remote_id": "9", "due_at": 
         ("slack-bot", POSTED, True),
         ("discord-bot", {"state": "sending", "sent_maybe": True}, True),
         ("discord-bot", {"state": "uncertain", "sent_maybe": True}, True),
-        ("discord-bot", {**POSTED, "remote_gone": True}, False),
-        ("discord-bot", {"state": "parked", "sent_maybe": True}, False),
+        ("discord-bot", {**POSTED, "remote_deleted": True}, False),
+        ("discord-bot", {"state": "needs_review", "sent_maybe": True}, False),
         ("discord-bot", {"state": "dropped"}, False),
         ("slack-webhook", {"state": "pending"}, True),
         ("slack-webhook", {"state": "blocked"}, True),

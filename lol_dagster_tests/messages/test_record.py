@@ -11,7 +11,13 @@ from sqlalchemy import select, update
 
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.storage.models import Attempt, Fact, Membership, Message, MessageText
-from lol_dagster_tests.messages.rows import ENDED, NOW, add_game, played
+from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
+from lol_dagster_tests._support.roster_rows import (
+    make_account,
+    make_channel,
+    make_member,
+    make_team,
+)
 from lol_dagster_tests.messages.writing import (
     change_kills,
     change_message,
@@ -19,7 +25,6 @@ from lol_dagster_tests.messages.writing import (
     world,
     write,
 )
-from lol_dagster_tests.roster_rows import make_account, make_channel, make_member, make_team
 
 
 def test_a_new_message_is_pending_and_due_at_once(any_database):
@@ -84,12 +89,12 @@ LATER = NOW + timedelta(hours=1)
         ({"state": "uncertain", "due_at": LATER, "settle_until": 7.0}, LATER),
         ({"state": "pending", "due_at": LATER}, LATER),
         ({"state": "blocked", "due_at": None}, None),
-        ({"state": "parked", "due_at": None}, None),
+        ({"state": "needs_review", "due_at": None}, None),
         ({"state": "dropped", "due_at": None}, None),
         # Posted: an edit is due, unless one waits already or the message was deleted.
         ({"state": "delivered", "due_at": None, "remote_id": "9", "remote_rev": 1}, NOW),
         ({"state": "delivered", "due_at": LATER, "remote_id": "9", "remote_rev": 1}, LATER),
-        ({"state": "delivered", "due_at": None, "remote_gone": True}, None),
+        ({"state": "delivered", "due_at": None, "remote_deleted": True}, None),
     ],
 )
 def test_new_words_leave_the_delivery_of_a_row_to_its_deliverer(database, row, due_at):
@@ -97,7 +102,7 @@ def test_new_words_leave_the_delivery_of_a_row_to_its_deliverer(database, row, d
     with database.writing() as session:
         add_game(session, "EUW1_1", played(ann))
         write(session, "EUW1_1")
-    change_message(database, fence=3, holder="worker", **row)
+    change_message(database, fence=3, lease_owner="worker", **row)
     before = _columns(the_message(database))
     change_kills(database, 11)
     with database.writing() as session:

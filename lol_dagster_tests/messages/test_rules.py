@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from lol_dagster.messages.record import write_messages
 from lol_dagster.messages.rules import Decision, decide
 from lol_dagster.storage.models import Match
-from lol_dagster_tests.messages.rows import ENDED, NOW, add_game, played
-from lol_dagster_tests.roster_rows import (
+from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
+from lol_dagster_tests._support.roster_rows import (
     make_account,
     make_channel,
     make_member,

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from lol_dagster.messages import discord, text
+from lol_dagster.messages import render_discord, text
 from lol_dagster.messages.compose import (
     MOST_LISTED,
+    AnnouncedGame,
     Member,
-    ToldGame,
     compose_catch_up,
     compose_game,
     ordinal,
 )
 from lol_dagster.messages.content import MessageContent
-from lol_dagster_tests.messages.rows import ENDED
+from lol_dagster_tests._support.message_rows import ENDED
 
 
 def member(name: str, champion: str = "Jinx", **values: Any) -> Member:
@@ -42,8 +42,8 @@ def member(name: str, champion: str = "Jinx", **values: Any) -> Member:
     )
 
 
-def game(*members: Member, **values: Any) -> ToldGame:
-    return ToldGame(
+def game(*members: Member, **values: Any) -> AnnouncedGame:
+    return AnnouncedGame(
         **{
             "match_id": "EUW1_5000000001",
             "queue_name": "Ranked Solo",
@@ -61,7 +61,7 @@ def game(*members: Member, **values: Any) -> ToldGame:
 
 def shown(content: MessageContent) -> str:
     """Title and text as Discord gets them."""
-    embed = discord.render(content, "m.1")["embeds"][0]
+    embed = render_discord.render(content, "m.1")["embeds"][0]
     return f"{embed['title']}\n{embed['description']}"
 
 

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from lol_dagster.messages.record import WrittenMessage, write_messages
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel, Message, Participant, Player
-from lol_dagster_tests.messages.rows import ENDED, NOW
-from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
+from lol_dagster_tests._support.message_rows import ENDED, NOW
+from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
 
 STALE_AFTER = timedelta(hours=12)
 LONG_AFTER = ENDED + timedelta(days=3)

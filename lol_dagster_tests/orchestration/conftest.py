@@ -1,5 +1,5 @@
 """Fixtures of orchestration's tests."""
 
-from lol_dagster_tests.end_to_end.world import world
+from lol_dagster_tests._support.world import world
 
 __all__ = ["world"]

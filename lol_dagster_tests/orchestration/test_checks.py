@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from lol_dagster.storage.models import AccountPoll, Match, Message, MessageAudit, PlayerStat
-from lol_dagster_tests.end_to_end.world import World
-from lol_dagster_tests.payloads import participant
+from lol_dagster_tests._support.payloads import participant
+from lol_dagster_tests._support.world import World
 
 
 def evaluate(world: World) -> dict[str, dg.AssetCheckEvaluation]:
@@ -37,8 +37,8 @@ def failed(world: World) -> set[str]:
 
 
 def test_a_game_that_has_been_due_for_an_hour_is_named(told: World) -> None:
-    with told.house.database.writing() as session:
-        an_hour_ago = told.house.now() - timedelta(hours=1)
+    with told.app.database.writing() as session:
+        an_hour_ago = told.app.now() - timedelta(hours=1)
         session.add(
             Match(
                 match_id="NA1_5000000007",
@@ -55,18 +55,18 @@ def test_a_game_that_has_been_due_for_an_hour_is_named(told: World) -> None:
 def test_a_set_aside_game_is_named(told: World) -> None:
     told.finish("NA1_5000000002", participants=[participant("Ann", deaths="many")])
     told.once()
-    assert failed(told) == {"no_game_set_aside"}
+    assert failed(told) == {"no_game_quarantined"}
 
 
 def test_a_message_that_waits_for_a_decision_is_named(told: World) -> None:
-    with told.house.database.writing() as session:
-        session.query(Message).one().state = "parked"
-    assert "no_message_parked" in failed(told)
+    with told.app.database.writing() as session:
+        session.query(Message).one().state = "needs_review"
+    assert "no_message_needs_review" in failed(told)
 
 
 def test_an_account_that_has_not_been_asked_about_for_hours_is_named(told: World) -> None:
-    later = told.house.now() + timedelta(hours=3)
-    told.house.now = lambda: later
+    later = told.app.now() + timedelta(hours=3)
+    told.app.now = lambda: later
     assert failed(told) == {"every_account_polled_lately"}
 
 
@@ -76,8 +76,8 @@ def test_every_run_that_materializes_answers_its_assets_checks(told: World) -> N
     told.once()
     for job, checks in {
         "poll_match_lists": {"every_account_polled_lately"},
-        "process_matches": {"every_game_accounted_for", "no_game_set_aside"},
-        "deliver_messages": {"every_message_settled", "no_message_told_twice"},
+        "process_matches": {"every_game_accounted_for", "no_game_quarantined"},
+        "deliver_messages": {"every_message_settled", "no_duplicate_message"},
     }.items():
         newest = told.runs(job)[-1]
         answered = {
@@ -92,14 +92,14 @@ def test_every_run_that_materializes_answers_its_assets_checks(told: World) -> N
 
 def test_games_that_riot_counts_and_does_not_list_are_named(told: World) -> None:
     """The match lists leave a ranked game out; the profile and the ranks tell of it."""
-    now = told.house.now()
-    with told.house.database.writing() as session:
+    now = told.app.now()
+    with told.app.database.writing() as session:
         # The game that was seen is hours old, the profile was last looked at an hour ago.
         session.query(PlayerStat).one().ended_at = now - timedelta(hours=3)
         session.query(AccountPoll).one().profile_checked_at = now - timedelta(minutes=61)
 
     def look(minutes: float) -> set[str]:
-        told.house.now = lambda: now + timedelta(minutes=minutes)
+        told.app.now = lambda: now + timedelta(minutes=minutes)
         told.once()
         return failed(told)
 
@@ -114,11 +114,11 @@ def test_games_that_riot_counts_and_does_not_list_are_named(told: World) -> None
 
 def test_a_route_of_riots_that_has_failed_for_minutes_is_named(told: World) -> None:
     told.simulator.set_faults("riot.match-list=503")
-    began = told.house.now() + timedelta(minutes=2)
-    told.house.now = lambda: began
+    began = told.app.now() + timedelta(minutes=2)
+    told.app.now = lambda: began
     assert told.poll().success
     assert failed(told) == set()
-    told.house.now = lambda: began + timedelta(minutes=5)
+    told.app.now = lambda: began + timedelta(minutes=5)
     found = evaluate(told)
     assert not found["riot_answers"].passed
     assert "americas" in str(found["riot_answers"].description)
@@ -126,14 +126,14 @@ def test_a_route_of_riots_that_has_failed_for_minutes_is_named(told: World) -> N
 
 def test_the_audit_looks_told_messages_up_and_answers_its_check(told: World) -> None:
     assert _audit(told).success
-    with told.house.database.writing() as session:
+    with told.app.database.writing() as session:
         (audited,) = session.scalars(select(MessageAudit))
         assert audited.finding == "stands"
         # As if an edit that we were told had succeeded had not.
         message = session.get_one(Message, audited.message_id)
         message.desired_rev = message.remote_rev = 2
     assert _audit(told).success
-    assert failed(told) == {"told_messages_stand_once"}
+    assert failed(told) == {"delivered_messages_stand_once"}
     assert len(told.simulator.truth.posted) == 1
 
 

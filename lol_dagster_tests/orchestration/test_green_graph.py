@@ -16,11 +16,11 @@ from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster_graphql.test.utils import execute_dagster_graphql
 from sqlalchemy import select
 
-from lol_dagster.operations.quarantine import ignore
 from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.pipeline.quarantine import ignore
 from lol_dagster.storage.models import Match, Message
-from lol_dagster_tests.end_to_end.world import World
-from lol_dagster_tests.payloads import participant
+from lol_dagster_tests._support.payloads import participant
+from lol_dagster_tests._support.world import World
 
 ASKED = """
 {assetNodes {
@@ -37,7 +37,7 @@ ASKED = """
 @pytest.fixture
 def lasting(world: World) -> Iterator[World]:
     """A world whose runs are recorded where the UI's server can ask for them; Ann is tracked."""
-    with prepare_instance(world.house.settings) as instance:
+    with prepare_instance(world.app.settings) as instance:
         world.instance = instance
         world.add_team("Gamers", "Ann")
         yield world
@@ -83,9 +83,9 @@ def at_night(world: World) -> None:
 def test_games_of_which_there_is_nothing_to_tell_leave_the_graph_green(lasting: World) -> None:
     lasting.finish("NA1_5000000001", participants=[participant("Ann")])
     lasting.finish("NA1_5000000002", participants=[participant("Ann")], minutes_ago=40)
-    with lasting.house.database.writing() as session:
+    with lasting.app.database.writing() as session:
         # Somebody asked for a game in which nobody of ours played.
-        now = lasting.house.now()
+        now = lasting.app.now()
         session.add(
             Match(match_id="NA1_5000000003", state="listed", listed_at=now, next_try_at=now)
         )
@@ -103,10 +103,10 @@ def test_the_night_clears_away_what_no_sweep_will_ever_show(lasting: World) -> N
     lasting.poll()
     assert lasting.run_batch(dropped, told, waiting, weird).success
     assert not lasting.process(weird).success
-    now = lasting.house.now()
-    with lasting.house.database.writing() as session:
+    now = lasting.app.now()
+    with lasting.app.database.writing() as session:
         ignore(session, weird, "op", "of no use", now=now)
-        session.add(Match(match_id=never, state="gone", listed_at=now - timedelta(days=2)))
+        session.add(Match(match_id=never, state="not_found", listed_at=now - timedelta(days=2)))
         by_game = {message.subject: message for message in session.scalars(select(Message))}
         by_game[dropped].state, by_game[dropped].due_at = "dropped", None
         # By a sweep that was killed before it could say so.

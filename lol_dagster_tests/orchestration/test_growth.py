@@ -19,12 +19,12 @@ from sqlalchemy import Connection, DateTime, Table, func, select, text, update
 from sqlalchemy.types import TIMESTAMP, Float
 
 from lol_dagster.definitions import build_definitions
-from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match
-from lol_dagster_tests.orchestration.history_rows import NOW, game, job_of
+from lol_dagster_tests._support.dagster_history import NOW, game, job_of
 
 PAUSE = timedelta(days=25)
 """Between two days that are lived through: what is kept for a month is seen twice, what is kept for
@@ -36,15 +36,15 @@ FAILED, SUCCEEDED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
 
 
 class Course:
-    """A house on a clock of its own, of which a day and a night are lived through every 25 days."""
+    """A app on a clock of its own, of which a day and a night are lived through every 25 days."""
 
     def __init__(
         self, instance: dg.DagsterInstance, database: Database, settings: Settings
     ) -> None:
         self.instance, self.database = instance, database
-        self.house = House(settings, now=lambda: self.now)
+        self.app = AppContext(settings, now=lambda: self.now)
         self.now = NOW
-        self.nightly = build_definitions(self.house).resolve_job_def("nightly")
+        self.nightly = build_definitions(self.app).resolve_job_def("nightly")
         self._stamped: dict[str, int] = {}
         self.stamp()
 
@@ -64,7 +64,7 @@ class Course:
         for status in (SUCCEEDED, FAILED):
             self.run("poll_match_lists", dg.AssetMaterialization("match_lists"), status=status)
         self.run("check_everything", dg.AssetCheckEvaluation(
-            dg.AssetKey("games"), "no_game_set_aside", passed=True, metadata={}
+            dg.AssetKey("games"), "no_game_quarantined", passed=True, metadata={}
         ))  # fmt: skip
         self.instance.report_runless_asset_event(dg.AssetMaterialization("match_lists"))
         for kind in (InstigatorType.SCHEDULE, InstigatorType.SENSOR):

@@ -10,17 +10,17 @@ import dagster as dg
 import pytest
 from sqlalchemy import select
 
-from lol_dagster.operations.failed_jobs import note_failed_run
-from lol_dagster.operations.heartbeats import read_signs
-from lol_dagster.orchestration.house import House
-from lol_dagster.orchestration.monitoring import failed_runs, look_after, look_after_everything
+from lol_dagster.monitoring.failed_jobs import note_failed_run
+from lol_dagster.monitoring.heartbeats import read_signs
+from lol_dagster.orchestration.monitoring import failed_runs, look_after, monitoring_sensor
+from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.orchestration.schedules import plan_poll
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import load_settings
 from lol_dagster.storage.models import AccountPoll, Breaker, FailedJob, Payload
-from lol_dagster_tests.end_to_end.world import World
-from lol_dagster_tests.payloads import participant
+from lol_dagster_tests._support.payloads import participant
+from lol_dagster_tests._support.world import World
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def alerted(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     world.add_team("Gamers", "Ann")
     world.add_team("Ops")
     monkeypatch.setenv("LOL_ALERT_CHANNEL", "ops")
-    world.house.settings = load_settings()
+    world.app.settings = load_settings()
     return world
 
 
@@ -39,9 +39,9 @@ def titles(world: World, channel: str) -> list[str]:
 
 def later(world: World, minutes: float) -> None:
     """Time goes on; match lists keep coming."""
-    then = world.house.now() + timedelta(minutes=minutes)
-    world.house.now = lambda: then
-    with world.house.database.writing() as session:
+    then = world.app.now() + timedelta(minutes=minutes)
+    world.app.now = lambda: then
+    with world.app.database.writing() as session:
         for poll in session.scalars(select(AccountPoll)):
             poll.last_good_poll_at = poll.next_poll_at = then
 
@@ -52,17 +52,17 @@ def test_a_weird_game_is_told_once_in_the_alert_channel_and_again_when_it_is_cur
     weird = alerted.finish("NA1_5000000001", participants=[participant("Ann", deaths="many")])
     alerted.once()
     alerted.once()
-    assert titles(alerted, "Ops") == [r"NA1\_5000000001 is set aside"]
+    assert titles(alerted, "Ops") == [r"NA1\_5000000001 is quarantined"]
     assert "lol-dagster why" in str(alerted.posted("Ops")[0])
     assert alerted.posted("Gamers") == []
 
     alerted.finish(weird, minutes_ago=2, participants=[participant("Ann")])
-    with alerted.house.database.writing() as session:
+    with alerted.app.database.writing() as session:
         session.delete(session.get_one(Payload, weird))
     assert alerted.process(weird).success
     later(alerted, 6)
     alerted.once()
-    assert titles(alerted, "Ops")[1:] == [r"Over: NA1\_5000000001 is set aside"]
+    assert titles(alerted, "Ops")[1:] == [r"Over: NA1\_5000000001 is quarantined"]
 
 
 def test_a_dead_key_is_one_alert_also_from_once_and_ends_when_it_works(alerted: World) -> None:
@@ -90,37 +90,37 @@ def test_a_new_key_in_the_env_file_is_tried_at_once_and_without_a_restart(
     env_file = Path(".env")
     env_file.write_text("LOL_RIOT_API_KEY=RGAPI-dead\n")
 
-    def house_of_a_tick() -> House:
-        return House(load_settings())
+    def house_of_a_tick() -> AppContext:
+        return AppContext(load_settings())
 
-    world.house = house_of_a_tick()
+    world.app = house_of_a_tick()
     assert not world.poll().success
-    assert key_refused_until(world.house) is not None
+    assert key_refused_until(world.app) is not None
     assert isinstance(plan_poll(world.instance, house_of_a_tick()), dg.SkipReason)
 
     env_file.write_text(f"LOL_RIOT_API_KEY={good}\n")
-    world.house = house_of_a_tick()
-    assert isinstance(plan_poll(world.instance, world.house), dg.RunRequest)
+    world.app = house_of_a_tick()
+    assert isinstance(plan_poll(world.instance, world.app), dg.RunRequest)
     assert world.poll().success
-    with world.house.database.reading() as session:
+    with world.app.database.reading() as session:
         assert session.get(Breaker, "riot-key") is None
 
 
 def test_the_tick_shows_that_the_daemon_lives_and_starts_no_run(world: World) -> None:
-    context = dg.build_sensor_context(instance=world.instance, resources={"house": world.house})
-    (skipped,) = look_after_everything(context)  # type: ignore[misc]
+    context = dg.build_sensor_context(instance=world.instance, resources={"app": world.app})
+    (skipped,) = monitoring_sensor(context)  # type: ignore[misc]
     assert isinstance(skipped, dg.SkipReason)
     world.once()
-    with world.house.database.reading() as session:
+    with world.app.database.reading() as session:
         assert set(read_signs(session)) == {"daemon", "once"}
 
 
 def fail(world: World, **tags: str) -> None:
     """A run that fails as the database is gone, seen by the sensor as the daemon would."""
     job = world.definitions.resolve_job_def("poll_match_lists")
-    now, world.house.now = world.house.now, _raise
+    now, world.app.now = world.app.now, _raise
     result = job.execute_in_process(instance=world.instance, raise_on_error=False, tags=tags)
-    world.house.now = now
+    world.app.now = now
     _seen_by_sensor(world, result)
 
 
@@ -131,7 +131,7 @@ def _seen_by_sensor(world: World, result: dg.ExecuteInProcessResult) -> None:
         dagster_event=result.get_run_failure_event(),
         dagster_instance=world.instance,
         dagster_run=result.dagster_run,
-        resources={"house": world.house},
+        resources={"app": world.app},
     ).for_run_failure()
     failed_runs(context)
 
@@ -141,25 +141,25 @@ def _raise() -> Any:
 
 
 def failed(world: World) -> list[str]:
-    with world.house.database.reading() as session:
+    with world.app.database.reading() as session:
         return list(session.scalars(select(FailedJob.job)))
 
 
 def test_a_job_that_failed_for_good_is_remembered_until_a_run_succeeds(alerted: World) -> None:
     fail(alerted)
     assert failed(alerted) == ["poll_match_lists"]
-    assert look_after(alerted.instance, alerted.house, "daemon").messages == 1
+    assert look_after(alerted.instance, alerted.app, "daemon").messages == 1
     assert failed(alerted) == ["poll_match_lists"]
     assert alerted.poll().success
-    look_after(alerted.instance, alerted.house, "daemon")
+    look_after(alerted.instance, alerted.app, "daemon")
     assert failed(alerted) == []
 
 
 def test_a_job_that_was_renamed_or_removed_alarms_nobody_for_ever(world: World) -> None:
     """An update took it away while its last run was red: no run of it will ever succeed."""
-    house = world.house
-    note_failed_run(house.database, "poll_everything", "run-1", "it failed", house.now())
-    assert look_after(world.instance, house, "daemon").open == 0
+    app = world.app
+    note_failed_run(app.database, "poll_everything", "run-1", "it failed", app.now())
+    assert look_after(world.instance, app, "daemon").open == 0
     assert failed(world) == []
 
 
@@ -167,7 +167,7 @@ def test_a_job_that_was_renamed_or_removed_alarms_nobody_for_ever(world: World) 
     "tags",
     [
         {"dagster/will_retry": "true"},
-        {"lol/set-aside": "games"},
+        {"lol/quarantined": "games"},
         {"lol/requested": "1"},
     ],
 )

@@ -17,9 +17,8 @@ from dagster._core.storage.event_log.schema import (
 )
 from sqlalchemy import func, select
 
+from lol_dagster.backups.take import last_backup
 from lol_dagster.definitions import build_definitions
-from lol_dagster.operations.backups.take import last_backup
-from lol_dagster.operations.retention import prune_attempts
 from lol_dagster.orchestration import history, nightly
 from lol_dagster.orchestration.history import (
     prune_events,
@@ -27,13 +26,14 @@ from lol_dagster.orchestration.history import (
     remove_leftovers,
     retire_partitions,
 )
-from lol_dagster.orchestration.house import House
 from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match, Quarantine
-from lol_dagster.storage.models.operations import RunRequest
-from lol_dagster_tests.orchestration.history_rows import (
+from lol_dagster.storage.models.system import RunRequest
+from lol_dagster.storage.retention import prune_attempts
+from lol_dagster_tests._support.dagster_history import (
     NOW,
     add_run,
     game,
@@ -64,7 +64,7 @@ def test_partitions_of_old_games_go_and_their_data_stays(
 ) -> None:
     list_games(database, instance, {1: 61, 2: 59, 3: 61, 4: 61, 5: 61})
     with database.writing() as session:
-        session.get_one(Match, game(3)).state = "set_aside"
+        session.get_one(Match, game(3)).state = "quarantined"
         session.get_one(Match, game(4)).next_try_at = NOW
         session.add(
             RunRequest(match_id=game(5), requested_at=NOW, requested_by="Ann", reason="again")
@@ -123,12 +123,12 @@ def test_old_runs_go_and_what_shows_a_weird_game_stays(
     add_run(instance, "process_matches", 61)
     add_run(instance, "deliver_messages", 61, failed)
     with database.writing() as session:
-        session.add(Match(match_id=game(1), state="set_aside", listed_at=NOW))
+        session.add(Match(match_id=game(1), state="quarantined", listed_at=NOW))
         session.flush()
         session.add(
             Quarantine(
                 match_id=game(1), stage="games", error="", traceback="", code_version="1",
-                shown_run_id=shown, set_aside_at=NOW,
+                shown_run_id=shown, quarantined_at=NOW,
             )
         )  # fmt: skip
     assert prune_runs(instance, database, NOW) == 5
@@ -174,8 +174,8 @@ def test_evaluations_of_checks_do_not_grow_for_ever(
     instance: dg.DagsterInstance, database: Database
 ) -> None:
     """Weeks of ticks in which nothing happens: the checks are evaluated, and their runs deleted."""
-    house = House(settings=Settings(), now=lambda: NOW)
-    check = build_definitions(house).resolve_job_def("check_everything")
+    app = AppContext(settings=Settings(), now=lambda: NOW)
+    check = build_definitions(app).resolve_job_def("check_everything")
     for _ in range(3):
         assert check.execute_in_process(instance=instance).success
     checks, events = AssetCheckExecutionsTable, SqlEventLogStorageTable
@@ -210,8 +210,8 @@ def test_one_step_that_fails_stops_no_other_and_the_run_is_red(
     monkeypatch.setattr(nightly, "prune_attempts", fail)
     # The second night is not a second after the first: backups are named after their second.
     nights = [NOW, NOW + timedelta(days=1)]
-    house = House(settings, now=lambda: nights[0])
-    job = build_definitions(house).resolve_job_def("nightly")
+    app = AppContext(settings, now=lambda: nights[0])
+    job = build_definitions(app).resolve_job_def("nightly")
     result = job.execute_in_process(instance=instance, raise_on_error=False)
     assert not result.success
     succeeded = {event.step_key for event in result.all_events if event.is_step_success}

@@ -13,15 +13,15 @@ import dagster as dg
 import pytest
 from sqlalchemy import func, select
 
+from lol_dagster.backups import sqlite
+from lol_dagster.backups.files import backups_in
 from lol_dagster.cli import cli
-from lol_dagster.operations.backups import sqlite
-from lol_dagster.operations.backups.files import backups_in
-from lol_dagster.operations.housekeeping import note_night
+from lol_dagster.monitoring.housekeeping import note_night
 from lol_dagster.orchestration.instance import prepare_instance
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match
-from lol_dagster_tests.orchestration.history_rows import (
+from lol_dagster_tests._support.dagster_history import (
     NOW,
     add_run,
     events_of_no_run,
@@ -34,7 +34,7 @@ ONCE = """
 import os, signal, sys
 from dagster._core.storage.event_log import SqlEventLogStorage
 from lol_dagster.cli import main
-from lol_dagster.operations.backups import sqlite
+from lol_dagster.backups import sqlite
 
 where, told = sys.argv.pop(1), int(sys.argv.pop(1))
 deleted = []

@@ -19,7 +19,7 @@ from dagster._core.test_utils import create_run_for_test
 from lol_dagster.orchestration import run_workers
 from lol_dagster.orchestration.instance import prepare_instance
 from lol_dagster.orchestration.run_workers import (
-    HouseRunLauncher,
+    LivenessRunLauncher,
     at_work,
     end_overdue_workers,
     fail_abandoned_runs,
@@ -30,7 +30,7 @@ from lol_dagster.settings import Settings
 WORKER = """
 import os, sys
 from pathlib import Path
-from lol_dagster.operations.signs_of_life import alive_for_good
+from lol_dagster.services.worker_liveness import alive_for_good
 alive_for_good(Path(sys.argv[1]))
 print("at work", flush=True)
 os.read(0, 1)
@@ -74,7 +74,7 @@ def health(instance: dg.DagsterInstance, run: dg.DagsterRun) -> WorkerStatus:
 
 
 def test_the_shipped_instance_asks_for_signs_of_life(instance: dg.DagsterInstance) -> None:
-    assert isinstance(instance.run_launcher, HouseRunLauncher)
+    assert isinstance(instance.run_launcher, LivenessRunLauncher)
     assert instance.run_monitoring_enabled
     assert instance.run_launcher.supports_check_run_worker_health
 

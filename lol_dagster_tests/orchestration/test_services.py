@@ -12,13 +12,18 @@ from pathlib import Path
 import pytest
 from dagster._daemon.types import DaemonHeartbeat
 
-from lol_dagster.operations.supervisor import Patience, Service, Supervisor
 from lol_dagster.orchestration.instance import prepare_instance
 from lol_dagster.orchestration.services import _DaemonBeats, code_server, other_services
+from lol_dagster.services.supervisor import Patience, Service, Supervisor
 from lol_dagster.settings import Settings
 from lol_dagster.storage.schema import open_database
-from lol_dagster_tests.end_to_end.household import SERVICES, command_line, descendants, free_port
-from lol_dagster_tests.waiting import wait_for
+from lol_dagster_tests._support.process_harness import (
+    SERVICES,
+    command_line,
+    descendants,
+    free_port,
+)
+from lol_dagster_tests._support.waiting import wait_for
 
 
 @dataclass

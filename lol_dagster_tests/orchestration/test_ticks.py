@@ -11,23 +11,23 @@ import pytest
 
 from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.orchestration.schedules import SCHEDULES, plan_poll
-from lol_dagster.orchestration.sensors import due_messages, new_games, set_aside_games
+from lol_dagster.orchestration.sensors import due_messages, new_matches_sensor, quarantined_games
 from lol_dagster.storage.models import Match, Quarantine
-from lol_dagster_tests.end_to_end.world import World
-from lol_dagster_tests.payloads import participant
+from lol_dagster_tests._support.payloads import participant
+from lol_dagster_tests._support.world import World
 
 BATCH = {"lol/batch": "true"}
 
 
 def tick(world: World, sensor: dg.SensorDefinition) -> list[Any]:
     """What one evaluation yields."""
-    context = dg.build_sensor_context(instance=world.instance, resources={"house": world.house})
+    context = dg.build_sensor_context(instance=world.instance, resources={"app": world.app})
     return list(sensor(context))
 
 
 def minute(world: World) -> dg.RunRequest | dg.SkipReason:
     """What the schedule asks for now."""
-    return plan_poll(world.instance, world.house)
+    return plan_poll(world.instance, world.app)
 
 
 def a_run(
@@ -41,15 +41,15 @@ def a_run(
 
 def list_matches(world: World, *match_ids: str, hours_ago: float = 0) -> None:
     """What the match lists have brought."""
-    at = world.house.now() - timedelta(hours=hours_ago)
-    with world.house.database.writing() as session:
+    at = world.app.now() - timedelta(hours=hours_ago)
+    with world.app.database.writing() as session:
         for match_id in match_ids:
             session.add(Match(match_id=match_id, state="listed", listed_at=at, next_try_at=at))
 
 
 def test_new_games_become_one_run_over_their_range(world: World) -> None:
     list_matches(world, "NA1_5000000002", "NA1_5000000001")
-    (request,) = tick(world, new_games)
+    (request,) = tick(world, new_matches_sensor)
     first, second = world.instance.get_dynamic_partitions("match_id")
     assert {first, second} == {"NA1_5000000001", "NA1_5000000002"}
     assert request.tags["dagster/asset_partition_range_start"] == first
@@ -61,8 +61,8 @@ def test_new_games_become_one_run_over_their_range(world: World) -> None:
 def test_a_tick_that_was_cut_short_is_repeated_without_harm(world: World) -> None:
     """Its partitions are there, its run was never made: the next tick asks for the same run."""
     list_matches(world, "NA1_5000000001")
-    assert [each.tags for each in tick(world, new_games)] == [
-        each.tags for each in tick(world, new_games)
+    assert [each.tags for each in tick(world, new_matches_sensor)] == [
+        each.tags for each in tick(world, new_matches_sensor)
     ]
     assert world.instance.get_dynamic_partitions("match_id") == ["NA1_5000000001"]
 
@@ -79,21 +79,21 @@ def test_a_tick_that_was_cut_short_is_repeated_without_harm(world: World) -> Non
 def test_no_batch_is_requested_while_one_lives(world: World, status: dg.DagsterRunStatus) -> None:
     list_matches(world, "NA1_5000000001")
     a_run(world, "process_matches", status, BATCH)
-    (skipped,) = tick(world, new_games)
+    (skipped,) = tick(world, new_matches_sensor)
     assert isinstance(skipped, dg.SkipReason)
 
 
 def test_a_run_that_a_person_started_does_not_hold_the_batches_up(world: World) -> None:
     list_matches(world, "NA1_5000000001")
     a_run(world, "process_matches", dg.DagsterRunStatus.STARTED)
-    (request,) = tick(world, new_games)
+    (request,) = tick(world, new_matches_sensor)
     assert isinstance(request, dg.RunRequest)
 
 
 def test_a_batch_that_has_ended_is_no_reason_to_wait(world: World) -> None:
     list_matches(world, "NA1_5000000001")
     a_run(world, "process_matches", dg.DagsterRunStatus.FAILURE, BATCH)
-    (request,) = tick(world, new_games)
+    (request,) = tick(world, new_matches_sensor)
     assert isinstance(request, dg.RunRequest)
 
 
@@ -111,7 +111,7 @@ def test_no_schedule_starts_a_run_beside_a_living_one(world: World, tmp_path: Pa
     with dg.DagsterInstance.local_temp(str(tmp_path)) as world.instance:
 
         def asked(schedule: dg.ScheduleDefinition) -> object:
-            resources = {"house": world.house} if schedule.required_resource_keys else {}
+            resources = {"app": world.app} if schedule.required_resource_keys else {}
             return schedule(dg.build_schedule_context(world.instance, resources=resources))
 
         for schedule in SCHEDULES:
@@ -145,29 +145,29 @@ def test_a_refused_key_stops_all_calls_for_some_minutes_and_then_one_is_tried(
     world.finish("NA1_5000000001", participants=[participant("Ann")])
     world.simulator.set_faults("riot=403")
     assert not world.poll().success
-    refused_until = key_refused_until(world.house)
+    refused_until = key_refused_until(world.app)
     assert refused_until is not None
 
     list_matches(world, "NA1_5000000009")
-    assert isinstance(tick(world, new_games)[0], dg.SkipReason)
+    assert isinstance(tick(world, new_matches_sensor)[0], dg.SkipReason)
     assert isinstance(minute(world), dg.SkipReason)
 
-    world.house.now = lambda: refused_until
+    world.app.now = lambda: refused_until
     assert isinstance(minute(world), dg.RunRequest)
     world.simulator.set_faults("")
     assert world.poll().success
-    assert key_refused_until(world.house) is None
+    assert key_refused_until(world.app) is None
 
 
-def test_only_set_aside_games_that_nobody_has_seen_yet_are_shown(world: World) -> None:
+def test_only_quarantined_games_that_nobody_has_seen_yet_are_shown(world: World) -> None:
     world.add_team("Gamers", "Ann")
     world.finish("NA1_5000000001", participants=[participant("Ann", deaths="many")])
     assert world.poll().success
     assert world.run_batch("NA1_5000000001").success
-    (request,) = tick(world, set_aside_games)
+    (request,) = tick(world, quarantined_games)
     assert request.partition_key == "NA1_5000000001"
     assert not world.process("NA1_5000000001").success
-    (skipped,) = tick(world, set_aside_games)
+    (skipped,) = tick(world, quarantined_games)
     assert isinstance(skipped, dg.SkipReason)
 
 
@@ -180,9 +180,9 @@ def test_a_game_set_aside_by_a_stage_that_is_no_more_does_not_keep_the_others_fr
         world.finish(match_id, participants=[participant("Ann", deaths="many")])
     assert world.poll().success
     assert world.run_batch(first, second).success
-    with world.house.database.writing() as session:
+    with world.app.database.writing() as session:
         session.query(Quarantine).filter_by(match_id=first).one().stage = "gone_since"
-    assert {each.partition_key for each in tick(world, set_aside_games)} == {first, second}
+    assert {each.partition_key for each in tick(world, quarantined_games)} == {first, second}
 
 
 def test_a_run_that_ended_without_a_verdict_does_not_keep_the_others_from_being_shown(
@@ -195,15 +195,15 @@ def test_a_run_that_ended_without_a_verdict_does_not_keep_the_others_from_being_
         world.finish(match_id, participants=[participant("Ann", deaths="many")])
     assert world.poll().success
     assert world.run_batch(first, second).success
-    request, other = tick(world, set_aside_games)
+    request, other = tick(world, quarantined_games)
     lost = world.instance.create_run_for_job(
         world.definitions.resolve_job_def("process_matches"),
         tags={**request.tags, "dagster/run_key": request.run_key},
     )
     # While it lives nobody else asks for the same.
-    assert [each.run_key for each in tick(world, set_aside_games)] == [other.run_key]
+    assert [each.run_key for each in tick(world, quarantined_games)] == [other.run_key]
     world.instance.report_run_failed(lost)
-    assert [each.run_key for each in tick(world, set_aside_games)] == [other.run_key]
-    with world.house.database.reading() as session:
+    assert [each.run_key for each in tick(world, quarantined_games)] == [other.run_key]
+    with world.app.database.reading() as session:
         shown = {row.match_id: row.shown_run_id for row in session.query(Quarantine)}
     assert shown == {request.partition_key: lost.run_id, other.partition_key: None}

@@ -15,12 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 
-from lol_dagster.http_session import DeadlineSession
+from lol_dagster.http import DeadlineSession
 from lol_dagster.riot.caller import Caller
 from lol_dagster.riot.client import RiotClient, key_fingerprint
 from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.storage.database import Database
-from lol_dagster_tests.raw_server import Connection, RawServer, Request, answer, raw_server
+from lol_dagster_tests._support.raw_server import Connection, RawServer, Request, answer, raw_server
 
 KEY = "RGAPI-not-a-key"
 ROOMY = {

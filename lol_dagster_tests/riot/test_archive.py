@@ -22,6 +22,7 @@ from lol_dagster.riot.errors import BadRequest, KeyRejected
 from lol_dagster.riot.routing import UnknownPlatform
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match, Payload
+from lol_dagster_tests._support.roster_rows import make_account, make_player
 from lol_dagster_tests.riot.fake_riot import (
     ROOMY,
     FakeRiot,
@@ -31,7 +32,6 @@ from lol_dagster_tests.riot.fake_riot import (
     fake_riot,
     refusal,
 )
-from lol_dagster_tests.roster_rows import make_account, make_player
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -141,7 +141,7 @@ def test_a_late_match_is_asked_for_with_growing_pauses_and_then_archived(world: 
     now, pauses = NOW, []
     for _ in range(9):
         result = world.fetch(now)
-        assert (result.outcome, result.is_archived) == ("late", False)
+        assert (result.outcome, result.is_archived) == ("delayed", False)
         assert "404" in result.reason
         next_try_at = world.match().next_try_at
         assert next_try_at is not None
@@ -166,25 +166,25 @@ def test_a_match_is_gone_after_48_hours_and_a_last_try(world: World) -> None:
         if next_try_at is None:
             break
         now = next_try_at
-    assert outcomes[:-1] == ["late"] * (len(outcomes) - 1)
-    assert outcomes[-1] == "gone"
+    assert outcomes[:-1] == ["delayed"] * (len(outcomes) - 1)
+    assert outcomes[-1] == "not_found"
     assert now == NOW + 48 * HOUR, "neither before nor long after"
-    assert world.match().state == "gone"
+    assert world.match().state == "not_found"
     assert "404" in (world.match().last_error or "")
 
 
 def test_a_gone_match_that_riot_still_does_not_give_is_given_up_at_once(world: World) -> None:
     world.fetch()
-    assert not world.fetch(NOW + 48 * HOUR).was_gone
+    assert not world.fetch(NOW + 48 * HOUR).was_not_found
     again = world.fetch(NOW + 72 * HOUR)
-    assert (again.outcome, again.was_gone) == ("gone", True)
-    assert (world.match().state, world.match().next_try_at) == ("gone", None)
+    assert (again.outcome, again.was_not_found) == ("not_found", True)
+    assert (world.match().state, world.match().next_try_at) == ("not_found", None)
 
 
 def test_a_gone_match_can_be_revived_by_asking_again(world: World) -> None:
     world.fetch()
     world.fetch(NOW + 48 * HOUR)
-    assert world.match().state == "gone"
+    assert world.match().state == "not_found"
     world.riot.on("NA1_1", Reply(200, BODY))
     assert world.fetch(NOW + 90 * HOUR).outcome == "archived"
     assert world.match().state == "fetched"
@@ -197,12 +197,12 @@ def test_a_match_that_alone_is_forbidden_is_late_and_no_dead_key(world: World, s
     world.riot.on("matches/NA1_1", refusal(status, "Forbidden"))
     world.riot.on("by-puuid/lister", Reply(200, {"puuid": "lister"}))
 
-    assert world.fetch().outcome == "late"
+    assert world.fetch().outcome == "delayed"
 
     assert str(status) in (world.match().last_error or "")
     assert world.match().first_missing_at == NOW
     assert len(world.riot.asked("by-puuid/lister")) == 1, "who listed it is the witness"
-    assert world.fetch(NOW + 48 * HOUR).outcome == "gone"
+    assert world.fetch(NOW + 48 * HOUR).outcome == "not_found"
 
 
 def test_a_witness_of_another_application_testifies_too(world: World) -> None:
@@ -210,7 +210,7 @@ def test_a_witness_of_another_application_testifies_too(world: World) -> None:
     world.list_by_an_account()
     world.riot.on("matches/NA1_1", refusal(403))
     world.riot.on("by-puuid", refusal(400, "Exception decrypting"))
-    assert world.fetch().outcome == "late"
+    assert world.fetch().outcome == "delayed"
 
 
 def test_a_whim_of_riots_that_hits_the_witness_too_is_no_dead_key(world: World) -> None:
@@ -218,7 +218,7 @@ def test_a_whim_of_riots_that_hits_the_witness_too_is_no_dead_key(world: World) 
     world.list_by_an_account()
     world.riot.on("matches/NA1_1", refusal(401))
     world.riot.on("by-puuid/lister", [refusal(401), Reply(200, {"puuid": "lister"})])
-    assert world.fetch().outcome == "late"
+    assert world.fetch().outcome == "delayed"
 
 
 def test_a_dead_key_is_told_and_changes_nothing(world: World) -> None:
@@ -237,14 +237,14 @@ def test_a_forbidden_match_with_riot_down_is_left_for_later(world: World) -> Non
     world.list_by_an_account()
     world.riot.on("matches/NA1_1", refusal(403))
     world.riot.on("by-puuid", Reply(503, b"", ROOMY))
-    assert world.fetch().outcome == "later"
+    assert world.fetch().outcome == "deferred"
     assert world.match().first_missing_at is None
 
 
 def test_trouble_of_riots_servers_does_not_bring_a_match_nearer_to_gone(world: World) -> None:
     world.riot.on("NA1_1", Reply(503, b"<html>", ROOMY))
     result = world.fetch()
-    assert result.outcome == "later"
+    assert result.outcome == "deferred"
     assert "503" in result.reason
     match = world.match()
     assert (match.state, match.tries, match.first_missing_at) == ("listed", 0, None)
@@ -252,14 +252,14 @@ def test_trouble_of_riots_servers_does_not_bring_a_match_nearer_to_gone(world: W
 
     world.time.now += 60
     days_later = NOW + timedelta(days=5)
-    assert world.fetch(days_later).outcome == "later"
+    assert world.fetch(days_later).outcome == "deferred"
     assert world.match().next_try_at == days_later + 15 * MINUTE, "rarer, but never given up"
 
 
 def test_a_used_up_limit_leaves_the_match_for_when_there_is_room(world: World) -> None:
     world.riot.on("NA1_1", refusal(429, Retry_After="600", X_Rate_Limit_Type="method"))
     room_at = datetime.fromtimestamp(world.time.now + 600.5, UTC)
-    assert world.fetch(datetime.fromtimestamp(world.time.now, UTC)).outcome == "later"
+    assert world.fetch(datetime.fromtimestamp(world.time.now, UTC)).outcome == "deferred"
     assert world.match().next_try_at == pytest.approx(room_at, abs=timedelta(seconds=1))
     assert world.match().tries == 0
 
@@ -267,7 +267,7 @@ def test_a_used_up_limit_leaves_the_match_for_when_there_is_room(world: World) -
 @pytest.mark.parametrize("body", [b"", b"<html>oops</html>", BODY[:40], b"null"])
 def test_a_body_that_is_no_match_is_never_archived(world: World, body: bytes) -> None:
     world.riot.on("NA1_1", Reply(200, body))
-    assert world.fetch().outcome == "late"
+    assert world.fetch().outcome == "delayed"
     assert not world.has_payload()
     world.riot.on("NA1_1", Reply(200, BODY))
     assert world.fetch(NOW + MINUTE).outcome == "archived"

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from pydantic import SecretStr
 
-from lol_dagster.http_session import DeadlineSession
+from lol_dagster.http import DeadlineSession
 from lol_dagster.riot.caller import LONGEST_WAIT_S, REST_S, Caller
 from lol_dagster.riot.client import RiotClient, key_fingerprint, riot_client
 from lol_dagster.riot.errors import (
@@ -27,7 +27,7 @@ from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.riot.models import LeagueEntry
 from lol_dagster.settings import Settings, SettingsError, load_settings
 from lol_dagster.storage.database import Database
-from lol_dagster_tests.raw_server import Request
+from lol_dagster_tests._support.raw_server import Request
 from lol_dagster_tests.riot.fake_riot import (
     KEY,
     ROOMY,

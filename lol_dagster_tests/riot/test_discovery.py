@@ -19,9 +19,9 @@ from lol_dagster.riot.discovery import (
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, AccountPoll, Match
+from lol_dagster_tests._support.roster_rows import make_account, make_player
 from lol_dagster_tests.riot.fake_riot import ROOMY, MatchList, Reply, fake_riot, ids, query, refusal
 from lol_dagster_tests.riot.world import HOUR, MINUTE, NOW, World
-from lol_dagster_tests.roster_rows import make_account, make_player
 
 
 def test_new_ids_become_matches_that_are_due_at_once(any_database: Database) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from lol_dagster.riot.failing_routes import failing_routes, note_answering, note_failing
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll, Match
+from lol_dagster_tests._support.roster_rows import make_account, make_player
 from lol_dagster_tests.riot.world import HOUR, NOW
-from lol_dagster_tests.roster_rows import make_account, make_player
 
 
 def test_who_failed_and_what_could_not_be_fetched_is_due_at_once(any_database: Database) -> None:

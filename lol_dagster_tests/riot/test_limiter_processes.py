@@ -10,13 +10,13 @@ from random import Random
 
 from pydantic import SecretStr
 
-from lol_dagster.http_session import DeadlineSession
+from lol_dagster.http import DeadlineSession
 from lol_dagster.riot.answers import Call
 from lol_dagster.riot.caller import Caller
 from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.storage.database import Database
-from lol_dagster_tests.processes import FORKED
-from lol_dagster_tests.raw_server import Connection, Request, answer, raw_server
+from lol_dagster_tests._support.processes import FORKED
+from lol_dagster_tests._support.raw_server import Connection, Request, answer, raw_server
 from lol_dagster_tests.riot.fake_riot import FixedWindows
 
 APP = {1: 12, 2: 20}

@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from lol_dagster.riot.discovery import DEEP_LOOK_EVERY
 from lol_dagster.storage.models import Account, Match
+from lol_dagster_tests._support.roster_rows import make_membership, make_team
 from lol_dagster_tests.riot.fake_riot import MatchList, Reply, ids, query, refusal
 from lol_dagster_tests.riot.world import HOUR, NOW, World
-from lol_dagster_tests.roster_rows import make_membership, make_team
 
 
 def test_the_first_look_reaches_back_to_a_game_that_was_on_when_the_player_was_added(
@@ -192,7 +192,7 @@ def test_a_match_that_was_given_up_is_asked_for_once_a_day_while_riot_lists_it(
     with world.database.writing() as session:
         for match_id in ("NA1_1", "NA1_2", "NA1_3"):
             row = session.get(Match, match_id) or Match(match_id=match_id, listed_at=NOW)
-            row.state = "processed" if match_id == "NA1_2" else "gone"
+            row.state = "processed" if match_id == "NA1_2" else "not_found"
             row.next_try_at = None
             session.add(row)
 
@@ -208,4 +208,4 @@ def test_a_match_that_was_given_up_is_asked_for_once_a_day_while_riot_lists_it(
     # Not what is processed, nor what is not listed any more; and it stays gone until it is there.
     assert due() == ["NA1_1"]
     with world.database.reading() as session:
-        assert session.get_one(Match, "NA1_1").state == "gone"
+        assert session.get_one(Match, "NA1_1").state == "not_found"

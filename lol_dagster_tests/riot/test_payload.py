@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lol_dagster.riot.payload import BrokenPayload, parse_match
-from lol_dagster_tests.payloads import (
+from lol_dagster_tests._support.payloads import (
     ABSENT,
     empty_payload,
     encode,

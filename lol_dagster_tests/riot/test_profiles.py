@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from lol_dagster.operations.trouble import blind_accounts, find
+from lol_dagster.monitoring.trouble import accounts_missing_games, find
 from lol_dagster.riot.profiles import check_profiles
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll, Match, Player
-from lol_dagster_tests.messages.rows import add_game, played
+from lol_dagster_tests._support.message_rows import add_game, played
 from lol_dagster_tests.riot.fake_riot import Reply, fake_riot, refusal
 from lol_dagster_tests.riot.world import HOUR, NOW, World
 
@@ -52,7 +52,7 @@ class Profiles:
             if is_polled:
                 session.execute(update(AccountPoll).values(last_good_poll_at=now))
         with self.world.database.reading() as session:
-            return find(session, blind_accounts(now)).first == ("Ann#NA1",)
+            return find(session, accounts_missing_games(now)).first == ("Ann#NA1",)
 
     def play_ranked(self, hours: float) -> None:
         """A game ends, and Riot counts it."""
@@ -128,7 +128,7 @@ def test_a_game_that_comes_late_ends_it(profiles: Profiles) -> None:
     profiles.process(0.5)
     assert not profiles.blind(3)
     profiles.check(4)
-    assert profiles.world.poll(profiles.account).blind_since is None
+    assert profiles.world.poll(profiles.account).missing_games_since is None
 
 
 def test_a_game_that_is_listed_and_on_its_way_is_seen(profiles: Profiles) -> None:
@@ -136,7 +136,7 @@ def test_a_game_that_is_listed_and_on_its_way_is_seen(profiles: Profiles) -> Non
     profiles.play_ranked(0.5)
     profiles.check(1)
     with profiles.world.database.writing() as session:
-        session.add(Match(match_id="NA1_9", state="set_aside", listed_at=NOW + HOUR))
+        session.add(Match(match_id="NA1_9", state="quarantined", listed_at=NOW + HOUR))
     assert not profiles.blind(9)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from lol_dagster.riot.discovery import DEEP_LOOK_EVERY
 from lol_dagster.storage.models import Account
-from lol_dagster_tests.raw_server import Request
+from lol_dagster_tests._support.raw_server import Request
 from lol_dagster_tests.riot.fake_riot import ROOMY, Reply, refusal
 from lol_dagster_tests.riot.world import NOW, World
 

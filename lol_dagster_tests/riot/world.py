@@ -11,8 +11,13 @@ from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.discovery import DiscoveryReport, discover
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, AccountPoll, Match
+from lol_dagster_tests._support.roster_rows import (
+    make_account,
+    make_membership,
+    make_player,
+    make_team,
+)
 from lol_dagster_tests.riot.fake_riot import FakeRiot, MatchList, Reply, Time, client_of
-from lol_dagster_tests.roster_rows import make_account, make_membership, make_player, make_team
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SINCE = datetime(2026, 2, 1, tzinfo=UTC)

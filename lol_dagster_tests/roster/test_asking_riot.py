@@ -10,15 +10,15 @@ import pytest
 from lol_dagster.riot.client import RiotClient, riot_client
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.riot.routing import UnknownPlatform
-from lol_dagster.roster.asking import RiotUnavailableError, ask_riot, look_up
 from lol_dagster.roster.errors import NoSuchEntryError, RosterError
 from lol_dagster.roster.names import RiotId
+from lol_dagster.roster.riot_lookup import RiotUnavailableError, ask_riot, look_up
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.games import Account
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
-from lol_dagster_tests.payloads import match_payload, participant, puuid_of
-from lol_dagster_tests.simulated import simulator  # noqa: F401 - a fixture
+from lol_dagster_tests._support.payloads import match_payload, participant, puuid_of
+from lol_dagster_tests._support.simulated_world import simulator  # noqa: F401 - a fixture
 
 PUUID = "p" * 78
 

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.roster.accounts import correct_account, move_account
 from lol_dagster.roster.addresses import WebhookHosts
-from lol_dagster.roster.asking import KnownAccount, account_to_be_resolved
 from lol_dagster.roster.channels import (
     add_channel,
     change_channel,
@@ -22,6 +21,7 @@ from lol_dagster.roster.errors import AccountTakenError, AlreadyThereError, Rost
 from lol_dagster.roster.memberships import add_membership, correct_membership
 from lol_dagster.roster.names import RiotId
 from lol_dagster.roster.players import remove_player, rename_player
+from lol_dagster.roster.riot_lookup import KnownAccount, account_to_be_resolved
 from lol_dagster.roster.teams import remove_team, rename_team
 from lol_dagster.roster.versions import StaleEntryError
 from lol_dagster.storage.database import Database
@@ -33,8 +33,8 @@ from lol_dagster.storage.models import (
     Message,
     PlayerStat,
 )
-from lol_dagster_tests.messages.rows import add_game, played
-from lol_dagster_tests.roster_rows import (
+from lol_dagster_tests._support.message_rows import add_game, played
+from lol_dagster_tests._support.roster_rows import (
     make_account,
     make_channel,
     make_member,

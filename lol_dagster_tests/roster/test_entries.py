@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.roster.accounts import add_account, get_account, remove_account
 from lol_dagster.roster.addresses import WebhookHosts
-from lol_dagster.roster.asking import KnownAccount, account_by_hand
 from lol_dagster.roster.channels import add_channel, channels, parse_queues, remove_channel
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
 from lol_dagster.roster.names import RiotId
 from lol_dagster.roster.players import add_player, get_player, players, remove_player
+from lol_dagster.roster.riot_lookup import KnownAccount, account_by_hand
 from lol_dagster.roster.teams import (
     add_team,
     current_members,
@@ -33,8 +33,8 @@ from lol_dagster.storage.models import (
     Player,
     Team,
 )
-from lol_dagster_tests.messages.rows import add_game, played
-from lol_dagster_tests.roster_rows import (
+from lol_dagster_tests._support.message_rows import add_game, played
+from lol_dagster_tests._support.roster_rows import (
     make_account,
     make_channel,
     make_member,

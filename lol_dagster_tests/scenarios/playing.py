@@ -10,11 +10,11 @@ from typing import Any
 
 from lol_dagster.messages.record import write_messages
 from lol_dagster.messages.rules import decide
-from lol_dagster.operations.failures import is_the_games
+from lol_dagster.pipeline.failures import is_the_games
 from lol_dagster.stats.record import record_game
 from lol_dagster.storage.database import Database
-from lol_dagster_tests.archived import make_archived
-from lol_dagster_tests.roster_rows import make_channel, make_member, make_team
+from lol_dagster_tests._support.archived_games import make_archived
+from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
 
 FOLDER = Path(__file__).parent
 HOWEVER_OLD = timedelta(days=36_500)
@@ -36,7 +36,7 @@ def play(database: Database, scenario: Json) -> Json:
 
     Returns:
         `outcome`: processed or set_aside. Processed: `result`, `queue`, `participants`, and of the
-        channel `told` and `rule`. Set aside: `stage` and `error`.
+        channel `told` and `rule`. Quarantined: `stage` and `error`.
     """
     match_id, body = scenario["match_id"], body_of(scenario)
     now = datetime.fromisoformat(scenario["fetched_at"])
@@ -58,7 +58,7 @@ def play(database: Database, scenario: Json) -> Json:
     except Exception as error:
         if not is_the_games(error):
             raise
-        return {"outcome": "set_aside", "stage": stage, "error": str(error)}
+        return {"outcome": "quarantined", "stage": stage, "error": str(error)}
     return {
         "outcome": "processed",
         "result": recorded.result,

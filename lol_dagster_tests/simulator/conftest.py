@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lol_dagster.simulator.main import Simulator
-from lol_dagster_tests.simulated import HandClock
+from lol_dagster_tests._support.simulated_world import HandClock
 
 
 @pytest.fixture

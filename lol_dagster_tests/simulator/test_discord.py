@@ -12,7 +12,7 @@ import pytest
 from lol_dagster.simulator.discord import BOT_ID, NONCE_SECONDS
 from lol_dagster.simulator.limits import Limit
 from lol_dagster.simulator.main import Options, Simulator
-from lol_dagster_tests.simulated import HandClock, discord_misfits
+from lol_dagster_tests._support.simulated_world import HandClock, discord_misfits
 from lol_dagster_tests.simulator.asking import (
     CHANNEL,
     DISCORD,

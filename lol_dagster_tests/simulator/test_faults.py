@@ -14,7 +14,7 @@ import pytest
 from lol_dagster.simulator.faults import KINDS, Fault, Faults, Rule, parse_spec
 from lol_dagster.simulator.limits import Limit
 from lol_dagster.simulator.main import Options, Simulator
-from lol_dagster_tests.simulated import HandClock
+from lol_dagster_tests._support.simulated_world import HandClock
 from lol_dagster_tests.simulator.asking import (
     CHANNEL,
     DISCORD,

@@ -13,7 +13,7 @@ from lol_dagster.simulator.games import Account
 from lol_dagster.simulator.main import Options, Simulator
 from lol_dagster.simulator.service import Call
 from lol_dagster.simulator.wire import json_answer
-from lol_dagster_tests.simulated import HandClock
+from lol_dagster_tests._support.simulated_world import HandClock
 from lol_dagster_tests.simulator.asking import RIOT, ask, ask_riot, match_ids
 from lol_dagster_tests.simulator.small_games import MIRA, TOMO, small_game
 

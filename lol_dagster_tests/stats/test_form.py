@@ -22,7 +22,7 @@ from lol_dagster.stats.form import (
 )
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Game, Match, Participant, PlayerStat
-from lol_dagster_tests.roster_rows import make_account, make_player
+from lol_dagster_tests._support.roster_rows import make_account, make_player
 
 NOON = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
 

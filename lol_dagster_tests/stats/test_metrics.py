@@ -18,7 +18,7 @@ from lol_dagster.stats.metrics import (
     per_minute,
 )
 from lol_dagster.stats.reading import GameReading, ParticipantReading, read_game
-from lol_dagster_tests.payloads import (
+from lol_dagster_tests._support.payloads import (
     NOBODY,
     Json,
     encode,

@@ -20,6 +20,7 @@ from lol_dagster.stats.reading import GameReading, ParticipantReading, read_game
 
 Json = dict[str, Any]
 FETCHED_AT = datetime(2026, 11, 1, tzinfo=UTC)
+BOTS = ("BOT", "00000000-0000-0000-0000-000000000000")
 
 
 def match_id_of(payload: Json, fallback: str) -> str:
@@ -56,8 +57,8 @@ def check_people(game: GameReading, info: Json) -> None:
     for person, raw in zip(game.participants, info["participants"], strict=True):
         assert person.participant_id == raw["participantId"]
         assert person.display_name.strip()
-        assert person.is_bot == (raw.get("puuid") == "BOT")
-        assert person.puuid == (raw.get("puuid") if raw.get("puuid") != "BOT" else None)
+        assert person.is_bot == (raw.get("puuid") in BOTS)
+        assert person.puuid == (None if raw.get("puuid") in BOTS else raw.get("puuid"))
         name = raw.get("riotIdGameName") or raw.get("riotIdName") or raw["summonerName"]
         assert person.display_name.split("#")[0] == name.strip()
         assert (person.kills, person.deaths, person.assists) == (

@@ -24,8 +24,8 @@ from lol_dagster.storage.models import (
     Player,
     PlayerStat,
 )
-from lol_dagster_tests.archived import make_archived
-from lol_dagster_tests.payloads import (
+from lol_dagster_tests._support.archived_games import make_archived
+from lol_dagster_tests._support.payloads import (
     ENDED_AT,
     empty_payload,
     encode,
@@ -33,7 +33,7 @@ from lol_dagster_tests.payloads import (
     payload_bytes,
     puuid_of,
 )
-from lol_dagster_tests.roster_rows import make_account, make_player
+from lol_dagster_tests._support.roster_rows import make_account, make_player
 
 MATCH = "NA1_5000000001"
 NOW = datetime(2026, 8, 1, 20, 5, tzinfo=UTC)

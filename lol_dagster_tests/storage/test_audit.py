@@ -11,7 +11,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll, AuditEntry, Channel, Match, Player
-from lol_dagster_tests.roster_rows import (
+from lol_dagster_tests._support.roster_rows import (
     LONG_AGO,
     make_channel,
     make_member,

@@ -20,7 +20,7 @@ from lol_dagster.storage.database import (
 )
 from lol_dagster.storage.durability import undurable
 from lol_dagster.storage.models import Fact, Team
-from lol_dagster_tests.roster_rows import make_player, make_team
+from lol_dagster_tests._support.roster_rows import make_player, make_team
 
 _WRITERS = 4
 _INCREMENTS = 25

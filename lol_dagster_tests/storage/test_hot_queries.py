@@ -16,13 +16,13 @@ import dagster as dg
 import pytest
 from sqlalchemy import event, select
 
-from lol_dagster.operations import trouble
-from lol_dagster.operations.health import read_health
-from lol_dagster.operations.known_game import read_game
-from lol_dagster.orchestration.house import House
+from lol_dagster.explain.known_game import read_game
+from lol_dagster.monitoring import trouble
+from lol_dagster.monitoring.health import read_health
 from lol_dagster.orchestration.partitions import BATCH_LIMIT
-from lol_dagster.orchestration.requested import plan_requested
+from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.orchestration.riot_key import key_refused_until
+from lol_dagster.orchestration.run_requests import plan_requested
 from lol_dagster.orchestration.set_aside import to_show
 from lol_dagster.riot.archive import due_matches
 from lol_dagster.riot.discovery import due_accounts
@@ -32,8 +32,8 @@ from lol_dagster.stats.form import form
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match, Player
 from lol_dagster.storage.models.base import Base
-from lol_dagster_tests.end_to_end.world import World
-from lol_dagster_tests.payloads import participant
+from lol_dagster_tests._support.payloads import participant
+from lol_dagster_tests._support.world import World
 
 SMALL = {
     # As many rows as there are friends, and what is noted about each.
@@ -59,9 +59,9 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     with Simulator() as simulator, dg.DagsterInstance.ephemeral() as instance:
         for name, value in simulator.environment.items():
             monkeypatch.setenv(name, value)
-        house = House(load_settings())
-        yield World(simulator, house, instance)
-        house.database.dispose()
+        app = AppContext(load_settings())
+        yield World(simulator, app, instance)
+        app.database.dispose()
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def asked(world: World) -> Iterator[list[Statement]]:
         if re.match(r"(SELECT|UPDATE|DELETE|WITH)\b", statement):
             caught.setdefault(statement, parameters[0] if many else parameters)
 
-    engine = world.house.database.engine
+    engine = world.app.database.engine
     event.listen(engine, "before_cursor_execute", note)
     yield caught.items()  # type: ignore[misc]
     event.remove(engine, "before_cursor_execute", note)
@@ -126,28 +126,28 @@ def test_no_question_that_is_asked_often_reads_a_whole_table(
     world.process("NA1_5000000001")  # again
     for job in ("check_everything", "deliver_messages"):
         world._run(job)
-    house, now = world.house, world.house.now()
+    app, now = world.app, world.app.now()
     # What sensors and the schedule ask every few seconds.
-    plan_requested(world.instance, house)
-    to_show(world.instance, house, limit=5)
-    key_refused_until(house)
-    house.deliverer.due_now(now)
-    with house.database.reading() as session:
+    plan_requested(world.instance, app)
+    to_show(world.instance, app, limit=5)
+    key_refused_until(app)
+    app.deliverer.due_now(now)
+    with app.database.reading() as session:
         due_matches(session, now=now, limit=BATCH_LIMIT)
         due_accounts(session, now)
         # What monitoring asks, and people.
-        read_health(session, now, house.settings)
+        read_health(session, now, app.settings)
         for match_id in ("NA1_5000000001", "NA1_5000000003"):
-            read_game(session, match_id, stale_after=house.settings.stale_after, now=now)
+            read_game(session, match_id, stale_after=app.settings.stale_after, now=now)
         for player_id in session.scalars(select(Player.id)):
             form(session, player_id, until=now - timedelta(hours=1))
-        trouble.find(session, trouble.blind_accounts(now))
+        trouble.find(session, trouble.accounts_missing_games(now))
     assert len(asked) > 80
-    assert _ways_through(house.database, asked) == {}
+    assert _ways_through(app.database, asked) == {}
 
 
 def test_the_search_finds_a_whole_table_that_is_read(world: World, asked: list[Statement]) -> None:
-    with world.house.database.reading() as session:
+    with world.app.database.reading() as session:
         session.execute(select(Match.match_id).where(Match.last_error == "x"))
-    (found,) = _ways_through(world.house.database, asked).values()
+    (found,) = _ways_through(world.app.database, asked).values()
     assert "matches" in found[0]

@@ -11,25 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from alembic import command
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
+from lol_dagster.backups.take import take_backup
 from lol_dagster.errors import UserError
-from lol_dagster.operations.backups.take import take_backup
 from lol_dagster.settings import Settings, SettingsError, load_settings
-from lol_dagster.storage import schema
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.keys import Keyring, SecretKeyError, keyring
 from lol_dagster.storage.models import AuditEntry, Channel
 from lol_dagster.storage.rotation import rotate
 from lol_dagster.storage.schema import open_database
-from lol_dagster_tests.roster_rows import LONG_AGO, make_channel, make_team
+from lol_dagster_tests._support.roster_rows import LONG_AGO, make_channel, make_team
 
 TOKEN = "t0pS3cret-hook-token-that-nobody-may-read"
 HOOK = f"https://discord.com/api/webhooks/420420420420420420/{TOKEN}"
-_BEFORE = "0004"
-"""The last schema in which addresses stood in the open."""
 ONE, OTHER = "one" * 11, "other" * 7
 
 # Adds a key and dies before anything is rewritten.
@@ -112,31 +108,6 @@ def test_of_two_that_make_the_first_key_together_both_use_the_same(
     written.append(first.encrypt("https://first"))
     assert [first.decrypt(each) for each in written] == ["https://second", "https://first"]
     assert [path.name for path in settings.home.iterdir()] == ["secret.key"]
-
-
-def test_what_stood_in_the_open_is_encrypted_by_the_upgrade_and_leaves_no_trace(
-    settings: Settings,
-) -> None:
-    old = open_database(settings)
-    with old.writing() as session:
-        team = make_team(session)
-        for number in range(20):
-            hook = f"{HOOK}-{number}"
-            make_channel(session, team, kind="discord-webhook", address=hook)
-    with old.engine.connect() as connection:
-        config = schema._config()
-        config.attributes["connection"] = connection
-        command.downgrade(config, _BEFORE)
-        connection.commit()
-    # Still open, as after a crash: the write-ahead log has what was written.
-    assert TOKEN.encode() in bytes_beside(settings)
-    database = open_database(settings)
-    assert address(database, 7) == f"{HOOK}-6"
-    with database.reading() as session:
-        assert session.execute(text("PRAGMA secure_delete")).scalar_one() == 1
-    assert TOKEN.encode() not in bytes_beside(settings)
-    database.dispose()
-    old.dispose()
 
 
 def test_another_key_is_refused_by_name_and_nothing_is_touched(

@@ -14,8 +14,8 @@ from flask.typing import ResponseReturnValue
 from flask_admin.helpers import is_safe_url
 from werkzeug.sansio.utils import host_is_trusted
 
+from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.errors import error_page
-from lol_dagster.admin.house import current_house
 
 _READS = {"GET", "HEAD", "OPTIONS"}
 _NUL = (
@@ -27,7 +27,7 @@ _NUL = (
 def refuse_foreign_requests(app: Flask) -> None:
     @app.before_request
     def refuse() -> ResponseReturnValue | None:
-        if not host_is_trusted(request.host, current_house().reach.names):
+        if not host_is_trusted(request.host, admin_context().reach.names):
             abort(400)
         if request.method not in _READS:
             _refuse_other_origins()
@@ -42,7 +42,7 @@ def refuse_foreign_requests(app: Flask) -> None:
 
 
 def _refuse_other_origins() -> None:
-    ours = {request.host_url.rstrip("/"), current_house().reach.public_origin}
+    ours = {request.host_url.rstrip("/"), admin_context().reach.public_origin}
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     origin = request.headers.get("Origin")
     if site not in {"same-origin", "none"} or (origin is not None and origin not in ours):

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from flask import session
 
-from lol_dagster.admin.house import current_house
+from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.transactions import reading
 from lol_dagster.storage.models import Fact
 from lol_dagster.storage.upsert import insert_if_absent
@@ -26,7 +26,7 @@ _SIGNED_OUT = "admin-signed-out"
 
 def begin_session(name: str) -> None:
     """Sign somebody in who has given the password."""
-    now = current_house().now().isoformat()
+    now = admin_context().now().isoformat()
     session.clear()
     session.update(
         who=name, id=secrets.token_hex(16), since=now, seen=now, password=_password_print()
@@ -37,7 +37,7 @@ def who_is_signed_in() -> str | None:
     """The name under which this request's session was begun, if it is still good."""
     if "who" not in session:
         return None
-    now = current_house().now()
+    now = admin_context().now()
     since, seen = (datetime.fromisoformat(session[each]) for each in ("since", "seen"))
     if (
         now - since >= AT_MOST
@@ -55,9 +55,9 @@ def who_is_signed_in() -> str | None:
 
 def end_session() -> None:
     """Sign out, for good: a copy of the cookie is worth nothing from now on."""
-    house = current_house()
-    now = house.now()
-    with house.database.writing() as writing:
+    context = admin_context()
+    now = context.now()
+    with context.database.writing() as writing:
         insert_if_absent(writing, Fact, [{"name": _SIGNED_OUT, "value": {}}])
         fact = writing.get_one(Fact, _SIGNED_OUT, with_for_update=True)
         fact.value = {
@@ -74,6 +74,6 @@ def _signed_out(now: datetime) -> set[str]:
 
 def _password_print() -> str:
     """Tells one password from another."""
-    stored = current_house().settings.admin_password_hash
+    stored = admin_context().settings.admin_password_hash
     assert stored is not None, "nobody signs in without a password"
     return hashlib.sha256(stored.get_secret_value().encode()).hexdigest()[:16]

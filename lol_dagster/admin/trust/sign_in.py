@@ -9,7 +9,7 @@ from datetime import timedelta
 from flask import Flask, abort, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from lol_dagster.admin.house import current_house
+from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.trust.origins import way_back
 from lol_dagster.admin.trust.password import is_right, require_password_hash
 from lol_dagster.admin.trust.sessions import begin_session, end_session, who_is_signed_in
@@ -31,7 +31,7 @@ def require_sign_in(app: Flask) -> None:
     def ask() -> ResponseReturnValue | None:
         if request.endpoint in {"static", "healthz", "metrics"}:
             return None
-        name = "demo" if current_house().demo else who_is_signed_in()
+        name = "demo" if admin_context().demo else who_is_signed_in()
         if name is not None:
             sign_request(name)
         elif request.endpoint not in PUBLIC_ENDPOINTS:
@@ -43,29 +43,29 @@ def require_sign_in(app: Flask) -> None:
 
 
 def _sign_in() -> ResponseReturnValue:
-    if current_house().demo:
+    if admin_context().demo:
         return redirect("/")
     if request.method == "GET":
         return render_template("sign_in.html", wrong=None, name="")
     name = " ".join(request.form.get("name", "").split())[:LONGEST_NAME]
     if not name or not name.isprintable():
         return _again("Type your name: what you change is noted under it.", 422)
-    house, address = current_house(), request.remote_addr or ""
-    wait = begin_try(house.database, address, house.now())
+    context, address = admin_context(), request.remote_addr or ""
+    wait = begin_try(context.database, address, context.now())
     if wait:
         return _wait(wait)
     # Not inside a transaction: it takes a while on purpose.
-    if not is_right(request.form.get("password", ""), require_password_hash(house.settings)):
+    if not is_right(request.form.get("password", ""), require_password_hash(context.settings)):
         logger.warning("a wrong password from %s", address)
         return _again("This is not the password.", 422)
-    forget_tries(house.database, address)
+    forget_tries(context.database, address)
     begin_session(name)
     logger.info("%s has signed in from %s", name, address)
     return redirect(way_back(request.args.get("back", ""), "/"), 303)
 
 
 def _sign_out() -> ResponseReturnValue:
-    if not current_house().demo:
+    if not admin_context().demo:
         end_session()
     return redirect(url_for("sign_in"), 303)
 

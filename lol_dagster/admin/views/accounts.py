@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session, joinedload
 from wtforms import Form, SelectField, StringField
 from wtforms.validators import InputRequired, Optional
 
+from lol_dagster.admin.account_lookup import LookUpForm
+from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.filters import Filter
 from lol_dagster.admin.forms import InstantField
-from lol_dagster.admin.house import current_house
-from lol_dagster.admin.looking_up import LookUpForm
 from lol_dagster.admin.merging import number_in
 from lol_dagster.admin.roster_view import EntryForm, RosterView
 from lol_dagster.admin.shown import NOTHING, ago, instant, words
@@ -30,10 +30,10 @@ from lol_dagster.admin.views.names import link
 from lol_dagster.errors import UserError
 from lol_dagster.riot.routing import PLATFORM_NAMES
 from lol_dagster.roster.accounts import add_account, correct_account, move_account, remove_account
-from lol_dagster.roster.asking import KnownAccount, LastGame
 from lol_dagster.roster.errors import AccountTakenError, AlreadyThereError
 from lol_dagster.roster.names import clean_name, find_named
 from lol_dagster.roster.players import add_player, get_player, players
+from lol_dagster.roster.riot_lookup import KnownAccount, LastGame
 from lol_dagster.roster.versions import StaleEntryError
 from lol_dagster.stats.modes import queue_display_name
 from lol_dagster.storage.models import Account, AccountPoll, Player
@@ -261,7 +261,7 @@ class AccountView(RosterView):
             form.since.errors = ["This lies in the future: name a moment that has been."]
         if form.name.data:
             try:
-                with current_house().database.reading() as session:
+                with admin_context().database.reading() as session:
                     taken = find_named(players(session), clean_name(form.name.data))
             except UserError as error:
                 form.name.errors = [words(error)]

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from lol_dagster.admin.filters import DayFilter, Filter
 from lol_dagster.admin.merging import number_in
-from lol_dagster.admin.model_view import HouseModelView
+from lol_dagster.admin.model_view import BaseModelView
 from lol_dagster.admin.shown import NOTHING, instant
 from lol_dagster.admin.transactions import reading
 from lol_dagster.admin.views.names import link
@@ -39,7 +39,7 @@ _SECRETS = {"address"}
 _LONGEST = 300
 
 
-class AuditView(HouseModelView):
+class AuditView(BaseModelView):
     """The list of changes and decisions."""
 
     can_view_details = False

@@ -18,7 +18,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Optional
 from wtforms.widgets import CheckboxInput, ListWidget, PasswordInput
 
-from lol_dagster.admin.house import current_house
+from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.merging import Typed, typed_value
 from lol_dagster.admin.model_view import FieldError
 from lol_dagster.admin.roster_view import EntryForm, RosterView, removed_filter
@@ -260,7 +260,7 @@ class ChannelView(RosterView):
         return form
 
     def save(self, session: Session, form: Form, row: Channel | None) -> Channel:
-        settings = current_house().settings
+        settings = admin_context().settings
         hosts = WebhookHosts(settings.discord_url, settings.slack_hooks_url)
         address = (form.address.data or "").strip() or None
         _at("name", lambda: clean_name(form.name.data))
@@ -306,11 +306,11 @@ class ChannelView(RosterView):
     def try_view(self) -> ResponseReturnValue:
         """Send a test message: in the background, as a channel that does not answer takes a minute."""
         channel: Channel = self.get_one(request.form.get("id"))
-        house = current_house()
-        started = house.probes.start(
+        context = admin_context()
+        started = context.probes.start(
             channel.id,
             lambda: probe_channel(
-                house.database, all_transports(house.settings), channel.id, now=house.now()
+                context.database, all_transports(context.settings), channel.id, now=context.now()
             ),
         )
         if not started:
@@ -319,20 +319,20 @@ class ChannelView(RosterView):
 
     def tried(self, channel: Channel) -> Tried:
         """What is known of what the channel can do."""
-        house = current_house()
-        is_under_way = house.probes.is_under_way(channel.id)
+        context = admin_context()
+        is_under_way = context.probes.is_under_way(channel.id)
         # Read after that was asked: the page's own snapshot may be older than the end of the try.
-        with house.database.reading() as session:
+        with context.database.reading() as session:
             probe = session.get(ChannelProbe, channel.id)
             breaker = session.get(Breaker, f"channel:{channel.id}")
-        transport = all_transports(house.settings)[channel.kind]
+        transport = all_transports(context.settings)[channel.kind]
         steps = (probe.findings or {}).get("steps", []) if probe else []
         return Tried(
             is_under_way=is_under_way,
-            trouble=house.probes.trouble(channel.id),
+            trouble=context.probes.trouble(channel.id),
             at=probe.probed_at if probe else None,
             findings=[Finding(**step) for step in steps],
-            promise=transport.capabilities.promised(blind=bool(probe and probe.blind)),
+            promise=transport.capabilities.promised(blind=bool(probe and probe.unreadable_history)),
             blocked=breaker.reason if breaker and (breaker.dead or breaker.open_until) else None,
         )
 

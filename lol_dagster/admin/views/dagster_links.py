@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from lol_dagster.admin.shown import NOTHING
 from lol_dagster.admin.transactions import reading
-from lol_dagster.operations.failed_jobs import ui_url
+from lol_dagster.monitoring.failed_jobs import ui_url
 
 _SHORT = 8
 

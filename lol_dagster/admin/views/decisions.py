@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.admin.merging import number_in
-from lol_dagster.operations.trouble import blocked_scopes
+from lol_dagster.monitoring.trouble import blocked_scopes
 from lol_dagster.storage.models import Account, Breaker, Channel, Match, Message, Player
 
 _SHOWN = 5
@@ -41,7 +41,7 @@ class Decision:
 def decisions(session: Session) -> list[Decision]:
     """Everything that waits, the kinds of which there is nothing left out."""
     found = [
-        _set_aside(session), _parked(session), _blocked(session), _unresolved(session)
+        _quarantine(session), _parked(session), _blocked(session), _unresolved(session)
     ]  # fmt: skip
     return [each for each in found if each.count]
 
@@ -51,16 +51,16 @@ def page(endpoint: str, **values: Any) -> str | None:
     return url_for(endpoint, **values) if endpoint in current_app.view_functions else None
 
 
-def _set_aside(session: Session) -> Decision:
+def _quarantine(session: Session) -> Decision:
     rows = session.execute(
         select(Match.match_id, Match.last_error)
-        .where(Match.state == "set_aside")
+        .where(Match.state == "quarantined")
         .order_by(Match.listed_at.desc())
         .limit(_SHOWN)
     )
     return Decision(
-        "Games set aside",
-        session.scalar(select(func.count(Match.match_id)).where(Match.state == "set_aside")) or 0,
+        "Games quarantined",
+        session.scalar(select(func.count(Match.match_id)).where(Match.state == "quarantined")) or 0,
         _waiting((key, error or "", page("game.details_view", id=key)) for key, error in rows),
         page("quarantine.index_view"),
     )
@@ -70,18 +70,18 @@ def _parked(session: Session) -> Decision:
     rows = session.execute(
         select(Message.id, Message.subject, Channel.name)
         .join(Channel, Channel.id == Message.channel_id)
-        .where(Message.state == "parked")
+        .where(Message.state == "needs_review")
         .order_by(Message.created_at)
         .limit(_SHOWN)
     )
     return Decision(
         "Messages parked: told or not?",
-        session.scalar(select(func.count(Message.id)).where(Message.state == "parked")) or 0,
+        session.scalar(select(func.count(Message.id)).where(Message.state == "needs_review")) or 0,
         _waiting(
             (subject, f"for {channel}", page("message.details_view", id=key))
             for key, subject, channel in rows
         ),
-        page("message.index_view", flt0_state="parked"),
+        page("message.index_view", flt0_state="needs_review"),
     )
 
 

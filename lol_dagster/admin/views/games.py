@@ -10,9 +10,9 @@ from flask.typing import ResponseReturnValue
 from flask_admin import Admin, expose
 from sqlalchemy import select
 
-from lol_dagster.admin.house import current_house
+from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.merging import number_in
-from lol_dagster.admin.model_view import HouseModelView
+from lol_dagster.admin.model_view import BaseModelView
 from lol_dagster.admin.shown import words
 from lol_dagster.admin.transactions import reading, writing
 from lol_dagster.admin.views.dagster_links import partition_url
@@ -20,11 +20,11 @@ from lol_dagster.admin.views.downloads import attachment
 from lol_dagster.admin.views.game_filters import game_filters
 from lol_dagster.admin.views.played import Part, parts_shown, who_played
 from lol_dagster.errors import UserError
+from lol_dagster.explain.game import GameStory, explain_game
+from lol_dagster.explain.known_game import UnknownGameError
 from lol_dagster.messages.links import match_url
-from lol_dagster.operations.known_game import UnknownGameError
-from lol_dagster.operations.run_requests import UnknownRequestError, progress, request_run
-from lol_dagster.operations.stages import CODE_VERSIONS
-from lol_dagster.operations.why import GameStory, explain_game
+from lol_dagster.pipeline.run_requests import UnknownRequestError, progress, request_run
+from lol_dagster.pipeline.stages import CODE_VERSIONS
 from lol_dagster.riot.archive import DamagedPayload, load_payload
 from lol_dagster.riot.routing import InvalidMatchId, validate_match_id
 from lol_dagster.storage.models import Game, Match, Participant
@@ -35,7 +35,7 @@ def length(seconds: int) -> str:
     return f"{seconds // 60}:{seconds % 60:02}"
 
 
-class GameView(HouseModelView):
+class GameView(BaseModelView):
     """The list of games. Its page shows any match id, also one that is not worked out."""
 
     column_list = ("ended_at", "match_id", "queue_name", "duration_s", "players")
@@ -77,13 +77,13 @@ class GameView(HouseModelView):
     @expose("/details/")
     def details_view(self) -> ResponseReturnValue:
         """Everything about a game, from Riot's list to what was told."""
-        house = current_house()
+        context = admin_context()
         try:
             story = explain_game(
                 reading(),
                 request.args.get("id", ""),
-                stale_after=house.settings.stale_after,
-                now=house.now(),
+                stale_after=context.settings.stale_after,
+                now=context.now(),
             )
         except UnknownGameError:
             abort(404)
@@ -121,7 +121,7 @@ class GameView(HouseModelView):
         try:
             with writing() as session:
                 request_run(
-                    session, match_id, session.info["who"], "reprocess", now=current_house().now()
+                    session, match_id, session.info["who"], "reprocess", now=admin_context().now()
                 )
         except UserError as error:
             flash(words(error), "error")

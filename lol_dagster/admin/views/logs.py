@@ -7,9 +7,9 @@ from datetime import timedelta
 from flask import request
 from flask_admin import Admin, BaseView, expose
 
-from lol_dagster.admin.house import current_house
-from lol_dagster.operations.logs.reader import LEVELS, Wanted, newest
-from lol_dagster.operations.logs.slow_queries import slow_queries
+from lol_dagster.admin.context import admin_context
+from lol_dagster.logs.reader import LEVELS, Wanted, newest
+from lol_dagster.logs.slow_queries import slow_queries
 
 _LINES = 300
 _SPANS = {"1h": 1, "12h": 12, "1d": 24, "7d": 168, "30d": 720}
@@ -34,7 +34,7 @@ class LogsPage(BaseView):
         asked = {name: request.args.get(name, "").strip() for name in _FIELDS}
         level, span = request.args.get("level", ""), _span()
         wanted = Wanted(
-            since=current_house().now() - timedelta(hours=_SPANS[span]) if span else None,
+            since=admin_context().now() - timedelta(hours=_SPANS[span]) if span else None,
             level=level if level in LEVELS else None,
             game=asked["game"] or None,
             run=asked["run"] or None,
@@ -42,7 +42,7 @@ class LogsPage(BaseView):
             player=asked["player"] or None,
             channel=asked["channel"] or None,
         )
-        lines = newest(current_house().settings.logs_dir, wanted, limit=_LINES)
+        lines = newest(admin_context().settings.logs_dir, wanted, limit=_LINES)
         page: str = self.render(
             "seen/logs.html",
             lines=lines[::-1],
@@ -65,13 +65,13 @@ class SlowQueriesPage(BaseView):
 
     @expose("/")
     def index(self) -> str:
-        house, span = current_house(), _span() or "1d"
+        context, span = admin_context(), _span() or "1d"
         page: str = self.render(
             "seen/slow_queries.html",
             statements=slow_queries(
-                house.settings.logs_dir, house.now() - timedelta(hours=_SPANS[span])
+                context.settings.logs_dir, context.now() - timedelta(hours=_SPANS[span])
             ),
-            threshold=house.settings.slow_query_ms,
+            threshold=context.settings.slow_query_ms,
             spans=_SPANS,
             span=span,
         )

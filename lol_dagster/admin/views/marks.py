@@ -6,13 +6,13 @@ from markupsafe import Markup
 
 _MESSAGE = {
     "delivered": "good",
-    "parked": "bad",
+    "needs_review": "bad",
     "dropped": "warn",
     "blocked": "warn",
     "uncertain": "warn",
 }
 _STAGE = {"done": "good", "failed": "bad", "given up": "warn"}
-_MATCH = {"set_aside": "bad", "gone": "warn", "processed": "good"}
+_MATCH = {"quarantined": "bad", "not_found": "warn", "processed": "good"}
 
 
 def message_state(state: str) -> Markup:

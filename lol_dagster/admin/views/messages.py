@@ -18,11 +18,11 @@ from sqlalchemy.orm import Session, joinedload
 from wtforms import StringField
 from wtforms.validators import Optional
 
+from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.filters import DayFilter, Filter, Options
 from lol_dagster.admin.forms import stripped
-from lol_dagster.admin.house import current_house
 from lol_dagster.admin.merging import number_in
-from lol_dagster.admin.model_view import FieldError, HouseModelView
+from lol_dagster.admin.model_view import BaseModelView, FieldError
 from lol_dagster.admin.preview import preview
 from lol_dagster.admin.transactions import end_reading, reading
 from lol_dagster.admin.views.choices import MOST
@@ -32,9 +32,9 @@ from lol_dagster.delivery import operator
 from lol_dagster.delivery.clock import clock_for
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.explain.game import explain_message
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.marker import write_marker
-from lol_dagster.operations.why import explain_message
 from lol_dagster.storage.models import (
     AuditEntry,
     Channel,
@@ -65,7 +65,7 @@ class MarkForm(BaseForm):
     )
 
 
-class MessageView(HouseModelView):
+class MessageView(BaseModelView):
     """The list of messages."""
 
     column_list = ("created_at", "channel", "says", "kind", "state", "delivered_at")
@@ -198,13 +198,13 @@ class MessageView(HouseModelView):
 
 
 def _decide(decide: Callable[..., Message], session: Session, message: Message) -> Message:
-    house = current_house()
+    context = admin_context()
     return decide(
         session,
         message.id,
         transports=_transports(),
-        clock=clock_for(house.database),
-        now=house.now(),
+        clock=clock_for(context.database),
+        now=context.now(),
     )
 
 
@@ -233,7 +233,7 @@ def _service(kind: str) -> str:
 
 
 def _transports() -> dict[str, Transport]:
-    return all_transports(current_house().settings)
+    return all_transports(admin_context().settings)
 
 
 def _found_by(text: str) -> ColumnElement[bool]:

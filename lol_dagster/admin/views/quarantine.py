@@ -1,4 +1,4 @@
-"""Games that were set aside: what is wrong with each, and what can be done about it."""
+"""Games that were quarantined: what is wrong with each, and what can be done about it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from sqlalchemy.orm import Session
 from wtforms import StringField
 from wtforms.validators import Length, Optional
 
+from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.filters import DayFilter, Filter
 from lol_dagster.admin.forms import stripped
-from lol_dagster.admin.house import current_house
-from lol_dagster.admin.model_view import HouseModelView
+from lol_dagster.admin.model_view import BaseModelView
 from lol_dagster.admin.shown import words
 from lol_dagster.admin.transactions import end_reading, reading
 from lol_dagster.admin.views.downloads import attachment
 from lol_dagster.admin.views.marks import mark
 from lol_dagster.errors import UserError
-from lol_dagster.operations import quarantine as games
-from lol_dagster.operations.scenario import export_scenario
-from lol_dagster.operations.stages import STAGES
+from lol_dagster.pipeline import quarantine as games
+from lol_dagster.pipeline.scenario import export_scenario
+from lol_dagster.pipeline.stages import STAGES
 from lol_dagster.storage.models import Match, Quarantine, RunRequest
 
 _WHICH = "flt0_which"
@@ -43,21 +43,21 @@ class IgnoreForm(BaseForm):
     )
 
 
-class QuarantineView(HouseModelView):
-    """The list of games set aside: those that are open unless others are asked for."""
+class QuarantineView(BaseModelView):
+    """The list of games quarantined: those that are open unless others are asked for."""
 
-    column_list = ("set_aside_at", "match_id", "stage", "error", "tries", "closed_as")
+    column_list = ("quarantined_at", "match_id", "stage", "error", "tries", "closed_as")
     column_labels = {
-        "set_aside_at": "Set aside (UTC)",
+        "quarantined_at": "Quarantined (UTC)",
         "match_id": "Game",
         "closed_as": "Now",
     }
     column_export_list = (
-        "match_id", "stage", "error", "code_version", "tries", "set_aside_at", "run_id",
+        "match_id", "stage", "error", "code_version", "tries", "quarantined_at", "run_id",
         "closed_at", "closed_as",
     )  # fmt: skip
     column_searchable_list = ("match_id", "error")
-    column_sortable_list = ("set_aside_at", "match_id", "stage")
+    column_sortable_list = ("quarantined_at", "match_id", "stage")
     column_default_sort = ("id", True)
     column_display_actions = False
     list_template = "seen/quarantine.html"
@@ -76,8 +76,8 @@ class QuarantineView(HouseModelView):
                 lambda value: Quarantine.stage == value,
                 options=[(each, each) for each in STAGES],
             ),
-            DayFilter("From", Quarantine.set_aside_at),
-            DayFilter("To", Quarantine.set_aside_at, last=True),
+            DayFilter("From", Quarantine.quarantined_at),
+            DayFilter("To", Quarantine.quarantined_at, last=True),
         )
         super().__init__(*arguments, **options)
 
@@ -89,7 +89,7 @@ class QuarantineView(HouseModelView):
         return query if request.args.get(_WHICH) else query.filter(_which("open"))
 
     def get_empty_list_message(self) -> str:
-        return "No game is set aside."
+        return "No game is quarantined."
 
     @expose("/details/")
     def details_view(self) -> ResponseReturnValue:
@@ -117,7 +117,7 @@ class QuarantineView(HouseModelView):
 
     @expose("/retry-all/", methods=["POST"])
     def retry_all_view(self) -> ResponseReturnValue:
-        """Have all games that are set aside tried again."""
+        """Have all games that are quarantined tried again."""
         requests = self._written(
             None, lambda session: games.retry_all(session, session.info["who"], now=_now())
         )
@@ -147,7 +147,7 @@ class QuarantineView(HouseModelView):
     def _page(self, key: Any, form: IgnoreForm) -> ResponseReturnValue:
         end_reading()  # what was refused was so because of what is there now
         row: Quarantine = self.get_one(key)
-        game = games.show_set_aside(reading(), row.match_id)
+        game = games.show_quarantined(reading(), row.match_id)
         earlier = [each for each in (*game.earlier, game.row) if each.id != row.id]
         page = self.render(
             self.details_template, row=row, game=game, others=earlier[::-1], form=form
@@ -179,7 +179,7 @@ def _which(value: str) -> ColumnElement[bool]:
 
 
 def _now() -> Any:
-    return current_house().now()
+    return admin_context().now()
 
 
 def _will_be_tried(count: int) -> str:
@@ -190,5 +190,5 @@ def _will_be_tried(count: int) -> str:
 
 def register(admin: Admin) -> None:
     admin.add_view(
-        QuarantineView(Quarantine, name="Set aside", endpoint="quarantine", category="Games")
+        QuarantineView(Quarantine, name="Quarantined", endpoint="quarantine", category="Games")
     )

@@ -11,12 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.admin.charts import Bar, bar_chart
-from lol_dagster.admin.house import current_house
+from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.transactions import reading
 from lol_dagster.admin.views.decisions import decisions
 from lol_dagster.admin.views.played import Part, who_played
-from lol_dagster.operations.activity import HourOfWork, hourly
-from lol_dagster.operations.health import read_health
+from lol_dagster.monitoring.activity import HourOfWork, hourly
+from lol_dagster.monitoring.health import read_health
 from lol_dagster.storage.models import Game
 
 _CHART_HOURS = 72
@@ -33,10 +33,10 @@ class StartPage(BaseView):
 
     @expose("/")
     def index(self) -> str:
-        house, session = current_house(), reading()
-        now = house.now()
+        context, session = admin_context(), reading()
+        now = context.now()
         hours = hourly(session, now, hours=_CHART_HOURS)
-        health = read_health(session, now, house.settings)
+        health = read_health(session, now, context.settings)
         text: str = self.render(
             "start.html",
             health=health,

@@ -1,4 +1,4 @@
-"""Match ids of which there is no worked-out game: on their way, set aside, ignored, or never given."""
+"""Match ids of which there is no worked-out game: on their way, quarantined, ignored, or never given."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from flask_admin import Admin
 
 from lol_dagster.admin.filters import Filter
-from lol_dagster.admin.model_view import HouseModelView
+from lol_dagster.admin.model_view import BaseModelView
 from lol_dagster.admin.views.marks import match_state
 from lol_dagster.admin.views.names import link
 from lol_dagster.storage.models import Match
@@ -16,7 +16,7 @@ from lol_dagster.storage.models.games import MATCH_STATES
 _STATES = [each for each in MATCH_STATES if each != "processed"]
 
 
-class UnfinishedView(HouseModelView):
+class UnfinishedView(BaseModelView):
     """The list of matches that are not processed."""
 
     can_view_details = False

@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar
 
-from lol_dagster import http_session
+from lol_dagster import http
 from lol_dagster.delivery.states import (
     Accepted,
     Blocked,
@@ -106,7 +106,7 @@ class Wanted:
     """A message whose fate is to be found out."""
 
     message_id: str
-    anchor: str | None
+    after_id: str | None
     known: str | None
     """The remote id of another message of ours in the channel, if there is one: a witness."""
 
@@ -139,7 +139,7 @@ class Transport(ABC):
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
         """Post it, once."""
 
-    def anchor(self, created_at: datetime) -> str | None:
+    def after_id(self, created_at: datetime) -> str | None:
         """Where in a channel's history a message created at this time stands, at the earliest."""
         return None
 
@@ -181,9 +181,7 @@ class Reply:
 class Caller:
     """Makes the calls of a transport: one session, one deadline, JSON in and out."""
 
-    def __init__(
-        self, session: http_session.DeadlineSession, base_url: str, timing: Timing
-    ) -> None:
+    def __init__(self, session: http.DeadlineSession, base_url: str, timing: Timing) -> None:
         self._session = session
         self._base_url = base_url
         self._deadline = timing.call
@@ -214,7 +212,7 @@ class Caller:
         return Reply(response.status, response.headers, _json(response), response.elapsed_s)
 
 
-def _json(response: http_session.Response) -> Any:
+def _json(response: http.Response) -> Any:
     try:
         return json.loads(response.body)
     except (ValueError, RecursionError):
@@ -249,9 +247,9 @@ def sends(call: Callable[P, Answer[PostVerdict]]) -> Callable[P, Answer[PostVerd
     def answered(*args: P.args, **kwargs: P.kwargs) -> Answer[PostVerdict]:
         try:
             return call(*args, **kwargs)
-        except http_session.NotSent as error:
+        except http.NotSent as error:
             return Answer(NotSent(short(error)))
-        except http_session.TransportError as error:
+        except http.TransportError as error:
             return Answer(Uncertain(short(error)))
 
     return answered
@@ -264,7 +262,7 @@ def looks(call: Callable[P, Answer[V]]) -> Callable[P, Answer[V | NotSeen]]:
     def answered(*args: P.args, **kwargs: P.kwargs) -> Answer[V | NotSeen]:
         try:
             return call(*args, **kwargs)
-        except http_session.TransportError as error:
+        except http.TransportError as error:
             return Answer(NotSeen(short(error)))
 
     return answered

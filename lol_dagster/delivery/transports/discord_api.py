@@ -23,7 +23,7 @@ from lol_dagster.delivery.states import (
     Unmarked,
 )
 from lol_dagster.delivery.transports.base import Answer, Hold, Reply, V, seconds, short, unread
-from lol_dagster.messages.discord import read_marker
+from lol_dagster.messages.render_discord import read_marker
 
 USER_AGENT = "DiscordBot (lol_dagster, 0.1)"
 """The form that Discord requires; Cloudflare may block others (code 40333)."""
@@ -54,7 +54,7 @@ def snowflake(at: datetime) -> str:
     return str(max(0, int(at.timestamp() * 1000) - _EPOCH_MS) << 22)
 
 
-def anchor(created_at: datetime) -> str:
+def after_id(created_at: datetime) -> str:
     """An id below that of any post of a message created at this time."""
     return snowflake(created_at - _BEFORE_CREATION)
 

@@ -29,8 +29,8 @@ from lol_dagster.delivery.transports.base import (
     looks,
     sends,
 )
-from lol_dagster.http_session import DeadlineSession, TransportError
-from lol_dagster.messages import discord
+from lol_dagster.http import DeadlineSession, TransportError
+from lol_dagster.messages import render_discord
 from lol_dagster.messages.content import MessageContent
 
 PAGE = 100
@@ -81,10 +81,10 @@ class DiscordBot(Transport):
         return None
 
     def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
-        return discord.render(content, marker)
+        return render_discord.render(content, marker)
 
-    def anchor(self, created_at: datetime) -> str | None:
-        return discord_api.anchor(created_at)
+    def after_id(self, created_at: datetime) -> str | None:
+        return discord_api.after_id(created_at)
 
     @sends
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
@@ -115,11 +115,11 @@ class DiscordBot(Transport):
             if reply.status != 200 or not isinstance(me, str):
                 return discord_api.scan_failed(reply)
             self._me = me
-        listed = self.list_after(address, wanted.anchor or "0")
+        listed = self.list_after(address, wanted.after_id or "0")
         if isinstance(listed, Answer):
             return listed
         ours = [each for each in listed if _author(each) == self._me]
-        marked = [(each["id"], discord.read_marker(each)) for each in ours]
+        marked = [(each["id"], render_discord.read_marker(each)) for each in ours]
         copies = sorted(
             (int(remote_id), remote_id, marker[1])
             for remote_id, marker in marked
@@ -132,22 +132,22 @@ class DiscordBot(Transport):
             return Answer(Absent())
         return self.witness(address, wanted)
 
-    def list_after(self, address: str, anchor: str) -> list[dict[str, Any]] | Answer[ScanVerdict]:
-        """Every message of the channel above the id `anchor`, or why it could not be had.
+    def list_after(self, address: str, after_id: str) -> list[dict[str, Any]] | Answer[ScanVerdict]:
+        """Every message of the channel above the id `after_id`, or why it could not be had.
 
         Raises:
             TransportError: a call got no complete answer.
         """
         found: list[dict[str, Any]] = []
         for _ in range(MOST_PAGES):
-            reply = self.call("GET", _messages(address), params={"after": anchor, "limit": PAGE})
+            reply = self.call("GET", _messages(address), params={"after": after_id, "limit": PAGE})
             page = discord_api.messages_in(reply)
             if page is None:
                 return discord_api.scan_failed(reply)
             found += page
             if len(page) < PAGE:
                 return found
-            anchor = max((each["id"] for each in page), key=int)
+            after_id = max((each["id"] for each in page), key=int)
         return Answer(NotSeen(f"more than {MOST_PAGES * PAGE} messages since it was created"))
 
     def witness(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
@@ -160,8 +160,8 @@ class DiscordBot(Transport):
         Raises:
             TransportError: the call got no complete answer.
         """
-        reply = self.call("GET", _message(address, wanted.known or wanted.anchor or "0"))
-        if reply.status == 200 and discord.read_marker(reply.data) is None:
+        reply = self.call("GET", _message(address, wanted.known or wanted.after_id or "0"))
+        if reply.status == 200 and render_discord.read_marker(reply.data) is None:
             return discord_api.answer_to(
                 reply, Blind("a message of ours came back without the marker it was posted with")
             )

@@ -35,8 +35,8 @@ from lol_dagster.delivery.transports.base import (
     sends,
 )
 from lol_dagster.delivery.transports.discord_bot import DiscordBot
-from lol_dagster.http_session import DeadlineSession, TransportError
-from lol_dagster.messages import discord
+from lol_dagster.http import DeadlineSession, TransportError
+from lol_dagster.messages import render_discord
 from lol_dagster.messages.content import MessageContent
 
 _PATH = re.compile(r"/webhooks/(\d+)/([\w-]+)/?$")
@@ -92,10 +92,10 @@ class DiscordWebhook(Transport):
         return None
 
     def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
-        return discord.render(content, marker)
+        return render_discord.render(content, marker)
 
-    def anchor(self, created_at: datetime) -> str | None:
-        return discord_api.anchor(created_at)
+    def after_id(self, created_at: datetime) -> str | None:
+        return discord_api.after_id(created_at)
 
     @sends
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
@@ -130,7 +130,7 @@ class DiscordWebhook(Transport):
         channel = self._channel(address)
         if isinstance(channel, Answer):
             return channel
-        listed = reader.list_after(channel, wanted.anchor or "0")
+        listed = reader.list_after(channel, wanted.after_id or "0")
         if isinstance(listed, Answer):
             return _blind_reader(listed)
         webhook_id, _ = _parts(address)
@@ -138,13 +138,13 @@ class DiscordWebhook(Transport):
         copies: list[tuple[int, int]] = []
         marked = False
         for each in ours:
-            marker = discord.read_marker(each)
+            marker = render_discord.read_marker(each)
             if marker is None:
                 path = _message(address, each["id"])
                 reply = self._api.call("GET", path, params=_thread(address))
                 if reply.status != 200:
                     return discord_api.scan_failed(reply)
-                marker = discord.read_marker(reply.data)
+                marker = render_discord.read_marker(reply.data)
             marked = marked or marker is not None
             if marker is not None and marker[0] == wanted.message_id:
                 copies.append((int(each["id"]), marker[1]))

@@ -11,7 +11,7 @@ from lol_dagster.delivery.transports.discord_bot import DiscordBot
 from lol_dagster.delivery.transports.discord_webhook import DiscordWebhook
 from lol_dagster.delivery.transports.slack_bot import SlackBot
 from lol_dagster.delivery.transports.slack_webhook import SlackWebhook
-from lol_dagster.http_session import DeadlineSession
+from lol_dagster.http import DeadlineSession
 from lol_dagster.settings import Settings
 
 

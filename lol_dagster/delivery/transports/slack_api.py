@@ -21,7 +21,7 @@ from lol_dagster.delivery.states import (
     Uncertain,
 )
 from lol_dagster.delivery.transports.base import Answer, Hold, Reply, V, seconds, short, unread
-from lol_dagster.messages.slack import read_marker
+from lol_dagster.messages.render_slack import read_marker
 
 USER_AGENT = "lol_dagster/0.1"
 
@@ -57,7 +57,7 @@ PACE = Hold(1.0)
 _BEFORE_CREATION = timedelta(minutes=10)
 
 
-def anchor(created_at: datetime) -> str:
+def after_id(created_at: datetime) -> str:
     """A `ts` before that of any post of a message created at this time."""
     return f"{(created_at - _BEFORE_CREATION).timestamp():.6f}"
 

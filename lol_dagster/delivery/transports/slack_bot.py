@@ -31,8 +31,8 @@ from lol_dagster.delivery.transports.base import (
     sends,
     unread,
 )
-from lol_dagster.http_session import DeadlineSession, TransportError
-from lol_dagster.messages import slack
+from lol_dagster.http import DeadlineSession, TransportError
+from lol_dagster.messages import render_slack
 from lol_dagster.messages.content import MessageContent
 
 PAGE = 200
@@ -81,10 +81,10 @@ class SlackBot(Transport):
         return None
 
     def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
-        return slack.render(content, marker)
+        return render_slack.render(content, marker)
 
-    def anchor(self, created_at: datetime) -> str | None:
-        return slack_api.anchor(created_at)
+    def after_id(self, created_at: datetime) -> str | None:
+        return slack_api.after_id(created_at)
 
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
         return self._send("chat.postMessage", {"channel": address, **message.body}, message)
@@ -120,7 +120,7 @@ class SlackBot(Transport):
         there = next((each for each in messages if each.get("ts") == remote_id), None)
         if there is None:
             return slack_api.answer_to(reply, Gone("the message is not there any more"))
-        marker = slack.read_marker(there)
+        marker = render_slack.read_marker(there)
         if marker is None or marker[0] != message_id:
             return slack_api.answer_to(reply, Unmarked())
         return slack_api.answer_to(reply, Seen(marker[1]))
@@ -132,7 +132,7 @@ class SlackBot(Transport):
             return slack_api.answer_to(myself, unread(slack_api.refusal(myself)))
         ids = {myself.field("bot_id"), myself.field("user_id")} - {None}
         params: dict[str, str | int] = {
-            "oldest": wanted.anchor or "0",
+            "oldest": wanted.after_id or "0",
             "limit": PAGE,
         }
         copies: list[tuple[str, int]] = []
@@ -142,7 +142,7 @@ class SlackBot(Transport):
             if messages is None:
                 return slack_api.scan_failed(reply)
             for each in messages:
-                marker = slack.read_marker(each)
+                marker = render_slack.read_marker(each)
                 is_ours = each.get("bot_id") in ids or each.get("user") in ids
                 if is_ours and marker is not None and marker[0] == wanted.message_id:
                     copies.append((str(each.get("ts")), marker[1]))

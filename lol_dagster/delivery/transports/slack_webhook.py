@@ -28,8 +28,8 @@ from lol_dagster.delivery.transports.base import (
     sends,
     short,
 )
-from lol_dagster.http_session import DeadlineSession, Response
-from lol_dagster.messages import slack
+from lol_dagster.http import DeadlineSession, Response
+from lol_dagster.messages import render_slack
 from lol_dagster.messages.content import MessageContent
 
 # api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks
@@ -69,7 +69,7 @@ class SlackWebhook(Transport):
         return None
 
     def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
-        return slack.render(content, marker)
+        return render_slack.render(content, marker)
 
     @sends
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:

@@ -18,7 +18,16 @@ from lol_dagster.storage.models.games import (
     PlayerStat,
     Quarantine,
 )
-from lol_dagster.storage.models.operations import (
+from lol_dagster.storage.models.roster import (
+    Account,
+    AccountPoll,
+    Channel,
+    ChannelProbe,
+    Membership,
+    Player,
+    Team,
+)
+from lol_dagster.storage.models.system import (
     Alert,
     AuditEntry,
     Fact,
@@ -28,15 +37,6 @@ from lol_dagster.storage.models.operations import (
     RateHold,
     RateWindow,
     RunRequest,
-)
-from lol_dagster.storage.models.roster import (
-    Account,
-    AccountPoll,
-    Channel,
-    ChannelProbe,
-    Membership,
-    Player,
-    Team,
 )
 
 __all__ = [

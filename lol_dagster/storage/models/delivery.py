@@ -17,7 +17,15 @@ from lol_dagster.storage.models.roster import Channel
 from lol_dagster.storage.types import UtcDateTime, choice
 
 MESSAGE_KINDS = ("game", "catch_up", "alert", "test")
-MESSAGE_STATES = ("pending", "sending", "uncertain", "blocked", "delivered", "parked", "dropped")
+MESSAGE_STATES = (
+    "pending",
+    "sending",
+    "uncertain",
+    "blocked",
+    "delivered",
+    "needs_review",
+    "dropped",
+)
 AUDIT_FINDINGS = ("stands", "deleted", "older_text", "altered", "twice", "hidden")
 EVIDENCE = ("response", "scan", "nonce_deleted", "operator")
 
@@ -84,7 +92,7 @@ class Message(Base):
     """The same for every attempt: Discord takes at most 25 characters."""
     fence: Mapped[int] = mapped_column(default=0)
     """Grows with every claim; a result is written only under the fence it was claimed with."""
-    holder: Mapped[str | None] = mapped_column(String(120))
+    lease_owner: Mapped[str | None] = mapped_column(String(120))
     clock: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[float | None]
     settle_until: Mapped[float | None]
@@ -94,13 +102,13 @@ class Message(Base):
     attempt provably sent nothing."""
     uncertain_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When the first POST whose fate is not known began."""
-    anchor: Mapped[str | None] = mapped_column(String(64))
+    after_id: Mapped[str | None] = mapped_column(String(64))
     """Where in the channel's history to begin looking for it."""
     sent_rev: Mapped[int | None]
     """The revision of the last POST that may have gone out."""
     remote_id: Mapped[str | None] = mapped_column(String(64))
     remote_rev: Mapped[int | None]
-    remote_gone: Mapped[bool] = mapped_column(default=False)
+    remote_deleted: Mapped[bool] = mapped_column(default=False)
     """It was delivered and somebody deleted it: never posted again."""
     evidence: Mapped[str | None] = mapped_column(choice(*EVIDENCE, name="evidence"))
     """What proves that it was delivered."""

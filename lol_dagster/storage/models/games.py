@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from lol_dagster.storage.models.base import Base
 from lol_dagster.storage.types import UtcDateTime, choice
 
-MATCH_STATES = ("listed", "fetched", "processed", "set_aside", "ignored", "gone")
+MATCH_STATES = ("listed", "fetched", "processed", "quarantined", "ignored", "not_found")
 GAME_RESULTS = ("played", "remake", "aborted", "empty")
 OUTCOMES = ("win", "loss", "remake", "aborted", "placement")
 MODE_FAMILIES = ("rift", "aram", "arena", "swarm", "other")
@@ -25,8 +25,8 @@ MODE_FAMILIES = ("rift", "aram", "arena", "swarm", "other")
 class Match(Base):
     """A match id that Riot has listed, and how far it has come.
 
-    listed → fetched → processed; `set_aside`: a weird game, see `Quarantine`; `ignored`: set aside
-    for good by the operator; `gone`: Riot listed it and never gave it.
+    listed → fetched → processed; `quarantined`: a weird game, see `Quarantine`; `ignored`: quarantined
+    for good by the operator; `not_found`: Riot listed it and never gave it.
     """
 
     __tablename__ = "matches"
@@ -52,7 +52,7 @@ class Match(Base):
     tries: Mapped[int] = mapped_column(default=0)
     """Fetches that brought no payload."""
     first_missing_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """Since when Riot says 404 (or 403 for this match alone); 48 hours later it is `gone`."""
+    """Since when Riot says 404 (or 403 for this match alone); 48 hours later it is `not_found`."""
     last_error: Mapped[str | None] = mapped_column(String(500))
     processed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When it was first processed: what decides whether it was stale. Later runs keep it."""
@@ -226,10 +226,10 @@ class Quarantine(Base):
     code_version: Mapped[str] = mapped_column(String(40))
     """Of the failing stage: a new version is tried once by itself."""
     run_id: Mapped[str | None] = mapped_column(String(64))
-    """The run in which it was set aside."""
+    """The run in which it was quarantined."""
     shown_run_id: Mapped[str | None] = mapped_column(String(64))
     """The run of its own in which it failed visibly; None until there was one."""
-    set_aside_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    quarantined_at: Mapped[datetime] = mapped_column(UtcDateTime)
     tries: Mapped[int] = mapped_column(default=1)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closed_as: Mapped[str | None] = mapped_column(String(24))

@@ -103,10 +103,10 @@ class AccountPoll(Base):
     """When Riot says that the profile last changed: by a game, a new icon, a level."""
     ranked_games: Mapped[int | None]
     """Ranked games that Riot has counted this season, as of `profile_checked_at`."""
-    blind_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    missing_games_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When Riot was first seen to count a ranked game of which no match was known; what becomes of
-    it is worked out from `blind_from` on. None: it never was, or the match came."""
-    blind_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    it is worked out from `missing_games_from` on. None: it never was, or the match came."""
+    missing_games_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """The game ended after this: when Riot had not yet counted it."""
 
     account: Mapped[Account] = relationship(back_populates="poll")
@@ -238,7 +238,7 @@ class ChannelProbe(Base):
     )
     probed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     can_read_back: Mapped[bool | None]
-    blind: Mapped[bool] = mapped_column(default=False, server_default=false())
+    unreadable_history: Mapped[bool] = mapped_column(default=False, server_default=false())
     findings: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
     channel: Mapped[Channel] = relationship(back_populates="probe")

@@ -1,0 +1,56 @@
+"""What every page works with: settings, database, the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import cast
+
+from flask import current_app
+
+from lol_dagster.admin.probing import Probes
+from lol_dagster.admin.reach import THIS_MACHINE, Reach
+from lol_dagster.riot.client import RiotClient, riot_client
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+
+_EXTENSION = "lol_dagster"
+_PATIENCE_S = 10.0
+"""How long a person waits for room in Riot's limits before being told."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class AdminContext:
+    """The rooms' doors. Nothing is opened before it is used."""
+
+    settings: Settings
+    database: Database
+    now: Callable[[], datetime] = utc_now
+    reach: Reach = THIS_MACHINE
+    demo: bool = False
+    """Whether this is the demo: no sign-in, and a banner that says so."""
+    probes: Probes = field(default_factory=Probes)
+
+    @cached_property
+    def riot(self) -> RiotClient:
+        """
+        Raises:
+            SettingsError: there is no API key.
+        """
+        return riot_client(self.settings, self.database, longest_wait_s=_PATIENCE_S)
+
+
+def put_up(context: AdminContext, extensions: dict[str, object]) -> None:
+    """Make the context the one of an app."""
+    extensions[_EXTENSION] = context
+
+
+def admin_context() -> AdminContext:
+    """The application of the app that serves this request."""
+    return cast(AdminContext, current_app.extensions[_EXTENSION])

@@ -1,0 +1,136 @@
+"""Loading games as one team sees them: its members of the day, and how they did."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from lol_dagster.messages.compose import AnnouncedGame, Member
+from lol_dagster.storage.models import (
+    Account,
+    Game,
+    Membership,
+    Participant,
+    Player,
+    PlayerStat,
+)
+
+
+def was_member() -> ColumnElement[bool]:
+    """SQL: the membership covers the moment at which the game ended, `[since, until)`."""
+    return (Membership.since <= Game.ended_at) & or_(
+        Membership.until.is_(None), Membership.until > Game.ended_at
+    )
+
+
+def load_announced_games(
+    session: Session, team_id: int, match_ids: Collection[str]
+) -> list[AnnouncedGame]:
+    """Those of the games in which the team had members when they ended, by match id.
+
+    Plain columns and a fixed number of queries: a catch-up message may tell of hundreds of games,
+    and is written anew for each that joins it.
+    """
+    statement = (
+        select(
+            Game.match_id,
+            Game.queue_name,
+            Game.mode_family,
+            Game.map_id,
+            Game.ended_at,
+            Game.duration_s,
+            PlayerStat.account_id,
+            PlayerStat.player_id,
+            Player.name,
+            Participant.display_name,
+            Participant.champion,
+            Participant.kills,
+            Participant.deaths,
+            Participant.assists,
+            Participant.cs,
+            Participant.side,
+            Participant.outcome,
+            Participant.placement,
+            PlayerStat.kda,
+            PlayerStat.kill_participation,
+            PlayerStat.cs_per_min,
+            PlayerStat.highlights,
+            PlayerStat.extra,
+        )
+        .join(PlayerStat, PlayerStat.match_id == Game.match_id)
+        .join(
+            Participant,
+            (Participant.match_id == PlayerStat.match_id)
+            & (Participant.participant_id == PlayerStat.participant_id),
+        )
+        .join(Player, Player.id == PlayerStat.player_id)
+        # Not a join: of two memberships that overlap, either will do.
+        .where(
+            Game.match_id.in_(match_ids),
+            exists().where(
+                Membership.team_id == team_id,
+                Membership.player_id == PlayerStat.player_id,
+                was_member(),
+            ),
+        )
+        .order_by(Game.match_id, Participant.participant_id)
+    )
+    several = _players_with_several_accounts(session, team_id)
+    games: list[AnnouncedGame] = []
+    for match_id, grouped in groupby(session.execute(statement), key=lambda row: row.match_id):
+        rows = list(grouped)
+        extra = rows[0].extra or {}  # what is read here is the same for all of a game
+        games.append(
+            AnnouncedGame(
+                match_id=match_id,
+                queue_name=rows[0].queue_name,
+                mode_family=rows[0].mode_family,
+                map_id=rows[0].map_id,
+                ended_at=rows[0].ended_at,
+                duration_s=rows[0].duration_s,
+                subteams=extra.get("subteams", 0),
+                ended_over_behaviour=extra.get("ended_over_behaviour", False),
+                members=tuple(_member(row, row.player_id in several) for row in rows),
+            )
+        )
+    return games
+
+
+def _players_with_several_accounts(session: Session, team_id: int) -> frozenset[int]:
+    members = select(Membership.player_id).where(Membership.team_id == team_id)
+    return frozenset(
+        session.scalars(
+            select(Account.player_id)
+            .where(Account.player_id.in_(members))
+            .group_by(Account.player_id)
+            .having(func.count() > 1)
+        )
+    )
+
+
+def _member(row: Any, has_several_accounts: bool) -> Member:
+    return Member(
+        name=row.name,
+        account_name=_game_name(row.display_name) if has_several_accounts else None,
+        champion=row.champion,
+        kills=row.kills,
+        deaths=row.deaths,
+        assists=row.assists,
+        cs=row.cs,
+        side=row.side,
+        outcome=row.outcome,
+        placement=row.placement,
+        kda=row.kda,
+        kill_participation=row.kill_participation,
+        cs_per_min=row.cs_per_min,
+        highlights=tuple(row.highlights),
+    )
+
+
+def _game_name(riot_id: str) -> str:
+    """`Ann` of `Ann#EUW`: among friends the tag says nothing."""
+    return riot_id.partition("#")[0] or riot_id

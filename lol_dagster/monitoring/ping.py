@@ -1,0 +1,88 @@
+"""The dead-man ping: as long as LOL_PING_URL hears from us, all is going its way.
+
+A cycle is good if everybody's match list is asked for in its turn and Riot answers, and no game and
+no message is stuck. Games that are quarantined and messages that wait for a decision do not count:
+they are for people, and told in an alert. What rings when the pings cease is up to whoever is
+pinged; give it a quarter of an hour.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from functools import cache
+from importlib.metadata import version
+
+from sqlalchemy.orm import Session
+
+from lol_dagster.http import DeadlineSession, TransportError
+from lol_dagster.monitoring.health import Health, read_health
+from lol_dagster.monitoring.trouble import accounts_overdue, find
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Fact
+from lol_dagster.storage.upsert import insert_if_absent
+
+log = logging.getLogger(__name__)
+
+PING_EVERY = timedelta(minutes=1)
+_EARLY = timedelta(seconds=5)
+"""So that a tick that is a moment early misses no minute."""
+_DEADLINE_S = 5.0
+_MAX_BODY = 64 * 1024
+_FACT = "pinged-at"
+
+
+def ping_after_good_cycle(database: Database, settings: Settings, now: datetime) -> bool:
+    """Ping if one is due and the cycle was good. Whatever comes of it is logged and no more.
+
+    Returns:
+        Whether the ping was answered.
+    """
+    if settings.ping_url is None:
+        return False
+    with database.reading() as session:
+        is_good = is_good_cycle(session, read_health(session, now, settings))
+    if not is_good or not _take_turn(database, now):
+        return False
+    try:
+        answer = _session().request(
+            "GET", settings.ping_url.get_secret_value(), deadline=_DEADLINE_S, max_body=_MAX_BODY
+        )
+    except TransportError as error:
+        log.warning("The ping went unanswered: %s", error)
+        return False
+    if not 200 <= answer.status < 300:
+        log.warning("The ping was answered with status %d", answer.status)
+        return False
+    return True
+
+
+def is_good_cycle(session: Session, health: Health) -> bool:
+    """Whether match lists come in their turn and nothing is stuck."""
+    return not (
+        health.riot_key_refused
+        or health.routes_down
+        or health.accounts_not_polled
+        or health.stuck_games
+        or health.unsettled_messages
+        or find(session, accounts_overdue(health.looked_at))
+    )
+
+
+def _take_turn(database: Database, now: datetime) -> bool:
+    """Only one process pings, and not more often than once a minute."""
+    with database.writing() as session:
+        insert_if_absent(session, Fact, [{"name": _FACT, "value": None}])
+        fact = session.get_one(Fact, _FACT, with_for_update=True)
+        since = None if fact.value is None else now - datetime.fromisoformat(fact.value)
+        # One that lies ahead was made before the clock was put back.
+        if since is not None and timedelta(0) <= since < PING_EVERY - _EARLY:
+            return False
+        fact.value = now.isoformat()
+    return True
+
+
+@cache
+def _session() -> DeadlineSession:
+    return DeadlineSession(f"lol_dagster/{version('lol-dagster')}")

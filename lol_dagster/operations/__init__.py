@@ -1,1 +1,0 @@
-"""Keeping it running: processes, health."""

@@ -1,0 +1,1 @@
+"""The processes that `lol-dagster up` runs and watches."""

@@ -1,0 +1,104 @@
+"""Whether a service that lives also answers.
+
+Belongs here: asking it again and again, and for how long it has been silent. What is done about
+that is supervisor.py; how a service is asked is orchestration/services.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from lol_dagster.http import DeadlineSession, TransportError
+
+_log = logging.getLogger(__name__)
+
+_ANSWERS_WITHIN = 5.0
+"""Seconds."""
+_LARGEST_ANSWER = 1_000_000
+"""Bytes."""
+
+
+class Vigil:
+    """Asks one service from a thread of its own."""
+
+    def __init__(self, name: str, answers: Callable[[], bool], *, every: float) -> None:
+        """
+        Args:
+            name: The service's, for the log.
+            answers: Whether it answers; returns within seconds.
+            every: Seconds between two questions.
+        """
+        self._name = name
+        self._answers = answers
+        self._every = every
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._start = 0
+        self._silent_for = 0.0
+        self._has_answered = False
+        self._thread = threading.Thread(target=self._go_on, name=f"vigil-{name}", daemon=True)
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds that we asked in vain; 0 after an answer."""
+        with self._lock:
+            return self._silent_for
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether it has, since it was started."""
+        with self._lock:
+            return self._has_answered
+
+    def begin_anew(self) -> None:
+        """The service has just been started: what was before counts no more."""
+        with self._lock:
+            self._start += 1
+            self._silent_for = 0.0
+            self._has_answered = False
+        if not self._thread.ident:
+            self._thread.start()
+
+    def end(self) -> None:
+        self._over.set()
+
+    def _go_on(self) -> None:
+        while True:
+            with self._lock:
+                start = self._start
+            if self._over.wait(self._every):
+                return
+            asked = time.monotonic()
+            answered = self._ask()
+            # A question counts for no more than it can take: if we stood still ourselves, frozen or
+            # asleep with the machine, that was no silence of the service.
+            took = min(time.monotonic() - asked, _ANSWERS_WITHIN) + self._every
+            with self._lock:
+                if start == self._start:
+                    self._silent_for = 0.0 if answered else self._silent_for + took
+                    self._has_answered |= answered
+
+    def _ask(self) -> bool:
+        try:
+            return self._answers()
+        except Exception:  # noqa: BLE001 - whatever it is
+            # That we could not ask (a locked database, no handle to be had) says nothing of it.
+            _log.warning("cannot ask whether %s answers", self._name, exc_info=True)
+            return True
+
+
+def over_http(url: str) -> Callable[[], bool]:
+    """Whether a web server answers, whatever its answer."""
+    session = DeadlineSession("lol_dagster")
+
+    def answers() -> bool:
+        try:
+            session.request("GET", url, deadline=_ANSWERS_WITHIN, max_body=_LARGEST_ANSWER)
+        except TransportError:
+            return False
+        return True
+
+    return answers

@@ -1,0 +1,1 @@
+"""What tests of several packages share: rows, payloads, servers and processes."""

@@ -1,0 +1,200 @@
+"""`lol-dagster up` as a living household of processes, for tests that wound it.
+
+Games are listed by hand, as a look at the match lists would: the schedule looks once a minute, and
+what is tested here comes after that.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from lol_dagster.services.worker_liveness import look
+from lol_dagster.settings import Settings
+from lol_dagster.storage.models import Match
+from lol_dagster_tests._support.payloads import participant
+from lol_dagster_tests._support.waiting import wait_for
+from lol_dagster_tests._support.world import World
+from lol_dagster_tests.admin.asking import QUICK_HASH
+
+LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
+TOLD_WITHIN = 300.0
+"""Seconds: a sensor's tick, a run's start, another tick and another start, on a busy machine; and
+half a minute until a worker is missed."""
+
+SERVICES = {
+    "daemon": "dagster._daemon",
+    "webserver": "dagster_webserver",
+    "code-server": "dagster api grpc",
+    "admin": "main; main() admin",
+}
+"""What of its command line tells a service."""
+
+
+@dataclass
+class Household:
+    """One `up`, in the world that the environment's settings lead to."""
+
+    world: World
+    settings: Settings
+    process: subprocess.Popen[bytes]
+    ui: str
+
+    def ask(self, query: str) -> dict[str, Any]:
+        """Dagster's own answer, as its UI gets it."""
+        answer = requests.post(f"{self.ui}/graphql", json={"query": query}, timeout=60)
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    def wait_until_up(self) -> None:
+        """Until UI and daemons answer."""
+
+        def up() -> bool:
+            with suppress(requests.RequestException, KeyError, TypeError, ValueError):
+                health = self.ask(
+                    "{instance {daemonHealth {allDaemonStatuses {daemonType required healthy}}}}"
+                )["instance"]["daemonHealth"]["allDaemonStatuses"]
+                return all(each["healthy"] for each in health if each["required"])
+            return False
+
+        wait_for("answer of the UI", up, seconds=120)
+
+    def list_game(self, match_id: str, *members: str) -> str:
+        """Let a game of these members end and be listed."""
+        self.world.finish(match_id, participants=[participant(each) for each in members])
+        now = datetime.now(UTC)
+        with self.world.app.database.writing() as session:
+            session.merge(Match(match_id=match_id, state="listed", listed_at=now, next_try_at=now))
+        return match_id
+
+    def told(self, channel: str, match_id: str) -> int:
+        """How often the channel was told of the game."""
+        return sum(match_id in str(body) or _number(match_id) in str(body)
+                   for body in self.world.posted(channel))  # fmt: skip
+
+    def wait_until_told(self, channel: str, match_id: str, seconds: float = TOLD_WITHIN) -> None:
+        wait_for(f"word of {match_id}", lambda: self.told(channel, match_id), seconds=seconds)
+
+    def pid_of(self, service: str) -> int:
+        """The service's process.
+
+        Raises:
+            AssertionError: it does not run.
+        """
+        found = [
+            pid for pid in descendants(self.process.pid) if SERVICES[service] in command_line(pid)
+        ]
+        assert found, f"no {service} runs"
+        return found[0]
+
+    def workers(self) -> dict[str, int]:
+        """Process ids of the living run workers, by run id."""
+        folder = self.settings.dagster_home / "run_workers"
+        found = {}
+        for file in folder.glob("*") if folder.is_dir() else ():
+            with suppress(FileNotFoundError, ValueError):
+                if look(file) == "alive":
+                    found[file.name] = int(file.read_text())
+        return found
+
+    def job_of(self, run_id: str) -> str:
+        found = self.ask(f'{{runOrError(runId: "{run_id}") {{... on Run {{jobName}}}}}}')
+        name: str = found["runOrError"].get("jobName", "")
+        return name
+
+    def wait_for_worker(self, job: str) -> tuple[str, int]:
+        """A living worker of the job: run id and process id."""
+
+        def there() -> tuple[str, int] | None:
+            return next(
+                (each for each in self.workers().items() if self.job_of(each[0]) == job), None
+            )
+
+        return wait_for(f"worker of {job}", there, seconds=TOLD_WITHIN)
+
+    def status_of(self, run_id: str) -> str:
+        found = self.ask(f'{{runOrError(runId: "{run_id}") {{... on Run {{status}}}}}}')
+        status: str = found["runOrError"]["status"]
+        return status
+
+    def end(self) -> int:
+        """One Ctrl-C, and its exit status."""
+        os.kill(self.process.pid, signal.SIGINT)
+        return self.process.wait(timeout=90)
+
+    def cut_the_power(self) -> None:
+        """Kill every process at once, as a power cut would."""
+        for pid in [self.process.pid, *descendants(self.process.pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextmanager
+def household(world: World, settings: Settings) -> Iterator[Household]:
+    """`up` in a process of its own; killed with all that it started, if it has not been ended."""
+    port, admin_port = free_port(), free_port()
+    with (settings.home / "up.out").open("ab") as output:
+        process = subprocess.Popen(
+            [LOL_DAGSTER, "up", "--ui-port", str(port)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={
+                **os.environ,
+                "LOL_ADMIN_PORT": str(admin_port),
+                "LOL_ADMIN_PASSWORD_HASH": QUICK_HASH,
+            },
+            start_new_session=True,
+        )
+    home = Household(world, settings, process, f"http://127.0.0.1:{port}")
+    try:
+        yield home
+    finally:
+        if process.poll() is None:
+            home.cut_the_power()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def descendants(of: int) -> list[int]:
+    """Process ids of the children, their children and so on."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError, IndexError, ValueError):
+                # The second field, in parentheses, may hold anything.
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    found: list[int] = []
+    waiting = [of]
+    while waiting:
+        waiting = [child for pid in waiting for child in children.get(pid, ())]
+        found += waiting
+    return found
+
+
+def command_line(pid: int) -> str:
+    """Empty for a process that has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
+
+
+def _number(match_id: str) -> str:
+    return match_id.partition("_")[2]

@@ -1,0 +1,441 @@
+"""A world in which the protocol's core is all there is: one message, two deliverers, a channel.
+
+`moves(world, rules)` is everything that can happen next. Deliverers die anywhere, time jumps
+anywhere, answers get lost, requests arrive late. Time is relative: now is always 0, and a jump
+shifts what was noted. The explicit-state check walks all of it, Hypothesis deep paths through it.
+
+The assumptions under which the protocol promises anything are limits here (see docs/delivery.md):
+how long a deliverer may pause between its last check and its bytes, and how late a request may
+still be accepted. So is what the protocol leans on: `Rules` can take each mechanism out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from lol_dagster.delivery.protocol import may_send, step
+from lol_dagster.delivery.states import (
+    Absent,
+    Accepted,
+    Answered,
+    Blind,
+    Blocked,
+    Claim,
+    Drop,
+    Effect,
+    Event,
+    Found,
+    Get,
+    Gone,
+    HoldBack,
+    Intend,
+    MarkDelivered,
+    Moment,
+    NotSeen,
+    NotSent,
+    Patch,
+    Post,
+    PostVerdict,
+    Refused,
+    Resend,
+    Row,
+    Scan,
+    Seen,
+    Send,
+    Terms,
+    Timing,
+    Uncertain,
+    Withdraw,
+)
+
+WALL = datetime(2026, 8, 1, tzinfo=UTC)
+NOW = Moment(epoch="one", at=0.0, wall=WALL, jitter=1.0)
+TIMING = Timing()
+NONCE_WINDOW = 120.0
+
+DISCORD_BOT = Terms(settle=5.0, nonce=True, read_back=True, edit=True, resend=False)
+SLACK_BOT = Terms(settle=30.0, nonce=False, read_back=True, edit=True, resend=False)
+BLIND_DISCORD_BOT = replace(DISCORD_BOT, read_back=False)
+BARE_WEBHOOK = Terms(settle=30.0, nonce=False, read_back=False, edit=False, resend=False)
+RESENDING_WEBHOOK = replace(BARE_WEBHOOK, resend=True)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The channel's terms, the assumptions, and which mechanisms are at work."""
+
+    terms: Terms
+    pause: float = 0.0
+    """Longest pause between the last check and the bytes of a POST (0: within the margin)."""
+    late: float = 30.0
+    """Latest that a request which was given up on is still accepted."""
+    jumps: tuple[float, ...] = (31.0, 61.0)
+    scan: bool = True
+    witness: bool = True
+    durable_intent: bool = True
+    second_look: bool = True
+    """The claim's age is looked at once more after the intent."""
+    uncertain_state: bool = True
+    fence: bool = True
+    settling: bool = True
+    timers: bool = True
+    """What is not settled is due some time."""
+    nonce_window: float = NONCE_WINDOW
+
+    @classmethod
+    def of(cls, terms: Terms, **values: object) -> Rules:
+        if terms.nonce and terms.read_back:
+            values = {"pause": 61.0, "late": 61.0, "jumps": (61.0,), **values}
+        elif terms.nonce:
+            # The nonce must outlive the minute that it is trusted for, the age of a claim under
+            # which a call may begin (45 s), and this: 60 + 45 + 14 < 120.
+            values = {"pause": 14.0, "late": 14.0, "jumps": (44.0, 59.0), **values}
+        return cls(terms, **values)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A message in the channel."""
+
+    rev: int
+    age: float = 0.0
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class Flight:
+    """A request that nobody waits for any more and that may still arrive."""
+
+    effect: Post | Patch
+    age: float
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A deliverer's memory: what it is about to do, or what it was answered."""
+
+    fence: int = 0
+    claim_age: float = 0.0
+    effect: Effect | None = None
+    checked: bool = False
+    """Past its last check; the bytes come next."""
+    pause: float = 0.0
+    event: Event | None = None
+    """Learned, and not yet written down."""
+    last_time: bool = False
+    """It was tried so often that this time is the last."""
+
+    @property
+    def idle(self) -> bool:
+        return self.effect is None and self.event is None
+
+
+@dataclass(frozen=True)
+class World:
+    row: Row
+    workers: tuple[Worker, ...] = (Worker(), Worker())
+    channel: tuple[Standing, ...] = ()
+    flights: tuple[Flight, ...] = ()
+    claims: int = 4
+    """How many more there may be."""
+    texts: int = 0
+    """How many more times the text may change."""
+    deletions: int = 0
+    decisions: int = 0
+    """How many more times the operator may decide."""
+    removals: int = 0
+    removed: bool = False
+    """The operator took the channel away."""
+
+    @property
+    def visible(self) -> list[Standing]:
+        return [each for each in self.channel if not each.deleted]
+
+    @property
+    def at_rest(self) -> bool:
+        return all(worker.idle for worker in self.workers) and not self.flights
+
+
+def begin(**values: int) -> World:
+    return World(Row(id="m", created_at=WALL, desired_rev=1, due_at=WALL), **values)  # type: ignore[arg-type]
+
+
+Move = tuple[str, World]
+Put = Callable[[World, Worker], World]
+
+
+def moves(world: World, rules: Rules) -> Iterator[Move]:
+    """Everything that can happen next."""
+    for seconds in rules.jumps:
+        if jumped := _jump(world, seconds, rules):
+            yield f"{seconds:.0f} s pass", jumped
+    for number, flight in enumerate(world.flights):
+        rest = replace(world, flights=_without(world.flights, number))
+        yield "a request is lost", rest
+        yield "a request arrives late", _accept(rest, flight.effect, rules)[0]
+    for number, worker in enumerate(world.workers):
+        for label, after in _worker_moves(world, worker, number, rules):
+            yield f"deliverer {number}: {label}", after
+    yield from _moves_of_people(world, rules)
+
+
+def _moves_of_people(world: World, rules: Rules) -> Iterator[Move]:
+    if world.texts:
+        row = replace(world.row, desired_rev=world.row.desired_rev + 1)
+        if row.state == "delivered" and row.due_at is None and not row.remote_deleted:
+            row = replace(row, due_at=WALL)
+        yield "the text changes", replace(world, row=row, texts=world.texts - 1)
+    if world.removals:
+        yield "the channel is removed", replace(world, removed=True, removals=0)
+    if world.decisions:
+        yield from _decisions(world, rules)
+    if world.deletions and world.visible:
+        gone = tuple(replace(each, deleted=True) for each in world.channel)
+        yield "a moderator deletes", replace(world, channel=gone, deletions=world.deletions - 1)
+
+
+OPEN_TO = {
+    Resend: {"needs_review"},
+    MarkDelivered: {"needs_review", "uncertain", "blocked"},
+    Drop: {"needs_review", "uncertain", "blocked"},
+}
+"""In which states which decision is taken; any other is refused."""
+
+
+def _decisions(world: World, rules: Rules) -> Iterator[Move]:
+    """The operator is no liar, but may be rash."""
+    for event in (Resend(rules.terms.read_back), MarkDelivered("1"), Drop()):
+        lies = isinstance(event, MarkDelivered) and not world.visible
+        void = isinstance(event, Resend) and world.removed
+        if world.row.state in OPEN_TO[type(event)] and not (lies or void):
+            row, _ = _step(world.row, event, rules)
+            after = replace(world, row=row, decisions=world.decisions - 1)
+            yield f"the operator decides: {type(event).__name__}", after
+
+
+def _worker_moves(world: World, worker: Worker, number: int, rules: Rules) -> Iterator[Move]:
+    def put(after: World, worker: Worker) -> World:
+        workers = (*after.workers[:number], worker, *after.workers[number + 1 :])
+        return replace(after, workers=workers)
+
+    if worker.idle:
+        if world.claims and _claimable(world.row):
+            claimed, memory = _claim(world, rules)
+            yield "claims", put(claimed, memory)
+        return
+    yield "dies", put(world, Worker())
+    if worker.event is not None:
+        yield "writes down", _write_down(world, worker, put, rules)
+    else:
+        yield from _next_moves(world, worker, put, rules)
+
+
+def _next_moves(world: World, worker: Worker, put: Put, rules: Rules) -> Iterator[Move]:
+    """A deliverer goes on to what it has been told to do."""
+    old = not may_send(worker.claim_age, rules.terms)
+    match worker.effect:
+        case Send():
+            event: Event = HoldBack(WALL, "old") if old else Intend(None)
+            yield type(event).__name__, _write_down(world, replace(worker, event=event), put, rules)
+        case Post() | Patch() if old and rules.second_look and not worker.checked:
+            yield "finds its claim old", put(world, _learned(worker, NotSent("old", 0.0)))
+        case Post() | Patch() if not worker.checked:
+            yield "checks its claim", put(world, replace(worker, checked=True))
+        case Post() | Patch() as effect:
+            for label, after, verdict in _sendings(world, worker, effect, rules):
+                yield label, put(after, _learned(worker, verdict))
+        case looking:
+            for label, event in _sights(world, looking, rules):
+                yield label, put(world, replace(worker, event=event))
+                if world.decisions and isinstance(event, Absent | NotSeen):
+                    tired = replace(worker, event=event, last_time=True)
+                    yield f"{label} for the last time", put(world, tired)
+
+
+def _claim(world: World, rules: Rules) -> tuple[World, Worker]:
+    row, effects = _step(world.row, Claim("w"), rules)
+    if world.removed:
+        row, effects = _step(row, Withdraw("its channel was removed"), rules)
+    after = replace(world, row=row, claims=world.claims - 1)
+    return after, Worker(fence=row.fence, effect=effects[0] if effects else None)
+
+
+def _sendings(
+    world: World, worker: Worker, effect: Post | Patch, rules: Rules
+) -> Iterator[tuple[str, World, PostVerdict]]:
+    """What can become of a request, and what the deliverer learns of it."""
+    accepted, verdict = _accept(world, effect, rules)
+    yield "sends, answered", accepted, verdict
+    yield "sends, answer lost", accepted, Uncertain("lost")
+    yield "sends, request lost", world, Uncertain("lost")
+    yield "cannot connect", world, NotSent("refused")
+    if world.decisions:
+        yield "sends, text refused", world, Refused("400")
+        yield "sends, channel refuses", world, Blocked("403")
+    flying = replace(world, flights=(*world.flights, Flight(effect, worker.pause)))
+    yield "sends, request delayed", flying, Uncertain("late")
+
+
+def _sights(world: World, effect: Effect | None, rules: Rules) -> Iterator[tuple[str, Event]]:
+    """What a look into the channel can show."""
+    there = world.visible
+    if isinstance(effect, Get):
+        yield "reads", Seen(there[0].rev) if there else Gone("deleted")
+        yield "may not read", Blocked("no permission")
+    elif there and rules.scan:
+        yield "scans", Found("1", there[0].rev)
+    else:
+        yield "scans", Absent()
+    if isinstance(effect, Scan):
+        yield "scans blindly", Blind("no permission") if rules.witness else Absent()
+    yield "looks in vain", NotSeen("500")
+
+
+def _learned(worker: Worker, verdict: PostVerdict) -> Worker:
+    maybe_before = isinstance(worker.effect, Post) and worker.effect.maybe_before
+    return replace(worker, event=Answered(verdict, maybe_before))
+
+
+def _write_down(world: World, worker: Worker, put: Put, rules: Rules) -> World:
+    """Compare-and-set on (id, fence, state)."""
+    mine = world.row.fence == worker.fence and world.row.state == "sending"
+    if rules.fence and not mine:
+        return put(world, Worker())
+    assert worker.event is not None
+    row = world.row
+    if worker.last_time:
+        row = replace(row, uncertain_rounds=TIMING.park_rounds)
+    row, effects = _step(row, worker.event, rules)
+    after = replace(worker, event=None, last_time=False, effect=effects[0] if effects else None)
+    if isinstance(worker.event, Intend) and not rules.durable_intent:
+        row = world.row
+    return put(replace(world, row=row), after)
+
+
+def _step(row: Row, event: Event, rules: Rules) -> tuple[Row, tuple[Effect, ...]]:
+    row, effects = step(row, event, NOW, rules.terms)
+    lost = isinstance(event, Answered) and isinstance(event.verdict, Uncertain)
+    if lost and not row.told and not rules.uncertain_state:
+        row = replace(row, state="pending", sent_maybe=False, settle_until=None)
+    if not rules.settling:
+        row = replace(row, settle_until=None)
+    if not rules.timers and row.state == "uncertain":
+        row = replace(row, due_at=None)
+    return row, effects
+
+
+def _claimable(row: Row) -> bool:
+    """Due times only decide when, never whether: here anything may be claimed at any time."""
+    if row.state == "sending":
+        return row.lease_until is not None and row.lease_until <= 0
+    return row.due_at is not None
+
+
+def _accept(world: World, effect: Post | Patch, rules: Rules) -> tuple[World, Accepted | Gone]:
+    """The channel acts on a request."""
+    if isinstance(effect, Patch):
+        if not world.visible:
+            return world, Gone("unknown message")
+        channel = tuple(
+            each if each.deleted else replace(each, rev=effect.rev) for each in world.channel
+        )
+        return replace(world, channel=channel), Accepted("1", effect.rev)
+    known = next((each for each in world.channel if each.age < rules.nonce_window), None)
+    if rules.terms.nonce and known is not None:
+        return world, Gone("deleted") if known.deleted else Accepted("1", known.rev)
+    return replace(world, channel=(*world.channel, Standing(effect.rev))), Accepted("1", effect.rev)
+
+
+def _jump(world: World, seconds: float, rules: Rules) -> World | None:
+    """Let time pass; None where that is against the assumptions."""
+    workers = tuple(_older(worker, seconds) for worker in world.workers)
+    for worker in workers:
+        if worker.pause > (0.0 if isinstance(worker.effect, Patch) else rules.pause):
+            return None
+    aged = (replace(flight, age=flight.age + seconds) for flight in world.flights)
+    latest = {Post: rules.late, Patch: rules.terms.settle}
+    row = world.row
+    return replace(
+        world,
+        row=replace(
+            row,
+            lease_until=_earlier(row.lease_until, seconds),
+            settle_until=_earlier(row.settle_until, seconds),
+            first_sent_at=_earlier(row.first_sent_at, seconds, floor=-TIMING.nonce_alone),
+        ),
+        workers=workers,
+        channel=tuple(
+            replace(each, age=min(each.age + seconds, NONCE_WINDOW)) for each in world.channel
+        ),
+        flights=tuple(flight for flight in aged if flight.age <= latest[type(flight.effect)]),
+    )
+
+
+def _older(worker: Worker, seconds: float) -> Worker:
+    if worker.idle:
+        return worker
+    pausing = worker.checked and worker.event is None
+    return replace(
+        worker,
+        claim_age=min(worker.claim_age + seconds, TIMING.precheck),
+        pause=worker.pause + seconds if pausing else worker.pause,
+    )
+
+
+def _earlier(time: float | None, seconds: float, floor: float = 0.0) -> float | None:
+    return None if time is None else max(time - seconds, floor)
+
+
+def _without(flights: tuple[Flight, ...], number: int) -> tuple[Flight, ...]:
+    return (*flights[:number], *flights[number + 1 :])
+
+
+def normal(world: World, rules: Rules) -> World:
+    """Without what has no bearing on what can happen, so that equal worlds are equal."""
+    row = world.row
+    settled = row.settle_until is None or (row.settle_until == 0 and not row.told)
+    row = replace(
+        row,
+        last_error=None,
+        attempts=0,
+        delivered_at=None,
+        uncertain_since=None,
+        lease_owner=None,
+        due_at=None if row.due_at is None else WALL,
+        lease_until=row.lease_until if row.state == "sending" else None,
+        settle_until=None if settled else row.settle_until,
+        first_sent_at=None if rules.terms.read_back else row.first_sent_at,
+        uncertain_rounds=0,
+        proven_absent=0,
+        edit_rounds=0,
+    )
+    channel = world.channel
+    if not rules.terms.nonce:
+        channel = tuple(replace(each, age=0.0) for each in channel)
+    first, second = world.workers
+    if hash(second) < hash(first):
+        first, second = second, first
+    return replace(world, row=row, workers=(first, second), channel=channel)
+
+
+def wrong(world: World) -> str | None:
+    """What must never be."""
+    row = world.row
+    holders = [each for each in world.workers if each.fence == row.fence and not each.idle]
+    if row.told and any(isinstance(each.effect, Post) for each in holders):
+        return "posts what was told"
+    if row.state in {"delivered", "needs_review", "dropped"} and holders:
+        return "goes on with what is settled"
+    if len(world.visible) > 1:
+        return "told twice"
+    if row.state == "delivered" and not world.channel and row.evidence != "operator":
+        return "called delivered and never posted"
+    if row.state in {"pending", "sending", "uncertain", "blocked"} and row.due_at is None:
+        return "stuck"
+    done = world.at_rest and row.state == "delivered" and row.due_at is None
+    believed = done and row.remote_rev == row.desired_rev
+    if believed and world.visible and world.visible[0].rev != row.desired_rev:
+        return "another text stands there than is believed"
+    return None

@@ -1,0 +1,418 @@
+"""The core under Hypothesis: two deliverers, a remote simple enough to be believed, and real time.
+
+Beside `model`, which is searched exhaustively and where time comes in a few jumps: here it is
+continuous, messages are claimed only when they are due, waits grow, limits are reached, and the
+machine boots anew. What the core leans on can be taken out, as in `mutants`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from lol_dagster.delivery.protocol import may_send, step
+from lol_dagster.delivery.states import (
+    Absent,
+    Accepted,
+    Answered,
+    Blind,
+    Blocked,
+    Claim,
+    Drop,
+    Effect,
+    Event,
+    Found,
+    Get,
+    Gone,
+    HoldBack,
+    Intend,
+    MarkDelivered,
+    Moment,
+    NotSeen,
+    NotSent,
+    Patch,
+    Post,
+    PostVerdict,
+    Refused,
+    Resend,
+    Row,
+    Scan,
+    Seen,
+    Send,
+    Terms,
+    Uncertain,
+    Withdraw,
+)
+from lol_dagster_tests.delivery.proof.model import NONCE_WINDOW, OPEN_TO, SLACK_BOT
+
+WALL = datetime(2026, 8, 1, tzinfo=UTC)
+TERMINAL = {"delivered", "needs_review", "dropped"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The assumptions, and what is taken out."""
+
+    pause: float = 0.0
+    """Longest pause between the last look at a claim's age and the bytes (0: within the margin)."""
+    late: float = 30.0
+    """Latest that a request which was given up on is still accepted."""
+    nonce_window: float = NONCE_WINDOW
+    without: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, terms: Terms, *without: str) -> Limits:
+        limits = cls(pause=61.0, late=58.0) if terms.nonce else cls()
+        return replace(limits, without=frozenset(without))
+
+
+@dataclass
+class Standing:
+    """A message in the channel."""
+
+    rev: int
+    at: float
+    deleted: bool = False
+
+
+class Remote:
+    """A channel: takes messages, remembers nonces for a while, edits what stands there."""
+
+    def __init__(self, terms: Terms, limits: Limits) -> None:
+        self.messages: list[Standing] = []
+        self._nonce = terms.nonce
+        self._window = limits.nonce_window
+
+    @property
+    def visible(self) -> list[Standing]:
+        return [each for each in self.messages if not each.deleted]
+
+    def accept(self, effect: Post | Patch, now: float) -> Accepted | Gone:
+        if isinstance(effect, Patch):
+            for each in self.visible:
+                each.rev = effect.rev
+            return Accepted("1", effect.rev) if self.visible else Gone("unknown message")
+        for each in self.messages:
+            if self._nonce and now - each.at < self._window:
+                return Gone("deleted") if each.deleted else Accepted("1", each.rev)
+        self.messages.append(Standing(effect.rev, now))
+        return Accepted("1", effect.rev)
+
+
+@dataclass
+class Hands:
+    """What a deliverer holds in memory."""
+
+    fence: int
+    claimed_at: float
+    effect: Effect | None
+    looked_at: float | None = None
+    """When it last looked at its claim's age, just before the bytes."""
+    event: Event | None = None
+    """Learned, and not yet written down."""
+
+
+@dataclass
+class Flight:
+    """A request that nobody waits for any more and that may still arrive."""
+
+    effect: Post | Patch
+    until: float
+
+
+FATES = ("answered", "answer lost", "answer lost", "request lost", "delayed", "no connection",
+         "refused")  # fmt: skip
+SIGHTS = ("clear", "clear", "blind", "none")
+SOMETIMES = st.sampled_from([False, False, False, True])
+RARELY = st.sampled_from([False] * 9 + [True])
+
+
+class Delivery(RuleBasedStateMachine):
+    """One message on its way."""
+
+    terms: ClassVar[Terms] = SLACK_BOT
+    limits: ClassVar[Limits] = Limits()
+    is_whole: ClassVar[bool] = True
+    """Nothing is taken out, and no assumption broken."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.now = 0.0
+        self.epoch = 1
+        self.row = Row(id="m", created_at=WALL, desired_rev=1, due_at=WALL)
+        self.remote = Remote(self.terms, self.limits)
+        self.hands: dict[int, Hands] = {}
+        self.flights: list[Flight] = []
+        self.texts, self.decisions, self.removed, self.rash = 3, 2, False, False
+
+    # --- deliverers ------------------------------------------------------------------------------
+
+    @rule(fate=st.sampled_from(FATES), sight=st.sampled_from(SIGHTS))
+    def the_first_deliverer_goes_on(self, fate: str, sight: str) -> None:
+        self.goes_on(0, fate, sight)
+
+    @rule(fate=st.sampled_from(FATES), sight=st.sampled_from(SIGHTS))
+    def the_second_deliverer_goes_on(self, fate: str, sight: str) -> None:
+        self.goes_on(1, fate, sight)
+
+    @rule(who=st.sampled_from([0, 1]), fate=st.sampled_from(FATES), sight=st.sampled_from(SIGHTS))
+    def whichever_goes_on(self, who: int, fate: str, sight: str) -> None:
+        self.goes_on(who, fate, sight)
+
+    def goes_on(self, who: int, fate: str, sight: str) -> None:
+        """To its next step, whichever that is: Hypothesis leaves some rules out of each walk, and
+        with a rule for each step would hardly ever get to the end of a send."""
+        if who not in self.hands and not self.is_free():
+            who = 1 - who  # that one has nothing to do
+        hands = self.hands.get(who)
+        if hands is None:
+            self.claim(who)
+        elif hands.event is not None:
+            self.write_down(who)
+        elif isinstance(hands.effect, Send):
+            self.write_intent_down(who)
+        elif isinstance(hands.effect, Scan | Get):
+            self.look_into_the_channel(who, sight)
+        elif hands.looked_at is None:
+            self.look_at_claims_age_once_more(who)
+        else:
+            self.send(who, fate)
+
+    @rule(who=st.sampled_from([0, 1]), really=SOMETIMES)
+    def a_deliverer_is_killed(self, who: int, really: bool) -> None:
+        if really:
+            self.hands.pop(who, None)
+
+    def claim(self, who: int) -> None:
+        if not self.is_free():
+            return
+        effects = self.apply(Claim(f"{who}"))
+        if self.removed:
+            effects = self.apply(Withdraw("its channel was removed"))
+        if effects:
+            self.hands[who] = Hands(self.row.fence, self.now, effects[0])
+
+    def write_intent_down(self, who: int) -> None:
+        hands = self.hands[who]
+        is_young = may_send(self.now - hands.claimed_at, self.terms)
+        hands.event = Intend(None) if is_young else HoldBack(self.wall(), "old")
+        self.write_down(who)
+
+    def look_at_claims_age_once_more(self, who: int) -> None:
+        hands = self.hands[who]
+        is_young = may_send(self.now - hands.claimed_at, self.terms)
+        if is_young or "second look" in self.limits.without:
+            hands.looked_at = self.now
+        else:
+            self.learn(hands, NotSent("old", 0.0))
+
+    def send(self, who: int, fate: str) -> None:
+        hands = self.hands[who]
+        effect, looked_at = hands.effect, hands.looked_at
+        assert isinstance(effect, Post | Patch)
+        assert looked_at is not None
+        pause = self.now - looked_at
+        if pause > (0.0 if isinstance(effect, Patch) else self.limits.pause):
+            del self.hands[who]  # against the assumptions: so it was killed
+            return
+        verdict: PostVerdict = Uncertain(fate)
+        match fate:
+            case "answered":
+                verdict = self.remote.accept(effect, self.now)
+            case "answer lost":
+                self.remote.accept(effect, self.now)
+            case "delayed":
+                late = self.limits.late if isinstance(effect, Post) else self.terms.settle
+                self.flights.append(Flight(effect, self.now - pause + late))
+            case "no connection":
+                verdict = NotSent(fate)
+            case "refused":
+                verdict = Blocked(fate) if isinstance(effect, Patch) else Refused(fate)
+        self.learn(hands, verdict)
+
+    def look_into_the_channel(self, who: int, sight: str) -> None:
+        hands = self.hands[who]
+        there = self.remote.visible
+        if sight == "none":
+            hands.event = NotSeen("500")
+        elif isinstance(hands.effect, Get) and sight == "blind":
+            hands.event = Blocked("no permission")
+        elif isinstance(hands.effect, Get):
+            hands.event = Seen(there[0].rev) if there else Gone("deleted")
+        elif sight == "blind":
+            hands.event = Absent() if "witness" in self.limits.without else Blind("blind")
+        elif there and "scan" not in self.limits.without:
+            hands.event = Found("1", there[0].rev)
+        else:
+            hands.event = Absent()
+
+    # --- the world -------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([0.0, 0.0, 0.0, 6.0, 31.0, 61.0, 121.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        self.flights = [each for each in self.flights if each.until >= self.now]
+
+    @precondition(lambda self: not self.hands and self.row.due_at and not self.is_free())
+    @rule()
+    def it_is_waited_until_the_message_is_due(self) -> None:
+        assert self.row.due_at is not None
+        self.time_passes((self.row.due_at - self.wall()).total_seconds() + 0.5)
+
+    @precondition(lambda self: self.flights)
+    @rule(fate=st.sampled_from(["under way", "under way", "under way", "lost", "arrives"]))
+    def a_late_request_ends(self, fate: str) -> None:
+        if fate == "under way":
+            return
+        flight = self.flights.pop()
+        if fate == "arrives":
+            self.remote.accept(flight.effect, self.now)
+
+    @precondition(lambda self: not self.flights and not self.hands and self.row.sent_maybe)
+    @rule()
+    def the_machine_boots(self) -> None:
+        self.epoch += 1
+
+    # --- people ----------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.texts and (self.row.sent_maybe or self.hands))
+    @rule()
+    def the_text_changes(self) -> None:
+        self.texts -= 1
+        self.row = replace(self.row, desired_rev=self.row.desired_rev + 1)
+        if (
+            self.row.state == "delivered"
+            and self.row.due_at is None
+            and not self.row.remote_deleted
+        ):
+            self.row = replace(self.row, due_at=self.wall())
+
+    @precondition(lambda self: self.remote.visible and self.row.told)
+    @rule()
+    def a_moderator_deletes_it(self) -> None:
+        for each in self.remote.messages:
+            each.deleted = True
+
+    @precondition(lambda self: self.decisions and self.row.state in OPEN_TO[MarkDelivered])
+    @rule(decision=st.sampled_from([Resend, MarkDelivered, Drop]), really=SOMETIMES)
+    def the_operator_decides(self, decision: type, really: bool) -> None:
+        if not really or self.row.state not in OPEN_TO[decision] or self.removed:
+            return
+        if decision is MarkDelivered:
+            if self.remote.visible:
+                self.apply(MarkDelivered("1"))
+        elif decision is Drop:
+            self.apply(Drop())
+        else:
+            self.rash = self.rash or not self.terms.read_back
+            self.apply(Resend(self.terms.read_back))
+        self.decisions -= 1
+
+    @precondition(lambda self: self.row.fence >= 3 and not self.removed)
+    @rule(really=RARELY)
+    def the_channel_is_removed(self, really: bool) -> None:
+        self.removed = really
+
+    # --- what must never be ----------------------------------------------------------------------
+
+    @invariant()
+    def it_is_told_once(self) -> None:
+        assert len(self.remote.visible) <= 1 or self.rash, "told twice"
+
+    @invariant()
+    def nothing_is_called_delivered_that_was_never_posted(self) -> None:
+        assert self.row.state != "delivered" or self.remote.messages, "a lie"
+
+    @invariant()
+    def whatever_is_not_settled_has_a_timer(self) -> None:
+        assert self.row.state in TERMINAL or self.row.due_at is not None, "stuck"
+
+    @invariant()
+    def what_was_told_is_not_posted(self) -> None:
+        posting = any(
+            each.fence == self.row.fence and isinstance(each.effect, Post)
+            for each in self.hands.values()
+        )
+        assert not (self.row.told and posting), "posts what was told"
+
+    def teardown(self) -> None:
+        """From wherever it has got to, calm brings an end."""
+        if not hasattr(self, "row") or not self.is_whole:
+            return
+        self.hands, self.flights = {}, []
+        for _ in range(60):
+            if self.row.due_at is None:
+                break
+            if self.row.due_at > self.wall():
+                self.it_is_waited_until_the_message_is_due()
+            if not self.is_free():
+                self.now += self.terms.timing.lease
+            self.claim(0)
+            while self.hands:
+                self.goes_on(0, "answered", "clear")
+                self.it_is_told_once()
+        assert self.row.state in TERMINAL, "never settled"
+        stands = self.row.state == "delivered" and self.remote.visible and not self.removed
+        if stands and self.terms.edit and self.row.remote_id is not None:
+            assert self.remote.visible[0].rev == self.row.desired_rev, "an old text"
+
+    # --- the shell -------------------------------------------------------------------------------
+
+    def wall(self) -> datetime:
+        return WALL + timedelta(seconds=self.now)
+
+    def is_free(self) -> bool:
+        """As `due.free`."""
+        row = self.row
+        in_hand = row.state == "sending" and row.clock == f"{self.epoch}"
+        return (
+            row.due_at is not None
+            and row.due_at <= self.wall()
+            and not (in_hand and row.lease_until is not None and row.lease_until > self.now)
+        )
+
+    def learn(self, hands: Hands, verdict: PostVerdict) -> None:
+        maybe_before = isinstance(hands.effect, Post) and hands.effect.maybe_before
+        hands.event = Answered(verdict, maybe_before)
+        hands.looked_at = None
+
+    def write_down(self, who: int) -> None:
+        """Compare-and-set on (id, fence, state)."""
+        hands = self.hands[who]
+        mine = self.row.fence == hands.fence and self.row.state == "sending"
+        if not mine and "fence" not in self.limits.without:
+            del self.hands[who]
+            return
+        assert hands.event is not None
+        before, event = self.row, hands.event
+        effects = self.apply(event)
+        if isinstance(event, Intend) and "intent" in self.limits.without:
+            self.row = before
+        hands.event, hands.effect = None, effects[0] if effects else None
+        if hands.effect is None:
+            del self.hands[who]
+
+    def apply(self, event: Event) -> tuple[Effect, ...]:
+        now = Moment(epoch=f"{self.epoch}", at=self.now, wall=self.wall(), jitter=0.5)
+        row, effects = step(self.row, event, now, self.terms)
+        without = self.limits.without
+        lost = isinstance(event, Answered) and isinstance(event.verdict, Uncertain)
+        if "uncertain" in without and lost and not row.told:
+            row = replace(row, state="pending", sent_maybe=False, settle_until=None)
+        if "settling" in without:
+            row = replace(row, settle_until=None)
+            if row.state == "uncertain":
+                row = replace(row, due_at=self.wall())
+        if "timers" in without and row.state == "uncertain":
+            row = replace(row, due_at=None)
+        self.row = row
+        return effects
+
+
+def machine(terms: Terms, limits: Limits, *, is_whole: bool = True) -> type[Delivery]:
+    values = {"terms": terms, "limits": limits, "is_whole": is_whole}
+    return type("Delivery", (Delivery,), values)

@@ -1,0 +1,126 @@
+"""Killed with SIGKILL at every labelled point, under every fault: told once all the same.
+
+One message per (fault, label), each with a channel and a first worker of its own, which dies at the
+label; then workers that live carry everything to its end.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from lol_dagster.delivery import deliver
+from lol_dagster_tests.delivery.proof.harness import Rig
+from lol_dagster_tests.delivery.proof.worker import LABELS, NONCE_WINDOW, Strike
+
+POST = {
+    "discord-bot": "discord.post",
+    "discord-webhook": "discord-hook.post",
+    "slack-bot": "slack.post",
+    "slack-webhook": "slack-hook.post",
+}
+READABLE = ("discord-bot", "discord-webhook", "slack-bot")
+NONE = ""
+ACCEPTED = ("error-after-accept(500)", "half-body", "header-drip", "late-accept(0.6)")
+"""The message stands in the channel, and the answer does not say so."""
+REFUSED = ("503", "reset-before-accept", "429(0.3)")
+"""Nothing stands in the channel."""
+FAULTS = {
+    "discord-bot": (NONE, *ACCEPTED, *REFUSED),
+    "discord-webhook": (NONE, "error-after-accept(500)", "503"),
+    "slack-bot": (NONE, *ACCEPTED, *REFUSED, "internal-error(internal_error)"),
+}
+"""A selection; `make soak` runs them all."""
+MORE_ACCEPTED = (
+    *(f"error-after-accept({status})" for status in (502, 503, 504, 520, 521, 522, 523, 524)),
+    "reset", "body-drip", "no-answer", "html-body", "no-content",
+)  # fmt: skip
+MORE_REFUSED = ("500", "502", "504", "no-answer-before-accept")
+OWN = {
+    "discord-bot": ("429-global(0.3)", "429-shared(0.3)", "refuse(50013)"),
+    "slack-bot": ("internal-error(internal_error)", "internal-error(fatal_error)"),
+}
+HALVES = pytest.mark.parametrize("labels", [LABELS[:4], LABELS[4:]], ids="-".join)
+
+
+def ask(rig: Rig, kind: str, faults: Sequence[str], labels: Sequence[str], **channel: str) -> None:
+    """A message per fault and label, and for each a worker that dies."""
+    strikes = []
+    for fault, label in itertools.product(faults, labels):
+        channel_id, place = rig.channel(kind, **channel)
+        strikes.append((rig.say(channel_id), Strike(label)))
+        if fault:
+            rig.fault(f"{POST[kind]}@{place}={fault}*1")
+    assert rig.strike(strikes) == {-signal.SIGKILL: len(strikes)}, rig.stderr[-4000:]
+    assert rig.struck == dict.fromkeys(labels, len(faults))
+
+
+@HALVES
+@pytest.mark.parametrize("kind", READABLE)
+def test_killed_anywhere_under_any_fault_a_message_is_told_once(
+    rig: Rig, kind: str, labels: tuple[str, ...]
+) -> None:
+    rig.fault(f"discord.post=nonce-window({NONCE_WINDOW})")
+    ask(rig, kind, FAULTS[kind], labels)
+    verdict = rig.finish()
+    assert verdict.wrong == {}
+    assert verdict.parked == frozenset()
+    # Under error-after-accept each was accepted unseen, wherever its worker died, and found.
+    assert len(verdict.recovered) >= len(labels)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.parametrize("kind", READABLE)
+def test_the_whole_grid(rig: Rig, kind: str, label: str) -> None:
+    rig.fault(f"discord.post=nonce-window({NONCE_WINDOW})")
+    faults = (NONE, *ACCEPTED, *MORE_ACCEPTED, *REFUSED, *MORE_REFUSED, *OWN.get(kind, ()))
+    ask(rig, kind, faults, [label])
+    verdict = rig.finish()
+    print(f"\n{kind}, {len(faults)} faults, killed at {label}: {verdict}")  # noqa: T201 - the figures
+    assert verdict.wrong == {}
+    assert verdict.parked == frozenset()
+
+
+@HALVES
+@pytest.mark.parametrize("kind", ["discord-webhook", "slack-webhook"])
+def test_killed_anywhere_a_webhook_alone_parks_what_is_in_doubt_and_never_tells_twice(
+    rig: Rig, kind: str, labels: tuple[str, ...]
+) -> None:
+    rig.settings = rig.settings.model_copy(update={"discord_bot_token": None})
+    ask(rig, kind, (NONE, "error-after-accept(500)", "429(0.3)"), labels, uncertain="park")
+    verdict = rig.finish()
+    assert verdict.wrong == {}
+    assert verdict.parked
+    assert verdict.recovered == frozenset()
+
+
+@HALVES
+def test_killed_anywhere_a_webhook_alone_that_resends_loses_nothing(
+    rig: Rig, labels: tuple[str, ...]
+) -> None:
+    ask(rig, "slack-webhook", (NONE, "error-after-accept(500)", "503"), labels, uncertain="resend")
+    verdict = rig.finish()
+    assert verdict.wrong.keys() <= {"duplicated"}  # as its promise says
+    assert verdict.parked == frozenset()
+
+
+def test_the_same_rig_shows_that_sending_and_then_marking_tells_twice(rig: Rig) -> None:
+    """Or it could not see a duplicate at all."""
+    channel, _ = rig.channel("discord-bot")
+    for _ in range(10):
+        rig.say(channel)
+    rig.fault("discord.post=error-after-accept(500):0.3")
+    assert rig.finish(workers=1, naive=True).duplicated
+
+
+def test_every_point_at_which_the_deliverer_can_be_killed_is_in_the_grid() -> None:
+    """A label that is added to the product is added here; each test above sees that it was hit."""
+    sources = Path(deliver.__file__).parent.rglob("*.py")
+    labels = re.findall(r'crashpoint\("(\w+)"\)', "".join(each.read_text() for each in sources))
+    assert sorted(labels) == sorted(LABELS)

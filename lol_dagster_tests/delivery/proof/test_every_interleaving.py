@@ -1,0 +1,145 @@
+"""The core in every order of events: two deliverers, death and time anywhere. Mutants: `mutants`.
+
+Explicit-state: all reachable worlds of `model`, breadth first, so that a counterexample is a
+shortest one. A mutant takes one mechanism out; if the search then finds nothing wrong, the model is
+too weak to prove anything.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+import pytest
+
+from lol_dagster.delivery.states import Terms
+from lol_dagster_tests.delivery.proof.model import (
+    BARE_WEBHOOK,
+    BLIND_DISCORD_BOT,
+    DISCORD_BOT,
+    RESENDING_WEBHOOK,
+    SLACK_BOT,
+    Rules,
+    Standing,
+    World,
+    begin,
+    moves,
+    normal,
+    wrong,
+)
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def search(start: World, rules: Rules, *, only: str | None = None) -> tuple[int, list[str] | None]:
+    """All reachable worlds; their number, and the shortest way to a wrong one.
+
+    Args:
+        only: What is to be wrong with it; None: whatever.
+    """
+    start = normal(start, rules)
+    came_from: dict[World, tuple[World | None, str]] = {start: (None, "")}
+    queue = deque([start])
+    while queue:
+        world = queue.popleft()
+        for label, moved in moves(world, rules):
+            after = normal(moved, rules)
+            if after in came_from:
+                continue
+            came_from[after] = (world, label)
+            if (what := wrong(after)) and only in {None, what}:
+                return len(came_from), [*_way(after, came_from), what]
+            queue.append(after)
+    return len(came_from), None
+
+
+def _way(world: World | None, came_from: dict[World, tuple[World | None, str]]) -> list[str]:
+    labels: list[str] = []
+    while world is not None:
+        world, label = came_from[world]
+        labels.append(label)
+    return labels[-2::-1]
+
+
+@pytest.mark.parametrize(
+    ("terms", "claims"),
+    [
+        pytest.param(DISCORD_BOT, 3, id="discord-bot"),
+        pytest.param(BLIND_DISCORD_BOT, 3, id="discord-bot without history"),
+        pytest.param(SLACK_BOT, 4, id="slack-bot"),
+        pytest.param(BARE_WEBHOOK, 4, id="webhook alone"),
+    ],
+)
+def test_no_order_of_events_tells_twice_or_lies_or_gets_stuck(terms: Terms, claims: int) -> None:
+    worlds, counterexample = search(begin(claims=claims), Rules.of(terms))
+    assert counterexample is None
+    assert worlds > 500  # or the model has lost its moves
+
+
+def told(claims: int, texts: int) -> World:
+    """The message stands in the channel, and its text is about to change."""
+    world = begin(claims=claims, texts=texts)
+    row = replace(
+        world.row,
+        state="delivered",
+        evidence="response",
+        remote_id="1",
+        remote_rev=1,
+        due_at=None,
+        sent_maybe=True,
+        clock="one",
+    )
+    return replace(world, row=row, channel=(Standing(1),))
+
+
+def test_no_order_of_events_leaves_another_text_than_is_believed() -> None:
+    worlds, counterexample = search(told(claims=3, texts=2), Rules.of(SLACK_BOT))
+    assert counterexample is None
+    assert worlds > 500
+
+
+def test_without_settling_a_late_edit_overtakes_a_newer_one() -> None:
+    rules = Rules.of(SLACK_BOT, settling=False)
+    _, counterexample = search(told(claims=3, texts=2), rules)
+    assert counterexample is not None
+    assert counterexample[-1] == "another text stands there than is believed"
+
+
+@pytest.mark.parametrize("mechanism", ["scan", "witness", "durable_intent", "uncertain_state"])
+def test_the_nonce_alone_does_not_replace_a_mechanism(mechanism: str) -> None:
+    rules = replace(Rules.of(DISCORD_BOT), **{mechanism: False})  # type: ignore[arg-type]
+    _, counterexample = search(begin(claims=3), rules)
+    assert counterexample is not None
+    assert counterexample[-1] == "told twice"
+
+
+@pytest.mark.parametrize(
+    ("terms", "start"),
+    [
+        pytest.param(SLACK_BOT, begin(claims=3, decisions=1), id="slack-bot, decisions"),
+        pytest.param(DISCORD_BOT, begin(claims=2, decisions=1), id="discord-bot, decisions"),
+        pytest.param(BARE_WEBHOOK, begin(claims=2, decisions=1), id="webhook alone, decisions"),
+        pytest.param(SLACK_BOT, begin(claims=2, decisions=1, removals=1), id="slack-bot, removal"),
+        pytest.param(BARE_WEBHOOK, begin(claims=2, decisions=1, removals=1), id="webhook, removal"),
+        pytest.param(SLACK_BOT, begin(claims=2, texts=1, deletions=1), id="slack-bot, texts"),
+        pytest.param(DISCORD_BOT, begin(claims=2, texts=1, deletions=1), id="discord-bot, texts"),
+        pytest.param(BARE_WEBHOOK, begin(claims=2, texts=1, deletions=1), id="webhook, texts"),
+    ],
+)
+def test_no_decision_removal_or_change_at_any_moment_does_harm(terms: Terms, start: World) -> None:
+    worlds, counterexample = search(start, Rules.of(terms))
+    assert counterexample is None
+    assert worlds > 500
+
+
+def test_a_webhook_alone_may_tell_twice_by_the_operators_decision_to_resend() -> None:
+    _, counterexample = search(begin(claims=3, decisions=1), Rules.of(BARE_WEBHOOK))
+    assert counterexample is not None
+    assert "the operator decides: Resend" in counterexample
+    assert counterexample[-1] == "told twice"
+
+
+def test_a_webhook_alone_that_resends_may_tell_twice_as_its_promise_says() -> None:
+    _, counterexample = search(begin(claims=3), Rules.of(RESENDING_WEBHOOK))
+    assert counterexample is not None
+    assert counterexample[-1] == "told twice"

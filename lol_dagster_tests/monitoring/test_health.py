@@ -1,0 +1,499 @@
+"""What counts as healthy, and what is said where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text, update
+from sqlalchemy.orm import Session
+
+from lol_dagster.monitoring import trouble
+from lol_dagster.monitoring.health import Blocked, Health, PlatformPolls, Waiting, read_health
+from lol_dagster.monitoring.riot_limits import fingerprint_of
+from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.riot_key import key_works, watching_key
+from lol_dagster.riot.errors import KeyRejected
+from lol_dagster.settings import Settings, ensure_home, load_settings
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import AccountPoll, Breaker, Heartbeat, Player
+from lol_dagster.storage.models.delivery import MESSAGE_STATES
+from lol_dagster_tests._support.health_rows import (
+    NOW,
+    all_well,
+    attempt,
+    hours_ago,
+    is_alive,
+    match,
+    message,
+    minutes_ago,
+    polled,
+)
+from lol_dagster_tests._support.message_rows import add_game
+from lol_dagster_tests._support.roster_rows import (
+    make_account,
+    make_channel,
+    make_member,
+    make_membership,
+    make_player,
+    make_team,
+)
+
+
+@pytest.fixture
+def session(any_database: Database) -> Iterator[Session]:
+    """A transaction in which a test builds its world and looks at it; the daemon is alive."""
+    settings = load_settings()
+    ensure_home(settings)
+    with any_database.writing() as session:
+        is_alive(session)
+        yield session
+
+
+def look(session: Session) -> Health:
+    session.flush()
+    return read_health(session, NOW, load_settings())
+
+
+# --- What is set up -----------------------------------------------------------------------------
+
+
+def test_a_new_installation_is_told_to_begin_with_a_team(session: Session) -> None:
+    assert look(session).problems == [
+        "there is no team yet: begin with 'lol-dagster team add NAME'"
+    ]
+
+
+def test_a_team_without_members_and_channels_is_told_how_to_add_both(session: Session) -> None:
+    make_team(session)
+    nobody, nothing = look(session).problems
+    assert nobody.startswith("nobody is watched")
+    assert "lol-dagster player add" in nobody
+    assert nothing.startswith("nothing is told")
+    assert "lol-dagster channel add" in nothing
+
+
+def test_removed_teams_and_channels_do_not_count(session: Session) -> None:
+    team = make_team(session, removed_at=hours_ago(1))
+    make_channel(session, team, removed_at=hours_ago(1))
+    health = look(session)
+    assert (health.teams, health.channels) == (0, 0)
+
+
+def test_all_is_well(session: Session) -> None:
+    all_well(session)
+    health = look(session)
+    assert health.healthy
+    assert health.problems == []
+    assert health.platforms == (PlatformPolls("na1", 1, minutes_ago(1)),)
+
+
+# --- Riot ---------------------------------------------------------------------------------------
+
+
+def test_each_platform_has_its_accounts_and_its_latest_good_poll(session: Session) -> None:
+    team = make_team(session)
+    polled(session, make_member(session, team, platform="na1"), minutes_ago(20))
+    polled(session, make_member(session, team, platform="na1"), minutes_ago(5))
+    polled(session, make_member(session, team, platform="euw1"), None)
+    polled(session, make_player_without_team(session), minutes_ago(1))
+    health = look(session)
+    assert health.platforms == (
+        PlatformPolls("euw1", 1, None),
+        PlatformPolls("na1", 2, minutes_ago(5)),
+    )
+    assert health.accounts == 3
+
+
+def make_player_without_team(session: Session) -> Player:
+    player = make_player(session)
+    make_account(session, player)
+    return player
+
+
+@pytest.mark.parametrize(
+    ("last_good_poll_at", "is_late"),
+    # The longest pause is half an hour, and one look may fail.
+    [(minutes_ago(64), False), (minutes_ago(66), True), (None, True)],
+)
+def test_an_account_not_seen_for_an_hour_is_named(
+    session: Session, last_good_poll_at: datetime | None, is_late: bool
+) -> None:
+    team = make_team(session)
+    make_channel(session, team)
+    member = make_member(session, team, game_name="Faker", tag_line="KR1")
+    polled(session, member, last_good_poll_at)
+    problems = [
+        (
+            "no match list for over an hour of 1 account (Faker#KR1): nobody asked Riot for "
+            "it, or its limits are used up; 'lol-dagster logs --level warning' may say more"
+        )
+    ]
+    assert look(session).problems == (problems if is_late else [])
+
+
+def test_the_error_of_the_account_that_failed_most_often_is_told(session: Session) -> None:
+    team = make_team(session)
+    make_channel(session, team)
+    polled(session, make_member(session, team), hours_ago(2), failures=1, last_error="a whim")
+    polled(session, make_member(session, team), hours_ago(2), failures=9, last_error="Riot is down")
+    (problem,) = look(session).problems
+    assert problem.endswith("the last error was: Riot is down")
+
+
+def test_who_has_just_been_added_or_has_left_is_not_late(session: Session) -> None:
+    team = make_team(session)
+    make_channel(session, team)
+    added = make_member(session, team, created_at=minutes_ago(10))
+    returned, left = make_player_without_team(session), make_player_without_team(session)
+    make_membership(session, team, returned, since=minutes_ago(10))
+    make_membership(session, team, left, until=hours_ago(5))
+    assert added.name
+    assert look(session).problems == []
+
+
+def test_a_refused_key_is_the_one_problem_as_all_else_follows(
+    database: Database, settings: Settings
+) -> None:
+    app = AppContext(settings.model_copy(update={"riot_api_key": SecretStr("k")}), now=lambda: NOW)
+    with database.writing() as session:
+        is_alive(session)
+        team = make_team(session)
+        make_channel(session, team)
+        make_member(session, team)  # never polled
+        match(session, next_try_at=hours_ago(2))
+    with pytest.raises(KeyRejected), watching_key(app):
+        raise KeyRejected("unknown key", method="match-v5.match", route="europe", status=401)
+    with database.reading() as session:
+        (problem,) = read_health(session, NOW, app.settings).problems
+    assert problem.startswith("Riot refuses the API key (match-v5.match on europe answered 401")
+    assert "LOL_RIOT_API_KEY" in problem
+    key_works(app)
+    with database.reading() as session:
+        assert read_health(session, NOW, app.settings).riot_key_refused is None
+
+
+def test_a_key_that_was_changed_is_not_called_refused(database: Database) -> None:
+    old, new = (load_settings().model_copy(update={"riot_api_key": SecretStr(key)}) for key in "ab")
+    ensure_home(old)
+    with database.writing() as session:
+        session.add(Breaker(scope="riot-key", reason="no", fingerprint=fingerprint_of(old)))
+    with database.reading() as session:
+        assert read_health(session, NOW, old).riot_key_refused == "no"
+        assert read_health(session, NOW, new).riot_key_refused is None
+
+
+def test_a_route_that_is_down_hides_what_follows_from_it(session: Session) -> None:
+    team = make_team(session)
+    make_channel(session, team)
+    polled(session, make_member(session, team), hours_ago(2))
+    match(session, next_try_at=hours_ago(2))
+    session.add(Breaker(scope="riot-route:americas", since=hours_ago(2), reason="it said 503"))
+    health = look(session)
+    assert health.blocked == ()
+    (problem,) = health.problems
+    assert problem.startswith(
+        "Riot gives no match lists for americas since 2026-08-01 18:00 UTC (it said 503)"
+    )
+
+
+def test_blindness_is_told_apart_from_silence(session: Session) -> None:
+    all_well(session)
+    session.execute(
+        update(AccountPoll).values(
+            missing_games_since=hours_ago(2), missing_games_from=hours_ago(3)
+        )
+    )
+    (problem,) = look(session).problems
+    assert problem.startswith("we cannot see games of 1 account (Faker#KR1)")
+
+
+def test_with_nobody_at_work_the_first_line_says_so(session: Session) -> None:
+    all_well(session)
+    session.execute(update(Heartbeat).values(at=hours_ago(1)))
+    (problem,) = look(session).problems
+    assert problem.startswith("nothing is running since 2026-08-01 19:00 UTC")
+
+
+# --- Games --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("due_for", "is_stuck"), [(29, False), (31, True)])
+def test_a_game_due_for_half_an_hour_is_stuck(
+    session: Session, due_for: int, is_stuck: bool
+) -> None:
+    all_well(session)
+    match_id = match(session, next_try_at=minutes_ago(due_for))
+    health = look(session)
+    assert health.oldest_due_game == Waiting(match_id, minutes_ago(due_for))
+    assert health.problems == (
+        [
+            (
+                "1 game due for over half an hour (NA1_1): "
+                "'lol-dagster game show NA1_1' has the last error"
+            )
+        ]
+        if is_stuck
+        else []
+    )
+
+
+def test_a_late_game_that_is_not_yet_due_again_is_no_problem(session: Session) -> None:
+    all_well(session)
+    match(session, first_missing_at=hours_ago(3), next_try_at=NOW + timedelta(hours=1))
+    health = look(session)
+    assert health.healthy
+    assert (health.delayed_games, health.oldest_due_game) == (1, None)
+
+
+def test_quarantined_games_are_named_up_to_five(session: Session) -> None:
+    all_well(session)
+    for number in range(7):
+        match(session, number, state="quarantined", listed_at=minutes_ago(number))
+    health = look(session)
+    (problem,) = health.problems
+    # The newest first: NA1_0 was listed last.
+    assert "7 games quarantined (NA1_0, NA1_1, NA1_2, NA1_3, NA1_4 and 2 more)" in problem
+    assert "'lol-dagster why NA1_0' says" in problem
+    assert health.games["quarantined"] == 7
+    assert health.games["not_found"] == 0
+
+
+def test_gone_games_count_for_a_day_from_when_they_were_given_up(session: Session) -> None:
+    all_well(session)
+    # Given up 48 hours after they were first missing: 1 and 25 hours ago.
+    match(session, 1, state="not_found", first_missing_at=hours_ago(48 + 1))
+    match(session, 2, state="not_found", first_missing_at=hours_ago(48 + 25))
+    health = look(session)
+    assert health.healthy
+    assert (health.not_found_last_day, health.games["not_found"]) == (1, 2)
+
+
+def test_games_of_the_last_day_are_those_that_ended_in_it(session: Session) -> None:
+    all_well(session)
+    add_game(session, "NA1_1", ended_at=hours_ago(23))
+    add_game(session, "NA1_2", ended_at=hours_ago(25))
+    assert look(session).played_last_day == 1
+
+
+# --- Messages -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["pending", "sending", "uncertain", "blocked"])
+def test_a_message_due_for_half_an_hour_is_a_problem(session: Session, state: str) -> None:
+    channel = all_well(session)
+    message(session, channel, 1, state=state, due_at=minutes_ago(29))
+    assert look(session).healthy
+    message(session, channel, 2, state=state, due_at=minutes_ago(31))
+    assert look(session).problems == [
+        ("1 message untold for too long: 'lol-dagster message show 00000002' has what was tried")
+    ]
+
+
+def test_a_message_that_keeps_being_put_off_is_a_problem_after_a_day(session: Session) -> None:
+    channel = all_well(session)
+    later = NOW + timedelta(minutes=10)
+    message(session, channel, 1, state="uncertain", due_at=later, created_at=hours_ago(24))
+    assert look(session).healthy
+    message(session, channel, 2, state="uncertain", due_at=later, created_at=hours_ago(26))
+    assert look(session).unsettled_messages.count == 1
+
+
+def test_a_message_at_its_end_is_never_untold(session: Session) -> None:
+    channel = all_well(session)
+    for number, state in enumerate(("delivered", "dropped"), start=1):
+        message(session, channel, number, state=state, created_at=hours_ago(999))
+    health = look(session)
+    assert health.healthy
+    assert health.oldest_undelivered_message is None
+
+
+def test_the_oldest_untold_message_is_given_even_if_it_is_no_problem(session: Session) -> None:
+    channel = all_well(session)
+    message(session, channel, 1, created_at=minutes_ago(3))
+    oldest = message(session, channel, 2, created_at=minutes_ago(7))
+    health = look(session)
+    assert health.healthy
+    assert health.oldest_undelivered_message == Waiting(oldest.id, minutes_ago(7))
+
+
+def test_a_parked_message_waits_for_a_decision(session: Session) -> None:
+    channel = all_well(session)
+    message(session, channel, state="needs_review")
+    (problem,) = look(session).problems
+    assert problem.startswith("1 message parked")
+    assert "'lol-dagster message show 00000001'" in problem
+
+
+def test_a_message_with_two_remote_ids_was_told_twice(session: Session) -> None:
+    channel = all_well(session)
+    once, twice = message(session, channel, 1), message(session, channel, 2)
+    for row, remote_id in ((once, "7"), (once, "7"), (once, None), (twice, "8"), (twice, "9")):
+        attempt(session, row, remote_id)
+    health = look(session)
+    assert health.duplicate_messages.first == (twice.id,)
+    (problem,) = health.problems
+    assert problem.startswith("1 message told twice: 'lol-dagster message show 00000002'")
+
+
+def test_deliveries_of_the_last_day_count_from_when_they_were_delivered(session: Session) -> None:
+    channel = all_well(session)
+    for number, hours in ((1, 23), (2, 25)):
+        message(
+            session, channel, number, state="delivered",
+            created_at=hours_ago(40), delivered_at=hours_ago(hours),
+        )  # fmt: skip
+    health = look(session)
+    assert (health.delivered_last_day, health.messages["delivered"]) == (1, 2)
+
+
+# --- Blocked ------------------------------------------------------------------------------------
+
+
+def test_a_dead_channel_is_told_by_its_name_with_the_reason(session: Session) -> None:
+    channel = all_well(session)
+    scope = f"channel:{channel.id}"
+    session.add(Breaker(scope=scope, dead=True, reason="Unknown Channel", since=hours_ago(1)))
+    health = look(session)
+    assert health.blocked == (Blocked("main", "Unknown Channel", hours_ago(1), None),)
+    assert health.problems == [
+        (
+            "channel 'main' is blocked (Unknown Channel): put its permissions or its address right; "
+            "it is not tried before something has changed"
+        )
+    ]
+
+
+def test_a_blocked_token_is_told_with_the_time_of_the_next_trial(session: Session) -> None:
+    all_well(session)
+    session.add(Breaker(scope="discord-token", open_until=NOW + timedelta(minutes=30), reason="no"))
+    (problem,) = look(session).problems
+    assert problem == (
+        "discord-token is blocked (no): give another token; it is tried again after 20:30 UTC"
+    )
+
+
+def test_a_pause_that_is_over_still_counts_until_something_has_worked(session: Session) -> None:
+    channel = all_well(session)
+    session.add(Breaker(scope=f"channel:{channel.id}", open_until=minutes_ago(5)))
+    assert len(look(session).blocked) == 1
+
+
+def test_a_few_failures_block_nothing(session: Session) -> None:
+    channel = all_well(session)
+    session.add(Breaker(scope=f"channel:{channel.id}", failures=4))
+    assert look(session).healthy
+
+
+def test_a_removed_channel_is_not_blocked(session: Session) -> None:
+    channel = all_well(session)
+    removed = make_channel(session, channel.team, removed_at=hours_ago(1))
+    session.add(Breaker(scope=f"channel:{removed.id}", dead=True))
+    assert look(session).healthy
+
+
+def test_untold_messages_of_a_blocked_channel_are_not_blamed_on_the_services(
+    session: Session,
+) -> None:
+    channel = all_well(session)
+    session.add(Breaker(scope=f"channel:{channel.id}", dead=True))
+    message(session, channel, due_at=hours_ago(1))
+    blocked, untold = look(session).problems
+    assert "is blocked" in blocked
+    assert "untold" in untold
+    assert "lol-dagster up" not in untold
+
+
+# --- Rows that contradict themselves -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", MESSAGE_STATES)
+def test_what_delivery_leaves_contradicts_nothing(session: Session, state: str) -> None:
+    message(session, all_well(session), state=state)
+    assert look(session).contradictory_messages.count == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "wrong"),
+    [
+        ("needs_review", {"evidence": "scan"}),  # told, and given up
+        ("dropped", {"evidence": "response"}),
+        ("needs_review", {"due_at": NOW}),  # at its end, and to be done
+        ("pending", {"due_at": None}),  # open, and nobody comes back
+        ("uncertain", {"due_at": None}),
+        ("blocked", {"due_at": None}),
+        ("sending", {"due_at": None}),
+        ("pending", {"evidence": "response"}),  # told, and to be told
+        ("pending", {"sent_maybe": True}),  # perhaps told, and to be told without a look
+        ("uncertain", {"sent_maybe": False}),
+        ("sending", {"lease_until": None}),  # in hand for ever
+        ("delivered", {"evidence": None}),  # without a proof
+        ("delivered", {"remote_id": None}),
+        ("delivered", {"evidence": None, "delivered_at": None}),
+        ("delivered", {"desired_rev": 2}),  # an older text, for no reason and for ever
+    ],
+)
+def test_a_row_that_says_two_things_at_once_is_a_problem(
+    session: Session, state: str, wrong: dict[str, Any]
+) -> None:
+    row = message(session, all_well(session), **{"state": state, **wrong})
+    health = look(session)
+    assert health.contradictory_messages.first == (row.id,)
+    assert any("contradicts itself" in problem for problem in health.problems)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"evidence": "operator", "remote_id": None},  # a person has seen it
+        {"evidence": "nonce_deleted", "remote_id": None, "remote_deleted": True},
+        {"desired_rev": 2, "due_at": NOW},  # an edit that is due
+        {"desired_rev": 2, "last_error": "the channel cannot edit"},
+        {"desired_rev": 2, "remote_deleted": True},
+    ],
+)
+def test_what_is_unusual_is_not_contradictory(session: Session, values: dict[str, Any]) -> None:
+    message(session, all_well(session), state="delivered", **values)
+    assert look(session).contradictory_messages.count == 0
+
+
+def test_a_slack_webhook_gives_no_id_by_nature(session: Session) -> None:
+    channel = make_channel(session, all_well(session).team, kind="slack-webhook")
+    message(session, channel, state="delivered", remote_id=None)
+    assert look(session).contradictory_messages.count == 0
+
+
+# --- Cost ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        trouble.stuck_games(NOW),
+        trouble.quarantined_games(),
+        trouble.unsettled_messages(NOW),
+        trouble.messages_needing_review(),
+        trouble.audit_failures(),
+        trouble.contradictory_messages(NOW),
+    ],
+    ids=["stuck", "quarantined", "unsettled", "needs_review", "misstanding", "contradictory"],
+)
+def test_questions_about_games_and_messages_use_an_index(database: Database, question: Any) -> None:
+    sql = question.compile(database.engine, compile_kwargs={"literal_binds": True})
+    with database.reading() as session:
+        plan = [row.detail for row in session.execute(text(f"EXPLAIN QUERY PLAN {sql}"))]
+    whole_tables = [step for step in plan if step.startswith("SCAN")]
+    assert [step for step in whole_tables if step != "SCAN anon_1"] == []  # but what was found
+
+
+def test_of_the_delivered_messages_only_the_latest_are_read(database: Database) -> None:
+    sql = trouble.contradictory_messages(NOW).compile(
+        database.engine, compile_kwargs={"literal_binds": True}
+    )
+    with database.reading() as session:
+        plan = [row.detail for row in session.execute(text(f"EXPLAIN QUERY PLAN {sql}"))]
+    # Those of the last days, and those without a time.
+    assert len([step for step in plan if "ix_messages_delivered_at (" in step]) == 2, plan

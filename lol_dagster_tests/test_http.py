@@ -1,0 +1,412 @@
+"""The session's promises on real sockets: every call ends by its deadline, and what is said about
+whether the request left is true."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lol_dagster.http import DeadlineSession, MaybeSent, NotSent, TransportError
+from lol_dagster.storage.database import Database
+from lol_dagster_tests._support.raw_server import Connection, Handler, Request, answer, raw_server
+
+# A self-signed certificate of 127.0.0.1, valid until 2120; its key protects nothing.
+CERTIFICATE = Path(__file__).with_name("test_only_127.0.0.1.pem")
+DEADLINE = 0.3
+SECRET = "/webhooks/1/SECRET-TOKEN"
+CAP = 100_000
+
+
+@pytest.fixture
+def session() -> Iterator[DeadlineSession]:
+    session = DeadlineSession("test/1", tls=ssl.create_default_context(cafile=str(CERTIFICATE)))
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def server_tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    return context
+
+
+def say_nothing(_: Request, connection: Connection) -> None:
+    connection.hang()
+
+
+def drip_header(_: Request, connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    connection.drip(b"a")
+
+
+def drip_body(_: Request, connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
+    connection.drip(b"a")
+
+
+def drip_body_of_unknown_length(_: Request, connection: Connection) -> None:
+    """To the client, the watchdog's shutdown looks just like this body's regular end."""
+    connection.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    connection.drip(b"a")
+
+
+def drip_chunks(_: Request, connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    connection.drip(b"1\r\na\r\n")
+
+
+def continue_for_ever(_: Request, connection: Connection) -> None:
+    connection.drip(b"HTTP/1.1 100 Continue\r\n\r\n", every=0.01)
+
+
+def reset(_: Request, connection: Connection) -> None:
+    connection.reset()
+
+
+def hang_up(_: Request, connection: Connection) -> None:
+    connection.sock.close()
+
+
+def half_a_body(_: Request, connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+    connection.sock.close()
+
+
+def half_a_chunked_body(_: Request, connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+    connection.sock.close()
+
+
+def no_http(_: Request, connection: Connection) -> None:
+    connection.send(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
+    connection.sock.close()
+
+
+def huge_body(_: Request, connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
+    connection.drip(b"x" * 50_000, every=0)
+
+
+def gzip_bomb(_: Request, connection: Connection) -> None:
+    packed = gzip.compress(bytes(50_000_000))  # about 50 kB on the wire
+    connection.send(answer(200, packed, {"Content-Encoding": "gzip"}))
+
+
+SLOW: list[Handler] = [
+    say_nothing, drip_header, drip_body, drip_body_of_unknown_length, drip_chunks,
+    continue_for_ever,
+]  # fmt: skip
+BROKEN: list[Handler] = [
+    reset, hang_up, half_a_body, half_a_chunked_body, no_http, huge_body, gzip_bomb,
+]  # fmt: skip
+
+
+def named(handler: Handler) -> str:
+    return handler.__name__
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("handler", SLOW, ids=named)
+def test_a_slow_server_is_left_at_the_deadline_and_the_request_may_have_arrived(
+    session: DeadlineSession, handler: Handler, method: str
+) -> None:
+    with raw_server(handler) as server:
+        began = time.monotonic()
+        with pytest.raises(MaybeSent, match="in time"):
+            session.request(method, server.url(SECRET), deadline=DEADLINE, max_body=CAP)
+        took = time.monotonic() - began
+
+    assert DEADLINE * 0.9 < took < DEADLINE + 0.5
+
+
+@pytest.mark.parametrize("handler", SLOW, ids=named)
+def test_tls_changes_nothing_about_the_deadline(
+    session: DeadlineSession, server_tls: ssl.SSLContext, handler: Handler
+) -> None:
+    with raw_server(handler, tls=server_tls) as server:
+        began = time.monotonic()
+        with pytest.raises(MaybeSent, match="in time"):
+            session.request("POST", server.url(SECRET, "https"), deadline=DEADLINE, max_body=CAP)
+        took = time.monotonic() - began
+
+    assert DEADLINE * 0.9 < took < DEADLINE + 0.5
+    assert len(server.requests) == 1, "it did arrive: «may have» is no exaggeration"
+
+
+@pytest.mark.parametrize("handler", BROKEN, ids=named)
+def test_after_a_broken_answer_the_request_may_have_arrived(
+    session: DeadlineSession, handler: Handler
+) -> None:
+    with raw_server(handler) as server, pytest.raises(MaybeSent):
+        session.request("POST", server.url(SECRET), data=b"x", deadline=5, max_body=CAP)
+    assert len(server.requests) == 1, "no retry either"
+
+
+def test_an_answer_at_the_cap_is_taken_and_one_byte_more_is_not(session: DeadlineSession) -> None:
+    def ten_bytes(_: Request, connection: Connection) -> None:
+        connection.send(answer(200, b"0123456789"))
+
+    with raw_server(ten_bytes) as server:
+        taken = session.request("GET", server.url(), deadline=5, max_body=10)
+        with pytest.raises(MaybeSent, match="larger than 9 bytes"):
+            session.request("GET", server.url(), deadline=5, max_body=9)
+    assert taken.body == b"0123456789"
+
+
+def test_a_refused_connection_means_not_sent(session: DeadlineSession) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(NotSent, match="refused"):
+        session.request("POST", f"http://127.0.0.1:{port}{SECRET}", deadline=5, max_body=CAP)
+
+
+def test_a_full_backlog_means_not_sent_by_the_deadline(session: DeadlineSession) -> None:
+    """Linux drops SYNs to a listener whose backlog is full, as a firewall would."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        began = time.monotonic()
+        with pytest.raises(NotSent):
+            session.request(
+                "POST", f"http://127.0.0.1:{listener.getsockname()[1]}/",
+                deadline=DEADLINE, max_body=CAP,
+            )  # fmt: skip
+        took = time.monotonic() - began
+        for filler in fillers:
+            filler.close()
+    assert took < DEADLINE + 0.5
+
+
+def test_an_unknown_host_means_not_sent(session: DeadlineSession) -> None:
+    # RFC 6761: .invalid is never a name.
+    with pytest.raises(NotSent, match="no address"):
+        session.request("POST", f"http://nowhere.invalid{SECRET}", deadline=5, max_body=CAP)
+
+
+def test_a_name_server_that_hangs_means_not_sent_by_the_deadline(
+    session: DeadlineSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    def hang(*_: object, **__: object) -> list[object]:
+        ended.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    began = time.monotonic()
+    with pytest.raises(NotSent, match="in time"):
+        session.request("POST", "http://host.example/", deadline=DEADLINE, max_body=CAP)
+    took = time.monotonic() - began
+    ended.set()
+    assert took < DEADLINE + 0.5
+
+
+def test_a_tls_handshake_that_hangs_means_not_sent_by_the_deadline(
+    session: DeadlineSession,
+) -> None:
+    # A server that reads the ClientHello as an HTTP request waits for its end for ever.
+    with raw_server(say_nothing) as server:
+        began = time.monotonic()
+        with pytest.raises(NotSent, match="in time"):
+            session.request("POST", server.url(SECRET, "https"), deadline=DEADLINE, max_body=CAP)
+        took = time.monotonic() - began
+    assert took < DEADLINE + 0.5
+    assert b"SECRET" not in str(server.requests).encode()
+
+
+def test_a_certificate_that_nobody_vouches_for_means_not_sent(server_tls: ssl.SSLContext) -> None:
+    session = DeadlineSession("test/1")  # trusts the public authorities
+    with raw_server(say_nothing, tls=server_tls) as server:
+        with pytest.raises(NotSent, match="certificate is not valid"):
+            session.request("POST", server.url(SECRET, "https"), deadline=5, max_body=CAP)
+        assert server.received == 0
+    session.close()
+
+
+def test_a_url_that_is_none_means_not_sent(session: DeadlineSession) -> None:
+    for url in ("ht!tp://x/SECRET-TOKEN", "http:///SECRET-TOKEN", "http://[SECRET-TOKEN", ""):
+        with pytest.raises(NotSent) as caught:
+            session.request("POST", url, deadline=5, max_body=CAP)
+        assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("handler", [*SLOW, *BROKEN], ids=named)
+def test_no_error_and_no_log_line_holds_the_path_or_a_header(
+    session: DeadlineSession, handler: Handler, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with raw_server(handler) as server, pytest.raises(TransportError) as caught:
+        session.request(
+            "POST", server.url(SECRET + "?wait=SECRET-TOKEN"),
+            headers={"Authorization": "Bot SECRET-TOKEN"}, deadline=0.1, max_body=CAP,
+        )  # fmt: skip
+    assert "127.0.0.1" in str(caught.value)
+    assert "SECRET" not in str(caught.value) + caplog.text
+    # Nothing beneath that a logged traceback would show with it.
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_a_malformed_answer_does_not_bring_the_url_into_the_log(
+    session: DeadlineSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    """urllib3 warns of malformed headers, and names the whole URL."""
+
+    def malformed(_: Request, connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\nA: b\r\nbroken header\r\n\r\n")
+        connection.sock.close()
+
+    caplog.set_level(logging.DEBUG)
+    with raw_server(malformed) as server:
+        session.request("POST", server.url(SECRET), deadline=5, max_body=CAP)
+    assert "SECRET" not in caplog.text
+
+
+def test_a_header_that_cannot_be_sent_is_not_quoted(session: DeadlineSession) -> None:
+    with pytest.raises(NotSent) as caught:
+        session.request(
+            "POST", "http://127.0.0.1/", headers={"Authorization": "SECRET\nTOKEN"},
+            deadline=1, max_body=CAP,
+        )  # fmt: skip
+    assert "SECRET" not in str(caught.value)
+
+
+def test_an_answer_is_returned_whatever_its_status(session: DeadlineSession) -> None:
+    def fail(_: Request, connection: Connection) -> None:
+        connection.send(answer(503, "down", {"Retry-After": "7"}))
+
+    with raw_server(fail) as server:
+        response = session.request("GET", server.url(), deadline=5, max_body=CAP)
+    assert (response.status, response.body) == (503, b"down")
+    assert response.headers["retry-after"] == "7"
+    assert 0 < response.elapsed_s < 5
+
+
+def test_the_request_carries_what_was_asked_for_and_nothing_from_the_environment(
+    session: DeadlineSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def set_cookie(_: Request, connection: Connection) -> None:
+        connection.send(answer(200, "{}", {"Set-Cookie": "a=b"}))
+
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with raw_server(set_cookie) as server:
+        for _ in range(2):
+            session.request(
+                "POST", server.url("/a%2Fb/%C3%A9"), params={"q": "ä b"}, json={"text": "é"},
+                headers={"X-Mine": "1"}, deadline=5, max_body=CAP,
+            )  # fmt: skip
+        first, second = server.requests
+    assert first.method == "POST"
+    assert first.target == "/a%2Fb/%C3%A9?q=%C3%A4+b"
+    assert first.body == b'{"text": "\\u00e9"}'
+    assert first.headers["content-type"] == "application/json"
+    assert (first.headers["user-agent"], first.headers["x-mine"]) == ("test/1", "1")
+    assert "cookie" not in second.headers
+
+
+def test_a_redirect_is_an_answer_like_others(session: DeadlineSession) -> None:
+    def elsewhere(_: Request, connection: Connection) -> None:
+        connection.send(answer(307, "", {"Location": "/elsewhere"}))
+
+    with raw_server(elsewhere) as server:
+        assert session.request("POST", server.url(), deadline=5, max_body=CAP).status == 307
+    assert len(server.requests) == 1
+
+
+def test_compressed_bodies_are_unpacked(session: DeadlineSession) -> None:
+    def packed(_: Request, connection: Connection) -> None:
+        connection.send(answer(200, gzip.compress(b"plain"), {"Content-Encoding": "gzip"}))
+
+    with raw_server(packed) as server:
+        assert session.request("GET", server.url(), deadline=5, max_body=CAP).body == b"plain"
+
+
+def test_gets_share_a_connection_and_posts_never_do(session: DeadlineSession) -> None:
+    def fine(_: Request, connection: Connection) -> None:
+        connection.send(answer(200, "ok"))
+
+    with raw_server(fine) as server:
+        for _ in range(3):
+            session.request("GET", server.url(), deadline=5, max_body=CAP)
+        assert server.connections == 1
+        for _ in range(3):
+            session.request("POST", server.url(), deadline=5, max_body=CAP)
+        assert server.connections == 4
+
+
+def test_the_deadline_holds_on_a_connection_that_served_before(session: DeadlineSession) -> None:
+    def second_time_silent(_: Request, connection: Connection) -> None:
+        if len(server.requests) == 1:
+            connection.send(answer(200, "ok"))
+        else:
+            drip_header(_, connection)
+
+    with raw_server(second_time_silent) as server:
+        session.request("GET", server.url(), deadline=5, max_body=CAP)
+        began = time.monotonic()
+        with pytest.raises(MaybeSent, match="in time"):
+            session.request("GET", server.url(), deadline=DEADLINE, max_body=CAP)
+        assert time.monotonic() - began < DEADLINE + 0.5
+        assert server.connections == 1
+
+
+def test_a_deadline_that_has_passed_does_not_shut_the_next_calls_connection(
+    session: DeadlineSession,
+) -> None:
+    def slowish(_: Request, connection: Connection) -> None:
+        connection.closing.wait(0.2)
+        connection.send(answer(200, "ok"))
+
+    with raw_server(slowish) as server:
+        for _ in range(4):  # the first one's 0.3 s end while the second is under way
+            assert session.request("GET", server.url(), deadline=0.3, max_body=CAP).body == b"ok"
+        assert server.connections == 1
+
+
+def test_threads_share_a_session(session: DeadlineSession) -> None:
+    def echo(request: Request, connection: Connection) -> None:
+        connection.send(answer(200, request.target))
+
+    bodies: list[bytes] = []
+    with raw_server(echo) as server:
+
+        def call(number: int) -> None:
+            path = f"/{number}"
+            bodies.append(session.request("GET", server.url(path), deadline=5, max_body=CAP).body)
+
+        threads = [threading.Thread(target=call, args=(number,)) for number in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(bodies) == sorted(f"/{number}".encode() for number in range(20))
+
+
+def test_no_call_is_made_inside_a_writing_transaction(
+    session: DeadlineSession, database: Database
+) -> None:
+    with raw_server(say_nothing) as server:
+        with database.writing(), pytest.raises(RuntimeError, match="writing transaction"):
+            session.request("GET", server.url(), deadline=5, max_body=CAP)
+        assert server.connections == 0
+
+
+def test_nothing_is_left_open_after_calls_that_failed(session: DeadlineSession) -> None:
+    open_before = len(list(Path("/proc/self/fd").iterdir()))
+    threads_before = threading.active_count()
+    for _ in range(5):
+        for handler in (drip_body, reset, half_a_body):
+            with raw_server(handler) as server, pytest.raises(MaybeSent):
+                session.request("POST", server.url(), deadline=0.1, max_body=CAP)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= open_before + 1
+    assert threading.active_count() <= threads_before + 1
