@@ -14,7 +14,7 @@ from lol_dagster_tests.delivery.proof.mutants import MUTANTS, Mutant
 from lol_dagster_tests.delivery.proof.state_machine import machine
 from lol_dagster_tests.delivery.proof.test_every_interleaving import search
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "delivery.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "delivery.md"
 
 
 def mutants(check: str) -> pytest.MarkDecorator:

@@ -170,7 +170,7 @@ def test_row_18_a_connection_that_is_cut_before_a_commit_doubles_nothing(any_rig
 
 @pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
 @pytest.mark.parametrize(
-    ("deed", "needs_review"),
+    ("deed", "parked"),
     [
         ("lose-commit", 1),  # the webhook's that was posted, and could not be noted
         ("lose-answer", 1),  # the webhook's whose intent stands, and that was not posted
