@@ -21,9 +21,9 @@ from lol_dagster.messages.characters import plain
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.text import MAX_TEXT, more_line, plain_rows
 from lol_dagster.roster.channels import get_channel
+from lol_dagster.storage.audit import entries_about
 from lol_dagster.storage.models import (
     Attempt,
-    AuditEntry,
     Channel,
     Message,
     MessageAudit,
@@ -186,13 +186,11 @@ def _audit(session: Session, row: Message) -> dict[str, Any] | None:
 
 
 def _decisions(session: Session, row: Message) -> list[dict[str, Any]]:
-    """What people have decided about it, the first first."""
-    entries = session.scalars(
-        select(AuditEntry)
-        .where(AuditEntry.table == Message.__tablename__, AuditEntry.row == row.id)
-        .order_by(AuditEntry.id)
-    )
-    return [{"at": each.at, "who": each.who, "action": each.action} for each in entries]
+    """What people have decided about it, oldest first."""
+    return [
+        {"at": each.at, "who": each.who, "action": each.action}
+        for each in entries_about(session, Message, row.id)
+    ]
 
 
 def _find(session: Session, beginning: str) -> Message:

@@ -20,7 +20,8 @@ from lol_dagster.delivery.rows import row_of, terms_of, write_row
 from lol_dagster.delivery.states import Decision, Drop, MarkDelivered, Moment, Resend, Timing
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.errors import UserError
-from lol_dagster.storage.models import AuditEntry, Channel, ChannelProbe, Message
+from lol_dagster.storage.audit import add_entry
+from lol_dagster.storage.models import Channel, ChannelProbe, Message
 
 _OPEN_TO = {
     Resend: ("needs_review",),
@@ -180,17 +181,8 @@ def _decide(
     terms = terms_of(session, message.channel, transports, Timing())
     row, _ = step(row_of(message), decision, moment, terms)
     write_row(message, row)
-    session.add(
-        AuditEntry(
-            at=now,
-            who=session.info.get("who", "system"),
-            action=action,
-            table=Message.__tablename__,
-            row=message.id,
-            before=before,
-            after=_shown(message),
-        )
-    )
+    who = session.info.get("who", "system")
+    add_entry(session, message, action, who=who, at=now, before=before, after=_shown(message))
     session.flush()
 
 

@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.explain.known_game import KnownGame, Stage, read_game
 from lol_dagster.pipeline.run_requests import Progress, latest_progress
+from lol_dagster.storage.audit import entries_about
 from lol_dagster.storage.models import (
     Attempt,
-    AuditEntry,
     Breaker,
     Channel,
     Match,
@@ -148,18 +148,10 @@ def _answer(session: Session, known: KnownGame, channels: Sequence[ChannelStory]
 
 def _ignored(session: Session, match_id: str) -> str:
     """Who said so, and why."""
-    entry = session.scalars(
-        select(AuditEntry)
-        .where(
-            AuditEntry.table == Match.__tablename__,
-            AuditEntry.row == match_id,
-            AuditEntry.action == "ignored",
-        )
-        .order_by(AuditEntry.id.desc())
-        .limit(1)
-    ).first()
-    if entry is None:
+    entries = entries_about(session, Match, match_id, "ignored", latest=1)
+    if not entries:
         return "ignored"
+    entry = entries[0]
     reason = (entry.after or {}).get("reason")
     return f"ignored by {entry.who} at {moment(entry.at)}" + (f": {reason}" if reason else "")
 

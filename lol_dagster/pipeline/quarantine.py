@@ -22,6 +22,7 @@ from lol_dagster.pipeline.run_requests import (
     withdraw,
 )
 from lol_dagster.pipeline.stages import CODE_VERSIONS
+from lol_dagster.storage.audit import add_entry, entries_about
 from lol_dagster.storage.models import AuditEntry, Match, Payload, Quarantine, RunRequest
 
 Which = Literal["open", "closed", "all"]
@@ -85,11 +86,7 @@ def show_quarantined(session: Session, match_id: str) -> QuarantinedGame:
         earlier=rows[:-1],
         payload=session.get(Payload, match_id),
         request=latest_progress(session, match_id),
-        decisions=session.scalars(
-            select(AuditEntry)
-            .where(AuditEntry.table == Match.__tablename__, AuditEntry.row == match_id)
-            .order_by(AuditEntry.id)
-        ).all(),
+        decisions=entries_about(session, Match, match_id),
     )
 
 
@@ -134,16 +131,14 @@ def ignore(session: Session, match_id: str, who: str, reason: str, *, now: datet
         row.closed_at, row.closed_as = now, "ignored"
     withdraw(session, match_id, "the game was ignored meanwhile", now=now)
     match.state, match.next_try_at = "ignored", None
-    session.add(
-        AuditEntry(
-            at=now,
-            who=who[:120],
-            action="ignored",
-            table=Match.__tablename__,
-            row=match_id,
-            before={"state": "quarantined", "stage": row and row.stage, "error": row and row.error},
-            after={"state": "ignored", "reason": reason},
-        )
+    add_entry(
+        session,
+        match,
+        "ignored",
+        who=who,
+        at=now,
+        before={"state": "quarantined", "stage": row and row.stage, "error": row and row.error},
+        after={"state": "ignored", "reason": reason},
     )
     session.flush()
     return match

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.errors import UserError
 from lol_dagster.riot.routing import validate_match_id
-from lol_dagster.storage.models import AuditEntry, Match, RunRequest
+from lol_dagster.storage.audit import add_entry
+from lol_dagster.storage.models import Match, RunRequest
 
 RunOutcome = Literal["processed", "quarantined", "delayed", "deferred", "not_found", "failed"]
 ProgressState = Literal["waiting", "queued", "running"] | RunOutcome
@@ -82,16 +83,8 @@ def request_run(
         match_id=match_id, requested_at=now, requested_by=who[:120], reason=reason[:200]
     )
     session.add(request)
-    session.add(
-        AuditEntry(
-            at=now,
-            who=who[:120],
-            action="run requested",
-            table=Match.__tablename__,
-            row=match_id,
-            after={"reason": reason[:200]},
-        )
-    )
+    match, after = session.get_one(Match, match_id), {"reason": reason[:200]}
+    add_entry(session, match, "run requested", who=who, at=now, after=after)
     session.flush()
     return request
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.roster.errors import NoSuchEntryError, RosterError
-from lol_dagster.storage.models import Account, AuditEntry, Channel, Membership, Player, Team
+from lol_dagster.storage.audit import entries_about
+from lol_dagster.storage.models import Account, Channel, Membership, Player, Team
 
 Versioned = Account | Channel | Membership | Player | Team
 """A row that people edit."""
@@ -87,16 +87,7 @@ def as_seen(session: Session, model: type[_V], row_id: int, version: int) -> _V:
 
 def _changes(session: Session, model: type[_V], row_id: int, count: int) -> list[Change]:
     """The row's last changes, oldest first."""
-    entries = session.scalars(
-        select(AuditEntry)
-        .where(
-            AuditEntry.table == model.__tablename__,
-            AuditEntry.row == str(row_id),
-            AuditEntry.action == "changed",
-        )
-        .order_by(AuditEntry.id.desc())
-        .limit(max(count, 0))
-    )
+    entries = entries_about(session, model, row_id, "changed", latest=max(count, 0))
     return [
         Change(
             entry.at,
@@ -106,23 +97,15 @@ def _changes(session: Session, model: type[_V], row_id: int, count: int) -> list
                 for name, old in (entry.before or {}).items()
             },
         )
-        for entry in reversed(entries.all())
+        for entry in entries
     ]
 
 
 def _gone(session: Session, model: type[_V], row_id: int) -> str:
-    entry = session.scalars(
-        select(AuditEntry)
-        .where(
-            AuditEntry.table == model.__tablename__,
-            AuditEntry.row == str(row_id),
-            AuditEntry.action == "removed",
-        )
-        .order_by(AuditEntry.id.desc())
-        .limit(1)
-    ).first()
-    if entry is None:
+    entries = entries_about(session, model, row_id, "removed", latest=1)
+    if not entries:
         return "this entry is not there any more"
+    entry = entries[0]
     return f"{entry.who} removed this entry at {entry.at:%Y-%m-%d %H:%M} UTC"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, inspect
+from sqlalchemy import insert, inspect, select
 from sqlalchemy.orm import InstanceState, Session, UOWTransaction
 
 from lol_dagster.storage.models import (
@@ -44,6 +44,49 @@ def record_changes(session: Session, _context: UOWTransaction) -> None:
         now = datetime.now(UTC)
         who = session.info.get("who", "system")
         session.execute(insert(AuditEntry), [{"at": now, "who": who, **entry} for entry in entries])
+
+
+def add_entry(
+    session: Session,
+    row: Base,
+    action: str,
+    *,
+    who: str,
+    at: datetime,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    """Add what somebody decided about a row that people do not edit: a message, a match.
+
+    Args:
+        action: What they did, in the past tense, such as `ignored`; see `AuditEntry.action`.
+        who: Their name; what is longer than the column is cut off.
+    """
+    entry = _entry(action, row, before=before, after=after)
+    session.add(AuditEntry(at=at, who=who[:120], **entry))
+
+
+def entries_about(
+    session: Session,
+    model: type[Base],
+    key: str | int,
+    *actions: str,
+    latest: int | None = None,
+) -> list[AuditEntry]:
+    """The entries about one row, oldest first.
+
+    Args:
+        key: The row's primary key; the row itself may be gone.
+        actions: Only entries of these actions. None given: all.
+        latest: At most so many, the newest ones.
+    """
+    found = select(AuditEntry).where(
+        AuditEntry.table == model.__tablename__, AuditEntry.row == str(key)
+    )
+    if actions:
+        found = found.where(AuditEntry.action.in_(actions))
+    newest_first = found.order_by(AuditEntry.id.desc()).limit(latest)
+    return list(reversed(session.scalars(newest_first).all()))
 
 
 def shown_value(row: Base, name: str) -> Any:

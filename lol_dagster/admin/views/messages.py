@@ -35,8 +35,8 @@ from lol_dagster.delivery.transports.kinds import all_transports
 from lol_dagster.explain.game import explain_message
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.marker import write_marker
+from lol_dagster.storage.audit import entries_about
 from lol_dagster.storage.models import (
-    AuditEntry,
     Channel,
     Game,
     Message,
@@ -137,7 +137,7 @@ class MessageView(BaseModelView):
             previews=looks and list(zip(map(_SERVICES.__getitem__, kinds), looks, strict=True)),
             former=_former(message),
             games=_games(message),
-            decisions=_decisions(message),
+            decisions=entries_about(session, Message, message.id),
             audited=session.get(MessageAudit, message.id),
         )
         return make_response(page, 422 if form.errors else 200)
@@ -291,19 +291,6 @@ def _games(message: Message) -> list[tuple[str, Game | None, Payload | None, Any
         )
         for match_id in match_ids
     ]
-
-
-def _decisions(message: Message) -> Sequence[AuditEntry]:
-    """What people have decided about it, the first first."""
-    return (
-        reading()
-        .scalars(
-            select(AuditEntry)
-            .where(AuditEntry.table == Message.__tablename__, AuditEntry.row == message.id)
-            .order_by(AuditEntry.id)
-        )
-        .all()
-    )
 
 
 def register(admin: Admin) -> None:
