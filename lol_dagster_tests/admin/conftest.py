@@ -7,7 +7,6 @@ that opened it.
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -88,15 +87,12 @@ def site(app: Flask) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, one for a module's tests. Not for all: while Playwright is there its event
+def browser(chromium: str) -> Iterator[Browser]:
+    """A Chromium, one for a module's tests. Not for all: while Playwright is there its event
     loop is this thread's, and what Dagster runs in this process would warn of that.
     """
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("no chromium: the pages are not looked at in a browser")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
         browser.close()
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
-
-import pytest
 
 from lol_dagster.simulator.main import Simulator
 from lol_dagster_tests.simulator.asking import (
@@ -23,20 +20,17 @@ from lol_dagster_tests.simulator.asking import (
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
 
-def shown(world: Simulator, channel: str, profile: Path) -> str:
+def shown(chromium: str, world: Simulator, channel: str, profile: Path) -> str:
     """The page's document after a real browser has run it."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("no chromium: the page is not looked at in a browser")
     flags = (
         "--headless --no-sandbox --disable-gpu --disable-background-networking --no-first-run "
         "--disable-component-update --disable-sync --virtual-time-budget=1500 --dump-dom"
     )
-    told = subprocess.run(
-        [browser, *flags.split(), f"--user-data-dir={profile}", f"{world.url}/#{channel}"],
+    done = subprocess.run(
+        [chromium, *flags.split(), f"--user-data-dir={profile}", f"{world.url}/#{channel}"],
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
-    return told.stdout
+    return done.stdout
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_forbids_it(world: Simulator) -> None:
@@ -54,7 +48,9 @@ def test_the_page_needs_nothing_from_elsewhere_and_forbids_it(world: Simulator) 
     assert b"url(" not in everything
 
 
-def test_hostile_text_stays_text_in_a_browser(world: Simulator, tmp_path: Path) -> None:
+def test_hostile_text_stays_text_in_a_browser(
+    world: Simulator, chromium: str, tmp_path: Path
+) -> None:
     post_discord(
         world,
         content=HOSTILE,
@@ -68,7 +64,7 @@ def test_hostile_text_stays_text_in_a_browser(world: Simulator, tmp_path: Path) 
             }
         ],
     )
-    page = shown(world, f"discord/{CHANNEL}", tmp_path)
+    page = shown(chromium, world, f"discord/{CHANNEL}", tmp_path)
     messages = page.partition('id="messages"')[2].partition("</ol>")[0]
     assert "<title>The simulated world</title>" in page
     assert "<img" not in messages
@@ -79,7 +75,9 @@ def test_hostile_text_stays_text_in_a_browser(world: Simulator, tmp_path: Path) 
     assert 'href="javascript' not in messages
 
 
-def test_edits_deletions_and_slacks_marks_are_shown(world: Simulator, tmp_path: Path) -> None:
+def test_edits_deletions_and_slacks_marks_are_shown(
+    world: Simulator, chromium: str, tmp_path: Path
+) -> None:
     ids = [post_discord(world, content=text).json["id"] for text in ("one", "two")]
     path = f"/channels/{CHANNEL}/messages"
     ask_discord(world, "PATCH", f"{path}/{ids[0]}", {"content": "changed"})
@@ -94,11 +92,11 @@ def test_edits_deletions_and_slacks_marks_are_shown(world: Simulator, tmp_path: 
         }
     ]
     post_slack(world, text="x", blocks=blocks)
-    page = shown(world, f"discord/{CHANNEL}", tmp_path / "one")
+    page = shown(chromium, world, f"discord/{CHANNEL}", tmp_path / "one")
     assert "changed" in page
     assert "(edited)" in page
     assert re.search(r"message discord[^\"]* deleted.*two.*\(deleted", page, re.DOTALL)
-    page = shown(world, f"slack/{SLACK_CHANNEL}", tmp_path / "two")
+    page = shown(chromium, world, f"slack/{SLACK_CHANNEL}", tmp_path / "two")
     assert "<strong>bold</strong> a_b_c &lt;b&gt; &amp;amp; " in page
     assert ">a link</a>" in page
 
