@@ -184,7 +184,7 @@ def test_a_weird_game_of_every_kind_stops_only_itself(real_instance: World) -> N
 
     counts = world.once()
     assert counts["processed"] == counts["delivered"] == len(TOLD) == len(world.posted("Gamers"))
-    assert counts["quarantined"] == len(QUARANTINED)
+    assert counts["set_aside"] == len(QUARANTINED)
 
     with world.app.database.reading() as session:
         states = {name: session.get_one(Match, match_id).state for name, match_id in ids.items()}

@@ -132,7 +132,7 @@ def test_one_weird_game_stops_only_itself_and_is_seen(world: World, weird: str) 
         assert "deaths" in row.error
         assert "Traceback" in row.traceback
         match = session.get_one(Match, weird)
-        assert (match.state, match.next_try_at) == ("set_aside", None)
+        assert (match.state, match.next_try_at) == ("quarantined", None)
 
 
 def test_a_weird_game_is_shown_once_and_not_in_every_cycle(world: World, weird: str) -> None:
@@ -247,7 +247,7 @@ def test_a_game_that_riot_never_gives_is_given_up_after_two_days_and_tells_nobod
             assert gone == 0, f"given up after {hour} hours"
     assert gone == 1
     with world.app.database.reading() as session:
-        assert session.get_one(Match, match_id).state == "gone"
+        assert session.get_one(Match, match_id).state == "not_found"
 
 
 @pytest.mark.parametrize("how", ["Riot lists it", "somebody asks for it"])
