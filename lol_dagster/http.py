@@ -6,7 +6,7 @@ which ends a TLS handshake, a header, a body and an endless row of `100 Continue
 looked up in a thread of their own, as getaddrinfo cannot be interrupted.
 
 What belongs here is transport only: no retries, no redirects, no cookies, no proxies and nothing
-from the environment. Meaning is given to an answer by the rooms that call.
+from the environment. What an answer means is decided by whoever makes the call.
 """
 
 # ruff: noqa: N818 - NotSent and MaybeSent are what happened, and read better without «Error»
@@ -21,7 +21,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -35,8 +35,6 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
-
-from lol_dagster.storage.database import assert_no_open_write
 
 CONNECT_TIMEOUT_S = 3.0
 _CHUNK = 65_536
@@ -71,10 +69,18 @@ class Response:
 class DeadlineSession:
     """Makes calls that end by their deadline. Safe to share between threads."""
 
-    def __init__(self, user_agent: str, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        user_agent: str,
+        *,
+        guard: Callable[[], object],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """
         Args:
             user_agent: Sent with every call.
+            guard: Called before each call; what it raises keeps the call from being made. The
+                application's is `storage.database.assert_no_open_write`.
             tls: Whom to trust; by default the certificate authorities that come with requests.
         """
         # urllib3 logs whole URLs: at DEBUG each one, at WARNING those with a malformed answer.
@@ -82,6 +88,7 @@ class DeadlineSession:
             logging.getLogger(name).addFilter(_drop)
         self._tls = tls or _authorities()
         self._user_agent = user_agent
+        self._guard = guard
         self._kept_alive = _GuardedAdapter(self._tls)
 
     def request(
@@ -108,9 +115,9 @@ class DeadlineSession:
         Raises:
             NotSent: nothing of the request left; it may be repeated whatever its method.
             MaybeSent: anything else went wrong: deadline, reset, half a body, too large a body.
-            RuntimeError: a writing transaction is open.
+            RuntimeError: the guard refuses, as a writing transaction is open.
         """
-        assert_no_open_write()
+        self._guard()
         sent_headers = {
             "User-Agent": self._user_agent,
             "Accept": "*/*",

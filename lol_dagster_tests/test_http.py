@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lol_dagster.http import DeadlineSession, MaybeSent, NotSent, TransportError
-from lol_dagster.storage.database import Database
+from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster_tests._support.raw_server import Connection, Handler, Request, answer, raw_server
 
 # A self-signed certificate of 127.0.0.1, valid until 2120; its key protects nothing.
@@ -27,7 +27,11 @@ CAP = 100_000
 
 @pytest.fixture
 def session() -> Iterator[DeadlineSession]:
-    session = DeadlineSession("test/1", tls=ssl.create_default_context(cafile=str(CERTIFICATE)))
+    session = DeadlineSession(
+        "test/1",
+        guard=assert_no_open_write,
+        tls=ssl.create_default_context(cafile=str(CERTIFICATE)),
+    )
     yield session
     session.close()
 
@@ -226,7 +230,7 @@ def test_a_tls_handshake_that_hangs_means_not_sent_by_the_deadline(
 
 
 def test_a_certificate_that_nobody_vouches_for_means_not_sent(server_tls: ssl.SSLContext) -> None:
-    session = DeadlineSession("test/1")  # trusts the public authorities
+    session = DeadlineSession("test/1", guard=assert_no_open_write)  # trusts the public authorities
     with raw_server(say_nothing, tls=server_tls) as server:
         with pytest.raises(NotSent, match="certificate is not valid"):
             session.request("POST", server.url(SECRET, "https"), deadline=5, max_body=CAP)

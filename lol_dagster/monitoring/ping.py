@@ -19,7 +19,7 @@ from lol_dagster.http import DeadlineSession, TransportError
 from lol_dagster.monitoring.health import Health, read_health
 from lol_dagster.monitoring.trouble import accounts_overdue, find
 from lol_dagster.settings import Settings
-from lol_dagster.storage.database import Database
+from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster.storage.models import Fact
 from lol_dagster.storage.upsert import insert_if_absent
 
@@ -85,4 +85,4 @@ def _take_turn(database: Database, now: datetime) -> bool:
 
 @cache
 def _session() -> DeadlineSession:
-    return DeadlineSession(f"lol_dagster/{version('lol-dagster')}")
+    return DeadlineSession(f"lol_dagster/{version('lol-dagster')}", guard=assert_no_open_write)

@@ -32,7 +32,7 @@ from lol_dagster.riot.routing import (
     validate_platform,
 )
 from lol_dagster.settings import Settings
-from lol_dagster.storage.database import Database
+from lol_dagster.storage.database import Database, assert_no_open_write
 
 log = logging.getLogger(__name__)
 
@@ -231,7 +231,7 @@ def riot_client(
         api_key,
         settings.riot_url,
         RateLimiter(database, fingerprint),
-        DeadlineSession(f"lol_dagster/{version('lol-dagster')}"),
+        DeadlineSession(f"lol_dagster/{version('lol-dagster')}", guard=assert_no_open_write),
         longest_wait_s=longest_wait_s,
     )
     return RiotClient(caller, key_fingerprint=fingerprint)

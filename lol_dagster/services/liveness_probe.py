@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from lol_dagster.http import DeadlineSession, TransportError
+from lol_dagster.storage.database import assert_no_open_write
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class Vigil:
 
 def over_http(url: str) -> Callable[[], bool]:
     """Whether a web server answers, whatever its answer."""
-    session = DeadlineSession("lol_dagster")
+    session = DeadlineSession("lol_dagster", guard=assert_no_open_write)
 
     def answers() -> bool:
         try:

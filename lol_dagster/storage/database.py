@@ -4,7 +4,7 @@ Every unit of work is `with database.writing() as session:` or `with database.re
 On SQLite writers begin with BEGIN IMMEDIATE: with Python's own transaction handling simultaneous
 writers lose updates without an error, and a deferred transaction that turns into a writer fails at
 once however long the busy timeout. No network call may happen inside a writing transaction;
-`assert_no_open_write` lets the HTTP session enforce it.
+`assert_no_open_write` is the guard of every HTTP session.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
+from lol_dagster.storage.database import assert_no_open_write
 from lol_dagster.storage.models import Match
 from lol_dagster_tests._support.payloads import match_payload, participant
 from lol_dagster_tests._support.world import World
@@ -102,7 +103,7 @@ class Day:
             key,
             app.settings.riot_url,
             limiter,
-            DeadlineSession("test/1"),
+            DeadlineSession("test/1", guard=assert_no_open_write),
             clock=self.clock.wall,
             sleep=self.clock.sleep,
             rng=self.rng,

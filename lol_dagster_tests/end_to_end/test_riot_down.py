@@ -16,7 +16,7 @@ from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.discovery import discover, due_accounts
 from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.simulator.main import Simulator
-from lol_dagster.storage.database import Database
+from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster.storage.models import AccountPoll, Match
 from lol_dagster_tests._support.payloads import match_payload, participant, puuid_of
 from lol_dagster_tests._support.roster_rows import make_member, make_team
@@ -36,7 +36,7 @@ class Hours:
                 SecretStr(environment["LOL_RIOT_API_KEY"]),
                 environment["LOL_RIOT_URL"],
                 RateLimiter(database, "key", clock=clock, rng=Random(1)),
-                DeadlineSession("test/1"),
+                DeadlineSession("test/1", guard=assert_no_open_write),
                 clock=clock,
                 sleep=clock.move,
                 rng=Random(1),

@@ -19,7 +19,7 @@ from lol_dagster.http import DeadlineSession
 from lol_dagster.riot.caller import Caller
 from lol_dagster.riot.client import RiotClient, key_fingerprint
 from lol_dagster.riot.limiter import RateLimiter
-from lol_dagster.storage.database import Database
+from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster_tests._support.raw_server import Connection, RawServer, Request, answer, raw_server
 
 KEY = "RGAPI-not-a-key"
@@ -129,7 +129,7 @@ def client_of(
             key,
             server.url("/{route}"),
             limiter,
-            DeadlineSession("test/1"),
+            DeadlineSession("test/1", guard=assert_no_open_write),
             clock=time_.clock,
             sleep=time_.sleep,
             rng=Random(1),

@@ -26,7 +26,7 @@ from lol_dagster.riot.errors import (
 from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.riot.models import LeagueEntry
 from lol_dagster.settings import Settings, SettingsError, load_settings
-from lol_dagster.storage.database import Database
+from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster_tests._support.raw_server import Request
 from lol_dagster_tests.riot.fake_riot import (
     KEY,
@@ -235,7 +235,12 @@ def test_where_nobody_listens_no_budget_is_used(database: Database, riot: FakeRi
     limiter = RateLimiter(database, "key", clock=time_.clock)
     for url, error in (("http://127.0.0.1:1", ServerTrouble), (riot.server.url(), NotFound)):
         caller = Caller(
-            key, url, limiter, DeadlineSession("t"), clock=time_.clock, sleep=time_.sleep
+            key,
+            url,
+            limiter,
+            DeadlineSession("t", guard=assert_no_open_write),
+            clock=time_.clock,
+            sleep=time_.sleep,
         )
         client = RiotClient(caller, key_fingerprint="key")
         time_.slept.clear()

@@ -14,7 +14,7 @@ from lol_dagster.http import DeadlineSession
 from lol_dagster.riot.answers import Call
 from lol_dagster.riot.caller import Caller
 from lol_dagster.riot.limiter import RateLimiter
-from lol_dagster.storage.database import Database
+from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster_tests._support.processes import FORKED
 from lol_dagster_tests._support.raw_server import Connection, Request, answer, raw_server
 from lol_dagster_tests.riot.fake_riot import FixedWindows
@@ -62,7 +62,7 @@ def work(database_url: str, port: int, calls: int, method: str) -> None:
         SecretStr("key"),
         f"http://127.0.0.1:{port}",
         RateLimiter(database, "key"),
-        DeadlineSession("test/1"),
+        DeadlineSession("test/1", guard=assert_no_open_write),
     )
     for _ in range(calls):
         caller.get(Call(method, "americas"), f"/{method}")

@@ -13,13 +13,14 @@ from lol_dagster.delivery.transports.slack_bot import SlackBot
 from lol_dagster.delivery.transports.slack_webhook import SlackWebhook
 from lol_dagster.http import DeadlineSession
 from lol_dagster.settings import Settings
+from lol_dagster.storage.database import assert_no_open_write
 
 
 def all_transports(settings: Settings, timing: Timing | None = None) -> dict[str, Transport]:
     """By `Channel.kind`. Each tells what it can do and promises in `capabilities`."""
     timing = timing or Timing()
-    discord = DeadlineSession(discord_api.USER_AGENT)
-    slack = DeadlineSession(slack_api.USER_AGENT)
+    discord = DeadlineSession(discord_api.USER_AGENT, guard=assert_no_open_write)
+    slack = DeadlineSession(slack_api.USER_AGENT, guard=assert_no_open_write)
     bot = DiscordBot(discord, settings.discord_url, _value(settings.discord_bot_token), timing)
     reader = bot if settings.discord_bot_token is not None else None
     transports: list[Transport] = [
