@@ -1,6 +1,6 @@
 """Errors that a person has to read.
 
-Only the base class lives here; each room declares its own errors beside the code that raises them.
+Only the base class is here; each package declares its errors beside the code that raises them.
 """
 
 from __future__ import annotations

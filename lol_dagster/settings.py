@@ -1,7 +1,7 @@
 """Every setting, read once, from `LOL_*` environment variables and `.env` (the environment wins).
 
-No other module reads the environment for the product's configuration. A wrong value is told by the
-variable's name and by what it should look like; its content is never repeated, as it may be a secret.
+No other module reads the environment for the product's configuration. An error names
+the variable and what it should look like, and never repeats its content, which may be a secret.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     @field_validator("riot_url", "discord_url", "slack_url", "slack_hooks_url")
     @classmethod
     def _is_http_url(cls, value: str) -> str:
-        # The route's braces are no legal host characters: put a name in their place to look at it.
+        # The route's braces are no legal host characters: a name takes their place for the check.
         parts = urlsplit(value.replace("{route}", "route"))
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("should be a URL that begins with https:// (or http://)")

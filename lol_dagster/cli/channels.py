@@ -34,7 +34,7 @@ def channel() -> None:
 @click.option(
     "--uncertain",
     type=click.Choice(UNCERTAIN_POLICIES),
-    default="park",
+    default="review",
     show_default=True,
     help="What becomes of a message of which nobody can find out whether it arrived.",
 )

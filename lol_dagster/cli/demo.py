@@ -130,7 +130,7 @@ def _seed(settings: Settings) -> None:
             add_team(session, team, now=now)
             add_channel(
                 session, team, team=team, kind=kind, address=address, hosts=hosts,
-                queues=None, uncertain="park", now=now,
+                queues=None, uncertain="review", now=now,
             )  # fmt: skip
             for friend in FRIENDS[members]:
                 add_player(

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from lol_dagster.errors import UserError
 from lol_dagster.riot.errors import RiotError
-from lol_dagster.storage.database import trouble_in_words
+from lol_dagster.storage.database import describe_failure
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _INTERRUPTED = 130  # what shells report of a program that SIGINT ended
@@ -73,7 +73,7 @@ def _status_of(error: Exception) -> int | None:
 def in_a_line(error: BaseException) -> str:
     """What a person has to read of what ended a command."""
     if isinstance(error, OperationalError):  # locked, full, gone: its SQL helps nobody
-        line = trouble_in_words(error)
+        line = describe_failure(error)
     elif _lacks_room(error):
         line = f"there is no room left on the disk: {error}"
     elif isinstance(error, UserError | RiotError):

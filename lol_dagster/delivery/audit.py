@@ -42,7 +42,7 @@ RECENT = timedelta(days=2)
 """The older a message, the more pages of history lie above it."""
 BUDGET = timedelta(minutes=4)
 """No message is looked at after this time."""
-WRONG = ("older_text", "altered", "twice", "hidden")
+WRONG = ("older_text", "altered", "duplicate", "hidden")
 """What should not be. That somebody deleted a message is a fact."""
 
 
@@ -201,7 +201,7 @@ def _miscounted(listed: Verdict, got: Verdict, remote_id: str) -> tuple[str, str
     """What the channel's history holds against standing there once."""
     if isinstance(listed, Found):
         copies = [each for each in (listed.remote_id, *listed.extras) if each != remote_id]
-        return ("twice", f"also there as {', '.join(copies)}") if copies else None
+        return ("duplicate", f"also there as {', '.join(copies)}") if copies else None
     if isinstance(listed, Absent) and isinstance(got, Seen):
         return "hidden", "it stands there, but a look into the history does not find it"
     return None

@@ -14,7 +14,7 @@ from lol_dagster.riot.client import riot_client
 from lol_dagster.riot.errors import KeyRejected, NotFound, RiotError
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.durability import undurable
+from lol_dagster.storage.integrity import undurable
 
 _NOBODY = ("lol-dagster doctor", "0")
 """No Riot ID that anybody bears: only whether the question is answered counts."""

@@ -41,7 +41,7 @@ GAME_JOBS = frozenset(
 """Their runs hold the materializations of games' partitions."""
 BUDGET_S = 600.0
 """How long a step goes on at most."""
-BITE = 500
+BATCH = 500
 _RETIRED_A_NIGHT = 5_000
 _RUNS_A_NIGHT = 10_000
 _YOUNG = timedelta(days=1)
@@ -168,7 +168,7 @@ def _prune(storage: SqlEventLogStorage, table: Table, old: object) -> int:
     while time.monotonic() < ends:
         with storage.index_connection() as connection:
             found = connection.execute(
-                select(table.c.id).where(old).order_by(table.c.id).limit(BITE)  # type: ignore[arg-type]
+                select(table.c.id).where(old).order_by(table.c.id).limit(BATCH)  # type: ignore[arg-type]
             ).scalars()
             ids = list(found)
             if not ids:
@@ -226,7 +226,7 @@ def _settled(
         wanted = set(
             session.scalars(select(RunRequest.match_id).where(RunRequest.finished_at.is_(None)))
         )
-        for some in chunks(keys, BITE):
+        for some in chunks(keys, BATCH):
             found.update(
                 session.scalars(
                     select(Match.match_id).where(

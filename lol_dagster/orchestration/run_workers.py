@@ -25,7 +25,7 @@ from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from lol_dagster.services import worker_liveness
-from lol_dagster.storage.file_locks import end_holder
+from lol_dagster.storage.file_locks import end_owner
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ def end_overdue_workers(instance: dg.DagsterInstance) -> int:
         if record is None or record.start_time is None:
             continue
         longest = _longest(record.dagster_run.tags) + _TO_END + _TO_KILL
-        if time.time() - record.start_time > longest and end_holder(file):
+        if time.time() - record.start_time > longest and end_owner(file):
             log.warning("Killed the frozen worker of run %s", file.name)
             ended += 1
     return ended

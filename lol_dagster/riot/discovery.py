@@ -29,7 +29,7 @@ from lol_dagster.riot.errors import (
     ServerTrouble,
 )
 from lol_dagster.riot.failing_routes import failing_routes, note_answering, note_failing
-from lol_dagster.riot.listing import Window, deep_look, short_look
+from lol_dagster.riot.listing import Window, deep_poll, short_look
 from lol_dagster.riot.resolving import UnresolvedAccount, refresh_riot_id, resolve_puuid
 from lol_dagster.riot.routing import REGIONAL_ROUTES, UnknownPlatform
 from lol_dagster.storage.database import Database
@@ -46,8 +46,8 @@ PLAYING_FOR = timedelta(minutes=30)
 """After a game the next may end at any time."""
 QUIET_AFTER = timedelta(weeks=2)
 
-DEEP_LOOK_EVERY = timedelta(days=1)
-DEEP_LOOK_REACH = timedelta(days=30)
+DEEP_POLL_EVERY = timedelta(days=1)
+DEEP_POLL_REACH = timedelta(days=30)
 STILL_LISTED_FOR = timedelta(days=2)
 """How long an account is looked at after its player has left: games that ended before may be listed
 late."""
@@ -193,11 +193,11 @@ def poll_account(
     report = PollReport(account.id, account.riot_id)
     if since is None:
         return report  # taken out of all teams, or their time ran out, meanwhile
-    last_deep = poll.last_deep_look_at if poll else None
-    is_deep = last_deep is None or now - last_deep >= DEEP_LOOK_EVERY
+    last_deep = poll.last_deep_poll_at if poll else None
+    is_deep = last_deep is None or now - last_deep >= DEEP_POLL_EVERY
     window_start = since - GAME_IN_PROGRESS
     if last_deep is not None and is_deep:
-        window_start = max(window_start, now - DEEP_LOOK_REACH)
+        window_start = max(window_start, now - DEEP_POLL_REACH)
     found: list[str] = []
     try:
         for match_id in _look(database, client, account, window_start, now, is_deep=is_deep):
@@ -298,7 +298,7 @@ def _look(
     *,
     is_deep: bool,
 ) -> Iterator[str]:
-    look = deep_look if is_deep else short_look
+    look = deep_poll if is_deep else short_look
     puuid = account.puuid or resolve_puuid(database, client, account)
     for has_own_puuid in (False, True):
         window = Window(account.id, puuid, account.platform, since)
@@ -340,7 +340,7 @@ def _note_good_look(database: Database, account: Account, now: datetime, *, is_d
         poll.failures = 0
         poll.last_error = None
         if is_deep:
-            poll.last_deep_look_at = now
+            poll.last_deep_poll_at = now
 
 
 def _route(account: Account) -> str:
@@ -380,7 +380,7 @@ def _let_next_look_be_deep(database: Database, account: Account, now: datetime) 
         session.execute(
             update(AccountPoll)
             .where(AccountPoll.account_id == account.id)
-            .values(last_deep_look_at=now - DEEP_LOOK_EVERY)
+            .values(last_deep_poll_at=now - DEEP_POLL_EVERY)
         )
 
 

@@ -63,7 +63,7 @@ def short_look(
         start, count = start + count, MAX_IDS
 
 
-def deep_look(
+def deep_poll(
     database: Database, client: RiotClient, window: Window, now: datetime
 ) -> Iterator[str]:
     """Read the whole window, known ids or not. Those that were given up are asked for once more.

@@ -67,8 +67,8 @@ def normalized_url(text: str) -> URL:
     return url
 
 
-def trouble_in_words(error: DBAPIError) -> str:
-    """Which database failed and why, in a line: neither the statement nor its values.
+def describe_failure(error: DBAPIError) -> str:
+    """Which database failed and why, in a line without the statement or its values.
 
     Args:
         error: Of our database's engine or of one that is not ours, such as Dagster's.

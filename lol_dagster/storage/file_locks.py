@@ -1,7 +1,7 @@
-"""Locks on files: the system lets go of one however its holder dies, so none has to be cleaned up.
+"""Locks on files: the system releases one however its owner dies, so none has to be cleaned up.
 
-A holder that is frozen does not die. So nobody waits for ever for a lock, and its holder can be
-found and ended.
+An owner that is frozen does not die. So nobody waits forever for a lock, and its owner can be
+found and killed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _GONE_WITHIN = 5.0
 
 
 def hold(file: Path, *, within: float) -> int:
-    """Take the lock, and write this process's number into the file, for people and `end_holder`.
+    """Take the lock, and write this process's number into the file, for people and `end_owner`.
 
     Args:
-        within: Seconds to wait for it; whoever only looks whether it is held has it for a moment.
+        within: Seconds to wait for it; `is_held` has it for a moment.
 
     Returns:
         The handle that holds it until it is closed or the process ends. Close-on-exec, as Python
@@ -72,9 +72,9 @@ def alone(file: Path, *, within: float, kill: bool = False) -> Iterator[None]:
     try:
         handle = hold(file, within=within)
     except BlockingIOError:
-        if not (kill and end_holder(file)):
+        if not (kill and end_owner(file)):
             raise UserError(
-                f"process {_holder(file)} has held {file} for more than {within:g} s: "
+                f"process {_owner(file)} has held {file} for more than {within:g} s: "
                 "it hangs, so end it and try again"
             ) from None
         handle = hold(file, within=within)
@@ -84,7 +84,7 @@ def alone(file: Path, *, within: float, kill: bool = False) -> Iterator[None]:
         os.close(handle)
 
 
-def end_holder(file: Path) -> bool:
+def end_owner(file: Path) -> bool:
     """Kill the process that holds the file, frozen or not.
 
     Only one that is seen to hold this very file: a process's number alone may be another's, of
@@ -94,7 +94,7 @@ def end_holder(file: Path) -> bool:
         Whether nobody holds the file any more.
     """
     with contextlib.suppress(OSError, ValueError):
-        pid = _holder(file)
+        pid = _owner(file)
         if _has_open(pid, file):
             os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + _GONE_WITHIN
@@ -113,7 +113,7 @@ def _taken(handle: int, how: int) -> bool:
     return True
 
 
-def _holder(file: Path) -> int:
+def _owner(file: Path) -> int:
     return int(file.read_text())
 
 

@@ -1,4 +1,4 @@
-"""Whether a database is sound."""
+"""Whether a database is undamaged, and whether what it has committed survives a power cut."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from sqlalchemy import text
 
 from lol_dagster.storage.database import Database
 
+_FULL = 2
+
 
 def damage(database: Database) -> list[str]:
     """What is wrong with the database's pages, indexes and references; empty: nothing.
 
-    On PostgreSQL the server looks after its pages itself: nothing is looked for there.
+    Nothing is checked on PostgreSQL: the server does it itself.
     """
     if not database.is_sqlite:
         return []
@@ -20,3 +22,26 @@ def damage(database: Database) -> list[str]:
         for table, row, parent, _ in session.execute(text("PRAGMA foreign_key_check")):
             found.append(f"row {row} of {table} refers to a row of {parent} that is not there")
     return found
+
+
+def undurable(database: Database) -> str | None:
+    """What keeps a committed transaction from surviving a power cut, as the intent to send a message
+    must; None: nothing.
+
+    PostgreSQL's synchronous_commit is not checked: our writers turn it on where it is off.
+    """
+    with database.reading() as session:
+        if database.is_sqlite:
+            level = session.scalar(text("PRAGMA synchronous"))
+            return None if level is not None and level >= _FULL else "synchronous is not FULL"
+        off = [
+            name
+            for name in ("fsync", "full_page_writes")
+            if session.scalar(text("SELECT current_setting(:name)"), {"name": name}) == "off"
+        ]
+    if not off:
+        return None
+    return (
+        f"the server runs with {' and '.join(off)} off: after a power cut messages may be sent "
+        "twice; turn it on in postgresql.conf"
+    )

@@ -302,7 +302,7 @@ def test_a_channel_is_added_with_what_it_is_to_hear(
     )  # fmt: skip
     assert operator.post("/channel/new/", typed).status_code == 302
     row = the_channel(database)
-    assert (row.address, row.uncertain) == (HOOK, "park")
+    assert (row.address, row.uncertain) == (HOOK, "review")
     assert row.queues == [420, 1700, 1710, 1750, 3130]
     assert row.message_kinds == ["game", "alert"]
 

@@ -137,13 +137,15 @@ def test_a_message_is_shown_as_text_with_every_call_that_was_made(
         )
         session.get_one(Message, FIRST).desired_rev = 2
         session.add(
-            MessageAudit(message_id=FIRST, at=CREATED, finding="twice", detail="also there as 78")
+            MessageAudit(
+                message_id=FIRST, at=CREATED, finding="duplicate", detail="also there as 78"
+            )
         )
     text = said("message", "show", "aaaa1")
     assert "It said, as revision 1:\nRemake\n" in text
     assert "It says now, as revision 2:\nVictory · Ranked Solo\n" in text
     assert "abcdef01  accepted" in text
-    assert "Last looked up 2026-08-01 20:00:00 UTC: twice (also there as 78)" in text
+    assert "Last looked up 2026-08-01 20:00:00 UTC: duplicate (also there as 78)" in text
     assert (
         "Victory · Ranked Solo\n"
         "Blue side\n"

@@ -88,7 +88,7 @@ def test_a_group_is_set_up_with_four_commands() -> None:
     assert team["channels"] == [{"name": "general", "kind": "discord-bot"}]
     channel = as_json("channel", "show", "general")
     assert channel["queues"] == [420, 440]
-    assert channel["uncertain"] == "park"
+    assert channel["uncertain"] == "review"
     assert channel["can_read_back"] is True
     account = as_json("account", "show", "Ann#TAG")
     assert (account["player"], account["puuid"][:9]) == ("Ann", "puuid-Ann")

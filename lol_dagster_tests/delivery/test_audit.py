@@ -80,7 +80,7 @@ def test_a_second_copy_is_found(any_room: Room, kind: str) -> None:
     key = "ts" if kind == "slack-bot" else "id"
     other = f"{float(first[key]) + 1:.6f}" if key == "ts" else str(int(first[key]) + 1)
     posted(any_room, channel).append({**first, key: other})
-    assert audit(any_room).findings == {message: "twice"}
+    assert audit(any_room).findings == {message: "duplicate"}
     assert misstanding(any_room) == (message,)
 
 
@@ -101,7 +101,7 @@ def test_a_copy_beside_a_deleted_message_is_found(room: Room) -> None:
     channel, message = told(room)
     (first,) = posted(room, channel)
     posted(room, channel)[:] = [{**first, "id": str(int(first["id"]) + 1)}]
-    assert audit(room).findings == {message: "twice"}
+    assert audit(room).findings == {message: "duplicate"}
 
 
 def test_an_older_text_and_an_altered_one_are_found(room: Room) -> None:

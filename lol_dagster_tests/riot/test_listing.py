@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from lol_dagster.riot.discovery import DEEP_LOOK_EVERY
+from lol_dagster.riot.discovery import DEEP_POLL_EVERY
 from lol_dagster.storage.models import Account, Match
 from lol_dagster_tests._support.roster_rows import make_membership, make_team
 from lol_dagster_tests.riot.fake_riot import MatchList, Reply, ids, query, refusal
@@ -128,10 +128,10 @@ def test_a_hole_far_down_is_found_by_the_daily_deep_look(world: World) -> None:
     script.ids = ids(1, 300)
 
     assert world.discover(NOW + HOUR).new_match_ids == (), "280 games down"
-    report = world.discover(NOW + DEEP_LOOK_EVERY)
+    report = world.discover(NOW + DEEP_POLL_EVERY)
 
     assert report.new_match_ids == ("NA1_20",)
-    assert world.poll(account).last_deep_look_at == NOW + DEEP_LOOK_EVERY
+    assert world.poll(account).last_deep_poll_at == NOW + DEEP_POLL_EVERY
 
 
 def test_later_deep_looks_reach_back_thirty_days(world: World) -> None:
@@ -152,7 +152,7 @@ def test_a_list_that_ignores_start_does_not_loop(world: World, known_before: boo
     world.riot.on(f"{account.puuid}/ids", Reply(200, ids(1, 100)))
     world.discover()
     if known_before:
-        world.discover(NOW + DEEP_LOOK_EVERY)
+        world.discover(NOW + DEEP_POLL_EVERY)
     assert len(world.riot.asked("/ids")) == (4 if known_before else 2)
     assert world.known() == sorted(ids(1, 100))
 
@@ -204,7 +204,7 @@ def test_a_match_that_was_given_up_is_asked_for_once_a_day_while_riot_lists_it(
 
     world.discover(NOW + HOUR)
     assert due() == [], "not with every look"
-    world.discover(NOW + DEEP_LOOK_EVERY)
+    world.discover(NOW + DEEP_POLL_EVERY)
     # Not what is processed, nor what is not listed any more; and it stays gone until it is there.
     assert due() == ["NA1_1"]
     with world.database.reading() as session:

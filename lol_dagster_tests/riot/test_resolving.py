@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lol_dagster.riot.discovery import DEEP_LOOK_EVERY
+from lol_dagster.riot.discovery import DEEP_POLL_EVERY
 from lol_dagster.storage.models import Account
 from lol_dagster_tests._support.raw_server import Request
 from lol_dagster_tests.riot.fake_riot import ROOMY, Reply, refusal
@@ -82,7 +82,7 @@ def test_a_rename_is_taken_over_by_the_deep_look(world: World) -> None:
     assert (row.riot_id, row.version) == ("After#EUW", account.version + 1)
 
     world.riot.on(f"by-puuid/{account.puuid}$", Reply(200, {"puuid": account.puuid}))
-    world.discover(NOW + DEEP_LOOK_EVERY)
+    world.discover(NOW + DEEP_POLL_EVERY)
     assert world.account(account).riot_id == "After#EUW", "Riot leaves the names out at times"
 
 

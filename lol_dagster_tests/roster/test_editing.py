@@ -321,7 +321,7 @@ def test_a_channel_may_want_some_kinds_of_message_from_the_start(any_database: D
         make_team(session, "Amigos")
         channel = add_channel(
             session, "alerts", team="Amigos", kind="slack-bot", address="C0123456789", hosts=HOSTS,
-            queues=None, message_kinds=["alert"], uncertain="park", now=NOW,
+            queues=None, message_kinds=["alert"], uncertain="review", now=NOW,
         )  # fmt: skip
         assert channel.message_kinds == ["alert"]
 

@@ -61,7 +61,7 @@ def _add_channel(session: Session, name: str = "general", **how: object) -> Chan
         "address": "123456789012345678",
         "hosts": HOSTS,
         "queues": None,
-        "uncertain": "park",
+        "uncertain": "review",
         "now": NOW,
         **how,
     }

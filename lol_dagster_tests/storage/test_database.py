@@ -18,7 +18,7 @@ from lol_dagster.storage.database import (
     assert_no_open_write,
     normalized_url,
 )
-from lol_dagster.storage.durability import undurable
+from lol_dagster.storage.integrity import undurable
 from lol_dagster.storage.models import Fact, Team
 from lol_dagster_tests._support.roster_rows import make_player, make_team
 

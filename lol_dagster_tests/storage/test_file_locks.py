@@ -14,7 +14,7 @@ import pytest
 
 from lol_dagster.errors import UserError
 from lol_dagster.storage import file_locks
-from lol_dagster.storage.file_locks import alone, end_holder, is_held
+from lol_dagster.storage.file_locks import alone, end_owner, is_held
 
 HOLDING = """
 import os, sys
@@ -27,35 +27,35 @@ os.read(0, 1)
 
 
 @contextmanager
-def frozen_holder(file: Path) -> Iterator[subprocess.Popen[bytes]]:
+def frozen_owner(file: Path) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(
         [sys.executable, "-c", HOLDING, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        os.kill(holder.pid, signal.SIGSTOP)
+    ) as owner:
+        assert owner.stdout is not None
+        owner.stdout.readline()
+        os.kill(owner.pid, signal.SIGSTOP)
         try:
-            yield holder
+            yield owner
         finally:
-            holder.kill()
+            owner.kill()
 
 
-def test_nobody_waits_for_ever_for_a_frozen_holder(tmp_path: Path) -> None:
+def test_nobody_waits_forever_for_a_frozen_owner(tmp_path: Path) -> None:
     file = tmp_path / "lock"
     with (
-        frozen_holder(file) as holder,
-        pytest.raises(UserError, match=f"process {holder.pid} has held .* for more than 0.1 s"),
+        frozen_owner(file) as owner,
+        pytest.raises(UserError, match=f"process {owner.pid} has held .* for more than 0.1 s"),
         alone(file, within=0.1),
     ):
         pass
-    assert holder.returncode == -signal.SIGKILL, "by this test's own hand, at its end"
+    assert owner.returncode == -signal.SIGKILL, "by this test's own hand, at its end"
 
 
 def test_where_work_takes_moments_a_holder_that_hangs_is_killed(tmp_path: Path) -> None:
     file = tmp_path / "lock"
-    with frozen_holder(file) as holder, alone(file, within=0.1, kill=True):
+    with frozen_owner(file) as owner, alone(file, within=0.1, kill=True):
         assert file.read_text() == f"{os.getpid()}\n"
-        assert holder.wait(timeout=10) == -signal.SIGKILL
+        assert owner.wait(timeout=10) == -signal.SIGKILL
     assert not is_held(file)
 
 
@@ -65,9 +65,9 @@ def test_a_process_that_only_bears_the_holders_number_is_left_alone(
     """As in two containers that share a volume."""
     monkeypatch.setattr(file_locks, "_GONE_WITHIN", 0.1)
     file = tmp_path / "lock"
-    with subprocess.Popen(["sleep", "60"]) as bystander, frozen_holder(file):
+    with subprocess.Popen(["sleep", "60"]) as bystander, frozen_owner(file):
         file.write_text(f"{bystander.pid}\n")
-        was_ended = end_holder(file)
+        was_ended = end_owner(file)
         was_killed = bystander.poll() is not None
         bystander.kill()
     assert (was_ended, was_killed) == (False, False)

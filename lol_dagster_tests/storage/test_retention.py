@@ -1,4 +1,4 @@
-"""What is let go of in the product's own database, and what is not."""
+"""What is deleted from the product's own database, and what is not."""
 
 from __future__ import annotations
 
@@ -109,17 +109,17 @@ def test_alerts_that_are_over_go_and_open_ones_stay(any_database: Database) -> N
     assert count(any_database, Alert) == 2
 
 
-def test_alerts_that_were_over_before_they_were_told_are_let_go_of_too(
+def test_alerts_that_were_over_before_they_were_announced_are_deleted_too(
     any_database: Database,
 ) -> None:
-    """Without a channel for alerts every alert is such a one."""
+    """Without a channel for alerts this is every alert."""
     old = NOW - timedelta(days=91)
     with any_database.writing() as session:
         for key, notified_at, closed_at in [
-            ("never told", None, old),
-            ("never told, lately", None, NOW),
+            ("never announced", None, old),
+            ("never announced, lately", None, NOW),
             ("open", None, None),
-            ("its end is still to be told", old, old),
+            ("its end is still to be announced", old, old),
         ]:
             session.add(
                 Alert(key=key, kind=key[:24], title="", text="", opened_at=old, last_seen_at=old,
@@ -128,9 +128,9 @@ def test_alerts_that_were_over_before_they_were_told_are_let_go_of_too(
     assert prune_requests_and_alerts(any_database, NOW) == 1
     with any_database.reading() as session:
         assert set(session.scalars(select(Alert.key))) == {
-            "never told, lately",
+            "never announced, lately",
             "open",
-            "its end is still to be told",
+            "its end is still to be announced",
         }
 
 
@@ -160,7 +160,7 @@ def test_statistics_are_refreshed_on_postgresql_too(postgres_url: str) -> None:
     database.dispose()
 
 
-def test_a_house_without_a_schedule_does_the_nights_work_when_it_is_overdue(
+def test_an_installation_without_a_schedule_does_the_nights_work_when_it_is_overdue(
     database: Database,
 ) -> None:
     def asked(hours: float) -> bool:

@@ -66,7 +66,7 @@ def test_the_migrations_make_exactly_what_the_models_say(any_database: Database)
 
 
 def test_check_constraints_are_made_by_the_migrations_too(any_database: Database) -> None:
-    """Alembic's comparison does not look at them."""
+    """Alembic's comparison leaves them out."""
     inspector = inspect(any_database.engine)
     for table in Base.metadata.sorted_tables:
         # Only named ones: every constraint has a name by the naming convention.

@@ -64,7 +64,7 @@ def test_no_text_makes_the_duration_parser_stumble(text: str) -> None:
         ("LOL_PING_URL", "s3cret", "https://"),
     ],
 )
-def test_a_wrong_setting_is_told_by_name_and_form_but_never_by_value(
+def test_an_error_names_the_setting_and_its_form_but_never_its_value(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, hint: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -79,7 +79,7 @@ def test_a_wrong_setting_is_told_by_name_and_form_but_never_by_value(
     assert caught.value.__suppress_context__, "pydantic's own error would be shown below it"
 
 
-def test_every_wrong_setting_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOL_ADMIN_PORT", "x")
     monkeypatch.setenv("LOL_STALE_AFTER", "x")
     with pytest.raises(SettingsError, match=r"LOL_STALE_AFTER .*; LOL_ADMIN_PORT "):

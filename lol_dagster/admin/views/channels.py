@@ -54,8 +54,8 @@ _MESSAGES = {
     "alert": "Alerts: what the operator should know",
 }
 _POLICIES = {
-    "park": "Park it: somebody looks and decides",
-    "resend": "Send it again: it may be told twice",
+    "review": "Hold it for review: somebody checks and decides",
+    "resend": "Send it again: it may appear twice",
 }
 _T = TypeVar("_T")
 _QUEUES = [name for name in dict.fromkeys(QUEUE_NAMES.values()) if name != "Tutorial"]

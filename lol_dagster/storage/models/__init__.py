@@ -1,4 +1,4 @@
-"""The tables, one class each. Every name that the other rooms need is imported from here."""
+"""The tables, one class each. Other packages import them from here."""
 
 from lol_dagster.storage.models.base import Base
 from lol_dagster.storage.models.delivery import (

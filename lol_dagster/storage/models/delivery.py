@@ -1,4 +1,4 @@
-"""What is said, to whom, and every call that was made to say it.
+"""Messages: what is said in which channel, and every call that was made to deliver it.
 
 docs/delivery.md explains the protocol whose state these rows are.
 """
@@ -26,7 +26,7 @@ MESSAGE_STATES = (
     "needs_review",
     "dropped",
 )
-AUDIT_FINDINGS = ("stands", "deleted", "older_text", "altered", "twice", "hidden")
+AUDIT_FINDINGS = ("stands", "deleted", "older_text", "altered", "duplicate", "hidden")
 EVIDENCE = ("response", "scan", "nonce_deleted", "operator")
 
 
@@ -56,7 +56,7 @@ class Message(Base):
         Index("ix_messages_subject", "subject"),
         Index("ix_messages_created_at", "created_at"),
         Index("ix_messages_delivered_at", "delivered_at"),
-        # What stands in a channel, the newest last: the witness of a look into its history.
+        # What stands in a channel, newest last: the check that its history is visible.
         Index(
             "ix_messages_standing",
             "channel_id",
@@ -98,7 +98,7 @@ class Message(Base):
     settle_until: Mapped[float | None]
     first_sent_at: Mapped[float | None]
     sent_maybe: Mapped[bool] = mapped_column(default=False)
-    """Committed before the first byte of a POST leaves; true for ever after, unless that very
+    """Committed before the first byte of a POST leaves; true forever after, unless that very
     attempt provably sent nothing."""
     uncertain_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When the first POST whose fate is not known began."""
@@ -131,7 +131,7 @@ class Message(Base):
 
 
 class MessageGame(Base):
-    """Which games a message tells of. The key makes "once per game and channel" a constraint."""
+    """Which games a message announces. The key makes "once per game and channel" a constraint."""
 
     __tablename__ = "message_games"
 
@@ -158,7 +158,7 @@ class Attempt(Base):
             sqlite_where=text("remote_id IS NOT NULL"),
             postgresql_where=text("remote_id IS NOT NULL"),
         ),
-        # How much was repeated lately.
+        # How much was retried lately.
         Index("ix_attempts_at", "at"),
     )
 
@@ -180,7 +180,7 @@ class Attempt(Base):
     detail: Mapped[str | None] = mapped_column(Text)
     run_id: Mapped[str | None] = mapped_column(String(64))
     retry: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """It repeats a POST or PATCH; counted against the channel's ration of those."""
+    """It repeats a POST or PATCH; counted against the channel's retry budget."""
     body_sha256: Mapped[str | None] = mapped_column(String(64))
     """Of the request's body as JSON with sorted keys, known before it is sent; None: no body."""
 
@@ -198,7 +198,7 @@ class MessageText(Base):
 
 
 class MessageAudit(Base):
-    """What the last look at a told message in its channel has shown."""
+    """What the last audit of a delivered message found in its channel."""
 
     __tablename__ = "message_audits"
     __table_args__ = (Index("ix_message_audits_finding", "finding"),)

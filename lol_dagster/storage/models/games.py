@@ -25,8 +25,8 @@ MODE_FAMILIES = ("rift", "aram", "arena", "swarm", "other")
 class Match(Base):
     """A match id that Riot has listed, and how far it has come.
 
-    listed → fetched → processed; `quarantined`: a weird game, see `Quarantine`; `ignored`: quarantined
-    for good by the operator; `not_found`: Riot listed it and never gave it.
+    listed → fetched → processed; `quarantined`: a stage failed on it, see `Quarantine`; `ignored`:
+    given up by the operator; `not_found`: Riot listed it and never gave it.
     """
 
     __tablename__ = "matches"
@@ -107,7 +107,7 @@ class Game(Base):
     """`played`; `remake`; `aborted`: ended without anybody winning; `empty`: no game inside."""
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    """Start + duration: Riot's own end stamp may be minutes late (weird-games C2)."""
+    """Start + duration: Riot's own end stamp may be minutes late."""
     duration_s: Mapped[int]
     counts_in_form: Mapped[bool]
     """Whether form and streaks count it: no remakes, no aborted, no custom games, no bots."""
@@ -233,7 +233,7 @@ class Quarantine(Base):
     tries: Mapped[int] = mapped_column(default=1)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closed_as: Mapped[str | None] = mapped_column(String(24))
-    """processed, ignored, late or gone: Riot does not give it any more."""
+    """processed, ignored, delayed or not_found: Riot no longer gives it."""
 
     def __str__(self) -> str:
         return self.match_id

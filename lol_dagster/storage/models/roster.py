@@ -1,6 +1,6 @@
-"""Who is watched and where it is told: players, accounts, teams, memberships, channels.
+"""Who is watched, and where their games are announced: players, accounts, teams, memberships, channels.
 
-Rows here are edited by people, so each carries a version: of two simultaneous edits the second is
+Rows here are edited by people, so each has a version: of two simultaneous edits the second is
 refused instead of silently winning. What machines note about an account or a channel (when it was
 polled, whether it answers) stands in tables of its own, so that it never collides with an edit.
 """
@@ -27,7 +27,7 @@ from lol_dagster.storage.models.base import Base
 from lol_dagster.storage.types import AddressText, UtcDateTime, choice
 
 CHANNEL_KINDS = ("discord-bot", "discord-webhook", "slack-bot", "slack-webhook")
-UNCERTAIN_POLICIES = ("park", "resend")
+UNCERTAIN_POLICIES = ("review", "resend")
 
 
 class Player(Base):
@@ -84,7 +84,7 @@ class Account(Base):
 
 
 class AccountPoll(Base):
-    """When an account's match list was looked at, and when it is next."""
+    """When an account's match list was polled, and when it is next."""
 
     __tablename__ = "account_polls"
 
@@ -93,7 +93,7 @@ class AccountPoll(Base):
     )
     next_poll_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     last_good_poll_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    last_deep_look_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_deep_poll_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_played_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     failures: Mapped[int] = mapped_column(default=0)
     """Failed polls in a row."""
@@ -104,8 +104,8 @@ class AccountPoll(Base):
     ranked_games: Mapped[int | None]
     """Ranked games that Riot has counted this season, as of `profile_checked_at`."""
     missing_games_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When Riot was first seen to count a ranked game of which no match was known; what becomes of
-    it is worked out from `missing_games_from` on. None: it never was, or the match came."""
+    """When Riot was first seen to count a ranked game of which no match was known; whether
+    it came is determined from `missing_games_from` on. None: it never was, or the match came."""
     missing_games_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """The game ended after this: when Riot had not yet counted it."""
 
@@ -182,7 +182,7 @@ class Membership(Base):
 
 
 class Channel(Base):
-    """Where a team is told.
+    """Where a team's games are announced.
 
     A removed channel keeps its row (`removed_at`), because its messages are history.
     """
@@ -208,9 +208,9 @@ class Channel(Base):
     message_kinds: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     """None: every kind."""
     queues: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
-    """Riot queue ids whose games are told here. None: all."""
+    """Riot queue ids whose games are announced here. None: all."""
     uncertain: Mapped[str] = mapped_column(
-        choice(*UNCERTAIN_POLICIES, name="uncertain"), default="park"
+        choice(*UNCERTAIN_POLICIES, name="uncertain"), default="review"
     )
     """What to do with a message whose fate cannot be found out."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,5 +1,5 @@
-"""What the system notes about itself: request budgets, runs that people asked for, audit trail, signs
-of life, alerts, facts.
+"""What the system notes about itself: rate limits, runs that people requested, audit trail, heartbeats,
+alerts, facts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ RUN_OUTCOMES = ("processed", "quarantined", "delayed", "deferred", "not_found", 
 
 
 class RateWindow(Base):
-    """One of the rate limits that Riot's headers told us of: `limit` calls in `seconds`.
+    """One of the rate limits that Riot's headers name: `limit` calls in `seconds`.
 
     `scope` is `<key fingerprint>/<route>/app` or `…/<method name>`.
     """
@@ -48,7 +48,7 @@ class RateCall(Base):
 
 
 class RateHold(Base):
-    """A scope that Riot told us to leave alone until a moment (Retry-After). Every scope in use has
+    """A scope in which Riot wants no calls until a moment (Retry-After). Every scope in use has
     a row, which whoever reserves a call in it locks.
     """
 
@@ -64,7 +64,7 @@ class RateHold(Base):
 class RunRequest(Base):
     """A match that a person wants processed (again), until a run has done it.
 
-    A sensor turns it into a run; whichever run takes up the match next works it off.
+    A sensor turns it into a run; whichever run processes the match next completes it.
     """
 
     __tablename__ = "run_requests"
@@ -84,10 +84,10 @@ class RunRequest(Base):
     requested_by: Mapped[str] = mapped_column(String(120))
     reason: Mapped[str] = mapped_column(String(200))
     run_key: Mapped[str | None] = mapped_column(String(80))
-    """Of the run that was asked for, shared by requests that one run works off; None: not yet."""
+    """Of the run that was asked for, shared by requests that one run completes; None: not yet."""
     run_id: Mapped[str | None] = mapped_column(String(64))
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When a run took up the match."""
+    """When a run started on the match."""
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     outcome: Mapped[str | None] = mapped_column(choice(*RUN_OUTCOMES, name="outcome"))
     """`delayed`, `deferred`, `not_found`: Riot did not give the game; `failed`: the run came to nothing."""
@@ -118,7 +118,7 @@ class AuditEntry(Base):
 
 
 class Fact(Base):
-    """A small fact about this installation, such as its salt or a sweep's cursor."""
+    """A small fact about this installation, such as its salt or a cursor."""
 
     __tablename__ = "facts"
 
@@ -177,12 +177,12 @@ class Alert(Base):
     """When it was first seen; for some, when it is known to have begun."""
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     notify_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """Not told before; None: never, as it is about the place where it would be told."""
+    """Not announced before; None: never, as it is about the channel that it would be announced in."""
     notified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     message_id: Mapped[str | None] = mapped_column(ForeignKey("messages.id"))
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When it was told, or decided not to be told, that it is over."""
+    """When its end was announced, or it was decided not to announce it."""
     end_message_id: Mapped[str | None] = mapped_column(ForeignKey("messages.id"))
 
 

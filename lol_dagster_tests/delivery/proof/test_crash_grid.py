@@ -93,7 +93,7 @@ def test_killed_anywhere_a_webhook_alone_parks_what_is_in_doubt_and_never_tells_
     rig: Rig, kind: str, labels: tuple[str, ...]
 ) -> None:
     rig.settings = rig.settings.model_copy(update={"discord_bot_token": None})
-    ask(rig, kind, (NONE, "error-after-accept(500)", "429(0.3)"), labels, uncertain="park")
+    ask(rig, kind, (NONE, "error-after-accept(500)", "429(0.3)"), labels, uncertain="review")
     verdict = rig.finish()
     assert verdict.wrong == {}
     assert verdict.parked

@@ -97,7 +97,7 @@ def test_row_03_killed_before_the_bytes_the_channel_shows_that_nothing_was_sent(
     assert room.attempts(message) == [("POST", None), ("SCAN", "absent"), ("POST", "accepted")]
 
 
-@pytest.mark.parametrize(("policy", "posted"), [("park", 0), ("resend", 1)])
+@pytest.mark.parametrize(("policy", "posted"), [("review", 0), ("resend", 1)])
 @pytest.mark.parametrize("kind", ALONE)
 def test_row_03_killed_before_the_bytes_a_webhook_alone_does_as_its_policy_says(
     room: Room, kind: str, policy: str, posted: int
@@ -135,7 +135,7 @@ def test_row_05_killed_before_the_result_the_message_is_found(room: Room, kind: 
     assert room.attempts(message) == [("POST", None), ("SCAN", "found")]
 
 
-@pytest.mark.parametrize(("policy", "posted"), [("park", 1), ("resend", 2)])
+@pytest.mark.parametrize(("policy", "posted"), [("review", 1), ("resend", 2)])
 @pytest.mark.parametrize("kind", ALONE)
 def test_row_05_killed_before_the_result_a_webhook_alone_does_as_its_policy_says(
     room: Room, kind: str, policy: str, posted: int
@@ -143,7 +143,7 @@ def test_row_05_killed_before_the_result_a_webhook_alone_does_as_its_policy_says
     without_reader(room)
     _, message = killed(room, "after_call", kind, uncertain=policy)
     assert posts(room) == posted
-    assert room.row(message).state == ("needs_review" if policy == "park" else "delivered")
+    assert room.row(message).state == ("needs_review" if policy == "review" else "delivered")
 
 
 @pytest.mark.parametrize("kind", ALL)

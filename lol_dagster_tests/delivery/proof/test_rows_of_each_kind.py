@@ -47,7 +47,7 @@ def test_row_04_killed_before_the_answer_a_webhook_alone_parks(rig: Rig) -> None
 
 @pytest.mark.parametrize(
     ("policy", "accepted", "shown"),
-    [("park", True, 1), ("park", False, 0), ("resend", True, 2), ("resend", False, 1)],
+    [("review", True, 1), ("review", False, 0), ("resend", True, 2), ("resend", False, 1)],
 )
 @pytest.mark.parametrize("kind", ALONE)
 def test_rows_07_and_08_a_server_error_to_a_webhook_alone_is_as_its_policy_says(
@@ -57,8 +57,8 @@ def test_rows_07_and_08_a_server_error_to_a_webhook_alone_is_as_its_policy_says(
     message = room.message(room.channel(kind, uncertain=policy))
     script(room, fail_after_accept() if accepted else fail_before_accept())
     sweep_on(room)
-    assert room.row(message).state == ("needs_review" if policy == "park" else "delivered")
-    assert posts(room) == (1 if policy == "park" else 2)
+    assert room.row(message).state == ("needs_review" if policy == "review" else "delivered")
+    assert posts(room) == (1 if policy == "review" else 2)
     fakes = (room.discord, room.slack)
     assert sum(len(each) for fake in fakes for each in fake.messages.values()) == shown
 

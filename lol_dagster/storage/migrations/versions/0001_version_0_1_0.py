@@ -157,7 +157,7 @@ def upgrade() -> None:
         sa.Column(
             "uncertain",
             sa.Enum(
-                "park",
+                "review",
                 "resend",
                 name="uncertain",
                 native_enum=False,
@@ -214,7 +214,7 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Integer(), nullable=False),
         sa.Column("next_poll_at", types.UtcDateTime(timezone=True), nullable=False),
         sa.Column("last_good_poll_at", types.UtcDateTime(timezone=True), nullable=True),
-        sa.Column("last_deep_look_at", types.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("last_deep_poll_at", types.UtcDateTime(timezone=True), nullable=True),
         sa.Column("last_played_at", types.UtcDateTime(timezone=True), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("last_error", sa.String(length=500), nullable=True),
@@ -564,7 +564,7 @@ def upgrade() -> None:
                 "deleted",
                 "older_text",
                 "altered",
-                "twice",
+                "duplicate",
                 "hidden",
                 name="finding",
                 native_enum=False,
