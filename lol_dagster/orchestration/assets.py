@@ -14,16 +14,16 @@ from lol_dagster.orchestration import report
 from lol_dagster.orchestration.checks import evaluate_checks
 from lol_dagster.orchestration.instance import CHANNELS_POOL, RIOT_POOL
 from lol_dagster.orchestration.partitions import MATCH_PARTITIONS
-from lol_dagster.orchestration.processing import (
+from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.riot_key import key_works, watching_key
+from lol_dagster.orchestration.run_counts import RunCounts
+from lol_dagster.pipeline.process import (
     Outcome,
     Processed,
     Quarantined,
     note_shown,
     process_match,
 )
-from lol_dagster.orchestration.resources import AppContext
-from lol_dagster.orchestration.riot_key import key_works, watching_key
-from lol_dagster.orchestration.run_counts import RunCounts
 from lol_dagster.pipeline.stages import CODE_VERSIONS, STAGES
 from lol_dagster.riot.discovery import discover
 from lol_dagster.riot.profiles import check_profiles
@@ -163,7 +163,14 @@ def _process(
     shown: set[str] = set()
     for match_id in match_ids:
         with watching_key(app):
-            outcome = process_match(app, match_id, run_id=context.run.run_id)
+            outcome = process_match(
+                app.database,
+                app.riot,
+                match_id,
+                stale_after=app.settings.stale_after,
+                clock=app.now,
+                run_id=context.run.run_id,
+            )
         outcomes.append(outcome)
         _count(app.run_counts, outcome)
         app.step()
@@ -202,7 +209,7 @@ def _fail_if_alone(
     if isinstance(outcome, Processed):
         return
     if isinstance(outcome, Quarantined):
-        note_shown(app, outcome.match_id, context.run.run_id)
+        note_shown(app.database, outcome.match_id, context.run.run_id)
         raise outcome.error
     raise dg.Failure(report.explain(outcome), allow_retries=False)
 

@@ -18,9 +18,9 @@ from lol_dagster.delivery.report import Carried, DeliveryReport
 from lol_dagster.messages.characters import plain_markdown
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.text import markdown
-from lol_dagster.orchestration.processing import Outcome, Processed, Quarantined, Waiting
 from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.pipeline.failures import is_the_games, summary
+from lol_dagster.pipeline.process import Outcome, Processed, Quarantined, Waiting
 from lol_dagster.pipeline.stages import STAGES
 from lol_dagster.riot.discovery import DiscoveryReport
 from lol_dagster.stats.form import Form, form, game_table

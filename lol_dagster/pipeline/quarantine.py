@@ -1,6 +1,6 @@
 """Set-aside games: what is wrong with them, and what a person decides about them.
 
-A game is quarantined by the stage that failed on it (orchestration/processing.py). Here people look
+A game is quarantined by the stage that failed on it (pipeline/process.py). Here people look
 at it, have it tried again, or ignore it for good. Each decision is in the audit trail.
 """
 

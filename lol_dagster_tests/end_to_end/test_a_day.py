@@ -20,7 +20,6 @@ from lol_dagster.delivery.deliver import Deliverer
 from lol_dagster.delivery.states import Timing
 from lol_dagster.delivery.transports.kinds import all_transports
 from lol_dagster.http import DeadlineSession
-from lol_dagster.orchestration.processing import process_match
 from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.orchestration.riot_key import key_refused_until, key_works, watching_key
 from lol_dagster.orchestration.schedules import plan_poll
@@ -35,6 +34,7 @@ from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import assert_no_open_write
 from lol_dagster.storage.models import Match
 from lol_dagster_tests._support.payloads import match_payload, participant
+from lol_dagster_tests._support.processing import process
 from lol_dagster_tests._support.world import World
 
 BEGIN = 1_795_000_000.0
@@ -167,7 +167,7 @@ class Day:
         for batch in plan_batches(self.world.instance, self.app):
             for match_id in batch.keys:
                 with watching_key(self.app):
-                    process_match(self.app, match_id, run_id="a-run")
+                    process(self.app, match_id, run_id="a-run")
 
     def told(self) -> Counter[tuple[str, str]]:
         """How often each game stands in each channel, by the world's own log."""

@@ -21,7 +21,6 @@ from sqlalchemy import func, select
 
 from lol_dagster.orchestration.instance import prepare_instance
 from lol_dagster.orchestration.monitoring import look_after
-from lol_dagster.orchestration.processing import process_match
 from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.riot.archive import due_matches
 from lol_dagster.riot.discovery import discover
@@ -37,6 +36,7 @@ from lol_dagster.storage.models import (
     Quarantine,
 )
 from lol_dagster_tests._support.payloads import participant
+from lol_dagster_tests._support.processing import process
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests._support.world import World
 
@@ -65,7 +65,7 @@ def _whole_way(urls: list[str], together: Any) -> None:
             due = due_matches(session, now=app.now(), limit=100)
         together.wait(300)
         for match_id in due:
-            process_match(app, match_id, run_id=f"run-of-{os.getpid()}")
+            process(app, match_id, run_id=f"run-of-{os.getpid()}")
             together.wait(300)
         app.deliverer.deliver_due(app.now(), patience=timedelta(0))
 

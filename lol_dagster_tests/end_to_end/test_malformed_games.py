@@ -18,11 +18,11 @@ from sqlalchemy.exc import OperationalError
 
 from lol_dagster.orchestration.assets import BATCH_TAG
 from lol_dagster.orchestration.instance import prepare_instance
-from lol_dagster.orchestration.processing import process_match
 from lol_dagster.simulator.games import accounts_in, game_of
 from lol_dagster.stats import record
 from lol_dagster.storage.models import Match, Quarantine
 from lol_dagster_tests._support.payloads import encode, match_payload, participant
+from lol_dagster_tests._support.processing import process
 from lol_dagster_tests._support.world import World
 
 Json = dict[str, Any]
@@ -299,7 +299,7 @@ def test_what_is_no_games_fault_sets_no_game_aside(
     misread(monkeypatch, {GOOD: error})
     assert world.poll().success
     with pytest.raises(type(error)):
-        process_match(world.app, GOOD, run_id="run")
+        process(world.app, GOOD)
     with world.app.database.reading() as session:
         match = session.get_one(Match, GOOD)
         assert (match.state, session.query(Quarantine).count()) == ("fetched", 0)

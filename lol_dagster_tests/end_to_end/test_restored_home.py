@@ -25,8 +25,8 @@ from lol_dagster.backups.take import take_backup
 from lol_dagster.delivery.deliver import Deliverer
 from lol_dagster.delivery.states import Timing
 from lol_dagster.delivery.transports.kinds import all_transports
-from lol_dagster.orchestration.processing import Processed, process_match
 from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.pipeline.process import Processed
 from lol_dagster.riot.archive import due_matches
 from lol_dagster.riot.discovery import discover
 from lol_dagster.settings import load_settings
@@ -35,6 +35,7 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Message, MessageGame
 from lol_dagster_tests._support.fake_channels import HandClock
 from lol_dagster_tests._support.payloads import match_payload, participant, puuid_of
+from lol_dagster_tests._support.processing import process
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
 from lol_dagster_tests._support.world import World
 
@@ -80,7 +81,7 @@ class Home:
         with app.database.reading() as session:
             due = due_matches(session, now=self.now(), limit=100)
         for match_id in due:
-            assert isinstance(process_match(app, match_id, run_id="run"), Processed)
+            assert isinstance(process(app, match_id), Processed)
 
     def deliver(self, *numbers: int, die_at: str | None = None) -> None:
         """Carry what is due, or the messages of these games alone.
