@@ -13,7 +13,7 @@ import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from sqlalchemy import Engine, NullPool, create_engine
 
-from lol_dagster.logs.start import stop_logging
+from lol_dagster.logs.writing import stop_logging
 from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.keys import keyring

@@ -50,7 +50,7 @@ def cli() -> None:
 
 def main() -> None:
     """What the script `lol-dagster` runs."""
-    from lol_dagster.logs.start import warn_on_terminal
+    from lol_dagster.logs.writing import warn_on_terminal
 
     warn_on_terminal()
     cli(prog_name="lol-dagster")

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from lol_dagster.errors import UserError
-from lol_dagster.logs.start import start_logging
+from lol_dagster.logs.writing import start_logging
 from lol_dagster.monitoring.heartbeats import beating
 from lol_dagster.settings import load_settings
 from lol_dagster.storage.schema import open_database

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from lol_dagster.errors import UserError
-from lol_dagster.logs.start import start_logging
+from lol_dagster.logs.writing import start_logging
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.schema import open_database

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lol_dagster.cli.output import as_json_option, print_json, shown
 from lol_dagster.errors import UserError
-from lol_dagster.logs.follow import Follower
-from lol_dagster.logs.reader import LEVELS, LogLine, Wanted, newest, read_log
+from lol_dagster.logs.reading import LEVELS, Follower, LogFilter, LogLine, newest, read_log
 from lol_dagster.logs.slow_queries import slow_queries
 from lol_dagster.settings import load_settings, parse_duration
 
@@ -25,13 +24,13 @@ _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 
 
 @click.command()
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is written, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with new lines, until Ctrl-C.")
 @click.option("--game", metavar="MATCH_ID", help="Only lines about this game.")
 @click.option("--run", metavar="RUN_ID", help="Only lines of this run; its first letters will do.")
 @click.option("--player", metavar="NAME#TAG", help="Only lines about this account.")
 @click.option("--channel", metavar="NAME", help="Only lines about this channel.")
 @click.option("--message", metavar="ID", help="Only lines about this message.")
-@click.option("--level", type=click.Choice(LEVELS), help="Only this level and graver ones.")
+@click.option("--level", type=click.Choice(LEVELS), help="Only this level and more severe ones.")
 @click.option(
     "--since",
     metavar="TIME",
@@ -44,17 +43,7 @@ _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 @click.option("--slow", is_flag=True, help="The slow database queries instead, summed up.")
 @as_json_option
 def logs(
-    follow: bool,
-    game: str | None,
-    run: str | None,
-    player: str | None,
-    channel: str | None,
-    message: str | None,
-    level: str | None,
-    since: str | None,
-    lines: int,
-    slow: bool,
-    as_json: bool,
+    follow: bool, since: str | None, lines: int, slow: bool, as_json: bool, **wanted: Any
 ) -> None:
     """Look back at what every process has logged.
 
@@ -65,36 +54,20 @@ def logs(
     if slow:
         _print_slow(begin, logs_dir, as_json)
         return
-    wanted = Wanted(
-        since=begin,
-        level=level,  # type: ignore[arg-type]  # one of them, says click
-        game=game,
-        run=run,
-        player=player,
-        channel=channel,
-        message=message,
-    )
-    with _until_nobody_reads():
-        if follow:
-            _follow(Follower(logs_dir, wanted), None if begin else lines, as_json)
-        else:
-            found = read_log(logs_dir, wanted) if begin else newest(logs_dir, wanted, limit=lines)
-            _print_lines(found, as_json)
-
-
-def _follow(follower: Follower, most: int | None, as_json: bool) -> None:
-    past = follower.past()
-    _print_lines(past if most is None else deque(past, maxlen=most), as_json)
-    _print_lines(follower.lines(), as_json)
-
-
-@contextmanager
-def _until_nobody_reads() -> Iterator[None]:
-    """End quietly when the program that we are piped into (`head`, a pager) has ended."""
+    matching = LogFilter(since=begin, **wanted)
+    most = None if begin else lines
     try:
-        yield
+        if follow:
+            follower = Follower(logs_dir, matching)
+            _print_lines(deque(follower.new_lines(), maxlen=most), as_json)
+            _print_lines(follower.lines(), as_json)
+        elif most is None:
+            _print_lines(read_log(logs_dir, matching), as_json)
+        else:
+            _print_lines(newest(logs_dir, matching, limit=most), as_json)
     except BrokenPipeError:
-        # Python would complain once more when it flushes at exit.
+        # The program that this is piped into (`head`, a pager) has ended. Python would complain once
+        # more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -103,9 +76,9 @@ def _instant(text: str, now: datetime) -> datetime:
     Raises:
         UserError: it is neither a duration nor an instant.
     """
-    with contextlib.suppress(ValueError, OverflowError):
+    with suppress(ValueError, OverflowError):
         return now - parse_duration(text)
-    with contextlib.suppress(ValueError, OverflowError):
+    with suppress(ValueError, OverflowError):
         at = datetime.fromisoformat(text)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     raise UserError(
@@ -149,4 +122,4 @@ def _print_slow(since: datetime | None, logs_dir: Path, as_json: bool) -> None:
         click.echo(f"  {shown(each.statement)}")
         for line in each.plan:
             click.echo(f"    {shown(line)}")
-        click.echo(f"  asked for by {shown(each.callers)}\n")
+        click.echo(f"  called from {shown(each.callers)}\n")

@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from lol_dagster.cli.lazy import in_a_line
 from lol_dagster.errors import UserError
-from lol_dagster.logs.start import start_logging
+from lol_dagster.logs.writing import start_logging
 from lol_dagster.settings import Settings, ensure_home, load_settings
 
 if TYPE_CHECKING:  # importing Dagster takes a second

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from lol_dagster.logs.reader import LogLine, Wanted, read_log
+from lol_dagster.logs.reading import LogFilter, LogLine, read_log
 from lol_dagster.storage.slow_queries import LOGGER_NAME
 
 
@@ -32,7 +32,7 @@ class SlowStatement:
 def slow_queries(logs_dir: Path, since: datetime | None = None) -> list[SlowStatement]:
     """The slow statements, those first that took the most time in all."""
     by_statement: dict[str, list[LogLine]] = {}
-    for line in read_log(logs_dir, Wanted(since=since, logger=LOGGER_NAME)):
+    for line in read_log(logs_dir, LogFilter(since=since, logger=LOGGER_NAME)):
         by_statement.setdefault(str(line.fields.get("statement")), []).append(line)
     found = [_summed_up(statement, lines) for statement, lines in by_statement.items()]
     return sorted(found, key=lambda each: each.total_ms, reverse=True)

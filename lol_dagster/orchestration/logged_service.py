@@ -11,7 +11,7 @@ import sys
 
 from dagster._cli import utils as cli_utils
 
-from lol_dagster.logs.start import start_logging
+from lol_dagster.logs.writing import start_logging
 from lol_dagster.settings import load_settings
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from lol_dagster.backups.take import take_backup
-from lol_dagster.logs.pruning import KEEP_LOGS, prune_logs
+from lol_dagster.logs.writing import KEEP_LOGS, prune_logs
 from lol_dagster.monitoring.housekeeping import note_night
 from lol_dagster.monitoring.riot_limits import fingerprint_of
 from lol_dagster.orchestration.checks import evaluate_checks

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from lol_dagster.cli import cli
 from lol_dagster.cli.logs import _instant
-from lol_dagster.logs.reader import Wanted, read_log
+from lol_dagster.logs.reading import LogFilter, read_log
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.schema import open_database
@@ -72,7 +72,7 @@ def test_since_takes_a_duration_or_an_instant(text: str, instant: datetime) -> N
     assert _instant(text, NOON) == instant
 
 
-def test_a_since_that_is_neither_is_told(settings: Settings) -> None:
+def test_a_since_that_is_neither_is_refused(settings: Settings) -> None:
     assert refused("logs", "--since", "yesterday") == (
         "--since 'yesterday' should be a duration such as 2h, or an instant such as 2026-11-25T21:30"
     )
@@ -133,7 +133,7 @@ SECRETS = {
 def test_a_real_cycle_can_be_looked_back_at_and_leaves_no_secret_anywhere(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A good game told to a bot's channel, a weird one, and a webhook that is not there; each line
+    """A good game delivered to a bot's channel, a malformed one, and a webhook that is not there; each line
     of the log with what it is about."""
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
@@ -159,19 +159,19 @@ def test_a_real_cycle_can_be_looked_back_at_and_leaves_no_secret_anywhere(
     assert ending.value.code == 0, printed
 
     def events(**wanted: Any) -> list[str]:
-        return [line.event for line in read_log(settings.logs_dir, Wanted(**wanted))]
+        return [line.event for line in read_log(settings.logs_dir, LogFilter(**wanted))]
 
     good = [e for e in events(game="NA1_5000000001") if e != "slow query"]
-    # Listed, fetched, understood, written, told: each stage once.
+    # Listed, fetched, understood, written, delivered: each stage once.
     for beginning in ("Archived", "Recorded", "Message "):
         assert [e for e in good if e.startswith(beginning)], beginning
     assert len([e for e in good if e.startswith("Archived")]) == 1
-    weird = list(read_log(settings.logs_dir, Wanted(game="NA1_5000000002", level="warning")))
-    assert any(line.event.startswith("Quarantined NA1_5000000002") for line in weird)
+    malformed = list(read_log(settings.logs_dir, LogFilter(game="NA1_5000000002", level="warning")))
+    assert any(line.event.startswith("Quarantined NA1_5000000002") for line in malformed)
     # The red run of its own says its partition.
-    assert {line.fields.get("partition") for line in weird} >= {"NA1_5000000002"}
-    told = [e for e in events(channel="talk") if "delivered" in e]
-    assert len(told) == 1
+    assert {line.fields.get("partition") for line in malformed} >= {"NA1_5000000002"}
+    delivered = [e for e in events(channel="talk") if "delivered" in e]
+    assert len(delivered) == 1
     lines = list(read_log(settings.logs_dir))
     assert {line.process for line in lines} == {"once"}
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from lol_dagster.logs.reader import Wanted, read_log
+from lol_dagster.logs.reading import LogFilter, read_log
 from lol_dagster.settings import Settings
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.waiting import wait_for
@@ -89,7 +89,7 @@ def test_up_tells_a_game_by_itself_shows_it_in_the_ui_and_ends_with_one_ctrl_c(
     # One line of a run worker's: once in the log with its run and game, once in the run's own log.
     (line,) = (
         line
-        for line in read_log(settings.logs_dir, Wanted(game="NA1_5000000001"))
+        for line in read_log(settings.logs_dir, LogFilter(game="NA1_5000000001"))
         if line.event.startswith("Archived NA1_5000000001")
     )
     assert line.process == "run-worker"

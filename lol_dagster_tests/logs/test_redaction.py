@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from lol_dagster.logs.redaction import Redactor
-from lol_dagster.logs.start import start_logging
+from lol_dagster.logs.writing import start_logging
 from lol_dagster.settings import Settings, load_settings
 
 log = logging.getLogger("lol_dagster.test")

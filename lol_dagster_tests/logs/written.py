@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lol_dagster.logs.daily_file import file_of
+from lol_dagster.logs.writing import file_of
 
 
 def line(at: datetime, event: str, *, level: str = "info", **fields: Any) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from lol_dagster.logs.slow_queries import slow_queries
-from lol_dagster.logs.start import start_logging
+from lol_dagster.logs.writing import start_logging
 from lol_dagster.settings import load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Fact, Match

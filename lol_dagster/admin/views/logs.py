@@ -8,7 +8,7 @@ from flask import request
 from flask_admin import Admin, BaseView, expose
 
 from lol_dagster.admin.context import admin_context
-from lol_dagster.logs.reader import LEVELS, Wanted, newest
+from lol_dagster.logs.reading import LEVELS, LogFilter, newest
 from lol_dagster.logs.slow_queries import slow_queries
 
 _LINES = 300
@@ -33,14 +33,10 @@ class LogsPage(BaseView):
     def index(self) -> str:
         asked = {name: request.args.get(name, "").strip() for name in _FIELDS}
         level, span = request.args.get("level", ""), _span()
-        wanted = Wanted(
+        wanted = LogFilter(
             since=admin_context().now() - timedelta(hours=_SPANS[span]) if span else None,
             level=level if level in LEVELS else None,
-            game=asked["game"] or None,
-            run=asked["run"] or None,
-            message=asked["message"] or None,
-            player=asked["player"] or None,
-            channel=asked["channel"] or None,
+            **{name: value or None for name, value in asked.items()},
         )
         lines = newest(admin_context().settings.logs_dir, wanted, limit=_LINES)
         page: str = self.render(
