@@ -1,4 +1,4 @@
-"""What a database holds, in numbers: how a copy is compared with what it was taken from."""
+"""What a database holds: compared with a copy of it, or nothing at all that could be overwritten."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, MetaData, Table, func, inspect, select
 
+from lol_dagster.backups.files import BackupError
 from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Base
+
+_VERSION = "alembic_version"
+_ALWAYS_THERE = frozenset({_VERSION, "facts"})
+"""What every command leaves behind that opens an empty database."""
 
 
 def count_rows(tables: Iterable[str]) -> str:
@@ -44,3 +50,40 @@ def snapshot(database: Database) -> Iterator[Connection]:
         return
     with database.engine.connect() as connection:
         yield connection.execution_options(isolation_level="REPEATABLE READ")
+
+
+def refuse_unless_empty(database: Database) -> None:
+    """
+    Raises:
+        BackupError: there is something in it; with what that is.
+    """
+    with database.engine.connect() as connection:
+        names = inspect(connection).get_table_names()
+        strange = sorted(set(names) - set(Base.metadata.tables) - {_VERSION})
+        found = [f"the table {name}, which is not ours" for name in strange]
+        found += [
+            f"{rows} rows of {name}"
+            for name in sorted(set(names) - set(strange) - _ALWAYS_THERE)
+            if (rows := _rows(connection, name))
+        ]
+    if found:
+        where = database.url.render_as_string(hide_password=True)
+        raise BackupError(f"{where} is not empty, it has {', '.join(found[:8])}: give an empty one")
+
+
+def drop_tables(database: Database) -> None:
+    """Drop the empty tables, so that others can take their place.
+
+    Raises:
+        BackupError: they are not empty.
+    """
+    refuse_unless_empty(database)
+    with database.engine.begin() as connection:
+        there = MetaData()
+        there.reflect(connection)
+        there.drop_all(connection)
+
+
+def _rows(connection: Connection, name: str) -> int:
+    table = Table(name, MetaData())
+    return connection.scalar(select(func.count()).select_from(table)) or 0

@@ -13,7 +13,7 @@ from pathlib import Path
 from lol_dagster.errors import UserError
 
 KEEP_ALL_FOR = timedelta(days=1)
-"""So that nobody who takes one in a fright loses that of last night."""
+"""So that nobody who takes several in a row loses last night's."""
 KEEP_DAYS = 7
 """Of so many days the last backup is kept: days on which there was one, so that an installation that stood
 still for a month does not lose its last ones on the day it is woken."""
@@ -72,7 +72,7 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BackupError("another backup is being taken right now: wait for its end") from None
-        # Nobody is at work on these any more.
+        # Whoever was writing these has died.
         for left in folder.glob(f"*{_UNFINISHED}"):
             left.unlink()
         yield

@@ -16,8 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, MetaData, String, Table, func, select
 from sqlalchemy.exc import DBAPIError
 
-from lol_dagster.backups.contents import snapshot
-from lol_dagster.backups.emptiness import refuse_unless_empty
+from lol_dagster.backups.contents import refuse_unless_empty, snapshot
 from lol_dagster.backups.files import BackupError
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Base
@@ -43,7 +42,7 @@ def move(source: Database, target: Database, *, show: Callable[[str], None]) -> 
     Args:
         source: Has this version's schema; nobody may write to it meanwhile.
         target: Has this version's schema and nothing in it.
-        show: Told the table that is being copied.
+        show: Called with the name of the table that is being copied.
 
     Raises:
         BackupError: the target is not empty, does not take a row, or holds something else in the
@@ -69,7 +68,7 @@ def move(source: Database, target: Database, *, show: Callable[[str], None]) -> 
 
 
 def _tables() -> list[Table]:
-    """All tables, those that others refer to first. Secrets are carried over as they stand, without
+    """All tables, those that others refer to first. Secrets are copied as they stand, without
     the keys to them.
     """
     metadata = MetaData()

@@ -1,7 +1,7 @@
 """Bringing a backup back into an empty home or database.
 
-The lost app may have told things after the backup was taken. Before anything can be sent from the
-restored database, it is told so (messages/restored.py): in the same step in which it comes to be.
+The lost application may have delivered messages after the backup was taken. The restored database says
+so (messages/restored.py) from the step in which it comes to be: before anything can be sent from it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from lol_dagster.backups import postgres, sqlite
-from lol_dagster.backups.contents import Contents
-from lol_dagster.backups.emptiness import drop_tables, refuse_unless_empty
+from lol_dagster.backups.contents import Contents, drop_tables, refuse_unless_empty
 from lol_dagster.backups.files import BackupError, whole_or_not_at_all
 from lol_dagster.backups.take import BEGUN_FACT
 from lol_dagster.messages.restored import Restoration, note_restoration
@@ -34,7 +33,7 @@ class Restored:
     rows: dict[str, int]
     """By table."""
     doubtful: int
-    """Messages that were not told when the backup was taken, and may have been since."""
+    """Messages that were not delivered when the backup was taken, and may have been since."""
 
 
 def restore_backup(database: Database, file: Path, now: datetime) -> Restored:
@@ -81,7 +80,7 @@ def _into_sqlite(database: Database, file: Path, now: datetime) -> Restored:
 
 
 def _one_file(file: Path, held: Contents) -> None:
-    """Let SQLite put everything into the one file, and look whether it is all there."""
+    """Let SQLite put everything into the one file, and check that it is all there."""
     found = sqlite.settle(file)
     # The note about the restoration is new.
     differences = [each for each in held.differences(found) if " facts " not in each]

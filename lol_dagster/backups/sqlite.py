@@ -37,7 +37,7 @@ def copy(source: Path, target: Path) -> Contents:
 
 
 def check(file: Path) -> Contents:
-    """Open a copy, have SQLite look at every page, and count.
+    """Open a copy, have SQLite check every page, and count.
 
     Raises:
         BackupError: it is damaged, or none of our databases.

@@ -51,7 +51,7 @@ class LastBackup:
 
 
 def take_backup(database: Database, home: Path, now: datetime, *, to: Path | None = None) -> Backup:
-    """Take a backup while the database is in use, verify it, and let go of old ones.
+    """Take a backup while the database is in use, verify it, and delete old ones.
 
     Args:
         home: LOL_HOME; backups stand in its folder `backups`.

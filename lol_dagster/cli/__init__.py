@@ -1,4 +1,4 @@
-"""The command line `lol-dagster`: reads what was typed, calls the rooms, prints what they say.
+"""The command line `lol-dagster`: reads what was typed, calls the other packages, prints the result.
 
 Belongs here: options, their wording, output for people and as JSON. Decisions do not. A command's
 module is imported when the command is used, and slow libraries inside its function: `lol-dagster
@@ -41,7 +41,7 @@ _COMMANDS = {
 )
 @click.version_option(package_name="lol-dagster", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Watches a group's League of Legends games and tells their channel, once per game.
+    """Watches a group's League of Legends games and posts each to their channel, once.
 
     Exit status: 0 done; 1 it could not be done now, or not all is well; 2 the command, a setting
     or an entry is wrong, and one line says how; 130 ended by Ctrl-C.

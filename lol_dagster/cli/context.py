@@ -1,4 +1,4 @@
-"""What every command that looks at the database or changes it begins with."""
+"""What every command that reads or changes the database begins with."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class CommandContext:
             with self.database.writing(who=_who()) as session:
                 yield session
         except StaleDataError:
-            raise UserError("somebody else changed this in the same moment: look again") from None
+            raise UserError(
+                "somebody else changed this at the same moment: check it and try again"
+            ) from None
 
 
 @contextmanager

@@ -122,8 +122,8 @@ def _print_backup(value: dict[str, Any]) -> None:
 def restore(file: Path, as_json: bool) -> None:
     """Bring a backup back into an empty home, or into an empty PostgreSQL database.
 
-    What it takes for untold may have been told after it was taken: that is looked up in the
-    channels first, and parked where a channel cannot be read.
+    Messages that were not delivered when it was taken may have been since: their channels are
+    checked first, and where a channel cannot be read they are held for review.
     """
     from lol_dagster.backups.restore import restore_backup
 
@@ -137,7 +137,7 @@ def restore(file: Path, as_json: bool) -> None:
         "database": _shown_url(database),
         "taken_at": restored.taken_at,
         "rows": restored.rows,
-        "maybe_told": restored.doubtful,
+        "maybe_delivered": restored.doubtful,
         "not_inside": _not_inside(settings),
     }
     database.dispose()
@@ -148,14 +148,14 @@ def restore(file: Path, as_json: bool) -> None:
 def _print_restored(value: dict[str, Any]) -> None:
     rows = sum(value["rows"].values())
     click.echo(f"{value['database']} holds {rows:,} rows as of {shown(value['taken_at'])}.")
-    if value["maybe_told"]:
+    if value["maybe_delivered"]:
         click.echo(
-            f"{value['maybe_told']} messages were untold then: they are looked up in their "
-            "channels before anything is sent."
+            f"{value['maybe_delivered']} messages were not delivered then: they are searched for "
+            "in their channels before anything is sent."
         )
     click.echo("Did these come along? " + "; ".join(value["not_inside"]) + ".")
     click.echo(
-        "Go on with 'lol-dagster up', and in one context only: two would tell everything twice."
+        "Go on with 'lol-dagster up', in one installation only: two would announce everything twice."
     )
 
 
@@ -193,8 +193,8 @@ def _print_copied(value: dict[str, Any]) -> None:
     rows = sum(value["rows"].values())
     click.echo(f"{rows:,} rows were copied to {value['to']} and are the same there.")
     click.echo(
-        "Set LOL_DATABASE_URL to it before you start anything again: two installations would tell "
-        "everything twice."
+        "Set LOL_DATABASE_URL to it before you start anything again: two installations would "
+        "announce everything twice."
     )
 
 
@@ -234,7 +234,7 @@ def _print_rotated(value: dict[str, Any]) -> None:
 
 
 def _not_inside(settings: Settings) -> list[str]:
-    """What else a context needs to be carried on elsewhere."""
+    """What else an installation needs to go on elsewhere."""
     found = [".env with the keys and tokens"]
     if settings.secret_key is None:
         found.append(f"{settings.home / 'secret.key'}, with which addresses of webhooks are read")

@@ -17,7 +17,7 @@ from lol_dagster.errors import UserError
 from lol_dagster.riot.errors import RiotError
 from lol_dagster.storage.database import describe_failure
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _INTERRUPTED = 130  # what shells report of a program that SIGINT ended
 
 
@@ -66,7 +66,7 @@ def _status_of(error: Exception) -> int | None:
     """None: it is a bug, and keeps its traceback."""
     if isinstance(error, UserError):
         return 2
-    is_temporary = isinstance(error, RiotError | OperationalError) or _lacks_room(error)
+    is_temporary = isinstance(error, RiotError | OperationalError) or _lacks_space(error)
     return 1 if is_temporary else None
 
 
@@ -74,8 +74,8 @@ def in_a_line(error: BaseException) -> str:
     """What a person has to read of what ended a command."""
     if isinstance(error, OperationalError):  # locked, full, gone: its SQL helps nobody
         line = describe_failure(error)
-    elif _lacks_room(error):
-        line = f"there is no room left on the disk: {error}"
+    elif _lacks_space(error):
+        line = f"there is no space left on the disk: {error}"
     elif isinstance(error, UserError | RiotError):
         line = str(error)
     else:
@@ -83,5 +83,5 @@ def in_a_line(error: BaseException) -> str:
     return " ".join(line.split())
 
 
-def _lacks_room(error: BaseException) -> bool:
-    return isinstance(error, OSError) and error.errno in _NO_ROOM
+def _lacks_space(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in _NO_SPACE

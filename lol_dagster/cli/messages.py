@@ -105,21 +105,21 @@ def show(message_id: str, as_json: bool) -> None:
 @as_json_option
 @click.pass_context
 def audit(context: click.Context, as_json: bool) -> None:
-    """Look up a sample of the told messages in their channels; nothing is sent or changed.
+    """Read a sample of the delivered messages back from their channels; nothing is sent or changed.
 
-    Happens daily by itself. Exits with 1 if one does not stand there once, as it was told.
+    Happens daily by itself. Exits with 1 if one is not there exactly once, as it was delivered.
     """
     with command_context() as app:
         found = audit_messages(app.database, all_transports(app.settings), now=app.now)
     value = {"findings": dict(found.findings), "unseen": list(found.unseen)}
-    rows = [*found.findings.items(), *((each, "not to be seen") for each in found.unseen)]
+    rows = [*found.findings.items(), *((each, "not visible") for each in found.unseen)]
     print_either(
         value,
         as_json,
         lambda: print_table(
             ("MESSAGE", "FOUND"),
             ((message_id[:8], finding.replace("_", " ")) for message_id, finding in rows),
-            empty="There is nothing that could be looked up.",
+            empty="There is nothing to read back.",
         ),
     )
     context.exit(1 if found.wrong else 0)
@@ -129,15 +129,15 @@ def audit(context: click.Context, as_json: bool) -> None:
 @click.argument("message_id")
 @as_json_option
 def resend(message_id: str, as_json: bool) -> None:
-    """Tell a parked message after all.
+    """Send a message that needs review.
 
-    Where the channel cannot be read it may then stand there twice: look there first.
+    Where the channel cannot be read it may then appear twice: check the channel first.
     """
     _decide(
         message_id,
         as_json,
         operator.resend,
-        "Will be sent with the next sweep, unless it is found in the channel.",
+        "It goes out with the next delivery run, unless it is found in the channel.",
     )
 
 
@@ -170,7 +170,7 @@ def _decide(message_id: str, as_json: bool, decide: Callable[..., Message], done
 
 
 def _former_texts(session: Session, row: Message) -> list[dict[str, Any]]:
-    """What it said in revisions that may have been sent and are not the newest, the first first."""
+    """What it said in revisions that may have been sent and are not the newest, oldest first."""
     texts = session.scalars(
         select(MessageText).where(MessageText.message_id == row.id).order_by(MessageText.rev)
     )
@@ -178,7 +178,7 @@ def _former_texts(session: Session, row: Message) -> list[dict[str, Any]]:
 
 
 def _audit(session: Session, row: Message) -> dict[str, Any] | None:
-    """What the last look at it in its channel has shown."""
+    """What its last audit found."""
     found = session.get(MessageAudit, row.id)
     if found is None:
         return None
@@ -268,7 +268,7 @@ def _print(value: dict[str, Any]) -> None:
     if audited := value["audit"]:
         words = audited["finding"].replace("_", " ")
         why = f" ({shown(audited['detail'])})" if audited["detail"] else ""
-        click.echo(f"\nLast looked up {shown(audited['at'])}: {words}{why}")
+        click.echo(f"\nLast audited {shown(audited['at'])}: {words}{why}")
     if value["decisions"]:
         click.echo()
         print_table(

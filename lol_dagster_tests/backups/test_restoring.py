@@ -46,7 +46,7 @@ def message(state: str, channel: Channel, **values: Any) -> Message:
 
 
 def furnish(database: Database) -> None:
-    """Some of everything that is hard to carry: blobs, JSON, times, a message in each state."""
+    """Some of everything that is hard to copy: blobs, JSON, times, a message in each state."""
     with database.writing() as session:
         team = make_team(session, "Friends")
         ann = make_member(session, team, "Ann \\ 'Ö' \U0001f40d")
@@ -113,7 +113,7 @@ def test_everything_comes_back(source: Database, empty: Database, tmp_path: Path
         make_team(session, "Newcomers")  # the next number is free
 
 
-def test_what_was_untold_may_have_been_told_since(
+def test_what_was_not_delivered_may_have_been_since(
     source: Database, empty: Database, tmp_path: Path
 ) -> None:
     backup = take_backup(source, tmp_path, NOW)
@@ -126,7 +126,7 @@ def test_what_was_untold_may_have_been_told_since(
     assert {state: each.state for state, each in found.items()} == {
         state: "uncertain" if state in doubtful else state for state in STATES
     }
-    # A parked one stays parked, but nobody takes it for unsent any more.
+    # One that needs review still does, but no longer counts as unsent.
     assert {state for state, each in found.items() if each.sent_maybe} == doubtful | {
         "needs_review"
     }
@@ -232,7 +232,7 @@ def test_a_database_moves_to_the_other_kind(
     with target.reading() as session:
         assert session.get_one(Payload, "NA1_1").body == bytes(range(256)) * 40
         assert session.scalars(select(PlayerStat.extra)).one() == {"augments": [1, 2]}
-        # Nothing was lost, so nothing has to be looked up again.
+        # Nothing was lost, so nothing has to be searched for.
         assert session.get_one(Message, "message-pending").state == "pending"
     with target.writing() as session:
         make_team(session, "Newcomers")  # PostgreSQL's own numbers go on where they were

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from lol_dagster.backups import postgres, postgres_tools, sqlite
+from lol_dagster.backups import postgres, sqlite
 from lol_dagster.backups.contents import Contents
 from lol_dagster.backups.files import (
     BackupError,
@@ -198,7 +198,7 @@ def test_without_a_fitting_pg_dump_it_is_said_what_to_install(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = Database(postgres_url)
-    monkeypatch.setattr(postgres_tools, "DEBIANS_FOLDER", tmp_path)
+    monkeypatch.setattr(postgres, "DEBIANS_FOLDER", tmp_path)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(BackupError, match=r"there is none here: install postgresql-client-\d+"):
         take_backup(database, tmp_path / "home", NOW)
@@ -217,7 +217,7 @@ def test_a_password_stands_on_no_command_line(
 ) -> None:
     """A pg_dump that notes what it was started with; the connection itself trusts everybody."""
     database = Database(postgres_url)
-    real = postgres_tools._find(18)
+    real = postgres._find(18)
     spy = tmp_path / "99" / "bin"
     spy.mkdir(parents=True)
     for name in ("pg_dump", "pg_restore"):
@@ -227,7 +227,7 @@ def test_a_password_stands_on_no_command_line(
             f'stat -c %a $PGSERVICEFILE >> {tmp_path}/mode\nexec {real}/{name} "$@"\n'
         )
         (spy / name).chmod(0o755)
-    monkeypatch.setattr(postgres_tools, "_find", lambda _: spy)
+    monkeypatch.setattr(postgres, "_find", lambda _: spy)
     database.url = database.url.set(password="very=secret")
     take_backup(database, tmp_path / "home", NOW)
     assert "secret" not in (tmp_path / "seen").read_text()

@@ -86,16 +86,16 @@ def test_without_a_password_it_refuses_in_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "says"),
     [
         (["--host", "0.0.0.0"], "say under which address with --public-url"),
         (["--public-url", "lol.example.org"], "should look like https://lol.example.org"),
         (["--public-url", "https://lol.example.org/admin"], "without a path"),
     ],
 )
-def test_an_address_that_nobody_could_check_is_refused(options: list[str], told: str) -> None:
+def test_an_address_that_nobody_could_check_is_refused(options: list[str], says: str) -> None:
     choose(PASSWORD)
-    assert told in refused("admin", *options)
+    assert says in refused("admin", *options)
 
 
 def test_it_answers_on_this_machine_and_ends_with_sigterm(tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ from lol_dagster_tests._support.roster_rows import make_channel, make_team
 from lol_dagster_tests.cli.running import as_json, said
 
 
-@pytest.mark.parametrize(("blind", "word"), [(None, "–"), (False, "seen"), (True, "hidden")])
+@pytest.mark.parametrize(("is_hidden", "word"), [(None, "–"), (False, "seen"), (True, "hidden")])
 def test_a_channel_is_listed_with_what_is_known_of_its_history(
-    database: Database, blind: bool | None, word: str
+    database: Database, is_hidden: bool | None, word: str
 ) -> None:
     with database.writing() as session:
         channel = make_channel(session, make_team(session, "Barons"), "main")
-        if blind is not None:
-            session.add(ChannelProbe(channel_id=channel.id, unreadable_history=blind))
-    assert as_json("channel", "show", "main")["history_hidden"] is blind
+        if is_hidden is not None:
+            session.add(ChannelProbe(channel_id=channel.id, unreadable_history=is_hidden))
+    assert as_json("channel", "show", "main")["history_hidden"] is is_hidden
     heading, row = said("channel", "list").splitlines()[:2]
     assert (heading.split()[-1], row.split()[-1]) == ("HISTORY", word)

@@ -57,7 +57,7 @@ def test_a_database_from_a_newer_version_is_left_alone(database: Database, file:
     assert "newer version of lol_dagster" in refused("team", "list")
 
 
-def test_damage_is_told(database: Database, file: Path) -> None:
+def test_damage_is_named(database: Database, file: Path) -> None:
     # SQLite enforces references only on connections that ask for it.
     change(
         file,

@@ -69,7 +69,7 @@ def test_a_decision_about_what_is_in_hand_or_settled_is_refused(
 
 
 @pytest.mark.parametrize("state", ["uncertain", "blocked"])
-def test_what_is_looked_after_by_itself_is_not_resent(database: Database, state: str) -> None:
+def test_what_is_retried_by_itself_is_not_resent(database: Database, state: str) -> None:
     message(database, state=state)
     assert "by itself" in refused("message", "resend", "aaaa")
 

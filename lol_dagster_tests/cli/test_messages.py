@@ -145,7 +145,7 @@ def test_a_message_is_shown_as_text_with_every_call_that_was_made(
     assert "It said, as revision 1:\nRemake\n" in text
     assert "It says now, as revision 2:\nVictory · Ranked Solo\n" in text
     assert "abcdef01  accepted" in text
-    assert "Last looked up 2026-08-01 20:00:00 UTC: duplicate (also there as 78)" in text
+    assert "Last audited 2026-08-01 20:00:00 UTC: duplicate (also there as 78)" in text
     assert (
         "Victory · Ranked Solo\n"
         "Blue side\n"

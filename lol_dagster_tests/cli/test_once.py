@@ -63,7 +63,7 @@ def once_here(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
 
 @pytest.fixture
 def playing(simulator: Simulator) -> Simulator:
-    """A world in which Ann of the only team has just finished a weird game and one that is not."""
+    """A world in which Ann of the only team has just finished a malformed game and a sound one."""
     from datetime import UTC, datetime, timedelta
 
     from lol_dagster_tests._support.payloads import match_payload
@@ -88,7 +88,7 @@ def test_the_last_line_is_one_json_object_and_quarantined_games_are_no_failure(
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout.splitlines()[-1])
     assert list(counts) == list(NOTHING)
-    # Two were listed, one was weird, the other told in the one channel.
+    # Two were listed, one was malformed, the other was announced in the one channel.
     assert counts == NOTHING | {
         "discovered": 2,
         "processed": 1,
@@ -114,14 +114,14 @@ def test_a_database_that_fails_in_mid_cycle_still_ends_with_what_was_done_and_wh
 ) -> None:
     monkeypatch.setattr(database_module, "BUSY_TIMEOUT_MS", 50)
     file = load_settings().home / "lol.sqlite3"
-    carry = Deliverer.deliver_due
+    deliver = Deliverer.deliver_due
 
-    def carry_beside_a_holder(*arguments: Any, **chosen: Any) -> DeliveryReport:
-        with closing(sqlite3.connect(file, isolation_level=None)) as holder:
-            holder.execute("BEGIN IMMEDIATE")
-            return carry(*arguments, **chosen)
+    def deliver_beside_a_writer(*arguments: Any, **chosen: Any) -> DeliveryReport:
+        with closing(sqlite3.connect(file, isolation_level=None)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            return deliver(*arguments, **chosen)
 
-    monkeypatch.setattr(Deliverer, "deliver_due", carry_beside_a_holder)
+    monkeypatch.setattr(Deliverer, "deliver_due", deliver_beside_a_writer)
     result = once_here("--json")
     assert result.status == 1
     assert json.loads(result.stdout) == NOTHING | {

@@ -51,7 +51,7 @@ def test_nobody_waits_forever_for_a_frozen_owner(tmp_path: Path) -> None:
     assert owner.returncode == -signal.SIGKILL, "by this test's own hand, at its end"
 
 
-def test_where_work_takes_moments_a_holder_that_hangs_is_killed(tmp_path: Path) -> None:
+def test_where_work_takes_moments_an_owner_that_hangs_is_killed(tmp_path: Path) -> None:
     file = tmp_path / "lock"
     with frozen_owner(file) as owner, alone(file, within=0.1, kill=True):
         assert file.read_text() == f"{os.getpid()}\n"
@@ -59,7 +59,7 @@ def test_where_work_takes_moments_a_holder_that_hangs_is_killed(tmp_path: Path) 
     assert not is_held(file)
 
 
-def test_a_process_that_only_bears_the_holders_number_is_left_alone(
+def test_a_process_that_only_has_the_owners_number_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in two containers that share a volume."""

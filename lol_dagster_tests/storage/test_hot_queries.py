@@ -1,8 +1,9 @@
-"""No question that is asked for every game, every minute or at every look reads a whole table that grows.
+"""No query that is made for every game, every minute or at every evaluation of the checks reads a whole
+table that grows.
 
-The statements are those that the code really makes on the way of a few games and when people look,
-caught on their way to the database; then each is asked how it would be carried out. Delivery's own
-are looked at over a year's history (delivery/test_queries.py).
+The statements are those that the code really makes as a few games are processed and shown, caught on
+their way to the database; then the database is asked for the plan of each. Delivery's own are examined
+over a year's history (delivery/test_queries.py).
 """
 
 from __future__ import annotations

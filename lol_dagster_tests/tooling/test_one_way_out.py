@@ -28,7 +28,7 @@ def imported(source: str) -> set[str]:
     return found
 
 
-def test_nobody_calls_over_the_network_by_himself() -> None:
+def test_no_other_module_calls_over_the_network() -> None:
     """The simulator is the other end and imports nothing of the app."""
     strays = {
         name: libraries

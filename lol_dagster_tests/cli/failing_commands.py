@@ -1,4 +1,4 @@
-"""Commands for tests: each ends in a way of its own."""
+"""Commands for tests: each ends in a different way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def wrong() -> None:
 
 
 @click.command()
-def riot_trouble() -> None:
+def riot_failure() -> None:
     raise ServerTrouble("no answer", status=503, **_CALL)
 
 

@@ -22,8 +22,8 @@ LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
 
 
 def ending(name: str) -> Result:
-    """How a program ends whose only command is one of endings.py."""
-    group = LazyGroup(package=__package__, commands_at={name: f"endings:{name}"})
+    """How a program ends whose only command is one of failing_commands.py."""
+    group = LazyGroup(package=__package__, commands_at={name: f"failing_commands:{name}"})
     return CliRunner().invoke(group, [name])
 
 
@@ -39,8 +39,8 @@ def test_what_a_person_can_put_right_is_one_line_and_status_2() -> None:
     assert result.stderr == "lol-dagster: the name is taken: choose another\n"
 
 
-def test_trouble_of_riots_is_one_line_and_status_1() -> None:
-    result = ending("riot_trouble")
+def test_a_failure_of_riots_is_one_line_and_status_1() -> None:
+    result = ending("riot_failure")
     assert result.exit_code == 1
     assert result.stderr == "lol-dagster: match-v5.match on europe answered 503: no answer\n"
 
@@ -54,15 +54,15 @@ def test_a_database_that_is_held_is_one_line_with_its_name_and_status_1(
 ) -> None:
     monkeypatch.setattr(database_module, "BUSY_TIMEOUT_MS", 50)
     file = database.url.database or ""
-    holder = sqlite3.connect(file, isolation_level=None)
+    writer = sqlite3.connect(file, isolation_level=None)
     try:
-        holder.execute("BEGIN IMMEDIATE")
-        looked = CliRunner().invoke(cli, ["team", "list"])
+        writer.execute("BEGIN IMMEDIATE")
+        listed = CliRunner().invoke(cli, ["team", "list"])
         result = CliRunner().invoke(cli, ["team", "add", "Gamers"])
     finally:
-        holder.close()
-    # Whoever only looks is kept waiting by nobody.
-    assert (looked.exit_code, looked.stderr) == (0, "")
+        writer.close()
+    # A reader waits for no writer.
+    assert (listed.exit_code, listed.stderr) == (0, "")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
         f"lol-dagster: the database sqlite:///{file} cannot be used just now: database is locked\n"
@@ -81,7 +81,7 @@ def test_a_full_disk_is_one_line_and_status_1() -> None:
     result = ending("full_disk")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
-        "lol-dagster: there is no room left on the disk: "
+        "lol-dagster: there is no space left on the disk: "
         "[Errno 28] No space left on device: 'backup.tmp'\n"
     )
 
@@ -115,14 +115,14 @@ def test_the_version_is_the_packages() -> None:
     assert result.stdout == f"lol-dagster {version('lol-dagster')}\n"
 
 
-def test_a_wrong_setting_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOL_STALE_AFTER", "soon")
     result = CliRunner().invoke(cli, ["status"])
     assert result.exit_code == 2
     assert result.stderr.startswith("lol-dagster: LOL_STALE_AFTER should be a duration")
 
 
-def test_a_home_that_cannot_be_written_is_told(
+def test_a_home_that_cannot_be_written_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -165,7 +165,7 @@ assert not slow, slow
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_the_simulated_world_tells_its_settings_and_ends_at_ctrl_c(tmp_path: Path) -> None:
+def test_the_simulated_world_prints_its_settings_and_ends_at_ctrl_c(tmp_path: Path) -> None:
     with subprocess.Popen(
         [LOL_DAGSTER, "simulate", "--port", "0", "--truth", str(tmp_path / "truth.jsonl")],
         stdout=subprocess.PIPE,
@@ -175,13 +175,13 @@ def test_the_simulated_world_tells_its_settings_and_ends_at_ctrl_c(tmp_path: Pat
         assert process.stdout is not None
         assert process.stderr is not None
         try:
-            told = [process.stdout.readline().strip() for _ in range(9)]
+            printed = [process.stdout.readline().strip() for _ in range(9)]
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=60) == 0
             assert process.stderr.read() == ""
         finally:
             process.kill()
-    settings = dict(line.split("=", 1) for line in told if line.startswith("LOL_"))
+    settings = dict(line.split("=", 1) for line in printed if line.startswith("LOL_"))
     port = int(settings["LOL_SLACK_URL"].split(":")[2].partition("/")[0])
     assert settings == environment(port)
 
