@@ -14,8 +14,8 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 
 from lol_dagster.admin.context import admin_context
+from lol_dagster.admin.display import sentence
 from lol_dagster.admin.roster_view import EntryForm
-from lol_dagster.admin.shown import words
 from lol_dagster.errors import UserError
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.riot.routing import PLATFORM_NAMES
@@ -87,7 +87,7 @@ class LookUpForm(EntryForm):
         self._say(error)
 
     def _say(self, error: UserError, field: str = "riot_id") -> None:
-        self[field].errors = [*self[field].errors, words(error)]
+        self[field].errors = [*self[field].errors, sentence(error)]
 
     def _riot_id(self) -> RiotId | None:
         try:
@@ -118,7 +118,7 @@ class LookUpForm(EntryForm):
         except NoSuchEntryError as error:
             self._say(error)
         except (RiotUnavailableError, KeyRejected, SettingsError) as error:
-            self.trouble = words(error)
+            self.trouble = sentence(error)
         else:
             if self._is_free(found.known.riot_id, found.known.puuid, but):
                 self.found = found

@@ -12,15 +12,14 @@ from flask_wtf import CSRFProtect
 
 from lol_dagster.admin import views
 from lol_dagster.admin.context import AdminContext, put_up, utc_now
-from lol_dagster.admin.errors import show_errors_in_our_look
-from lol_dagster.admin.look import add_look
+from lol_dagster.admin.error_pages import show_error_pages
 from lol_dagster.admin.monitoring import add_monitoring
-from lol_dagster.admin.reach import THIS_MACHINE, Reach
-from lol_dagster.admin.transactions import end_reading_with_the_request
-from lol_dagster.admin.trust.headers import add_headers
-from lol_dagster.admin.trust.origins import refuse_foreign_requests
-from lol_dagster.admin.trust.password import require_password_hash
-from lol_dagster.admin.trust.sign_in import require_sign_in
+from lol_dagster.admin.pages import add_page_furniture
+from lol_dagster.admin.security.password import require_password_hash
+from lol_dagster.admin.security.request_checks import add_headers, refuse_foreign_requests
+from lol_dagster.admin.security.sign_in import require_sign_in
+from lol_dagster.admin.server import THIS_MACHINE, WebAddress
+from lol_dagster.admin.transactions import end_reading_with_requests
 from lol_dagster.admin.views.start import StartPage
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -33,7 +32,7 @@ def create_app(
     database: Database,
     *,
     now: Callable[[], datetime] = utc_now,
-    reach: Reach = THIS_MACHINE,
+    address: WebAddress = THIS_MACHINE,
     demo: bool = False,
 ) -> Flask:
     """The web view as a WSGI application.
@@ -41,7 +40,7 @@ def create_app(
     Args:
         database: Opened with its keys.
         now: The time; tests bring their own.
-        reach: Under which names it may be asked for.
+        address: Under which names it may be asked for.
         demo: Without sign-in, and with a banner that says so.
 
     Raises:
@@ -56,22 +55,22 @@ def create_app(
         MAX_CONTENT_LENGTH=_LARGEST_POST,
         MAX_FORM_MEMORY_SIZE=_LARGEST_POST,
         # A browser takes a name with __Host- from this very host alone, and over https.
-        SESSION_COOKIE_NAME="__Host-lol_session" if reach.is_behind_https else "lol_session",
-        SESSION_COOKIE_SECURE=reach.is_behind_https,
+        SESSION_COOKIE_NAME="__Host-lol_session" if address.is_behind_https else "lol_session",
+        SESSION_COOKIE_SECURE=address.is_behind_https,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
         WTF_CSRF_SSL_STRICT=False,  # origins.py looks at the origin
     )
-    put_up(AdminContext(settings, database, now=now, reach=reach, demo=demo), app.extensions)
-    end_reading_with_the_request(app)
+    put_up(AdminContext(settings, database, now=now, address=address, demo=demo), app.extensions)
+    end_reading_with_requests(app)
     add_headers(app)
     refuse_foreign_requests(app)
     require_sign_in(app)
     CSRFProtect(app)
     add_monitoring(app)
-    show_errors_in_our_look(app)
-    add_look(app)
+    show_error_pages(app)
+    add_page_furniture(app)
     # A theme of our own: Flask-Admin's needs inline scripts, which our policy forbids. A template
     # that is not there is an error, so none of Flask-Admin's own can slip in.
     admin = Admin(

@@ -1,4 +1,4 @@
-"""What every page works with: settings, database, the time."""
+"""What every request works with: settings, database, the time, and who is signed in."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import cast
 
-from flask import current_app
+from flask import current_app, g
 
 from lol_dagster.admin.probing import Probes
-from lol_dagster.admin.reach import THIS_MACHINE, Reach
+from lol_dagster.admin.server import THIS_MACHINE, WebAddress
 from lol_dagster.riot.client import RiotClient, riot_client
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -32,7 +32,7 @@ class AdminContext:
     settings: Settings
     database: Database
     now: Callable[[], datetime] = utc_now
-    reach: Reach = THIS_MACHINE
+    address: WebAddress = THIS_MACHINE
     demo: bool = False
     """Whether this is the demo: no sign-in, and a banner that says so."""
     probes: Probes = field(default_factory=Probes)
@@ -54,3 +54,18 @@ def put_up(context: AdminContext, extensions: dict[str, object]) -> None:
 def admin_context() -> AdminContext:
     """The application of the app that serves this request."""
     return cast(AdminContext, current_app.extensions[_EXTENSION])
+
+
+def sign_request(name: str) -> None:
+    """From here on this request is that person's."""
+    g.who = name
+
+
+def is_signed_in() -> bool:
+    return "who" in g
+
+
+def current_who() -> str:
+    """The signed-in person's name, for the audit trail."""
+    name: str = g.who
+    return f"{name} (web)"

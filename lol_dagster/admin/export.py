@@ -82,3 +82,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(each) for key, each in value.items()}
     return str(value)
+
+
+def attachment(body: bytes | str, name: str) -> Response:
+    """A file to be saved.
+
+    Args:
+        name: Plain ASCII, such as `NA1_5012345678.json`.
+    """
+    return Response(
+        body,
+        mimetype="application/octet-stream",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )

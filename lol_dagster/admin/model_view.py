@@ -23,10 +23,10 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import NotFound
 from wtforms import Form, HiddenField
 
+from lol_dagster.admin.display import TYPE_FORMATTERS, sentence
 from lol_dagster.admin.export import download
 from lol_dagster.admin.filters import Filter, ShownFilter
 from lol_dagster.admin.forms import HouseConverter, add_error, move_into_session, typed_fields
-from lol_dagster.admin.shown import TYPE_FORMATTERS, words
 from lol_dagster.admin.transactions import RequestDatabase, reading, writing
 from lol_dagster.errors import UserError
 from lol_dagster.storage.models import Base
@@ -167,9 +167,9 @@ class BaseModelView(ModelView):
         else:
             return done
         if form is None:
-            flash(words(refusal), "error")
+            flash(sentence(refusal), "error")
         else:
-            add_error(form, getattr(refusal, "field", None), words(refusal))
+            add_error(form, getattr(refusal, "field", None), sentence(refusal))
         return None
 
     def _fresh(self, session: Session, row: Any) -> Any:

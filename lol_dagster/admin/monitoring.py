@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from flask import Flask, Response, abort, request
 
 from lol_dagster.admin.context import admin_context
-from lol_dagster.admin.trust.sessions import who_is_signed_in
+from lol_dagster.admin.security.sign_in import who_is_signed_in
 from lol_dagster.monitoring.metrics import METRICS_CONTENT_TYPE, healthz, render_metrics
 
 

@@ -19,8 +19,7 @@ from flask import Flask, g
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import Session
 
-from lol_dagster.admin.context import admin_context
-from lol_dagster.admin.trust.who import current_who
+from lol_dagster.admin.context import admin_context, current_who
 
 
 class RequestDatabase(SQLAlchemy):
@@ -71,7 +70,7 @@ def writing() -> Iterator[Session]:
             del g.writing_session
 
 
-def end_reading_with_the_request(app: Flask) -> None:
+def end_reading_with_requests(app: Flask) -> None:
     @app.teardown_appcontext
     def end(_error: BaseException | None) -> None:
         end_reading()

@@ -40,16 +40,15 @@ def admin(
     if context.invoked_subcommand is not None:
         return
     from lol_dagster.admin.app import create_app
-    from lol_dagster.admin.reach import Reach
-    from lol_dagster.admin.serve import make_server
+    from lol_dagster.admin.server import WebAddress, make_server
 
     settings = load_settings()
-    reach = Reach(host, port or settings.admin_port, public_url)
+    address = WebAddress(host, port or settings.admin_port, public_url)
     start_logging(settings, "admin")
     database = open_database(settings)
     try:
-        server = make_server(create_app(settings, database, reach=reach, demo=demo), reach)
-        click.echo(f"The web view: {reach}")
+        server = make_server(create_app(settings, database, address=address, demo=demo), address)
+        click.echo(f"The web view: {address}")
         signal.signal(signal.SIGTERM, _stop)
         with beating(database, "admin"):
             server.run()  # which ends with Ctrl-C and SystemExit
@@ -70,8 +69,7 @@ def set_password(stdin: bool, only_print: bool) -> None:
     Whoever is signed in has to sign in again once the web view has been started again. Tries that
     have been counted against anybody are forgotten.
     """
-    from lol_dagster.admin.trust.password import password_hash
-    from lol_dagster.admin.trust.throttle import forget_tries
+    from lol_dagster.admin.security.password import forget_tries, password_hash
 
     if stdin:
         password = sys.stdin.readline().rstrip("\r\n")

@@ -133,16 +133,16 @@ def web_view_service(
     Raises:
         UserError: its port is taken, its password's hash is none, or the URL is none.
     """
-    from lol_dagster.admin.reach import Reach
-    from lol_dagster.admin.trust.password import require_password_hash
+    from lol_dagster.admin.security.password import require_password_hash
+    from lol_dagster.admin.server import WebAddress
     from lol_dagster.services.liveness_probe import over_http
     from lol_dagster.services.supervisor import Service
 
     refuse_taken_port(settings.admin_port, "LOL_ADMIN_PORT")
     if not demo:
         require_password_hash(settings)
-    reach = Reach(port=settings.admin_port, public_url=public_url)
-    click.echo(f"The web view: {reach}")
+    address = WebAddress(port=settings.admin_port, public_url=public_url)
+    click.echo(f"The web view: {address}")
     options = [*(["--demo"] if demo else []), *(["--public-url", public_url] if public_url else [])]
     program = [sys.executable, "-c", "from lol_dagster.cli import main; main()"]
     sign_in = f"http://127.0.0.1:{settings.admin_port}/sign-in"

@@ -17,14 +17,13 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwr
 from waitress import wasyncore
 
 from lol_dagster.admin.app import create_app
-from lol_dagster.admin.reach import Reach
-from lol_dagster.admin.serve import make_server
+from lol_dagster.admin.server import WebAddress, make_server
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster_tests.admin.asking import OPERATOR, PASSWORD, QUICK_HASH, Visitor
 from lol_dagster_tests.admin.clock import HandClock
 
-ANY_PORT = Reach(port=0)
+ANY_PORT = WebAddress(port=0)
 PHONE: ViewportSize = {"width": 360, "height": 740}
 
 
@@ -61,9 +60,9 @@ def operator(app: Flask) -> Visitor:
 
 
 @contextmanager
-def served(app: Flask, reach: Reach = ANY_PORT) -> Iterator[str]:
+def served(app: Flask, address: WebAddress = ANY_PORT) -> Iterator[str]:
     """The app behind its real server, until the block ends."""
-    server = make_server(app, reach)
+    server = make_server(app, address)
 
     def run() -> None:
         # Its sockets are closed from the other thread while it waits for them.

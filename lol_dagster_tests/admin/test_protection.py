@@ -14,7 +14,7 @@ from sqlalchemy import select
 from werkzeug.routing import Rule
 
 from lol_dagster.admin.app import create_app
-from lol_dagster.admin.reach import Reach
+from lol_dagster.admin.server import WebAddress
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Message
@@ -244,7 +244,7 @@ def test_behind_a_proxy_its_name_and_its_origin_are_ours_and_cookies_are_for_htt
     settings: Settings, database: Database, clock: HandClock
 ) -> None:
     app = create_app(
-        settings, database, now=clock, reach=Reach(public_url="https://lol.example.org")
+        settings, database, now=clock, address=WebAddress(public_url="https://lol.example.org")
     )
     visitor = Visitor(app)
     headers = {"Host": "lol.example.org", "Origin": "https://lol.example.org"}

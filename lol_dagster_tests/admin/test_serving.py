@@ -8,7 +8,7 @@ from http.client import HTTPConnection
 import pytest
 from flask import Flask, request
 
-from lol_dagster.admin.reach import Reach
+from lol_dagster.admin.server import WebAddress
 from lol_dagster_tests.admin.conftest import served
 
 URL = "https://lol.example.org"
@@ -22,13 +22,13 @@ SAID_BY_A_PROXY = {
 }
 
 
-def heard(reach: Reach, source: str) -> str:
+def heard(address: WebAddress, source: str) -> str:
     """What an app hears of who asks, from which of this machine's addresses."""
     app = Flask("echo")
     app.add_url_rule("/", "who", lambda: f"{request.remote_addr} at {request.host_url}")
-    with served(app, reach) as address:
-        port = int(address.rpartition(":")[2])
-        connection = HTTPConnection(reach.host, port, timeout=10, source_address=(source, 0))
+    with served(app, address) as site:
+        port = int(site.rpartition(":")[2])
+        connection = HTTPConnection(address.host, port, timeout=10, source_address=(source, 0))
         connection.request("GET", "/", headers=SAID_BY_A_PROXY)
         text = connection.getresponse().read().decode()
         connection.close()
@@ -38,7 +38,7 @@ def heard(reach: Reach, source: str) -> str:
 def test_a_proxy_on_this_machine_says_who_asks_and_how() -> None:
     # Of the addresses the last is the proxy's own finding; of the host it has no say.
     assert (
-        heard(Reach(port=0, public_url=URL), "127.0.0.1")
+        heard(WebAddress(port=0, public_url=URL), "127.0.0.1")
         == "203.0.113.7 at https://lol.example.org/"
     )
 
@@ -46,12 +46,13 @@ def test_a_proxy_on_this_machine_says_who_asks_and_how() -> None:
 def test_nobody_else_is_believed() -> None:
     # 127.0.0.2 stands for any address but the proxy's.
     assert (
-        heard(Reach(port=0, public_url=URL), "127.0.0.2") == "127.0.0.2 at http://lol.example.org/"
+        heard(WebAddress(port=0, public_url=URL), "127.0.0.2")
+        == "127.0.0.2 at http://lol.example.org/"
     )
 
 
 def test_without_a_proxy_nobody_is_believed() -> None:
-    assert heard(Reach(port=0), "127.0.0.1") == "127.0.0.1 at http://lol.example.org/"
+    assert heard(WebAddress(port=0), "127.0.0.1") == "127.0.0.1 at http://lol.example.org/"
 
 
 def test_a_proxy_on_this_machine_is_believed_by_ipv6_too() -> None:
@@ -59,5 +60,5 @@ def test_a_proxy_on_this_machine_is_believed_by_ipv6_too() -> None:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("no IPv6 on this machine")
-    reach = Reach(host="::1", port=0, public_url=URL)
-    assert heard(reach, "::1") == "203.0.113.7 at https://lol.example.org/"
+    address = WebAddress(host="::1", port=0, public_url=URL)
+    assert heard(address, "::1") == "203.0.113.7 at https://lol.example.org/"

@@ -10,7 +10,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from lol_dagster.admin.app import create_app
-from lol_dagster.admin.trust.throttle import FREE_TRIES, MANY, forget_tries
+from lol_dagster.admin.security.password import FREE_TRIES, MANY, forget_tries
 from lol_dagster.errors import UserError
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database

@@ -19,14 +19,13 @@ from wtforms.validators import InputRequired, Optional
 
 from lol_dagster.admin.account_lookup import LookUpForm
 from lol_dagster.admin.context import admin_context
+from lol_dagster.admin.display import NOTHING, ago, instant, row_link, sentence
 from lol_dagster.admin.filters import Filter
 from lol_dagster.admin.forms import InstantField
 from lol_dagster.admin.merging import number_in
 from lol_dagster.admin.roster_view import EntryForm, RosterView
-from lol_dagster.admin.shown import NOTHING, ago, instant, words
 from lol_dagster.admin.transactions import end_reading, reading, writing
 from lol_dagster.admin.views.choices import names_of, offer_teams
-from lol_dagster.admin.views.names import link
 from lol_dagster.errors import UserError
 from lol_dagster.riot.routing import PLATFORM_NAMES
 from lol_dagster.roster.accounts import add_account, correct_account, move_account, remove_account
@@ -243,9 +242,9 @@ class AccountView(RosterView):
                     move_account(session, account.id, owner.id, version=seen)
             except StaleEntryError as stale:
                 form.seen_version.data = str(stale.version)
-                form.player.errors = [words(stale)]
+                form.player.errors = [sentence(stale)]
             except UserError as error:
-                form.player.errors = [words(error)]
+                form.player.errors = [sentence(error)]
             else:
                 flash(f"{account.riot_id} is {owner.name}'s now.", "success")
                 return redirect(self.get_url(".details_view", id=account.id), 303)
@@ -264,7 +263,7 @@ class AccountView(RosterView):
                 with admin_context().database.reading() as session:
                     taken = find_named(players(session), clean_name(form.name.data))
             except UserError as error:
-                form.name.errors = [words(error)]
+                form.name.errors = [sentence(error)]
             else:
                 if taken is not None:
                     form.taken_by = taken.id
@@ -298,7 +297,9 @@ class AccountView(RosterView):
         owner = None
         if form.taken_by is not None:
             owner = reading().get(Player, form.taken_by)
-        return self._page("roster/look_up.html", form, title=title, return_url=back, owner=owner)
+        return self._page(
+            "roster/account_lookup.html", form, title=title, return_url=back, owner=owner
+        )
 
     def _page(self, template: str, form: Form, **values: Any) -> ResponseReturnValue:
         page: Any = self.render(template, form=form, **values)
@@ -319,7 +320,7 @@ class AccountView(RosterView):
         )
 
     column_formatters = {
-        "player": lambda _view, _context, row, _name: link(
+        "player": lambda _view, _context, row, _name: row_link(
             "player", row.player_id, row.player.name
         ),
         "state": lambda view, _context, row, _name: shown_state(view.state_of(row)),

@@ -10,12 +10,11 @@ from typing import Any
 from flask_admin import Admin
 from markupsafe import Markup, escape
 
+from lol_dagster.admin.display import NOTHING, instant, row_link
 from lol_dagster.admin.filters import DayFilter, Filter
 from lol_dagster.admin.merging import number_in
 from lol_dagster.admin.model_view import BaseModelView
-from lol_dagster.admin.shown import NOTHING, instant
 from lol_dagster.admin.transactions import reading
-from lol_dagster.admin.views.names import link
 from lol_dagster.storage.models import Account, AuditEntry, Base, Channel, Player, Team
 
 _PAGES = {
@@ -82,7 +81,7 @@ def _named(endpoint: str, key: Any) -> Markup:
     """A link to a row's page, with its name if it is still there."""
     model = _NAMED.get(endpoint)
     row = None if model is None else reading().get(model, number_in(key))
-    return link(endpoint, key, str(key if row is None else row))
+    return row_link(endpoint, key, str(key if row is None else row))
 
 
 def _change(entry: AuditEntry) -> Markup:

@@ -19,11 +19,11 @@ from wtforms.validators import InputRequired, Optional
 from wtforms.widgets import CheckboxInput, ListWidget, PasswordInput
 
 from lol_dagster.admin.context import admin_context
+from lol_dagster.admin.display import row_link
 from lol_dagster.admin.merging import Typed, typed_value
 from lol_dagster.admin.model_view import FieldError
 from lol_dagster.admin.roster_view import EntryForm, RosterView, removed_filter
 from lol_dagster.admin.views.choices import offer_teams
-from lol_dagster.admin.views.names import link
 from lol_dagster.delivery.doctor import probe_channel
 from lol_dagster.delivery.probe_report import Finding
 from lol_dagster.delivery.transports.kinds import all_transports
@@ -337,7 +337,7 @@ class ChannelView(RosterView):
         )
 
     column_formatters = {
-        "team": lambda _view, _context, row, _name: link("team", row.team_id, row.team.name),
+        "team": lambda _view, _context, row, _name: row_link("team", row.team_id, row.team.name),
         "kind": lambda _view, _context, row, _name: _KINDS[row.kind],
         "address": lambda _view, _context, row, _name: shown_address(row.kind, row.address),
         "message_kinds": lambda _view, _context, row, _name: shown_kinds(row.message_kinds),

@@ -11,12 +11,11 @@ from flask_admin import Admin, expose
 from sqlalchemy import select
 
 from lol_dagster.admin.context import admin_context
+from lol_dagster.admin.display import partition_url, sentence
+from lol_dagster.admin.export import attachment
 from lol_dagster.admin.merging import number_in
 from lol_dagster.admin.model_view import BaseModelView
-from lol_dagster.admin.shown import words
 from lol_dagster.admin.transactions import reading, writing
-from lol_dagster.admin.views.dagster_links import partition_url
-from lol_dagster.admin.views.downloads import attachment
 from lol_dagster.admin.views.game_filters import game_filters
 from lol_dagster.admin.views.played import Part, parts_shown, who_played
 from lol_dagster.errors import UserError
@@ -50,8 +49,8 @@ class GameView(BaseModelView):
     column_sortable_list = ("ended_at", "queue_name")
     column_default_sort = ("ended_at", True)
     column_display_actions = False
-    list_template = "seen/games.html"
-    details_template = "seen/game.html"
+    list_template = "games/games.html"
+    details_template = "games/game.html"
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.column_filters = game_filters()
@@ -108,7 +107,7 @@ class GameView(BaseModelView):
         except LookupError:
             abort(404)
         except DamagedPayload as error:
-            flash(words(error), "error")
+            flash(sentence(error), "error")
             return redirect(self.get_url(".details_view", id=match_id))
         return attachment(body, f"{match_id}.json")
 
@@ -124,7 +123,7 @@ class GameView(BaseModelView):
                     session, match_id, session.info["who"], "reprocess", now=admin_context().now()
                 )
         except UserError as error:
-            flash(words(error), "error")
+            flash(sentence(error), "error")
         return redirect(self.get_url(".details_view", id=match_id, _anchor="progress"), 303)
 
     @expose("/progress/")
@@ -134,7 +133,7 @@ class GameView(BaseModelView):
             found = progress(reading(), number_in(request.args.get("request")))
         except UnknownRequestError:
             abort(404)
-        return self.render("seen/progress_alone.html", progress=found)
+        return self.render("games/progress.html", progress=found)
 
     column_formatters = {
         "duration_s": lambda _view, _context, game, _name: length(game.duration_s),
@@ -155,7 +154,7 @@ def _parts(game: Game) -> Sequence[Part]:
 def _sentence(story: GameStory) -> str:
     """The answer as a sentence; a channel's name at its head stays as it is."""
     names = tuple(f"{each.channel}: " for each in story.channels)
-    return f"{story.answer}." if story.answer.startswith(names) else words(story.answer)
+    return f"{story.answer}." if story.answer.startswith(names) else sentence(story.answer)
 
 
 def _as_match_id(text: str) -> str | None:

@@ -40,7 +40,7 @@ class LogsPage(BaseView):
         )
         lines = newest(admin_context().settings.logs_dir, wanted, limit=_LINES)
         page: str = self.render(
-            "seen/logs.html",
+            "history/logs.html",
             lines=lines[::-1],
             most=_LINES,
             fields=[(name, label, asked[name]) for name, label in _FIELDS.items()],
@@ -63,7 +63,7 @@ class SlowQueriesPage(BaseView):
     def index(self) -> str:
         context, span = admin_context(), _span() or "1d"
         page: str = self.render(
-            "seen/slow_queries.html",
+            "history/slow_queries.html",
             statements=slow_queries(
                 context.settings.logs_dir, context.now() - timedelta(hours=_SPANS[span])
             ),

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 from wtforms import Form, HiddenField, StringField
 from wtforms.validators import InputRequired, Optional
 
+from lol_dagster.admin.display import sentence
 from lol_dagster.admin.forms import InstantField
 from lol_dagster.admin.merging import number_in, refuse_if_stale, typed_instant
-from lol_dagster.admin.shown import words
 from lol_dagster.errors import UserError
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.memberships import add_membership, correct_membership
@@ -115,7 +115,7 @@ def save_rows(
         except UserError as error:
             # Above the row's fields, unless it is known which one it is about.
             if not any(field.errors for field in form):
-                form.since.errors = [*form.since.errors, words(error)]
+                form.since.errors = [*form.since.errors, sentence(error)]
             raise UserError("not saved: see the row that is marked") from None
 
 
@@ -150,7 +150,7 @@ def _add(
         player = player or get_player(session, name.data)
         team = team or get_team(session, name.data)
     except RosterError as error:
-        name.errors = [*name.errors, words(error)]
+        name.errors = [*name.errors, sentence(error)]
         raise
     _refuse_future(form, now)
     add_membership(session, team, player, since=form.since.data or now, until=form.until.data)

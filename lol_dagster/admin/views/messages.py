@@ -19,6 +19,7 @@ from wtforms import StringField
 from wtforms.validators import Optional
 
 from lol_dagster.admin.context import admin_context
+from lol_dagster.admin.display import message_state
 from lol_dagster.admin.filters import DayFilter, Filter, Options
 from lol_dagster.admin.forms import stripped
 from lol_dagster.admin.merging import number_in
@@ -26,7 +27,6 @@ from lol_dagster.admin.model_view import BaseModelView, FieldError
 from lol_dagster.admin.preview import preview
 from lol_dagster.admin.transactions import end_reading, reading
 from lol_dagster.admin.views.choices import MOST
-from lol_dagster.admin.views.marks import message_state
 from lol_dagster.admin.views.played import parts_shown, who_played
 from lol_dagster.delivery import operator
 from lol_dagster.delivery.clock import clock_for
@@ -78,7 +78,7 @@ class MessageView(BaseModelView):
     column_sortable_list = ("created_at", "delivered_at")
     column_default_sort = ("created_at", True)
     column_display_actions = False
-    details_template = "seen/message.html"
+    details_template = "games/message.html"
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.column_filters = (

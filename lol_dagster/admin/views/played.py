@@ -9,8 +9,7 @@ from markupsafe import Markup
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from lol_dagster.admin.shown import NOTHING
-from lol_dagster.admin.views.names import link
+from lol_dagster.admin.display import NOTHING, row_link
 from lol_dagster.storage.models import Participant, Player, PlayerStat
 
 _AT_ONCE = 500
@@ -87,7 +86,7 @@ def parts_shown(parts: Iterable[Part]) -> Markup:
     lines = [
         Markup('<div>{} {} <span class="faint">{} {}</span></div>').format(
             outcome_mark(part.outcome, part.placement),
-            link("player", part.player_id, part.player),
+            row_link("player", part.player_id, part.player),
             part.champion,
             part.score,
         )

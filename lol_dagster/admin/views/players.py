@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from wtforms import Form, StringField
 from wtforms.validators import InputRequired
 
+from lol_dagster.admin.display import row_links
 from lol_dagster.admin.filters import Filter
 from lol_dagster.admin.merging import typed_value
 from lol_dagster.admin.model_view import FieldError
@@ -20,7 +21,6 @@ from lol_dagster.admin.transactions import reading
 from lol_dagster.admin.views.accounts import State, account_state
 from lol_dagster.admin.views.choices import names_of
 from lol_dagster.admin.views.memberships import MembershipList, TeamRow, save_rows
-from lol_dagster.admin.views.names import linked
 from lol_dagster.admin.views.recent_games import RecentGames, recent_games
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.players import remove_player, rename_player
@@ -142,10 +142,10 @@ class PlayerView(RosterView):
         return recent_games(reading(), player.id, now=self.now())
 
     column_formatters = {
-        "accounts": lambda _view, _context, player, _name: linked(
+        "accounts": lambda _view, _context, player, _name: row_links(
             "account", [(row.id, row.riot_id) for row in player.accounts]
         ),
-        "teams": lambda _view, _context, player, _name: linked(
+        "teams": lambda _view, _context, player, _name: row_links(
             "team",
             [(row.team.id, row.team.name) for row in player.memberships if row.until is None],
         ),

@@ -16,13 +16,12 @@ from wtforms import StringField
 from wtforms.validators import Length, Optional
 
 from lol_dagster.admin.context import admin_context
+from lol_dagster.admin.display import mark, sentence
+from lol_dagster.admin.export import attachment
 from lol_dagster.admin.filters import DayFilter, Filter
 from lol_dagster.admin.forms import stripped
 from lol_dagster.admin.model_view import BaseModelView
-from lol_dagster.admin.shown import words
 from lol_dagster.admin.transactions import end_reading, reading
-from lol_dagster.admin.views.downloads import attachment
-from lol_dagster.admin.views.marks import mark
 from lol_dagster.errors import UserError
 from lol_dagster.pipeline import quarantine as games
 from lol_dagster.pipeline.scenario import export_scenario
@@ -60,8 +59,8 @@ class QuarantineView(BaseModelView):
     column_sortable_list = ("quarantined_at", "match_id", "stage")
     column_default_sort = ("id", True)
     column_display_actions = False
-    list_template = "seen/quarantine.html"
-    details_template = "seen/set_aside.html"
+    list_template = "games/quarantine.html"
+    details_template = "games/quarantined.html"
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.column_filters = (
@@ -131,7 +130,7 @@ class QuarantineView(BaseModelView):
         try:
             scenario = export_scenario(reading(), row.match_id)
         except UserError as error:
-            flash(words(error), "error")
+            flash(sentence(error), "error")
             return redirect(self.get_url(".details_view", id=row.id))
         text = json.dumps(scenario, indent=1, allow_nan=True) + "\n"
         return attachment(text, f"scenario-{row.match_id}.json")

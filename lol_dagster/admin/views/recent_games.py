@@ -10,7 +10,7 @@ from markupsafe import Markup
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from lol_dagster.admin.form_chart import form_chart, form_words
+from lol_dagster.admin.charts import form_chart, form_words
 from lol_dagster.stats.form import last_games, summarize
 from lol_dagster.storage.models import Game, Participant, PlayerStat
 

@@ -15,15 +15,14 @@ from sqlalchemy.orm import Session, selectinload
 from wtforms import Form, StringField
 from wtforms.validators import InputRequired
 
+from lol_dagster.admin.display import row_links, sentence
 from lol_dagster.admin.merging import number_in, typed_value
 from lol_dagster.admin.model_view import FieldError
 from lol_dagster.admin.roster_view import EntryForm, RosterView, removed_filter
-from lol_dagster.admin.shown import words
+from lol_dagster.admin.security.request_checks import way_back
 from lol_dagster.admin.transactions import reading, writing
-from lol_dagster.admin.trust.origins import way_back
 from lol_dagster.admin.views.choices import names_of
 from lol_dagster.admin.views.memberships import MembershipList, PlayerRow, save_rows
-from lol_dagster.admin.views.names import linked
 from lol_dagster.errors import UserError
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.teams import add_team, end_membership, remove_team, rename_team
@@ -124,7 +123,7 @@ class TeamView(RosterView):
                     end_membership(row, self.now())
                 said = f"{row.player.name} is no longer in the team {row.team.name}."
         except UserError as error:
-            flash(words(error), "error")
+            flash(sentence(error), "error")
         else:
             flash(said, "success")
         back = request.form.get("back", "")
@@ -153,8 +152,8 @@ class TeamView(RosterView):
         )
 
     column_formatters = {
-        "members": lambda _view, _context, team, _name: linked("player", g.members[team.id]),
-        "channels": lambda _view, _context, team, _name: linked("channel", g.channels[team.id]),
+        "members": lambda _view, _context, team, _name: row_links("player", g.members[team.id]),
+        "channels": lambda _view, _context, team, _name: row_links("channel", g.channels[team.id]),
     }
     column_formatters_export = {
         "members": lambda _view, _context, team, _name: [name for _, name in g.members[team.id]],

@@ -6,10 +6,9 @@ from typing import Any
 
 from flask_admin import Admin
 
+from lol_dagster.admin.display import match_state, row_link
 from lol_dagster.admin.filters import Filter
 from lol_dagster.admin.model_view import BaseModelView
-from lol_dagster.admin.views.marks import match_state
-from lol_dagster.admin.views.names import link
 from lol_dagster.storage.models import Match
 from lol_dagster.storage.models.games import MATCH_STATES
 
@@ -38,7 +37,9 @@ class UnfinishedView(BaseModelView):
         ),
     )
     column_formatters = {
-        "match_id": lambda _view, _context, row, _name: link("game", row.match_id, row.match_id),
+        "match_id": lambda _view, _context, row, _name: row_link(
+            "game", row.match_id, row.match_id
+        ),
         "state": lambda _view, _context, row, _name: match_state(row.state),
     }
     column_formatters_export: dict[str, Any] = {}

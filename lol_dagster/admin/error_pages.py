@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError, default_exceptions
 
 from lol_dagster.admin.context import admin_context
-from lol_dagster.admin.shown import words
+from lol_dagster.admin.display import sentence
 from lol_dagster.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ _STALE_FORM = (
 )
 
 
-def show_errors_in_our_look(app: Flask) -> None:
+def show_error_pages(app: Flask) -> None:
     for code in default_exceptions:
         app.register_error_handler(code, _http_error)
     app.register_error_handler(CSRFError, _stale_form)
@@ -70,7 +70,7 @@ def _stale_form(error: CSRFError) -> Response:
 
 def _user_error(error: UserError) -> Response:
     logger.warning("%s %s: %s", request.method, request.path, error)
-    return error_page(409, "This cannot be done now", words(error))
+    return error_page(409, "This cannot be done now", sentence(error))
 
 
 def _unexpected(error: BaseException) -> Response:

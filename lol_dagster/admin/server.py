@@ -1,10 +1,15 @@
-"""Where the web view answers, and under which names it may be asked for."""
+"""Where the web view is served, and its server: waitress, until it is told to stop."""
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
+
+from flask import Flask
+from waitress.server import create_server
 
 from lol_dagster.errors import UserError
 
@@ -12,7 +17,7 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
 @dataclass(frozen=True)
-class Reach:
+class WebAddress:
     """Where it listens and how people get there.
 
     Attributes:
@@ -79,5 +84,47 @@ class Reach:
         return self.public_url or f"http://{host}:{self.port}"
 
 
-THIS_MACHINE = Reach()
+THIS_MACHINE = WebAddress()
 """Asked for by this machine alone."""
+
+
+_THREADS = 6
+_LARGEST_REQUEST = 2_000_000  # bytes; beyond what the app itself refuses with a page
+
+
+def make_server(app: Flask, address: WebAddress) -> Any:
+    """A server that listens already; its `run` serves until a signal or `close`.
+
+    Raises:
+        UserError: it cannot listen there: the port is taken, or the address is not this machine's.
+    """
+    proxy = (
+        {
+            # A proxy on this machine, and nobody else: waitress can be told of one address alone.
+            "trusted_proxy": "::1" if ":" in address.host else "127.0.0.1",
+            "trusted_proxy_count": 1,
+            "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
+        }
+        if address.is_behind_https
+        else {}
+    )
+    return create_server(
+        app,
+        sockets=[_listening(address)],
+        threads=_THREADS,
+        ident=None,
+        clear_untrusted_proxy_headers=True,
+        max_request_body_size=_LARGEST_REQUEST,
+        **proxy,
+    )
+
+
+def _listening(address: WebAddress) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        return socket.create_server((address.host, address.port), family=family)
+    except OSError as error:
+        raise UserError(
+            f"{address.host}:{address.port} cannot be listened at ({error.strerror}): end the other "
+            "program, or choose another port with --port or LOL_ADMIN_PORT"
+        ) from None

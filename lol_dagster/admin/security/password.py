@@ -1,4 +1,4 @@
-"""How often the password may be tried.
+"""The one password, and how often it may be tried. Its hash stands in LOL_ADMIN_PASSWORD_HASH.
 
 Each wrong try makes the next one from the same address wait longer, up to a minute; many wrong tries
 from anywhere make everybody wait a few seconds. Nobody is ever locked out for longer than that. Tries
@@ -10,11 +10,56 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import InvalidHashError, VerificationError
+from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
+from lol_dagster.errors import UserError
+from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Fact
 from lol_dagster.storage.upsert import insert_if_absent
+
+SHORTEST = 10
+_LONGEST = 1000
+_MAKE_ONE = "'lol-dagster admin set-password' makes it"
+
+
+def password_hash(password: str) -> str:
+    """What LOL_ADMIN_PASSWORD_HASH should be.
+
+    Raises:
+        UserError: the password is too short.
+    """
+    if len(password) < SHORTEST:
+        raise UserError(f"the password should have at least {SHORTEST} characters")
+    return PasswordHasher().hash(password)
+
+
+def require_password_hash(settings: Settings) -> SecretStr:
+    """The hash of the password.
+
+    Raises:
+        UserError: there is none, or it is none that we make.
+    """
+    stored = settings.admin_password_hash
+    if stored is None:
+        raise UserError(f"LOL_ADMIN_PASSWORD_HASH is not set: {_MAKE_ONE}")
+    try:
+        extract_parameters(stored.get_secret_value())
+    except InvalidHashError:
+        raise UserError(f"LOL_ADMIN_PASSWORD_HASH is no hash of a password: {_MAKE_ONE}") from None
+    return stored
+
+
+def is_right(password: str, stored: SecretStr) -> bool:
+    """Whether this is the password; takes as long whatever is wrong with it."""
+    try:
+        return PasswordHasher().verify(stored.get_secret_value(), password[:_LONGEST])
+    except VerificationError:
+        return False
+
 
 FREE_TRIES = 5
 """Wrong tries in a row that cost nothing: people mistype."""

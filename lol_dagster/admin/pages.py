@@ -13,12 +13,17 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
-from lol_dagster.admin.context import admin_context
-from lol_dagster.admin.shown import ago, instant, words
-from lol_dagster.admin.trust.origins import way_back
-from lol_dagster.admin.trust.who import is_signed_in
-from lol_dagster.admin.views.dagster_links import run_shown
-from lol_dagster.admin.views.marks import match_state, message_state, stage_state
+from lol_dagster.admin.context import admin_context, is_signed_in
+from lol_dagster.admin.display import (
+    ago,
+    instant,
+    match_state,
+    message_state,
+    run_links,
+    sentence,
+    stage_state,
+)
+from lol_dagster.admin.security.request_checks import way_back
 from lol_dagster.admin.views.played import outcome_mark
 
 _STATIC = Path(__file__).with_name("static")
@@ -46,13 +51,13 @@ class MenuItem:
     active: bool
 
 
-def add_look(app: Flask) -> None:
+def add_page_furniture(app: Flask) -> None:
     app.context_processor(_for_every_template)
     app.jinja_env.filters["instant"] = instant
-    app.jinja_env.filters["words"] = words
+    app.jinja_env.filters["sentence"] = sentence
     app.jinja_env.filters["ago"] = lambda value: ago(value, admin_context().now())
     app.jinja_env.globals["present"] = present
-    for shown in (message_state, stage_state, match_state, outcome_mark, run_shown):
+    for shown in (message_state, stage_state, match_state, outcome_mark, run_links):
         app.jinja_env.globals[shown.__name__] = shown
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.add_url_rule("/theme", "theme", _choose_theme, methods=["POST"])
