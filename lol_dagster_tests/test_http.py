@@ -17,10 +17,14 @@ import pytest
 from lol_dagster.http import DeadlineSession, MaybeSent, NotSent, TransportError
 from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster_tests._support.raw_server import Connection, Handler, Request, answer, raw_server
+from lol_dagster_tests._support.waiting import wait_for
 
 # A self-signed certificate of 127.0.0.1, valid until 2120; its key protects nothing.
 CERTIFICATE = Path(__file__).with_name("test_only_127.0.0.1.pem")
 DEADLINE = 0.3
+"""For calls that the other end would never let end: that they end at all is the deadline's doing."""
+ENOUGH = 60
+"""A deadline that no call needs that works, however busy the machine is."""
 SECRET = "/webhooks/1/SECRET-TOKEN"
 CAP = 100_000
 
@@ -68,7 +72,7 @@ def drip_chunks(_: Request, connection: Connection) -> None:
     connection.drip(b"1\r\na\r\n")
 
 
-def continue_for_ever(_: Request, connection: Connection) -> None:
+def continue_forever(_: Request, connection: Connection) -> None:
     connection.drip(b"HTTP/1.1 100 Continue\r\n\r\n", every=0.01)
 
 
@@ -107,7 +111,7 @@ def gzip_bomb(_: Request, connection: Connection) -> None:
 
 SLOW: list[Handler] = [
     say_nothing, drip_header, drip_body, drip_body_of_unknown_length, drip_chunks,
-    continue_for_ever,
+    continue_forever,
 ]  # fmt: skip
 BROKEN: list[Handler] = [
     reset, hang_up, half_a_body, half_a_chunked_body, no_http, huge_body, gzip_bomb,
@@ -118,18 +122,27 @@ def named(handler: Handler) -> str:
     return handler.__name__
 
 
+def end_after_sending(session: DeadlineSession, method: str, url: str) -> None:
+    """A call ends by its deadline, after the request left: where a machine is too busy to send it in
+    0.3 s it gets more time.
+    """
+    for deadline in (DEADLINE, 10 * DEADLINE, ENOUGH):
+        began = time.monotonic()
+        with pytest.raises(TransportError, match="in time") as failure:
+            session.request(method, url, deadline=deadline, max_body=CAP)
+        assert time.monotonic() - began > deadline * 0.9
+        if failure.type is MaybeSent:
+            return
+    pytest.fail(f"not sent: {failure.value}")
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("handler", SLOW, ids=named)
 def test_a_slow_server_is_left_at_the_deadline_and_the_request_may_have_arrived(
     session: DeadlineSession, handler: Handler, method: str
 ) -> None:
     with raw_server(handler) as server:
-        began = time.monotonic()
-        with pytest.raises(MaybeSent, match="in time"):
-            session.request(method, server.url(SECRET), deadline=DEADLINE, max_body=CAP)
-        took = time.monotonic() - began
-
-    assert DEADLINE * 0.9 < took < DEADLINE + 0.5
+        end_after_sending(session, method, server.url(SECRET))
 
 
 @pytest.mark.parametrize("handler", SLOW, ids=named)
@@ -137,13 +150,9 @@ def test_tls_changes_nothing_about_the_deadline(
     session: DeadlineSession, server_tls: ssl.SSLContext, handler: Handler
 ) -> None:
     with raw_server(handler, tls=server_tls) as server:
-        began = time.monotonic()
-        with pytest.raises(MaybeSent, match="in time"):
-            session.request("POST", server.url(SECRET, "https"), deadline=DEADLINE, max_body=CAP)
-        took = time.monotonic() - began
-
-    assert DEADLINE * 0.9 < took < DEADLINE + 0.5
-    assert len(server.requests) == 1, "it did arrive: «may have» is no exaggeration"
+        end_after_sending(session, "POST", server.url(SECRET, "https"))
+        wait_for("request", lambda: server.requests)  # it did arrive: «may have» is true
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("handler", BROKEN, ids=named)
@@ -151,7 +160,7 @@ def test_after_a_broken_answer_the_request_may_have_arrived(
     session: DeadlineSession, handler: Handler
 ) -> None:
     with raw_server(handler) as server, pytest.raises(MaybeSent):
-        session.request("POST", server.url(SECRET), data=b"x", deadline=5, max_body=CAP)
+        session.request("POST", server.url(SECRET), data=b"x", deadline=ENOUGH, max_body=CAP)
     assert len(server.requests) == 1, "no retry either"
 
 
@@ -160,9 +169,9 @@ def test_an_answer_at_the_cap_is_taken_and_one_byte_more_is_not(session: Deadlin
         connection.send(answer(200, b"0123456789"))
 
     with raw_server(ten_bytes) as server:
-        taken = session.request("GET", server.url(), deadline=5, max_body=10)
+        taken = session.request("GET", server.url(), deadline=ENOUGH, max_body=10)
         with pytest.raises(MaybeSent, match="larger than 9 bytes"):
-            session.request("GET", server.url(), deadline=5, max_body=9)
+            session.request("GET", server.url(), deadline=ENOUGH, max_body=9)
     assert taken.body == b"0123456789"
 
 
@@ -170,7 +179,7 @@ def test_a_refused_connection_means_not_sent(session: DeadlineSession) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(NotSent, match="refused"):
-        session.request("POST", f"http://127.0.0.1:{port}{SECRET}", deadline=5, max_body=CAP)
+        session.request("POST", f"http://127.0.0.1:{port}{SECRET}", deadline=ENOUGH, max_body=CAP)
 
 
 def test_a_full_backlog_means_not_sent_by_the_deadline(session: DeadlineSession) -> None:
@@ -189,13 +198,13 @@ def test_a_full_backlog_means_not_sent_by_the_deadline(session: DeadlineSession)
         took = time.monotonic() - began
         for filler in fillers:
             filler.close()
-    assert took < DEADLINE + 0.5
+    assert took < ENOUGH, "Linux itself gives up after two minutes"
 
 
 def test_an_unknown_host_means_not_sent(session: DeadlineSession) -> None:
     # RFC 6761: .invalid is never a name.
     with pytest.raises(NotSent, match="no address"):
-        session.request("POST", f"http://nowhere.invalid{SECRET}", deadline=5, max_body=CAP)
+        session.request("POST", f"http://nowhere.invalid{SECRET}", deadline=ENOUGH, max_body=CAP)
 
 
 def test_a_name_server_that_hangs_means_not_sent_by_the_deadline(
@@ -204,28 +213,21 @@ def test_a_name_server_that_hangs_means_not_sent_by_the_deadline(
     ended = threading.Event()
 
     def hang(*_: object, **__: object) -> list[object]:
-        ended.wait(10)
+        ended.wait()
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    began = time.monotonic()
     with pytest.raises(NotSent, match="in time"):
         session.request("POST", "http://host.example/", deadline=DEADLINE, max_body=CAP)
-    took = time.monotonic() - began
     ended.set()
-    assert took < DEADLINE + 0.5
 
 
 def test_a_tls_handshake_that_hangs_means_not_sent_by_the_deadline(
     session: DeadlineSession,
 ) -> None:
-    # A server that reads the ClientHello as an HTTP request waits for its end for ever.
-    with raw_server(say_nothing) as server:
-        began = time.monotonic()
-        with pytest.raises(NotSent, match="in time"):
-            session.request("POST", server.url(SECRET, "https"), deadline=DEADLINE, max_body=CAP)
-        took = time.monotonic() - began
-    assert took < DEADLINE + 0.5
+    # A server that reads the ClientHello as an HTTP request waits for its end forever.
+    with raw_server(say_nothing) as server, pytest.raises(NotSent, match="in time"):
+        session.request("POST", server.url(SECRET, "https"), deadline=DEADLINE, max_body=CAP)
     assert b"SECRET" not in str(server.requests).encode()
 
 
@@ -233,7 +235,7 @@ def test_a_certificate_that_nobody_vouches_for_means_not_sent(server_tls: ssl.SS
     session = DeadlineSession("test/1", guard=assert_no_open_write)  # trusts the public authorities
     with raw_server(say_nothing, tls=server_tls) as server:
         with pytest.raises(NotSent, match="certificate is not valid"):
-            session.request("POST", server.url(SECRET, "https"), deadline=5, max_body=CAP)
+            session.request("POST", server.url(SECRET, "https"), deadline=ENOUGH, max_body=CAP)
         assert server.received == 0
     session.close()
 
@@ -241,7 +243,7 @@ def test_a_certificate_that_nobody_vouches_for_means_not_sent(server_tls: ssl.SS
 def test_a_url_that_is_none_means_not_sent(session: DeadlineSession) -> None:
     for url in ("ht!tp://x/SECRET-TOKEN", "http:///SECRET-TOKEN", "http://[SECRET-TOKEN", ""):
         with pytest.raises(NotSent) as caught:
-            session.request("POST", url, deadline=5, max_body=CAP)
+            session.request("POST", url, deadline=ENOUGH, max_body=CAP)
         assert "SECRET" not in str(caught.value)
 
 
@@ -272,7 +274,7 @@ def test_a_malformed_answer_does_not_bring_the_url_into_the_log(
 
     caplog.set_level(logging.DEBUG)
     with raw_server(malformed) as server:
-        session.request("POST", server.url(SECRET), deadline=5, max_body=CAP)
+        session.request("POST", server.url(SECRET), deadline=ENOUGH, max_body=CAP)
     assert "SECRET" not in caplog.text
 
 
@@ -290,10 +292,10 @@ def test_an_answer_is_returned_whatever_its_status(session: DeadlineSession) -> 
         connection.send(answer(503, "down", {"Retry-After": "7"}))
 
     with raw_server(fail) as server:
-        response = session.request("GET", server.url(), deadline=5, max_body=CAP)
+        response = session.request("GET", server.url(), deadline=ENOUGH, max_body=CAP)
     assert (response.status, response.body) == (503, b"down")
     assert response.headers["retry-after"] == "7"
-    assert 0 < response.elapsed_s < 5
+    assert 0 < response.elapsed_s < ENOUGH
 
 
 def test_the_request_carries_what_was_asked_for_and_nothing_from_the_environment(
@@ -307,7 +309,7 @@ def test_the_request_carries_what_was_asked_for_and_nothing_from_the_environment
         for _ in range(2):
             session.request(
                 "POST", server.url("/a%2Fb/%C3%A9"), params={"q": "ä b"}, json={"text": "é"},
-                headers={"X-Mine": "1"}, deadline=5, max_body=CAP,
+                headers={"X-Mine": "1"}, deadline=ENOUGH, max_body=CAP,
             )  # fmt: skip
         first, second = server.requests
     assert first.method == "POST"
@@ -323,7 +325,7 @@ def test_a_redirect_is_an_answer_like_others(session: DeadlineSession) -> None:
         connection.send(answer(307, "", {"Location": "/elsewhere"}))
 
     with raw_server(elsewhere) as server:
-        assert session.request("POST", server.url(), deadline=5, max_body=CAP).status == 307
+        assert session.request("POST", server.url(), deadline=ENOUGH, max_body=CAP).status == 307
     assert len(server.requests) == 1
 
 
@@ -332,7 +334,7 @@ def test_compressed_bodies_are_unpacked(session: DeadlineSession) -> None:
         connection.send(answer(200, gzip.compress(b"plain"), {"Content-Encoding": "gzip"}))
 
     with raw_server(packed) as server:
-        assert session.request("GET", server.url(), deadline=5, max_body=CAP).body == b"plain"
+        assert session.request("GET", server.url(), deadline=ENOUGH, max_body=CAP).body == b"plain"
 
 
 def test_gets_share_a_connection_and_posts_never_do(session: DeadlineSession) -> None:
@@ -341,10 +343,10 @@ def test_gets_share_a_connection_and_posts_never_do(session: DeadlineSession) ->
 
     with raw_server(fine) as server:
         for _ in range(3):
-            session.request("GET", server.url(), deadline=5, max_body=CAP)
+            session.request("GET", server.url(), deadline=ENOUGH, max_body=CAP)
         assert server.connections == 1
         for _ in range(3):
-            session.request("POST", server.url(), deadline=5, max_body=CAP)
+            session.request("POST", server.url(), deadline=ENOUGH, max_body=CAP)
         assert server.connections == 4
 
 
@@ -356,24 +358,28 @@ def test_the_deadline_holds_on_a_connection_that_served_before(session: Deadline
             drip_header(_, connection)
 
     with raw_server(second_time_silent) as server:
-        session.request("GET", server.url(), deadline=5, max_body=CAP)
-        began = time.monotonic()
+        session.request("GET", server.url(), deadline=ENOUGH, max_body=CAP)
         with pytest.raises(MaybeSent, match="in time"):
             session.request("GET", server.url(), deadline=DEADLINE, max_body=CAP)
-        assert time.monotonic() - began < DEADLINE + 0.5
         assert server.connections == 1
 
 
 def test_a_deadline_that_has_passed_does_not_shut_the_next_calls_connection(
     session: DeadlineSession,
 ) -> None:
-    def slowish(_: Request, connection: Connection) -> None:
-        connection.closing.wait(0.2)
+    first_deadline = 1.0
+    may_end = threading.Event()
+
+    def second_outlasts_the_firsts_deadline(_: Request, connection: Connection) -> None:
+        if len(server.requests) == 2:
+            may_end.wait()
         connection.send(answer(200, "ok"))
 
-    with raw_server(slowish) as server:
-        for _ in range(4):  # the first one's 0.3 s end while the second is under way
-            assert session.request("GET", server.url(), deadline=0.3, max_body=CAP).body == b"ok"
+    with raw_server(second_outlasts_the_firsts_deadline) as server:
+        session.request("GET", server.url(), deadline=first_deadline, max_body=CAP)
+        threading.Timer(first_deadline + 0.2, may_end.set).start()
+        second = session.request("GET", server.url(), deadline=ENOUGH, max_body=CAP)
+        assert second.body == b"ok"
         assert server.connections == 1
 
 
@@ -386,7 +392,9 @@ def test_threads_share_a_session(session: DeadlineSession) -> None:
 
         def call(number: int) -> None:
             path = f"/{number}"
-            bodies.append(session.request("GET", server.url(path), deadline=5, max_body=CAP).body)
+            bodies.append(
+                session.request("GET", server.url(path), deadline=ENOUGH, max_body=CAP).body
+            )
 
         threads = [threading.Thread(target=call, args=(number,)) for number in range(20)]
         for thread in threads:
@@ -401,7 +409,7 @@ def test_no_call_is_made_inside_a_writing_transaction(
 ) -> None:
     with raw_server(say_nothing) as server:
         with database.writing(), pytest.raises(RuntimeError, match="writing transaction"):
-            session.request("GET", server.url(), deadline=5, max_body=CAP)
+            session.request("GET", server.url(), deadline=ENOUGH, max_body=CAP)
         assert server.connections == 0
 
 

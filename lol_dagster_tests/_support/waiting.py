@@ -1,4 +1,4 @@
-"""Waiting for what other processes do: until it is so, and no longer."""
+"""Waiting for what other threads and processes do: until it is so, and no longer."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 
-def wait_for(what: str, look: Callable[[], _T | None], *, seconds: float) -> _T:
-    """What `look` gives once it is true.
+def wait_for(what: str, poll: Callable[[], _T | None], *, seconds: float = 120) -> _T:
+    """What `poll` returns once that is true.
+
+    Args:
+        what: A noun for the error message.
+        seconds: After which it is given up. Generous: nothing is proven by how soon it comes.
 
     Raises:
-        AssertionError: it was not in time; says for what was waited.
+        AssertionError: it was not true in time.
     """
     deadline = time.monotonic() + seconds
-    while True:
-        found = look()
-        if found:
-            return found
+    pause = 0.005
+    while not (found := poll()):
         assert time.monotonic() < deadline, f"after {seconds:g} s: no {what}"
-        time.sleep(0.1)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.1)
+    return found

@@ -90,6 +90,7 @@ def browser(chromium: str) -> Iterator[Browser]:
     """A Chromium, one for a module's tests. Not for all: while Playwright is there its event
     loop is this thread's, and what Dagster runs in this process would warn of that.
     """
+    expect.set_options(timeout=60_000)  # a page is never judged by how soon it is there
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser

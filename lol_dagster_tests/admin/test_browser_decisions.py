@@ -55,7 +55,7 @@ def test_a_game_that_was_set_aside_is_tried_again_and_cured_before_ones_eyes(
     expect(steps.locator("[aria-current=step]")).to_have_text("waiting")
     elsewhere(world.once)
     # Nobody reloads: the page looks for itself, and shows the whole truth once it is over.
-    expect(steps.locator("[aria-current=step]")).to_have_text("processed", timeout=15_000)
+    expect(steps.locator("[aria-current=step]")).to_have_text("processed")
     expect(page.get_by_role("heading", level=1)).to_have_text(f"{GAME} processed")
     expect(page.get_by_role("button", name="Try again")).to_have_count(0)
     page.get_by_role("link", name="The game").click()

@@ -28,7 +28,7 @@ def heard(address: WebAddress, source: str) -> str:
     app.add_url_rule("/", "who", lambda: f"{request.remote_addr} at {request.host_url}")
     with served(app, address) as site:
         port = int(site.rpartition(":")[2])
-        connection = HTTPConnection(address.host, port, timeout=10, source_address=(source, 0))
+        connection = HTTPConnection(address.host, port, timeout=60, source_address=(source, 0))
         connection.request("GET", "/", headers=SAID_BY_A_PROXY)
         text = connection.getresponse().read().decode()
         connection.close()

@@ -44,7 +44,7 @@ def shown_after(operator: Visitor) -> str:
         page = operator.get(PAGE).text
         return page if "data-refresh" not in page else None
 
-    return wait_for("end of the try", look, seconds=30)
+    return wait_for("end of the try", look)
 
 
 def test_a_permission_that_is_missing_is_named_at_its_step(
@@ -68,7 +68,7 @@ def test_a_test_message_is_sent_once_however_often_the_button_is_pressed(
 
     def slow(*_arguments: object, **_options: object) -> None:
         tries.append(1)
-        may_end.wait(20)
+        may_end.wait()
 
     monkeypatch.setattr(TRIED, slow)
     for _ in range(3):

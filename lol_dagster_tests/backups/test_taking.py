@@ -26,6 +26,7 @@ from lol_dagster.backups.take import last_backup, take_backup
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
+from lol_dagster_tests._support.waiting import wait_for
 
 NOW = datetime(2026, 8, 1, 3, 15, tzinfo=UTC)
 
@@ -81,17 +82,18 @@ def test_writers_go_on_meanwhile_and_the_backup_is_of_one_moment(
 
     writer = threading.Thread(target=write)
     writer.start()
+    backups = []
     try:
-        backups = [
-            take_backup(any_database, tmp_path, NOW + timedelta(seconds=number))
-            for number in range(3)
-        ]
+        for number in range(3):
+            before = written
+            wait_for("two matches more", lambda before=before: written > before)
+            backups.append(take_backup(any_database, tmp_path, NOW + timedelta(seconds=number)))
     finally:
         done.set()
         writer.join()
     counts = [made.rows["matches"] for made in backups]
     assert all(count % 2 == 0 for count in counts), counts
-    assert counts == sorted(counts)
+    assert 0 < counts[0] < counts[1] < counts[2]
     with any_database.reading() as session:
         assert session.scalar(select(func.count(Match.match_id))) == written >= counts[-1]
 

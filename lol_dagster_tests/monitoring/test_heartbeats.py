@@ -54,7 +54,7 @@ def test_another_process_has_started_anew(any_database: Database) -> None:
 
 def test_whoever_runs_in_the_foreground_says_goodbye(database: Database) -> None:
     with beating(database, "up"):
-        wait_for("heartbeat", lambda: signs_of(database).get("up"), seconds=20)
+        wait_for("heartbeat", lambda: signs_of(database).get("up"))
     assert signs_of(database) == {}
     end_of(database, "daemon")  # that it never was is no trouble
 

@@ -3,7 +3,6 @@ fixed windows as Riot does, and that would notice."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from random import Random
@@ -17,6 +16,7 @@ from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster_tests._support.processes import FORKED
 from lol_dagster_tests._support.raw_server import Connection, Request, answer, raw_server
+from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests.riot.fake_riot import FixedWindows
 
 APP = {1: 12, 2: 20}
@@ -95,9 +95,7 @@ def test_a_killed_process_and_its_successors_cause_no_429(any_database: Database
     riot = CountingRiot()
     with raw_server(riot) as server:
         first = start(any_database, server.port, 1000, "match")
-        give_up_at = time.monotonic() + 60
-        while riot.answered < 8 and time.monotonic() < give_up_at:
-            time.sleep(0.002)
+        wait_for("eighth call", lambda: riot.answered >= 8)
         first.kill()
         first.join()
         successors = [start(any_database, server.port, 8, "match") for _ in range(2)]

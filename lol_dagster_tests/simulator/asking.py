@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from urllib.parse import urlencode
 
 from lol_dagster.simulator import discord, riot, slack
 from lol_dagster.simulator.main import Simulator
+from lol_dagster_tests._support.waiting import wait_for
 
 CHANNEL = "123456789012345678"
 SLACK_CHANNEL = "C0123456789"
@@ -38,7 +38,7 @@ def ask(
     world: Simulator, method: str, path: str, headers: dict[str, str], body: Any = None
 ) -> Answered:
     """One call on a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=60)
     try:
         encoded = None if body is None else json.dumps(body).encode()
         kind = {} if body is None else {"Content-Type": "application/json"}
@@ -89,14 +89,23 @@ class Heard:
         return b"".join(self.pieces)
 
 
-def raw_post(world: Simulator, text: str = "hello", *, patience: float = 3.0) -> Heard:
-    """Post to a Discord channel on a raw socket and listen until it ends or `patience` is over."""
+def raw_post(
+    world: Simulator, text: str = "hello", *, until: Callable[[], object] | None = None
+) -> Heard:
+    """Post to a Discord channel on a raw socket and listen until the connection ends.
+
+    Args:
+        until: Listen only until this is true, and a moment longer.
+    """
     body = json.dumps({"content": text}).encode()
     head = [f"POST /discord/api/v10/channels/{CHANNEL}/messages HTTP/1.1", "Host: test"]
     head += [f"{name}: {value}" for name, value in DISCORD.items()]
     head += [f"Content-Length: {len(body)}", "Connection: close"]
-    with socket.create_connection(("127.0.0.1", world.port), timeout=patience) as connection:
+    with socket.create_connection(("127.0.0.1", world.port), timeout=60) as connection:
         connection.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+        if until is not None:
+            wait_for("state of the world", until)
+            connection.settimeout(0.1)
         pieces = []
         while True:
             try:
@@ -108,11 +117,3 @@ def raw_post(world: Simulator, text: str = "hello", *, patience: float = 3.0) ->
             if not piece:
                 return Heard(pieces, "fin")
             pieces.append(piece)
-
-
-def wait_until(happened: Callable[[], object], seconds: float = 3.0) -> None:
-    """Wait for what another thread does."""
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.005)

@@ -6,15 +6,19 @@ import http.client
 import json
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lol_dagster.simulator.faults import KINDS, Fault, Faults, Rule, parse_spec
 from lol_dagster.simulator.limits import Limit
 from lol_dagster.simulator.main import Options, Simulator
+from lol_dagster.simulator.wire import Answer, Manner, write_answer
 from lol_dagster_tests._support.simulated_world import HandClock
+from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests.simulator.asking import (
     CHANNEL,
     DISCORD,
@@ -27,7 +31,6 @@ from lol_dagster_tests.simulator.asking import (
     post_discord,
     post_slack,
     raw_post,
-    wait_until,
 )
 from lol_dagster_tests.simulator.small_games import MIRA, small_game
 
@@ -154,33 +157,76 @@ def test_half_of_the_promised_body_comes_and_then_the_end(world: Simulator) -> N
 @pytest.mark.parametrize("kind", ["no-answer", "no-answer-before-accept"])
 def test_silence_lasts_as_long_as_the_client_listens(world: Simulator, kind: str) -> None:
     world.set_faults(f"discord.post={kind}")
-    heard = raw_post(world, patience=0.3)
+    # The truth has the call before its answer would go out.
+    heard = raw_post(world, until=lambda: world.truth.calls("discord.post"))
     assert (heard.bytes, heard.end) == (b"", "open")
     assert len(world.truth.posted) == (kind == "no-answer")
 
 
-def test_a_dripping_head_comes_byte_by_byte_and_is_whole_in_the_end(world: Simulator) -> None:
-    world.set_faults("discord.post=header-drip(0.001)")
+@pytest.mark.parametrize(
+    ("kind", "manner"), [("header-drip", Manner.HEADER_DRIP), ("body-drip", Manner.BODY_DRIP)]
+)
+def test_a_dripping_answer_is_whole_in_the_end(
+    world: Simulator, monkeypatch: pytest.MonkeyPatch, kind: str, manner: Manner
+) -> None:
+    sent: list[Answer] = []
+
+    def write(connection: socket.socket, answer: Answer, **how: Any) -> bool:
+        sent.append(answer)
+        return write_answer(connection, answer, **how)
+
+    monkeypatch.setattr("lol_dagster.simulator.server.write_answer", write)
+    world.set_faults(f"discord.post={kind}(0.001)")
     heard = raw_post(world)
-    assert len(heard.pieces) > 20
-    assert len(heard.pieces[0]) < 10
     assert json.loads(heard.bytes.partition(b"\r\n\r\n")[2])["content"] == "hello"
-
-
-def test_a_dripping_body_follows_a_whole_head(world: Simulator) -> None:
-    world.set_faults("discord.post=body-drip(0.001)")
-    heard = raw_post(world)
-    assert b"\r\n\r\n" in heard.pieces[0]
-    assert len(heard.pieces) > 20
     assert heard.end == "fin"
+    assert [(each.manner, each.drip_seconds) for each in sent] == [(manner, 0.001)]
 
 
-def test_a_late_accept_comes_although_the_client_has_gone(world: Simulator) -> None:
-    world.set_faults("discord.post=late-accept(0.2)")
-    heard = raw_post(world, patience=0.05)
+class RecordingSocket:
+    """A socket that keeps what was sent in one piece each: on its way pieces may join."""
+
+    def __init__(self, real: socket.socket) -> None:
+        self.fileno = real.fileno
+        self.recv = real.recv
+        self.sent: list[bytes] = []
+
+    def sendall(self, data: bytes) -> None:
+        self.sent.append(data)
+
+
+@pytest.mark.parametrize(
+    ("manner", "first"), [(Manner.HEADER_DRIP, b"H"), (Manner.BODY_DRIP, b"HTTP/1.1 200 OK\r\n")]
+)
+def test_a_drip_sends_byte_by_byte(manner: Manner, first: bytes) -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        recording = RecordingSocket(here)
+        answer = Answer(200, b"hello", manner=manner, drip_seconds=0)
+        assert write_answer(recording, answer, keep_alive=True, stopping=threading.Event())
+    assert recording.sent[0].startswith(first)
+    assert {len(each) for each in recording.sent[1:]} == {1}
+    assert recording.sent[-5:] == [b"h", b"e", b"l", b"l", b"o"]
+
+
+def test_a_late_accept_comes_although_the_client_has_gone(
+    world: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, may_end = threading.Event(), threading.Event()
+
+    def wait(seconds: float) -> bool:
+        if seconds == 600:
+            waits.set()
+            may_end.wait()
+        return False
+
+    monkeypatch.setattr(world._server.stopping, "wait", wait)
+    world.set_faults("discord.post=late-accept(600)")
+    heard = raw_post(world, until=waits.is_set)
     assert (heard.bytes, heard.end) == (b"", "open")
     assert world.truth.posted == []
-    wait_until(lambda: len(world.truth.posted) == 1)
+    may_end.set()
+    wait_for("message", lambda: world.truth.posted)
 
 
 def test_a_call_that_waits_holds_up_nobody_else(world: Simulator) -> None:
@@ -191,7 +237,7 @@ def test_a_call_that_waits_holds_up_nobody_else(world: Simulator) -> None:
             f"{name}: {value}\r\n" for name, value in DISCORD.items()
         )
         waiting.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        wait_until(lambda: len(world.truth.posted) == 1)
+        wait_for("message", lambda: world.truth.posted)
         assert post_discord(world, "333333333333333333", content="y").status == 200
 
 
@@ -412,7 +458,7 @@ def test_faults_are_changed_and_shown_over_http_and_a_wrong_spec_changes_nothing
     world: Simulator,
 ) -> None:
     def put(spec: str) -> tuple[int, dict[str, str]]:
-        connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=60)
         connection.request("POST", "/faults", spec)
         answer = connection.getresponse()
         found = (answer.status, json.loads(answer.read()))

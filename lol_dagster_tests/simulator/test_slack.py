@@ -95,7 +95,7 @@ def test_history_pages_from_the_newest_and_oldest_is_exclusive(
 
 def test_arguments_may_come_as_a_form_or_in_the_query(world: Simulator) -> None:
     form = urlencode({"channel": SLACK_CHANNEL, "blocks": json.dumps([section("hi")])})
-    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=60)
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     connection.request("POST", "/slack/api/chat.postMessage", form, {**SLACK, **kind})
     ts = json.loads(connection.getresponse().read())["ts"]

@@ -30,7 +30,8 @@ import sys
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Fact
 database = Database(sys.argv[1])
-sys.stdin.read()  # all begin together
+print("ready", flush=True)
+sys.stdin.read()  # until all are
 for _ in range({_INCREMENTS}):
     with database.writing() as session:
         session.get(Fact, "counter").value += 1
@@ -92,11 +93,15 @@ def test_simultaneous_writers_lose_no_update(database: Database) -> None:
         subprocess.Popen(
             [sys.executable, "-c", _INCREMENT, url],
             stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         for _ in range(_WRITERS)
     ]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
     for writer in writers:
         assert writer.stdin is not None
         writer.stdin.close()
