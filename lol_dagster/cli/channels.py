@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from lol_dagster.cli.context import CommandContext, command_context
+from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
 from lol_dagster.delivery.ration import ration_of
 from lol_dagster.delivery.states import Timing
-from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.delivery.transports.base import Transport
+from lol_dagster.delivery.transports.registry import TRANSPORTS, all_transports
 from lol_dagster.roster import channels
-from lol_dagster.roster.addresses import WebhookHosts, shown_address
 from lol_dagster.storage.models import Channel
-from lol_dagster.storage.models.roster import CHANNEL_KINDS, UNCERTAIN_POLICIES
+from lol_dagster.storage.models.roster import UNCERTAIN_POLICIES
 
 
 @click.group()
@@ -25,7 +26,7 @@ def channel() -> None:
 @channel.command("add")
 @click.argument("name")
 @click.option("--team", required=True, help="The team that is told there.")
-@click.option("--kind", required=True, type=click.Choice(CHANNEL_KINDS))
+@click.option("--kind", required=True, metavar=" | ".join(each.kind for each in TRANSPORTS))
 @click.option("--address", required=True, help="A bot's channel id, or a webhook's URL.")
 @click.option("--queues", metavar="420,440", help="Only games of these queues, also by name. [all]")
 @click.option(
@@ -51,7 +52,7 @@ def add(
 ) -> None:
     """Tell a team's games in a channel, beginning with those that finish now."""
     with command_context() as app:
-        settings = app.settings
+        transports = all_transports(app.settings)
         with app.writing() as session:
             added = channels.add_channel(
                 session,
@@ -59,7 +60,7 @@ def add(
                 team=team,
                 kind=kind,
                 address=address,
-                hosts=WebhookHosts(settings.discord_url, settings.slack_hooks_url),
+                transports=transports,
                 queues=None if queues is None else channels.parse_queues(queues),
                 message_kinds=None
                 if message_kinds is None
@@ -67,7 +68,7 @@ def add(
                 uncertain=uncertain,
                 now=app.now,
             )
-            value = _as_json(app, added)
+            value = _as_json(added, transports)
     print_either(
         value,
         as_json,
@@ -82,7 +83,8 @@ def add(
 def list_channels(as_json: bool) -> None:
     """List the channels, with what can be promised of each."""
     with command_context() as app, app.database.reading() as session:
-        values = [_as_json(app, each) for each in channels.channels(session)]
+        transports = all_transports(app.settings)
+        values = [_as_json(each, transports) for each in channels.channels(session)]
 
     def for_people() -> None:
         print_table(
@@ -116,7 +118,7 @@ def show(name: str, as_json: bool) -> None:
         channel = channels.get_channel(session, name)
         ration = ration_of(session, channel.id, Timing(), app.now)
         value = {
-            **_as_json(app, channel),
+            **_as_json(channel, all_transports(app.settings)),
             "failed_retries": ration.used,
             "failed_retries_allowed": ration.allowed,
             "retries_wait_until": ration.opens_at,
@@ -168,25 +170,25 @@ def _tested(value: dict[str, Any]) -> str:
     return f"cannot {', '.join(failed)}" if failed else "ok"
 
 
-def _as_json(app: CommandContext, row: Channel) -> dict[str, Any]:
-    probe = row.probe
-    can = all_transports(app.settings)[row.kind].capabilities
-    blind = None
+def _as_json(row: Channel, transports: Mapping[str, Transport]) -> dict[str, Any]:
+    probe, transport = row.probe, transports[row.kind]
+    can = transport.capabilities
+    unreadable = None
     if probe is not None and can.read_back:
-        blind = probe.unreadable_history or probe.can_read_back is False
+        unreadable = probe.unreadable_history or probe.can_read_back is False
     return {
         "name": row.name,
         "team": row.team.name,
         "kind": row.kind,
-        "address": shown_address(row.kind, row.address),
+        "address": transport.shown_address(row.address),
         "queues": row.queues,
         "message_kinds": row.message_kinds,
         "uncertain": row.uncertain,
         "added_at": row.created_at,
-        "promise": can.promised(blind=bool(blind)),
-        "can_read_back": can.read_back and not blind,
-        "can_edit": can.edit,
-        "history_hidden": blind,
+        "promise": can.promised(unreadable_history=bool(unreadable)),
+        "can_read_back": can.read_back and not unreadable,
+        "can_edit": transport.can_edit,
+        "history_hidden": unreadable,
         "tested_at": None if probe is None else probe.probed_at,
         "tested": None if probe is None or probe.findings is None else probe.findings["steps"],
     }

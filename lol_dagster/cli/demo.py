@@ -106,8 +106,8 @@ def _leave_for(home: Path) -> None:
 
 def _seed(settings: Settings) -> None:
     """Track the simulated world's friends, asking the simulated Riot for each."""
+    from lol_dagster.delivery.transports.registry import all_transports
     from lol_dagster.riot.client import riot_client
-    from lol_dagster.roster.addresses import WebhookHosts
     from lol_dagster.roster.channels import add_channel
     from lol_dagster.roster.names import RiotId
     from lol_dagster.roster.players import add_player
@@ -122,14 +122,14 @@ def _seed(settings: Settings) -> None:
         friend: ask_riot(riot, RiotId(friend.game_name, friend.tag_line), friend.platform)
         for friend in FRIENDS
     }
-    hosts = WebhookHosts(settings.discord_url, settings.slack_hooks_url)
+    transports = all_transports(settings)
     now = datetime.now(UTC)
     seen = set()
     with database.writing(who="demo") as session:
         for team, (kind, address, members) in _TEAMS.items():
             add_team(session, team, now=now)
             add_channel(
-                session, team, team=team, kind=kind, address=address, hosts=hosts,
+                session, team, team=team, kind=kind, address=address, transports=transports,
                 queues=None, uncertain="review", now=now,
             )  # fmt: skip
             for friend in FRIENDS[members]:

@@ -15,7 +15,7 @@ from lol_dagster.cli.output import as_json_option, print_either, print_fields, p
 from lol_dagster.delivery import operator
 from lol_dagster.delivery.audit import audit_messages
 from lol_dagster.delivery.clock import clock_for
-from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.errors import UserError
 from lol_dagster.messages.characters import plain
 from lol_dagster.messages.content import MessageContent

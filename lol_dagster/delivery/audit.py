@@ -81,7 +81,7 @@ def audit_messages(
     stand as they should when they were last looked at.
 
     Args:
-        transports: `transports.kinds.all_transports(settings)`.
+        transports: `transports.registry.all_transports(settings)`.
         clock: The delivery clock; by default the database's.
         size: How many of each at most.
         rng: Draws the sample.
@@ -116,7 +116,7 @@ def _chosen(
     size: int,
     rng: random.Random,
 ) -> list[str]:
-    readable = [kind for kind, transport in transports.items() if transport.capabilities.edit]
+    readable = [kind for kind, transport in transports.items() if transport.can_edit]
     standing = (
         select(Message.id)
         .join(Channel, Channel.id == Message.channel_id)

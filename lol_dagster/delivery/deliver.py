@@ -38,7 +38,7 @@ from lol_dagster.delivery.states import (
     Verdict,
 )
 from lol_dagster.delivery.transports.base import Answer, Transport, Wanted
-from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 
@@ -70,7 +70,7 @@ class Deliverer:
     ) -> None:
         """
         Args:
-            transports: One for each of `CHANNEL_KINDS`.
+            transports: `transports.registry.all_transports(settings)`.
             lease_owner: What a claim is signed with, for people; by default host and process id.
             jitter: Uniform in [0, 1).
             crashpoint: Called with a label wherever a crash would be most awkward.

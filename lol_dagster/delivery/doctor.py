@@ -23,7 +23,6 @@ from lol_dagster.delivery.claimed import Claimed
 from lol_dagster.delivery.clock import Clock, Watch, clock_for
 from lol_dagster.delivery.outbox import Outbox
 from lol_dagster.delivery.probe_report import STEPS, Finding, ProbeReport, Result
-from lol_dagster.delivery.remedies import Step, remedy
 from lol_dagster.delivery.states import (
     Absent,
     Accepted,
@@ -45,7 +44,7 @@ from lol_dagster.delivery.states import (
     Uncertain,
     Verdict,
 )
-from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport, Wanted
+from lol_dagster.delivery.transports.base import Answer, Outgoing, Step, Transport, Wanted
 from lol_dagster.errors import UserError
 from lol_dagster.messages.nonce import installation_salt
 from lol_dagster.storage.database import Database
@@ -76,7 +75,7 @@ def probe_channel(
     `channel_probes` afterwards, and a channel that was blocked and works again is opened.
 
     Args:
-        transports: `transports.kinds.all_transports(settings)`.
+        transports: `transports.registry.all_transports(settings)`.
         channel_id: `Channel.id`.
         now: An aware instant.
         clock: The delivery clock; by default the database's.
@@ -239,10 +238,9 @@ class _Probe:
         self, transport: Transport, claimed: Claimed, remote_id: str, sight: bool | None
     ) -> bool | None:
         """Find, edit, read and delete the posted message; whether the history shows it."""
-        can = transport.capabilities
-        if can.read_back:
+        if transport.capabilities.read_back:
             sight = self._find(transport, claimed)
-        if can.edit:
+        if transport.can_edit:
             message_id, address = claimed.row.id, claimed.address
             edited = replace(claimed, content=canary_content(2).to_json())
             body = calls.rendered(transport, edited, 2)
@@ -318,7 +316,7 @@ class _Probe:
             self._refused(step, transport, answer)
 
     def _refused(self, step: Step, transport: Transport, answer: Answer[Any]) -> None:
-        help_ = remedy(transport.kind, step, answer.code, answer.http_status)
+        help_ = transport.remedy(step, answer.code, answer.http_status)
         said = _reason(answer.verdict)
         unknown = isinstance(answer.verdict, Uncertain | NotSeen)
         self._note(
@@ -327,16 +325,10 @@ class _Probe:
 
     def _without_post(self, transport: Transport, step: Step) -> None:
         """A step that was not tried: its kind cannot do it, or there was nothing to try it on."""
-        can = transport.capabilities
-        if step == "find" and not can.read_back:
-            why = (
-                "Slack's webhooks cannot be read"
-                if transport.kind == "slack-webhook"
-                else "a webhook cannot list its channel; a bot token would let it be looked up"
-            )
-            self._note(step, "cannot", why)
-        elif step != "post" and not can.edit:
-            self._note(step, "cannot", "Slack's webhooks give no id: what is posted stays as it is")
+        if step == "find" and not transport.capabilities.read_back:
+            self._note(step, "cannot", f"a {transport.kind} cannot read its channel")
+        elif step != "post" and not transport.can_edit:
+            self._note(step, "cannot", f"a {transport.kind} cannot change what it has posted")
         else:
             self._note(step, "skipped", "not tried, as nothing was posted")
 
@@ -377,7 +369,7 @@ class _Probe:
             message_id=message_id,
             findings=findings,
             can_read_back=sight,
-            promise=transport.capabilities.promised(blind=blind),
+            promise=transport.capabilities.promised(unreadable_history=blind),
         )
 
 

@@ -6,7 +6,6 @@ Each decision is written down with who made it, in the same transaction.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +20,7 @@ from lol_dagster.delivery.states import Decision, Drop, MarkDelivered, Moment, R
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.errors import UserError
 from lol_dagster.storage.audit import add_entry
-from lol_dagster.storage.models import Channel, ChannelProbe, Message
+from lol_dagster.storage.models import ChannelProbe, Message
 
 _OPEN_TO = {
     Resend: ("needs_review",),
@@ -36,11 +35,6 @@ _WHY_NOT = {
     "blocked": "it is sent by itself as soon as its channel takes messages again",
     "delivered": "it is delivered",
     "dropped": "it is given up for good",
-}
-_REMOTE_IDS = {
-    "discord-bot": (r"\d{15,20}", "a number such as 1122334455667788990"),
-    "discord-webhook": (r"\d{15,20}", "a number such as 1122334455667788990"),
-    "slack-bot": (r"\d{9,11}\.\d{6}", "a time stamp such as 1722542400.000100"),
 }
 
 
@@ -76,7 +70,7 @@ def choices(session: Session, message: Message, *, transports: Mapping[str, Tran
         mark_delivered=message.state in _OPEN_TO[MarkDelivered],
         drop=message.state in _OPEN_TO[Drop],
         looks_first=_looks_first(session, message, transports),
-        has_ids=message.channel.kind in _REMOTE_IDS,
+        has_ids=transports[message.channel.kind].remote_ids is not None,
     )
 
 
@@ -124,7 +118,7 @@ def mark_delivered(
     """
     message = _locked(session, message_id)
     if remote_id is not None:
-        _check_remote_id(message.channel, remote_id)
+        _check_remote_id(transports[message.channel.kind], remote_id)
     decision = MarkDelivered(remote_id)
     _decide(session, message, decision, transports=transports, clock=clock, now=now)
     return message
@@ -186,13 +180,13 @@ def _decide(
     session.flush()
 
 
-def _check_remote_id(channel: Channel, remote_id: str) -> None:
-    if channel.kind not in _REMOTE_IDS:
-        raise RemoteIdError(f"messages of a {channel.kind} have no id: leave --remote-id out")
-    pattern, example = _REMOTE_IDS[channel.kind]
-    if re.fullmatch(pattern, remote_id, re.ASCII) is None:
+def _check_remote_id(transport: Transport, remote_id: str) -> None:
+    form = transport.remote_ids
+    if form is None:
+        raise RemoteIdError(f"messages of a {transport.kind} have no id: leave --remote-id out")
+    if not form.matches(remote_id):
         raise RemoteIdError(
-            f"{remote_id!a} is no id of a {channel.kind}'s message: it is {example}"
+            f"{remote_id!a} is no id of a {transport.kind}'s message: it is {form.example}"
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from lol_dagster.delivery.remedies import Step
+from lol_dagster.delivery.transports.base import Step
 
 Result = Literal["ok", "missing", "unknown", "cannot", "skipped"]
 """Done; refused or not working; nobody can tell; this kind of channel never does it; not tried."""

@@ -23,13 +23,14 @@ def terms_of(
     session: Session, channel: Channel, transports: Mapping[str, Transport], timing: Timing
 ) -> Terms:
     """What the protocol may count on in a channel."""
-    can = transports[channel.kind].capabilities
+    transport = transports[channel.kind]
+    can = transport.capabilities
     probe = session.get(ChannelProbe, channel.id)
     return Terms(
         settle=can.settle,
         nonce=can.identity == "nonce",
         read_back=can.read_back and (probe is None or probe.can_read_back is not False),
-        edit=can.edit,
+        edit=transport.can_edit,
         resend=channel.uncertain == "resend",
         timing=timing,
     )

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.transports.registry import transport_type
 from lol_dagster.explain.known_game import KnownGame, Stage, read_game
 from lol_dagster.pipeline.run_requests import Progress, latest_progress
 from lol_dagster.storage.audit import entries_about
@@ -30,7 +31,6 @@ from lol_dagster.storage.models import (
 
 # None: the process died before it could say.
 _MAY_STAND = ("accepted", "uncertain", None)
-_TOKEN_SCOPES = {"discord-bot": "discord-token", "slack-bot": "slack-token"}
 
 
 @dataclass(frozen=True)
@@ -281,7 +281,7 @@ def _delivered(message: Message, edited: Sequence[datetime]) -> str:
 
 def _closed(session: Session, channel: Channel) -> str | None:
     """`: why` the channel or its token is not called now; None if it is."""
-    scopes = [f"channel:{channel.id}", _TOKEN_SCOPES.get(channel.kind, "")]
+    scopes = [f"channel:{channel.id}", transport_type(channel.kind).token_scope]
     for breaker in session.scalars(select(Breaker).where(Breaker.scope.in_(scopes))):
         if breaker.dead or breaker.open_until is not None:
             return f": {breaker.reason}" if breaker.reason else ""

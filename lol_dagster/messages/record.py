@@ -16,6 +16,7 @@ as text added to it is still going to be read: until it is sent where nothing ca
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -36,8 +37,6 @@ MESSAGES_CODE_VERSION = "1"
 CATCH_UP_OPEN = timedelta(hours=6)
 Change = Literal["created", "changed", "unchanged"]
 
-_CANNOT_EDIT = frozenset({"slack-webhook"})
-
 log = logging.getLogger(__name__)
 
 
@@ -56,18 +55,24 @@ class WrittenMessage:
 
 
 def write_messages(
-    session: Session, match_id: str, *, stale_after: timedelta, now: datetime
+    session: Session,
+    match_id: str,
+    *,
+    stale_after: timedelta,
+    can_edit: Callable[[str], bool],
+    now: datetime,
 ) -> list[WrittenMessage]:
     """Write what is to be said of a game, to every channel that is to be told.
 
     Args:
         session: The writing transaction in which the game's rows were written.
         stale_after: LOL_STALE_AFTER.
+        can_edit: Whether a posted message can be changed, by `Channel.kind`.
     """
     _lock_channels(session, match_id)
     decisions = decide(session, match_id, stale_after=stale_after, now=now)
     return [
-        _write(session, match_id, decision, decision.channel, now)
+        _write(session, match_id, decision, decision.channel, can_edit, now)
         for decision in decisions
         if decision.told and decision.channel is not None
     ]
@@ -87,9 +92,14 @@ def _lock_channels(session: Session, match_id: str) -> None:
 
 
 def _write(
-    session: Session, match_id: str, decision: Decision, channel: Channel, now: datetime
+    session: Session,
+    match_id: str,
+    decision: Decision,
+    channel: Channel,
+    can_edit: Callable[[str], bool],
+    now: datetime,
 ) -> WrittenMessage:
-    message = _message_to_tell_it_in(session, match_id, decision, channel, now)
+    message = _message_to_tell_it_in(session, match_id, decision, channel, can_edit, now)
     told = _matches_of(session, message) if message is not None else set()
     games = load_announced_games(session, channel.team_id, {*told, match_id})
     content = compose_catch_up(games) if decision.kind == "catch_up" else compose_game(games[0])
@@ -122,7 +132,12 @@ def _write(
 
 
 def _message_to_tell_it_in(
-    session: Session, match_id: str, decision: Decision, channel: Channel, now: datetime
+    session: Session,
+    match_id: str,
+    decision: Decision,
+    channel: Channel,
+    can_edit: Callable[[str], bool],
+    now: datetime,
 ) -> Message | None:
     """The message that tells of the game already, or the catch-up message it joins. Locked: a
     deliverer that claims it meanwhile waits, and reads the new text.
@@ -148,14 +163,14 @@ def _message_to_tell_it_in(
         .limit(1)
         .with_for_update()
     ).first()
-    return latest if latest is not None and _is_open(latest, channel) else None
+    return latest if latest is not None and _is_open(latest, can_edit(channel.kind)) else None
 
 
-def _is_open(message: Message, channel: Channel) -> bool:
+def _is_open(message: Message, can_be_edited: bool) -> bool:
     """Whether text that is added to the catch-up message will still be read."""
     if message.state in {"needs_review", "dropped"} or message.remote_deleted:
         return False
-    if channel.kind in _CANNOT_EDIT:
+    if not can_be_edited:
         return message.state in {"pending", "blocked"} and not message.sent_maybe
     return True
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.transports.registry import transport_type
 from lol_dagster.monitoring.alert_channel import find_alert_channel
 from lol_dagster.monitoring.failed_jobs import run_link
 from lol_dagster.monitoring.health import Health
@@ -192,8 +193,7 @@ def _is_used_by(scope: str, channel: Channel | None) -> bool:
     """Whether the scope is of that channel, or of the token that it is reached with."""
     if channel is None:
         return False
-    token = {"discord-bot": "discord-token", "slack-bot": "slack-token"}.get(channel.kind)
-    return scope in {f"channel:{channel.id}", token}
+    return scope in {f"channel:{channel.id}", transport_type(channel.kind).token_scope}
 
 
 def _number(found: Found, noun: str) -> str:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import QueryableAttribute, Session
 
 from lol_dagster.delivery.audit import WRONG
+from lol_dagster.delivery.transports.registry import kinds_without_ids
 from lol_dagster.riot.failing_routes import ROUTE_SCOPE
 from lol_dagster.riot.profiles import MISSING_GAMES_AFTER, no_game_since
 from lol_dagster.roster.memberships import is_tracked
@@ -142,7 +143,7 @@ def contradictory_messages(now: datetime) -> Select[str]:
     open_ = ("pending", "sending", "uncertain", "blocked")
     no_id_by_nature = (
         select(Channel.id)
-        .where(Channel.id == Message.channel_id, Channel.kind == "slack-webhook")
+        .where(Channel.id == Message.channel_id, Channel.kind.in_(kinds_without_ids()))
         .exists()
     )
     undelivered = select(Message.id).where(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from lol_dagster.delivery.audit import audit_messages
-from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.orchestration.checks import evaluate_checks
 from lol_dagster.orchestration.instance import CHANNELS_POOL
 from lol_dagster.orchestration.resources import AppContext

@@ -18,6 +18,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
+from lol_dagster.delivery.transports.registry import can_edit
 from lol_dagster.messages.record import WrittenMessage, write_messages
 from lol_dagster.pipeline.failures import full_traceback, is_the_games, summary
 from lol_dagster.pipeline.run_requests import (
@@ -185,7 +186,9 @@ def _work_out(
                 session, match_id, code_version=STATS_CODE_VERSION, now=now, run_id=run_id
             )
         with _stage("messages"):
-            messages = write_messages(session, match_id, stale_after=stale_after, now=now)
+            messages = write_messages(
+                session, match_id, stale_after=stale_after, can_edit=can_edit, now=now
+            )
         session.execute(
             update(Match)
             .where(Match.match_id == match_id)

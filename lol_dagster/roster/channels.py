@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.riot.queues import QUEUE_NAMES
-from lol_dagster.roster.addresses import WebhookHosts, check_address
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
 from lol_dagster.roster.names import clean_name, find_named, get_named
 from lol_dagster.roster.teams import get_team, live_channels
@@ -76,6 +76,22 @@ def parse_message_kinds(text: str) -> list[str] | None:
     return None if kinds.issuperset(CHOSEN_KINDS) else [k for k in CHOSEN_KINDS if k in kinds]
 
 
+def checked_address(kind: str, address: str, transports: Mapping[str, Transport]) -> str:
+    """The address without the blanks around it.
+
+    Raises:
+        RosterError: there is no such kind.
+        AddressError: it is none of this kind.
+    """
+    if kind not in transports:
+        raise RosterError(
+            f"there is no kind of channel {kind!a}: choose of {', '.join(transports)}"
+        )
+    address = address.strip()
+    transports[kind].check_address(address)
+    return address
+
+
 def add_channel(
     session: Session,
     name: str,
@@ -83,7 +99,7 @@ def add_channel(
     team: str,
     kind: str,
     address: str,
-    hosts: WebhookHosts,
+    transports: Mapping[str, Transport],
     queues: list[int] | None,
     message_kinds: list[str] | None = None,
     uncertain: str,
@@ -92,18 +108,19 @@ def add_channel(
     """Let a team be told in a channel of games that are first processed from now on.
 
     Args:
-        kind: One of `CHANNEL_KINDS`.
-        queues: Riot's ids of the queues whose games are told; None: all.
+        transports: `transports.registry.all_transports(settings)`.
+        queues: Riot's ids of the queues whose games are announced; None: all.
         message_kinds: Of `CHOSEN_KINDS`; None: all.
         uncertain: One of `UNCERTAIN_POLICIES`.
 
     Raises:
-        RosterError: this cannot be a name, or the address is none of this kind.
+        RosterError: this cannot be a name, or there is no such kind.
+        AddressError: the address is none of this kind.
         NoSuchEntryError: there is no such team.
         AlreadyThereError: there is a channel of this name, or the team is told there already.
     """
     name = clean_name(name)
-    address = check_address(kind, address, hosts)
+    address = checked_address(kind, address, transports)
     its_team = get_team(session, team)
     _check_free(session, its_team, name, kind, address)
     channel = Channel(
@@ -131,7 +148,7 @@ def change_channel(
     name: str,
     kind: str,
     address: str | None,
-    hosts: WebhookHosts,
+    transports: Mapping[str, Transport],
     queues: list[int] | None,
     message_kinds: list[str] | None,
     uncertain: str,
@@ -146,8 +163,9 @@ def change_channel(
     Raises:
         NoSuchEntryError: there is no such channel, or it was removed.
         StaleEntryError: somebody else has changed it.
-        RosterError: this cannot be a name, the address is none of the kind, or messages hang on how
-            the channel is.
+        RosterError: this cannot be a name, there is no such kind, or messages hang on how the
+            channel is.
+        AddressError: the address is none of this kind.
         AlreadyThereError: another channel has the name, or the team is told there already.
     """
     channel = as_seen(session, Channel, channel_id, version)
@@ -160,7 +178,7 @@ def change_channel(
         _check_new_kind(session, channel, address)
     if address is None:
         address = channel.address
-    elif (address := check_address(kind, address, hosts)) != channel.address:
+    elif (address := checked_address(kind, address, transports)) != channel.address:
         _check_nothing_under_way(session, channel)
     _check_free(session, channel.team, name, kind, address, but=channel)
     channel.name, channel.kind, channel.address = name, kind, address

@@ -55,7 +55,7 @@ def test_what_was_found_is_shown_with_the_channel(
     assert "cannot find, read" in bad
     assert "never" in good
     assert any(line.startswith("bad: ") and "less is promised" in line for line in promises)
-    assert any(line.startswith("good: Told exactly once") for line in promises)
+    assert any(line.startswith("good: Delivered exactly once") for line in promises)
 
 
 def test_a_key_that_riot_refuses_is_named(database: Database, simulator: Simulator) -> None:  # noqa: F811

@@ -18,7 +18,7 @@ from lol_dagster.delivery.deliver import Deliverer
 from lol_dagster.delivery.report import DeliveryReport
 from lol_dagster.delivery.states import Timing
 from lol_dagster.delivery.transports.base import Transport
-from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster.settings import Settings
 from lol_dagster.simulator.limits import Limit

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lol_dagster.delivery.audit import AuditReport, audit_messages
-from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.monitoring import trouble
 from lol_dagster.storage.models import Message, MessageAudit
 from lol_dagster_tests._support.fake_channels import refuse, slack_error

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from lol_dagster.delivery import calls
 from lol_dagster.delivery.doctor import ProbeError, probe_channel
 from lol_dagster.delivery.probe_report import ProbeReport
-from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message
 from lol_dagster_tests._support.fake_channels import (
     Call,

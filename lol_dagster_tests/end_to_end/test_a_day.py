@@ -18,7 +18,7 @@ import pytest
 
 from lol_dagster.delivery.deliver import Deliverer
 from lol_dagster.delivery.states import Timing
-from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.http import DeadlineSession
 from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.orchestration.riot_key import key_refused_until, key_works, watching_key

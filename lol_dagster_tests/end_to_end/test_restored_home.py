@@ -24,7 +24,7 @@ from lol_dagster.backups.restore import restore_backup
 from lol_dagster.backups.take import take_backup
 from lol_dagster.delivery.deliver import Deliverer
 from lol_dagster.delivery.states import Timing
-from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.pipeline.process import Processed
 from lol_dagster.riot.archive import due_matches

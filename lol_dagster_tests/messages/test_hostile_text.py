@@ -18,7 +18,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from lol_dagster.messages import render_discord, render_slack, text
+from lol_dagster.delivery.transports import discord_format, slack_format
+from lol_dagster.messages import text
 from lol_dagster.messages.content import Line, MessageContent, Section
 
 NASTY = [
@@ -145,7 +146,7 @@ def assert_discord_shows_it_as_it_is(description: str) -> None:
 
 @on_hostile_contents
 def test_discord_bodies_keep_every_limit_and_show_text_as_it_is(content):
-    body = render_discord.render(content, "0a-1.7")
+    body = discord_format.render(content, "0a-1.7")
     (embed,) = body["embeds"]
     description = embed.get("description", "")
     footer = embed.get("footer", {}).get("text", "")
@@ -154,7 +155,7 @@ def test_discord_bodies_keep_every_limit_and_show_text_as_it_is(content):
     assert units(footer) <= 2048
     assert units(embed["title"]) + units(description) + units(footer) <= 6000
     assert body["allowed_mentions"] == {"parse": []}
-    assert render_discord.read_marker(json.loads(json.dumps(body))) == ("0a-1", 7)
+    assert discord_format.read_marker(json.loads(json.dumps(body))) == ("0a-1", 7)
     for shown in (embed["title"], description, footer):
         assert_nothing_hidden(shown)
     assert_discord_shows_it_as_it_is(description)
@@ -163,7 +164,7 @@ def test_discord_bodies_keep_every_limit_and_show_text_as_it_is(content):
 
 @on_hostile_contents
 def test_slack_bodies_keep_every_limit_and_parse_nothing(content):
-    body = render_slack.render(content, "0a-1.7")
+    body = slack_format.render(content, "0a-1.7")
     assert len(body["blocks"]) <= 50
     assert len(body["blocks"][0]["block_id"]) <= 255
     total = units(body["text"])
@@ -181,7 +182,7 @@ def test_slack_bodies_keep_every_limit_and_parse_nothing(content):
         total += length
     assert total <= 12_000
     assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", body["text"])
-    assert render_slack.read_marker(json.loads(json.dumps(body))) == ("0a-1", 7)
+    assert slack_format.read_marker(json.loads(json.dumps(body))) == ("0a-1", 7)
     for shown in strings(body["blocks"]):
         assert_nothing_hidden(shown)
 
@@ -226,33 +227,33 @@ def test_the_preview_has_no_markup_but_its_own(content):
 )
 def test_ordinary_names_are_shown_as_they_are(name):
     content = MessageContent("t", "s", (Section((Line(lead=name),)),))
-    assert render_discord.render(content, "m.1")["embeds"][0]["description"] == f"**{name}**"
+    assert discord_format.render(content, "m.1")["embeds"][0]["description"] == f"**{name}**"
     assert {"type": "text", "text": name, "style": {"bold": True}} in (
-        render_slack.render(content, "m.1")["blocks"][1]["elements"][0]["elements"]
+        slack_format.render(content, "m.1")["blocks"][1]["elements"][0]["elements"]
     )
 
 
 def test_a_right_to_left_name_cannot_reorder_the_figures_beside_it():
     content = MessageContent("t", "s", (Section((Line(lead="דנה", facts=("10/2/8",)),)),))
-    description = render_discord.render(content, "m.1")["embeds"][0]["description"]
+    description = discord_format.render(content, "m.1")["embeds"][0]["description"]
     assert description == "**\u2068דנה\u2069** · 10/2/8"
 
 
 def test_a_name_of_invisible_characters_is_named_blank():
     content = MessageContent("t", "s", (Section((Line(lead="\u3164\u3164\u200b"),)),))
-    assert render_discord.render(content, "m.1")["embeds"][0]["description"] == "**(blank)**"
+    assert discord_format.render(content, "m.1")["embeds"][0]["description"] == "**(blank)**"
 
 
 def test_an_overlong_name_is_cut_with_a_visible_ellipsis_and_no_half_escape():
     content = MessageContent("*" * 300, "s")
-    title = render_discord.render(content, "m.1")["embeds"][0]["title"]
+    title = discord_format.render(content, "m.1")["embeds"][0]["title"]
     assert title == "\\*" * 127 + "…"  # 127 * 2 + 1 = 255: one more would be 257
 
 
 def test_what_has_no_room_is_counted():
     line = Line(lead="x" * 150, facts=("y" * 150,))  # "**…** · …": 2 + 150 + 2 + 3 + 150 = 307
     content = MessageContent("t", "s", (Section((line,) * 30),), more=2)
-    rows = render_discord.render(content, "m.1")["embeds"][0]["description"].split("\n")
+    rows = discord_format.render(content, "m.1")["embeds"][0]["description"].split("\n")
     # 13 * 308 = 4,004 fit into 4,096 beside the closing line; 14 would be 4,312.
     assert len(rows) == 14
     assert rows[-1] == "… and 19 more"  # 30 - 13 + 2
@@ -261,7 +262,7 @@ def test_what_has_no_room_is_counted():
 def test_slack_splits_a_long_section_into_blocks_and_counts_what_has_no_room():
     line = Line(lead="x" * 190, facts=("y" * 190,))
     content = MessageContent("t", "s", (Section((line,) * 60),))
-    blocks = render_slack.render(content, "m.1")["blocks"]
+    blocks = slack_format.render(content, "m.1")["blocks"]
     shown = sum(text == "x" * 190 for text in strings(blocks))
     assert 15 < shown < 60
     assert strings(blocks[-1])[-1] == f"… and {60 - shown} more"
@@ -282,19 +283,19 @@ def test_slack_splits_a_long_section_into_blocks_and_counts_what_has_no_room():
     ],
 )
 def test_messages_of_others_have_no_marker(message):
-    assert render_discord.read_marker(message) is None
-    assert render_slack.read_marker(message) is None
+    assert discord_format.read_marker(message) is None
+    assert slack_format.read_marker(message) is None
 
 
 def test_slack_s_marker_is_found_where_metadata_may_not_be_read():
-    body = render_slack.render(MessageContent("t", "s"), "0a.3")
-    assert render_slack.read_marker({"blocks": body["blocks"]}) == ("0a", 3)
-    assert render_slack.read_marker({"metadata": body["metadata"]}) == ("0a", 3)
+    body = slack_format.render(MessageContent("t", "s"), "0a.3")
+    assert slack_format.read_marker({"blocks": body["blocks"]}) == ("0a", 3)
+    assert slack_format.read_marker({"metadata": body["metadata"]}) == ("0a", 3)
 
 
 def test_the_link_keeps_its_own_query_beside_the_marker():
     content = MessageContent("t", "s", url="https://example.org/match?id=5#top")
-    url = render_discord.render(content, "0a.3")["embeds"][0]["url"]
+    url = discord_format.render(content, "0a.3")["embeds"][0]["url"]
     assert url == "https://example.org/match?id=5&d=0a.3#top"
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lol_dagster.messages import render_discord, text
+from lol_dagster.delivery.transports import discord_format
+from lol_dagster.messages import text
 from lol_dagster.messages.compose import (
     MOST_LISTED,
     AnnouncedGame,
@@ -61,7 +62,7 @@ def game(*members: Member, **values: Any) -> AnnouncedGame:
 
 def shown(content: MessageContent) -> str:
     """Title and text as Discord gets them."""
-    embed = render_discord.render(content, "m.1")["embeds"][0]
+    embed = discord_format.render(content, "m.1")["embeds"][0]
     return f"{embed['title']}\n{embed['description']}"
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.transports.registry import can_edit
 from lol_dagster.messages.record import WrittenMessage, write_messages
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel, Message, Participant, Player
@@ -19,7 +20,7 @@ LONG_AFTER = ENDED + timedelta(days=3)
 
 
 def write(session: Session, match_id: str, now: datetime = NOW) -> list[WrittenMessage]:
-    return write_messages(session, match_id, stale_after=STALE_AFTER, now=now)
+    return write_messages(session, match_id, stale_after=STALE_AFTER, can_edit=can_edit, now=now)
 
 
 def world(database: Database, **channel) -> tuple[Player, Channel]:

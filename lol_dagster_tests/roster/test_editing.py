@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.roster.accounts import correct_account, move_account
-from lol_dagster.roster.addresses import WebhookHosts
 from lol_dagster.roster.channels import (
     add_channel,
     change_channel,
@@ -24,6 +24,7 @@ from lol_dagster.roster.players import remove_player, rename_player
 from lol_dagster.roster.riot_lookup import KnownAccount, account_to_be_resolved
 from lol_dagster.roster.teams import remove_team, rename_team
 from lol_dagster.roster.versions import StaleEntryError
+from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
     AccountPoll,
@@ -45,7 +46,7 @@ from lol_dagster_tests._support.roster_rows import (
 
 NOW = datetime(2026, 5, 20, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
-HOSTS = WebhookHosts("https://discord.com/api/v10", "https://hooks.slack.com")
+TRANSPORTS = all_transports(Settings())
 HOOK = "https://discord.com/api/webhooks/123456789012345678/s3cret"
 
 
@@ -55,7 +56,7 @@ def _change(session: Session, channel: Channel, **how: object) -> Channel:
         "name": channel.name,
         "kind": channel.kind,
         "address": None,
-        "hosts": HOSTS,
+        "transports": TRANSPORTS,
         "queues": channel.queues,
         "message_kinds": channel.message_kinds,
         "uncertain": channel.uncertain,
@@ -320,7 +321,7 @@ def test_a_channel_may_want_some_kinds_of_message_from_the_start(any_database: D
     with any_database.writing() as session:
         make_team(session, "Amigos")
         channel = add_channel(
-            session, "alerts", team="Amigos", kind="slack-bot", address="C0123456789", hosts=HOSTS,
+            session, "alerts", team="Amigos", kind="slack-bot", address="C0123456789", transports=TRANSPORTS,
             queues=None, message_kinds=["alert"], uncertain="review", now=NOW,
         )  # fmt: skip
         assert channel.message_kinds == ["alert"]

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.roster.accounts import add_account, get_account, remove_account
-from lol_dagster.roster.addresses import WebhookHosts
 from lol_dagster.roster.channels import add_channel, channels, parse_queues, remove_channel
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
 from lol_dagster.roster.names import RiotId
@@ -23,6 +23,7 @@ from lol_dagster.roster.teams import (
     remove_team,
     teams,
 )
+from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
     Account,
@@ -43,7 +44,7 @@ from lol_dagster_tests._support.roster_rows import (
 )
 
 NOW = datetime(2026, 5, 20, 12, 0, tzinfo=UTC)
-HOSTS = WebhookHosts("https://discord.com/api/v10", "https://hooks.slack.com")
+TRANSPORTS = all_transports(Settings())
 
 
 def _known(game_name: str = "Ann", puuid: str = "puuid-of-ann") -> KnownAccount:
@@ -59,7 +60,7 @@ def _add_channel(session: Session, name: str = "general", **how: object) -> Chan
         "team": "Amigos",
         "kind": "discord-bot",
         "address": "123456789012345678",
-        "hosts": HOSTS,
+        "transports": TRANSPORTS,
         "queues": None,
         "uncertain": "review",
         "now": NOW,

@@ -26,13 +26,14 @@ from lol_dagster.admin.roster_view import EntryForm, RosterView, removed_filter
 from lol_dagster.admin.views.choices import offer_teams
 from lol_dagster.delivery.doctor import probe_channel
 from lol_dagster.delivery.probe_report import Finding
-from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.delivery.transports.base import AddressError
+from lol_dagster.delivery.transports.registry import TRANSPORTS, all_transports, transport_type
 from lol_dagster.riot.queues import QUEUE_NAMES
-from lol_dagster.roster.addresses import WebhookHosts, check_address, shown_address
 from lol_dagster.roster.channels import (
     CHOSEN_KINDS,
     add_channel,
     change_channel,
+    checked_address,
     parse_queues,
     queues_called,
     remove_channel,
@@ -40,14 +41,7 @@ from lol_dagster.roster.channels import (
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.names import clean_name
 from lol_dagster.storage.models import Breaker, Channel, ChannelProbe
-from lol_dagster.storage.models.roster import CHANNEL_KINDS
 
-_KINDS = {
-    "discord-bot": "Discord, as a bot",
-    "discord-webhook": "Discord, by a webhook",
-    "slack-bot": "Slack, as a bot",
-    "slack-webhook": "Slack, by a webhook",
-}
 _MESSAGES = {
     "game": "Games",
     "catch_up": "Catch-up: old games together",
@@ -86,7 +80,7 @@ class ChannelForm(EntryForm):
     kind = SelectField(
         "Kind",
         [InputRequired()],
-        choices=[SelectChoice(kind, _KINDS[kind]) for kind in CHANNEL_KINDS],
+        choices=lambda: [SelectChoice(each.kind, each.label) for each in TRANSPORTS],
     )
     address = AddressField(
         "Address",
@@ -140,6 +134,14 @@ class ChannelForm(EntryForm):
         self.message_kinds.data = list(CHOSEN_KINDS if kinds is None else kinds)
 
 
+def _label(kind: str) -> str:
+    return transport_type(kind).label
+
+
+def _shown_address(channel: Channel) -> str:
+    return all_transports(admin_context().settings)[channel.kind].shown_address(channel.address)
+
+
 def _typed_queues(form: Any) -> Any:
     try:
         return form.chosen_queues()
@@ -157,7 +159,7 @@ def shown_queues(ids: Sequence[int] | None) -> str:
 
 _COLUMNS = (
     typed_value("name"),
-    typed_value("kind", _KINDS.__getitem__),
+    typed_value("kind", _label),
     Typed(
         "address",
         read=lambda form: "typed" if form.address.data else "changed",
@@ -251,17 +253,14 @@ class ChannelView(RosterView):
     def edit_form(self, obj: Any = None) -> Form:
         form = super().edit_form(obj)
         del form.team  # its history is that team's
-        form.address.description = (
-            f"Empty: it stays as it is, {shown_address(obj.kind, obj.address)}"
-        )
+        form.address.description = f"Empty: it stays as it is, {_shown_address(obj)}"
         if request.method == "GET":
             form.fill_in_queues(obj.queues)
             form.fill_in_kinds(obj.message_kinds)
         return form
 
     def save(self, session: Session, form: Form, row: Channel | None) -> Channel:
-        settings = admin_context().settings
-        hosts = WebhookHosts(settings.discord_url, settings.slack_hooks_url)
+        transports = all_transports(admin_context().settings)
         address = (form.address.data or "").strip() or None
         _at("name", lambda: clean_name(form.name.data))
         queues = _at("other_queues", form.chosen_queues)
@@ -271,10 +270,10 @@ class ChannelView(RosterView):
         if row is None and address is None:
             raise FieldError("address", "say where: a bot's channel id, or a webhook's URL")
         if address is not None:
-            _at("address", lambda: check_address(form.kind.data, address, hosts))
+            _at("address", lambda: checked_address(form.kind.data, address, transports))
         how: dict[str, Any] = {
             "kind": form.kind.data,
-            "hosts": hosts,
+            "transports": transports,
             "queues": queues,
             "message_kinds": kinds,
             "uncertain": form.uncertain.data,
@@ -332,21 +331,23 @@ class ChannelView(RosterView):
             trouble=context.probes.trouble(channel.id),
             at=probe.probed_at if probe else None,
             findings=[Finding(**step) for step in steps],
-            promise=transport.capabilities.promised(blind=bool(probe and probe.unreadable_history)),
+            promise=transport.capabilities.promised(
+                unreadable_history=bool(probe and probe.unreadable_history)
+            ),
             blocked=breaker.reason if breaker and (breaker.dead or breaker.open_until) else None,
         )
 
     column_formatters = {
         "team": lambda _view, _context, row, _name: row_link("team", row.team_id, row.team.name),
-        "kind": lambda _view, _context, row, _name: _KINDS[row.kind],
-        "address": lambda _view, _context, row, _name: shown_address(row.kind, row.address),
+        "kind": lambda _view, _context, row, _name: _label(row.kind),
+        "address": lambda _view, _context, row, _name: _shown_address(row),
         "message_kinds": lambda _view, _context, row, _name: shown_kinds(row.message_kinds),
         "queues": lambda _view, _context, row, _name: shown_queues(row.queues),
         "uncertain": lambda _view, _context, row, _name: _POLICIES[row.uncertain],
     }
     column_formatters_export = {
         "team": lambda _view, _context, row, _name: row.team.name,
-        "address": lambda _view, _context, row, _name: shown_address(row.kind, row.address),
+        "address": lambda _view, _context, row, _name: _shown_address(row),
     }
 
 
@@ -361,7 +362,7 @@ def _at(field: str, work: Callable[[], _T]) -> _T:
     """What `work` returns; a refusal stands at the field."""
     try:
         return work()
-    except RosterError as error:
+    except (RosterError, AddressError) as error:
         raise FieldError(field, str(error)) from None
 
 

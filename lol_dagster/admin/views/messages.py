@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,14 +24,13 @@ from lol_dagster.admin.filters import DayFilter, Filter, Options
 from lol_dagster.admin.forms import stripped
 from lol_dagster.admin.merging import number_in
 from lol_dagster.admin.model_view import BaseModelView, FieldError
-from lol_dagster.admin.preview import preview
 from lol_dagster.admin.transactions import end_reading, reading
 from lol_dagster.admin.views.choices import MOST
 from lol_dagster.admin.views.played import parts_shown, who_played
 from lol_dagster.delivery import operator
 from lol_dagster.delivery.clock import clock_for
 from lol_dagster.delivery.transports.base import Transport
-from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.explain.game import explain_message
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.marker import write_marker
@@ -48,9 +47,6 @@ from lol_dagster.storage.models import (
 from lol_dagster.storage.models.delivery import MESSAGE_KINDS, MESSAGE_STATES
 
 logger = logging.getLogger(__name__)
-
-_SERVICES = {"discord-bot": "Discord", "slack-bot": "Slack"}
-"""A kind of channel for each look."""
 
 
 class MarkForm(BaseForm):
@@ -123,18 +119,19 @@ class MessageView(BaseModelView):
         message: Message = self.get_one(key)
         session = reading()
         channel = message.channel
-        # Where it goes first.
-        kinds = sorted(_SERVICES, key=lambda kind: _service(kind) != _service(channel.kind))
-        looks = _looks(message, message.content, message.desired_rev, kinds)
+        transports = _transports()
+        # Kinds of one service show a message alike; where it goes comes first.
+        services = {each.service: each for each in (transports[channel.kind], *transports.values())}
+        looks = _looks(message, message.content, message.desired_rev, services.values())
         page = self.render(
             self.details_template,
             message=message,
             channel=channel,
             title=message.content["title"] if looks else message.subject,
             story=explain_message(session, message),
-            choices=operator.choices(session, message, transports=_transports()),
+            choices=operator.choices(session, message, transports=transports),
             form=form,
-            previews=looks and list(zip(map(_SERVICES.__getitem__, kinds), looks, strict=True)),
+            previews=looks and list(zip(services, looks, strict=True)),
             former=_former(message),
             games=_games(message),
             decisions=entries_about(session, Message, message.id),
@@ -217,22 +214,20 @@ def _mark_delivered(
         raise FieldError("remote_id", str(error)) from None
 
 
-def _looks(message: Message, content: Any, rev: int, kinds: Sequence[str]) -> list[Markup] | None:
+def _looks(
+    message: Message, content: Any, rev: int, transports: Iterable[Transport]
+) -> list[Markup] | None:
     """What it says as each kind of channel shows it; None: what is stored cannot be read."""
     marker = write_marker(message.id, rev)
     try:
         read = MessageContent.from_json(content)
-        return [preview(read, kind, marker) for kind in kinds]
+        return [each.preview(read, marker) for each in transports]
     except Exception:  # whatever is stored there: the rest of the page is what helps then
         logger.exception("message %s, revision %d: cannot be shown", message.id, rev)
         return None
 
 
-def _service(kind: str) -> str:
-    return kind.partition("-")[0]
-
-
-def _transports() -> dict[str, Transport]:
+def _transports() -> Mapping[str, Transport]:
     return all_transports(admin_context().settings)
 
 
@@ -271,8 +266,8 @@ def _former(message: Message) -> list[tuple[int, list[Markup] | None]]:
         .where(MessageText.message_id == message.id)
         .order_by(MessageText.rev.desc())
     )
-    kinds = [message.channel.kind]
-    return [(each.rev, _looks(message, each.content, each.rev, kinds)) for each in texts]
+    transports = [_transports()[message.channel.kind]]
+    return [(each.rev, _looks(message, each.content, each.rev, transports)) for each in texts]
 
 
 def _games(message: Message) -> list[tuple[str, Game | None, Payload | None, Any]]:

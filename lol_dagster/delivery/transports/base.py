@@ -1,7 +1,9 @@
-"""What the protocol asks of a transport, and what it gets back.
+"""What delivery asks of a kind of channel, and what it gets back.
 
-A transport makes single calls and classes their answers; it never repeats one, never writes to the
-database, and never lets a token or a webhook's address out. Its verdicts are `states`' events.
+A transport is one module: a subclass of `Transport` that says everything about its kind, and an entry
+in `registry.TRANSPORTS` (docs/adding-a-transport.md). It makes single calls and classes their
+answers; it never repeats one, never writes to the database, and never lets a token or a webhook's
+address out. Its verdicts are `states`' events.
 """
 
 from __future__ import annotations
@@ -9,12 +11,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from markupsafe import Markup
+from pydantic import SecretStr
 
 from lol_dagster import http
 from lol_dagster.delivery.states import (
@@ -27,42 +34,76 @@ from lol_dagster.delivery.states import (
     PostVerdict,
     Refused,
     ScanVerdict,
-    Timing,
     Uncertain,
     Verdict,
 )
+from lol_dagster.errors import UserError
 from lol_dagster.messages.content import MessageContent
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import assert_no_open_write
 
 MAX_BODY = 4 * 1024 * 1024
 _LONGEST_WAIT = 24 * 3600.0
+LONGEST_ADDRESS = 300
+"""So that it fits its column encrypted, which takes a third more and some 100 characters."""
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 P = ParamSpec("P")
 V = TypeVar("V", bound=Verdict)
 V_co = TypeVar("V_co", bound=Verdict, covariant=True)
 
 
+Step = Literal["post", "find", "edit", "read", "delete"]
+"""What is tried when a channel is tried out (delivery/doctor.py)."""
+
+UNREADABLE_PROMISE = (
+    "The bot cannot read this channel's history, so less is promised: never delivered twice, but a "
+    "send that goes unanswered waits for your decision (with --uncertain resend: never lost, but "
+    "maybe delivered twice)."
+)
+"""Of a channel whose kind reads its messages back, while it cannot be read."""
+
+
+class AddressError(UserError):
+    """No channel of this kind can have such an address. Never repeats it: it may hold a secret."""
+
+
 @dataclass(frozen=True)
 class Capabilities:
-    """What a channel of this kind can do, and what follows from it."""
+    """What a channel of this kind can do as the settings are, and what follows from it."""
 
     identity: Literal["nonce", "marker"] | None
-    """What of a message the remote keeps: a nonce it drops doubles by, or a marker to find it by."""
+    """What of a message the remote keeps: a nonce by which it drops a second copy, or a marker to
+    find it by."""
     read_back: bool
-    edit: bool
+    """The channel's history can be read, and our messages found in it."""
     settle: float
     """Seconds after an unanswered call until its effect must be visible in the channel."""
     promise: str
-    """For people: how often a message is told, and what it takes."""
-    promise_if_blind: str = ""
+    """For people: how often a message is delivered, and what that takes."""
+    promise_if_unreadable: str = UNREADABLE_PROMISE
     """The same while the channel's history cannot be read; only where `read_back`."""
 
-    def promised(self, *, blind: bool) -> str:
+    def promised(self, *, unreadable_history: bool) -> str:
         """What is promised of a channel.
 
         Args:
-            blind: Its history is known not to show our messages.
+            unreadable_history: Its history is known not to show our messages.
         """
-        return self.promise_if_blind if blind and self.read_back else self.promise
+        return self.promise_if_unreadable if unreadable_history and self.read_back else self.promise
+
+
+@dataclass(frozen=True)
+class RemoteIdForm:
+    """What the ids look like that a service gives its messages."""
+
+    pattern: str
+    """A regular expression for the whole id."""
+    example: str
+    """For people: `a number such as …`."""
+
+    def matches(self, remote_id: str) -> bool:
+        return re.fullmatch(self.pattern, remote_id, re.ASCII) is not None
 
 
 @dataclass(frozen=True)
@@ -112,11 +153,33 @@ class Wanted:
 
 
 class Transport(ABC):
-    """One kind of channel. `address` is `Channel.address`: a channel id, or a webhook's URL."""
+    """One kind of channel: everything that is particular to it.
+
+    `address` is `Channel.address`: a channel's id, or a webhook's URL.
+    """
 
     kind: ClassVar[str]
+    """As it stands in `Channel.kind` and is typed after `--kind`."""
+    label: ClassVar[str]
+    """For people: `Discord, as a bot`."""
+    service: ClassVar[str]
+    """Kinds of one service show a message alike."""
+    token_setting: ClassVar[str | None] = None
+    """The field of `Settings` that holds its token; None: it has none."""
     token_scope: ClassVar[str | None] = None
-    """The breaker that all channels which share this transport's token share."""
+    """The circuit breaker that all channels which use this token share."""
+    remote_ids: ClassVar[RemoteIdForm | None] = None
+    """None: the service gives a posted message no id."""
+    can_edit: ClassVar[bool] = True
+    """A posted message can be read, edited and deleted by its id."""
+
+    def __init__(self, settings: Settings, *, deadline: float) -> None:
+        """
+        Args:
+            deadline: Seconds for each call, all of it.
+        """
+        secret: SecretStr | None = getattr(settings, self.token_setting or "", None)
+        self._token = None if secret is None else secret.get_secret_value()
 
     @property
     @abstractmethod
@@ -125,15 +188,54 @@ class Transport(ABC):
     @property
     def token_fingerprint(self) -> str | None:
         """Tells one token from another without giving it away. None: this transport has none."""
-        return None
+        return None if self.token_setting is None else fingerprint(self._token or "")
+
+    # --- the address ---------------------------------------------------------------------------
 
     @abstractmethod
+    def check_address(self, address: str) -> None:
+        """Refuse what can be no address of this kind, or leads to another host than the settings'.
+
+        Raises:
+            AddressError: says what it should be.
+        """
+
+    def shown_address(self, address: str) -> str:
+        """The address as anybody may see it."""
+        return address
+
     def unusable(self, address: str) -> str | None:
         """What is missing for any call at all, in words for the operator; None: nothing."""
+        if self.token_setting is not None and self._token is None:
+            return f"LOL_{self.token_setting.upper()} is not set"
+        return None
+
+    def remedy(self, step: Step, code: str | None, status: int | None) -> str | None:
+        """What the operator can do about a refusal; None: nothing is known to help.
+
+        Args:
+            code: The remote's own: Discord's number, Slack's word.
+            status: The HTTP status.
+        """
+        return None
+
+    # --- the message ---------------------------------------------------------------------------
 
     @abstractmethod
     def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
-        """The request body, without the address."""
+        """The request body, without the address.
+
+        Args:
+            marker: See messages/marker.py; where the channel can be read, kept in the body, so that
+                the message can be found again.
+        """
+
+    def preview(self, content: MessageContent, marker: str) -> Markup:
+        """The body that is sent, as HTML that looks as it does in the service. By default as text."""
+        body = json.dumps(self.render(content, marker), indent=2, ensure_ascii=False)
+        return Markup('<pre class="preview">{}</pre>').format(body)
+
+    # --- calls ---------------------------------------------------------------------------------
 
     @abstractmethod
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
@@ -148,15 +250,15 @@ class Transport(ABC):
         raise NotImplementedError(self.kind)
 
     def patch(self, address: str, remote_id: str, message: Outgoing) -> Answer[PostVerdict]:
-        """Put the full content in the place of the posted one, once. Only where `edit`."""
+        """Put the full content in the place of the posted one, once. Only where `can_edit`."""
         raise NotImplementedError(self.kind)
 
     def get(self, address: str, remote_id: str, message_id: str) -> Answer[GetVerdict]:
-        """Which revision of `message_id` stands at `remote_id`? Only where `edit`."""
+        """Which revision of `message_id` stands at `remote_id`? Only where `can_edit`."""
         raise NotImplementedError(self.kind)
 
     def delete(self, address: str, remote_id: str) -> Answer[PostVerdict]:
-        """Take a posted message away. Only where `edit`."""
+        """Take a posted message away. Only where `can_edit`."""
         raise NotImplementedError(self.kind)
 
     def link(self, address: str, remote_id: str) -> str | None:
@@ -166,11 +268,14 @@ class Transport(ABC):
 
 @dataclass(frozen=True)
 class Reply:
-    """A complete answer with its JSON, if it is JSON."""
+    """A complete answer."""
 
     status: int
     headers: Mapping[str, str]
+    """Case-insensitive."""
+    body: bytes
     data: Any
+    """The body's JSON; None if it is none."""
     elapsed_s: float
 
     def field(self, name: str) -> Any:
@@ -179,12 +284,17 @@ class Reply:
 
 
 class Caller:
-    """Makes the calls of a transport: one session, one deadline, JSON in and out."""
+    """Makes the calls of a transport: one session, one deadline, one host."""
 
-    def __init__(self, session: http.DeadlineSession, base_url: str, timing: Timing) -> None:
-        self._session = session
+    def __init__(self, user_agent: str, base_url: str, deadline: float) -> None:
+        """
+        Args:
+            base_url: What each path is appended to; nothing is ever sent to another host.
+            deadline: Seconds for each call.
+        """
+        self._session = http.DeadlineSession(user_agent, guard=assert_no_open_write)
         self._base_url = base_url
-        self._deadline = timing.call
+        self._deadline = deadline
 
     def call(
         self,
@@ -209,7 +319,9 @@ class Caller:
             deadline=self._deadline,
             max_body=MAX_BODY,
         )
-        return Reply(response.status, response.headers, _json(response), response.elapsed_s)
+        return Reply(
+            response.status, response.headers, response.body, _json(response), response.elapsed_s
+        )
 
 
 def _json(response: http.Response) -> Any:
@@ -228,6 +340,55 @@ def seconds(value: object) -> float | None:
     except ValueError:
         return None
     return None if math.isnan(wait) else min(max(wait, 0.0), _LONGEST_WAIT)
+
+
+def webhook_parts(address: str) -> SplitResult | None:
+    """The parts of an http(s) URL that hides nothing; None if it is none."""
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        return None
+    plain = (
+        len(address) <= LONGEST_ADDRESS
+        and address.isascii()
+        and not any(character in address for character in " \\#@")
+    )
+    return parts if plain and parts.scheme in _DEFAULT_PORTS and parts.hostname else None
+
+
+def check_webhook_host(parts: SplitResult, base_url: str, variable: str) -> None:
+    """Refuse a webhook on another host than the settings': a mistyped or forged one must not send
+    games, or a bot's token, elsewhere.
+
+    Args:
+        variable: The setting's, as in `LOL_DISCORD_URL`.
+
+    Raises:
+        AddressError: it is elsewhere.
+    """
+
+    def place(of: SplitResult) -> tuple[str, str | None, int]:
+        return of.scheme, of.hostname, of.port or _DEFAULT_PORTS[of.scheme]
+
+    ours = urlsplit(base_url)
+    if place(parts) != place(ours):
+        raise AddressError(
+            f"the address should begin with {ours.scheme}://{ours.netloc}/, where {variable} says "
+            "that webhooks are"
+        )
+
+
+def without_secret(address: str) -> str:
+    """A webhook's address without its last part: whoever knows that can post."""
+    return f"{address.partition('?')[0].rstrip('/').rpartition('/')[0]}/…"
+
+
+def html_link(url: str, shown: Markup) -> Markup:
+    """A link for a preview; only to a page."""
+    if not url.startswith(("https://", "http://")):
+        return shown
+    return Markup('<a href="{}" rel="noopener noreferrer">{}</a>').format(url, shown)
 
 
 def fingerprint(secret: str) -> str:
@@ -255,7 +416,7 @@ def sends(call: Callable[P, Answer[PostVerdict]]) -> Callable[P, Answer[PostVerd
     return answered
 
 
-def looks(call: Callable[P, Answer[V]]) -> Callable[P, Answer[V | NotSeen]]:
+def reads(call: Callable[P, Answer[V]]) -> Callable[P, Answer[V | NotSeen]]:
     """Decorator of what only reads: without a complete answer nothing was seen."""
 
     @wraps(call)

@@ -1,4 +1,4 @@
-"""What Discord's answers mean, for bot and webhook alike.
+"""What a bot and a webhook of Discord have in common: what its answers mean, and what to do then.
 
 Sources: docs.discord.com/developers (resources/message, resources/webhook, topics/rate-limits,
 topics/opcodes-and-status-codes); discord-api-docs#6647 for the nonce.
@@ -6,8 +6,11 @@ topics/opcodes-and-status-codes); discord-api-docs#6647 for the nonce.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
+
+from markupsafe import Markup
 
 from lol_dagster.delivery.states import (
     Accepted,
@@ -22,8 +25,26 @@ from lol_dagster.delivery.states import (
     Uncertain,
     Unmarked,
 )
-from lol_dagster.delivery.transports.base import Answer, Hold, Reply, V, seconds, short, unread
-from lol_dagster.messages.render_discord import read_marker
+from lol_dagster.delivery.transports import discord_format
+from lol_dagster.delivery.transports.base import (
+    Answer,
+    Caller,
+    Hold,
+    Outgoing,
+    RemoteIdForm,
+    Reply,
+    Step,
+    Transport,
+    V,
+    reads,
+    seconds,
+    sends,
+    short,
+    unread,
+)
+from lol_dagster.delivery.transports.discord_format import read_marker
+from lol_dagster.messages.content import MessageContent
+from lol_dagster.settings import Settings
 
 USER_AGENT = "DiscordBot (lol_dagster, 0.1)"
 """The form that Discord requires; Cloudflare may block others (code 40333)."""
@@ -42,6 +63,27 @@ EDITED_TOO_OFTEN = 30046
 NOT_EDITABLE = {50005, 50083}
 """Another author's message, or an archived thread."""
 
+REMEDIES: dict[str, str] = {
+    "10003": "there is no such channel, or the bot is not in its server: check the channel's id "
+    "(Developer Mode, Copy Channel ID) and invite the bot to the server",
+    "10004": "the bot is not in this server: invite it",
+    "10015": "the webhook was deleted: make a new one (channel settings, Integrations, Webhooks) "
+    "and give the channel its URL",
+    "50027": "the webhook's token is wrong: copy its URL again (channel settings, Integrations)",
+    "40001": "the bot's token is refused: put its current one into LOL_DISCORD_BOT_TOKEN",
+    "50014": "the bot's token is refused: put its current one into LOL_DISCORD_BOT_TOKEN",
+    "50008": "this is no text channel: give the id of one",
+    "160005": "the thread is locked: unlock it, or choose another channel",
+    "50083": "the thread is archived: open it again, or choose another channel",
+}
+_PERMISSIONS: dict[Step, str] = {
+    "post": "View Channel, Send Messages and Embed Links (in a thread: Send Messages in Threads)",
+    "find": "Read Message History (and View Channel)",
+    "read": "Read Message History (and View Channel)",
+    "edit": "View Channel",
+    "delete": "View Channel",
+}
+
 _CLOUDFLARE_BAN = 600.0
 _EDIT_LATER = 3600.0
 _EPOCH_MS = 1_420_070_400_000
@@ -49,14 +91,62 @@ _BEFORE_CREATION = timedelta(minutes=10)
 """So much may our clock be ahead of Discord's."""
 
 
+class DiscordTransport(Transport):
+    """A kind of channel on Discord."""
+
+    service: ClassVar[str] = "Discord"
+    remote_ids: ClassVar[RemoteIdForm | None] = RemoteIdForm(
+        r"\d{15,20}", "a number such as 1122334455667788990"
+    )
+
+    def __init__(self, settings: Settings, *, deadline: float) -> None:
+        super().__init__(settings, deadline=deadline)
+        self._api = Caller(USER_AGENT, settings.discord_url, deadline)
+
+    @abstractmethod
+    def _call_message(
+        self, method: str, address: str, remote_id: str, *, json: Any = None
+    ) -> Reply:
+        """A call about one posted message."""
+
+    def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
+        return discord_format.render(content, marker)
+
+    def preview(self, content: MessageContent, marker: str) -> Markup:
+        return discord_format.preview(content, marker)
+
+    def after_id(self, created_at: datetime) -> str | None:
+        return snowflake(created_at - _BEFORE_CREATION)
+
+    def remedy(self, step: Step, code: str | None, status: int | None) -> str | None:
+        if code in REMEDIES:
+            return REMEDIES[code]
+        if status == 401:
+            return REMEDIES["40001"]
+        if status == 403:
+            return f"the bot needs in this channel: {_PERMISSIONS[step]}"
+        return None
+
+    @sends
+    def patch(self, address: str, remote_id: str, message: Outgoing) -> Answer[PostVerdict]:
+        reply = self._call_message("PATCH", address, remote_id, json=message.body)
+        return sent(reply, message)
+
+    @reads
+    def get(self, address: str, remote_id: str, message_id: str) -> Answer[GetVerdict]:
+        return read(self._call_message("GET", address, remote_id), message_id)
+
+    @sends
+    def delete(self, address: str, remote_id: str) -> Answer[PostVerdict]:
+        reply = self._call_message("DELETE", address, remote_id)
+        if reply.status == 204:
+            return answer_to(reply, Gone("deleted"))
+        return answer_to(reply, refusal(reply), *_holds(reply))
+
+
 def snowflake(at: datetime) -> str:
     """The smallest id that Discord gives to anything at this time."""
     return str(max(0, int(at.timestamp() * 1000) - _EPOCH_MS) << 22)
-
-
-def after_id(created_at: datetime) -> str:
-    """An id below that of any post of a message created at this time."""
-    return snowflake(created_at - _BEFORE_CREATION)
 
 
 def answer_to(reply: Reply, verdict: V, *holds: Hold) -> Answer[V]:
@@ -71,13 +161,12 @@ def answer_to(reply: Reply, verdict: V, *holds: Hold) -> Answer[V]:
     )
 
 
-def sent(reply: Reply, message_id: str, rev: int) -> Answer[PostVerdict]:
-    """The verdict on a POST or PATCH of revision `rev`."""
-    verdict = _standing(reply, message_id, rev) or refusal(reply)
-    return answer_to(reply, verdict, *_holds(reply))
+def sent(reply: Reply, message: Outgoing) -> Answer[PostVerdict]:
+    """The verdict on a POST or PATCH."""
+    return answer_to(reply, _standing(reply, message) or refusal(reply), *_holds(reply))
 
 
-def _standing(reply: Reply, message_id: str, rev: int) -> Accepted | None:
+def _standing(reply: Reply, message: Outgoing) -> Accepted | None:
     """What stands in the channel according to the answer.
 
     With a nonce that was used before that is the message of the first POST, in its revision.
@@ -85,8 +174,8 @@ def _standing(reply: Reply, message_id: str, rev: int) -> Accepted | None:
     remote_id = reply.field("id")
     if reply.status != 200 or not isinstance(remote_id, str):
         return None
-    found = read_marker(reply.data) or (message_id, rev)
-    return Accepted(remote_id, found[1]) if found[0] == message_id else None
+    message_id, rev = read_marker(reply.data) or (message.message_id, message.rev)
+    return Accepted(remote_id, rev) if message_id == message.message_id else None
 
 
 def refusal(reply: Reply) -> PostVerdict:
@@ -130,13 +219,6 @@ def read(reply: Reply, message_id: str) -> Answer[GetVerdict]:
     if reply.field("code") == UNKNOWN_MESSAGE:
         return answer_to(reply, Gone(_said(reply)))
     return answer_to(reply, unread(refusal(reply)))
-
-
-def deleted(reply: Reply) -> Answer[PostVerdict]:
-    """The verdict on a DELETE."""
-    if reply.status == 204:
-        return answer_to(reply, Gone("deleted"))
-    return answer_to(reply, refusal(reply), *_holds(reply))
 
 
 def _said(reply: Reply) -> str:

@@ -1,8 +1,8 @@
-"""Discord through a bot's token: a nonce against doubles, and a history that can be read."""
+"""Discord through a bot's token: it drops a second copy by its nonce, and its history can be read."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -10,49 +10,41 @@ from lol_dagster.delivery.states import (
     Absent,
     Blind,
     Found,
-    GetVerdict,
     NotSeen,
     PostVerdict,
     ScanVerdict,
-    Timing,
 )
 from lol_dagster.delivery.transports import discord_api
 from lol_dagster.delivery.transports.base import (
+    UNREADABLE_PROMISE,
+    AddressError,
     Answer,
-    Caller,
     Capabilities,
     Outgoing,
     Reply,
-    Transport,
     Wanted,
-    fingerprint,
-    looks,
+    reads,
     sends,
 )
-from lol_dagster.http import DeadlineSession, TransportError
-from lol_dagster.messages import render_discord
-from lol_dagster.messages.content import MessageContent
+from lol_dagster.delivery.transports.discord_format import read_marker
+from lol_dagster.http import TransportError
+from lol_dagster.settings import Settings
 
 PAGE = 100
 MOST_PAGES = 50
+SNOWFLAKE = re.compile(r"\d{17,20}", re.ASCII)
 
 
-class DiscordBot(Transport):
+class DiscordBot(discord_api.DiscordTransport):
     """Create Message with `nonce` and `enforce_nonce`, Get Channel Messages, Edit Message."""
 
     kind: ClassVar[str] = "discord-bot"
+    label: ClassVar[str] = "Discord, as a bot"
+    token_setting: ClassVar[str | None] = "discord_bot_token"  # noqa: S105 - a name
     token_scope: ClassVar[str | None] = "discord-token"  # noqa: S105 - a name
 
-    def __init__(
-        self, session: DeadlineSession, url: str, token: str | None, timing: Timing
-    ) -> None:
-        """
-        Args:
-            url: As in `https://discord.com/api/v10`.
-            token: The bot's; None: every channel waits until there is one.
-        """
-        self._api = Caller(session, url, timing)
-        self._token = token
+    def __init__(self, settings: Settings, *, deadline: float) -> None:
+        super().__init__(settings, deadline=deadline)
         self._me: str | None = None
         self._guilds: dict[str, str] = {}
 
@@ -61,53 +53,28 @@ class DiscordBot(Transport):
         return Capabilities(
             identity="nonce",
             read_back=True,
-            edit=True,
             settle=5.0,
-            promise="Told exactly once: an unanswered send is looked up in the channel before it "
-            "is repeated, and Discord drops a repetition by its nonce. What cannot be settled within "
-            "a day waits for your decision.",
-            promise_if_blind="The bot cannot read this channel's history, so less is promised: "
-            "never told twice, but a send that goes unanswered for a minute waits for your decision "
-            "(with --uncertain resend: never lost, but maybe told twice).",
+            promise="Delivered exactly once: an unanswered send is looked up in the channel before "
+            "it is repeated, and Discord drops a second copy by its nonce. What cannot be settled "
+            "within a day waits for your decision.",
+            promise_if_unreadable=UNREADABLE_PROMISE.replace(
+                "unanswered", "unanswered for a minute"
+            ),
         )
 
-    @property
-    def token_fingerprint(self) -> str | None:
-        return fingerprint(self._token or "")
-
-    def unusable(self, address: str) -> str | None:
-        if self._token is None:
-            return "LOL_DISCORD_BOT_TOKEN is not set"
-        return None
-
-    def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
-        return render_discord.render(content, marker)
-
-    def after_id(self, created_at: datetime) -> str | None:
-        return discord_api.after_id(created_at)
+    def check_address(self, address: str) -> None:
+        if not SNOWFLAKE.fullmatch(address):
+            raise AddressError(
+                "the address should be the id of a Discord channel, 17 to 20 digits: in Discord, "
+                "switch on the developer mode, then right-click the channel and copy its id"
+            )
 
     @sends
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
         body = {**message.body, "nonce": message.nonce, "enforce_nonce": True}
-        reply = self.call("POST", _messages(address), json=body)
-        return discord_api.sent(reply, message.message_id, message.rev)
+        return discord_api.sent(self.call("POST", _messages(address), json=body), message)
 
-    @sends
-    def patch(self, address: str, remote_id: str, message: Outgoing) -> Answer[PostVerdict]:
-        reply = self.call("PATCH", _message(address, remote_id), json=message.body)
-        return discord_api.sent(reply, message.message_id, message.rev)
-
-    @looks
-    def get(self, address: str, remote_id: str, message_id: str) -> Answer[GetVerdict]:
-        reply = self.call("GET", _message(address, remote_id))
-        return discord_api.read(reply, message_id)
-
-    @sends
-    def delete(self, address: str, remote_id: str) -> Answer[PostVerdict]:
-        reply = self.call("DELETE", _message(address, remote_id))
-        return discord_api.deleted(reply)
-
-    @looks
+    @reads
     def scan(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
         if self._me is None:
             reply = self.call("GET", "/users/@me")
@@ -119,7 +86,7 @@ class DiscordBot(Transport):
         if isinstance(listed, Answer):
             return listed
         ours = [each for each in listed if _author(each) == self._me]
-        marked = [(each["id"], render_discord.read_marker(each)) for each in ours]
+        marked = [(each["id"], read_marker(each)) for each in ours]
         copies = sorted(
             (int(remote_id), remote_id, marker[1])
             for remote_id, marker in marked
@@ -130,7 +97,7 @@ class DiscordBot(Transport):
             return Answer(Found(remote_id, rev, tuple(each[1] for each in copies[1:])))
         if any(marker is not None for _, marker in marked):
             return Answer(Absent())
-        return self.witness(address, wanted)
+        return self.check_visibility(address, wanted)
 
     def list_after(self, address: str, after_id: str) -> list[dict[str, Any]] | Answer[ScanVerdict]:
         """Every message of the channel above the id `after_id`, or why it could not be had.
@@ -150,18 +117,18 @@ class DiscordBot(Transport):
             after_id = max((each["id"] for each in page), key=int)
         return Answer(NotSeen(f"more than {MOST_PAGES * PAGE} messages since it was created"))
 
-    def witness(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
+    def check_visibility(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
         """Whether a history that shows nothing of ours may be believed.
 
         Without the permission to read it Discord answers 200 and an empty list. A single message
         by its id is refused then, and otherwise there, or told to be unknown. If it is one of ours
-        and comes back without its marker, a look into the history would never find anything.
+        and comes back without its marker, reading the history would never find anything.
 
         Raises:
             TransportError: the call got no complete answer.
         """
-        reply = self.call("GET", _message(address, wanted.known or wanted.after_id or "0"))
-        if reply.status == 200 and render_discord.read_marker(reply.data) is None:
+        reply = self._call_message("GET", address, wanted.known or wanted.after_id or "0")
+        if reply.status == 200 and read_marker(reply.data) is None:
             return discord_api.answer_to(
                 reply, Blind("a message of ours came back without the marker it was posted with")
             )
@@ -185,6 +152,11 @@ class DiscordBot(Transport):
             guild = self._guilds[address] = str(reply.field("guild_id") or "@me")
         return f"https://discord.com/channels/{guild}/{address}/{remote_id}"
 
+    def _call_message(
+        self, method: str, address: str, remote_id: str, *, json: Any = None
+    ) -> Reply:
+        return self.call(method, f"{_messages(address)}/{quote(remote_id, safe='')}", json=json)
+
     def call(self, method: str, path: str, **what: Any) -> Reply:
         """One call in the bot's name.
 
@@ -196,10 +168,6 @@ class DiscordBot(Transport):
 
 def _messages(address: str) -> str:
     return f"/channels/{quote(address, safe='')}/messages"
-
-
-def _message(address: str, remote_id: str) -> str:
-    return f"{_messages(address)}/{quote(remote_id, safe='')}"
 
 
 def _author(message: dict[str, Any]) -> object:

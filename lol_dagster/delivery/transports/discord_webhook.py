@@ -1,6 +1,6 @@
 """Discord through a webhook's URL: no nonce and no history of its own.
 
-With a bot token beside it the webhook can be reconciled: the bot lists the channel, and what the
+With a bot token beside it unanswered sends can be settled: the bot lists the channel, and what the
 webhook posted, which comes back blank to the bot (discord-api-docs#5411), is read by the webhook.
 """
 
@@ -8,58 +8,55 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit
 
-from lol_dagster.delivery.states import (
-    Absent,
-    Blind,
-    Blocked,
-    Found,
-    GetVerdict,
-    PostVerdict,
-    ScanVerdict,
-    Timing,
-)
+from lol_dagster.delivery.states import Absent, Blind, Blocked, Found, PostVerdict, ScanVerdict
 from lol_dagster.delivery.transports import discord_api
 from lol_dagster.delivery.transports.base import (
+    AddressError,
     Answer,
-    Caller,
     Capabilities,
     Hold,
     Outgoing,
-    Transport,
+    Reply,
+    Step,
     Wanted,
-    looks,
+    check_webhook_host,
+    reads,
     sends,
+    webhook_parts,
+    without_secret,
 )
-from lol_dagster.delivery.transports.discord_bot import DiscordBot
-from lol_dagster.http import DeadlineSession, TransportError
-from lol_dagster.messages import render_discord
-from lol_dagster.messages.content import MessageContent
+from lol_dagster.delivery.transports.discord_bot import SNOWFLAKE, DiscordBot
+from lol_dagster.delivery.transports.discord_format import read_marker
+from lol_dagster.http import TransportError
+from lol_dagster.settings import Settings
 
+_FORM = re.compile(r"(?:/[\w.-]+)*/webhooks/\d{17,20}/[\w-]{1,120}/?", re.ASCII)
 _PATH = re.compile(r"/webhooks/(\d+)/([\w-]+)/?$")
 _PACE = Hold(2.0)
 """30 a minute and channel: a limit that the headers do not show (discord-api-docs#1454)."""
+_REFUSED = (
+    "Discord refuses the webhook: make a new one (channel settings, Integrations, Webhooks) and give "
+    "the channel its URL"
+)
 
 
-class DiscordWebhook(Transport):
-    """Execute Webhook with `wait=true`, Edit Webhook Message."""
+class DiscordWebhook(discord_api.DiscordTransport):
+    """Execute Webhook with `wait=true`, Edit Webhook Message.
+
+    Of an address only id and token are used: nothing is ever sent to another host.
+    """
 
     kind: ClassVar[str] = "discord-webhook"
+    label: ClassVar[str] = "Discord, by a webhook"
 
-    def __init__(
-        self, session: DeadlineSession, url: str, reader: DiscordBot | None, timing: Timing
-    ) -> None:
-        """
-        Args:
-            url: As in `https://discord.com/api/v10`; of an address only id and token are used, so
-                that nothing is ever sent to another host.
-            reader: A bot that may read the channels' history, if there is one.
-        """
-        self._api = Caller(session, url, timing)
-        self._reader = reader
+    def __init__(self, settings: Settings, *, deadline: float) -> None:
+        super().__init__(settings, deadline=deadline)
+        self._url = settings.discord_url
+        has_bot = settings.discord_bot_token is not None
+        self._reader = DiscordBot(settings, deadline=deadline) if has_bot else None
         self._channels: dict[str, str] = {}
 
     @property
@@ -68,60 +65,62 @@ class DiscordWebhook(Transport):
             return Capabilities(
                 identity="marker",
                 read_back=True,
-                edit=True,
                 settle=30.0,
-                promise="Told exactly once as long as the bot can read the channel: an unanswered "
-                "send is looked up there before it is repeated.",
-                promise_if_blind="The bot cannot read this channel's history, so less is promised: "
-                "never told twice, but a send that goes unanswered waits for your decision (with "
-                "--uncertain resend: never lost, but maybe told twice).",
+                promise="Delivered exactly once as long as the bot can read the channel: an "
+                "unanswered send is looked up there before it is repeated.",
             )
         return Capabilities(
             identity=None,
             read_back=False,
-            edit=True,
             settle=30.0,
-            promise="Never told twice, but a send that goes unanswered waits for your decision, as "
-            "nobody can look it up (with --uncertain resend: never lost, but maybe told twice). "
-            "A bot token in LOL_DISCORD_BOT_TOKEN removes the doubt.",
+            promise="Never delivered twice, but a send that goes unanswered waits for your "
+            "decision, as nobody can look it up (with --uncertain resend: never lost, but maybe "
+            "delivered twice). A bot token in LOL_DISCORD_BOT_TOKEN removes the doubt.",
         )
+
+    def check_address(self, address: str) -> None:
+        parts, ours = webhook_parts(address), urlsplit(self._url)
+        extra = parse_qs(parts.query, keep_blank_values=True) if parts else {}
+        if (
+            parts is None
+            or not _FORM.fullmatch(parts.path)
+            or extra.keys() - {"thread_id"}
+            or not all(SNOWFLAKE.fullmatch(each) for each in extra.get("thread_id", []))
+        ):
+            raise AddressError(
+                "the address should be a Discord webhook's URL, "
+                f"{ours.scheme}://{ours.netloc}/api/webhooks/ID/TOKEN: copy it in the channel's "
+                "settings under integrations"
+            )
+        check_webhook_host(parts, self._url, "LOL_DISCORD_URL")
+
+    def shown_address(self, address: str) -> str:
+        return without_secret(address)
 
     def unusable(self, address: str) -> str | None:
         if _PATH.search(urlsplit(address).path) is None:
             return "the address is not a Discord webhook's URL (https://…/webhooks/ID/TOKEN)"
         return None
 
-    def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
-        return render_discord.render(content, marker)
-
-    def after_id(self, created_at: datetime) -> str | None:
-        return discord_api.after_id(created_at)
+    def remedy(self, step: Step, code: str | None, status: int | None) -> str | None:
+        known = super().remedy(step, code, status)
+        by_permission = status == 403 and code not in discord_api.REMEDIES
+        return _REFUSED if by_permission and step in {"post", "edit", "delete"} else known
 
     @sends
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
         params = {"wait": "true", **_thread(address)}
         reply = self._api.call("POST", _path(address), json=message.body, params=params)
-        answer = discord_api.sent(reply, message.message_id, message.rev)
+        answer = discord_api.sent(reply, message)
         return replace(answer, holds=(*answer.holds, _PACE))
 
-    @sends
-    def patch(self, address: str, remote_id: str, message: Outgoing) -> Answer[PostVerdict]:
-        path = _message(address, remote_id)
-        reply = self._api.call("PATCH", path, json=message.body, params=_thread(address))
-        return discord_api.sent(reply, message.message_id, message.rev)
+    def _call_message(
+        self, method: str, address: str, remote_id: str, *, json: Any = None
+    ) -> Reply:
+        path = f"{_path(address)}/messages/{quote(remote_id, safe='')}"
+        return self._api.call(method, path, json=json, params=_thread(address))
 
-    @looks
-    def get(self, address: str, remote_id: str, message_id: str) -> Answer[GetVerdict]:
-        reply = self._api.call("GET", _message(address, remote_id), params=_thread(address))
-        return discord_api.read(reply, message_id)
-
-    @sends
-    def delete(self, address: str, remote_id: str) -> Answer[PostVerdict]:
-        path = _message(address, remote_id)
-        reply = self._api.call("DELETE", path, params=_thread(address))
-        return discord_api.deleted(reply)
-
-    @looks
+    @reads
     def scan(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
         assert self._reader is not None, "only a channel with read_back is scanned"
         return self._scan(self._reader, address, wanted)
@@ -132,19 +131,18 @@ class DiscordWebhook(Transport):
             return channel
         listed = reader.list_after(channel, wanted.after_id or "0")
         if isinstance(listed, Answer):
-            return _blind_reader(listed)
+            return _unreadable(listed)
         webhook_id, _ = _parts(address)
         ours = [each for each in listed if each.get("webhook_id") == webhook_id]
         copies: list[tuple[int, int]] = []
         marked = False
         for each in ours:
-            marker = render_discord.read_marker(each)
+            marker = read_marker(each)
             if marker is None:
-                path = _message(address, each["id"])
-                reply = self._api.call("GET", path, params=_thread(address))
+                reply = self._call_message("GET", address, each["id"])
                 if reply.status != 200:
                     return discord_api.scan_failed(reply)
-                marker = render_discord.read_marker(reply.data)
+                marker = read_marker(reply.data)
             marked = marked or marker is not None
             if marker is not None and marker[0] == wanted.message_id:
                 copies.append((int(each["id"]), marker[1]))
@@ -154,7 +152,7 @@ class DiscordWebhook(Transport):
         # The bot sees what the webhook posted blank: of that no marker is to be expected.
         if marked:
             return Answer(Absent())
-        return _blind_reader(reader.witness(channel, replace(wanted, known=None)))
+        return _unreadable(reader.check_visibility(channel, replace(wanted, known=None)))
 
     def _channel(self, address: str) -> str | Answer[ScanVerdict]:
         """The channel that the webhook posts into; a thread's id is a channel of its own.
@@ -183,8 +181,8 @@ class DiscordWebhook(Transport):
         return f"https://discord.com/channels/{guild}/{channel}/{remote_id}"
 
 
-def _blind_reader(answer: Answer[ScanVerdict]) -> Answer[ScanVerdict]:
-    """A reader that is refused blinds us; the webhook itself is not blocked by that."""
+def _unreadable(answer: Answer[ScanVerdict]) -> Answer[ScanVerdict]:
+    """A reader that is refused leaves the history unreadable; the webhook is not blocked by that."""
     if isinstance(answer.verdict, Blocked):
         return replace(answer, verdict=Blind(f"the reading bot: {answer.verdict.reason}"))
     return answer
@@ -199,10 +197,6 @@ def _parts(address: str) -> tuple[str, str]:
 def _path(address: str) -> str:
     webhook_id, token = _parts(address)
     return f"/webhooks/{webhook_id}/{token}"
-
-
-def _message(address: str, remote_id: str) -> str:
-    return f"{_path(address)}/messages/{quote(remote_id, safe='')}"
 
 
 def _thread(address: str) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""What Slack's answers mean. Slack refuses with HTTP 200 and `ok: false`.
+"""What a bot and a webhook of Slack have in common, and what the answers to a bot mean: Slack
+refuses with HTTP 200 and `ok: false`.
 
 Sources: docs.slack.dev/reference/methods (chat.postMessage, chat.update, conversations.history);
 the common errors for those after which "some aspect of the operation" may have succeeded.
@@ -7,7 +8,9 @@ the common errors for those after which "some aspect of the operation" may have 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
+
+from markupsafe import Markup
 
 from lol_dagster.delivery.states import (
     Accepted,
@@ -20,8 +23,21 @@ from lol_dagster.delivery.states import (
     ScanVerdict,
     Uncertain,
 )
-from lol_dagster.delivery.transports.base import Answer, Hold, Reply, V, seconds, short, unread
-from lol_dagster.messages.render_slack import read_marker
+from lol_dagster.delivery.transports import slack_format
+from lol_dagster.delivery.transports.base import (
+    Answer,
+    Hold,
+    Outgoing,
+    Reply,
+    Step,
+    Transport,
+    V,
+    seconds,
+    short,
+    unread,
+)
+from lol_dagster.delivery.transports.slack_format import read_marker
+from lol_dagster.messages.content import MessageContent
 
 USER_AGENT = "lol_dagster/0.1"
 
@@ -57,6 +73,45 @@ PACE = Hold(1.0)
 _BEFORE_CREATION = timedelta(minutes=10)
 
 
+_REMEDIES: dict[str, str] = {
+    "not_in_channel": "invite the bot: write /invite and its name in the channel",
+    "channel_not_found": "there is no such channel, or it is private and the bot is not in it: check "
+    "its id (channel details, at the end of About) and invite the bot with /invite in the channel",
+    "is_archived": "the channel is archived: unarchive it, or choose another one",
+    "channel_is_archived": "the channel is archived: unarchive it, or choose another one",
+    "restricted_action": "the workspace allows only some people to post there: ask an admin",
+    "no_service": "the webhook was removed: make a new one and give the channel its URL",
+    "no_active_hooks": "the webhook was disabled: make a new one and give the channel its URL",
+    "invalid_token": "the webhook's URL is wrong: copy it again from the app's settings",
+}
+_SCOPES: dict[Step, str] = {
+    "post": "chat:write",
+    "find": "channels:history (in a private channel: groups:history)",
+    "read": "channels:history (in a private channel: groups:history)",
+    "edit": "chat:write",
+    "delete": "chat:write",
+}
+
+
+class SlackTransport(Transport):
+    """A kind of channel on Slack."""
+
+    service: ClassVar[str] = "Slack"
+
+    def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
+        return slack_format.render(content, marker)
+
+    def preview(self, content: MessageContent, marker: str) -> Markup:
+        return slack_format.preview(content, marker)
+
+    def remedy(self, step: Step, code: str | None, status: int | None) -> str | None:
+        if code in {"missing_scope", "no_permission"}:
+            return f"give the app the scope {_SCOPES[step]} (OAuth & Permissions) and reinstall it"
+        if code in TOKEN_DEAD:
+            return "the bot's token is refused: put its current one into LOL_SLACK_BOT_TOKEN"
+        return _REMEDIES.get(code or "")
+
+
 def after_id(created_at: datetime) -> str:
     """A `ts` before that of any post of a message created at this time."""
     return f"{(created_at - _BEFORE_CREATION).timestamp():.6f}"
@@ -74,19 +129,19 @@ def answer_to(reply: Reply, verdict: V, *holds: Hold) -> Answer[V]:
     )
 
 
-def sent(reply: Reply, message_id: str, rev: int) -> Answer[PostVerdict]:
-    """The verdict on a chat.postMessage or chat.update of revision `rev`."""
-    verdict = _standing(reply, message_id, rev) or refusal(reply)
-    return answer_to(reply, verdict, PACE, *_holds(reply))
+def sent(reply: Reply, message: Outgoing) -> Answer[PostVerdict]:
+    """The verdict on a chat.postMessage or chat.update."""
+    return answer_to(reply, _standing(reply, message) or refusal(reply), PACE, *_holds(reply))
 
 
-def _standing(reply: Reply, message_id: str, rev: int) -> Accepted | None:
+def _standing(reply: Reply, message: Outgoing) -> Accepted | None:
     remote_id = reply.field("ts")
     if reply.status != 200 or reply.field("ok") is not True or not isinstance(remote_id, str):
         return None
-    message = reply.field("message")
-    found = (read_marker(message) if isinstance(message, dict) else None) or (message_id, rev)
-    return Accepted(remote_id, found[1]) if found[0] == message_id else None
+    posted = reply.field("message")
+    marker = read_marker(posted) if isinstance(posted, dict) else None
+    message_id, rev = marker or (message.message_id, message.rev)
+    return Accepted(remote_id, rev) if message_id == message.message_id else None
 
 
 def refusal(reply: Reply) -> PostVerdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -14,47 +15,45 @@ from lol_dagster.delivery.states import (
     PostVerdict,
     ScanVerdict,
     Seen,
-    Timing,
     Unmarked,
 )
 from lol_dagster.delivery.transports import slack_api
 from lol_dagster.delivery.transports.base import (
+    AddressError,
     Answer,
     Caller,
     Capabilities,
     Outgoing,
+    RemoteIdForm,
     Reply,
-    Transport,
     Wanted,
-    fingerprint,
-    looks,
+    reads,
     sends,
     unread,
 )
-from lol_dagster.http import DeadlineSession, TransportError
-from lol_dagster.messages import render_slack
-from lol_dagster.messages.content import MessageContent
+from lol_dagster.delivery.transports.slack_format import read_marker
+from lol_dagster.http import TransportError
+from lol_dagster.settings import Settings
 
 PAGE = 200
 MOST_PAGES = 25
+_CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{4,20}", re.ASCII)
 
 
-class SlackBot(Transport):
+class SlackBot(slack_api.SlackTransport):
     """chat.postMessage, chat.update, conversations.history."""
 
     kind: ClassVar[str] = "slack-bot"
+    label: ClassVar[str] = "Slack, as a bot"
+    token_setting: ClassVar[str | None] = "slack_bot_token"  # noqa: S105 - a name
     token_scope: ClassVar[str | None] = "slack-token"  # noqa: S105 - a name
+    remote_ids: ClassVar[RemoteIdForm | None] = RemoteIdForm(
+        r"\d{9,11}\.\d{6}", "a time stamp such as 1722542400.000100"
+    )
 
-    def __init__(
-        self, session: DeadlineSession, url: str, token: str | None, timing: Timing
-    ) -> None:
-        """
-        Args:
-            url: As in `https://slack.com/api`.
-            token: The bot's (`xoxb-…`); None: every channel waits until there is one.
-        """
-        self._api = Caller(session, url, timing)
-        self._token = token
+    def __init__(self, settings: Settings, *, deadline: float) -> None:
+        super().__init__(settings, deadline=deadline)
+        self._api = Caller(slack_api.USER_AGENT, settings.slack_url, deadline)
         self._myself: Reply | None = None
 
     @property
@@ -62,26 +61,17 @@ class SlackBot(Transport):
         return Capabilities(
             identity="marker",
             read_back=True,
-            edit=True,
             settle=30.0,
-            promise="Told exactly once as long as the bot can read the channel: an unanswered send "
-            "is looked up there before it is repeated.",
-            promise_if_blind="The bot cannot read this channel's history, so less is promised: "
-            "never told twice, but a send that goes unanswered waits for your decision (with "
-            "--uncertain resend: never lost, but maybe told twice).",
+            promise="Delivered exactly once as long as the bot can read the channel: an unanswered "
+            "send is looked up there before it is repeated.",
         )
 
-    @property
-    def token_fingerprint(self) -> str | None:
-        return fingerprint(self._token or "")
-
-    def unusable(self, address: str) -> str | None:
-        if self._token is None:
-            return "LOL_SLACK_BOT_TOKEN is not set"
-        return None
-
-    def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
-        return render_slack.render(content, marker)
+    def check_address(self, address: str) -> None:
+        if not _CHANNEL_ID.fullmatch(address):
+            raise AddressError(
+                "the address should be the id of a Slack channel, such as C0123456789: it stands "
+                "at the end of the channel's details"
+            )
 
     def after_id(self, created_at: datetime) -> str | None:
         return slack_api.after_id(created_at)
@@ -95,8 +85,7 @@ class SlackBot(Transport):
 
     @sends
     def _send(self, method: str, body: dict[str, Any], message: Outgoing) -> Answer[PostVerdict]:
-        reply = self._call("POST", method, json=body)
-        return slack_api.sent(reply, message.message_id, message.rev)
+        return slack_api.sent(self._call("POST", method, json=body), message)
 
     @sends
     def delete(self, address: str, remote_id: str) -> Answer[PostVerdict]:
@@ -105,7 +94,7 @@ class SlackBot(Transport):
             return slack_api.answer_to(reply, Gone("deleted"))
         return slack_api.answer_to(reply, slack_api.refusal(reply))
 
-    @looks
+    @reads
     def get(self, address: str, remote_id: str, message_id: str) -> Answer[GetVerdict]:
         params: dict[str, str | int] = {
             "oldest": remote_id,
@@ -120,12 +109,12 @@ class SlackBot(Transport):
         there = next((each for each in messages if each.get("ts") == remote_id), None)
         if there is None:
             return slack_api.answer_to(reply, Gone("the message is not there any more"))
-        marker = render_slack.read_marker(there)
+        marker = read_marker(there)
         if marker is None or marker[0] != message_id:
             return slack_api.answer_to(reply, Unmarked())
         return slack_api.answer_to(reply, Seen(marker[1]))
 
-    @looks
+    @reads
     def scan(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
         myself = self._me()
         if myself.field("ok") is not True:
@@ -142,7 +131,7 @@ class SlackBot(Transport):
             if messages is None:
                 return slack_api.scan_failed(reply)
             for each in messages:
-                marker = render_slack.read_marker(each)
+                marker = read_marker(each)
                 is_ours = each.get("bot_id") in ids or each.get("user") in ids
                 if is_ours and marker is not None and marker[0] == wanted.message_id:
                     copies.append((str(each.get("ts")), marker[1]))

@@ -4,7 +4,8 @@ nothing can be looked up, edited or taken away.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import re
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from lol_dagster.delivery.states import (
@@ -13,88 +14,99 @@ from lol_dagster.delivery.states import (
     NotSent,
     PostVerdict,
     Refused,
-    Timing,
     Uncertain,
 )
 from lol_dagster.delivery.transports import slack_api
 from lol_dagster.delivery.transports.base import (
-    MAX_BODY,
+    AddressError,
     Answer,
+    Caller,
     Capabilities,
     Hold,
     Outgoing,
-    Transport,
+    Reply,
+    check_webhook_host,
     seconds,
     sends,
     short,
+    webhook_parts,
+    without_secret,
 )
-from lol_dagster.http import DeadlineSession, Response
-from lol_dagster.messages import render_slack
-from lol_dagster.messages.content import MessageContent
+from lol_dagster.settings import Settings
 
+_FORM = re.compile(r"/services/T[A-Z0-9]+/B[A-Z0-9]+/[A-Za-z0-9]{1,60}", re.ASCII)
 # api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks
 PAYLOAD_REFUSED = ("invalid_blocks", "invalid_payload", "no_text", "too_many_attachments")
 WEBHOOK_DEAD = ("no_active_hooks", "no_service", "no_service_id", "no_team", "team_disabled")
 
 
-class SlackWebhook(Transport):
+class SlackWebhook(slack_api.SlackTransport):
     """Incoming webhooks."""
 
     kind: ClassVar[str] = "slack-webhook"
+    label: ClassVar[str] = "Slack, by a webhook"
+    can_edit: ClassVar[bool] = False
 
-    def __init__(self, session: DeadlineSession, hooks_url: str, timing: Timing) -> None:
-        """
-        Args:
-            hooks_url: As in `https://hooks.slack.com`: nothing is ever sent to another host.
-        """
-        self._session = session
-        self._hooks_url = hooks_url
-        self._deadline = timing.call
+    def __init__(self, settings: Settings, *, deadline: float) -> None:
+        super().__init__(settings, deadline=deadline)
+        self._url = settings.slack_hooks_url
+        self._api = Caller(slack_api.USER_AGENT, self._url, deadline)
 
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(
             identity=None,
             read_back=False,
-            edit=False,
             settle=30.0,
-            promise="Never told twice, but a send that goes unanswered waits for your decision, as "
-            "nobody can look it up (with --uncertain resend: never lost, but maybe told twice). "
-            "A correction does not reach a message that is posted.",
+            promise="Never delivered twice, but a send that goes unanswered waits for your "
+            "decision, as nobody can look it up (with --uncertain resend: never lost, but maybe "
+            "delivered twice). A correction does not reach a message that is posted.",
         )
 
-    def unusable(self, address: str) -> str | None:
-        if not address.startswith(f"{self._hooks_url}/"):
-            return f"the address is not on {urlsplit(self._hooks_url).netloc} (LOL_SLACK_HOOKS_URL)"
-        return None
+    def check_address(self, address: str) -> None:
+        parts, base = webhook_parts(address), urlsplit(self._url).path
+        if (
+            parts is None
+            or parts.query
+            or not parts.path.startswith(base)
+            or not _FORM.fullmatch(parts.path.removeprefix(base))
+        ):
+            raise AddressError(
+                "the address should be a Slack incoming webhook's URL, "
+                f"{self._url}/services/T…/B…/…"
+            )
+        check_webhook_host(parts, self._url, "LOL_SLACK_HOOKS_URL")
 
-    def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
-        return render_slack.render(content, marker)
+    def shown_address(self, address: str) -> str:
+        return without_secret(address)
+
+    def unusable(self, address: str) -> str | None:
+        if not address.startswith(f"{self._url}/"):
+            return f"the address is not on {urlsplit(self._url).netloc} (LOL_SLACK_HOOKS_URL)"
+        return None
 
     @sends
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
-        response = self._session.request(
-            "POST", address, json=message.body, deadline=self._deadline, max_body=MAX_BODY
-        )
-        said = short(response.body[:80].decode("utf-8", "replace"))
-        wait = seconds(response.headers.get("Retry-After")) if response.status == 429 else None
+        reply = self._api.call("POST", address.removeprefix(self._url), json=message.body)
+        said = short(reply.body[:80].decode("utf-8", "replace"))
+        wait = seconds(reply.headers.get("Retry-After")) if reply.status == 429 else None
         return Answer(
-            _verdict(response, said, message.rev),
-            http_status=response.status,
+            _verdict(reply, said, message.rev),
+            http_status=reply.status,
             code=None if said == "ok" else said,
-            request_id=short(response.headers.get("x-slack-req-id", "")) or None,
-            elapsed_s=response.elapsed_s,
+            request_id=short(reply.headers.get("x-slack-req-id", "")) or None,
+            elapsed_s=reply.elapsed_s,
             holds=(slack_api.PACE, *([] if wait is None else [Hold(wait)])),
         )
 
 
-def _verdict(response: Response, said: str, rev: int) -> PostVerdict:
-    status = response.status
+def _verdict(reply: Reply, said: str, rev: int) -> PostVerdict:
+    status = reply.status
     if status == 200 and said == "ok":
         return Accepted(None, rev)
     words = f"Slack {status}: {said}"
     if status == 429:
-        return NotSent(words, retry_after=seconds(response.headers.get("Retry-After")))
+        return NotSent(words, retry_after=seconds(reply.headers.get("Retry-After")))
     if not 400 <= status < 500 or status == 408:
         return Uncertain(words)
     if said.startswith(PAYLOAD_REFUSED):

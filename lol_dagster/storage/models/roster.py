@@ -26,7 +26,6 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from lol_dagster.storage.models.base import Base
 from lol_dagster.storage.types import AddressText, UtcDateTime, choice
 
-CHANNEL_KINDS = ("discord-bot", "discord-webhook", "slack-bot", "slack-webhook")
 UNCERTAIN_POLICIES = ("review", "resend")
 
 
@@ -202,7 +201,8 @@ class Channel(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     team_id: Mapped[int] = mapped_column(ForeignKey("teams.id"))
     name: Mapped[str] = mapped_column(String(100))
-    kind: Mapped[str] = mapped_column(choice(*CHANNEL_KINDS, name="kind"))
+    kind: Mapped[str] = mapped_column(String(32))
+    """Of one of `delivery.transports.registry.TRANSPORTS`."""
     address: Mapped[str] = mapped_column(AddressText(500))
     """A channel id for bots, a URL (a secret, and encrypted) for webhooks."""
     message_kinds: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))

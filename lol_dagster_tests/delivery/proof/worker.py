@@ -30,7 +30,7 @@ from lol_dagster.delivery.deliver import Deliverer
 from lol_dagster.delivery.states import Accepted, Timing
 from lol_dagster.delivery.transports import discord_api, discord_webhook, slack_api
 from lol_dagster.delivery.transports.base import Hold, Outgoing, Transport
-from lol_dagster.delivery.transports.kinds import all_transports
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.marker import write_marker
 from lol_dagster.settings import Settings

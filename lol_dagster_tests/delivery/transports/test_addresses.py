@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from lol_dagster.roster.addresses import WebhookHosts, check_address, shown_address
+from lol_dagster.delivery.transports.base import AddressError
+from lol_dagster.delivery.transports.registry import Transports, all_transports
+from lol_dagster.roster.channels import checked_address
 from lol_dagster.roster.errors import RosterError
+from lol_dagster.settings import Settings
 
-REAL = WebhookHosts("https://discord.com/api/v10", "https://hooks.slack.com")
-SIMULATED = WebhookHosts(
-    "http://127.0.0.1:3010/discord/api/v10", "http://127.0.0.1:3010/slack-hooks"
+REAL = all_transports(Settings())
+SIMULATED = all_transports(
+    Settings(
+        discord_url="http://127.0.0.1:3010/discord/api/v10",
+        slack_hooks_url="http://127.0.0.1:3010/slack-hooks",
+    )
 )
 SECRET = "s3cretT0kenOfAWebhook"
 DISCORD = f"https://discord.com/api/webhooks/123456789012345678/{SECRET}"
@@ -17,7 +23,7 @@ SLACK = f"https://hooks.slack.com/services/T01ABCDEF/B01ABCDEF/{SECRET}"
 
 
 @pytest.mark.parametrize(
-    ("kind", "address", "hosts"),
+    ("kind", "address", "transports"),
     [
         ("discord-bot", "12345678901234567", REAL),  # 17 digits: before 2022
         ("discord-bot", "12345678901234567890", REAL),
@@ -40,8 +46,8 @@ SLACK = f"https://hooks.slack.com/services/T01ABCDEF/B01ABCDEF/{SECRET}"
         ),
     ],
 )
-def test_a_right_address_is_taken_as_it_is(kind: str, address: str, hosts: WebhookHosts) -> None:
-    assert check_address(kind, f" {address}\n", hosts) == address
+def test_a_right_address_is_taken_as_it_is(kind: str, address: str, transports: Transports) -> None:
+    assert checked_address(kind, f" {address}\n", transports) == address
 
 
 @pytest.mark.parametrize(
@@ -77,23 +83,30 @@ def test_a_right_address_is_taken_as_it_is(kind: str, address: str, hosts: Webho
 def test_a_wrong_address_is_told_how_it_should_be_without_repeating_it(
     kind: str, address: str
 ) -> None:
-    with pytest.raises(RosterError, match="the address should ") as caught:
-        check_address(kind, address, REAL)
+    with pytest.raises(AddressError, match="the address should ") as caught:
+        checked_address(kind, address, REAL)
     assert SECRET not in str(caught.value)
 
 
 def test_a_webhook_of_another_host_is_told_which_setting_decides() -> None:
-    with pytest.raises(RosterError, match="LOL_DISCORD_URL"):
-        check_address("discord-webhook", DISCORD, SIMULATED)
+    with pytest.raises(AddressError, match="LOL_DISCORD_URL"):
+        checked_address("discord-webhook", DISCORD, SIMULATED)
 
 
 @pytest.mark.parametrize("kind", ["discord-webhook", "slack-webhook"])
 def test_a_webhook_is_shown_without_its_secret(kind: str) -> None:
     address = DISCORD if kind == "discord-webhook" else SLACK
-    shown = shown_address(kind, address + "?thread_id=1")
+    shown = REAL[kind].shown_address(address + "?thread_id=1")
     assert SECRET not in shown
     assert shown == address.removesuffix(SECRET) + "…"
 
 
 def test_a_bots_channel_id_is_no_secret() -> None:
-    assert shown_address("slack-bot", "C0123456789") == "C0123456789"
+    assert REAL["slack-bot"].shown_address("C0123456789") == "C0123456789"
+
+
+def test_a_kind_that_no_transport_serves_is_refused() -> None:
+    with pytest.raises(
+        RosterError, match="there is no kind of channel 'irc': choose of discord-bot"
+    ):
+        checked_address("irc", "#general", REAL)

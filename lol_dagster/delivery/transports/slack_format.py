@@ -1,5 +1,5 @@
-"""A message as Slack takes it: Block Kit. The body of chat.postMessage, chat.update and incoming
-webhooks alike; channel, ts and token are delivery's.
+"""A message as Slack takes it, and as it looks there: Block Kit. The body of chat.postMessage,
+chat.update and incoming webhooks alike; channel, ts and token are added by whoever sends it.
 
 Everything people may have named stands in `rich_text` elements, whose text is never parsed: no
 mentions, no links, no emphasis. mrkdwn has no escape for `*_~` and the backtick.
@@ -13,6 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from markupsafe import Markup, escape
+
+from lol_dagster.delivery.transports.base import html_link
 from lol_dagster.messages.characters import plain, utf16_length
 from lol_dagster.messages.content import Line, MessageContent
 from lol_dagster.messages.marker import parse_marker
@@ -138,3 +141,29 @@ def _escaped(text: str) -> str:
     https://docs.slack.dev/messaging/formatting-message-text#escaping
     """
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def preview(content: MessageContent, marker: str) -> Markup:
+    """The body as HTML that looks as in Slack. Text never becomes markup."""
+    blocks = Markup("").join(map(_shown_block, render(content, marker)["blocks"]))
+    return Markup('<div class="preview slack">{}</div>').format(blocks)
+
+
+def _shown_block(block: Mapping[str, Any]) -> Markup:
+    if block["type"] == "context":
+        texts = Markup("").join(escape(each["text"]) for each in block["elements"])
+        return Markup('<div class="block-context">{}</div>').format(texts)
+    [section] = block["elements"]
+    inside = Markup("").join(map(_shown_text, section["elements"]))
+    return Markup('<div class="block">{}</div>').format(inside)
+
+
+def _shown_text(element: Mapping[str, Any]) -> Markup:
+    lines = [escape(line) for line in str(element["text"]).split("\n")]
+    shown = Markup("<br>").join(lines)
+    if element["type"] == "link":
+        shown = html_link(element["url"], shown)
+    style = element.get("style", {})
+    if style.get("italic"):
+        shown = Markup("<em>{}</em>").format(shown)
+    return Markup("<strong>{}</strong>").format(shown) if style.get("bold") else shown

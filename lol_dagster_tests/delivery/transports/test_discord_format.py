@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from jsonschema import Draft202012Validator
 
-from lol_dagster.messages import render_discord
+from lol_dagster.delivery.transports import discord_format
 from lol_dagster_tests.messages.test_hostile_text import contents, crowded
 
 
@@ -37,5 +37,5 @@ def test_the_description_tells_bad_bodies_apart(message_create_request):
 @given(content=contents)
 @example(content=crowded)
 def test_every_body_is_one_that_discord_describes(message_create_request, content):
-    body = {**render_discord.render(content, "m.1"), "nonce": "n" * 22, "enforce_nonce": True}
+    body = {**discord_format.render(content, "m.1"), "nonce": "n" * 22, "enforce_nonce": True}
     message_create_request.validate(body)

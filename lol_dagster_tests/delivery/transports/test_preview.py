@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from lol_dagster.admin.preview import preview
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.messages.content import Line, MessageContent, Section
+from lol_dagster.settings import Settings
 
 MARKER = "0b7c8a5e-0000-4000-8000-000000000001.1"
 
@@ -54,7 +55,7 @@ def test_whatever_a_name_looks_like_it_is_read_as_it_is(kind: str, name: str) ->
         url="https://example.org/game",
         footer=name,
     )
-    shown = Reader(str(preview(content, kind, MARKER)))
+    shown = Reader(str(all_transports(Settings())[kind].preview(content, MARKER)))
     text = "".join(shown.lines)
     # Title, heading, lead, fact, footer.
     assert text.count(name) == 5
@@ -65,11 +66,11 @@ def test_whatever_a_name_looks_like_it_is_read_as_it_is(kind: str, name: str) ->
 
 def test_discord_shows_the_title_as_the_link_that_is_sent_with_the_marker_in_it() -> None:
     content = MessageContent(title="Ann won", summary="", url="https://example.org/game")
-    shown = Reader(str(preview(content, "discord-webhook", MARKER)))
+    shown = Reader(str(all_transports(Settings())["discord-webhook"].preview(content, MARKER)))
     assert shown.links == [f"https://example.org/game?d={MARKER}"]
 
 
 def test_no_address_but_that_of_a_page_becomes_a_link() -> None:
     content = MessageContent(title="Ann won", summary="", url="javascript:alert(1)")
     for kind in ("discord-bot", "slack-bot"):
-        assert Reader(str(preview(content, kind, MARKER))).links == []
+        assert Reader(str(all_transports(Settings())[kind].preview(content, MARKER))).links == []

@@ -1,5 +1,5 @@
-"""A message as Discord takes it: one embed. The body of Create Message, Edit Message and Execute
-Webhook alike; nonce, channel and headers are delivery's.
+"""A message as Discord takes it, and as it looks there: one embed. The body of Create Message, Edit
+Message and Execute Webhook alike; nonce, channel and headers are added by whoever sends it.
 
 There is no `content` beside the embed: clients show an embed's title and text in notifications, so
 it would only say everything twice.
@@ -9,10 +9,14 @@ Limits: https://docs.discord.com/developers/resources/message#embed-object-embed
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
+from markupsafe import Markup, escape
+
+from lol_dagster.delivery.transports.base import html_link
 from lol_dagster.messages.characters import plain, plain_markdown, utf16_length
 from lol_dagster.messages.content import MessageContent, Tone
 from lol_dagster.messages.marker import parse_marker
@@ -32,6 +36,12 @@ _COLOURS: dict[Tone, int] = {
 # An embed's url is where the marker lives, so there always has to be one.
 _NO_LINK = "https://www.leagueoflegends.com/"
 _MARKER_KEY = "d"
+
+_HEADING = "### "
+# An escaped character, bold text (in which there may be escaped ones), or any other character.
+_MARKDOWN = re.compile(
+    r"\\(?P<escaped>[^0-9A-Za-z\s])|\*\*(?P<bold>(?:\\.|[^\\*])+)\*\*|(?P<other>.)"
+)
 
 
 def render(content: MessageContent, marker: str) -> dict[str, Any]:
@@ -94,7 +104,43 @@ def _description(content: MessageContent) -> str:
 def _paragraphs(content: MessageContent) -> Iterator[str]:
     """One text per line of the content; a section's heading belongs to its first line."""
     for section in content.sections:
-        heading = (f"### {plain_markdown(section.heading, MAX_TEXT)}",) if section.heading else ()
+        heading = (
+            (f"{_HEADING}{plain_markdown(section.heading, MAX_TEXT)}",) if section.heading else ()
+        )
         for line in section.lines:
             yield "\n".join([*heading, *markdown_rows(line)])
             heading = ()
+
+
+def preview(content: MessageContent, marker: str) -> Markup:
+    """The body as HTML that looks as in Discord. Only what our messages use of its Markdown is
+    understood; everything else stays text, and text never becomes markup.
+    """
+    [embed] = render(content, marker)["embeds"]
+    title = Markup('<div class="embed-title">{}</div>').format(
+        html_link(embed["url"], _markdown(embed["title"]))
+    )
+    lines = Markup("").join(map(_line, str(embed.get("description", "")).split("\n")))
+    footer = embed.get("footer")
+    shown = Markup('<div class="embed tone-{}">{}{}{}</div>').format(
+        content.tone,
+        title,
+        Markup('<div class="embed-text">{}</div>').format(lines) if lines else "",
+        Markup('<div class="embed-footer">{}</div>').format(footer["text"]) if footer else "",
+    )
+    return Markup('<div class="preview discord">{}</div>').format(shown)
+
+
+def _line(line: str) -> Markup:
+    if line.startswith(_HEADING):
+        return Markup('<div class="heading">{}</div>').format(_markdown(line[len(_HEADING) :]))
+    return Markup("<div>{}</div>").format(_markdown(line))
+
+
+def _markdown(text: str) -> Markup:
+    return Markup("").join(
+        Markup("<strong>{}</strong>").format(_markdown(found["bold"]))
+        if found["bold"] is not None
+        else escape(found["escaped"] or found["other"])
+        for found in _MARKDOWN.finditer(text)
+    )
