@@ -10,8 +10,7 @@ import click
 
 from lol_dagster.cli.context import CommandContext, command_context
 from lol_dagster.cli.output import as_json_option, print_json, print_table, shown
-from lol_dagster.delivery.doctor import probe_channel
-from lol_dagster.delivery.probe_report import ProbeReport
+from lol_dagster.delivery.probe import ProbeReport, probe_channel
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.monitoring.setup_check import SetupCheck, check_setup
 from lol_dagster.roster.channels import channels, get_channel

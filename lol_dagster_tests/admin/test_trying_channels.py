@@ -7,7 +7,7 @@ import threading
 import pytest
 from flask import Flask
 
-from lol_dagster.delivery.doctor import ProbeError
+from lol_dagster.delivery.probe import ProbeError
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database

@@ -24,8 +24,7 @@ from lol_dagster.admin.merging import Typed, typed_value
 from lol_dagster.admin.model_view import FieldError
 from lol_dagster.admin.roster_view import EntryForm, RosterView, removed_filter
 from lol_dagster.admin.views.choices import offer_teams
-from lol_dagster.delivery.doctor import probe_channel
-from lol_dagster.delivery.probe_report import Finding
+from lol_dagster.delivery.probe import Finding, is_left_behind, probe_channel
 from lol_dagster.delivery.transports.base import AddressError
 from lol_dagster.delivery.transports.registry import TRANSPORTS, all_transports, transport_type
 from lol_dagster.riot.queues import QUEUE_NAMES
@@ -201,8 +200,7 @@ class Tried:
     @property
     def left_behind(self) -> bool:
         """The test message stands in the channel, or may."""
-        results = {finding.step: finding.result for finding in self.findings}
-        return results.get("post") in {"ok", "unknown"} and results.get("delete") != "ok"
+        return is_left_behind(self.findings)
 
 
 class ChannelView(RosterView):

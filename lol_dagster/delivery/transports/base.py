@@ -54,7 +54,7 @@ V_co = TypeVar("V_co", bound=Verdict, covariant=True)
 
 
 Step = Literal["post", "find", "edit", "read", "delete"]
-"""What is tried when a channel is tried out (delivery/doctor.py)."""
+"""What is tried when a channel is tried out (delivery/probe.py)."""
 
 UNREADABLE_PROMISE = (
     "The bot cannot read this channel's history, so less is promised: never delivered twice, but a "

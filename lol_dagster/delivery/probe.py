@@ -1,8 +1,8 @@
-"""What a channel can do, found out by trying: post a test message, find it, edit it, read it back,
-delete it. The command `doctor` and the admin's "send a test message" both end up here.
+"""Trying a channel out: post a test message, find it, edit it, read it back, delete it. The command
+`doctor` and the web view's "Send a test message" both end up here.
 
 The test message is a message like any other: one POST, durable intent first, with a deadline, never
-repeated. If it goes unanswered it is looked for, and if that does not help its fate is said to be
+repeated. If it goes unanswered it is looked for, and if that does not help its fate is reported as
 unknown. No deliverer ever sends one that was left behind.
 """
 
@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery import calls, gates
-from lol_dagster.delivery.canary import canary, canary_content
 from lol_dagster.delivery.claimed import Claimed
 from lol_dagster.delivery.clock import Clock, Watch, clock_for
 from lol_dagster.delivery.outbox import Outbox
-from lol_dagster.delivery.probe_report import STEPS, Finding, ProbeReport, Result
 from lol_dagster.delivery.states import (
     Absent,
     Accepted,
@@ -46,9 +45,15 @@ from lol_dagster.delivery.states import (
 )
 from lol_dagster.delivery.transports.base import Answer, Outgoing, Step, Transport, Wanted
 from lol_dagster.errors import UserError
-from lol_dagster.messages.nonce import installation_salt
+from lol_dagster.messages.content import Line, MessageContent, Section
+from lol_dagster.messages.nonce import delivery_nonce, installation_salt
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message, MessageText
+
+Result = Literal["ok", "missing", "unknown", "cannot", "skipped"]
+"""Done; refused or not working; nobody can tell; this kind of channel never does it; not tried."""
+
+STEPS: tuple[Step, ...] = get_args(Step)
 
 _LONGEST_HOLD = timedelta(seconds=15)
 """A rate limit that ends this soon is waited for."""
@@ -58,6 +63,50 @@ _TRIES = 3
 
 class ProbeError(UserError):
     """The channel cannot be tried."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What trying one step has shown."""
+
+    step: Step
+    result: Result
+    said: str
+    """For people: what was answered, and what to put right."""
+
+
+@dataclass(frozen=True)
+class ProbeReport:
+    """What a channel can do."""
+
+    channel_id: int
+    channel: str
+    kind: str
+    probed_at: datetime
+    message_id: str | None
+    """The test message's, for `message show`; None: not even one call could be made."""
+    findings: tuple[Finding, ...]
+    """One of each of `STEPS`, in this order."""
+    can_read_back: bool | None
+    """The channel's history shows our messages. None: not found out, or its kind has none."""
+    promise: str
+    """What is promised of the channel from now on."""
+
+    @property
+    def ok(self) -> bool:
+        """The channel can do all that its kind promises."""
+        return all(each.result in {"ok", "cannot"} for each in self.findings)
+
+    @property
+    def left_behind(self) -> bool:
+        """The test message stands in the channel, or may."""
+        return is_left_behind(self.findings)
+
+
+def is_left_behind(findings: Iterable[Finding]) -> bool:
+    """Whether the test message stands in the channel, or may."""
+    results = {each.step: each.result for each in findings}
+    return results.get("post") in {"ok", "unknown"} and results.get("delete") != "ok"
 
 
 def probe_channel(
@@ -123,32 +172,32 @@ class _Probe:
             if channel is None or channel.removed_at is not None:
                 raise ProbeError("there is no such channel (any more)")
             destination = gates.destinations(session, self._transports)[channel.id]
-            hindrance = self._hindrance(session, channel, destination)
+            obstacle = self._obstacle(session, channel, destination)
             # From when on its rate limits allow a call.
             limits = gates.opening_times(session, [destination], breakers=False)
             opening = limits.get(channel.id, self.now())
         transport = self._transports[channel.kind]
         message_id = None
-        sight: bool | None = None
-        if hindrance is None and opening > self.now() + _LONGEST_HOLD:
-            hindrance = f"a rate limit forbids any call until {opening:%H:%M:%S} UTC"
-        if hindrance is not None:
-            self._note("post", "missing", hindrance)
+        readable: bool | None = None
+        if obstacle is None and opening > self.now() + _LONGEST_HOLD:
+            obstacle = f"a rate limit forbids any call until {opening:%H:%M:%S} UTC"
+        if obstacle is not None:
+            self._note("post", "missing", obstacle)
         else:
             self._clock.sleep(max(0.0, (opening - self.now()).total_seconds()))
             claimed = self._opened(channel)
             message_id = claimed.row.id
-            remote_id, sight = self._post(transport, claimed)
+            remote_id, readable = self._post(transport, claimed)
             if remote_id is not None:
-                sight = self._steps(transport, claimed, remote_id, sight)
+                readable = self._steps(transport, claimed, remote_id, readable)
         for step in STEPS:
             if step not in self._found:
                 self._without_post(transport, step)
-        return self._written(channel, transport, message_id, sight)
+        return self._written(channel, transport, message_id, readable)
 
     # --- before -----------------------------------------------------------------------------------
 
-    def _hindrance(
+    def _obstacle(
         self, session: Session, channel: Channel, destination: gates.Destination
     ) -> str | None:
         """Why no call can be made at all."""
@@ -166,7 +215,7 @@ class _Probe:
     def _opened(self, channel: Channel) -> Claimed:
         with self._database.writing() as session:
             salt = installation_salt(session)
-        return self._outbox.open_test(canary(channel, salt, self.now()), self.now())
+        return self._outbox.open_test(_test_message(channel, salt, self.now()), self.now())
 
     # --- the one POST -----------------------------------------------------------------------------
 
@@ -194,7 +243,7 @@ class _Probe:
         )
         if isinstance(answer.verdict, Uncertain):
             self._outbox.record(intended, post, answer, self.now())
-            return self._look_for(transport, replace(intended, attempt_id=None), answer)
+            return self._find_unanswered(transport, replace(intended, attempt_id=None), answer)
         self._outbox.conclude(intended, post, answer, self.now())
         if not isinstance(answer.verdict, Accepted):
             self._refused("post", transport, answer)
@@ -205,14 +254,14 @@ class _Probe:
             return None, None
         return answer.verdict.remote_id, None
 
-    def _look_for(
+    def _find_unanswered(
         self, transport: Transport, claimed: Claimed, posted: Answer[PostVerdict]
     ) -> tuple[str | None, bool | None]:
         """The POST went unanswered: is the message there?"""
         unanswered = f"the POST went unanswered ({_reason(posted.verdict)})"
         if not transport.capabilities.read_back:
             self._ended(claimed)
-            self._note("post", "unknown", f"{unanswered}: look into the channel yourself")
+            self._note("post", "unknown", f"{unanswered}: check the channel yourself")
             return None, None
         self._clock.sleep(transport.capabilities.settle)
         scan, answer = self._scan(transport, claimed)
@@ -235,14 +284,14 @@ class _Probe:
     # --- what may be repeated ---------------------------------------------------------------------
 
     def _steps(
-        self, transport: Transport, claimed: Claimed, remote_id: str, sight: bool | None
+        self, transport: Transport, claimed: Claimed, remote_id: str, readable: bool | None
     ) -> bool | None:
         """Find, edit, read and delete the posted message; whether the history shows it."""
         if transport.capabilities.read_back:
-            sight = self._find(transport, claimed)
+            readable = self._find(transport, claimed)
         if transport.can_edit:
             message_id, address = claimed.row.id, claimed.address
-            edited = replace(claimed, content=canary_content(2).to_json())
+            edited = replace(claimed, content=_test_content(2).to_json())
             body = calls.rendered(transport, edited, 2)
             assert isinstance(body, Outgoing), "what rendered once renders again"
             patch = lambda: calls.sent(lambda: transport.patch(address, remote_id, body))  # noqa: E731
@@ -258,7 +307,7 @@ class _Probe:
             gone = isinstance(answer.verdict, Gone)
             self._conclude("delete", transport, answer, done="deleted" if gone else None)
             self._keep(claimed.row.id, edited=changed, gone=gone)
-        return sight
+        return readable
 
     def _find(self, transport: Transport, claimed: Claimed) -> bool | None:
         """Whether the channel's history shows what was just posted."""
@@ -339,12 +388,12 @@ class _Probe:
             message.remote_deleted = gone
             if edited:
                 session.add(MessageText(message_id=message_id, rev=1, content=message.content))
-                content = canary_content(2)
+                content = _test_content(2)
                 message.content, message.desired_hash = content.to_json(), content.content_hash()
                 message.desired_rev = message.remote_rev = 2
 
     def _written(
-        self, channel: Channel, transport: Transport, message_id: str | None, sight: bool | None
+        self, channel: Channel, transport: Transport, message_id: str | None, readable: bool | None
     ) -> ProbeReport:
         findings = tuple(self._found[step] for step in STEPS)
         with self._database.writing() as session:
@@ -353,9 +402,9 @@ class _Probe:
                 probe = ChannelProbe(channel_id=channel.id, unreadable_history=False)
                 session.add(probe)
             probe.probed_at = self._started
-            if sight is not None:
-                probe.can_read_back = sight
-                probe.unreadable_history = not sight
+            if readable is not None:
+                probe.can_read_back = readable
+                probe.unreadable_history = not readable
             probe.findings = {
                 "message_id": message_id,
                 "steps": [asdict(finding) for finding in findings],
@@ -368,7 +417,7 @@ class _Probe:
             probed_at=self._started,
             message_id=message_id,
             findings=findings,
-            can_read_back=sight,
+            can_read_back=readable,
             promise=transport.capabilities.promised(unreadable_history=blind),
         )
 
@@ -381,3 +430,38 @@ def _reason(verdict: Verdict) -> str:
             return f"revision {rev} stands there instead of the newest"
         case _:
             return str(getattr(verdict, "reason", type(verdict).__name__))
+
+
+def _test_content(rev: int) -> MessageContent:
+    """What the test message says: as posted (1) and as edited (2)."""
+    said = (
+        "This channel works." if rev == 1 else "This channel works, and its messages can be edited."
+    )
+    lines = (
+        Line(said),
+        Line("It was sent to try the channel out, and is deleted in a moment if that is possible."),
+    )
+    return MessageContent(
+        title="Test message from lol-dagster",
+        summary="Test message from lol-dagster: this channel works.",
+        sections=(Section(lines),),
+        footer="No game was played.",
+    )
+
+
+def _test_message(channel: Channel, salt: str, now: datetime) -> Message:
+    """A test message for a channel, as it is before it is claimed."""
+    message_id = str(uuid.uuid4())
+    content = _test_content(1)
+    return Message(
+        id=message_id,
+        channel_id=channel.id,
+        kind="test",
+        subject=f"test:{message_id}",
+        order_at=now,
+        created_at=now,
+        due_at=now,
+        content=content.to_json(),
+        desired_hash=content.content_hash(),
+        nonce=delivery_nonce(salt, message_id),
+    )

@@ -8,8 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from lol_dagster.delivery import calls
-from lol_dagster.delivery.doctor import ProbeError, probe_channel
-from lol_dagster.delivery.probe_report import ProbeReport
+from lol_dagster.delivery.probe import ProbeError, ProbeReport, probe_channel
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message
 from lol_dagster_tests._support.fake_channels import (
@@ -207,7 +206,7 @@ def test_a_test_message_whose_fate_nobody_can_find_out_is_said_to_be_so(room: Ro
     room.slack.script("hook", fail_before_accept(500))
     report = probe(room, channel)
     assert (results(report)["post"], report.ok, report.left_behind) == ("unknown", False, True)
-    assert "look into the channel yourself" in said(report, "post")
+    assert "check the channel yourself" in said(report, "post")
     room.pass_time(7200)
     room.sweep()
     assert (posts(room), test_message(room, report).state) == (1, "dropped")
