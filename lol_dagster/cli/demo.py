@@ -68,7 +68,7 @@ def demo(ui_port: int, world_port: int, admin_port: int, pace: float) -> None:
     )  # fmt: skip
     world.start()
     try:
-        wait_until_answering(f"http://127.0.0.1:{world_port}/cast", timeout=30)
+        wait_until_answering(f"http://127.0.0.1:{world_port}/people", timeout=30)
         _seed(settings)
         click.echo(f"The simulated Discord and Slack: http://127.0.0.1:{world_port}")
         _look_once(settings)
@@ -113,7 +113,7 @@ def _seed(settings: Settings) -> None:
     from lol_dagster.roster.players import add_player
     from lol_dagster.roster.riot_lookup import ask_riot
     from lol_dagster.roster.teams import add_team
-    from lol_dagster.simulator.cast import FRIENDS
+    from lol_dagster.simulator.people import FRIENDS
     from lol_dagster.storage.schema import open_database
 
     database = open_database(settings)

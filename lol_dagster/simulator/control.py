@@ -1,7 +1,7 @@
 """What the world tells about itself: its page, the truth, the faults and the cast.
 
 GET  /            the page          GET  /state   what the page shows
-GET  /truth       the truth log     GET  /cast    the people to track
+GET  /truth       the truth log     GET  /people  the people to track
 GET  /faults      the faults        POST /faults  other ones: the body is a SPEC
 """
 
@@ -39,7 +39,7 @@ class Control:
     games: Games
     riot: Riot
     boards: tuple[Board, ...]
-    cast: Callable[[], list[Account]]
+    people: Callable[[], list[Account]]
     clock: Clock
 
     def answer(self, request: Request) -> Answer:
@@ -51,13 +51,13 @@ class Control:
                 return json_answer(200, self._state())
             case ("GET", "truth"):
                 return json_answer(200, self._truth())
-            case ("GET", "cast"):
-                return json_answer(200, [_cast_json(account) for account in self.cast()])
+            case ("GET", "people"):
+                return json_answer(200, [_person_json(account) for account in self.people()])
             case ("GET", "faults"):
                 return json_answer(200, {"spec": self.faults.spec})
             case ("POST", "faults"):
                 return self._set_faults(request)
-        return text_answer(404, "not found; try / /truth /cast /faults\n")
+        return text_answer(404, "not found; try / /truth /people /faults\n")
 
     def _set_faults(self, request: Request) -> Answer:
         try:
@@ -107,7 +107,7 @@ def _message_json(message: Message) -> dict[str, Any]:
     }
 
 
-def _cast_json(account: Account) -> dict[str, str]:
+def _person_json(account: Account) -> dict[str, str]:
     return {
         "game_name": account.game_name,
         "tag_line": account.tag_line,

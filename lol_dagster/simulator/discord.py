@@ -2,7 +2,7 @@
 
 Create Message remembers a nonce with `enforce_nonce` for a while and then answers with the message that
 is there (or 404/10008 when it was deleted), as Discord does (discord-api-docs#6647). Webhook N posts into
-channel N, under the token that it is first used with. Sizes are checked by discord_limits.py.
+channel N, under the token that it is first used with. Sizes are checked by discord_answers.py.
 """
 
 from __future__ import annotations
@@ -15,8 +15,15 @@ from http import HTTPStatus
 from typing import Any
 
 from lol_dagster.simulator.chat import Board, Body, Message
-from lol_dagster.simulator.discord_answers import error, invalid, status_error, too_many
-from lol_dagster.simulator.discord_limits import FormError, check_body, mentions_everyone
+from lol_dagster.simulator.discord_answers import (
+    FormError,
+    check_body,
+    error,
+    invalid,
+    mentions_everyone,
+    status_error,
+    too_many,
+)
 from lol_dagster.simulator.faults import Fault, Faults
 from lol_dagster.simulator.limits import Limit, Windows
 from lol_dagster.simulator.service import Call, RefusedError, html_answer
@@ -171,7 +178,7 @@ class Discord:
         limit = query.get("limit", "50")
         if not limit.isdigit() or not 1 <= int(limit) <= 100:
             raise RefusedError(invalid("limit", "NUMBER_TYPE_MAX", "should be between 1 and 100."))
-        if self._faults.behaviour("blind", "discord.list", channel):
+        if self._faults.behaviour("unreadable", "discord.list", channel):
             return json_answer(200, [])
         lagging = self._faults.behaviour("lagging", "discord.list", channel)
         messages = list(self.board.newest_first(channel, lagging.seconds if lagging else 0.0))
@@ -179,7 +186,7 @@ class Discord:
         return json_answer(200, [self._message_json(one, as_reader=True) for one in page])
 
     def _get(self, channel: str, message_id: str) -> Answer:
-        if self._faults.behaviour("blind", "discord.get", channel):
+        if self._faults.behaviour("unreadable", "discord.get", channel):
             return error(50001)
         message = self.board.find(channel, message_id)
         if message is None:
@@ -221,7 +228,7 @@ class Discord:
     ) -> tuple[str, Callable[[], Answer]]:
         match (request.method, *rest):
             case ("GET",):
-                return "look", lambda: json_answer(200, _webhook_json(webhook))
+                return "webhook", lambda: json_answer(200, _webhook_json(webhook))
             case ("POST",):
                 wait = request.query.get("wait") == "true"
                 return "post", lambda: self._execute(webhook, _form(request), wait=wait)

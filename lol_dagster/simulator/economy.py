@@ -17,51 +17,49 @@ _LEVELS = {_ARENA: 0.95}
 """Per minute by map, where they differ from the Rift's."""
 
 
-def earn(here: Random, lineup: Lineup, minions: float) -> None:
+def earn(rng: Random, lineup: Lineup, minions: float) -> None:
     """Fill in what each seat has earned; `minions` is the part of a Rift lane's that the mode gives."""
     for seat in lineup.seats:
         minutes = seat.seconds / 60
         farmed = max(0.0, minutes - 1.4)  # the first wave meets after a minute and a half
-        seat.minions = round(farmed * _MINIONS[seat.position] * minions * here.uniform(0.72, 1.18))
+        seat.minions = round(farmed * _MINIONS[seat.position] * minions * rng.uniform(0.72, 1.18))
         seat.jungle = round(
-            farmed * _JUNGLE.get(seat.position, 0.25) * min(1.0, minions) * here.uniform(0.7, 1.2)
+            farmed * _JUNGLE.get(seat.position, 0.25) * min(1.0, minions) * rng.uniform(0.7, 1.2)
         )
         seat.level = min(
-            18, 1 + round(minutes * _LEVELS.get(lineup.map_id, 0.55) * here.uniform(0.94, 1.1))
+            18, 1 + round(minutes * _LEVELS.get(lineup.map_id, 0.55) * rng.uniform(0.94, 1.1))
         )
         seat.gold = round(
             500
             + minutes * _GOLD.get(lineup.map_id, 122)
             + seat.minions * 21
             + seat.jungle * 28
-            + seat.run_counts.kills * 300
-            + seat.run_counts.assists * 110
+            + seat.score.kills * 300
+            + seat.score.assists * 110
         )
-        fought = 1 + 0.05 * (
-            seat.run_counts.kills + seat.run_counts.assists / 2 - seat.run_counts.deaths
-        )
+        fought = 1 + 0.05 * (seat.score.kills + seat.score.assists / 2 - seat.score.deaths)
         seat.damage = round(
-            minutes * _DAMAGE[seat.position] * here.uniform(0.7, 1.2) * max(0.4, fought)
+            minutes * _DAMAGE[seat.position] * rng.uniform(0.7, 1.2) * max(0.4, fought)
         )
         if lineup.map_id == _RIFT:
-            seat.vision = round(minutes * _VISION.get(seat.position, 0.7) * here.uniform(0.7, 1.3))
+            seat.vision = round(minutes * _VISION.get(seat.position, 0.7) * rng.uniform(0.7, 1.3))
 
 
-def take_objectives(here: Random, lineup: Lineup) -> None:
+def take_objectives(rng: Random, lineup: Lineup) -> None:
     """Give both teams their towers, dragons and barons, and each to somebody who took it."""
     if lineup.ending == "remake":
         return
     winner, loser = sorted(lineup.teams, key=lambda team: not team.win)
     minutes = lineup.seconds / 60
     whole = not lineup.ending
-    winner.towers = here.randint(5, 11) if whole else here.randint(0, int(minutes / 3))
-    loser.towers = here.randint(0, 5) if whole else here.randint(0, int(minutes / 6))
-    winner.inhibitors = here.randint(1, 3) if whole else 0
+    winner.towers = rng.randint(5, 11) if whole else rng.randint(0, int(minutes / 3))
+    loser.towers = rng.randint(0, 5) if whole else rng.randint(0, int(minutes / 6))
+    winner.inhibitors = rng.randint(1, 3) if whole else 0
     if lineup.map_id == _RIFT:
         dragons = int(minutes / 6.5)
-        winner.dragons = here.randint(dragons // 2, dragons)
+        winner.dragons = rng.randint(dragons // 2, dragons)
         loser.dragons = dragons - winner.dragons
-        winner.barons = here.randint(0, 1 + (minutes > 30)) if minutes > 22 else 0
+        winner.barons = rng.randint(0, 1 + (minutes > 30)) if minutes > 22 else 0
         winner.heralds = int(minutes > 16)
     for name, numbers in (
         ("tower", (winner.towers, loser.towers)),
@@ -73,22 +71,22 @@ def take_objectives(here: Random, lineup: Lineup) -> None:
     ):
         takers = [team for team, number in zip((winner, loser), numbers, strict=True) if number]
         if takers:
-            first = here.choice(takers)
+            first = rng.choice(takers)
             first.first = first.first | {name}
     for team in lineup.teams:
         seats = [seat for seat in lineup.seats if seat.team_id == team.team_id]
-        _share(here, team, seats)
+        _share(rng, team, seats)
 
 
 def _first_blood(lineup: Lineup, winner: Team, loser: Team) -> tuple[int, int]:
-    team_id = next((seat.team_id for seat in lineup.seats if seat.run_counts.first_blood), 0)
+    team_id = next((seat.team_id for seat in lineup.seats if seat.score.first_blood), 0)
     return int(team_id == winner.team_id), int(team_id == loser.team_id)
 
 
-def _share(here: Random, team: Team, seats: list[Seat]) -> None:
+def _share(rng: Random, team: Team, seats: list[Seat]) -> None:
     for _ in range(team.towers):
-        here.choice(seats).towers += 1
+        rng.choice(seats).towers += 1
     for _ in range(team.inhibitors):
-        here.choice(seats).inhibitors += 1
+        rng.choice(seats).inhibitors += 1
     jungle = next((seat for seat in seats if seat.position == "JUNGLE"), seats[0])
     jungle.dragons, jungle.barons = team.dragons, team.barons

@@ -11,7 +11,7 @@ probabilities add up to 1 at most; the first rule that hits wins. The same seed 
 calls give the same faults.
 
 Operations: see `OPERATIONS`. Kinds: see `KINDS`; `describe()` prints both for people. "Accepted" means
-that the truth log has it: the message is there, whatever the client was told.
+that the truth log has it: the message is there, whatever the client was answered.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from enum import Enum
 from random import Random
 from threading import Lock
 
-from lol_dagster.simulator.dice import dice
 from lol_dagster.simulator.games import REGION_OF, REGIONS
+from lol_dagster.simulator.rng import seeded_rng
 from lol_dagster.simulator.truth import Clock, within
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "riot": ("account", "region", "match-list", "match", "league", "summoner", "status"),
     "discord": ("post", "edit", "delete", "list", "get", "me", "channel"),
-    "discord-hook": ("post", "edit", "delete", "get", "look"),
+    "discord-hook": ("post", "edit", "delete", "get", "webhook"),
     "slack": ("post", "edit", "delete", "history", "permalink", "auth", "channel"),
     "slack-hook": ("post",),
 }
@@ -130,7 +130,7 @@ KINDS: dict[str, Kind] = {
     "html-body": Kind(Stage.AFTER, "accepted, 200 with an HTML page"),
     "no-content": Kind(Stage.AFTER, "accepted, 204 without a body"),
     "no-limit-headers": Kind(Stage.BEHAVIOUR, "rate-limit headers are missing"),
-    "blind": Kind(
+    "unreadable": Kind(
         Stage.BEHAVIOUR,
         "no permission to read history: Discord lists [] and refuses one message with 403, Slack "
         "answers missing_scope",
@@ -309,10 +309,10 @@ def describe() -> str:
 
 @dataclass
 class _Drawer:
-    """A rule with its dice and with what is left of its `*TIMES`."""
+    """A rule with its generator and with what is left of its `*TIMES`."""
 
     rule: Rule
-    dice: Random
+    rng: Random
     left: list[int | None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -348,7 +348,8 @@ class Faults:
             self.spec = spec
             self._set_at = self._clock()
             self._drawers = [
-                _Drawer(rule, dice(self._seed, number, rule)) for number, rule in enumerate(rules)
+                _Drawer(rule, seeded_rng(self._seed, number, rule))
+                for number, rule in enumerate(rules)
             ]
 
     def draw(self, operation: str, place: str) -> Fault | None:
@@ -368,12 +369,12 @@ class Faults:
                 if not drawer.rule.meets(operation, place):
                     continue
                 for index, fault in enumerate(drawer.rule.faults):
-                    if fault.kind == kind and drawer.dice.random() < fault.probability:
+                    if fault.kind == kind and drawer.rng.random() < fault.probability:
                         return drawer.take(index)
         return None
 
     def _roll(self, drawer: _Drawer) -> Fault | None:
-        roll = drawer.dice.random()
+        roll = drawer.rng.random()
         for index, fault in enumerate(drawer.rule.faults):
             if fault.stage is Stage.BEHAVIOUR or self._is_over(fault):
                 continue

@@ -15,7 +15,7 @@ _SPREE = 3
 
 
 @dataclass
-class RunCounts:
+class Score:
     """What one seat has done in fights."""
 
     kills: int = 0
@@ -40,61 +40,61 @@ class Side:
     """
 
     seats: tuple[int, ...]
-    carry: tuple[float, ...]
+    kill_weights: tuple[float, ...]
     strength: float
 
 
-def fight_out(here: Random, sides: Sequence[Side], seats: int, kills: int) -> list[RunCounts]:
+def fight_out(rng: Random, sides: Sequence[Side], seats: int, kills: int) -> list[Score]:
     """Fight about `kills` kills out between the sides, in fights of a few kills each."""
-    tallies = [RunCounts() for _ in range(seats)]
+    scores = [Score() for _ in range(seats)]
     left = kills
     while left > 0:
-        one, other = here.sample(list(sides), 2)
-        wanted = min(left, here.choices((1, 2, 3, 5, 8), (40, 25, 18, 12, 5))[0])
-        left -= _fight(here, one, other, wanted, tallies)
-    return tallies
+        one, other = rng.sample(list(sides), 2)
+        wanted = min(left, rng.choices((1, 2, 3, 5, 8), (40, 25, 18, 12, 5))[0])
+        left -= _fight(rng, one, other, wanted, scores)
+    return scores
 
 
-def _fight(here: Random, one: Side, other: Side, kills: int, tallies: list[RunCounts]) -> int:
+def _fight(rng: Random, one: Side, other: Side, kills: int, scores: list[Score]) -> int:
     alive = {side: list(side.seats) for side in (one, other)}
     killed_by: dict[int, int] = {}
     done = 0
     while done < kills and alive[one] and alive[other]:
         winner, loser = (
             (one, other)
-            if here.random() < one.strength / (one.strength + other.strength)
+            if rng.random() < one.strength / (one.strength + other.strength)
             else (other, one)
         )
-        weights = [winner.carry[winner.seats.index(seat)] for seat in alive[winner]]
-        killer = here.choices(alive[winner], weights)[0]
-        victim = here.choice(alive[loser])
+        weights = [winner.kill_weights[winner.seats.index(seat)] for seat in alive[winner]]
+        killer = rng.choices(alive[winner], weights)[0]
+        victim = rng.choice(alive[loser])
         alive[loser].remove(victim)
-        helpers = [seat for seat in winner.seats if seat != killer and here.random() < 0.42]
-        _count_kill(tallies, killer, victim, helpers)
+        helpers = [seat for seat in winner.seats if seat != killer and rng.random() < 0.42]
+        _count_kill(scores, killer, victim, helpers)
         killed_by[killer] = killed_by.get(killer, 0) + 1
         done += 1
     for killer, number in killed_by.items():
-        _count_multikill(tallies[killer], number)
+        _count_multikill(scores[killer], number)
     return done
 
 
-def _count_kill(tallies: list[RunCounts], killer: int, victim: int, helpers: list[int]) -> None:
-    first = not any(run_counts.deaths for run_counts in tallies)
-    own = tallies[killer]
+def _count_kill(scores: list[Score], killer: int, victim: int, helpers: list[int]) -> None:
+    first = not any(score.deaths for score in scores)
+    own = scores[killer]
     own.kills += 1
     own.first_blood |= first
     own.current_spree += 1
     own.sprees += own.current_spree == _SPREE
     own.largest_spree = max(own.largest_spree, own.current_spree)
     for helper in helpers:
-        tallies[helper].assists += 1
-        tallies[helper].first_blood_assist |= first
-    tallies[victim].deaths += 1
-    tallies[victim].current_spree = 0
+        scores[helper].assists += 1
+        scores[helper].first_blood_assist |= first
+    scores[victim].deaths += 1
+    scores[victim].current_spree = 0
 
 
-def _count_multikill(run_counts: RunCounts, number: int) -> None:
-    run_counts.largest_multikill = max(run_counts.largest_multikill, number)
+def _count_multikill(score: Score, number: int) -> None:
+    score.largest_multikill = max(score.largest_multikill, number)
     for size, name in enumerate(_MULTIKILLS, start=2):
         if number >= size:
-            setattr(run_counts, name, getattr(run_counts, name) + 1)
+            setattr(score, name, getattr(score, name) + 1)

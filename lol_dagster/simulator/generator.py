@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from lol_dagster.simulator.cast import FRIENDS, strangers
-from lol_dagster.simulator.dice import dice
 from lol_dagster.simulator.games import Account, Game, game_of
 from lol_dagster.simulator.modes import MODES, Crowd, Mode, make_lineup
 from lol_dagster.simulator.payload import match_payload, void_payload
+from lol_dagster.simulator.people import FRIENDS, strangers
+from lol_dagster.simulator.rng import seeded_rng
 
 _DAY = 86_400.0
 _PAST_PACE = 2160.0
@@ -55,7 +55,7 @@ class Generator:
         self._live = Stream("live", pace)
         self._past = Stream("past", _PAST_PACE)
         self._strangers = {platform: strangers(platform) for platform in ("na1", "euw1")}
-        self._told_until = start
+        self._made_until = start
         self._start = start
 
     def past(self) -> Iterator[tuple[Game, list[Account]]]:
@@ -65,31 +65,31 @@ class Generator:
 
     def live(self, until: float) -> Iterator[tuple[Game, list[Account]]]:
         """The games that have ended since the last call (at first: since the start)."""
-        numbers = self._live.numbers(self._told_until, until)
-        self._told_until = max(self._told_until, until)
+        numbers = self._live.numbers(self._made_until, until)
+        self._made_until = max(self._made_until, until)
         for number in numbers:
             yield self._make(self._live, number)
 
     def _make(self, stream: Stream, number: int) -> tuple[Game, list[Account]]:
-        here = dice(self._seed, stream.name, number)
+        rng = seeded_rng(self._seed, stream.name, number)
         ended_at = number * stream.pace
-        platform = "euw1" if here.random() < _ABROAD else "na1"
-        crowd = self._crowd(here, stream, number, platform)
+        platform = "euw1" if rng.random() < _ABROAD else "na1"
+        crowd = self._crowd(rng, stream, number, platform)
         fitting = [mode for mode in MODES if len(crowd.party) <= mode.party]
-        mode = here.choices(fitting, [one.weight for one in fitting])[0]
-        lineup = make_lineup(mode, here, crowd)
+        mode = rng.choices(fitting, [one.weight for one in fitting])[0]
+        lineup = make_lineup(mode, rng, crowd)
         # Ten ids a second for each of the two streams: apart, and in the order of time.
         serial = int((ended_at - _YEAR_2026) * 10) * 2 + (stream is self._live)
         match_id = f"{platform.upper()}_{_FIRST_GAME_ID + serial}"
-        write = void_payload if here.random() < _VOID else match_payload
+        write = void_payload if rng.random() < _VOID else match_payload
         game = game_of(
-            write(lineup, match_id, ended_at), available_at=_available(mode, here, ended_at)
+            write(lineup, match_id, ended_at), available_at=_available(mode, rng, ended_at)
         )
         return game, [seat.account for seat in lineup.seats if seat.account]
 
-    def _crowd(self, here: Random, stream: Stream, number: int, platform: str) -> Crowd:
+    def _crowd(self, rng: Random, stream: Stream, number: int, platform: str) -> Crowd:
         friends = [friend for friend in FRIENDS if friend.platform == platform]
-        together = dice(self._seed, stream.name, number // _EPISODE, platform)
+        together = seeded_rng(self._seed, stream.name, number // _EPISODE, platform)
         together.shuffle(friends)
         left = iter(friends)
         parties = [
@@ -97,13 +97,13 @@ class Generator:
             for size in together.choice(_SPLITS[len(friends)])
         ]
         party = parties[number % len(parties)]
-        meeting = len(parties) > 1 and here.random() < _MEETING
+        meeting = len(parties) > 1 and rng.random() < _MEETING
         rivals = parties[(number + 1) % len(parties)] if meeting else ()
         return Crowd(party, rivals, self._strangers[platform])
 
 
-def _available(mode: Mode, here: Random, ended_at: float) -> float | None:
+def _available(mode: Mode, rng: Random, ended_at: float) -> float | None:
     """When the match stops answering 404: after some seconds; with bots sometimes never (DR1020)."""
-    if mode.queue_id == 890 and here.random() < _LOST:
+    if mode.queue_id == 890 and rng.random() < _LOST:
         return None
-    return ended_at + here.uniform(0, 6)
+    return ended_at + rng.uniform(0, 6)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lol_dagster.simulator.champions import Champion
-from lol_dagster.simulator.fights import RunCounts
+from lol_dagster.simulator.fights import Score
 from lol_dagster.simulator.games import Account
 
 
@@ -25,7 +25,7 @@ class Seat:
     subteam: int = 0
     placement: int = 0
     win: bool = False
-    run_counts: RunCounts = field(default_factory=RunCounts)
+    score: Score = field(default_factory=Score)
     seconds: int = 0
     level: int = 1
     minions: int = 0

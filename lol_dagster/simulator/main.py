@@ -16,21 +16,21 @@ from types import TracebackType
 from typing import Any, Self
 
 from lol_dagster.simulator import discord, riot, slack
-from lol_dagster.simulator.cast import FRIENDS
 from lol_dagster.simulator.control import Control
 from lol_dagster.simulator.faults import Faults
 from lol_dagster.simulator.games import Account, Games, accounts_in, game_of
 from lol_dagster.simulator.generator import Generator
 from lol_dagster.simulator.limits import Limit
 from lol_dagster.simulator.payload_files import load_games
+from lol_dagster.simulator.people import FRIENDS
 from lol_dagster.simulator.server import Server
-from lol_dagster.simulator.service import Gate, Service
+from lol_dagster.simulator.service import Dispatcher, Service
 from lol_dagster.simulator.truth import Clock, TruthLog
 from lol_dagster.simulator.wire import Answer, Request
 
 DEFAULT_PORT = 3010
 DEFAULT_PACE = 20.0
-_CAST_SIZE = 40
+_MOST_PEOPLE = 40
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,14 @@ class Simulator:
             "slack": self.slack,
             "slack-hooks": self.slack,
         }
-        self._gate = Gate(self.truth, self.faults, self._lock)
+        self._dispatcher = Dispatcher(self.truth, self.faults, self._lock)
         self._control = Control(
             self.truth,
             self.faults,
             self.games,
             self.riot,
             (self.discord.board, self.slack.board),
-            lambda: self.cast,
+            lambda: self.people,
             clock,
         )
         self._server = Server(self._answer, port)
@@ -136,8 +136,8 @@ class Simulator:
     def add_game(self, payload: Mapping[str, Any], *, available_at: float | None = 0.0) -> None:
         """Add a match-v5 payload, or put it in the place of the one with its id.
 
-        It is listed once its end has come; it answers 404 until `available_at` (epoch seconds), and for
-        ever when that is None. The people in it become accounts.
+        It is listed once its end has come; it answers 404 until `available_at` (epoch seconds), and
+        forever when that is None. The people in it become accounts.
 
         Raises:
             ValueError: it is no match-v5 object.
@@ -176,9 +176,9 @@ class Simulator:
         return len(past)
 
     @property
-    def cast(self) -> list[Account]:
+    def people(self) -> list[Account]:
         """The people worth tracking: the friends of made-up games, else those with the most games."""
-        return list(FRIENDS) if self._generator else self.games.busiest(_CAST_SIZE)
+        return list(FRIENDS) if self._generator else self.games.busiest(_MOST_PEOPLE)
 
     def set_faults(self, spec: str) -> None:
         """Put other faults in force.
@@ -199,7 +199,7 @@ class Simulator:
         self._let_games_finish()
         service = self._services.get(request.segments[0]) if request.segments else None
         if service is not None:
-            return self._gate.answer(service, request, self._server.stopping)
+            return self._dispatcher.answer(service, request, self._server.stopping)
         with self._lock:
             return self._control.answer(request)
 

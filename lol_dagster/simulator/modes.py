@@ -16,7 +16,7 @@ from lol_dagster.simulator.fights import Side, fight_out
 from lol_dagster.simulator.games import Account
 from lol_dagster.simulator.lineup import Lineup, Seat, Team
 
-_CARRY = {"TOP": 1.0, "JUNGLE": 1.0, "MIDDLE": 1.2, "BOTTOM": 1.3, "UTILITY": 0.35, "": 1.0}
+_KILL_WEIGHTS = {"TOP": 1.0, "JUNGLE": 1.0, "MIDDLE": 1.2, "BOTTOM": 1.3, "UTILITY": 0.35, "": 1.0}
 
 
 @dataclass(frozen=True)
@@ -50,49 +50,49 @@ class Crowd:
     strangers: tuple[Account, ...]
 
 
-def make_lineup(mode: Mode, here: Random, crowd: Crowd) -> Lineup:
+def make_lineup(mode: Mode, rng: Random, crowd: Crowd) -> Lineup:
     """Make a game of a mode up."""
-    return mode.make(mode, here, crowd)
+    return mode.make(mode, rng, crowd)
 
 
-def _sides(mode: Mode, here: Random, crowd: Crowd) -> Lineup:
+def _sides(mode: Mode, rng: Random, crowd: Crowd) -> Lineup:
     """Two teams of five: the Rift, the Abyss and all that is played like them."""
-    home = here.choice((100, 200))
+    home = rng.choice((100, 200))
     away = 300 - home
-    others = iter(here.sample(crowd.strangers, 10))
+    others = iter(rng.sample(crowd.strangers, 10))
     seats: list[Seat] = []
     for team_id, friends in ((home, crowd.party), (away, crowd.rivals[: mode.party])):
         people = [*friends, *(next(others) for _ in range(5 - len(friends)))]
-        here.shuffle(people)
-        seats += _seats(mode, here, people, team_id)
+        rng.shuffle(people)
+        seats += _seats(mode, rng, people, team_id)
     seats.sort(key=lambda seat: seat.team_id)
-    return _play(mode, here, seats, here.choice((100, 200)))
+    return _play(mode, rng, seats, rng.choice((100, 200)))
 
 
-def _coop(mode: Mode, here: Random, crowd: Crowd) -> Lineup:
+def _coop(mode: Mode, rng: Random, crowd: Crowd) -> Lineup:
     """Five people against five bots."""
-    others = iter(here.sample(crowd.strangers, 5))
+    others = iter(rng.sample(crowd.strangers, 5))
     people = [*crowd.party, *(next(others) for _ in range(5 - len(crowd.party)))]
     bots: list[Account | None] = [None] * 5
-    seats = [*_seats(mode, here, people, 100), *_seats(mode, here, bots, 200)]
-    return _play(mode, here, seats, winner=100, lead=6.0)
+    seats = [*_seats(mode, rng, people, 100), *_seats(mode, rng, bots, 200)]
+    return _play(mode, rng, seats, winner=100, lead=6.0)
 
 
-def _seats(mode: Mode, here: Random, people: Sequence[Account | None], team_id: int) -> list[Seat]:
+def _seats(mode: Mode, rng: Random, people: Sequence[Account | None], team_id: int) -> list[Seat]:
     if mode.positions:
-        picks = [here.choice(BY_POSITION[position]) for position in POSITIONS]
+        picks = [rng.choice(BY_POSITION[position]) for position in POSITIONS]
         places: Sequence[str] = POSITIONS
     else:
-        picks, places = here.sample(ALL, len(people)), [""] * len(people)
+        picks, places = rng.sample(ALL, len(people)), [""] * len(people)
     return [
         Seat(account, champion, team_id, position)
         for account, champion, position in zip(people, picks, places, strict=True)
     ]
 
 
-def _play(mode: Mode, here: Random, seats: list[Seat], winner: int, lead: float = 0.0) -> Lineup:
-    _without_twins(here, seats, mode)
-    ending, seconds = _ending(mode, here)
+def _play(mode: Mode, rng: Random, seats: list[Seat], winner: int, lead: float = 0.0) -> Lineup:
+    _without_twins(rng, seats, mode)
+    ending, seconds = _ending(mode, rng)
     lineup = Lineup(
         queue_id=mode.queue_id,
         game_mode=mode.game_mode,
@@ -105,67 +105,67 @@ def _play(mode: Mode, here: Random, seats: list[Seat], winner: int, lead: float 
         ending=ending,
         quitters=300 - winner if ending else 0,
     )
-    lead = lead or here.uniform(1.1, 2.2)
+    lead = lead or rng.uniform(1.1, 2.2)
     sides = [
         _side(seats, [i for i, seat in enumerate(seats) if seat.team_id == team_id],
               lead if team_id == winner else 1.0)
         for team_id in (100, 200)
     ]  # fmt: skip
-    kills = round(seconds / 60 * mode.kills_per_minute * here.uniform(0.8, 1.25))
+    kills = round(seconds / 60 * mode.kills_per_minute * rng.uniform(0.8, 1.25))
     if ending == "remake":
-        kills = here.choice((0, 0, 1))
-    for seat, run_counts in zip(seats, fight_out(here, sides, len(seats), kills), strict=True):
-        seat.run_counts, seat.seconds, seat.win = run_counts, seconds, seat.team_id == winner
+        kills = rng.choice((0, 0, 1))
+    for seat, score in zip(seats, fight_out(rng, sides, len(seats), kills), strict=True):
+        seat.score, seat.seconds, seat.win = score, seconds, seat.team_id == winner
     if mode.bans:
         for team in lineup.teams:
-            team.bans = tuple(champion.id for champion in here.sample(ALL, mode.bans))
-    earn(here, lineup, mode.minions)
-    take_objectives(here, lineup)
+            team.bans = tuple(champion.id for champion in rng.sample(ALL, mode.bans))
+    earn(rng, lineup, mode.minions)
+    take_objectives(rng, lineup)
     return lineup
 
 
-def _ending(mode: Mode, here: Random) -> tuple[str, int]:
+def _ending(mode: Mode, rng: Random) -> tuple[str, int]:
     """How the game ends, and after how many seconds."""
-    chance = here.random()
+    chance = rng.random()
     if mode.map_id == 11 and mode.game_type == "MATCHED_GAME":
         if chance < 0.04:
-            return "remake", here.randint(105, 215)
+            return "remake", rng.randint(105, 215)
         if chance < 0.07:  # from patch 15.1 on a team may give up before five minutes have passed
-            return "surrender", here.randint(230, 295)
+            return "surrender", rng.randint(230, 295)
         if chance < 0.20:
-            return "surrender", here.randint(905, 1320)
-    return "", here.randint(mode.minutes[0] * 60, mode.minutes[1] * 60)
+            return "surrender", rng.randint(905, 1320)
+    return "", rng.randint(mode.minutes[0] * 60, mode.minutes[1] * 60)
 
 
-def _without_twins(here: Random, seats: list[Seat], mode: Mode) -> None:
-    """Give champions that were picked twice to one of the two only, where the mode asks for that."""
+def _without_twins(rng: Random, seats: list[Seat], mode: Mode) -> None:
+    """Give champions that were picked more than once to one seat only, where the mode asks for that."""
     if not mode.positions:
         return
     seen: set[Champion] = set()
     for seat in seats:
         while seat.champion in seen:
-            seat.champion = here.choice(BY_POSITION[seat.position])
+            seat.champion = rng.choice(BY_POSITION[seat.position])
         seen.add(seat.champion)
 
 
 def _side(seats: list[Seat], indexes: list[int], strength: float) -> Side:
-    carry = tuple(_CARRY[seats[index].position] for index in indexes)
-    return Side(tuple(indexes), carry, strength)
+    weights = tuple(_KILL_WEIGHTS[seats[index].position] for index in indexes)
+    return Side(tuple(indexes), weights, strength)
 
 
-def _arena(mode: Mode, here: Random, crowd: Crowd) -> Lineup:
+def _arena(mode: Mode, rng: Random, crowd: Crowd) -> Lineup:
     """Subteams fall out one after the other; `teams` has all bans on 100 and an entry 0, as Riot's."""
     number, size = mode.subteams
-    others = iter(here.sample(crowd.strangers, number * size))
+    others = iter(rng.sample(crowd.strangers, number * size))
     groups = [
         [*friends[:size], *(next(others) for _ in range(size - len(friends[:size])))]
         for friends in (crowd.party, crowd.rivals, *[()] * (number - 2))
     ]
-    here.shuffle(groups)
-    picks = iter(here.sample(ALL, number * size))
-    seconds = here.randint(mode.minutes[0] * 60, mode.minutes[1] * 60)
+    rng.shuffle(groups)
+    picks = iter(rng.sample(ALL, number * size))
+    seconds = rng.randint(mode.minutes[0] * 60, mode.minutes[1] * 60)
     places = list(range(1, number + 1))
-    here.shuffle(places)
+    rng.shuffle(places)
     seats = []
     for subteam, (people, place) in enumerate(zip(groups, places, strict=True), start=1):
         for account in people:
@@ -182,9 +182,9 @@ def _arena(mode: Mode, here: Random, crowd: Crowd) -> Lineup:
         for subteam in range(1, number + 1)
     ]
     kills = round(seconds / 60 * mode.kills_per_minute)
-    for seat, run_counts in zip(seats, fight_out(here, sides, len(seats), kills), strict=True):
-        seat.run_counts = run_counts
-    bans = (*(champion.id for champion in here.sample(ALL, number * size - 2)), -1, -1)
+    for seat, score in zip(seats, fight_out(rng, sides, len(seats), kills), strict=True):
+        seat.score = score
+    bans = (*(champion.id for champion in rng.sample(ALL, number * size - 2)), -1, -1)
     lineup = Lineup(
         mode.queue_id,
         mode.game_mode,
@@ -193,23 +193,23 @@ def _arena(mode: Mode, here: Random, crowd: Crowd) -> Lineup:
         [Team(100, win=False, bans=bans), Team(0, win=False)],
         seconds,
     )
-    earn(here, lineup, mode.minions)
+    earn(rng, lineup, mode.minions)
     return lineup
 
 
-def _swarm(mode: Mode, here: Random, crowd: Crowd) -> Lineup:
+def _swarm(mode: Mode, rng: Random, crowd: Crowd) -> Lineup:
     """One to four people against the horde: all win or all lose."""
     people = crowd.party[:4]
-    win = here.random() < 0.6
-    seconds = here.randint(mode.minutes[0] * 60, mode.minutes[1] * 60)
+    win = rng.random() < 0.6
+    seconds = rng.randint(mode.minutes[0] * 60, mode.minutes[1] * 60)
     seats = []
     for account in people:
-        seat = Seat(account, here.choice(SWARM), 100, win=win)
-        seat.level = here.randint(30, 45)
-        seat.run_counts.deaths = here.randint(0, 3)
-        seat.minions = here.randint(1800, 6000) // len(people)
-        seat.seconds, seat.gold = seconds, here.randint(4000, 8000)
-        seat.damage = here.randint(300, 900)
+        seat = Seat(account, rng.choice(SWARM), 100, win=win)
+        seat.level = rng.randint(30, 45)
+        seat.score.deaths = rng.randint(0, 3)
+        seat.minions = rng.randint(1800, 6000) // len(people)
+        seat.seconds, seat.gold = seconds, rng.randint(4000, 8000)
+        seat.damage = rng.randint(300, 900)
         seats.append(seat)
     # 1810 is Swarm for one, 1820 for two, and so on.
     queue_id = mode.queue_id + 10 * (len(people) - 1)

@@ -1,17 +1,20 @@
-"""Writes a made-up game as a match-v5 payload of a 2026 patch.
+"""Writes games as match-v5 payloads of a 2026 patch: `match_payload` a made-up one. The tests build theirs
+of the same parts.
 
-Every field that Riot's OpenAPI description requires is there, and the optional ones that people look at.
+Every field that Riot's OpenAPI description requires is there, and the optional ones that people read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
-from lol_dagster.simulator.dice import dice
 from lol_dagster.simulator.lineup import Lineup, Seat, Team
+from lol_dagster.simulator.rng import seeded_rng
 
 VERSION = "16.15.801.3452"
 _BOT = "BOT"
+_OBJECTIVES = ("baron", "champion", "dragon", "horde", "inhibitor", "riftHerald", "tower")
 
 _ZERO = (
     "championTransform", "consumablesPurchased", "detectorWardsPlaced", "nexusKills", "nexusLost",
@@ -38,62 +41,110 @@ _WAIT_MS = 15_000
 
 def match_payload(lineup: Lineup, match_id: str, ended_at: float) -> dict[str, Any]:
     """The payload of a game that ended at `ended_at` (epoch seconds)."""
-    end = int(ended_at * 1000)
-    start = end - lineup.seconds * 1000
-    platform, _, number = match_id.partition("_")
-    return {
-        "metadata": _metadata(lineup, match_id),
-        "info": {
-            "endOfGameResult": "GameComplete",
-            "gameCreation": start - _WAIT_MS,
-            "gameDuration": lineup.seconds,
-            "gameEndTimestamp": end,
-            "gameId": int(number),
-            "gameMode": lineup.game_mode,
-            "gameName": f"teambuilder-match-{number}",
-            "gameStartTimestamp": start,
-            "gameType": lineup.game_type,
-            "gameVersion": VERSION,
-            "mapId": lineup.map_id,
-            "participants": [
-                _participant(lineup, seat, index + 1) for index, seat in enumerate(lineup.seats)
-            ],
-            "platformId": platform,
-            "queueId": lineup.queue_id,
-            "teams": [_team(lineup, team) for team in lineup.teams],
-            "tournamentCode": lineup.tournament_code,
-        },
-    }
+    info = game_info(
+        match_id,
+        ended_ms=int(ended_at * 1000),
+        seconds=lineup.seconds,
+        queue_id=lineup.queue_id,
+        game_mode=lineup.game_mode,
+        map_id=lineup.map_id,
+        game_type=lineup.game_type,
+        participants=[
+            _participant(lineup, seat, index) for index, seat in enumerate(lineup.seats, start=1)
+        ],
+        teams=[_team(lineup, team) for team in lineup.teams],
+    )
+    info["tournamentCode"] = lineup.tournament_code
+    return envelope(match_id, _puuids(lineup), info)
 
 
 def void_payload(lineup: Lineup, match_id: str, ended_at: float) -> dict[str, Any]:
     """What Riot gives for a game that its servers lost: people, and an `info` without anything in it."""
+    return envelope(match_id, _puuids(lineup), void_info(int(ended_at * 1000)))
+
+
+def envelope(match_id: str, puuids: list[str], info: dict[str, Any]) -> dict[str, Any]:
+    """A payload of these two parts."""
+    metadata = {"dataVersion": "2", "matchId": match_id, "participants": puuids}
+    return {"metadata": metadata, "info": info}
+
+
+def game_info(
+    match_id: str,
+    *,
+    ended_ms: int,
+    seconds: int,
+    queue_id: int,
+    game_mode: str,
+    map_id: int,
+    participants: list[dict[str, Any]],
+    teams: list[dict[str, Any]],
+    game_type: str = "MATCHED_GAME",
+) -> dict[str, Any]:
+    """The `info` of a game that was played to an end."""
+    platform, _, number = match_id.rpartition("_")
+    start = ended_ms - seconds * 1000
     return {
-        "metadata": _metadata(lineup, match_id),
-        "info": {
-            "endOfGameResult": "Abort_Unexpected",
-            "gameCreation": 0,
-            "gameDuration": 0,
-            "gameEndTimestamp": int(ended_at * 1000),
-            "gameId": 0,
-            "gameMode": "",
-            "gameName": "",
-            "gameStartTimestamp": 0,
-            "gameType": "",
-            "gameVersion": "",
-            "mapId": 0,
-            "participants": [],
-            "platformId": "",
-            "queueId": 0,
-            "teams": [],
-            "tournamentCode": "",
+        "endOfGameResult": "GameComplete",
+        "gameCreation": start - _WAIT_MS,
+        "gameDuration": seconds,
+        "gameEndTimestamp": ended_ms,
+        "gameId": int(number),
+        "gameMode": game_mode,
+        "gameName": f"teambuilder-match-{number}",
+        "gameStartTimestamp": start,
+        "gameType": game_type,
+        "gameVersion": VERSION,
+        "mapId": map_id,
+        "participants": participants,
+        "platformId": platform,
+        "queueId": queue_id,
+        "teams": teams,
+        "tournamentCode": "",
+    }
+
+
+def void_info(ended_ms: int) -> dict[str, Any]:
+    """The `info` of a game that Riot's servers lost."""
+    texts = ("gameMode", "gameName", "gameType", "gameVersion", "platformId", "tournamentCode")
+    numbers = ("gameCreation", "gameDuration", "gameId", "gameStartTimestamp", "mapId", "queueId")
+    return {
+        "endOfGameResult": "Abort_Unexpected",
+        "gameEndTimestamp": ended_ms,
+        "participants": [],
+        "teams": [],
+        **dict.fromkeys(texts, ""),
+        **dict.fromkeys(numbers, 0),
+    }
+
+
+def team_entry(
+    team_id: int,
+    *,
+    win: bool,
+    bans: Iterable[int],
+    kills: Mapping[str, int],
+    first: Container[str] = (),
+) -> dict[str, Any]:
+    """An entry of `teams`.
+
+    Args:
+        bans: Champion ids in the order of their turns.
+        kills: Objective → how many the team took; those that are missing are 0.
+        first: The objectives that it took first.
+    """
+    return {
+        "teamId": team_id,
+        "win": win,
+        "bans": [{"championId": each, "pickTurn": turn} for turn, each in enumerate(bans, start=1)],
+        "objectives": {
+            name: {"first": name in first, "kills": kills.get(name, 0)} for name in _OBJECTIVES
         },
     }
 
 
-def _metadata(lineup: Lineup, match_id: str) -> dict[str, Any]:
-    people = [seat.account.puuid for seat in lineup.seats if seat.account]
-    return {"dataVersion": "2", "matchId": match_id, "participants": people}
+def _puuids(lineup: Lineup) -> list[str]:
+    return [seat.account.puuid for seat in lineup.seats if seat.account]
 
 
 def _participant(lineup: Lineup, seat: Seat, number: int) -> dict[str, Any]:
@@ -146,30 +197,28 @@ def _place(lineup: Lineup, seat: Seat) -> dict[str, Any]:
 
 
 def _fights(seat: Seat) -> dict[str, Any]:
-    run_counts = seat.run_counts
+    score = seat.score
     return {
-        "kills": run_counts.kills,
-        "deaths": run_counts.deaths,
-        "assists": run_counts.assists,
-        "doubleKills": run_counts.doubles,
-        "tripleKills": run_counts.triples,
-        "quadraKills": run_counts.quadras,
-        "pentaKills": run_counts.pentas,
-        "largestMultiKill": run_counts.largest_multikill,
-        "killingSprees": run_counts.sprees,
-        "largestKillingSpree": run_counts.largest_spree,
-        "firstBloodKill": run_counts.first_blood,
-        "firstBloodAssist": run_counts.first_blood_assist,
-        "totalTimeSpentDead": run_counts.deaths * 24,
-        "longestTimeSpentLiving": seat.seconds // (run_counts.deaths + 1)
-        if run_counts.deaths
-        else 0,
+        "kills": score.kills,
+        "deaths": score.deaths,
+        "assists": score.assists,
+        "doubleKills": score.doubles,
+        "tripleKills": score.triples,
+        "quadraKills": score.quadras,
+        "pentaKills": score.pentas,
+        "largestMultiKill": score.largest_multikill,
+        "killingSprees": score.sprees,
+        "largestKillingSpree": score.largest_spree,
+        "firstBloodKill": score.first_blood,
+        "firstBloodAssist": score.first_blood_assist,
+        "totalTimeSpentDead": score.deaths * 24,
+        "longestTimeSpentLiving": seat.seconds // (score.deaths + 1) if score.deaths else 0,
     }
 
 
 def _damage(seat: Seat) -> dict[str, Any]:
     magic, true = seat.damage * 3 // 10, seat.damage // 20
-    taken = 900 * seat.run_counts.deaths + seat.seconds * 9
+    taken = 900 * seat.score.deaths + seat.seconds * 9
     dealt = seat.damage * 4 + (seat.minions + seat.jungle) * 450
     return {
         "totalDamageDealtToChampions": seat.damage,
@@ -251,18 +300,18 @@ def _end(lineup: Lineup, seat: Seat) -> dict[str, Any]:
 
 
 def _outfit(lineup: Lineup, seat: Seat, number: int) -> dict[str, Any]:
-    here = dice(seat.champion.name, number, lineup.seconds)
+    rng = seeded_rng(seat.champion.name, number, lineup.seconds)
     owned = min(6, seat.gold // 2200)
-    items = [*here.sample(_ITEMS, owned), *[0] * (6 - owned), _TRINKET]
+    items = [*rng.sample(_ITEMS, owned), *[0] * (6 - owned), _TRINKET]
     second = _SPELLS.get(seat.position, _SNOWBALL)
-    casts = {f"spell{key}Casts": here.randint(0, seat.seconds // 5 + 1) for key in range(1, 5)}
+    casts = {f"spell{key}Casts": rng.randint(0, seat.seconds // 5 + 1) for key in range(1, 5)}
     return {
         **{f"item{slot}": item for slot, item in enumerate(items)},
         **casts,
         "summoner1Id": _FLASH,
-        "summoner1Casts": here.randint(0, 8),
+        "summoner1Casts": rng.randint(0, 8),
         "summoner2Id": second,
-        "summoner2Casts": here.randint(0, 12),
+        "summoner2Casts": rng.randint(0, 12),
         "perks": {
             "statPerks": {"defense": 5001, "flex": 5008, "offense": 5008},
             "styles": [_style("primaryStyle", 8000, 8005), _style("subStyle", 8300, 8345)],
@@ -277,39 +326,28 @@ def _style(description: str, style: int, perk: int) -> dict[str, Any]:
 
 
 def _challenges(lineup: Lineup, seat: Seat) -> dict[str, Any]:
-    run_counts = seat.run_counts
-    side_kills = sum(one.run_counts.kills for one in lineup.seats if one.team_id == seat.team_id)
+    score = seat.score
+    side_kills = sum(one.score.kills for one in lineup.seats if one.team_id == seat.team_id)
     minutes = max(1, seat.seconds) / 60
     return {
-        "kda": (run_counts.kills + run_counts.assists) / max(1, run_counts.deaths),
-        "killParticipation": (run_counts.kills + run_counts.assists) / max(1, side_kills),
+        "kda": (score.kills + score.assists) / max(1, score.deaths),
+        "killParticipation": (score.kills + score.assists) / max(1, side_kills),
         "damagePerMinute": seat.damage / minutes,
         "goldPerMinute": seat.gold / minutes,
         "visionScorePerMinute": seat.vision / minutes,
         "gameLength": float(seat.seconds),
-        "takedowns": run_counts.kills + run_counts.assists,
+        "takedowns": score.kills + score.assists,
     }
 
 
 def _team(lineup: Lineup, team: Team) -> dict[str, Any]:
-    kills = sum(seat.run_counts.kills for seat in lineup.seats if seat.team_id == team.team_id)
+    kills = sum(seat.score.kills for seat in lineup.seats if seat.team_id == team.team_id)
     numbers = {
         "baron": team.barons,
         "champion": kills,
         "dragon": team.dragons,
-        "horde": 0,
         "inhibitor": team.inhibitors,
         "riftHerald": team.heralds,
         "tower": team.towers,
     }
-    return {
-        "teamId": team.team_id,
-        "win": team.win,
-        "bans": [
-            {"championId": champion, "pickTurn": turn}
-            for turn, champion in enumerate(team.bans, start=1)
-        ],
-        "objectives": {
-            name: {"first": name in team.first, "kills": number} for name, number in numbers.items()
-        },
-    }
+    return team_entry(team.team_id, win=team.win, bans=team.bans, kills=numbers, first=team.first)

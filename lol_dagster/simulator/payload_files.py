@@ -2,7 +2,7 @@
 
 Real payloads lie years apart. Moved, they keep their order and follow each other by their own
 distances, none of them longer than what lets all fit into `SPAN_SECONDS`, which is well within the time
-in which a game is told on its own.
+in which a game has a message of its own.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lol_dagster.simulator.dice import dice
 from lol_dagster.simulator.games import Account, Game
+from lol_dagster.simulator.rng import seeded_rng
 
 _TIERS = ("IRON", "BRONZE", "SILVER", "GOLD", "PLATINUM", "EMERALD", "DIAMOND")
 _DIVISIONS = ("IV", "III", "II", "I")
@@ -23,9 +23,9 @@ def league_entries(account: Account, games: Iterable[Game]) -> list[dict[str, ob
     games = list(games)
     entries = []
     for queue_id, queue_type in _QUEUES.items():
-        here = dice(account.puuid, queue_type)
-        points, wins, losses = here.randint(150, 2300), here.randint(8, 90), here.randint(8, 90)
-        unranked = here.random() < 1 / 6
+        rng = seeded_rng(account.puuid, queue_type)
+        points, wins, losses = rng.randint(150, 2300), rng.randint(8, 90), rng.randint(8, 90)
+        unranked = rng.random() < 1 / 6
         played = [game for game in games if game.queue_id == queue_id]
         if unranked and not played:
             continue
@@ -34,7 +34,7 @@ def league_entries(account: Account, games: Iterable[Game]) -> list[dict[str, ob
         points = max(0, points + won * _GAIN - lost * _LOSS)
         entries.append(
             {
-                "leagueId": f"{here.getrandbits(128):032x}",
+                "leagueId": f"{rng.getrandbits(128):032x}",
                 "queueType": queue_type,
                 **_standing(points),
                 **_common(account, wins + won, losses + lost),

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from lol_dagster.simulator.dice import dice
 from lol_dagster.simulator.faults import Fault, Faults
 from lol_dagster.simulator.games import REGION_OF, REGIONS, Account, Games
 from lol_dagster.simulator.limits import Limit, Windows, parse_limits
 from lol_dagster.simulator.ranks import league_entries
+from lol_dagster.simulator.rng import seeded_rng
 from lol_dagster.simulator.service import Call, RefusedError, html_answer
 from lol_dagster.simulator.truth import Clock
 from lol_dagster.simulator.wire import Answer, Request, json_answer
@@ -93,7 +93,7 @@ class Riot:
         self._faults = faults
         self._clock = clock
         self._app_limits = parse_limits(limits)
-        self._shuffler = dice(seed, "unordered")
+        self._shuffler = seeded_rng(seed, "unordered")
         self._app: dict[str, Windows] = {}
         self._method: dict[tuple[str, str], Windows] = {}
         self._endpoints = self._table()

@@ -65,8 +65,8 @@ class Service(Protocol):
         """Add the rate-limit headers."""
 
 
-class Gate:
-    """Takes requests through a service: rate limit, fault, the deed, the truth log."""
+class Dispatcher:
+    """Takes requests through a service: rate limit, fault, the call itself, the truth log."""
 
     def __init__(self, truth: TruthLog, faults: Faults, lock: RLock) -> None:
         self._truth = truth

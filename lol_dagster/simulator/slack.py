@@ -204,7 +204,7 @@ class Slack:
 
     def _history(self, arguments: Mapping[str, Any]) -> Answer:
         channel = _channel(arguments)
-        if self._faults.behaviour("blind", "slack.history", channel):
+        if self._faults.behaviour("unreadable", "slack.history", channel):
             return error("missing_scope", needed="channels:history", provided="chat:write")
         lagging = self._faults.behaviour("lagging", "slack.history", channel)
         try:

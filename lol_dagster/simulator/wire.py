@@ -155,7 +155,7 @@ def _read_body(stream: BinaryIO, connection: socket.socket, headers: Mapping[str
 def write_answer(
     connection: socket.socket, answer: Answer, *, keep_alive: bool, stopping: Event
 ) -> bool:
-    """Send an answer in its manner; True when the connection can carry another request."""
+    """Send an answer in its manner; True when the connection can take another request."""
     if answer.manner is Manner.SILENCE:
         wait_for_hang_up(connection, None, stopping)
         return False

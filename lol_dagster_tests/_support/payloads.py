@@ -16,13 +16,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
+
+from lol_dagster.simulator.payload import VERSION, envelope, game_info, team_entry, void_info
 
 Json = dict[str, Any]
 
 ENDED_AT: Final = datetime(2026, 8, 1, 20, 0, tzinfo=UTC)
-PATCH: Final = "16.15.801.3452"
+PATCH: Final = VERSION
 
 ABSENT: Final = object()
 """As a field's value: the payload has no such field."""
@@ -215,57 +217,31 @@ def match_payload(
         | partial
         for number, (seat, partial) in enumerate(_seated(kind.seats, participants), start=1)
     ]
-    started_at = ended_at - timedelta(seconds=duration_s)
-    platform, number_text = match_id.rsplit("_", 1)
-    info = {
-        "endOfGameResult": "GameComplete",
-        "gameCreation": _ms(started_at - timedelta(seconds=60)),
-        "gameDuration": duration_s,
-        "gameEndTimestamp": _ms(ended_at),
-        "gameId": int(number_text),
-        "gameMode": kind.game_mode,
-        "gameName": f"teambuilder-match-{number_text}",
-        "gameStartTimestamp": _ms(started_at),
-        "gameType": kind.game_type,
-        "gameVersion": version,
-        "mapId": kind.map_id,
-        "participants": [_present(person) for person in people],
-        "platformId": platform,
-        "queueId": kind.queue_id,
-        "teams": _teams(kind, people, winner),
-        "tournamentCode": "NA04f5-TOURNAMENT" if mode == "tournament" else "",
-    }
+    info = game_info(
+        match_id,
+        ended_ms=_ms(ended_at),
+        seconds=duration_s,
+        queue_id=kind.queue_id,
+        game_mode=kind.game_mode,
+        map_id=kind.map_id,
+        game_type=kind.game_type,
+        participants=[_present(person) for person in people],
+        teams=_teams(kind, people, winner),
+    )
+    if mode == "tournament":
+        info["tournamentCode"] = "NA04f5-TOURNAMENT"
     puuids = [person["puuid"] for person in people if person["puuid"] not in {"BOT", ABSENT}]
-    return {
-        "metadata": {"dataVersion": "2", "matchId": match_id, "participants": puuids},
-        "info": _present(info | overrides),
-    }
+    return envelope(match_id, puuids, _present({**info, "gameVersion": version, **overrides}))
 
 
 def empty_payload(
     match_id: str = "EUW1_6834713231", *, ended_at: datetime | None = ENDED_AT
 ) -> Json:
     """Riot's answer with no game inside: ten puuids in `metadata`, and `info` zeroed."""
-    payload = match_payload(match_id)
-    payload["info"] = {
-        "endOfGameResult": "Abort_Unexpected",
-        "gameCreation": 0,
-        "gameDuration": 0,
-        "gameEndTimestamp": _ms(ended_at) if ended_at else 0,
-        "gameId": 0,
-        "gameMode": "",
-        "gameName": "",
-        "gameStartTimestamp": 0,
-        "gameType": "",
-        "gameVersion": "",
-        "mapId": 0,
-        "participants": [],
-        "platformId": "",
-        "queueId": 0,
-        "teams": [],
-        "tournamentCode": "",
+    return {
+        "metadata": match_payload(match_id)["metadata"],
+        "info": void_info(_ms(ended_at) if ended_at else 0),
     }
-    return payload
 
 
 def encode(payload: Json) -> bytes:
@@ -372,15 +348,8 @@ def _teams(kind: Mode, people: list[Json], winner: int) -> list[Json]:
 
 
 def _team(team_id: int, people: list[Json], *, win: bool) -> Json:
-    names = ("baron", "champion", "dragon", "horde", "inhibitor", "riftHerald", "tower")
-    objectives = {name: {"first": False, "kills": 0} for name in names}
-    objectives["champion"]["kills"] = sum(person["kills"] for person in people)
-    return {
-        "bans": [{"championId": -1, "pickTurn": 1}],
-        "objectives": objectives,
-        "teamId": team_id,
-        "win": win,
-    }
+    kills = sum(person["kills"] for person in people)
+    return team_entry(team_id, win=win, bans=[-1], kills={"champion": kills})
 
 
 def _present(fields: Json) -> Json:

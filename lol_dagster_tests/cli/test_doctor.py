@@ -23,7 +23,7 @@ def test_all_is_tried_and_what_is_missing_decides_the_exit_status(
     simulator: Simulator,  # noqa: F811
 ) -> None:
     _channels(database)
-    simulator.set_faults("discord.list@700000000000000002=blind;discord.get=blind")
+    simulator.set_faults("discord.list@700000000000000002=unreadable;discord.get=unreadable")
 
     result = run("doctor")
     assert result.exit_code == 1, result.output
@@ -45,7 +45,7 @@ def test_what_was_found_is_shown_with_the_channel(
     simulator: Simulator,  # noqa: F811
 ) -> None:
     _channels(database)
-    simulator.set_faults("discord.list@700000000000000002=blind;discord.get=blind")
+    simulator.set_faults("discord.list@700000000000000002=unreadable;discord.get=unreadable")
     assert run("doctor", "bad").exit_code == 1
     shown = as_json("channel", "show", "bad")
     assert (shown["history_hidden"], shown["can_read_back"]) == (True, False)

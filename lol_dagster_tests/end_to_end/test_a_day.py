@@ -190,7 +190,7 @@ OUTAGES: dict[int, str] = {
     6: "discord=outage",
     7: "riot=401",
     8: "slack=refuse(token_revoked)",
-    9: "discord.list=blind;discord.get=blind;discord.post=error-after-accept:0.5",
+    9: "discord.list=unreadable;discord.get=unreadable;discord.post=error-after-accept:0.5",
     10: "discord.post=429-global(20):0.3,429-cloudflare:0.1;slack.post=429(30):0.4",
     11: "riot.match-list=holes,unordered",
     12: "riot@americas=outage",

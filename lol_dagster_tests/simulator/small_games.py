@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lol_dagster.simulator.payload import envelope, game_info
+
 MIRA, TOMO = "mira-" + "x" * 73, "tomo-" + "x" * 73
 """Two puuids of 78 characters, as Riot's are."""
 
@@ -19,24 +21,12 @@ def small_game(
     tournament_code: str = "",
 ) -> dict[str, Any]:
     """A game that ended at `ended_at` (epoch seconds); the first of the people wins."""
-    end = int(ended_at * 1000)
-    return {
-        "metadata": {"dataVersion": "2", "matchId": match_id, "participants": list(puuids)},
-        "info": {
-            "gameCreation": end - seconds * 1000 - 20_000,
-            "gameStartTimestamp": end - seconds * 1000,
-            "gameEndTimestamp": end,
-            "gameDuration": seconds,
-            "queueId": queue_id,
-            "tournamentCode": tournament_code,
-            "participants": [
-                {
-                    "puuid": puuid,
-                    "riotIdGameName": name,
-                    "riotIdTagline": "NA1",
-                    "win": number == 0,
-                }
-                for number, (puuid, name) in enumerate(zip(puuids, names, strict=True))
-            ],
-        },
-    }
+    people = [
+        {"puuid": puuid, "riotIdGameName": name, "riotIdTagline": "NA1", "win": number == 0}
+        for number, (puuid, name) in enumerate(zip(puuids, names, strict=True))
+    ]
+    info = game_info(
+        match_id, ended_ms=int(ended_at * 1000), seconds=seconds, queue_id=queue_id,
+        game_mode="CLASSIC", map_id=11, participants=people, teams=[],
+    )  # fmt: skip
+    return envelope(match_id, list(puuids), {**info, "tournamentCode": tournament_code})

@@ -33,7 +33,7 @@ def world(clock: HandClock) -> Any:
 
 
 def nonce_post(
-    world: Simulator, nonce: str, *, text: str = "told", enforce: bool = True
+    world: Simulator, nonce: str, *, text: str = "hello", enforce: bool = True
 ) -> Answered:
     return post_discord(world, content=text, nonce=nonce, enforce_nonce=enforce)
 
@@ -88,7 +88,7 @@ def test_requests_are_compared_with_discords_description(
 def test_an_enforced_nonce_is_posted_once_and_answered_with_the_first(world: Simulator) -> None:
     first, second = nonce_post(world, "n1"), nonce_post(world, "n1", text="other words")
     assert first.json["id"] == second.json["id"]
-    assert second.json["content"] == "told"
+    assert second.json["content"] == "hello"
     assert second.json["nonce"] == "n1"
     assert len(world.truth.posted) == 1
     assert len(world.truth.events("deduplicated")) == 1
@@ -200,10 +200,10 @@ def test_what_is_too_large_or_empty_is_refused_at_its_place(
 ) -> None:
     refused = post_discord(world, **body)
     assert (refused.status, refused.json["code"]) == (400, code)
-    problem = refused.json.get("errors", {})
+    errors = refused.json.get("errors", {})
     for step in place:
-        problem = problem[step]
-    assert ("_errors" in problem) == bool(place)
+        errors = errors[step]
+    assert ("_errors" in errors) == bool(place)
     assert world.truth.posted == []
 
 
@@ -238,9 +238,9 @@ def test_a_webhook_answers_204_without_wait_and_the_message_with_it(world: Simul
     path = f"/webhooks/{HOOK}/secret"
     silent = ask_discord(world, "POST", path, {"content": "a"})
     assert (silent.status, silent.body) == (204, b"")
-    told = ask_discord(world, "POST", path + "?wait=true", {"content": "b", "nonce": "n"})
-    assert told.json["webhook_id"] == HOOK
-    message = f"{path}/messages/{told.json['id']}"
+    posted = ask_discord(world, "POST", path + "?wait=true", {"content": "b", "nonce": "n"})
+    assert posted.json["webhook_id"] == HOOK
+    message = f"{path}/messages/{posted.json['id']}"
     assert ask_discord(world, "GET", message).json["content"] == "b"
     assert ask_discord(world, "PATCH", message, {"content": "c"}).json["content"] == "c"
     assert ask_discord(world, "DELETE", message).status == 204

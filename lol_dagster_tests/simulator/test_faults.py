@@ -83,10 +83,10 @@ def test_a_spec_reads_as_it_is_written() -> None:
         ("discord=error-after-accept(404)", "should be a status from 500 to 599"),
         ("riot=429-shared", "'429-shared' is of discord, discord-hook, not of riot"),
         ("all=429-shared", "'429-shared' is of discord, discord-hook, not of all"),
-        ("discord.post=blind", "'blind' is of discord.list, discord.get, slack.history"),
+        ("discord.post=unreadable", "'unreadable' is of discord.list, discord.get, slack.history"),
     ],
 )
-def test_a_wrong_spec_is_told_by_its_wrong_part(spec: str, says: str) -> None:
+def test_a_wrong_spec_is_refused_by_its_wrong_part(spec: str, says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)):
         parse_spec(spec)
 
@@ -374,9 +374,11 @@ def test_slacks_webhooks_refuse_with_a_status_and_a_word(world: Simulator) -> No
 # -- Behaviours -------------------------------------------------------------------------------
 
 
-def test_a_blind_bot_reads_an_empty_list_and_is_refused_a_single_message(world: Simulator) -> None:
+def test_a_bot_that_may_not_read_the_history_gets_an_empty_list_and_is_refused_a_single_message(
+    world: Simulator,
+) -> None:
     posted = post_discord(world, content="x").json
-    world.set_faults("discord=blind")
+    world.set_faults("discord=unreadable")
     path = f"/channels/{CHANNEL}/messages"
     listed = ask_discord(world, "GET", path)
     assert (listed.status, listed.json) == (200, [])
@@ -384,8 +386,8 @@ def test_a_blind_bot_reads_an_empty_list_and_is_refused_a_single_message(world: 
     assert (single.status, single.json["code"]) == (403, 50001)
 
 
-def test_a_blind_slack_bot_is_told_which_scope_is_missing(world: Simulator) -> None:
-    world.set_faults("slack.history=blind")
+def test_a_slack_bot_that_may_not_read_learns_which_scope_is_missing(world: Simulator) -> None:
+    world.set_faults("slack.history=unreadable")
     answered = ask_slack(world, "conversations.history", channel=SLACK_CHANNEL).json
     assert (answered["error"], answered["needed"]) == ("missing_scope", "channels:history")
 
@@ -466,9 +468,9 @@ def test_faults_are_changed_and_shown_over_http_and_a_wrong_spec_changes_nothing
         return found
 
     assert put("riot=503") == (200, {"spec": "riot=503"})
-    status, told = put("riot=nonsense")
+    status, answer = put("riot=nonsense")
     assert status == 400
-    assert "'nonsense'" in told["error"]
+    assert "'nonsense'" in answer["error"]
     assert ask(world, "GET", "/faults", {}).json == {"spec": "riot=503"}
     assert ask_riot(world, "na1", STATUS).status == 503
     put("")

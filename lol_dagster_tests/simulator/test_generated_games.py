@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from lol_dagster.simulator.cast import FRIENDS
-from lol_dagster.simulator.dice import dice
 from lol_dagster.simulator.fights import Side, fight_out
 from lol_dagster.simulator.games import Game
 from lol_dagster.simulator.generator import Generator
+from lol_dagster.simulator.people import FRIENDS
+from lol_dagster.simulator.rng import seeded_rng
 
 START = 1_795_000_000.0
 PACE = 20.0
@@ -247,6 +247,6 @@ def test_live_games_come_once_each_and_one_per_pace() -> None:
 def test_nobody_dies_twice_in_one_fight() -> None:
     # One against one: a fight is over after a kill, so nobody can have a multikill.
     duel = [Side((0,), (1.0,), 1.0), Side((1,), (1.0,), 1.0)]
-    one, other = fight_out(dice("duel"), duel, seats=2, kills=200)
+    one, other = fight_out(seeded_rng("duel"), duel, seats=2, kills=200)
     assert one.kills == other.deaths > 50
     assert one.largest_multikill == other.largest_multikill == 1

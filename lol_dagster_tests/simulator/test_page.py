@@ -113,13 +113,13 @@ def test_the_state_counts_what_has_happened(world: Simulator) -> None:
     assert state["violations"] == 0
 
 
-def test_the_cast_is_who_can_be_tracked(world: Simulator) -> None:
+def test_people_are_who_can_be_tracked(world: Simulator) -> None:
     world.make_games(20)
-    cast = ask(world, "GET", "/cast", {}).json
-    assert len(cast) == 12
-    first = cast[0]
+    people = ask(world, "GET", "/people", {}).json
+    assert len(people) == 12
+    first = people[0]
     assert first["riot_id"] == f"{first['game_name']}#{first['tag_line']}"
-    assert {one["platform"] for one in cast} == {"na1", "euw1"}
+    assert {one["platform"] for one in people} == {"na1", "euw1"}
 
 
 def test_an_unknown_path_is_not_found(world: Simulator) -> None:

@@ -50,7 +50,7 @@ def test_timelines_and_bare_infos_are_left_out_with_a_notice(
     assert "left out 2" in caplog.text
 
 
-def test_a_folder_without_games_and_a_file_that_is_no_json_are_told_by_name(
+def test_a_folder_without_games_and_a_file_that_is_no_json_are_named(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(NoGamesError, match="holds no match-v5 payload"):
@@ -63,8 +63,8 @@ def test_a_folder_without_games_and_a_file_that_is_no_json_are_told_by_name(
 def test_games_keep_their_order_and_short_distances_and_end_now() -> None:
     year = 365 * 86400
     ends = [LONG_AGO, LONG_AGO + 600, LONG_AGO + 3 * year]
-    moved = restamp([small_game(f"NA1_{end}", ended_at=end) for end in ends], NOW)
-    # Ten minutes stay ten minutes; three years become the longest that there is room for: with
+    moved = restamp([small_game(f"NA1_{int(end)}", ended_at=end) for end in ends], NOW)
+    # Ten minutes stay ten minutes; three years become the longest that fits: with
     # three games, half of the six hours.
     assert SPAN_SECONDS == 6 * 3600
     assert [real_end(one["info"]) for one in moved] == [NOW - 3 * 3600 - 600, NOW - 3 * 3600, NOW]

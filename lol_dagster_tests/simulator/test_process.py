@@ -89,7 +89,7 @@ def test_what_is_no_request_is_a_400_and_hurts_nobody(world: Simulator, sent: by
     assert ask(world, "GET", "/faults", {}).status == 200
 
 
-def test_one_connection_carries_many_requests(world: Simulator) -> None:
+def test_one_connection_serves_many_requests(world: Simulator) -> None:
     with socket.create_connection(("127.0.0.1", world.port), timeout=60) as connection:
         stream = connection.makefile("rb")
         for _ in range(3):

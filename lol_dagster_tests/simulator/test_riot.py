@@ -34,7 +34,7 @@ def test_every_answer_has_the_shape_that_riot_describes(
     world: Simulator, riot_schemas: dict[str, Any], clock: HandClock
 ) -> None:
     world.make_games(20)
-    friend = world.cast[0]
+    friend = world.people[0]
     name, tag = friend.game_name.replace(" ", "%20"), friend.tag_line
     by_name = ask_riot(world, "europe", f"/riot/account/v1/accounts/by-riot-id/{name}/{tag}").json
     assert_is(riot_schemas, "account-v1.AccountDto", by_name)

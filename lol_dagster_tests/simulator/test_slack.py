@@ -43,7 +43,7 @@ def section(text: str, block_id: str = "") -> dict[str, Any]:
 def test_answers_have_the_shape_that_slack_described(
     world: Simulator, shared_dir: Path, method: str, arguments: dict[str, str]
 ) -> None:
-    # The description is of 2020, before metadata: what carries it is compared in other tests.
+    # The description is of 2020, before metadata: bodies that have it are compared in other tests.
     described = json.loads((shared_dir / "slack" / "web-api-2020.json").read_text())
     ts = post_slack(world, text="x").json["ts"]
     filled = {name: ts if value == "TS" else value for name, value in arguments.items()}

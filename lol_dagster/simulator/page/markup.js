@@ -1,4 +1,4 @@
-// Discord's markdown and Slack's mrkdwn, as far as a told game uses them, as DOM nodes.
+// Discord's markdown and Slack's mrkdwn, as far as messages about games use them, as DOM nodes.
 // Text only ever becomes a text node: no name, however hostile, turns into markup of this page.
 
 export function element(tag, className = "", ...children) {

@@ -3,7 +3,7 @@
 import { discordMarkup, element, slackMarkup } from "./markup.js";
 
 const byId = (id) => document.getElementById(id);
-const seen = new Map(); // channel → messages when it was last looked at
+const seen = new Map(); // channel → messages when it was last shown
 let shown = ""; // what the message list was last made from
 
 const keyOf = (channel) => `${channel.service}/${channel.id}`;
@@ -19,11 +19,11 @@ function discordEmbed(embed) {
   if (embed.title) {
     const title = element("div", "title");
     if (/^https?:\/\//i.test(embed.url ?? "")) {
-      const anchor = element("a", "", ...discordMarkup(embed.title));
-      anchor.href = embed.url;
-      anchor.target = "_blank";
-      anchor.rel = "noopener noreferrer";
-      title.append(anchor);
+      const link = element("a", "", ...discordMarkup(embed.title));
+      link.href = embed.url;
+      link.target = "_blank";
+      link.rel = "noopener noreferrer";
+      title.append(link);
     } else title.append(...discordMarkup(embed.title));
     made.append(title);
   }

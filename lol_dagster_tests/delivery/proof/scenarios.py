@@ -31,7 +31,7 @@ def goes_unanswered_and_the_nonce_is_forgotten(rig: Rig, without: Mechanism | No
 
 
 def goes_unanswered_and_the_history_is_blind(rig: Rig, without: Mechanism | None) -> Verdict:
-    rig.fault("discord.list=blind", "discord.get=blind")
+    rig.fault("discord.list=unreadable", "discord.get=unreadable")
     return goes_unanswered_and_the_nonce_is_forgotten(rig, without)
 
 

@@ -250,7 +250,9 @@ def test_row_24_delivery_clocks_that_disagree_are_what_one_clock_prevents(
 def test_row_25_without_the_permission_to_read_nothing_is_posted_again(rig: Rig) -> None:
     """An empty list is all that Discord says; nonces are soon forgotten."""
     rig.fault(
-        "discord.list=blind", "discord.get=blind", f"discord.post=nonce-window({TIMING.call})"
+        "discord.list=unreadable",
+        "discord.get=unreadable",
+        f"discord.post=nonce-window({TIMING.call})",
     )
     strikes = []
     for label in LABELS:

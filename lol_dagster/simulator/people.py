@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from lol_dagster.simulator.dice import dice
 from lol_dagster.simulator.games import Account
+from lol_dagster.simulator.rng import seeded_rng
 
 _FRIENDS = (
     ("Old Man Teemo", "NA1", "na1"),
@@ -37,14 +37,14 @@ def puuid_of(*name: str) -> str:
 
 
 def _account(game_name: str, tag_line: str, platform: str) -> Account:
-    made = dice(game_name, tag_line, platform)
+    rng = seeded_rng(game_name, tag_line, platform)
     return Account(
         puuid_of(game_name, tag_line, platform),
         game_name,
         tag_line,
         platform,
-        made.randint(35, 600),
-        made.randint(1, 6000),
+        rng.randint(35, 600),
+        rng.randint(1, 6000),
     )
 
 
@@ -53,10 +53,10 @@ FRIENDS: tuple[Account, ...] = tuple(_account(*friend) for friend in _FRIENDS)
 
 def strangers(platform: str) -> tuple[Account, ...]:
     """The other people on a platform, always the same."""
-    made = dice("strangers", platform)
+    rng = seeded_rng("strangers", platform)
     return tuple(
         _account(
-            "".join(made.choices(_SYLLABLES, k=3)).capitalize() + str(made.randint(1, 99)),
+            "".join(rng.choices(_SYLLABLES, k=3)).capitalize() + str(rng.randint(1, 99)),
             f"{platform.upper()[:3]}{number % 10}",
             platform,
         )

@@ -5,6 +5,6 @@ from __future__ import annotations
 from random import Random
 
 
-def dice(*seed: object) -> Random:
-    """Dice for one purpose, named by its seed: they fall the same in every process."""
+def seeded_rng(*seed: object) -> Random:
+    """A generator for one purpose, named by its seed; the same in every process."""
     return Random(" ".join(map(str, seed)))  # noqa: S311 - repeatable is what is wanted
