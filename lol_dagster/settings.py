@@ -81,27 +81,44 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(default_factory=_default_home)
+    """All data, logs and Dagster's storage. By default the platform's folder for a user's data."""
     database_url: SecretStr | None = None
+    """The database, `sqlite:////path` or `postgresql://…`. Not set: a SQLite file in LOL_HOME."""
 
     riot_api_key: SecretStr | None = None
+    """The key from developer.riotgames.com."""
     riot_url: str = "https://{route}.api.riotgames.com"
+    """Where Riot is; `{route}` stands for the platform or region."""
 
     discord_bot_token: SecretStr | None = None
+    """For channels of the kind `discord-bot`, and for reading channels of `discord-webhook`."""
     discord_url: str = "https://discord.com/api/v10"
+    """Where Discord's API is."""
     slack_bot_token: SecretStr | None = None
+    """For channels of the kind `slack-bot`."""
     slack_url: str = "https://slack.com/api"
+    """Where Slack's API is."""
     slack_hooks_url: str = "https://hooks.slack.com"
+    """Where Slack's webhooks are."""
 
     stale_after: Duration = timedelta(hours=12)
+    """A game that ended longer ago than this when it is first processed goes into a catch-up message."""
 
     admin_password_hash: SecretStr | None = None
+    """The web view's password, as `lol-dagster admin set-password` writes it. Not set: no web view."""
     secret_key: SecretStr | None = None
+    """Key to the secrets in the database, 32 random characters or more; several with commas between
+    them, newest first. Not set: the file `secret.key` in LOL_HOME."""
     admin_port: Annotated[int, Field(ge=1, le=65535)] = 3001
+    """Where the web view answers."""
 
     alert_channel: str | None = None
+    """Name of the channel in which the operator is alerted."""
     ping_url: SecretStr | None = None
+    """Dead-man address: asked for once a minute while all is well."""
     slow_query_ms: Annotated[float | None, BeforeValidator(_milliseconds)] = 100.0
-    """Statements that take at least this long are logged; 0 logs each, None (`off`) none."""
+    """A database statement that takes this many milliseconds is logged with its plan; `0` logs each,
+    `off` none."""
 
     @field_validator("home")
     @classmethod
