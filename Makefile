@@ -9,7 +9,7 @@ help:
 	@echo "make up      the real thing: needs LOL_RIOT_API_KEY, a team and a channel"
 	@echo "make test    every check and every test"
 	@echo "make soak    the long proof of delivery: every fault at every point, 1,000 messages (20 minutes)"
-	@echo "make soak-operations   an hour of everything together, wounded all the while"
+	@echo "make soak-operations   an hour of everything together, under fault injection"
 	@echo "make bench   the benchmarks: a table, and bench.json"
 
 setup demo test soak soak-operations up bench:

@@ -1,6 +1,6 @@
 """The benchmarks: `make bench` prints a table and writes bench.json.
 
-Belongs here: what a design decision rests on, each as two or more ways measured against one another
+Belongs here: what design decisions are based on, each as two or more ways measured against one another
 in the same run. A figure by itself says more about the machine than about the project; the ratio
 between two ways does not. The ways take turns, so that a machine that slows down slows all of them.
 """
@@ -151,7 +151,7 @@ def due_list(folder: Path, size: Size) -> Comparison:
 
 
 def recording(folder: Path, size: Size) -> Comparison:
-    """What a transaction per game costs: it is why one weird game takes no other down."""
+    """What a transaction per game costs: it is why one malformed game stops no other."""
     database = fresh_database(folder / "recording")
     games = made_up_games(size.games)
     with database.writing() as session:
@@ -188,7 +188,7 @@ def limiter(folder: Path, size: Size) -> Comparison:
     database = fresh_database(folder / "limiter")
     url = database.url.render_as_string(hide_password=False)
     database.dispose()
-    # Spawned, as a connection to SQLite must not be carried through a fork.
+    # Spawned, as a connection to SQLite must not survive a fork.
     with get_context("spawn").Pool(4) as pool:
 
         def by(processes: int) -> None:

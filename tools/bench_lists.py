@@ -65,7 +65,7 @@ _PAGES = {
     "games, remakes": "/game/?flt0_outcome=remake",
     "games by a part of the id": "/game/?search=99",
     "messages": "/message/",
-    "messages, parked": "/message/?flt0_state=needs_review",
+    "messages that need review": "/message/?flt0_state=needs_review",
     "messages of a channel": "/message/?flt0_channel=3&flt0_kind=game",
     "messages, alerts": "/message/?flt0_kind=alert",
     "teams": "/team/",
@@ -235,13 +235,13 @@ def _stats(rows: int) -> Iterator[dict[str, Any]]:
 
 def _messages(rows: int) -> Iterator[dict[str, Any]]:
     for number in range(rows):
-        parked, at = number % 9_973 == 0, _ended_at(number)
+        in_review, at = number % 9_973 == 0, _ended_at(number)
         yield {
             "id": _message_id(number), "channel_id": 1 + number % _TEAMS,
             "subject": _match_id(number), "kind": "alert" if number % 499 == 0 else "game",
             "order_at": at, "created_at": at, "content": _CONTENT, "desired_hash": "0" * 64,
-            "state": "needs_review" if parked else "delivered", "nonce": f"{number}",
-            "delivered_at": None if parked else at, "remote_id": None if parked else f"{number}",
+            "state": "needs_review" if in_review else "delivered", "nonce": f"{number}",
+            "delivered_at": None if in_review else at, "remote_id": None if in_review else f"{number}",
         }  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def setup() -> None:
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Let one process at a time set up. The system lets go of the lock however its holder dies."""
+    """Let one process at a time set up. The system lets go of the lock however its owner dies."""
     checkout = os.open(ROOT, os.O_RDONLY)
     try:
         fcntl.flock(checkout, fcntl.LOCK_EX)

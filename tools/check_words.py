@@ -28,7 +28,7 @@ WORDS = {
     r"(?:un)?told": "delivered (a message), announced (a game), duplicate (for «told twice»)",
     r"sets? aside|setting aside": "quarantined",
     r"weird\w*": "malformed or failed (game)",
-    r"(?<!control\x20)rooms?": "package, disk space, or what it is",
+    r"(?<!control[\x20\n])rooms?": "package, disk space, or what it is",
     r"troubles?|problems?": "check, CheckResult, or what is wrong",
     r"parks?|parked|parking": "needs review",
     r"(?:look|looks|looked|looking) into": "read back, check",

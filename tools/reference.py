@@ -1,5 +1,5 @@
-"""Writes the parts of the documentation that follow from the code: docs/reference/{commands,settings,
-data-model}.md.
+"""Writes the parts of the documentation that follow from others: docs/reference/{commands,settings,
+data-model}.md from the code, docs/decisions/README.md from the pages beside it.
 
     .venv/bin/python tools/reference.py
 
@@ -28,6 +28,7 @@ from lol_dagster.storage.models import Base, delivery, games, roster, system
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
+DECISIONS = ROOT / "docs" / "decisions"
 _WRITTEN = "*Written by `tools/reference.py`: change the code and run it again.*"
 _GROUPS = (roster, games, delivery, system)
 _ABOUT_THE_TABLES = """\
@@ -42,6 +43,7 @@ def documents() -> dict[Path, str]:
         REFERENCE / "commands.md": _commands(),
         REFERENCE / "settings.md": _settings(),
         REFERENCE / "data-model.md": _data_model(),
+        DECISIONS / "README.md": _decisions(),
     }
 
 
@@ -198,7 +200,7 @@ def _columns(model: type[DeclarativeBase], meanings: dict[str, str]) -> Iterator
 def _kind(column: Column[Any]) -> str:
     kind = type(column.type).__name__
     names = {"UtcDateTime": "instant", "AddressText": "text", "LargeBinary": "bytes",
-             "String": "text", "Text": "text", "Enum": "choice", "BigInteger": "integer"}  # fmt: skip
+             "String": "text", "Text": "text", "Enum": "choice", "BigInteger": "integer", "Double": "float"}  # fmt: skip
     return names.get(kind, kind.lower())
 
 
@@ -231,6 +233,20 @@ def _table(heading: tuple[str, ...], rows: Any) -> str:
     lines = [heading, tuple("---" for _ in heading), *rows]
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+# Decisions
+
+
+def _decisions() -> str:
+    pages = [page for page in sorted(DECISIONS.glob("*.md")) if page.name != "README.md"]
+    titles = [(page.name, page.read_text().partition("\n")[0].removeprefix("# ")) for page in pages]
+    return _page(
+        "Decisions",
+        "What was decided, why, and what follows, a page each. A decision that is taken back gets a "
+        "page of its\nown that says so.",
+        "\n".join(f"- [{name.partition('-')[0]}]({name}) {title}" for name, title in titles),
     )
 
 

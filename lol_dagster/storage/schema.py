@@ -80,9 +80,7 @@ def upgrade(database: Database, *, lock_file: Path) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         # Somebody else may have done it while we waited for the lock.
         if _checked_state(_state(connection)) != "current":
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(alembic_config(connection), "head")
         connection.commit()
         if database.is_sqlite:
             _leave_nothing_in_the_log(connection)
@@ -105,7 +103,7 @@ def _checked_state(state: SchemaState) -> SchemaState:
 
 @contextlib.contextmanager
 def _connection(database: Database, *, read_only: bool = False) -> Iterator[Connection]:
-    # Whoever only looks must not wait for a writer.
+    # A reader must not wait for a writer.
     engine = database.read_only_engine if read_only else database.engine
     try:
         with engine.connect() as connection:
@@ -128,11 +126,12 @@ def _state(connection: Connection) -> SchemaState:
 
 @cache
 def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
+    return ScriptDirectory.from_config(alembic_config())
 
 
-def _config() -> Config:
-    config = Config()
+def alembic_config(connection: Connection | None = None) -> Config:
+    """What Alembic's commands need, to run on this connection."""
+    config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("path_separator", "os")
     return config

@@ -79,9 +79,7 @@ def test_check_constraints_are_made_by_the_migrations_too(any_database: Database
 
 def test_going_down_leaves_nothing_behind(any_database: Database) -> None:
     with any_database.engine.connect() as connection:
-        config = schema._config()
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        command.downgrade(schema.alembic_config(connection), "base")
         connection.commit()
     left = set(inspect(any_database.engine).get_table_names())
     assert left == {"alembic_version"}
