@@ -6,7 +6,7 @@ from lol_dagster.orchestration.assets import ASSETS
 from lol_dagster.orchestration.checks import CHECKS
 from lol_dagster.orchestration.jobs import ASSET_JOBS, OP_JOBS
 from lol_dagster.orchestration.monitoring import MONITORING
-from lol_dagster.orchestration.resources import AppContext, AppResource
+from lol_dagster.orchestration.resources import AppContext, resources
 from lol_dagster.orchestration.schedules import SCHEDULES
 from lol_dagster.orchestration.sensors import SENSORS
 
@@ -15,8 +15,8 @@ def build_definitions(app: AppContext | None = None) -> dg.Definitions:
     """The code location.
 
     Args:
-        app: What the stages work with; by default what the environment describes, read when a
-            step or a tick begins and never at import.
+        app: Where the resources' values come from; by default what the environment describes, read
+            when a run or a tick begins and never at import.
     """
     return dg.Definitions(
         assets=ASSETS,
@@ -24,7 +24,7 @@ def build_definitions(app: AppContext | None = None) -> dg.Definitions:
         jobs=[*ASSET_JOBS, *OP_JOBS],
         schedules=SCHEDULES,
         sensors=[*SENSORS, *MONITORING],
-        resources={"app": app or AppResource()},
+        resources=resources(app),
         # A process per step costs 6 s where this one costs 0.3 s, and a run is a process already.
         executor=dg.in_process_executor,
     )

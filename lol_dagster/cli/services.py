@@ -77,8 +77,8 @@ def _go_through(run_counts: RunCounts, *, until_idle: bool) -> None:
             progress.reset(bar, description=doing, total=games)
 
         app, cycles = app_and_cycles(settings, show=show)
-        app.run_counts = run_counts
-        app.step = lambda: progress.advance(bar)
+        app.progress.counts = run_counts
+        app.progress.after_game = lambda: progress.advance(bar)
         if until_idle:
             cycles.until_idle()
         else:

@@ -9,12 +9,13 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 import dagster as dg
 from structlog.contextvars import bound_contextvars
 
+from lol_dagster.delivery.deliver import Deliverer
 from lol_dagster.delivery.report import DeliveryReport
 from lol_dagster.orchestration import report
 from lol_dagster.orchestration.checks import evaluate_checks
 from lol_dagster.orchestration.instance import CHANNELS_POOL, RIOT_POOL
 from lol_dagster.orchestration.partitions import MATCH_PARTITIONS
-from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.resources import Progress, WallClock
 from lol_dagster.orchestration.riot_key import key_works, watching_key
 from lol_dagster.orchestration.run_counts import RunCounts
 from lol_dagster.pipeline.process import (
@@ -25,8 +26,11 @@ from lol_dagster.pipeline.process import (
     process_match,
 )
 from lol_dagster.pipeline.stages import CODE_VERSIONS, STAGES
+from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.discovery import discover
 from lol_dagster.riot.profiles import check_profiles
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
 
 BATCH_TAG = "lol/batch"
 """On runs that a sensor cut: in these a weird game is quarantined and the run stays green. A run of
@@ -74,17 +78,22 @@ class PollConfig(dg.Config):
     "one that has been quiet for weeks every half hour.",
 )
 def match_lists(
-    context: dg.AssetExecutionContext, config: PollConfig, app: dg.ResourceParam[AppContext]
+    context: dg.AssetExecutionContext,
+    config: PollConfig,
+    database: dg.ResourceParam[Database],
+    riot: dg.ResourceParam[RiotClient],
+    clock: dg.ResourceParam[WallClock],
+    progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[None]:
     with bound_contextvars(run_id=context.run.run_id):
-        with watching_key(app):
-            found = discover(app.database, app.riot, now=app.now(), everyone=config.everyone)
+        with watching_key(database, riot, clock.now()):
+            found = discover(database, riot, now=clock.now(), everyone=config.everyone)
         if found.accounts_polled:
-            key_works(app)
-            check_profiles(app.database, app.riot, now=app.now())
-    app.discovery = found
-    app.run_counts.discovered.update(found.new_match_ids)
-    evaluate_checks(context, app, "match_lists")
+            key_works(database, riot, clock.now())
+            check_profiles(database, riot, now=clock.now())
+    progress.polling = found
+    progress.counts.discovered.update(found.new_match_ids)
+    evaluate_checks(context, database, clock.now(), "match_lists")
     return dg.MaterializeResult(metadata=report.of_polling(found))
 
 
@@ -121,7 +130,12 @@ def match_lists(
     pool=RIOT_POOL,
 )
 def process_games(
-    context: dg.AssetExecutionContext, app: dg.ResourceParam[AppContext]
+    context: dg.AssetExecutionContext,
+    database: dg.ResourceParam[Database],
+    riot: dg.ResourceParam[RiotClient],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[WallClock],
+    progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
     match_ids = list(context.partition_keys)
     if not match_ids:
@@ -130,8 +144,10 @@ def process_games(
             allow_retries=False,
         )
     wanted = {key.to_user_string() for key in context.selected_asset_keys}
-    outcomes = yield from _process(context, app, match_ids, wanted)
-    _fail_if_alone(context, app, outcomes)
+    outcomes = yield from _process(
+        context, database, riot, settings, clock, progress, match_ids, wanted
+    )
+    _fail_if_alone(context, database, outcomes)
 
 
 class ChosenGames(dg.Config):
@@ -147,14 +163,26 @@ class ChosenGames(dg.Config):
     "weird is quarantined, and the run stays green.",
 )
 def process_chosen(
-    context: dg.OpExecutionContext, config: ChosenGames, app: dg.ResourceParam[AppContext]
+    context: dg.OpExecutionContext,
+    config: ChosenGames,
+    database: dg.ResourceParam[Database],
+    riot: dg.ResourceParam[RiotClient],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[WallClock],
+    progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _process(context, app, config.match_ids, STAGES)
+    yield from _process(
+        context, database, riot, settings, clock, progress, config.match_ids, STAGES
+    )
 
 
 def _process(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
-    app: AppContext,
+    database: Database,
+    riot: RiotClient,
+    settings: Settings,
+    clock: WallClock,
+    progress: Progress,
     match_ids: Sequence[str],
     wanted: Collection[str],
 ) -> Generator[dg.AssetMaterialization | dg.AssetObservation, None, list[Outcome]]:
@@ -162,27 +190,27 @@ def _process(
     outcomes: list[Outcome] = []
     shown: set[str] = set()
     for match_id in match_ids:
-        with watching_key(app):
+        with watching_key(database, riot, clock.now()):
             outcome = process_match(
-                app.database,
-                app.riot,
+                database,
+                riot,
                 match_id,
-                stale_after=app.settings.stale_after,
-                clock=app.now,
+                stale_after=settings.stale_after,
+                clock=clock.now,
                 run_id=context.run.run_id,
             )
         outcomes.append(outcome)
-        _count(app.run_counts, outcome)
-        app.step()
-        for key, metadata in report.of_outcome(app, outcome).items():
+        _count(progress.counts, outcome)
+        progress.after_game()
+        for key, metadata in report.of_outcome(database, outcome).items():
             if key in wanted or (key == "deliveries" and "messages" in wanted):
                 yield dg.AssetMaterialization(key, partition=match_id, metadata=metadata)
                 shown.add(key)
     yield dg.AssetObservation(
-        "games", description="The batch", metadata=report.of_batch(app, outcomes)
+        "games", description="The batch", metadata=report.of_batch(database, outcomes)
     )
     for key in sorted(shown & {"games", "deliveries"}):
-        evaluate_checks(context, app, key)
+        evaluate_checks(context, database, clock.now(), key)
     return outcomes
 
 
@@ -200,7 +228,7 @@ def _count(run_counts: RunCounts, outcome: Outcome) -> None:
 
 
 def _fail_if_alone(
-    context: dg.AssetExecutionContext, app: AppContext, outcomes: Sequence[Outcome]
+    context: dg.AssetExecutionContext, database: Database, outcomes: Sequence[Outcome]
 ) -> None:
     """In a run of its own a weird game fails for all to see, with the error it was quarantined for."""
     if BATCH_TAG in context.run.tags or len(outcomes) != 1:
@@ -209,7 +237,7 @@ def _fail_if_alone(
     if isinstance(outcome, Processed):
         return
     if isinstance(outcome, Quarantined):
-        note_shown(app.database, outcome.match_id, context.run.run_id)
+        note_shown(database, outcome.match_id, context.run.run_id)
         raise outcome.error
     raise dg.Failure(report.explain(outcome), allow_retries=False)
 
@@ -230,9 +258,13 @@ def _fail_if_alone(
     pool=CHANNELS_POOL,
 )
 def deliver_chosen(
-    context: dg.AssetExecutionContext, app: dg.ResourceParam[AppContext]
+    context: dg.AssetExecutionContext,
+    database: dg.ResourceParam[Database],
+    deliverer: dg.ResourceParam[Deliverer],
+    clock: dg.ResourceParam[WallClock],
+    progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _deliver(context, app, list(context.partition_keys))
+    yield from _deliver(context, database, deliverer, clock, progress, list(context.partition_keys))
 
 
 @dg.op(
@@ -241,26 +273,33 @@ def deliver_chosen(
     description="Carries every message that is due to its channel, whatever game it is about.",
 )
 def deliver_due(
-    context: dg.OpExecutionContext, app: dg.ResourceParam[AppContext]
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[Database],
+    deliverer: dg.ResourceParam[Deliverer],
+    clock: dg.ResourceParam[WallClock],
+    progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _deliver(context, app, None)
+    yield from _deliver(context, database, deliverer, clock, progress, None)
 
 
 def _deliver(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
-    app: AppContext,
+    database: Database,
+    deliverer: Deliverer,
+    clock: WallClock,
+    progress: Progress,
     match_ids: list[str] | None,
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    delivered = app.deliverer.deliver_due(
-        app.now(), run_id=context.run.run_id, only_match_ids=match_ids
+    delivered = deliverer.deliver_due(
+        clock.now(), run_id=context.run.run_id, only_match_ids=match_ids
     )
-    _count_messages(app.run_counts, delivered)
+    _count_messages(progress.counts, delivered)
     for match_id, metadata in report.of_deliveries(delivered):
         yield dg.AssetMaterialization("deliveries", partition=match_id, metadata=metadata)
     yield dg.AssetObservation(
         "deliveries", description="The sweep", metadata=report.of_sweep(delivered)
     )
-    evaluate_checks(context, app, "deliveries")
+    evaluate_checks(context, database, clock.now(), "deliveries")
 
 
 def _count_messages(run_counts: RunCounts, delivered: DeliveryReport) -> None:

@@ -8,7 +8,9 @@ from lol_dagster.delivery.audit import audit_messages
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.orchestration.checks import evaluate_checks
 from lol_dagster.orchestration.instance import CHANNELS_POOL
-from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.resources import WallClock
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
 
 
 @dg.op(
@@ -17,12 +19,15 @@ from lol_dagster.orchestration.resources import AppContext
     description="Looks up a sample of the messages that were told lately, by reading only.",
 )
 def audit_sample(
-    context: dg.OpExecutionContext, app: dg.ResourceParam[AppContext]
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[WallClock],
 ) -> Iterator[dg.AssetObservation]:
     found = audit_messages(
-        app.database,
-        all_transports(app.settings),
-        now=app.now(),
+        database,
+        all_transports(settings),
+        now=clock.now(),
         run_id=context.run.run_id,
     )
     yield dg.AssetObservation(
@@ -35,4 +40,4 @@ def audit_sample(
             **found.wrong,
         },
     )
-    evaluate_checks(context, app, "deliveries")
+    evaluate_checks(context, database, clock.now(), "deliveries")

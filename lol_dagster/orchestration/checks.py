@@ -6,6 +6,7 @@ for no partition at all, and "is anything wrong now" is the question anyway.
 
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import datetime
 
 import dagster as dg
 from sqlalchemy import Select, func, select
@@ -25,10 +26,11 @@ from lol_dagster.monitoring.trouble import (
     stuck_games,
     unsettled_messages,
 )
-from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.resources import WallClock
+from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Breaker, Match, Message, MessageAudit
 
-Look = Callable[[AppContext], dg.AssetCheckResult]
+Look = Callable[[Database, datetime], dg.AssetCheckResult]
 CHECKS: list[dg.AssetChecksDefinition] = []
 """All of them, in the order in which they stand here."""
 _looks: dict[str, list[Look]] = defaultdict(list)
@@ -41,7 +43,12 @@ def _asset_check(*, asset: str, description: str) -> Callable[[Look], dg.AssetCh
     """
 
     def decorated(look: Look) -> dg.AssetChecksDefinition:
-        check = dg.asset_check(asset=asset, description=description)(look)
+        @dg.asset_check(asset=asset, name=look.__name__, description=description)
+        def check(
+            database: dg.ResourceParam[Database], clock: dg.ResourceParam[WallClock]
+        ) -> dg.AssetCheckResult:
+            return look(database, clock.now())
+
         CHECKS.append(check)
         _looks[asset].append(look)
         return check
@@ -54,19 +61,19 @@ def _asset_check(*, asset: str, description: str) -> Callable[[Look], dg.AssetCh
     description="Every game that Riot listed is processed, or accounted for: late, gone, set "
     "aside or ignored. Fails on games that have been due for half an hour.",
 )
-def every_game_accounted_for(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
-    with app.database.reading() as session:
+def every_game_accounted_for(database: Database, now: datetime) -> dg.AssetCheckResult:
+    with database.reading() as session:
         by_state = session.execute(select(Match.state, func.count()).group_by(Match.state))
         counts = {f"games {state}": count for state, count in by_state}
-    return _none_of(app, stuck_games(app.now()), "stuck", counts)
+    return _none_of(database, stuck_games(now), "stuck", counts)
 
 
 @_asset_check(
     asset="games",
     description="No game is quarantined. Each one that is has a failed run of its own.",
 )
-def no_game_quarantined(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
-    return _none_of(app, quarantined_games(), "quarantined")
+def no_game_quarantined(database: Database, _now: datetime) -> dg.AssetCheckResult:
+    return _none_of(database, quarantined_games(), "quarantined")
 
 
 @_asset_check(
@@ -74,19 +81,19 @@ def no_game_quarantined(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResul
     description="Every message comes to exactly one end in time: delivered, parked or dropped. "
     "Fails on messages that have been due for half an hour or open for 25 hours.",
 )
-def every_message_settled(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
-    with app.database.reading() as session:
+def every_message_settled(database: Database, now: datetime) -> dg.AssetCheckResult:
+    with database.reading() as session:
         by_state = session.execute(select(Message.state, func.count()).group_by(Message.state))
         counts = {f"messages {state}": count for state, count in by_state}
-    return _none_of(app, unsettled_messages(app.now()), "unsettled", counts)
+    return _none_of(database, unsettled_messages(now), "unsettled", counts)
 
 
 @_asset_check(
     asset="deliveries",
     description="No message is known under two remote ids: none was told twice.",
 )
-def no_duplicate_message(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
-    return _none_of(app, duplicate_messages(), "told twice")
+def no_duplicate_message(database: Database, _now: datetime) -> dg.AssetCheckResult:
+    return _none_of(database, duplicate_messages(), "told twice")
 
 
 @_asset_check(
@@ -94,8 +101,8 @@ def no_duplicate_message(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResu
     description="No message's row says two things at once: told and given up, open and never due, "
     "delivered without a proof.",
 )
-def every_message_in_one_state(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
-    return _none_of(app, contradictory_messages(app.now()), "contradictory")
+def every_message_in_one_state(database: Database, now: datetime) -> dg.AssetCheckResult:
+    return _none_of(database, contradictory_messages(now), "contradictory")
 
 
 @_asset_check(
@@ -104,37 +111,37 @@ def every_message_in_one_state(app: dg.ResourceParam[AppContext]) -> dg.AssetChe
     "newest text. A sample is looked up daily (job `audit_messages`); one that somebody has deleted "
     "is no failure.",
 )
-def delivered_messages_stand_once(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
-    with app.database.reading() as session:
+def delivered_messages_stand_once(database: Database, _now: datetime) -> dg.AssetCheckResult:
+    with database.reading() as session:
         by_finding = session.execute(
             select(MessageAudit.finding, func.count()).group_by(MessageAudit.finding)
         )
         counts = {f"looked up: {finding}": count for finding, count in by_finding}
-    return _none_of(app, audit_failures(), "not there as told", counts)
+    return _none_of(database, audit_failures(), "not there as told", counts)
 
 
 @_asset_check(
     asset="deliveries",
     description="No message waits for the operator's decision.",
 )
-def no_message_needs_review(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
-    return _none_of(app, messages_needing_review(), "needs_review")
+def no_message_needs_review(database: Database, _now: datetime) -> dg.AssetCheckResult:
+    return _none_of(database, messages_needing_review(), "needs_review")
 
 
 @_asset_check(
     asset="deliveries",
     description="No channel and no token is blocked.",
 )
-def no_channel_blocked(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
-    return _none_of(app, blocked_scopes(), "blocked")
+def no_channel_blocked(database: Database, _now: datetime) -> dg.AssetCheckResult:
+    return _none_of(database, blocked_scopes(), "blocked")
 
 
 @_asset_check(
     asset="match_lists",
     description="Every account of a current member was asked about within the last hour.",
 )
-def every_account_polled_lately(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
-    return _none_of(app, accounts_not_polled(app.now()), "not polled")
+def every_account_polled_lately(database: Database, now: datetime) -> dg.AssetCheckResult:
+    return _none_of(database, accounts_not_polled(now), "not polled")
 
 
 @_asset_check(
@@ -142,22 +149,22 @@ def every_account_polled_lately(app: dg.ResourceParam[AppContext]) -> dg.AssetCh
     description="Games can be seen: no account has played a ranked game, as Riot's profile of it "
     "counts, of which no match has come for 90 minutes.",
 )
-def games_can_be_seen(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
-    return _none_of(app, accounts_missing_games(app.now()), "not to be seen")
+def games_can_be_seen(database: Database, now: datetime) -> dg.AssetCheckResult:
+    return _none_of(database, accounts_missing_games(now), "not to be seen")
 
 
 @_asset_check(
     asset="match_lists",
     description="Riot gives match lists: no regional route has failed for five minutes.",
 )
-def riot_answers(app: dg.ResourceParam[AppContext]) -> dg.AssetCheckResult:
-    return _none_of(app, routes_down(app.now()).with_only_columns(Breaker.scope), "down")
+def riot_answers(database: Database, now: datetime) -> dg.AssetCheckResult:
+    return _none_of(database, routes_down(now).with_only_columns(Breaker.scope), "down")
 
 
 def _none_of(
-    app: AppContext, wrong: Select[str], word: str, counts: dict[str, int] | None = None
+    database: Database, wrong: Select[str], word: str, counts: dict[str, int] | None = None
 ) -> dg.AssetCheckResult:
-    with app.database.reading() as session:
+    with database.reading() as session:
         found = find(session, wrong)
     return dg.AssetCheckResult(
         passed=not found,
@@ -167,7 +174,10 @@ def _none_of(
 
 
 def evaluate_checks(
-    context: dg.AssetExecutionContext | dg.OpExecutionContext, app: AppContext, asset: str
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    database: Database,
+    now: datetime,
+    asset: str,
 ) -> None:
     """Evaluate the asset's checks in a run that has just materialized it.
 
@@ -176,7 +186,7 @@ def evaluate_checks(
     """
     for look in _looks[asset]:
         with bound_contextvars(run_id=context.run.run_id):
-            result = look(app)
+            result = look(database, now)
         evaluation = dg.AssetCheckEvaluation(
             asset_key=dg.AssetKey(asset),
             check_name=look.__name__,

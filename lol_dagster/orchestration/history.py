@@ -22,8 +22,9 @@ from sqlalchemy import Table, and_, delete, func, select
 
 from lol_dagster.orchestration.live_runs import live_runs
 from lol_dagster.orchestration.partitions import MATCH_PARTITIONS, keys_of_run
+from lol_dagster.orchestration.report import messages_of, of_finished
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Match, Quarantine
+from lol_dagster.storage.models import Match, Message, MessageGame, Quarantine
 from lol_dagster.storage.models.system import RunRequest
 
 HOT_FOR = timedelta(days=60)
@@ -211,6 +212,37 @@ def _written_before(then: datetime, path: Path) -> bool:
         return path.stat().st_mtime < then.timestamp()
     except FileNotFoundError:
         return False
+
+
+def unreported_games(
+    instance: dg.DagsterInstance, database: Database
+) -> Iterator[dg.AssetMaterialization]:
+    """Materializations of `deliveries` that no delivery run could report, one for each game with a
+    partition that is processed and of which no message is open.
+
+    Its message was dropped, or marked as delivered by a person, or the run that delivered it was
+    killed before it could say so. In Dagster's UI such a game would stand as missing for as long as
+    it has a partition, and one that is missing keeps the whole asset from being green.
+    """
+    reported = instance.get_materialized_partitions(dg.AssetKey("deliveries"))
+    stored = instance.get_dynamic_partitions(str(MATCH_PARTITIONS.name))
+    open_message = (
+        select(Message.id)
+        .join(MessageGame, MessageGame.message_id == Message.id)
+        .where(
+            MessageGame.match_id == Match.match_id, Message.state.not_in(("delivered", "dropped"))
+        )
+    )
+    for some in chunks((key for key in stored if key not in reported), BATCH):
+        with database.reading() as session:
+            ended = session.scalars(
+                select(Match.match_id)
+                .where(Match.match_id.in_(some), Match.state == "processed", ~open_message.exists())
+                .order_by(Match.match_id)
+            )
+            found = [(key, of_finished(messages_of(session, key))) for key in ended]
+        for key, metadata in found:
+            yield dg.AssetMaterialization("deliveries", partition=key, metadata=metadata)
 
 
 def _settled(

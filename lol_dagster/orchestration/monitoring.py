@@ -4,6 +4,7 @@ A sensor's tick does it every half minute, and `lol-dagster once` at its end; no
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import dagster as dg
 
@@ -12,11 +13,13 @@ from lol_dagster.monitoring.failed_jobs import forget_job, known_failed_jobs, no
 from lol_dagster.monitoring.heartbeats import Part, beat
 from lol_dagster.monitoring.ping import ping_after_good_cycle
 from lol_dagster.orchestration.jobs import ASSET_JOBS, OP_JOBS
-from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.resources import WallClock
 from lol_dagster.orchestration.run_requests import REQUEST_TAG
 from lol_dagster.orchestration.run_workers import end_overdue_workers
 from lol_dagster.orchestration.set_aside import QUARANTINE_TAG
 from lol_dagster.riot.errors import KeyRejected
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
 
 _WILL_RETRY_TAG = "dagster/will_retry"
 _BY_HAND = "__ASSET_JOB"
@@ -24,27 +27,29 @@ _BY_HAND = "__ASSET_JOB"
 _JOBS = {job.name for job in ASSET_JOBS} | {job.name for job in OP_JOBS}
 
 
-def look_after(instance: dg.DagsterInstance, app: AppContext, part: Part) -> Evaluated:
+def look_after(
+    instance: dg.DagsterInstance, database: Database, settings: Settings, now: datetime, part: Part
+) -> Evaluated:
     """Show that we live, see what is wrong, write down what is to be told, and ping."""
     # First of all: what is frozen may keep everybody from writing.
     end_overdue_workers(instance)
-    beat(app.database, part, app.now())
-    _forget_recovered_jobs(instance, app)
-    evaluated = evaluate(app.database, app.settings, app.now())
-    ping_after_good_cycle(app.database, app.settings, app.now())
+    beat(database, part, now)
+    _forget_recovered_jobs(instance, database)
+    evaluated = evaluate(database, settings, now)
+    ping_after_good_cycle(database, settings, now)
     return evaluated
 
 
-def _forget_recovered_jobs(instance: dg.DagsterInstance, app: AppContext) -> None:
+def _forget_recovered_jobs(instance: dg.DagsterInstance, database: Database) -> None:
     """Also those that were renamed or removed since: no run of theirs will ever succeed."""
-    with app.database.reading() as session:
+    with database.reading() as session:
         failed = known_failed_jobs(session)
     for job, failed_at in failed:
         good = dg.RunsFilter(
             job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=failed_at
         )
         if job not in _JOBS or instance.get_runs(good, limit=1):
-            with app.database.writing() as session:
+            with database.writing() as session:
                 forget_job(session, job, failed_at)
 
 
@@ -54,9 +59,12 @@ def _forget_recovered_jobs(instance: dg.DagsterInstance, app: AppContext) -> Non
     description="Is all well? Signs of life, alerts and the dead-man ping; starts no run.",
 )
 def monitoring_sensor(
-    context: dg.SensorEvaluationContext, app: dg.ResourceParam[AppContext]
+    context: dg.SensorEvaluationContext,
+    database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[WallClock],
 ) -> Iterator[dg.SkipReason]:
-    evaluated = look_after(context.instance, app, "daemon")
+    evaluated = look_after(context.instance, database, settings, clock.now(), "daemon")
     yield dg.SkipReason(f"alerts open: {evaluated.open}, messages written: {evaluated.messages}")
 
 
@@ -66,7 +74,9 @@ def monitoring_sensor(
     description="Notes which job failed for good, for an alert with a link to the run.",
 )
 def failed_runs(
-    context: dg.RunFailureSensorContext, app: dg.ResourceParam[AppContext]
+    context: dg.RunFailureSensorContext,
+    database: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[WallClock],
 ) -> dg.SkipReason | None:
     run = context.dagster_run
     if run.tags.get(_WILL_RETRY_TAG) == "true":
@@ -76,7 +86,7 @@ def failed_runs(
     if _met_refused_key(context):
         return dg.SkipReason("Riot refuses the key, which has an alert of its own")
     note_failed_run(
-        app.database, run.job_name, run.run_id, context.failure_event.message or "", app.now()
+        database, run.job_name, run.run_id, context.failure_event.message or "", clock.now()
     )
     return None
 

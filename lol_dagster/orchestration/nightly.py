@@ -1,7 +1,7 @@
-"""The job `nightly`: a backup, and letting go of what need not be kept.
+"""The job `nightly`: a backup, and deleting what need not be kept.
 
-Its steps do not depend on each other, so one that fails leaves the others to go on and the run red;
-those that matter most come first. What a step does is a plain function of operations/ or history.py.
+Its ops do not depend on each other, so that one that fails leaves the others to go on and the run
+red; those that matter most come first.
 """
 
 from collections.abc import Callable
@@ -10,20 +10,16 @@ from typing import Any
 
 import dagster as dg
 
-from lol_dagster.backups.take import take_backup
-from lol_dagster.logs.writing import KEEP_LOGS, prune_logs
+from lol_dagster.backups import take
+from lol_dagster.logs import writing as logs
 from lol_dagster.monitoring.housekeeping import note_night
 from lol_dagster.monitoring.riot_limits import fingerprint_of
+from lol_dagster.orchestration import history
 from lol_dagster.orchestration.checks import evaluate_checks
-from lol_dagster.orchestration.endings import unshown_endings
-from lol_dagster.orchestration.history import (
-    prune_events,
-    prune_runs,
-    remove_leftovers,
-    retire_partitions,
-)
 from lol_dagster.orchestration.live_runs import unless_alive
-from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.resources import WallClock
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
 from lol_dagster.storage.retention import (
     prune_attempts,
     prune_rate_rows,
@@ -34,87 +30,107 @@ from lol_dagster.storage.retention import (
 MAX_RUNTIME_S = 3600
 
 
-def _backup(app: AppContext, _: dg.OpExecutionContext) -> dict[str, Any]:
-    with app.database.writing() as session:
-        note_night(session, app.now())
-    made = take_backup(app.database, app.settings.home, app.now())
-    return {
-        "file": dg.MetadataValue.path(str(made.file)),
-        "bytes": made.size,
-        "rows": sum(made.rows.values()),
-        "older ones removed": len(made.removed),
-    }
+def _op(priority: int) -> Callable[..., dg.OpDefinition]:
+    """An op without inputs or outputs; those of a higher priority come first."""
+    return dg.op(out=dg.Out(dg.Nothing), tags={"dagster/priority": str(priority)})
 
 
-def _database(app: AppContext, _: dg.OpExecutionContext) -> dict[str, Any]:
-    now, database = app.now(), app.database
-    figures = {
-        "calls to channels": prune_attempts(database, now),
-        "counted calls to Riot": prune_rate_rows(
-            database, now, key_fingerprint=fingerprint_of(app.settings)
+def _report(context: dg.OpExecutionContext, **figures: Any) -> None:
+    context.log.info("%s: %s", context.op.name, figures)
+    context.add_output_metadata(figures)
+
+
+@_op(priority=8)
+def take_backup(
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[WallClock],
+) -> None:
+    with database.writing() as session:
+        note_night(session, clock.now())
+    made = take.take_backup(database, settings.home, clock.now())
+    _report(
+        context,
+        file=dg.MetadataValue.path(str(made.file)),
+        bytes=made.size,
+        rows=sum(made.rows.values()),
+        older_ones_removed=len(made.removed),
+    )
+
+
+@_op(priority=7)
+def prune_database(
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[WallClock],
+) -> None:
+    now = clock.now()
+    _report(
+        context,
+        calls_to_channels=prune_attempts(database, now),
+        counted_calls_to_riot=prune_rate_rows(
+            database, now, key_fingerprint=fingerprint_of(settings)
         ),
-        "requests and alerts that are over": prune_requests_and_alerts(database, now),
-    }
+        finished_requests_and_alerts=prune_requests_and_alerts(database, now),
+    )
     refresh_statistics(database)
-    return figures
 
 
-def _logs(app: AppContext, _: dg.OpExecutionContext) -> dict[str, Any]:
-    return {"files": len(prune_logs(app.settings.logs_dir, KEEP_LOGS, app.now()))}
+@_op(priority=6)
+def prune_logs(
+    context: dg.OpExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[WallClock],
+) -> None:
+    _report(context, files=len(logs.prune_logs(settings.logs_dir, logs.KEEP_LOGS, clock.now())))
 
 
-def _partitions(app: AppContext, context: dg.OpExecutionContext) -> dict[str, Any]:
-    return {"partitions": retire_partitions(context.instance, app.database, app.now())}
+@_op(priority=5)
+def retire_partitions(
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[WallClock],
+) -> None:
+    retired = history.retire_partitions(context.instance, database, clock.now())
+    _report(context, partitions=retired)
 
 
-def _endings(app: AppContext, context: dg.OpExecutionContext) -> dict[str, Any]:
-    endings = list(unshown_endings(context.instance, app.database))
-    for ending in endings:
-        context.log_event(ending)
-    if endings:
-        evaluate_checks(context, app, "deliveries")
-    return {"games": len(endings)}
+@_op(priority=4)
+def report_finished_games(
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[WallClock],
+) -> None:
+    finished = list(history.unreported_games(context.instance, database))
+    for materialization in finished:
+        context.log_event(materialization)
+    if finished:
+        evaluate_checks(context, database, clock.now(), "deliveries")
+    _report(context, games=len(finished))
 
 
-def _runs(app: AppContext, context: dg.OpExecutionContext) -> dict[str, Any]:
-    return {"runs": prune_runs(context.instance, app.database, app.now())}
+@_op(priority=3)
+def prune_runs(
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[WallClock],
+) -> None:
+    _report(context, runs=history.prune_runs(context.instance, database, clock.now()))
 
 
-def _events(app: AppContext, context: dg.OpExecutionContext) -> dict[str, Any]:
-    return {"events": prune_events(context.instance, app.now())}
+@_op(priority=2)
+def prune_events(context: dg.OpExecutionContext, clock: dg.ResourceParam[WallClock]) -> None:
+    _report(context, events=history.prune_events(context.instance, clock.now()))
 
 
-def _leftovers(app: AppContext, context: dg.OpExecutionContext) -> dict[str, Any]:
+@_op(priority=1)
+def remove_leftovers(context: dg.OpExecutionContext, clock: dg.ResourceParam[WallClock]) -> None:
     # The instance may have a home of its own: PostgreSQL storage, several hosts.
     home = Path(context.instance.root_directory)
-    return {"files and folders": remove_leftovers(context.instance, home, app.now())}
-
-
-Step = Callable[[AppContext, dg.OpExecutionContext], dict[str, Any]]
-
-
-def _op(name: str, step: Step, *, priority: int) -> dg.OpDefinition:
-    """An op without inputs; those of a higher priority come first."""
-
-    @dg.op(name=name, out=dg.Out(dg.Nothing), tags={"dagster/priority": str(priority)})
-    def run(context: dg.OpExecutionContext, app: dg.ResourceParam[AppContext]) -> None:
-        figures = step(app, context)
-        context.log.info("%s: %s", name, figures)
-        context.add_output_metadata(figures)
-
-    return run
-
-
-_STEPS = [
-    _op("take_backup", _backup, priority=8),
-    _op("prune_database", _database, priority=7),
-    _op("prune_logs", _logs, priority=6),
-    _op("retire_partitions", _partitions, priority=5),
-    _op("show_endings", _endings, priority=4),
-    _op("prune_runs", _runs, priority=3),
-    _op("prune_events", _events, priority=2),
-    _op("remove_leftovers", _leftovers, priority=1),
-]
+    removed = history.remove_leftovers(context.instance, home, clock.now())
+    _report(context, files_and_folders=removed)
 
 
 @dg.job(
@@ -124,8 +140,14 @@ _STEPS = [
     "Dagster's old runs and events, old logs and calls.",
 )
 def nightly_job() -> None:
-    for step in _STEPS:
-        step()
+    take_backup()
+    prune_database()
+    prune_logs()
+    retire_partitions()
+    report_finished_games()
+    prune_runs()
+    prune_events()
+    remove_leftovers()
 
 
 @dg.schedule(

@@ -101,9 +101,9 @@ class Once:
             self._do_what_is_due()
             in_vain = 0
             while in_vain < _ROUNDS_IN_VAIN and self._wait_for_what_is_nearly_due():
-                before = self._app.run_counts.counts()
+                before = self._app.progress.counts.counts()
                 self._do_what_is_due()
-                in_vain = in_vain + 1 if self._app.run_counts.counts() == before else 0
+                in_vain = in_vain + 1 if self._app.progress.counts.counts() == before else 0
             self._complain()
 
     @contextmanager
@@ -118,7 +118,9 @@ class Once:
 
     def _look_after(self) -> None:
         self._do_the_nights_work()
-        if look_after(self._instance, self._app, "once").messages:
+        app = self._app
+        evaluated = look_after(self._instance, app.database, app.settings, app.clock.now(), "once")
+        if evaluated.messages:
             self._deliver()
 
     def _is_left_to_another(self, job: Any, tags: Mapping[str, str] | None = None) -> bool:
@@ -130,7 +132,7 @@ class Once:
     def _do_the_nights_work(self) -> None:
         """Where nobody else does: an installation that lives on cron alone has no schedule for it."""
         with self._app.database.writing() as session:
-            overdue = is_overdue(session, self._app.now())
+            overdue = is_overdue(session, self._app.clock.now())
         if overdue and not self._is_left_to_another(nightly_job):
             self._show("taking a backup and tidying up", None)
             self._run(nightly_job, raise_on_error=False)
@@ -145,7 +147,7 @@ class Once:
         self._run(poll_job, config=config, raise_on_error=True)
 
     def _complain(self) -> None:
-        found = self._app.discovery
+        found = self._app.progress.polling
         if found is not None and found.polls and not found.accounts_polled:
             # What is Riot's own trouble explains more than what is wrong with one account.
             first = max(found.polls, key=lambda poll: poll.is_servers_trouble or poll.stays_due)
@@ -167,17 +169,19 @@ class Once:
     def _due_batches(self) -> list[MatchRange]:
         if self._is_left_to_another(process_job, {BATCH_TAG: "true"}):
             return []
-        return plan_batches(self._instance, self._app)
+        return plan_batches(self._instance, self._app.database, self._app.clock.now())
 
     def _deliver(self) -> None:
-        due = self._app.deliverer.due_now(self._app.now())
+        due = self._app.deliverer.due_now(self._app.clock.now())
         if due and not self._is_left_to_another(deliver_job):
             self._show("delivering messages", None)
             self._run(deliver_job, raise_on_error=True)
 
     def _work_off_requests(self) -> None:
         """Process what people have asked for; a game that is still weird has a red run again."""
-        for run in plan_requested(self._instance, self._app):
+        for run in plan_requested(
+            self._instance, self._app.database, self._app.settings, self._app.clock.now()
+        ):
             self._show("processing games that were asked for", len(run.match_ids))
             if run.is_of_one:
                 self._run(
@@ -188,11 +192,11 @@ class Once:
                 )
             else:
                 self._run(requested_job, config=run.run_config, tags=run.tags, raise_on_error=True)
-        settle_requests(self._instance, self._app)
+        settle_requests(self._instance, self._app.database, self._app.clock.now())
 
     def _show_quarantined(self) -> None:
         """Give each quarantined game its red run, in which it may also turn out to be cured."""
-        for game in to_show(self._instance, self._app, limit=_SHOWN_AT_ONCE):
+        for game in to_show(self._instance, self._app.database, limit=_SHOWN_AT_ONCE):
             if game.run_key not in self._shown:
                 self._shown.add(game.run_key)
                 self._show(f"showing what is wrong with {game.match_id}", 1)
@@ -209,9 +213,9 @@ class Once:
         if self._due_batches():
             return True
         next_due = app.deliverer.next_due_at()
-        if next_due is None or next_due > app.now() + _NEARLY_NOW:
+        if next_due is None or next_due > app.clock.now() + _NEARLY_NOW:
             return False
-        self._sleep(max(0.0, (next_due - app.now()).total_seconds()))
+        self._sleep(max(0.0, (next_due - app.clock.now()).total_seconds()))
         return True
 
     def _run(

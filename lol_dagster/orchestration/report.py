@@ -18,12 +18,12 @@ from lol_dagster.delivery.report import Carried, DeliveryReport
 from lol_dagster.messages.characters import plain_markdown
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.text import markdown
-from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.pipeline.failures import is_the_games, summary
 from lol_dagster.pipeline.process import Outcome, Processed, Quarantined, Waiting
 from lol_dagster.pipeline.stages import STAGES
 from lol_dagster.riot.discovery import DiscoveryReport
 from lol_dagster.stats.form import Form, form, game_table
+from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
     Channel,
     Game,
@@ -77,7 +77,7 @@ def of_polling(found: DiscoveryReport) -> Metadata:
     }
 
 
-def of_outcome(app: AppContext, outcome: Outcome) -> dict[str, Metadata]:
+def of_outcome(database: Database, outcome: Outcome) -> dict[str, Metadata]:
     """Per asset that the match materialized, its metadata; empty for one that brought nothing.
 
     Among them is `deliveries` if nobody is to be told: then it is done with, and no sweep will ever
@@ -87,7 +87,7 @@ def of_outcome(app: AppContext, outcome: Outcome) -> dict[str, Metadata]:
         return {}
     match_id = outcome.match_id
     try:
-        with app.database.reading() as session:
+        with database.reading() as session:
             messages = messages_of(session, match_id)
             return {
                 "games": _of_payload(session, match_id),
@@ -146,12 +146,12 @@ def _of_messages(messages: Sequence[Row[Message, Channel]]) -> Metadata:
     }
 
 
-def of_batch(app: AppContext, outcomes: Sequence[Outcome]) -> Metadata:
+def of_batch(database: Database, outcomes: Sequence[Outcome]) -> Metadata:
     """A batch run's table of its games."""
     processed = [each.match_id for each in outcomes if isinstance(each, Processed)]
     set_aside = [each for each in outcomes if isinstance(each, Quarantined)]
     waiting = [each for each in outcomes if isinstance(each, Waiting)]
-    rows = _rows_of(app, processed)
+    rows = _rows_of(database, processed)
     rows += [(each.match_id, "", "quarantined", explain(each)) for each in set_aside]
     rows += [(each.match_id, "", each.fetched.outcome, each.fetched.reason) for each in waiting]
     return {
@@ -162,9 +162,9 @@ def of_batch(app: AppContext, outcomes: Sequence[Outcome]) -> Metadata:
     }
 
 
-def _rows_of(app: AppContext, match_ids: Sequence[str]) -> list[tuple[str, ...]]:
+def _rows_of(database: Database, match_ids: Sequence[str]) -> list[tuple[str, ...]]:
     try:
-        with app.database.reading() as session:
+        with database.reading() as session:
             games = game_table(session, match_ids)
         return [tuple(map(str, row)) for row in games.itertuples(index=False)]
     except Exception as error:
@@ -189,8 +189,8 @@ def of_deliveries(found: DeliveryReport) -> Iterator[tuple[str, Metadata]]:
         yield match_id, metadata
 
 
-def of_ending(messages: Sequence[Row[Message, Channel]]) -> Metadata:
-    """How the telling of a game ended that no sweep has told of."""
+def of_finished(messages: Sequence[Row[Message, Channel]]) -> Metadata:
+    """How delivery ended of a game that no delivery run has reported."""
     ends = (f"{channel.name} ({message.state})" for message, channel in messages)
     return {"channels": ", ".join(ends) or _NOBODY}
 

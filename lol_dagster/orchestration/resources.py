@@ -1,7 +1,7 @@
-"""What every stage needs, opened together: settings, database, Riot, channels, the time.
+"""What jobs, sensors and schedules work with: one Dagster resource for each outside thing.
 
-Dagster's assets, sensors and checks take it as the resource `app`; `lol-dagster once` and the
-tests make one of their own.
+In the daemon's world they follow the environment, read anew for each run and each tick;
+`lol-dagster once` and the tests give an `AppContext` of their own.
 """
 
 from __future__ import annotations
@@ -25,21 +25,35 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.schema import open_database
 
 
-def utc_now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
 @dataclass
+class WallClock:
+    """The time, in UTC."""
+
+    now: Callable[[], datetime] = _utc_now
+
+
+@dataclass
+class Progress:
+    """What the runs of this process have done, and how far the one that is running is."""
+
+    counts: RunCounts = field(default_factory=RunCounts)
+    polling: DiscoveryReport | None = None
+    """What the last poll of the match lists brought."""
+    after_game: Callable[[], None] = lambda: None
+    """Called after each game that was processed."""
+
+
+@dataclass
 class AppContext:
-    """The rooms' doors. Nothing is opened before it is used."""
+    """One value for each resource of the same name. Nothing is opened before it is used."""
 
     settings: Settings
-    now: Callable[[], datetime] = utc_now
-    run_counts: RunCounts = field(default_factory=RunCounts)
-    step: Callable[[], None] = lambda: None
-    """Called after each game that was processed, for whoever shows how far it is."""
-    discovery: DiscoveryReport | None = None
-    """What the last look at the match lists in this process brought."""
+    clock: WallClock = field(default_factory=WallClock)
+    progress: Progress = field(default_factory=Progress)
 
     @cached_property
     def database(self) -> Database:
@@ -54,20 +68,44 @@ class AppContext:
         return deliverer(self.settings, self.database)
 
 
+_DESCRIPTIONS = {
+    "settings": "The LOL_ variables, from the environment and from .env.",
+    "database": "The application's own database: players, games, statistics and messages.",
+    "riot": "Riot's API, within the limits that all processes share.",
+    "deliverer": "Discord and Slack: sends, edits and checks the messages that are due.",
+    "clock": "The time, in UTC.",
+    "progress": "Counts what the runs of this process have done, for `lol-dagster once`.",
+}
+
+
+def resources(app: AppContext | None = None) -> dict[str, dg.ResourceDefinition]:
+    """Dagster's resources, by name.
+
+    Args:
+        app: Where their values come from; by default from what the environment describes, read
+            when a run or a tick begins and never at import.
+    """
+
+    def resource(name: str) -> dg.ResourceDefinition:
+        def value(context: dg.InitResourceContext) -> object:
+            return getattr(app or _context_of_process(context), name)
+
+        return dg.ResourceDefinition(value, description=_DESCRIPTIONS[name])
+
+    return {name: resource(name) for name in _DESCRIPTIONS}
+
+
+def _context_of_process(context: dg.InitResourceContext) -> AppContext:
+    settings = load_settings()
+    # Run workers are processes that Dagster starts: nobody before us could do it.
+    start_logging(settings, "run-worker" if context.run is not None else "code-server")
+    # A run worker is a process that the code server has spawned for one run.
+    if context.run is not None and multiprocessing.parent_process() is not None:
+        assert context.instance is not None, "a run has an instance"
+        begin_work(context.instance, context.run)
+    return _context_for(settings)
+
+
 # A long-lived code server evaluates a sensor every few seconds: one engine serves them all, and a
-# changed setting opens a new app.
-_app_for = lru_cache(maxsize=2)(AppContext)
-
-
-class AppResource(dg.ConfigurableResource[AppContext]):
-    """The application as the environment describes it, read when a step or a tick begins."""
-
-    def create_resource(self, context: dg.InitResourceContext) -> AppContext:
-        settings = load_settings()
-        # Run workers are processes that Dagster starts: nobody before us could do it.
-        start_logging(settings, "run-worker" if context.run is not None else "code-server")
-        # A run worker is a process that the code server has spawned for one run.
-        if context.run is not None and multiprocessing.parent_process() is not None:
-            assert context.instance is not None, "a run has an instance"
-            begin_work(context.instance, context.run)
-        return _app_for(settings)
+# changed setting opens a new one.
+_context_for = lru_cache(maxsize=2)(AppContext)

@@ -16,9 +16,10 @@ import dagster as dg
 from sqlalchemy import select
 
 from lol_dagster.orchestration.partitions import BATCH_LIMIT, admit
-from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.pipeline.run_requests import note_lost, note_queued, note_run, open_requests
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Payload, RunRequest
 
 REQUEST_TAG = "lol/requested"
@@ -55,18 +56,20 @@ class RequestedRun:
         return {"ops": {"process_chosen": {"config": {"match_ids": list(self.match_ids)}}}}
 
 
-def plan_requested(instance: dg.DagsterInstance, app: AppContext) -> list[RequestedRun]:
+def plan_requested(
+    instance: dg.DagsterInstance, database: Database, settings: Settings, now: datetime
+) -> list[RequestedRun]:
     """The runs to ask for now. Run keys make it safe to ask twice for the same.
 
     Requests whose run has ended without working them off are closed as failed.
     """
-    missing = settle_requests(instance, app)
-    with app.database.reading() as session:
+    missing = settle_requests(instance, database, now)
+    with database.reading() as session:
         requests = open_requests(session, limit=_AT_ONCE)
     fresh = [each for each in requests if each.run_key is None and not _in_hand(instance, each)]
-    runs = _group(_possible_now(app, fresh))
+    runs = _group(_possible_now(database, settings, now, fresh))
     if runs:
-        with app.database.writing() as session:
+        with database.writing() as session:
             for run in runs:
                 note_queued(session, run.request_ids, run.run_key)
     runs = [*missing, *runs]
@@ -74,13 +77,15 @@ def plan_requested(instance: dg.DagsterInstance, app: AppContext) -> list[Reques
     return runs
 
 
-def settle_requests(instance: dg.DagsterInstance, app: AppContext) -> list[RequestedRun]:
+def settle_requests(
+    instance: dg.DagsterInstance, database: Database, now: datetime
+) -> list[RequestedRun]:
     """Note for each request which run it has got, or that the run has ended without doing it.
 
     Returns:
         Runs that were asked for and never made, as a tick was cut short.
     """
-    with app.database.reading() as session:
+    with database.reading() as session:
         requests = open_requests(session, limit=_AT_ONCE)
     by_key: dict[str, list[RunRequest]] = {}
     for request in requests:
@@ -93,11 +98,11 @@ def settle_requests(instance: dg.DagsterInstance, app: AppContext) -> list[Reque
             missing.append(_run_for(run_key, group))
             continue
         run_id, status = records[0].dagster_run.run_id, records[0].dagster_run.status
-        with app.database.writing() as session:
+        with database.writing() as session:
             note_run(session, [each.id for each in group if each.run_id is None], run_id)
-            if _is_over(records[0], app.now()):
+            if _is_over(records[0], now):
                 detail = f"run {run_id[:8]} ended as {status.value} and had not done it"
-                note_lost(session, [each.id for each in group], detail, now=app.now())
+                note_lost(session, [each.id for each in group], detail, now=now)
     return missing
 
 
@@ -109,12 +114,14 @@ def _in_hand(instance: dg.DagsterInstance, request: RunRequest) -> bool:
     return record is not None and not record.dagster_run.is_finished
 
 
-def _possible_now(app: AppContext, requests: Sequence[RunRequest]) -> list[RunRequest]:
+def _possible_now(
+    database: Database, settings: Settings, now: datetime, requests: Sequence[RunRequest]
+) -> list[RunRequest]:
     """Without those that Riot is needed for, while it refuses our key: they wait."""
-    if not requests or key_refused_until(app) is None:
+    if not requests or key_refused_until(database, settings, now) is None:
         return list(requests)
     match_ids = [each.match_id for each in requests]
-    with app.database.reading() as session:
+    with database.reading() as session:
         archived = set(
             session.scalars(select(Payload.match_id).where(Payload.match_id.in_(match_ids)))
         )

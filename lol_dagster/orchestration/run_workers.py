@@ -42,6 +42,10 @@ _TO_BEGIN = 120.0
 _THIS_MACHINE = {"127.0.0.1", "localhost"}
 
 
+_begun: set[str] = set()
+"""Ids of runs that this process works on."""
+
+
 class LivenessRunLauncher(dg.DefaultRunLauncher):
     """Dagster's default launcher, which can also tell whether a worker lives.
 
@@ -63,8 +67,11 @@ class LivenessRunLauncher(dg.DefaultRunLauncher):
 def begin_work(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     """Show that this process works on the run, and let it end when it takes too long.
 
-    For a process that executes one run and then ends.
+    For a process that executes one run and then ends; called again it changes nothing.
     """
+    if run.run_id in _begun:
+        return
+    _begun.add(run.run_id)
     _forget_ended(instance)
     worker_liveness.alive_for_good(_file(instance, run.run_id))
     worker_liveness.end_after(_longest(run.tags) + _TO_END)

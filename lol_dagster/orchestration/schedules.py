@@ -1,25 +1,31 @@
 """The schedules."""
 
+from datetime import datetime
+
 import dagster as dg
 
 from lol_dagster.orchestration.jobs import audit_job, check_job, poll_job
 from lol_dagster.orchestration.live_runs import live_run, unless_alive
 from lol_dagster.orchestration.nightly import nightly_schedule
-from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.resources import WallClock
 from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.riot.discovery import due_accounts
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
 
 
-def plan_poll(instance: dg.DagsterInstance, app: AppContext) -> dg.RunRequest | dg.SkipReason:
+def plan_poll(
+    instance: dg.DagsterInstance, database: Database, settings: Settings, now: datetime
+) -> dg.RunRequest | dg.SkipReason:
     """What this minute asks for."""
-    refused = key_refused_until(app)
+    refused = key_refused_until(database, settings, now)
     if refused is not None:
         return dg.SkipReason(f"Riot refuses our key; next try at {refused:%H:%M} UTC")
     alive = live_run(instance, poll_job.name)
     if alive is not None:
         return dg.SkipReason(f"Run {alive[:8]} is still at it")
-    with app.database.reading() as session:
-        due = len(due_accounts(session, app.now()))
+    with database.reading() as session:
+        due = len(due_accounts(session, now))
     if not due:
         return dg.SkipReason("No account is due")
     return dg.RunRequest(tags={"lol/accounts": str(due)})
@@ -32,9 +38,12 @@ def plan_poll(instance: dg.DagsterInstance, app: AppContext) -> dg.RunRequest | 
     description="Every minute, if an account is due and the last look has ended.",
 )
 def poll_match_lists_schedule(
-    context: dg.ScheduleEvaluationContext, app: dg.ResourceParam[AppContext]
+    context: dg.ScheduleEvaluationContext,
+    database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[WallClock],
 ) -> dg.RunRequest | dg.SkipReason:
-    return plan_poll(context.instance, app)
+    return plan_poll(context.instance, database, settings, clock.now())
 
 
 @dg.schedule(

@@ -6,27 +6,33 @@ a game that became due again.
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import dagster as dg
 
+from lol_dagster.delivery.deliver import Deliverer
 from lol_dagster.orchestration.assets import BATCH_TAG
 from lol_dagster.orchestration.jobs import deliver_job, process_job, requested_job
 from lol_dagster.orchestration.live_runs import live_run
 from lol_dagster.orchestration.partitions import BATCH_LIMIT, MatchRange, admit, ranges
-from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.resources import WallClock
 from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.orchestration.run_requests import RequestedRun, plan_requested
 from lol_dagster.orchestration.set_aside import to_show
 from lol_dagster.riot.archive import due_matches
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
 
 # Each request costs the daemon a plan and its planned events inside one tick.
 _REQUESTS_PER_TICK = 5
 
 
-def plan_batches(instance: dg.DagsterInstance, app: AppContext) -> list[MatchRange]:
+def plan_batches(
+    instance: dg.DagsterInstance, database: Database, now: datetime
+) -> list[MatchRange]:
     """The batches that are due now: match ids admitted as partitions and cut into ranges."""
-    with app.database.reading() as session:
-        due = due_matches(session, now=app.now(), limit=BATCH_LIMIT)
+    with database.reading() as session:
+        due = due_matches(session, now=now, limit=BATCH_LIMIT)
     if not due:
         return []
     admit(instance, due)
@@ -49,9 +55,12 @@ def batch_tags(batch: MatchRange) -> dict[str, str]:
     description="New match ids become partitions and one run over their range.",
 )
 def new_matches_sensor(
-    context: dg.SensorEvaluationContext, app: dg.ResourceParam[AppContext]
+    context: dg.SensorEvaluationContext,
+    database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[WallClock],
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    refused = key_refused_until(app)
+    refused = key_refused_until(database, settings, clock.now())
     if refused is not None:
         yield dg.SkipReason(f"Riot refuses our key; next try at {refused:%H:%M} UTC")
         return
@@ -59,7 +68,7 @@ def new_matches_sensor(
     if alive is not None:
         yield dg.SkipReason(f"Batch {alive[:8]} is still at it")
         return
-    batches = plan_batches(context.instance, app)
+    batches = plan_batches(context.instance, database, clock.now())
     if not batches:
         yield dg.SkipReason("No game is due")
         return
@@ -75,9 +84,9 @@ def new_matches_sensor(
     "when the code of the stage that failed has changed, it is tried again, once a version.",
 )
 def quarantined_games(
-    context: dg.SensorEvaluationContext, app: dg.ResourceParam[AppContext]
+    context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    waiting = to_show(context.instance, app, limit=_REQUESTS_PER_TICK)
+    waiting = to_show(context.instance, database, limit=_REQUESTS_PER_TICK)
     if not waiting:
         yield dg.SkipReason("No game that was quarantined is waiting for a run of its own")
         return
@@ -98,9 +107,12 @@ def quarantined_games(
     "a run: each its own, or many together.",
 )
 def requested_games(
-    context: dg.SensorEvaluationContext, app: dg.ResourceParam[AppContext]
+    context: dg.SensorEvaluationContext,
+    database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[WallClock],
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    runs = plan_requested(context.instance, app)
+    runs = plan_requested(context.instance, database, settings, clock.now())
     if not runs:
         yield dg.SkipReason("Nobody has asked for a game that has no run yet")
         return
@@ -131,9 +143,11 @@ def _for_requests(run: RequestedRun) -> dg.RunRequest:
     description="Messages that are due get a run that carries them all.",
 )
 def due_messages(
-    context: dg.SensorEvaluationContext, app: dg.ResourceParam[AppContext]
+    context: dg.SensorEvaluationContext,
+    deliverer: dg.ResourceParam[Deliverer],
+    clock: dg.ResourceParam[WallClock],
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    due = app.deliverer.due_now(app.now())
+    due = deliverer.due_now(clock.now())
     if not due:
         yield dg.SkipReason("No message is due")
         return

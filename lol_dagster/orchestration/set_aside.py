@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import dagster as dg
 from sqlalchemy import or_, select, update
 
-from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.pipeline.stages import CODE_VERSIONS
+from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Quarantine
 
 QUARANTINE_TAG = "lol/quarantined"
@@ -31,30 +31,30 @@ class WaitingGame:
         return {QUARANTINE_TAG: self.stage, "lol/games": self.match_id}
 
 
-def to_show(instance: dg.DagsterInstance, app: AppContext, *, limit: int) -> list[WaitingGame]:
+def to_show(instance: dg.DagsterInstance, database: Database, *, limit: int) -> list[WaitingGame]:
     """Open quarantine rows whose failure no run has shown yet, or whose stage has changed since.
 
     One whose run has ended without a verdict (a worker that was killed, a run that somebody
     cancelled) counts as shown by it: that run is red, and its key is spent.
     """
     waiting = []
-    for game in _waiting(app):
+    for game in _waiting(database):
         records = instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: game.run_key}), limit=1)
         if not records:
             waiting.append(game)
         elif records[0].dagster_run.is_finished:
-            _note_spent(app, game, records[0].dagster_run.run_id)
+            _note_spent(database, game, records[0].dagster_run.run_id)
         if len(waiting) == limit:
             break
     return waiting
 
 
-def _waiting(app: AppContext) -> list[WaitingGame]:
+def _waiting(database: Database) -> list[WaitingGame]:
     changed = [
         (Quarantine.stage == stage) & (Quarantine.code_version != version)
         for stage, version in CODE_VERSIONS.items()
     ]
-    with app.database.reading() as session:
+    with database.reading() as session:
         rows = session.scalars(
             select(Quarantine)
             .where(
@@ -70,8 +70,8 @@ def _waiting(app: AppContext) -> list[WaitingGame]:
     ]
 
 
-def _note_spent(app: AppContext, game: WaitingGame, run_id: str) -> None:
-    with app.database.writing() as session:
+def _note_spent(database: Database, game: WaitingGame, run_id: str) -> None:
+    with database.writing() as session:
         session.execute(
             update(Quarantine)
             .where(

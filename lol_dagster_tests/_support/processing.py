@@ -12,6 +12,6 @@ def process(app: AppContext, match_id: str, *, run_id: str = "run") -> Outcome:
         app.riot,
         match_id,
         stale_after=app.settings.stale_after,
-        clock=app.now,
+        clock=app.clock.now,
         run_id=run_id,
     )

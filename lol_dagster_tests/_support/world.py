@@ -16,7 +16,9 @@ from lol_dagster.definitions import build_definitions
 from lol_dagster.orchestration.once import Once
 from lol_dagster.orchestration.partitions import admit, ranges
 from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.orchestration.run_counts import RunCounts
+from lol_dagster.orchestration.schedules import plan_poll
 from lol_dagster.orchestration.sensors import batch_tags
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
@@ -89,9 +91,9 @@ class World:
 
     def once(self) -> dict[str, int]:
         """`lol-dagster once --until-idle`, and its figures."""
-        self.app.run_counts = RunCounts()
+        self.app.progress.counts = RunCounts()
         Once(self.definitions, self.instance, self.app, show=lambda *_: None).until_idle()
-        return self.app.run_counts.counts()
+        return self.app.progress.counts.counts()
 
     def process(self, *match_ids: str, **tags: str) -> dg.ExecuteInProcessResult:
         """A run over chosen partitions as a person starts it from the UI."""
@@ -108,6 +110,13 @@ class World:
     def poll(self) -> dg.ExecuteInProcessResult:
         """A run of the schedule's."""
         return self._run("poll_match_lists")
+
+    def key_refused_until(self) -> datetime | None:
+        return key_refused_until(self.app.database, self.app.settings, self.app.clock.now())
+
+    def plan_poll(self) -> dg.RunRequest | dg.SkipReason:
+        """What the schedule asks for now."""
+        return plan_poll(self.instance, self.app.database, self.app.settings, self.app.clock.now())
 
     def check(self) -> dg.ExecuteInProcessResult:
         """All asset checks, as the schedule has them looked at."""

@@ -20,7 +20,7 @@ from lol_dagster.delivery.deliver import Deliverer
 from lol_dagster.delivery.states import Timing
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.http import DeadlineSession
-from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.resources import AppContext, WallClock
 from lol_dagster.orchestration.riot_key import key_refused_until, key_works, watching_key
 from lol_dagster.orchestration.schedules import plan_poll
 from lol_dagster.orchestration.sensors import plan_batches
@@ -94,7 +94,7 @@ class Day:
 
     def put_together(self) -> None:
         """A process has started: nothing is left of the one before but the database."""
-        app = self.app = AppContext(load_settings(), now=self.clock.now)
+        app = self.app = AppContext(load_settings(), clock=WallClock(self.clock.now))
         key = app.settings.require_riot_api_key()
         limiter = RateLimiter(
             app.database, key_fingerprint(key), clock=self.clock.wall, rng=self.rng
@@ -147,7 +147,7 @@ class Day:
             with suppress(KeyRejected):
                 self._poll()
                 self._process()
-            self.app.deliverer.deliver_due(self.app.now(), patience=timedelta(0))
+            self.app.deliverer.deliver_due(self.app.clock.now(), patience=timedelta(0))
         except PowerCut:
             self.app.database.dispose()
             self.put_together()
@@ -157,7 +157,7 @@ class Day:
         if isinstance(plan_poll(self.world.instance, self.app), dg.SkipReason):
             return
         with watching_key(self.app):
-            found = discover(self.app.database, self.app.riot, now=self.app.now())
+            found = discover(self.app.database, self.app.riot, now=self.app.clock.now())
         if found.accounts_polled:
             key_works(self.app)
 

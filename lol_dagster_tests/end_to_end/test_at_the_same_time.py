@@ -59,15 +59,15 @@ def _whole_way(urls: list[str], together: Any) -> None:
     for url in urls:
         app = AppContext(load_settings().model_copy(update={"database_url": SecretStr(url)}))
         together.wait(300)
-        discover(app.database, app.riot, now=app.now(), everyone=True)
+        discover(app.database, app.riot, now=app.clock.now(), everyone=True)
         together.wait(300)
         with app.database.reading() as session:
-            due = due_matches(session, now=app.now(), limit=100)
+            due = due_matches(session, now=app.clock.now(), limit=100)
         together.wait(300)
         for match_id in due:
             process(app, match_id, run_id=f"run-of-{os.getpid()}")
             together.wait(300)
-        app.deliverer.deliver_due(app.now(), patience=timedelta(0))
+        app.deliverer.deliver_due(app.clock.now(), patience=timedelta(0))
 
 
 @pytest.mark.timeout(600)

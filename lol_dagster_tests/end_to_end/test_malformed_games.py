@@ -334,7 +334,7 @@ def test_what_riot_answers_for_one_match_only_stops_only_that(world: World, faul
     world.simulator.set_faults(f"riot.match@asia={fault}")
     assert world.poll().success
     with world.app.database.writing() as session:
-        now = world.app.now()
+        now = world.app.clock.now()
         if session.get(Match, korean) is None:
             session.add(Match(match_id=korean, listed_at=now, next_try_at=now))
     assert world.run_batch(GOOD, korean).success

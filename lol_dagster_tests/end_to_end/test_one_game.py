@@ -225,8 +225,8 @@ def test_a_game_that_riot_lists_but_does_not_give_yet_is_asked_for_again(
     match_id = world.finish("NA1_5000000001", participants=[participant("Ann")])
     world.simulator.set_faults("riot.match=404*1")
     assert world.once() == NOTHING | {"discovered": 1}
-    in_five_minutes = world.app.now() + timedelta(minutes=5)
-    monkeypatch.setattr(world.app, "now", lambda: in_five_minutes)
+    in_five_minutes = world.app.clock.now() + timedelta(minutes=5)
+    monkeypatch.setattr(world.app.clock, "now", lambda: in_five_minutes)
     assert world.once() == NOTHING | {"processed": 1, "messages": 1, "delivered": 1}
     assert world.materialized("deliveries") == {match_id}
 
@@ -237,11 +237,11 @@ def test_a_game_that_riot_never_gives_is_given_up_after_two_days_and_tells_nobod
     world.add_team("Gamers", "Ann")
     match_id = world.finish("NA1_5000000001", participants=[participant("Ann")])
     world.simulator.set_faults("riot.match=404")
-    begin: datetime = world.app.now()
+    begin: datetime = world.app.clock.now()
     gone = 0
     for hour in range(0, 60, 3):
         at = begin + timedelta(hours=hour)
-        monkeypatch.setattr(world.app, "now", lambda at=at: at)
+        monkeypatch.setattr(world.app.clock, "now", lambda at=at: at)
         gone += world.once()["gone"]
         if hour < 48:
             assert gone == 0, f"given up after {hour} hours"
@@ -257,16 +257,18 @@ def test_a_game_that_was_given_up_is_told_when_riot_gives_it_after_all(
     world.add_team("Gamers", "Ann")
     match_id = world.finish("NA1_5000000001", participants=[participant("Ann")])
     world.simulator.set_faults("riot.match=404")
-    begin: datetime = world.app.now()
+    begin: datetime = world.app.clock.now()
     for hours in (0, 48, 73):  # the last is a day's deep look later, and in vain
-        monkeypatch.setattr(world.app, "now", lambda hours=hours: begin + timedelta(hours=hours))
+        monkeypatch.setattr(
+            world.app.clock, "now", lambda hours=hours: begin + timedelta(hours=hours)
+        )
         assert world.once()["gone"] == (1 if hours == 48 else 0), f"after {hours} hours"
     world.simulator.set_faults("")
     if how == "somebody asks for it":
         with world.app.database.writing() as session:
-            request_run(session, match_id, "op", "test", now=world.app.now())
+            request_run(session, match_id, "op", "test", now=world.app.clock.now())
     else:
-        monkeypatch.setattr(world.app, "now", lambda: begin + timedelta(hours=98))
+        monkeypatch.setattr(world.app.clock, "now", lambda: begin + timedelta(hours=98))
     assert world.once()["processed"] == 1
     assert len(world.posted("Gamers")) == 1
 
@@ -277,7 +279,7 @@ def test_a_payload_without_a_game_in_it_is_stored_and_not_told(world: World) -> 
     world.finish("NA1_5000000001", participants=[participant("Ann", challenges=ABSENT)])
     from lol_dagster_tests._support.payloads import empty_payload, puuid_of
 
-    empty = empty_payload("NA1_5000000002", ended_at=world.app.now() - timedelta(minutes=2))
+    empty = empty_payload("NA1_5000000002", ended_at=world.app.clock.now() - timedelta(minutes=2))
     empty["metadata"]["participants"][0] = puuid_of("Ann")
     world.simulator.add_game(empty)
     assert world.once() == NOTHING | {

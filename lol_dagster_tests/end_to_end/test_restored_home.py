@@ -58,7 +58,7 @@ class Home:
     began: datetime
 
     def __post_init__(self) -> None:
-        self.world.app.now = self.now
+        self.world.app.clock.now = self.now
 
     def now(self) -> datetime:
         return self.began + timedelta(seconds=self.clock.at)

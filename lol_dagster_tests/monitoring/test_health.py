@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from lol_dagster.monitoring import trouble
 from lol_dagster.monitoring.health import Blocked, Health, PlatformPolls, Waiting, read_health
 from lol_dagster.monitoring.riot_limits import fingerprint_of
-from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.orchestration.riot_key import key_works, watching_key
+from lol_dagster.riot.client import riot_client
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
@@ -158,22 +158,23 @@ def test_who_has_just_been_added_or_has_left_is_not_late(session: Session) -> No
 def test_a_refused_key_is_the_one_problem_as_all_else_follows(
     database: Database, settings: Settings
 ) -> None:
-    app = AppContext(settings.model_copy(update={"riot_api_key": SecretStr("k")}), now=lambda: NOW)
+    settings = settings.model_copy(update={"riot_api_key": SecretStr("k")})
+    riot = riot_client(settings, database)
     with database.writing() as session:
         is_alive(session)
         team = make_team(session)
         make_channel(session, team)
         make_member(session, team)  # never polled
         match(session, next_try_at=hours_ago(2))
-    with pytest.raises(KeyRejected), watching_key(app):
+    with pytest.raises(KeyRejected), watching_key(database, riot, NOW):
         raise KeyRejected("unknown key", method="match-v5.match", route="europe", status=401)
     with database.reading() as session:
-        (problem,) = read_health(session, NOW, app.settings).problems
+        (problem,) = read_health(session, NOW, settings).problems
     assert problem.startswith("Riot refuses the API key (match-v5.match on europe answered 401")
     assert "LOL_RIOT_API_KEY" in problem
-    key_works(app)
+    key_works(database, riot, NOW)
     with database.reading() as session:
-        assert read_health(session, NOW, app.settings).riot_key_refused is None
+        assert read_health(session, NOW, settings).riot_key_refused is None
 
 
 def test_a_key_that_was_changed_is_not_called_refused(database: Database) -> None:

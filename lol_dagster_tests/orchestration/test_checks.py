@@ -38,7 +38,7 @@ def failed(world: World) -> set[str]:
 
 def test_a_game_that_has_been_due_for_an_hour_is_named(told: World) -> None:
     with told.app.database.writing() as session:
-        an_hour_ago = told.app.now() - timedelta(hours=1)
+        an_hour_ago = told.app.clock.now() - timedelta(hours=1)
         session.add(
             Match(
                 match_id="NA1_5000000007",
@@ -65,8 +65,8 @@ def test_a_message_that_waits_for_a_decision_is_named(told: World) -> None:
 
 
 def test_an_account_that_has_not_been_asked_about_for_hours_is_named(told: World) -> None:
-    later = told.app.now() + timedelta(hours=3)
-    told.app.now = lambda: later
+    later = told.app.clock.now() + timedelta(hours=3)
+    told.app.clock.now = lambda: later
     assert failed(told) == {"every_account_polled_lately"}
 
 
@@ -92,14 +92,14 @@ def test_every_run_that_materializes_answers_its_assets_checks(told: World) -> N
 
 def test_games_that_riot_counts_and_does_not_list_are_named(told: World) -> None:
     """The match lists leave a ranked game out; the profile and the ranks tell of it."""
-    now = told.app.now()
+    now = told.app.clock.now()
     with told.app.database.writing() as session:
         # The game that was seen is hours old, the profile was last looked at an hour ago.
         session.query(PlayerStat).one().ended_at = now - timedelta(hours=3)
         session.query(AccountPoll).one().profile_checked_at = now - timedelta(minutes=61)
 
     def look(minutes: float) -> set[str]:
-        told.app.now = lambda: now + timedelta(minutes=minutes)
+        told.app.clock.now = lambda: now + timedelta(minutes=minutes)
         told.once()
         return failed(told)
 
@@ -114,11 +114,11 @@ def test_games_that_riot_counts_and_does_not_list_are_named(told: World) -> None
 
 def test_a_route_of_riots_that_has_failed_for_minutes_is_named(told: World) -> None:
     told.simulator.set_faults("riot.match-list=503")
-    began = told.app.now() + timedelta(minutes=2)
-    told.app.now = lambda: began
+    began = told.app.clock.now() + timedelta(minutes=2)
+    told.app.clock.now = lambda: began
     assert told.poll().success
     assert failed(told) == set()
-    told.app.now = lambda: began + timedelta(minutes=5)
+    told.app.clock.now = lambda: began + timedelta(minutes=5)
     found = evaluate(told)
     assert not found["riot_answers"].passed
     assert "americas" in str(found["riot_answers"].description)

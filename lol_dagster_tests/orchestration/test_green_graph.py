@@ -85,7 +85,7 @@ def test_games_of_which_there_is_nothing_to_tell_leave_the_graph_green(lasting: 
     lasting.finish("NA1_5000000002", participants=[participant("Ann")], minutes_ago=40)
     with lasting.app.database.writing() as session:
         # Somebody asked for a game in which nobody of ours played.
-        now = lasting.app.now()
+        now = lasting.app.clock.now()
         session.add(
             Match(match_id="NA1_5000000003", state="listed", listed_at=now, next_try_at=now)
         )
@@ -103,7 +103,7 @@ def test_the_night_clears_away_what_no_sweep_will_ever_show(lasting: World) -> N
     lasting.poll()
     assert lasting.run_batch(dropped, told, waiting, weird).success
     assert not lasting.process(weird).success
-    now = lasting.app.now()
+    now = lasting.app.clock.now()
     with lasting.app.database.writing() as session:
         ignore(session, weird, "op", "of no use", now=now)
         session.add(Match(match_id=never, state="not_found", listed_at=now - timedelta(days=2)))

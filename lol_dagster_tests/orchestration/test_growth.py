@@ -20,7 +20,7 @@ from sqlalchemy.types import TIMESTAMP, Float
 
 from lol_dagster.definitions import build_definitions
 from lol_dagster.orchestration.instance import prepare_instance
-from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.resources import AppContext, WallClock
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match
@@ -42,7 +42,7 @@ class Course:
         self, instance: dg.DagsterInstance, database: Database, settings: Settings
     ) -> None:
         self.instance, self.database = instance, database
-        self.app = AppContext(settings, now=lambda: self.now)
+        self.app = AppContext(settings, clock=WallClock(lambda: self.now))
         self.now = NOW
         self.nightly = build_definitions(self.app).resolve_job_def("nightly")
         self._stamped: dict[str, int] = {}

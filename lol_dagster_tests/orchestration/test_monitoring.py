@@ -10,12 +10,11 @@ import dagster as dg
 import pytest
 from sqlalchemy import select
 
+from lol_dagster.monitoring.alerts import Evaluated
 from lol_dagster.monitoring.failed_jobs import note_failed_run
 from lol_dagster.monitoring.heartbeats import read_signs
 from lol_dagster.orchestration.monitoring import failed_runs, look_after, monitoring_sensor
-from lol_dagster.orchestration.resources import AppContext
-from lol_dagster.orchestration.riot_key import key_refused_until
-from lol_dagster.orchestration.schedules import plan_poll
+from lol_dagster.orchestration.resources import AppContext, resources
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import load_settings
 from lol_dagster.storage.models import AccountPoll, Breaker, FailedJob, Payload
@@ -39,8 +38,8 @@ def titles(world: World, channel: str) -> list[str]:
 
 def later(world: World, minutes: float) -> None:
     """Time goes on; match lists keep coming."""
-    then = world.app.now() + timedelta(minutes=minutes)
-    world.app.now = lambda: then
+    then = world.app.clock.now() + timedelta(minutes=minutes)
+    world.app.clock.now = lambda: then
     with world.app.database.writing() as session:
         for poll in session.scalars(select(AccountPoll)):
             poll.last_good_poll_at = poll.next_poll_at = then
@@ -90,24 +89,21 @@ def test_a_new_key_in_the_env_file_is_tried_at_once_and_without_a_restart(
     env_file = Path(".env")
     env_file.write_text("LOL_RIOT_API_KEY=RGAPI-dead\n")
 
-    def house_of_a_tick() -> AppContext:
-        return AppContext(load_settings())
-
-    world.app = house_of_a_tick()
+    world.app = AppContext(load_settings())
     assert not world.poll().success
-    assert key_refused_until(world.app) is not None
-    assert isinstance(plan_poll(world.instance, house_of_a_tick()), dg.SkipReason)
+    assert world.key_refused_until() is not None
+    assert isinstance(world.plan_poll(), dg.SkipReason)
 
     env_file.write_text(f"LOL_RIOT_API_KEY={good}\n")
-    world.app = house_of_a_tick()
-    assert isinstance(plan_poll(world.instance, world.app), dg.RunRequest)
+    world.app = AppContext(load_settings())
+    assert isinstance(world.plan_poll(), dg.RunRequest)
     assert world.poll().success
     with world.app.database.reading() as session:
         assert session.get(Breaker, "riot-key") is None
 
 
 def test_the_tick_shows_that_the_daemon_lives_and_starts_no_run(world: World) -> None:
-    context = dg.build_sensor_context(instance=world.instance, resources={"app": world.app})
+    context = dg.build_sensor_context(instance=world.instance, resources=resources(world.app))
     (skipped,) = monitoring_sensor(context)  # type: ignore[misc]
     assert isinstance(skipped, dg.SkipReason)
     world.once()
@@ -118,9 +114,9 @@ def test_the_tick_shows_that_the_daemon_lives_and_starts_no_run(world: World) ->
 def fail(world: World, **tags: str) -> None:
     """A run that fails as the database is gone, seen by the sensor as the daemon would."""
     job = world.definitions.resolve_job_def("poll_match_lists")
-    now, world.app.now = world.app.now, _raise
+    now, world.app.clock.now = world.app.clock.now, _raise
     result = job.execute_in_process(instance=world.instance, raise_on_error=False, tags=tags)
-    world.app.now = now
+    world.app.clock.now = now
     _seen_by_sensor(world, result)
 
 
@@ -131,13 +127,19 @@ def _seen_by_sensor(world: World, result: dg.ExecuteInProcessResult) -> None:
         dagster_event=result.get_run_failure_event(),
         dagster_instance=world.instance,
         dagster_run=result.dagster_run,
-        resources={"app": world.app},
+        resources=resources(world.app),
     ).for_run_failure()
     failed_runs(context)
 
 
 def _raise() -> Any:
     raise RuntimeError("no clock")
+
+
+def monitor(world: World) -> Evaluated:
+    """What a tick of the sensor does."""
+    app = world.app
+    return look_after(world.instance, app.database, app.settings, app.clock.now(), "daemon")
 
 
 def failed(world: World) -> list[str]:
@@ -148,18 +150,18 @@ def failed(world: World) -> list[str]:
 def test_a_job_that_failed_for_good_is_remembered_until_a_run_succeeds(alerted: World) -> None:
     fail(alerted)
     assert failed(alerted) == ["poll_match_lists"]
-    assert look_after(alerted.instance, alerted.app, "daemon").messages == 1
+    assert monitor(alerted).messages == 1
     assert failed(alerted) == ["poll_match_lists"]
     assert alerted.poll().success
-    look_after(alerted.instance, alerted.app, "daemon")
+    monitor(alerted)
     assert failed(alerted) == []
 
 
 def test_a_job_that_was_renamed_or_removed_alarms_nobody_for_ever(world: World) -> None:
     """An update took it away while its last run was red: no run of it will ever succeed."""
     app = world.app
-    note_failed_run(app.database, "poll_everything", "run-1", "it failed", app.now())
-    assert look_after(world.instance, app, "daemon").open == 0
+    note_failed_run(app.database, "poll_everything", "run-1", "it failed", app.clock.now())
+    assert monitor(world).open == 0
     assert failed(world) == []
 
 

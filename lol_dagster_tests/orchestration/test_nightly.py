@@ -27,7 +27,7 @@ from lol_dagster.orchestration.history import (
     retire_partitions,
 )
 from lol_dagster.orchestration.instance import prepare_instance
-from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.resources import AppContext, WallClock
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match, Quarantine
@@ -46,7 +46,7 @@ STEPS = {
     "prune_database",
     "prune_logs",
     "retire_partitions",
-    "show_endings",
+    "report_finished_games",
     "prune_runs",
     "prune_events",
     "remove_leftovers",
@@ -174,7 +174,7 @@ def test_evaluations_of_checks_do_not_grow_for_ever(
     instance: dg.DagsterInstance, database: Database
 ) -> None:
     """Weeks of ticks in which nothing happens: the checks are evaluated, and their runs deleted."""
-    app = AppContext(settings=Settings(), now=lambda: NOW)
+    app = AppContext(settings=Settings(), clock=WallClock(lambda: NOW))
     check = build_definitions(app).resolve_job_def("check_everything")
     for _ in range(3):
         assert check.execute_in_process(instance=instance).success
@@ -210,7 +210,7 @@ def test_one_step_that_fails_stops_no_other_and_the_run_is_red(
     monkeypatch.setattr(nightly, "prune_attempts", fail)
     # The second night is not a second after the first: backups are named after their second.
     nights = [NOW, NOW + timedelta(days=1)]
-    app = AppContext(settings, now=lambda: nights[0])
+    app = AppContext(settings, clock=WallClock(lambda: nights[0]))
     job = build_definitions(app).resolve_job_def("nightly")
     result = job.execute_in_process(instance=instance, raise_on_error=False)
     assert not result.success

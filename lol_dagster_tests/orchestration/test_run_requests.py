@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from lol_dagster.monitoring.trouble import RIOT_KEY_SCOPE
+from lol_dagster.orchestration.resources import resources
 from lol_dagster.orchestration.sensors import requested_games
 from lol_dagster.pipeline.run_requests import Progress, latest_progress, request_run
 from lol_dagster.storage.models import Breaker, Match
@@ -21,7 +22,7 @@ FIRST, SECOND = "NA1_5000000001", "NA1_5000000002"
 def ask(world: World, *match_ids: str) -> None:
     with world.app.database.writing() as session:
         for match_id in match_ids:
-            request_run(session, match_id, "op", "test", now=world.app.now())
+            request_run(session, match_id, "op", "test", now=world.app.clock.now())
 
 
 def progress(world: World, match_id: str) -> Progress:
@@ -33,7 +34,7 @@ def progress(world: World, match_id: str) -> Progress:
 
 def tick(world: World) -> list[dg.RunRequest]:
     """The runs that one evaluation of the sensor asks for."""
-    context = dg.build_sensor_context(instance=world.instance, resources={"app": world.app})
+    context = dg.build_sensor_context(instance=world.instance, resources=resources(world.app))
     return [each for each in requested_games(context) if isinstance(each, dg.RunRequest)]
 
 
@@ -164,7 +165,7 @@ def test_a_game_that_riot_does_not_have_is_late_and_the_batches_go_on_with_it(
 
 
 def test_while_riot_refuses_our_key_only_what_is_archived_is_done(world: World, told: str) -> None:
-    soon = world.app.now() + timedelta(minutes=5)
+    soon = world.app.clock.now() + timedelta(minutes=5)
     with world.app.database.writing() as session:
         session.add(Breaker(scope=RIOT_KEY_SCOPE, open_until=soon))
     ask(world, told, SECOND)

@@ -9,8 +9,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from lol_dagster.orchestration.riot_key import key_refused_until
-from lol_dagster.orchestration.schedules import SCHEDULES, plan_poll
+from lol_dagster.orchestration.resources import resources
+from lol_dagster.orchestration.schedules import SCHEDULES
 from lol_dagster.orchestration.sensors import due_messages, new_matches_sensor, quarantined_games
 from lol_dagster.storage.models import Match, Quarantine
 from lol_dagster_tests._support.payloads import participant
@@ -21,13 +21,8 @@ BATCH = {"lol/batch": "true"}
 
 def tick(world: World, sensor: dg.SensorDefinition) -> list[Any]:
     """What one evaluation yields."""
-    context = dg.build_sensor_context(instance=world.instance, resources={"app": world.app})
+    context = dg.build_sensor_context(instance=world.instance, resources=resources(world.app))
     return list(sensor(context))
-
-
-def minute(world: World) -> dg.RunRequest | dg.SkipReason:
-    """What the schedule asks for now."""
-    return plan_poll(world.instance, world.app)
 
 
 def a_run(
@@ -41,7 +36,7 @@ def a_run(
 
 def list_matches(world: World, *match_ids: str, hours_ago: float = 0) -> None:
     """What the match lists have brought."""
-    at = world.app.now() - timedelta(hours=hours_ago)
+    at = world.app.clock.now() - timedelta(hours=hours_ago)
     with world.app.database.writing() as session:
         for match_id in match_ids:
             session.add(Match(match_id=match_id, state="listed", listed_at=at, next_try_at=at))
@@ -99,9 +94,9 @@ def test_a_batch_that_has_ended_is_no_reason_to_wait(world: World) -> None:
 
 def test_the_schedule_skips_while_its_last_run_lives(world: World) -> None:
     world.add_team("Gamers", "Ann")
-    assert isinstance(minute(world), dg.RunRequest)
+    assert isinstance(world.plan_poll(), dg.RunRequest)
     a_run(world, "poll_match_lists", dg.DagsterRunStatus.STARTED)
-    assert isinstance(minute(world), dg.SkipReason)
+    assert isinstance(world.plan_poll(), dg.SkipReason)
 
 
 def test_no_schedule_starts_a_run_beside_a_living_one(world: World, tmp_path: Path) -> None:
@@ -111,8 +106,8 @@ def test_no_schedule_starts_a_run_beside_a_living_one(world: World, tmp_path: Pa
     with dg.DagsterInstance.local_temp(str(tmp_path)) as world.instance:
 
         def asked(schedule: dg.ScheduleDefinition) -> object:
-            resources = {"app": world.app} if schedule.required_resource_keys else {}
-            return schedule(dg.build_schedule_context(world.instance, resources=resources))
+            context = dg.build_schedule_context(world.instance, resources=resources(world.app))
+            return schedule(context)
 
         for schedule in SCHEDULES:
             assert isinstance(asked(schedule), dg.RunRequest), schedule.name
@@ -121,7 +116,7 @@ def test_no_schedule_starts_a_run_beside_a_living_one(world: World, tmp_path: Pa
 
 
 def test_the_schedule_skips_where_nobody_is_due(world: World) -> None:
-    assert isinstance(minute(world), dg.SkipReason)
+    assert isinstance(world.plan_poll(), dg.SkipReason)
 
 
 def test_messages_that_are_due_get_one_run_and_no_second_while_it_lives(world: World) -> None:
@@ -145,18 +140,18 @@ def test_a_refused_key_stops_all_calls_for_some_minutes_and_then_one_is_tried(
     world.finish("NA1_5000000001", participants=[participant("Ann")])
     world.simulator.set_faults("riot=403")
     assert not world.poll().success
-    refused_until = key_refused_until(world.app)
+    refused_until = world.key_refused_until()
     assert refused_until is not None
 
     list_matches(world, "NA1_5000000009")
     assert isinstance(tick(world, new_matches_sensor)[0], dg.SkipReason)
-    assert isinstance(minute(world), dg.SkipReason)
+    assert isinstance(world.plan_poll(), dg.SkipReason)
 
-    world.app.now = lambda: refused_until
-    assert isinstance(minute(world), dg.RunRequest)
+    world.app.clock.now = lambda: refused_until
+    assert isinstance(world.plan_poll(), dg.RunRequest)
     world.simulator.set_faults("")
     assert world.poll().success
-    assert key_refused_until(world.app) is None
+    assert world.key_refused_until() is None
 
 
 def test_only_quarantined_games_that_nobody_has_seen_yet_are_shown(world: World) -> None:

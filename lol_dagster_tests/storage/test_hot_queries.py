@@ -22,7 +22,6 @@ from lol_dagster.monitoring import trouble
 from lol_dagster.monitoring.health import read_health
 from lol_dagster.orchestration.partitions import BATCH_LIMIT
 from lol_dagster.orchestration.resources import AppContext
-from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.orchestration.run_requests import plan_requested
 from lol_dagster.orchestration.set_aside import to_show
 from lol_dagster.riot.archive import due_matches
@@ -127,11 +126,11 @@ def test_no_question_that_is_asked_often_reads_a_whole_table(
     world.process("NA1_5000000001")  # again
     for job in ("check_everything", "deliver_messages"):
         world._run(job)
-    app, now = world.app, world.app.now()
+    app, now = world.app, world.app.clock.now()
     # What sensors and the schedule ask every few seconds.
-    plan_requested(world.instance, app)
-    to_show(world.instance, app, limit=5)
-    key_refused_until(app)
+    plan_requested(world.instance, app.database, app.settings, now)
+    to_show(world.instance, app.database, limit=5)
+    world.key_refused_until()
     app.deliverer.due_now(now)
     with app.database.reading() as session:
         due_matches(session, now=now, limit=BATCH_LIMIT)
