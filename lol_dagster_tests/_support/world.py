@@ -13,6 +13,8 @@ import pytest
 from sqlalchemy import select
 
 from lol_dagster.definitions import build_definitions
+from lol_dagster.monitoring.alerts import Evaluated
+from lol_dagster.orchestration.monitoring import look_after
 from lol_dagster.orchestration.once import Once
 from lol_dagster.orchestration.partitions import admit, ranges
 from lol_dagster.orchestration.resources import AppContext
@@ -117,6 +119,11 @@ class World:
     def plan_poll(self) -> dg.RunRequest | dg.SkipReason:
         """What the schedule asks for now."""
         return plan_poll(self.instance, self.app.database, self.app.settings, self.app.clock.now())
+
+    def monitor(self) -> Evaluated:
+        """What a tick of the monitoring sensor does."""
+        app = self.app
+        return look_after(self.instance, app.database, app.settings, app.clock.now(), "daemon")
 
     def check(self) -> dg.ExecuteInProcessResult:
         """All asset checks, as the schedule has them looked at."""

@@ -154,20 +154,23 @@ class Day:
         self.clock.at += TICK
 
     def _poll(self) -> None:
-        if isinstance(plan_poll(self.world.instance, self.app), dg.SkipReason):
+        app, now = self.app, self.app.clock.now()
+        planned = plan_poll(self.world.instance, app.database, app.settings, now)
+        if isinstance(planned, dg.SkipReason):
             return
-        with watching_key(self.app):
-            found = discover(self.app.database, self.app.riot, now=self.app.clock.now())
+        with watching_key(app.database, app.riot, now):
+            found = discover(app.database, app.riot, now=now)
         if found.accounts_polled:
-            key_works(self.app)
+            key_works(app.database, app.riot, now)
 
     def _process(self) -> None:
-        if key_refused_until(self.app) is not None:
+        app, now = self.app, self.app.clock.now()
+        if key_refused_until(app.database, app.settings, now) is not None:
             return
-        for batch in plan_batches(self.world.instance, self.app):
+        for batch in plan_batches(self.world.instance, app.database, now):
             for match_id in batch.keys:
-                with watching_key(self.app):
-                    process(self.app, match_id, run_id="a-run")
+                with watching_key(app.database, app.riot, now):
+                    process(app, match_id, run_id="a-run")
 
     def told(self) -> Counter[tuple[str, str]]:
         """How often each game stands in each channel, by the world's own log."""

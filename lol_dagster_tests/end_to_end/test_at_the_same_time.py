@@ -20,7 +20,6 @@ from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from lol_dagster.orchestration.instance import prepare_instance
-from lol_dagster.orchestration.monitoring import look_after
 from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.riot.archive import due_matches
 from lol_dagster.riot.discovery import discover
@@ -216,10 +215,10 @@ def test_a_worker_that_never_wakes_is_killed_by_the_daemons_tick(
     real_instance: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with frozen_worker(real_instance) as (_, worker):
-        look_after(real_instance.instance, real_instance.app, "daemon")
+        real_instance.monitor()
         assert worker.poll() is None
         twenty_minutes_later(monkeypatch)
-        look_after(real_instance.instance, real_instance.app, "daemon")
+        real_instance.monitor()
         assert worker.wait(timeout=10) == -signal.SIGKILL
 
 

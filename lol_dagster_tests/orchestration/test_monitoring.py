@@ -10,10 +10,9 @@ import dagster as dg
 import pytest
 from sqlalchemy import select
 
-from lol_dagster.monitoring.alerts import Evaluated
 from lol_dagster.monitoring.failed_jobs import note_failed_run
 from lol_dagster.monitoring.heartbeats import read_signs
-from lol_dagster.orchestration.monitoring import failed_runs, look_after, monitoring_sensor
+from lol_dagster.orchestration.monitoring import failed_runs, monitoring_sensor
 from lol_dagster.orchestration.resources import AppContext, resources
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import load_settings
@@ -136,12 +135,6 @@ def _raise() -> Any:
     raise RuntimeError("no clock")
 
 
-def monitor(world: World) -> Evaluated:
-    """What a tick of the sensor does."""
-    app = world.app
-    return look_after(world.instance, app.database, app.settings, app.clock.now(), "daemon")
-
-
 def failed(world: World) -> list[str]:
     with world.app.database.reading() as session:
         return list(session.scalars(select(FailedJob.job)))
@@ -150,10 +143,10 @@ def failed(world: World) -> list[str]:
 def test_a_job_that_failed_for_good_is_remembered_until_a_run_succeeds(alerted: World) -> None:
     fail(alerted)
     assert failed(alerted) == ["poll_match_lists"]
-    assert monitor(alerted).messages == 1
+    assert alerted.monitor().messages == 1
     assert failed(alerted) == ["poll_match_lists"]
     assert alerted.poll().success
-    monitor(alerted)
+    alerted.monitor()
     assert failed(alerted) == []
 
 
@@ -161,7 +154,7 @@ def test_a_job_that_was_renamed_or_removed_alarms_nobody_for_ever(world: World) 
     """An update took it away while its last run was red: no run of it will ever succeed."""
     app = world.app
     note_failed_run(app.database, "poll_everything", "run-1", "it failed", app.clock.now())
-    assert monitor(world).open == 0
+    assert world.monitor().open == 0
     assert failed(world) == []
 
 
