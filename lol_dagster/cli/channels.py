@@ -9,8 +9,8 @@ import click
 
 from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
-from lol_dagster.delivery.ration import ration_of
-from lol_dagster.delivery.states import Timing
+from lol_dagster.delivery.model import Timing
+from lol_dagster.delivery.retry_budget import retry_budget_of
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import TRANSPORTS, all_transports
 from lol_dagster.roster import channels
@@ -116,7 +116,7 @@ def show(name: str, as_json: bool) -> None:
     """Show a channel. A webhook's address is shown without its secret part."""
     with command_context() as app, app.database.reading() as session:
         channel = channels.get_channel(session, name)
-        ration = ration_of(session, channel.id, Timing(), app.now)
+        ration = retry_budget_of(session, channel.id, Timing(), app.now)
         value = {
             **_as_json(channel, all_transports(app.settings)),
             "failed_retries": ration.used,

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
-from lol_dagster.delivery import operator
+from lol_dagster.delivery import decisions
 from lol_dagster.delivery.audit import audit_messages
 from lol_dagster.delivery.clock import clock_for
 from lol_dagster.delivery.transports.registry import all_transports
@@ -136,7 +136,7 @@ def resend(message_id: str, as_json: bool) -> None:
     _decide(
         message_id,
         as_json,
-        operator.resend,
+        decisions.resend,
         "It goes out with the next delivery run, unless it is found in the channel.",
     )
 
@@ -147,7 +147,7 @@ def resend(message_id: str, as_json: bool) -> None:
 @as_json_option
 def mark_delivered(message_id: str, remote_id: str | None, as_json: bool) -> None:
     """Note that a message stands in its channel, as you have seen."""
-    marking = partial(operator.mark_delivered, remote_id=remote_id)
+    marking = partial(decisions.mark_delivered, remote_id=remote_id)
     _decide(message_id, as_json, marking, "Noted as delivered.")
 
 
@@ -156,7 +156,7 @@ def mark_delivered(message_id: str, remote_id: str | None, as_json: bool) -> Non
 @as_json_option
 def drop(message_id: str, as_json: bool) -> None:
     """Give a message up: it is never sent again."""
-    _decide(message_id, as_json, operator.drop, "Dropped.")
+    _decide(message_id, as_json, decisions.drop, "Dropped.")
 
 
 def _decide(message_id: str, as_json: bool, decide: Callable[..., Message], done: str) -> None:

@@ -16,23 +16,23 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery import calls, gates, record
-from lol_dagster.delivery.claimed import Claimed
+from lol_dagster.delivery import circuit_breaker
 from lol_dagster.delivery.clock import Clock, Watch, clock_for
-from lol_dagster.delivery.rows import in_hand
-from lol_dagster.delivery.states import (
+from lol_dagster.delivery.model import (
     Absent,
+    Deleted,
     Effect,
     Found,
     Get,
-    Gone,
     Scan,
     Seen,
     Timing,
     Unmarked,
     Verdict,
 )
+from lol_dagster.delivery.outbox import ClaimedMessage, as_claimed, note_answer, write_attempt
 from lol_dagster.delivery.transports.base import Answer, Transport, Wanted
+from lol_dagster.delivery.worker import reading
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel, Message, MessageAudit
 
@@ -141,15 +141,15 @@ def _chosen(
 
 def _at_rest(
     database: Database, transports: Mapping[str, Transport], message_id: str, now: datetime
-) -> Claimed | None:
+) -> ClaimedMessage | None:
     """The message, unless it is being edited just now or its channel is not to be called."""
     with database.reading() as session:
         message = session.get_one(Message, message_id)
-        destination = gates.destinations(session, transports)[message.channel_id]
-        opening = gates.opening_times(session, [destination]).get(message.channel_id, now)
+        destination = circuit_breaker.destinations(session, transports)[message.channel_id]
+        opening = circuit_breaker.opening_times(session, [destination]).get(message.channel_id, now)
         if opening > now or message.state != "delivered" or message.due_at is not None:
             return None
-        return in_hand(session, message, transports, destination, Timing())
+        return as_claimed(session, message, transports, destination, Timing())
 
 
 class _Look:
@@ -159,7 +159,7 @@ class _Look:
         self,
         database: Database,
         transports: Mapping[str, Transport],
-        claimed: Claimed,
+        claimed: ClaimedMessage,
         watch: Watch,
     ) -> None:
         self._database = database
@@ -173,14 +173,12 @@ class _Look:
         transport = self._transports[self._claimed.kind]
         remote_id = row.remote_id
         assert remote_id is not None, "only what has an id is looked at"
-        got = calls.looked(lambda: transport.get(address, remote_id, row.id))
+        got = reading(lambda: transport.get(address, remote_id, row.id))
         self._note(Get(remote_id), got)
-        if self._claimed.terms.read_back and isinstance(got.verdict, Seen | Gone):
+        if self._claimed.terms.read_back and isinstance(got.verdict, Seen | Deleted):
             # After a restored backup what is found may be older than its row.
             after_id = row.after_id or transport.after_id(row.created_at)
-            listed = calls.looked(
-                lambda: transport.scan(address, Wanted(row.id, after_id, remote_id))
-            )
+            listed = reading(lambda: transport.scan(address, Wanted(row.id, after_id, remote_id)))
             self._note(Scan(after_id), listed)
             if (wrong := _miscounted(listed.verdict, got.verdict, remote_id)) is not None:
                 return wrong
@@ -188,13 +186,10 @@ class _Look:
 
     def _note(self, effect: Effect, answer: Answer[Verdict]) -> None:
         """Write down a look that nothing follows from for the message; for its channel it does."""
-        now, destination = self._watch.now(), self._claimed.destination
+        now = self._watch.now()
         with self._database.writing() as session:
-            record.attempt(session, self._claimed, effect, answer, now)
-            sharers = gates.destinations(session, self._transports).values()
-            verdict, holds = answer.verdict, answer.holds
-            gates.note(session, destination, verdict, holds, sharers, now, effect=effect)
-            record.sight(session, destination.channel_id, answer.verdict)
+            write_attempt(session, self._claimed, effect, answer, now)
+            note_answer(session, self._transports, self._claimed, effect, answer, now)
 
 
 def _miscounted(listed: Verdict, got: Verdict, remote_id: str) -> tuple[str, str] | None:
@@ -213,7 +208,7 @@ def _standing(got: Answer[Verdict], rev: int) -> tuple[str, str | None] | None:
             return "older_text", f"revision {seen} stands there, told was {rev}"
         case Seen():
             return "stands", None
-        case Gone(reason):
+        case Deleted(reason):
             return "deleted", reason
         case Unmarked(reason):
             return "altered", reason

@@ -8,48 +8,79 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery import due, gates, record
-from lol_dagster.delivery.calls import rendered
-from lol_dagster.delivery.claimed import Claimed
+from lol_dagster.delivery import circuit_breaker
+from lol_dagster.delivery.circuit_breaker import FOREVER, Destination
 from lol_dagster.delivery.clock import Clock
-from lol_dagster.delivery.gates import Destination
-from lol_dagster.delivery.protocol import can_wait, is_retry, may_send, step
-from lol_dagster.delivery.ration import take_turn
-from lol_dagster.delivery.rows import in_hand, row_of, terms_of, write_row
-from lol_dagster.delivery.states import (
+from lol_dagster.delivery.message_rows import row_of, terms_of, write_row
+from lol_dagster.delivery.model import (
     Absent,
     Answered,
     Blocked,
     Claim,
     Effect,
     Event,
+    Found,
     GetVerdict,
     HoldBack,
     Intend,
     Moment,
+    OverBudget,
     Patch,
     Post,
     PostVerdict,
-    Rationed,
+    Refused,
     Row,
     ScanVerdict,
     Send,
+    Terms,
     Timing,
+    UnreadableHistory,
     Verdict,
     Withdraw,
 )
+from lol_dagster.delivery.protocol import can_wait, is_retry, may_send, step
+from lol_dagster.delivery.retry_budget import take_turn
 from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport
+from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.marker import write_marker
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Attempt, Channel, Message
+from lol_dagster.storage.models import Attempt, Channel, ChannelProbe, Message, MessageGame
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClaimedMessage:
+    """A message that a deliverer has claimed, as of its last step."""
+
+    row: Row
+    effects: tuple[Effect, ...]
+    content: dict[str, Any]
+    """Of revision `row.desired_rev`."""
+    nonce: str
+    match_ids: tuple[str, ...]
+    channel_name: str
+    kind: str
+    address: str
+    destination: Destination
+    terms: Terms
+    was_delivered: bool
+    """It was delivered before this claim: what is done now is an edit."""
+    probing: bool = False
+    """It tries out a destination whose circuit breaker is due for a probe."""
+    claimed_at: float = 0.0
+    """On `Clock.local`, from before the claim."""
+    run_id: str | None = None
+    attempt_id: int | None = None
+    outgoing: Outgoing | Answer[PostVerdict] | None = None
+    """What the intended call is to send, or why it cannot be rendered."""
 
 
 class Outbox:
@@ -76,9 +107,40 @@ class Outbox:
         self._transports = transports
         self._clock = clock
         self._timing = timing
-        self._holder = lease_owner
-        self._dice = jitter
+        self._lease_owner = lease_owner
+        self._jitter = jitter
         self._crashpoint = crashpoint
+
+    # --- what is due ---------------------------------------------------------------------------
+
+    def due_now(self, now: datetime) -> int:
+        """How many messages can be sent, checked or edited now."""
+        with self._database.reading() as session:
+            opening = self._opening_times(session)
+            # Not grouped by the database: SQLite would walk all history by channel for it.
+            channels = session.scalars(select(Message.channel_id).where(Message.due_at <= now))
+            return sum(opening.get(channel, now) <= now for channel in channels)
+
+    def next_due_at(self, only_match_ids: Collection[str] | None = None) -> datetime | None:
+        """When there is something to do next, perhaps by now; None: not before something changes.
+
+        Args:
+            only_match_ids: Counting only messages about one of these games.
+        """
+        with self._database.reading() as session:
+            opening = self._opening_times(session)
+            waiting = session.execute(
+                select(Message.channel_id, Message.due_at).where(
+                    Message.due_at.is_not(None), *_about(only_match_ids)
+                )
+            )
+            times = [max(due, opening.get(channel, due)) for channel, due in waiting if due]
+            return min((time for time in times if time != FOREVER), default=None)
+
+    def _opening_times(self, session: Session) -> dict[int, datetime]:
+        """When channels that are closed open again, by id."""
+        destinations = circuit_breaker.destinations(session, self._transports)
+        return circuit_breaker.opening_times(session, destinations.values())
 
     # --- claiming ------------------------------------------------------------------------------
 
@@ -88,25 +150,25 @@ class Outbox:
         *,
         run_id: str | None = None,
         only_match_ids: Collection[str] | None = None,
-    ) -> Claimed | None:
-        """Take the next message that is due, and its first step. None: nothing can be done now.
+    ) -> ClaimedMessage | None:
+        """Claim the next message that is due, with its first step. None: nothing can be done now.
 
         Args:
             run_id: The Dagster run on whose behalf, for the record.
-            only_match_ids: Only messages that tell of one of these games.
+            only_match_ids: Only messages about one of these games.
         """
         claimed_at = self._clock.local()
         with self._database.writing() as session:
-            destinations = gates.destinations(session, self._transports)
-            gates.forget_outdated(session, destinations.values(), now)
+            destinations = circuit_breaker.destinations(session, self._transports)
+            circuit_breaker.forget_outdated(session, destinations.values(), now)
             self._block_unusable(session, destinations, now)
-            opening = gates.opening_times(session, destinations.values())
+            opening = circuit_breaker.opening_times(session, destinations.values())
             closed = {channel_id for channel_id, time in opening.items() if time > now}
             moment = self._moment(session, now)
             while message := self._next(session, moment, closed, only_match_ids):
                 destination = destinations[message.channel_id]
                 lease = timedelta(seconds=self._timing.lease)
-                probe = gates.begin_probe(session, destination, now, lease)
+                probe = circuit_breaker.begin_probe(session, destination, now, lease)
                 if probe != "taken":
                     claimed = self._take(session, message, destination, moment)
                     session.flush()
@@ -125,7 +187,7 @@ class Outbox:
         only_match_ids: Collection[str] | None,
     ) -> Message | None:
         query = select(Message).where(
-            due.free(now), Message.channel_id.not_in(closed), *due.telling_of(only_match_ids)
+            _claimable(now), Message.channel_id.not_in(closed), *_about(only_match_ids)
         )
         # A message that was refused is the last to try its channel again: it may be the only one
         # that is.
@@ -136,61 +198,63 @@ class Outbox:
 
     def _take(
         self, session: Session, message: Message, destination: Destination, now: Moment
-    ) -> Claimed:
+    ) -> ClaimedMessage:
         channel = session.get_one(Channel, message.channel_id)
-        held = in_hand(session, message, self._transports, destination, self._timing)
-        row, terms = held.row, held.terms
+        claimed = as_claimed(session, message, self._transports, destination, self._timing)
+        row, terms = claimed.row, claimed.terms
         if row.sent_maybe and row.after_id is None:
-            # A backup was restored: a lost app may have posted it as soon as the game had ended.
+            # A backup was restored: the lost installation may have posted it as soon as the game
+            # had ended.
             after_id = self._transports[channel.kind].after_id(message.order_at)
             row = replace(row, after_id=after_id)
-        row, effects = step(row, Claim(self._holder), now, terms)
+        row, effects = step(row, Claim(self._lease_owner), now, terms)
         if channel.removed_at is not None:
             row, effects = step(row, Withdraw("its channel was removed"), now, terms)
         elif message.kind == "test" and row.fence > 1:
-            # Whoever made it has died over it: it tells of nothing, and is never sent later.
-            row, effects = step(row, Withdraw("the test was not seen to its end"), now, terms)
+            # The process that made it has died: it is about no game, and is never sent later.
+            row, effects = step(row, Withdraw("the test was not completed"), now, terms)
         write_row(message, row)
-        return replace(held, row=row, effects=effects)
+        return replace(claimed, row=row, effects=effects)
 
-    def open_test(self, message: Message, now: datetime) -> Claimed:
+    def open_test(self, message: Message, now: datetime) -> ClaimedMessage:
         """Add a test message, claimed already: no deliverer ever sends it.
 
-        Its claim is a probe: a breaker does not hold it back, since a person asks.
+        Its claim is a probe: a circuit breaker does not hold it back, since a person asks.
         """
         claimed_at = self._clock.local()
         with self._database.writing() as session:
             session.add(message)
             session.flush()
-            destination = gates.destinations(session, self._transports)[message.channel_id]
+            destinations = circuit_breaker.destinations(session, self._transports)
+            destination = destinations[message.channel_id]
             claimed = self._take(session, message, destination, self._moment(session, now))
             return replace(claimed, probing=True, claimed_at=claimed_at)
 
     def _block_unusable(
         self, session: Session, destinations: Mapping[int, Destination], now: datetime
     ) -> None:
-        """Close the channels that have something to say and that no call can even be made to."""
-        speaking = select(Message.channel_id).where(Message.due_at <= now)
+        """Close the channels with messages due and to which no call can even be made."""
+        with_messages = select(Message.channel_id).where(Message.due_at <= now)
         for channel in session.scalars(
-            select(Channel).where(Channel.id.in_(speaking), Channel.removed_at.is_(None))
+            select(Channel).where(Channel.id.in_(with_messages), Channel.removed_at.is_(None))
         ):
             transport = self._transports[channel.kind]
             reason = transport.unusable(channel.address)
             if reason is not None:
                 destination = destinations[channel.id]
                 scope = destination.scope("token")
-                gates.block(session, destination, scope, reason, now, dead=True)
+                circuit_breaker.block(session, destination, scope, reason, now, dead=True)
 
-    # --- stepping on ---------------------------------------------------------------------------
+    # --- one call: the intent before it, the conclusion after it -------------------------------
 
-    def intend(self, claimed: Claimed, send: Send, now: datetime) -> Claimed | None:
-        """Pre-check, and make the intent to send durable; None: another one has the message now.
+    def intend(self, claimed: ClaimedMessage, send: Send, now: datetime) -> ClaimedMessage | None:
+        """Pre-check, and make the intent to send durable; None: another deliverer has the message.
 
         What comes back has no effects if the pre-check said no.
         """
         transport = self._transports[claimed.kind]
         with self._database.writing() as session:
-            opening = gates.opening_times(
+            opening = circuit_breaker.opening_times(
                 session, [claimed.destination], breakers=not claimed.probing
             ).get(claimed.destination.channel_id, now)
             retry = is_retry(claimed.row) and not claimed.probing
@@ -202,7 +266,7 @@ class Outbox:
                 # which may be sooner than is known now, or when the operator has changed something.
                 event = HoldBack(now, "the channel is not to be called for now")
             elif retry and (turn := self._turn(session, claimed, now)) is not None:
-                event = Rationed(turn)
+                event = OverBudget(turn)
             stepped = self._apply(session, claimed, event, now)
             if stepped is None or not stepped.effects:
                 return stepped
@@ -223,33 +287,46 @@ class Outbox:
             self._crashpoint("intending")
             return replace(stepped, attempt_id=attempt.id, outgoing=outgoing)
 
-    def _turn(self, session: Session, claimed: Claimed, now: datetime) -> datetime | None:
+    def _turn(self, session: Session, claimed: ClaimedMessage, now: datetime) -> datetime | None:
         """When a retry may be made that has to wait for it; None: now."""
         if not can_wait(claimed.row, self._moment(session, now), claimed.terms):
             return None
         return take_turn(session, claimed.destination.channel_id, self._timing, now).opens_at
 
     def conclude(
-        self, claimed: Claimed, effect: Effect, answer: Answer[Verdict], now: datetime
-    ) -> Claimed | None:
-        """Write down what the call that `effect` asked for has brought, and step on.
+        self, claimed: ClaimedMessage, effect: Effect, answer: Answer[Verdict], now: datetime
+    ) -> ClaimedMessage | None:
+        """Write down the answer to the call that `effect` asked for, and step on.
 
-        None: another one has the message now.
+        None: another deliverer has the message now.
         """
         with self._database.writing() as session:
             event = _event(session, claimed.row.id, effect, answer.verdict)
-            record.attempt(session, claimed, effect, answer, now)
-            self._note(session, claimed, effect, answer, now)
+            write_attempt(session, claimed, effect, answer, now)
+            note_answer(session, self._transports, claimed, effect, answer, now)
             stepped = self._apply(session, claimed, event, now)
             self._crashpoint("concluding")
             return stepped
 
-    def age(self, claimed: Claimed) -> float:
+    def record(
+        self, claimed: ClaimedMessage, effect: Effect, answer: Answer[Verdict], now: datetime
+    ) -> None:
+        """Write down a call from which no step of the message follows: the deletion of a duplicate,
+        or what a test does. Its refusal closes nothing, as no message waits for it.
+        """
+        with self._database.writing() as session:
+            write_attempt(session, claimed, effect, answer, now)
+            if not isinstance(answer.verdict, Blocked):
+                note_answer(session, self._transports, claimed, effect, answer, now)
+
+    def age(self, claimed: ClaimedMessage) -> float:
         """Seconds since before the claim."""
         return self._clock.local() - claimed.claimed_at
 
-    def witness(self, claimed: Claimed) -> str | None:
-        """The remote id of the last message that is known to stand in the channel."""
+    def visibility_check(self, claimed: ClaimedMessage) -> str | None:
+        """The remote id of the last message known to stand in the channel: a history that does not
+        show this one cannot be trusted not to show another.
+        """
         with self._database.reading() as session:
             return session.scalars(
                 select(Message.remote_id)
@@ -262,38 +339,14 @@ class Outbox:
                 .limit(1)
             ).first()
 
-    def record(
-        self, claimed: Claimed, effect: Effect, answer: Answer[Verdict], now: datetime
-    ) -> None:
-        """Write down a call from which no step of the message follows: a superfluous copy's end, or
-        what a test does. Its refusal closes nothing, as no message waits for it.
-        """
-        with self._database.writing() as session:
-            record.attempt(session, claimed, effect, answer, now)
-            if not isinstance(answer.verdict, Blocked):
-                self._note(session, claimed, effect, answer, now)
-
-    def _note(
-        self,
-        session: Session,
-        claimed: Claimed,
-        effect: Effect,
-        answer: Answer[Verdict],
-        now: datetime,
-    ) -> None:
-        sharers = gates.destinations(session, self._transports).values()
-        verdict, holds = answer.verdict, answer.holds
-        gates.note(session, claimed.destination, verdict, holds, sharers, now, effect=effect)
-        record.sight(session, claimed.destination.channel_id, answer.verdict)
-
     def withdraw(self, message_id: str, reason: str, now: datetime) -> Row:
-        """End what was not told, whoever has it: it is never sent any more."""
+        """End what was not delivered, whoever has claimed it: it is never sent any more."""
         with self._database.writing() as session:
             message = session.get_one(
                 Message, message_id, with_for_update={"of": Message}, populate_existing=True
             )
             row = row_of(message)
-            if not row.told:
+            if not row.delivered:
                 channel = session.get_one(Channel, message.channel_id)
                 terms = terms_of(session, channel, self._transports, self._timing)
                 row, _ = step(row, Withdraw(reason), self._moment(session, now), terms)
@@ -301,8 +354,9 @@ class Outbox:
             return row
 
     def _apply(
-        self, session: Session, claimed: Claimed, event: Event, now: datetime
-    ) -> Claimed | None:
+        self, session: Session, claimed: ClaimedMessage, event: Event, now: datetime
+    ) -> ClaimedMessage | None:
+        """Compare-and-set on (id, fence, state): step on, if the claim still holds."""
         message = session.scalars(
             select(Message)
             .where(
@@ -314,7 +368,7 @@ class Outbox:
         ).one_or_none()
         if message is None:
             logger.warning(
-                "fenced: another deliverer has taken the message over",
+                "fenced: another deliverer has claimed the message",
                 extra={"message_id": claimed.row.id, "fence": claimed.row.fence},
             )
             return None
@@ -331,16 +385,161 @@ class Outbox:
 
     def _moment(self, session: Session, now: datetime) -> Moment:
         epoch, at = self._clock.read(session)
-        return Moment(epoch=epoch, at=at, wall=now, jitter=self._dice())
+        return Moment(epoch=epoch, at=at, wall=now, jitter=self._jitter())
+
+
+def as_claimed(
+    session: Session,
+    message: Message,
+    transports: Mapping[str, Transport],
+    destination: Destination,
+    timing: Timing,
+) -> ClaimedMessage:
+    """The message as it stands, with nothing to be done about it yet."""
+    channel = session.get_one(Channel, message.channel_id)
+    row = row_of(message)
+    match_ids = session.scalars(
+        select(MessageGame.match_id)
+        .where(MessageGame.message_id == message.id)
+        .order_by(MessageGame.match_id)
+    )
+    return ClaimedMessage(
+        row=row,
+        effects=(),
+        content=message.content,
+        nonce=message.nonce,
+        match_ids=tuple(match_ids),
+        channel_name=channel.name,
+        kind=channel.kind,
+        address=channel.address,
+        destination=destination,
+        terms=terms_of(session, channel, transports, timing),
+        was_delivered=row.delivered,
+    )
+
+
+def rendered(
+    transport: Transport, claimed: ClaimedMessage, rev: int
+) -> Outgoing | Answer[PostVerdict]:
+    """The message as its channel takes it, or that it cannot be rendered: whatever is wrong with
+    one message's content sends that message alone to review.
+    """
+    try:
+        content = MessageContent.from_json(claimed.content)
+        body = transport.render(content, write_marker(claimed.row.id, rev))
+    except Exception as error:
+        logger.exception("cannot be rendered", extra={"message_id": claimed.row.id})
+        return Answer(Refused(f"it cannot be rendered: {type(error).__name__}"))
+    return Outgoing(claimed.row.id, rev, claimed.nonce, body)
+
+
+# --- what a call leaves behind -------------------------------------------------------------------
+
+
+def write_attempt(
+    session: Session,
+    claimed: ClaimedMessage,
+    effect: Effect,
+    answer: Answer[Verdict],
+    now: datetime,
+) -> None:
+    """Complete the row of a call whose intent was written, or write that of one without."""
+    row = None
+    if claimed.attempt_id is not None:
+        row = session.get(Attempt, claimed.attempt_id)
+    if row is None:
+        op = type(effect).__name__.upper()
+        row = Attempt(
+            message_id=claimed.row.id,
+            fence=claimed.row.fence,
+            op=op,
+            rev=getattr(effect, "rev", None),
+            at=now,
+        )
+        session.add(row)
+    row.run_id = claimed.run_id
+    row.outcome = _outcome(answer.verdict)
+    row.http_status = answer.http_status
+    row.code = answer.code
+    row.request_id = answer.request_id
+    row.elapsed_ms = None if answer.elapsed_s is None else round(answer.elapsed_s * 1000)
+    row.remote_id = getattr(answer.verdict, "remote_id", None)
+    row.detail = getattr(answer.verdict, "reason", None)
+
+
+def note_answer(
+    session: Session,
+    transports: Mapping[str, Transport],
+    claimed: ClaimedMessage,
+    effect: Effect,
+    answer: Answer[Verdict],
+    now: datetime,
+) -> None:
+    """Draw the consequences of an answer for the other messages of the channel: circuit breaker,
+    rate limit, and whether its history can be read.
+    """
+    destination, verdict = claimed.destination, answer.verdict
+    sharers = circuit_breaker.destinations(session, transports).values()
+    circuit_breaker.note(session, destination, verdict, answer.holds, sharers, now, effect=effect)
+    if isinstance(verdict, Found | Absent | UnreadableHistory):
+        unreadable = isinstance(verdict, UnreadableHistory)
+        probe = session.get(ChannelProbe, destination.channel_id)
+        if probe is not None:
+            probe.unreadable_history = unreadable
+        elif unreadable:
+            session.add(ChannelProbe(channel_id=destination.channel_id, unreadable_history=True))
 
 
 def _event(session: Session, message_id: str, effect: Effect, verdict: Verdict) -> Event:
-    """The verdict as the core takes it: with what is known besides."""
+    """The verdict as the protocol takes it: with what else is known."""
     match effect, verdict:
         case Post(_, maybe_before), _:
             return Answered(cast("PostVerdict", verdict), maybe_before)
         case Patch(), _:
             return Answered(cast("PostVerdict", verdict))
         case _, Absent():
-            return Absent(record.last_post_met_server_error(session, message_id))
+            return Absent(_last_post_met_server_error(session, message_id))
     return cast("ScanVerdict | GetVerdict", verdict)
+
+
+def _last_post_met_server_error(session: Session, message_id: str) -> bool:
+    """Whether that is still to be counted: once for each POST, however often it is looked for."""
+    last = session.execute(
+        select(Attempt.op, Attempt.http_status)
+        .where(
+            Attempt.message_id == message_id,
+            or_(Attempt.op == "POST", Attempt.outcome == "absent"),
+        )
+        .order_by(Attempt.id.desc())
+        .limit(1)
+    ).first()
+    return last is not None and last.op == "POST" and (last.http_status or 0) >= 500
+
+
+def _outcome(verdict: Verdict) -> str:
+    """`NotSent` as `not_sent`."""
+    name = type(verdict).__name__
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).removeprefix("_")
+
+
+# --- conditions ----------------------------------------------------------------------------------
+
+
+def _about(match_ids: Collection[str] | None) -> list[ColumnElement[bool]]:
+    """The message is about one of these games. None: no condition."""
+    if match_ids is None:
+        return []
+    about = select(MessageGame.message_id).where(MessageGame.match_id.in_(match_ids))
+    return [Message.id.in_(about)]
+
+
+def _claimable(now: Moment) -> ColumnElement[bool]:
+    """Due by the wall clock, and under nobody's claim by the delivery clock."""
+    return and_(
+        Message.due_at <= now.wall,
+        or_(
+            Message.state != "sending",
+            Message.clock != now.epoch,
+            Message.lease_until <= now.at,
+        ),
+    )

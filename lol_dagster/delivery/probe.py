@@ -18,19 +18,16 @@ from typing import Any, Literal, cast, get_args
 
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery import calls, gates
-from lol_dagster.delivery.claimed import Claimed
+from lol_dagster.delivery import circuit_breaker
 from lol_dagster.delivery.clock import Clock, Watch, clock_for
-from lol_dagster.delivery.outbox import Outbox
-from lol_dagster.delivery.states import (
+from lol_dagster.delivery.model import (
     Absent,
     Accepted,
-    Blind,
     Delete,
+    Deleted,
     Effect,
     Found,
     Get,
-    Gone,
     NotSeen,
     NotSent,
     Patch,
@@ -41,9 +38,12 @@ from lol_dagster.delivery.states import (
     Send,
     Timing,
     Uncertain,
+    UnreadableHistory,
     Verdict,
 )
+from lol_dagster.delivery.outbox import ClaimedMessage, Outbox, rendered
 from lol_dagster.delivery.transports.base import Answer, Outgoing, Step, Transport, Wanted
+from lol_dagster.delivery.worker import reading, sending
 from lol_dagster.errors import UserError
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster.messages.nonce import delivery_nonce, installation_salt
@@ -171,10 +171,10 @@ class _Probe:
             channel = session.get(Channel, channel_id)
             if channel is None or channel.removed_at is not None:
                 raise ProbeError("there is no such channel (any more)")
-            destination = gates.destinations(session, self._transports)[channel.id]
+            destination = circuit_breaker.destinations(session, self._transports)[channel.id]
             obstacle = self._obstacle(session, channel, destination)
             # From when on its rate limits allow a call.
-            limits = gates.opening_times(session, [destination], breakers=False)
+            limits = circuit_breaker.opening_times(session, [destination], breakers=False)
             opening = limits.get(channel.id, self.now())
         transport = self._transports[channel.kind]
         message_id = None
@@ -198,7 +198,7 @@ class _Probe:
     # --- before -----------------------------------------------------------------------------------
 
     def _obstacle(
-        self, session: Session, channel: Channel, destination: gates.Destination
+        self, session: Session, channel: Channel, destination: circuit_breaker.Destination
     ) -> str | None:
         """Why no call can be made at all."""
         transport = self._transports[channel.kind]
@@ -212,14 +212,16 @@ class _Probe:
                 return f"not called any more until it is changed: {breaker.reason}"
         return None
 
-    def _opened(self, channel: Channel) -> Claimed:
+    def _opened(self, channel: Channel) -> ClaimedMessage:
         with self._database.writing() as session:
             salt = installation_salt(session)
         return self._outbox.open_test(_test_message(channel, salt, self.now()), self.now())
 
     # --- the one POST -----------------------------------------------------------------------------
 
-    def _post(self, transport: Transport, claimed: Claimed) -> tuple[str | None, bool | None]:
+    def _post(
+        self, transport: Transport, claimed: ClaimedMessage
+    ) -> tuple[str | None, bool | None]:
         """Post, and see to it that the message comes to an end; its id if it stands there, and
         what is known by then of the history.
         """
@@ -239,7 +241,7 @@ class _Probe:
         answer = (
             message
             if isinstance(message, Answer)
-            else calls.sent(lambda: transport.post(claimed.address, message))
+            else sending(lambda: transport.post(claimed.address, message))
         )
         if isinstance(answer.verdict, Uncertain):
             self._outbox.record(intended, post, answer, self.now())
@@ -255,7 +257,7 @@ class _Probe:
         return answer.verdict.remote_id, None
 
     def _find_unanswered(
-        self, transport: Transport, claimed: Claimed, posted: Answer[PostVerdict]
+        self, transport: Transport, claimed: ClaimedMessage, posted: Answer[PostVerdict]
     ) -> tuple[str | None, bool | None]:
         """The POST went unanswered: is the message there?"""
         unanswered = f"the POST went unanswered ({_reason(posted.verdict)})"
@@ -276,15 +278,15 @@ class _Probe:
             return None, None
         self._note("post", "unknown", f"{unanswered}, and it cannot be looked for")
         self._refused("find", transport, answer)
-        return None, False if isinstance(found, Blind) else None
+        return None, False if isinstance(found, UnreadableHistory) else None
 
-    def _ended(self, claimed: Claimed) -> None:
+    def _ended(self, claimed: ClaimedMessage) -> None:
         self._outbox.withdraw(claimed.row.id, "a test is never sent again", self.now())
 
     # --- what may be repeated ---------------------------------------------------------------------
 
     def _steps(
-        self, transport: Transport, claimed: Claimed, remote_id: str, readable: bool | None
+        self, transport: Transport, claimed: ClaimedMessage, remote_id: str, readable: bool | None
     ) -> bool | None:
         """Find, edit, read and delete the posted message; whether the history shows it."""
         if transport.capabilities.read_back:
@@ -292,24 +294,24 @@ class _Probe:
         if transport.can_edit:
             message_id, address = claimed.row.id, claimed.address
             edited = replace(claimed, content=_test_content(2).to_json())
-            body = calls.rendered(transport, edited, 2)
+            body = rendered(transport, edited, 2)
             assert isinstance(body, Outgoing), "what rendered once renders again"
-            patch = lambda: calls.sent(lambda: transport.patch(address, remote_id, body))  # noqa: E731
+            patch = lambda: sending(lambda: transport.patch(address, remote_id, body))  # noqa: E731
             answer = self._repeat(claimed, Patch(remote_id, 2), patch)
             changed = isinstance(answer.verdict, Accepted) and answer.verdict.rev == 2
             self._conclude("edit", transport, answer, done="edited" if changed else None)
-            get = lambda: calls.looked(lambda: transport.get(address, remote_id, message_id))  # noqa: E731
+            get = lambda: reading(lambda: transport.get(address, remote_id, message_id))  # noqa: E731
             answer = self._repeat(claimed, Get(remote_id), get)
             newest = isinstance(answer.verdict, Seen) and (answer.verdict.rev == 2 or not changed)
             self._conclude("read", transport, answer, done="read back" if newest else None)
-            delete = lambda: calls.sent(lambda: transport.delete(address, remote_id))  # noqa: E731
+            delete = lambda: sending(lambda: transport.delete(address, remote_id))  # noqa: E731
             answer = self._repeat(claimed, Delete(remote_id), delete)
-            gone = isinstance(answer.verdict, Gone)
+            gone = isinstance(answer.verdict, Deleted)
             self._conclude("delete", transport, answer, done="deleted" if gone else None)
             self._keep(claimed.row.id, edited=changed, gone=gone)
         return readable
 
-    def _find(self, transport: Transport, claimed: Claimed) -> bool | None:
+    def _find(self, transport: Transport, claimed: ClaimedMessage) -> bool | None:
         """Whether the channel's history shows what was just posted."""
         scan, answer = self._scan(transport, claimed)
         if isinstance(answer.verdict, Absent):
@@ -330,15 +332,15 @@ class _Probe:
                 )
                 return False
         self._refused("find", transport, answer)
-        return False if isinstance(answer.verdict, Blind) else None
+        return False if isinstance(answer.verdict, UnreadableHistory) else None
 
-    def _scan(self, transport: Transport, claimed: Claimed) -> tuple[Scan, Answer[Verdict]]:
+    def _scan(self, transport: Transport, claimed: ClaimedMessage) -> tuple[Scan, Answer[Verdict]]:
         after_id = transport.after_id(claimed.row.created_at)
-        wanted = Wanted(claimed.row.id, after_id, self._outbox.witness(claimed))
-        return Scan(after_id), calls.looked(lambda: transport.scan(claimed.address, wanted))
+        wanted = Wanted(claimed.row.id, after_id, self._outbox.visibility_check(claimed))
+        return Scan(after_id), reading(lambda: transport.scan(claimed.address, wanted))
 
     def _repeat(
-        self, claimed: Claimed, effect: Effect, call: Callable[[], Answer[Any]]
+        self, claimed: ClaimedMessage, effect: Effect, call: Callable[[], Answer[Any]]
     ) -> Answer[Any]:
         """A call that may be repeated, again while a rate limit says when."""
         for _ in range(_TRIES):
@@ -424,7 +426,7 @@ class _Probe:
 
 def _reason(verdict: Verdict) -> str:
     match verdict:
-        case Gone(reason):
+        case Deleted(reason):
             return f"it is gone already: {reason}"
         case Accepted(_, rev) | Seen(rev):
             return f"revision {rev} stands there instead of the newest"

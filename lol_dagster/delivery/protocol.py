@@ -1,53 +1,94 @@
 """The pure core of the delivery protocol: `step(row, event, now, terms) -> (row, effects)`.
 
-No database, no network, no clock, no chance: those who call it bring them along in `Moment`. What
-keeps a message from being posted twice is all in here:
+No database, no network, no clock, no chance: the caller brings them along in `Moment`. Everything
+that keeps a message from being posted twice is in this module:
 
 - no POST before `Intend` has set `sent_maybe`, which the caller makes durable first;
-- after that no POST without `Absent` (the channel was seen, with a witness, after the settling
-  time), or with Discord's nonce while it is surely remembered, or by the operator's own choice;
+- after that no POST without `Absent` (the channel's history was read, visibly so, after the
+  settling time), or with Discord's nonce while it is surely remembered, or by the operator's choice;
 - a row that may have been sent never goes back to "not sent", unless that very call sent nothing;
-- what was told is only ever edited.
+- what was delivered is only ever edited.
+
+In reading order: `step`, claiming, the POST, reconciling (what became of a POST before it is
+repeated), editing, the operator's decisions, and the states in which a step can leave a row.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
-from lol_dagster.delivery import editing, reconciling
-from lol_dagster.delivery.landing import Step, back, backoff, blocked, delivered, later, park, rest
-from lol_dagster.delivery.reconciling import nonce_protects
-from lol_dagster.delivery.states import (
+from lol_dagster.delivery.model import (
     LONG_AGO,
     Absent,
     Accepted,
     Answered,
-    Blind,
     Blocked,
     Claim,
+    Delete,
+    Deleted,
     Drop,
+    Effect,
     Event,
     Found,
-    Gone,
+    Get,
+    GetVerdict,
     HoldBack,
     Intend,
     MarkDelivered,
     Moment,
     NotSeen,
     NotSent,
+    OverBudget,
+    Patch,
     Post,
-    PostVerdict,
-    Rationed,
     Refused,
     Resend,
     Row,
+    Scan,
     Seen,
     Send,
     Terms,
     Uncertain,
     Unmarked,
+    UnreadableHistory,
     Withdraw,
 )
+
+Step = tuple[Row, tuple[Effect, ...]]
+"""A row as a step leaves it, and what is to be done next."""
+
+UNKNOWABLE = "nobody can tell whether it was posted"
+UNEDITABLE = "the text has changed since, and this kind of channel cannot edit"
+
+
+def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
+    """Apply one event to a row.
+
+    The caller guarantees that the row is its own: for every event but `Claim` and the operator's
+    decisions it stands under the fence of the caller's claim and in state `sending`. A decision
+    concerns a row that is neither claimed nor delivered.
+    """
+    match event:
+        case Claim(lease_owner):
+            return _claim(row, lease_owner, now, terms)
+        case HoldBack() | OverBudget():
+            return _hold_back(row, event, now), ()
+        case Intend(after_id):
+            return _intend(row, after_id, now, terms)
+        case Answered():
+            return (_patched if row.delivered else _posted)(row, event, now, terms), ()
+        case Found() | Absent() | UnreadableHistory():
+            return _scanned(row, event, now, terms)
+        case Seen() | Unmarked() | Deleted():
+            return _read_back(row, event, now, terms)
+        case NotSeen() | Blocked():
+            return (_read_back if row.delivered else _scanned)(row, event, now, terms)
+        case Withdraw(reason):
+            return _withdraw(row, reason), ()
+        case Resend() | MarkDelivered() | Drop():
+            # Whoever may still hold a claim, from before, is fenced off.
+            return _decide(replace(row, fence=row.fence + 1), event, now), ()
 
 
 def may_send(claim_age: float, terms: Terms) -> bool:
@@ -59,7 +100,7 @@ def may_send(claim_age: float, terms: Terms) -> bool:
 
 def is_retry(row: Row) -> bool:
     """Whether the call that the row is about to make repeats one."""
-    return row.edit_rounds > 0 if row.told else row.attempts > 0
+    return row.edit_rounds > 0 if row.delivered else row.attempts > 0
 
 
 def can_wait(row: Row, now: Moment, terms: Terms) -> bool:
@@ -67,37 +108,10 @@ def can_wait(row: Row, now: Moment, terms: Terms) -> bool:
     that one can be made now, or by nobody but a person.
     """
     knowable = terms.read_back or terms.resend
-    return row.told or not row.sent_maybe or knowable or not nonce_protects(row, now, terms)
+    return row.delivered or not row.sent_maybe or knowable or not _nonce_protects(row, now, terms)
 
 
-def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
-    """Apply one event to a row.
-
-    The caller guarantees that the row is its own: for every event but `Claim` and the operator's
-    decisions it stands under the fence of the caller's claim and in state `sending`. A decision
-    concerns a row that is neither in anybody's hands nor told.
-    """
-    match event:
-        case Claim(lease_owner):
-            return _claim(row, lease_owner, now, terms)
-        case Withdraw(reason):
-            return _withdrawn(row, reason), ()
-        case Resend() | MarkDelivered() | Drop():
-            # Whoever may still have the row in hand, from before, is fenced off.
-            return _decided(replace(row, fence=row.fence + 1), event, now), ()
-        case HoldBack() | Rationed():
-            return _held_back(row, event, now), ()
-        case Intend(after_id):
-            return _intend(row, after_id, now, terms)
-        case Answered():
-            return _answered(row, event, now, terms), ()
-        case Found() | Absent() | Blind():
-            return reconciling.concluded(row, event, now, terms)
-        case Seen() | Unmarked() | Gone():
-            return editing.looked(row, event, now, terms)
-        case NotSeen() | Blocked():
-            looked = editing.looked if row.told else reconciling.concluded
-            return looked(row, event, now, terms)
+# --- claiming ------------------------------------------------------------------------------------
 
 
 def _claim(row: Row, lease_owner: str, now: Moment, terms: Terms) -> Step:
@@ -115,54 +129,45 @@ def _claim(row: Row, lease_owner: str, now: Moment, terms: Terms) -> Step:
         lease_owner=lease_owner,
         clock=now.epoch,
         lease_until=now.at + terms.timing.lease,
-        due_at=later(now, terms.timing.lease),
+        due_at=_after(now, terms.timing.lease),
     )
-    if row.told:
-        return editing.begin(row, now, terms)
+    if row.delivered:
+        return _begin_editing(row, now, terms)
     if row.sent_maybe:
-        return reconciling.begin(row, now, terms)
+        return _begin_reconciling(row, now, terms)
     return row, (Send("POST"),)
 
 
-def _withdrawn(row: Row, reason: str) -> Row:
-    if row.told:
-        return rest(row)
-    return replace(row, state="dropped", due_at=None, last_error=reason)
-
-
-def _decided(row: Row, decision: Resend | MarkDelivered | Drop, now: Moment) -> Row:
-    match decision:
-        case MarkDelivered(remote_id):
-            rev = row.desired_rev if row.sent_rev is None else row.sent_rev
-            return delivered(row, remote_id, rev, "operator", now)
-        case Drop():
-            return replace(row, state="dropped", due_at=None, last_error="dropped by the operator")
-        case Resend(look_first):
-            if row.sent_maybe and not look_first:
-                row = _unsent(row)  # so the operator has decided, at the risk of telling twice
-            row = replace(row, uncertain_rounds=0, proven_absent=0)
-            if row.sent_maybe:
-                row = replace(row, uncertain_since=now.wall)
-            return back(row, now.wall, None)
-
-
-def _held_back(row: Row, event: HoldBack | Rationed, now: Moment) -> Row:
+def _hold_back(row: Row, event: HoldBack | OverBudget, now: Moment) -> Row:
     match event:
         case HoldBack(until, reason):
-            return back(row, until, reason)
-        case Rationed(until):
-            # Waiting for one's turn is not being uncertain: nothing is ever parked for that.
+            return _due_again(row, until, reason)
+        case OverBudget(until):
+            # Waiting for one's turn is not being uncertain: it never leads to a review.
             since = None if row.uncertain_since is None else now.wall
-            row = back(row, until, "it waits, as the channel's retries are used up for now")
+            row = _due_again(row, until, "it waits, as the channel's retries are used up for now")
             return replace(row, uncertain_since=since)
 
 
+def _withdraw(row: Row, reason: str) -> Row:
+    if row.delivered:
+        return _at_rest(row)
+    return replace(row, state="dropped", due_at=None, last_error=reason)
+
+
+# --- the POST ------------------------------------------------------------------------------------
+
+
 def _intend(row: Row, after_id: str | None, now: Moment, terms: Terms) -> Step:
-    if row.told:
-        return editing.intend(row, now, terms)
+    """The call is about to begin."""
+    if row.delivered:
+        assert row.remote_id is not None, "an edit begins only where there is something to edit"
+        settled_at = now.at + terms.timing.call + terms.settle
+        patch = Patch(row.remote_id, row.desired_rev)
+        return replace(row, settle_until=settled_at), (patch,)
     maybe_before = row.sent_maybe
-    if maybe_before and not (terms.read_back or terms.resend or nonce_protects(row, now, terms)):
-        return park(row, reconciling.UNKNOWABLE), ()
+    if maybe_before and not (terms.read_back or terms.resend or _nonce_protects(row, now, terms)):
+        return _needs_review(row, UNKNOWABLE), ()
     row = replace(
         row,
         sent_maybe=True,
@@ -176,37 +181,32 @@ def _intend(row: Row, after_id: str | None, now: Moment, terms: Terms) -> Step:
     return row, (Post(row.desired_rev, maybe_before),)
 
 
-def _answered(row: Row, event: Answered, now: Moment, terms: Terms) -> Row:
-    if row.told:
-        return editing.answered(row, event.verdict, now, terms)
-    return _posted(row, event.verdict, event.maybe_before, now, terms)
-
-
-def _posted(row: Row, verdict: PostVerdict, maybe_before: bool, now: Moment, terms: Terms) -> Row:
-    if isinstance(verdict, NotSent | Blocked | Refused) and not maybe_before:
+def _posted(row: Row, answered: Answered, now: Moment, terms: Terms) -> Row:
+    """The POST has ended, one way or another."""
+    verdict = answered.verdict
+    if isinstance(verdict, NotSent | Blocked | Refused) and not answered.maybe_before:
         row = _unsent(row)
     match verdict:
         case Accepted(remote_id, rev):
-            return delivered(row, remote_id, rev, "response", now)
-        case Gone(reason):
-            row = delivered(row, None, row.desired_rev, "nonce_deleted", now)
+            return _delivered(row, remote_id, rev, "response", now)
+        case Deleted(reason):
+            row = _delivered(row, None, row.desired_rev, "nonce_deleted", now)
             return replace(row, remote_deleted=True, last_error=reason)
         case NotSent(reason, retry_after):
-            wait = backoff(row.attempts, now, terms) if retry_after is None else retry_after
-            return back(row, later(now, wait), reason)
+            wait = _backoff(row.attempts, now, terms) if retry_after is None else retry_after
+            return _due_again(row, _after(now, wait), reason)
         case Blocked(reason):
-            return blocked(row, reason, now, terms)
+            return _blocked(row, reason, now, terms)
         case Refused(reason):
-            return park(row, reason)
+            return _needs_review(row, reason)
         case Uncertain(reason):
             row = replace(
                 row,
                 settle_until=now.at + terms.settle,
                 uncertain_rounds=row.uncertain_rounds + 1,
             )
-            return back(
-                row, later(now, terms.settle + reconciling.resend_wait(row, now, terms)), reason
-            )
+            wait = terms.settle + _wait_after_uncertain(row, now, terms)
+            return _due_again(row, _after(now, wait), reason)
 
 
 def _unsent(row: Row) -> Row:
@@ -220,3 +220,223 @@ def _unsent(row: Row) -> Row:
         after_id=None,
         settle_until=None,
     )
+
+
+def _wait_after_uncertain(row: Row, now: Moment, terms: Terms) -> float:
+    """Seconds to wait beyond the settling time after the n-th uncertain POST.
+
+    None the first time: most of these were posted, and the channel's history shows it. A server
+    error proven to have posted nothing weighs three times: an hour's outage must not end in review.
+    """
+    if row.uncertain_rounds == 1:
+        return 0.0
+    return _backoff(row.uncertain_rounds - 1 + 2 * row.proven_absent, now, terms)
+
+
+# --- reconciling: what became of a POST, before it is repeated -----------------------------------
+
+
+def _begin_reconciling(row: Row, now: Moment, terms: Terms) -> Step:
+    """The first step under a claim of a row that may have been sent."""
+    if not terms.read_back:
+        if _nonce_protects(row, now, terms):
+            return row, (Send("POST"),)
+        if not terms.resend:
+            return _needs_review(row, UNKNOWABLE), ()
+        if _exhausted(row, now, terms):
+            return _needs_review(row, f"uncertain after {row.uncertain_rounds} tries"), ()
+    if row.settle_until is not None and now.at < row.settle_until:
+        return _due_again(row, _after(now, row.settle_until - now.at), row.last_error), ()
+    return row, (Scan(row.after_id) if terms.read_back else Send("POST"),)
+
+
+def _nonce_protects(row: Row, now: Moment, terms: Terms) -> bool:
+    """Whether a second POST would surely be dropped: the remote still remembers the nonce."""
+    first_sent_at = LONG_AGO if row.first_sent_at is None else row.first_sent_at
+    return terms.nonce and now.at - first_sent_at < terms.timing.nonce_alone
+
+
+def _scanned(
+    row: Row,
+    event: Found | Absent | UnreadableHistory | NotSeen | Blocked,
+    now: Moment,
+    terms: Terms,
+) -> Step:
+    """What the channel's history says."""
+    match event:
+        case Found(remote_id, rev, extras):
+            row = _delivered(row, remote_id, rev, "scan", now)
+            return row, tuple(Delete(extra) for extra in extras)
+        case UnreadableHistory(reason):
+            return _still_uncertain(row, reason, None, now, terms), ()
+        case NotSeen(reason, retry_after):
+            return _still_uncertain(row, reason, retry_after, now, terms), ()
+        case Blocked(reason):
+            return _blocked(row, reason, now, terms), ()
+        case Absent(after_server_error):
+            row = replace(row, proven_absent=row.proven_absent + after_server_error)
+            if row.proven_absent >= terms.timing.review_absent:
+                reason = f"{row.proven_absent} server errors, none of them posted it"
+                return _needs_review(row, reason), ()
+            if _exhausted(row, now, terms):
+                return _needs_review(row, f"not posted after {row.uncertain_rounds} tries"), ()
+            return row, (Send("POST"),)
+
+
+def _still_uncertain(
+    row: Row, reason: str, retry_after: float | None, now: Moment, terms: Terms
+) -> Row:
+    row = replace(row, uncertain_rounds=row.uncertain_rounds + 1)
+    if _exhausted(row, now, terms):
+        return _needs_review(row, reason)
+    wait = _backoff(row.uncertain_rounds - 1, now, terms) if retry_after is None else retry_after
+    return _due_again(row, _after(now, wait), reason)
+
+
+def _exhausted(row: Row, now: Moment, terms: Terms) -> bool:
+    limit = timedelta(seconds=terms.timing.review_after)
+    return row.uncertain_rounds >= terms.timing.review_rounds or (
+        row.uncertain_since is not None and now.wall - row.uncertain_since >= limit
+    )
+
+
+# --- editing: a newer text for a delivered message; a PATCH may be repeated freely ---------------
+
+
+def _begin_editing(row: Row, now: Moment, terms: Terms) -> Step:
+    """The first step under a claim of a delivered row."""
+    if row.remote_deleted or (row.remote_rev == row.desired_rev and row.settle_until is None):
+        return _at_rest(row), ()
+    if row.remote_id is None or not terms.edit:
+        return replace(_at_rest(row), last_error=UNEDITABLE), ()
+    if row.settle_until is None:
+        return row, (Send("PATCH"),)
+    if now.at < row.settle_until:
+        # A PATCH that went unanswered may still land: another one before that could be overtaken.
+        return _due_again(row, _after(now, row.settle_until - now.at), row.last_error), ()
+    return row, (Get(row.remote_id),)
+
+
+def _patched(row: Row, answered: Answered, now: Moment, terms: Terms) -> Row:
+    """The PATCH has ended, one way or another."""
+    match answered.verdict:
+        case Accepted(_, rev):
+            return _standing(row, rev, now, terms)
+        case Deleted(reason):
+            return replace(_at_rest(row), remote_deleted=True, last_error=reason)
+        case Refused(reason):
+            return replace(_at_rest(row), last_error=reason)
+        case Blocked(reason):
+            return _blocked(replace(row, settle_until=None), reason, now, terms)
+        case NotSent(reason, retry_after):
+            row = replace(row, settle_until=None)
+            return _edit_again(row, reason, retry_after, now, terms)
+        case Uncertain(reason):
+            row = replace(row, settle_until=now.at + terms.settle)
+            return _edit_again(row, reason, terms.settle, now, terms)
+
+
+def _read_back(row: Row, event: GetVerdict, now: Moment, terms: Terms) -> Step:
+    """What the posted message, read by its id, says: no earlier PATCH is under way any more."""
+    match event:
+        case Seen(rev) if rev == row.desired_rev:
+            return _standing(row, rev, now, terms), ()
+        case Seen(rev):
+            return replace(row, remote_rev=rev, settle_until=None), (Send("PATCH"),)
+        case Unmarked() | Blocked(dead=False):
+            # A channel that refuses reads may well allow edits.
+            return replace(row, settle_until=None), (Send("PATCH"),)
+        case Deleted(reason):
+            return replace(_at_rest(row), remote_deleted=True, last_error=reason), ()
+        case NotSeen(reason, retry_after):
+            return _edit_again(row, reason, retry_after, now, terms), ()
+        case Blocked(reason):
+            return _blocked(row, reason, now, terms), ()
+
+
+def _standing(row: Row, rev: int, now: Moment, terms: Terms) -> Row:
+    """The remote shows revision `rev`: at rest, or due again at once if that is not the newest."""
+    advanced = row.remote_rev is None or rev > row.remote_rev
+    row = replace(row, remote_rev=rev)
+    if rev == row.desired_rev:
+        return replace(_at_rest(row), last_error=None)
+    rounds = 0 if advanced else row.edit_rounds + 1
+    if rounds >= terms.timing.edit_rounds:
+        return replace(_at_rest(row), last_error=f"the text stays at revision {rev}")
+    return _due_again(replace(row, settle_until=None, edit_rounds=rounds), now.wall, None)
+
+
+def _edit_again(row: Row, reason: str, retry_after: float | None, now: Moment, terms: Terms) -> Row:
+    row = replace(row, edit_rounds=row.edit_rounds + 1)
+    if row.edit_rounds >= terms.timing.edit_rounds:
+        return replace(_at_rest(row), last_error=reason)
+    wait = _backoff(row.edit_rounds, now, terms) if retry_after is None else retry_after
+    return _due_again(row, _after(now, wait), reason)
+
+
+# --- the operator's decisions --------------------------------------------------------------------
+
+
+def _decide(row: Row, decision: Resend | MarkDelivered | Drop, now: Moment) -> Row:
+    match decision:
+        case MarkDelivered(remote_id):
+            rev = row.desired_rev if row.sent_rev is None else row.sent_rev
+            return _delivered(row, remote_id, rev, "operator", now)
+        case Drop():
+            return replace(row, state="dropped", due_at=None, last_error="dropped by the operator")
+        case Resend(check_first):
+            if row.sent_maybe and not check_first:
+                row = _unsent(row)  # the operator has decided so, at the risk of a duplicate
+            row = replace(row, uncertain_rounds=0, proven_absent=0)
+            if row.sent_maybe:
+                row = replace(row, uncertain_since=now.wall)
+            return _due_again(row, now.wall, None)
+
+
+# --- the states in which a step can leave a row --------------------------------------------------
+
+
+def _delivered(row: Row, remote_id: str | None, rev: int, evidence: str, now: Moment) -> Row:
+    return replace(
+        row,
+        state="delivered",
+        remote_id=remote_id,
+        remote_rev=rev,
+        evidence=evidence,
+        delivered_at=now.wall,
+        due_at=None if rev == row.desired_rev else now.wall,
+        settle_until=None,
+        uncertain_since=None,
+        last_error=None,
+    )
+
+
+def _at_rest(row: Row) -> Row:
+    """Delivered, and nothing to do until the text changes."""
+    return replace(row, state="delivered", due_at=None, settle_until=None, edit_rounds=0)
+
+
+def _due_again(row: Row, due_at: datetime, reason: str | None) -> Row:
+    """No longer `sending`, to be claimed again at `due_at`."""
+    state = "delivered" if row.delivered else "uncertain" if row.sent_maybe else "pending"
+    return replace(row, state=state, due_at=due_at, last_error=reason)
+
+
+def _blocked(row: Row, reason: str, now: Moment, terms: Terms) -> Row:
+    """Refused by the destination. `uncertain` stays and is shown: it is the more important truth."""
+    row = _due_again(row, _after(now, terms.timing.probe), reason)
+    return replace(row, state="blocked") if row.state == "pending" else row
+
+
+def _needs_review(row: Row, reason: str) -> Row:
+    return replace(row, state="needs_review", due_at=None, last_error=reason)
+
+
+def _after(now: Moment, seconds: float) -> datetime:
+    return now.wall + timedelta(seconds=seconds)
+
+
+def _backoff(round_number: int, now: Moment, terms: Terms) -> float:
+    """Full jitter: a random part of the backoff of the 1st, 2nd, … repetition."""
+    waits = terms.timing.backoff
+    return now.jitter * waits[max(0, min(round_number, len(waits)) - 1)]

@@ -9,8 +9,7 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 import dagster as dg
 from structlog.contextvars import bound_contextvars
 
-from lol_dagster.delivery.deliver import Deliverer
-from lol_dagster.delivery.report import DeliveryReport
+from lol_dagster.delivery.worker import Deliverer, DeliveryReport
 from lol_dagster.orchestration import report
 from lol_dagster.orchestration.checks import evaluate_checks
 from lol_dagster.orchestration.instance import CHANNELS_POOL, RIOT_POOL

@@ -14,7 +14,7 @@ import dagster as dg
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery.report import Carried, DeliveryReport
+from lol_dagster.delivery.worker import DeliveryReport, DeliveryResult
 from lol_dagster.messages.characters import plain_markdown
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.text import markdown
@@ -176,7 +176,7 @@ def _rows_of(database: Database, match_ids: Sequence[str]) -> list[tuple[str, ..
 
 def of_deliveries(found: DeliveryReport) -> Iterator[tuple[str, Metadata]]:
     """Per game that a sweep told of, where it was told."""
-    by_match: dict[str, list[Carried]] = {}
+    by_match: dict[str, list[DeliveryResult]] = {}
     for carried in found.messages:
         if carried.outcome in ("delivered", "edited"):
             for match_id in carried.match_ids:
@@ -201,9 +201,9 @@ def of_sweep(found: DeliveryReport) -> Metadata:
         "delivered": found.delivered,
         "edited": found.edited,
         "uncertain": found.uncertain,
-        "parked": found.parked,
+        "parked": found.needs_review,
         "blocked": found.blocked,
-        "later": found.later,
+        "later": found.deferred,
         "messages": dg.MetadataValue.md(
             _table(
                 ("Channel", "Games", "Outcome", "Why"),

@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 
 import dagster as dg
 
-from lol_dagster.delivery.deliver import Deliverer, deliverer
+from lol_dagster.delivery.worker import Deliverer, deliverer
 from lol_dagster.logs.writing import start_logging
 from lol_dagster.orchestration.run_counts import RunCounts
 from lol_dagster.orchestration.run_workers import begin_work

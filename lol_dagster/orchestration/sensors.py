@@ -10,7 +10,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from lol_dagster.delivery.deliver import Deliverer
+from lol_dagster.delivery.worker import Deliverer
 from lol_dagster.orchestration.assets import BATCH_TAG
 from lol_dagster.orchestration.jobs import deliver_job, process_job, requested_job
 from lol_dagster.orchestration.live_runs import live_run

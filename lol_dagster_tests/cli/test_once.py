@@ -16,8 +16,7 @@ import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from lol_dagster.cli import cli, services
-from lol_dagster.delivery.deliver import Deliverer
-from lol_dagster.delivery.report import DeliveryReport
+from lol_dagster.delivery.worker import Deliverer, DeliveryReport
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage import database as database_module

@@ -14,11 +14,10 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from lol_dagster.delivery.deliver import Deliverer
-from lol_dagster.delivery.report import DeliveryReport
-from lol_dagster.delivery.states import Timing
+from lol_dagster.delivery.model import Timing
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.delivery.worker import Deliverer, DeliveryReport
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster.settings import Settings
 from lol_dagster.simulator.limits import Limit
@@ -82,7 +81,7 @@ class Room:
         """One sweep of a deliverer of its own, waiting for nothing unless told so."""
         sweeping = {key: values.pop(key) for key in ("only_match_ids", "run_id") if key in values}
         deliverer = self.deliverer(**values)
-        return deliverer.deliver_due(self.now, patience=timedelta(seconds=patience), **sweeping)
+        return deliverer.deliver_due(self.now, wait_up_to=timedelta(seconds=patience), **sweeping)
 
     def pass_time(self, seconds: float) -> None:
         self.clock.at += seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lol_dagster.delivery import operator
+from lol_dagster.delivery import decisions
 from lol_dagster.storage.models import AuditEntry, Channel, ChannelProbe
 from lol_dagster_tests._support.fake_channels import fail_after_accept, fail_before_accept
 from lol_dagster_tests.delivery.conftest import Room
@@ -14,7 +14,7 @@ from lol_dagster_tests.delivery.kinds import READABLE, posts
 def resend(room: Room, message: str) -> None:
     with room.database.writing(who="Ann") as session:
         transports = room.deliverer()._transports
-        operator.resend(session, message, transports=transports, clock=room.clock, now=room.now)
+        decisions.resend(session, message, transports=transports, clock=room.clock, now=room.now)
 
 
 def parked(room: Room, channel: int, **values: object) -> str:
@@ -99,7 +99,7 @@ def test_nothing_is_resent_into_a_removed_channel(room: Room) -> None:
     message = parked(room, channel)
     with room.database.writing() as session:
         session.get_one(Channel, channel).removed_at = room.now
-    with pytest.raises(operator.DecisionError, match="its channel was removed"):
+    with pytest.raises(decisions.DecisionError, match="its channel was removed"):
         resend(room, message)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from lol_dagster.delivery import calls
+from lol_dagster.delivery import probe as probe_module
 from lol_dagster.delivery.probe import ProbeError, ProbeReport, probe_channel
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message
@@ -222,14 +222,14 @@ def test_a_test_message_that_was_left_behind_by_a_death_is_never_sent(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(calls, "sent", die)
+        patched.setattr(probe_module, "sending", die)
         with pytest.raises(KeyboardInterrupt):
             probe(any_room, channel)
     any_room.pass_time(61)  # its lease is over
     any_room.sweep()
     with any_room.database.reading() as session:
         (row,) = session.scalars(select(Message))
-    assert (row.state, row.last_error) == ("dropped", "the test was not seen to its end")
+    assert (row.state, row.last_error) == ("dropped", "the test was not completed")
     assert posts(any_room) == 0
 
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from lol_dagster.delivery.ration import Ration, ration, ration_of
-from lol_dagster.delivery.states import Timing
+from lol_dagster.delivery.model import Timing
+from lol_dagster.delivery.retry_budget import RetryBudget, retry_budget, retry_budget_of
 from lol_dagster.storage.models import Attempt, ChannelProbe
 from lol_dagster_tests._support.fake_channels import (
     NOW,
@@ -29,22 +29,22 @@ def at(*minutes: float) -> list[datetime]:
 @pytest.mark.parametrize(
     ("first_tries", "failed", "expected"),
     [
-        (0, [], Ration(5, 0, None)),
+        (0, [], RetryBudget(5, 0, None)),
         # The floor: five fail, the sixth waits until the first of them is ten minutes old.
-        (0, at(0, 1, 2, 3), Ration(5, 4, None)),
-        (0, at(0, 1, 2, 3, 4), Ration(5, 5, at(10)[0])),
+        (0, at(0, 1, 2, 3), RetryBudget(5, 4, None)),
+        (0, at(0, 1, 2, 3, 4), RetryBudget(5, 5, at(10)[0])),
         # A fifth of the first tries, once that is more than five: of 29 that is 5, of 30 it is 6.
-        (29, at(0, 1, 2, 3, 4), Ration(5, 5, at(10)[0])),
-        (30, at(0, 1, 2, 3, 4), Ration(6, 5, None)),
-        (100, at(*range(20)), Ration(20, 20, at(10)[0])),
+        (29, at(0, 1, 2, 3, 4), RetryBudget(5, 5, at(10)[0])),
+        (30, at(0, 1, 2, 3, 4), RetryBudget(6, 5, None)),
+        (100, at(*range(20)), RetryBudget(20, 20, at(10)[0])),
         # Two too many (first tries have left the window): the third oldest has to leave it.
-        (0, at(0, 1, 2, 3, 4, 5, 6), Ration(5, 7, at(12)[0])),
+        (0, at(0, 1, 2, 3, 4, 5, 6), RetryBudget(5, 7, at(12)[0])),
     ],
 )
 def test_a_fifth_of_the_first_tries_and_five_in_any_case(
-    first_tries: int, failed: list[datetime], expected: Ration
+    first_tries: int, failed: list[datetime], expected: RetryBudget
 ) -> None:
-    assert ration(first_tries, failed, TIMING) == expected
+    assert retry_budget(first_tries, failed, TIMING) == expected
 
 
 def use_up(room: Room, channel: int, outcome: str = "uncertain") -> None:
@@ -173,5 +173,5 @@ def test_the_ration_is_shared_through_the_database(any_room: Room) -> None:
     channel = any_room.channel()
     use_up(any_room, channel)
     with any_room.database.reading() as session:
-        found = ration_of(session, channel, TIMING, any_room.now)
+        found = retry_budget_of(session, channel, TIMING, any_room.now)
     assert (found.used, found.allowed) == (5, 5)

@@ -22,7 +22,7 @@ def test_row_12_a_server_that_cannot_be_reached_leaves_nothing_in_doubt(room: Ro
     channel = room.channel()
     message = room.message(channel)
     nowhere = room.settings.model_copy(update={"discord_url": "http://127.0.0.1:1"})
-    assert room.sweep(settings=nowhere).later == 1
+    assert room.sweep(settings=nowhere).deferred == 1
     row = room.row(message)
     assert (row.state, row.sent_maybe, row.first_sent_at) == ("pending", False, None)
     assert row.due_at == room.now + timedelta(seconds=7.5)  # half of 15 s: the jitter say 0.5
@@ -211,7 +211,7 @@ def test_row_15_a_refused_text_parks_only_itself(room: Room, kind: str, fault: o
     for fake in (room.discord, room.slack):
         fake.script("post", fault)  # type: ignore[arg-type]
     report = room.sweep(patience=5)
-    assert (report.parked, report.delivered) == (1, 1)
+    assert (report.needs_review, report.delivered) == (1, 1)
     row = room.row(bad)
     assert (row.state, row.sent_maybe) == ("needs_review", False)
     assert row.last_error
@@ -222,7 +222,7 @@ def test_a_text_that_cannot_be_rendered_parks_only_itself(room: Room) -> None:
     bad = room.message(channel, content={"title": 7})
     room.message(channel, "good", order_at=NOW + timedelta(seconds=1))
     report = room.sweep()
-    assert (report.parked, report.delivered) == (1, 1)
+    assert (report.needs_review, report.delivered) == (1, 1)
     assert room.row(bad).state == "needs_review"
 
 

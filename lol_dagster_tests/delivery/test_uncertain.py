@@ -243,7 +243,7 @@ def test_a_second_copy_is_taken_away_and_the_first_kept(room: Room) -> None:
     room.sweep()
     assert room.row(message).remote_id == first
     assert room.discord.deleted == {str(int(first) + 5)}
-    assert ("DELETE", "gone") in room.attempts(message)
+    assert ("DELETE", "deleted") in room.attempts(message)
 
 
 def test_row_26_what_was_deleted_while_uncertain_is_not_posted_again(room: Room) -> None:
@@ -282,7 +282,7 @@ def test_row_25_slack_says_when_the_history_cannot_be_read(room: Room, error: st
     room.pass_time(31)
     room.sweep()
     assert room.row(message).state == "uncertain"
-    assert room.attempts(message)[-1] == ("SCAN", "blind")
+    assert room.attempts(message)[-1] == ("SCAN", "unreadable_history")
     assert room.slack.count("post") == 1
 
 

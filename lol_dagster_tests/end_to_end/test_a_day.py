@@ -16,9 +16,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from lol_dagster.delivery.deliver import Deliverer
-from lol_dagster.delivery.states import Timing
+from lol_dagster.delivery.model import Timing
 from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.delivery.worker import Deliverer
 from lol_dagster.http import DeadlineSession
 from lol_dagster.orchestration.resources import AppContext, WallClock
 from lol_dagster.orchestration.riot_key import key_refused_until, key_works, watching_key
@@ -147,7 +147,7 @@ class Day:
             with suppress(KeyRejected):
                 self._poll()
                 self._process()
-            self.app.deliverer.deliver_due(self.app.clock.now(), patience=timedelta(0))
+            self.app.deliverer.deliver_due(self.app.clock.now(), wait_up_to=timedelta(0))
         except PowerCut:
             self.app.database.dispose()
             self.put_together()

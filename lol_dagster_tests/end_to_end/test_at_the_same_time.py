@@ -66,7 +66,7 @@ def _whole_way(urls: list[str], together: Any) -> None:
         for match_id in due:
             process(app, match_id, run_id=f"run-of-{os.getpid()}")
             together.wait(300)
-        app.deliverer.deliver_due(app.clock.now(), patience=timedelta(0))
+        app.deliverer.deliver_due(app.clock.now(), wait_up_to=timedelta(0))
 
 
 @pytest.mark.timeout(600)

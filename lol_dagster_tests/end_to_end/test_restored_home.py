@@ -22,9 +22,9 @@ from sqlalchemy import select
 
 from lol_dagster.backups.restore import restore_backup
 from lol_dagster.backups.take import take_backup
-from lol_dagster.delivery.deliver import Deliverer
-from lol_dagster.delivery.states import Timing
+from lol_dagster.delivery.model import Timing
 from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.delivery.worker import Deliverer
 from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.pipeline.process import Processed
 from lol_dagster.riot.archive import due_matches
@@ -105,7 +105,7 @@ class Home:
         self.clock.at += 2  # Slack takes a message a second
         only = [game(number) for number in numbers] or None
         try:
-            deliverer.deliver_due(self.now(), only_match_ids=only, patience=timedelta())
+            deliverer.deliver_due(self.now(), only_match_ids=only, wait_up_to=timedelta())
         except Died:
             assert die_at
 

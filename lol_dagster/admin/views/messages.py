@@ -27,7 +27,7 @@ from lol_dagster.admin.model_view import BaseModelView, FieldError
 from lol_dagster.admin.transactions import end_reading, reading
 from lol_dagster.admin.views.choices import MOST
 from lol_dagster.admin.views.played import parts_shown, who_played
-from lol_dagster.delivery import operator
+from lol_dagster.delivery import decisions
 from lol_dagster.delivery.clock import clock_for
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import all_transports
@@ -129,7 +129,7 @@ class MessageView(BaseModelView):
             channel=channel,
             title=message.content["title"] if looks else message.subject,
             story=explain_message(session, message),
-            choices=operator.choices(session, message, transports=transports),
+            choices=decisions.choices(session, message, transports=transports),
             form=form,
             previews=looks and list(zip(services, looks, strict=True)),
             former=_former(message),
@@ -146,14 +146,14 @@ class MessageView(BaseModelView):
         form = MarkForm(request.form)
         how: dict[str, tuple[Callable[..., Message], str]] = {
             "resend": (
-                operator.resend,
+                decisions.resend,
                 "It is sent with the next sweep, unless it is found there.",
             ),
             "mark-delivered": (
                 partial(_mark_delivered, remote_id=form.remote_id.data or None),
                 "Noted as delivered.",
             ),
-            "drop": (operator.drop, "Dropped: it is never sent."),
+            "drop": (decisions.drop, "Dropped: it is never sent."),
         }
         if request.form.get("decision") not in how:
             abort(400)
@@ -172,12 +172,12 @@ class MessageView(BaseModelView):
         "looked into.",
     )
     def action_resend(self, ids: list[str]) -> None:
-        done = self.done_to_each(ids, partial(_decide, operator.resend))
+        done = self.done_to_each(ids, partial(_decide, decisions.resend))
         flash(f"{done} sent with the next sweep, unless found there.", "success")
 
     @action("drop", "Drop", "Give these messages up? That cannot be taken back.")
     def action_drop(self, ids: list[str]) -> None:
-        done = self.done_to_each(ids, partial(_decide, operator.drop))
+        done = self.done_to_each(ids, partial(_decide, decisions.drop))
         flash(f"Dropped {done}.", "success")
 
     column_formatters = {
@@ -209,8 +209,8 @@ def _mark_delivered(
     session: Session, message_id: str, *, remote_id: str | None, **how: Any
 ) -> Message:
     try:
-        return operator.mark_delivered(session, message_id, remote_id, **how)
-    except operator.RemoteIdError as error:
+        return decisions.mark_delivered(session, message_id, remote_id, **how)
+    except decisions.RemoteIdError as error:
         raise FieldError("remote_id", str(error)) from None
 
 

@@ -24,11 +24,11 @@ from markupsafe import Markup
 from pydantic import SecretStr
 
 from lol_dagster import http
-from lol_dagster.delivery.states import (
+from lol_dagster.delivery.model import (
     Accepted,
     Blocked,
+    Deleted,
     GetVerdict,
-    Gone,
     NotSeen,
     NotSent,
     PostVerdict,
@@ -436,7 +436,7 @@ def unread(refusal: PostVerdict) -> NotSeen | Blocked:
             return refusal
         case NotSent(reason, retry_after):
             return NotSeen(reason, retry_after)
-        case Uncertain(reason) | Refused(reason) | Gone(reason):
+        case Uncertain(reason) | Refused(reason) | Deleted(reason):
             return NotSeen(reason)
         case Accepted():
             raise AssertionError("a refusal is no success")

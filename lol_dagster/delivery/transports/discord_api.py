@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 
 from markupsafe import Markup
 
-from lol_dagster.delivery.states import (
+from lol_dagster.delivery.model import (
     Accepted,
     Blocked,
+    Deleted,
     GetVerdict,
-    Gone,
     NotSent,
     PostVerdict,
     Refused,
@@ -140,7 +140,7 @@ class DiscordTransport(Transport):
     def delete(self, address: str, remote_id: str) -> Answer[PostVerdict]:
         reply = self._call_message("DELETE", address, remote_id)
         if reply.status == 204:
-            return answer_to(reply, Gone("deleted"))
+            return answer_to(reply, Deleted("deleted"))
         return answer_to(reply, refusal(reply), *_holds(reply))
 
 
@@ -188,7 +188,7 @@ def refusal(reply: Reply) -> PostVerdict:
     if code in PAYLOAD_REFUSED or code in NOT_EDITABLE:
         return Refused(said)
     if code == UNKNOWN_MESSAGE:
-        return Gone(said)
+        return Deleted(said)
     if code == EDITED_TOO_OFTEN:
         return NotSent(said, retry_after=_EDIT_LATER)
     if reply.status == 429 or code in LATER:
@@ -217,7 +217,7 @@ def read(reply: Reply, message_id: str) -> Answer[GetVerdict]:
             return answer_to(reply, Seen(found[1]))
         return answer_to(reply, Unmarked())
     if reply.field("code") == UNKNOWN_MESSAGE:
-        return answer_to(reply, Gone(_said(reply)))
+        return answer_to(reply, Deleted(_said(reply)))
     return answer_to(reply, unread(refusal(reply)))
 
 

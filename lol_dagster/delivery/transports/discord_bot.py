@@ -6,13 +6,13 @@ import re
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lol_dagster.delivery.states import (
+from lol_dagster.delivery.model import (
     Absent,
-    Blind,
     Found,
     NotSeen,
     PostVerdict,
     ScanVerdict,
+    UnreadableHistory,
 )
 from lol_dagster.delivery.transports import discord_api
 from lol_dagster.delivery.transports.base import (
@@ -130,13 +130,17 @@ class DiscordBot(discord_api.DiscordTransport):
         reply = self._call_message("GET", address, wanted.known or wanted.after_id or "0")
         if reply.status == 200 and read_marker(reply.data) is None:
             return discord_api.answer_to(
-                reply, Blind("a message of ours came back without the marker it was posted with")
+                reply,
+                UnreadableHistory(
+                    "a message of ours came back without the marker it was posted with"
+                ),
             )
         if reply.status == 200 or reply.field("code") == discord_api.UNKNOWN_MESSAGE:
             return discord_api.answer_to(reply, Absent())
         if reply.status == 403:
             return discord_api.answer_to(
-                reply, Blind("the bot lacks the permission to read the channel's history")
+                reply,
+                UnreadableHistory("the bot lacks the permission to read the channel's history"),
             )
         return discord_api.scan_failed(reply)
 

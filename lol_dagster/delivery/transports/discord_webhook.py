@@ -11,7 +11,14 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit
 
-from lol_dagster.delivery.states import Absent, Blind, Blocked, Found, PostVerdict, ScanVerdict
+from lol_dagster.delivery.model import (
+    Absent,
+    Blocked,
+    Found,
+    PostVerdict,
+    ScanVerdict,
+    UnreadableHistory,
+)
 from lol_dagster.delivery.transports import discord_api
 from lol_dagster.delivery.transports.base import (
     AddressError,
@@ -184,7 +191,9 @@ class DiscordWebhook(discord_api.DiscordTransport):
 def _unreadable(answer: Answer[ScanVerdict]) -> Answer[ScanVerdict]:
     """A reader that is refused leaves the history unreadable; the webhook is not blocked by that."""
     if isinstance(answer.verdict, Blocked):
-        return replace(answer, verdict=Blind(f"the reading bot: {answer.verdict.reason}"))
+        return replace(
+            answer, verdict=UnreadableHistory(f"the reading bot: {answer.verdict.reason}")
+        )
     return answer
 
 

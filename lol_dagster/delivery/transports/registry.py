@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from lol_dagster.delivery.states import NotSent, PostVerdict, Timing
+from lol_dagster.delivery.model import NotSent, PostVerdict, Timing
 from lol_dagster.delivery.transports.base import (
     AddressError,
     Answer,

@@ -12,16 +12,16 @@ from typing import Any, ClassVar
 
 from markupsafe import Markup
 
-from lol_dagster.delivery.states import (
+from lol_dagster.delivery.model import (
     Accepted,
-    Blind,
     Blocked,
-    Gone,
+    Deleted,
     NotSent,
     PostVerdict,
     Refused,
     ScanVerdict,
     Uncertain,
+    UnreadableHistory,
 )
 from lol_dagster.delivery.transports import slack_format
 from lol_dagster.delivery.transports.base import (
@@ -156,7 +156,7 @@ def refusal(reply: Reply) -> PostVerdict:
     if reply.status >= 500 or reply.field("ok") is not False or error in MAYBE_DONE:
         return Uncertain(said)
     if error in GONE:
-        return Gone(said)
+        return Deleted(said)
     if error in TOKEN_DEAD:
         return Blocked(said, scope="token")
     if isinstance(error, str) and error.startswith(PAYLOAD_REFUSED):
@@ -169,7 +169,7 @@ def scan_failed(reply: Reply) -> Answer[ScanVerdict]:
     error = reply.field("error")
     if error in UNREADABLE:
         return answer_to(
-            reply, Blind(f"the bot may not read the channel's history: {_said(reply)}")
+            reply, UnreadableHistory(f"the bot may not read the channel's history: {_said(reply)}")
         )
     return answer_to(reply, unread(refusal(reply)), *_holds(reply))
 

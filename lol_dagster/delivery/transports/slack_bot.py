@@ -6,11 +6,11 @@ import re
 from datetime import datetime
 from typing import Any, ClassVar
 
-from lol_dagster.delivery.states import (
+from lol_dagster.delivery.model import (
     Absent,
+    Deleted,
     Found,
     GetVerdict,
-    Gone,
     NotSeen,
     PostVerdict,
     ScanVerdict,
@@ -91,7 +91,7 @@ class SlackBot(slack_api.SlackTransport):
     def delete(self, address: str, remote_id: str) -> Answer[PostVerdict]:
         reply = self._call("POST", "chat.delete", json={"channel": address, "ts": remote_id})
         if reply.field("ok") is True:
-            return slack_api.answer_to(reply, Gone("deleted"))
+            return slack_api.answer_to(reply, Deleted("deleted"))
         return slack_api.answer_to(reply, slack_api.refusal(reply))
 
     @reads
@@ -108,7 +108,7 @@ class SlackBot(slack_api.SlackTransport):
             return slack_api.answer_to(reply, unread(slack_api.refusal(reply)))
         there = next((each for each in messages if each.get("ts") == remote_id), None)
         if there is None:
-            return slack_api.answer_to(reply, Gone("the message is not there any more"))
+            return slack_api.answer_to(reply, Deleted("the message is not there any more"))
         marker = read_marker(there)
         if marker is None or marker[0] != message_id:
             return slack_api.answer_to(reply, Unmarked())

@@ -8,7 +8,7 @@ import re
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from lol_dagster.delivery.states import (
+from lol_dagster.delivery.model import (
     Accepted,
     Blocked,
     NotSent,

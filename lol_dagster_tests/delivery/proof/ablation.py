@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
+from lol_dagster.delivery.model import Absent, UnreadableHistory
 from lol_dagster.delivery.outbox import Outbox
-from lol_dagster.delivery.states import Absent, Blind
 from lol_dagster.delivery.transports.base import Answer, Transport
 from lol_dagster.storage.models import Message
 
@@ -49,7 +49,11 @@ def _believing(transport: Transport) -> Any:
 
     def believe(self: Transport, *args: Any) -> Answer[Any]:
         answer = scan(self, *args)
-        return replace(answer, verdict=Absent()) if isinstance(answer.verdict, Blind) else answer
+        return (
+            replace(answer, verdict=Absent())
+            if isinstance(answer.verdict, UnreadableHistory)
+            else answer
+        )
 
     return believe
 

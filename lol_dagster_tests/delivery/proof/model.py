@@ -15,20 +15,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from lol_dagster.delivery.protocol import may_send, step
-from lol_dagster.delivery.states import (
+from lol_dagster.delivery.model import (
     Absent,
     Accepted,
     Answered,
-    Blind,
     Blocked,
     Claim,
+    Deleted,
     Drop,
     Effect,
     Event,
     Found,
     Get,
-    Gone,
     HoldBack,
     Intend,
     MarkDelivered,
@@ -47,8 +45,10 @@ from lol_dagster.delivery.states import (
     Terms,
     Timing,
     Uncertain,
+    UnreadableHistory,
     Withdraw,
 )
+from lol_dagster.delivery.protocol import may_send, step
 
 WALL = datetime(2026, 8, 1, tzinfo=UTC)
 NOW = Moment(epoch="one", at=0.0, wall=WALL, jitter=1.0)
@@ -57,7 +57,7 @@ NONCE_WINDOW = 120.0
 
 DISCORD_BOT = Terms(settle=5.0, nonce=True, read_back=True, edit=True, resend=False)
 SLACK_BOT = Terms(settle=30.0, nonce=False, read_back=True, edit=True, resend=False)
-BLIND_DISCORD_BOT = replace(DISCORD_BOT, read_back=False)
+UNREADABLE_DISCORD_BOT = replace(DISCORD_BOT, read_back=False)
 BARE_WEBHOOK = Terms(settle=30.0, nonce=False, read_back=False, edit=False, resend=False)
 RESENDING_WEBHOOK = replace(BARE_WEBHOOK, resend=True)
 
@@ -282,14 +282,14 @@ def _sights(world: World, effect: Effect | None, rules: Rules) -> Iterator[tuple
     """What a look into the channel can show."""
     there = world.visible
     if isinstance(effect, Get):
-        yield "reads", Seen(there[0].rev) if there else Gone("deleted")
+        yield "reads", Seen(there[0].rev) if there else Deleted("deleted")
         yield "may not read", Blocked("no permission")
     elif there and rules.scan:
         yield "scans", Found("1", there[0].rev)
     else:
         yield "scans", Absent()
     if isinstance(effect, Scan):
-        yield "scans blindly", Blind("no permission") if rules.witness else Absent()
+        yield "scans blindly", UnreadableHistory("no permission") if rules.witness else Absent()
     yield "looks in vain", NotSeen("500")
 
 
@@ -306,7 +306,7 @@ def _write_down(world: World, worker: Worker, put: Put, rules: Rules) -> World:
     assert worker.event is not None
     row = world.row
     if worker.last_time:
-        row = replace(row, uncertain_rounds=TIMING.park_rounds)
+        row = replace(row, uncertain_rounds=TIMING.review_rounds)
     row, effects = _step(row, worker.event, rules)
     after = replace(worker, event=None, last_time=False, effect=effects[0] if effects else None)
     if isinstance(worker.event, Intend) and not rules.durable_intent:
@@ -317,7 +317,7 @@ def _write_down(world: World, worker: Worker, put: Put, rules: Rules) -> World:
 def _step(row: Row, event: Event, rules: Rules) -> tuple[Row, tuple[Effect, ...]]:
     row, effects = step(row, event, NOW, rules.terms)
     lost = isinstance(event, Answered) and isinstance(event.verdict, Uncertain)
-    if lost and not row.told and not rules.uncertain_state:
+    if lost and not row.delivered and not rules.uncertain_state:
         row = replace(row, state="pending", sent_maybe=False, settle_until=None)
     if not rules.settling:
         row = replace(row, settle_until=None)
@@ -333,18 +333,18 @@ def _claimable(row: Row) -> bool:
     return row.due_at is not None
 
 
-def _accept(world: World, effect: Post | Patch, rules: Rules) -> tuple[World, Accepted | Gone]:
+def _accept(world: World, effect: Post | Patch, rules: Rules) -> tuple[World, Accepted | Deleted]:
     """The channel acts on a request."""
     if isinstance(effect, Patch):
         if not world.visible:
-            return world, Gone("unknown message")
+            return world, Deleted("unknown message")
         channel = tuple(
             each if each.deleted else replace(each, rev=effect.rev) for each in world.channel
         )
         return replace(world, channel=channel), Accepted("1", effect.rev)
     known = next((each for each in world.channel if each.age < rules.nonce_window), None)
     if rules.terms.nonce and known is not None:
-        return world, Gone("deleted") if known.deleted else Accepted("1", known.rev)
+        return world, Deleted("deleted") if known.deleted else Accepted("1", known.rev)
     return replace(world, channel=(*world.channel, Standing(effect.rev))), Accepted("1", effect.rev)
 
 
@@ -395,7 +395,7 @@ def _without(flights: tuple[Flight, ...], number: int) -> tuple[Flight, ...]:
 def normal(world: World, rules: Rules) -> World:
     """Without what has no bearing on what can happen, so that equal worlds are equal."""
     row = world.row
-    settled = row.settle_until is None or (row.settle_until == 0 and not row.told)
+    settled = row.settle_until is None or (row.settle_until == 0 and not row.delivered)
     row = replace(
         row,
         last_error=None,
@@ -424,7 +424,7 @@ def wrong(world: World) -> str | None:
     """What must never be."""
     row = world.row
     holders = [each for each in world.workers if each.fence == row.fence and not each.idle]
-    if row.told and any(isinstance(each.effect, Post) for each in holders):
+    if row.delivered and any(isinstance(each.effect, Post) for each in holders):
         return "posts what was told"
     if row.state in {"delivered", "needs_review", "dropped"} and holders:
         return "goes on with what is settled"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lol_dagster.delivery.states import Terms
+from lol_dagster.delivery.model import Terms
 from lol_dagster_tests.delivery.proof import scenarios
 from lol_dagster_tests.delivery.proof.ablation import Mechanism
 from lol_dagster_tests.delivery.proof.model import DISCORD_BOT, SLACK_BOT, Rules

@@ -14,20 +14,18 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from lol_dagster.delivery.protocol import may_send, step
-from lol_dagster.delivery.states import (
+from lol_dagster.delivery.model import (
     Absent,
     Accepted,
     Answered,
-    Blind,
     Blocked,
     Claim,
+    Deleted,
     Drop,
     Effect,
     Event,
     Found,
     Get,
-    Gone,
     HoldBack,
     Intend,
     MarkDelivered,
@@ -45,8 +43,10 @@ from lol_dagster.delivery.states import (
     Send,
     Terms,
     Uncertain,
+    UnreadableHistory,
     Withdraw,
 )
+from lol_dagster.delivery.protocol import may_send, step
 from lol_dagster_tests.delivery.proof.model import NONCE_WINDOW, OPEN_TO, SLACK_BOT
 
 WALL = datetime(2026, 8, 1, tzinfo=UTC)
@@ -91,14 +91,14 @@ class Remote:
     def visible(self) -> list[Standing]:
         return [each for each in self.messages if not each.deleted]
 
-    def accept(self, effect: Post | Patch, now: float) -> Accepted | Gone:
+    def accept(self, effect: Post | Patch, now: float) -> Accepted | Deleted:
         if isinstance(effect, Patch):
             for each in self.visible:
                 each.rev = effect.rev
-            return Accepted("1", effect.rev) if self.visible else Gone("unknown message")
+            return Accepted("1", effect.rev) if self.visible else Deleted("unknown message")
         for each in self.messages:
             if self._nonce and now - each.at < self._window:
-                return Gone("deleted") if each.deleted else Accepted("1", each.rev)
+                return Deleted("deleted") if each.deleted else Accepted("1", each.rev)
         self.messages.append(Standing(effect.rev, now))
         return Accepted("1", effect.rev)
 
@@ -242,9 +242,11 @@ class Delivery(RuleBasedStateMachine):
         elif isinstance(hands.effect, Get) and sight == "blind":
             hands.event = Blocked("no permission")
         elif isinstance(hands.effect, Get):
-            hands.event = Seen(there[0].rev) if there else Gone("deleted")
+            hands.event = Seen(there[0].rev) if there else Deleted("deleted")
         elif sight == "blind":
-            hands.event = Absent() if "witness" in self.limits.without else Blind("blind")
+            hands.event = (
+                Absent() if "witness" in self.limits.without else UnreadableHistory("blind")
+            )
         elif there and "scan" not in self.limits.without:
             hands.event = Found("1", there[0].rev)
         else:
@@ -291,7 +293,7 @@ class Delivery(RuleBasedStateMachine):
         ):
             self.row = replace(self.row, due_at=self.wall())
 
-    @precondition(lambda self: self.remote.visible and self.row.told)
+    @precondition(lambda self: self.remote.visible and self.row.delivered)
     @rule()
     def a_moderator_deletes_it(self) -> None:
         for each in self.remote.messages:
@@ -337,7 +339,7 @@ class Delivery(RuleBasedStateMachine):
             each.fence == self.row.fence and isinstance(each.effect, Post)
             for each in self.hands.values()
         )
-        assert not (self.row.told and posting), "posts what was told"
+        assert not (self.row.delivered and posting), "posts what was told"
 
     def teardown(self) -> None:
         """From wherever it has got to, calm brings an end."""
@@ -401,7 +403,7 @@ class Delivery(RuleBasedStateMachine):
         row, effects = step(self.row, event, now, self.terms)
         without = self.limits.without
         lost = isinstance(event, Answered) and isinstance(event.verdict, Uncertain)
-        if "uncertain" in without and lost and not row.told:
+        if "uncertain" in without and lost and not row.delivered:
             row = replace(row, state="pending", sent_maybe=False, settle_until=None)
         if "settling" in without:
             row = replace(row, settle_until=None)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lol_dagster.delivery import deliver
+from lol_dagster.delivery import worker
 from lol_dagster_tests.delivery.proof.harness import Rig
 from lol_dagster_tests.delivery.proof.worker import LABELS, NONCE_WINDOW, Strike
 
@@ -121,6 +121,6 @@ def test_the_same_rig_shows_that_sending_and_then_marking_tells_twice(rig: Rig) 
 
 def test_every_point_at_which_the_deliverer_can_be_killed_is_in_the_grid() -> None:
     """A label that is added to the product is added here; each test above sees that it was hit."""
-    sources = Path(deliver.__file__).parent.rglob("*.py")
+    sources = Path(worker.__file__).parent.rglob("*.py")
     labels = re.findall(r'crashpoint\("(\w+)"\)', "".join(each.read_text() for each in sources))
     assert sorted(labels) == sorted(LABELS)

@@ -140,11 +140,11 @@ def test_after_a_reboot_leases_are_dead_and_settling_begins_anew(room: Room) -> 
     now = room.now + timedelta(seconds=70)
     room.clock.epoch, room.clock.at = "boot:two", 5.0
     deliverer = room.deliverer()
-    deliverer.deliver_due(now, patience=timedelta(0))
+    deliverer.deliver_due(now, wait_up_to=timedelta(0))
     row = room.row(message)
     assert (row.state, row.settle_until, room.slack.calls) == ("uncertain", 35.0, [])
     room.clock.at += 31
-    deliverer.deliver_due(now + timedelta(seconds=31), patience=timedelta(0))
+    deliverer.deliver_due(now + timedelta(seconds=31), wait_up_to=timedelta(0))
     assert room.titles(channel) == ["Victory"]
 
 

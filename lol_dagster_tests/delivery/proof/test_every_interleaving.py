@@ -12,13 +12,13 @@ from dataclasses import replace
 
 import pytest
 
-from lol_dagster.delivery.states import Terms
+from lol_dagster.delivery.model import Terms
 from lol_dagster_tests.delivery.proof.model import (
     BARE_WEBHOOK,
-    BLIND_DISCORD_BOT,
     DISCORD_BOT,
     RESENDING_WEBHOOK,
     SLACK_BOT,
+    UNREADABLE_DISCORD_BOT,
     Rules,
     Standing,
     World,
@@ -65,7 +65,7 @@ def _way(world: World | None, came_from: dict[World, tuple[World | None, str]]) 
     ("terms", "claims"),
     [
         pytest.param(DISCORD_BOT, 3, id="discord-bot"),
-        pytest.param(BLIND_DISCORD_BOT, 3, id="discord-bot without history"),
+        pytest.param(UNREADABLE_DISCORD_BOT, 3, id="discord-bot without history"),
         pytest.param(SLACK_BOT, 4, id="slack-bot"),
         pytest.param(BARE_WEBHOOK, 4, id="webhook alone"),
     ],

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from lol_dagster.delivery.clock import clock_for
-from lol_dagster.delivery.deliver import deliverer
+from lol_dagster.delivery.worker import deliverer
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Attempt, Message
@@ -21,7 +21,7 @@ from lol_dagster_tests.delivery.proof.harness import Rig
 def _deliver_everything(settings: Settings, database_url: str, ready: object) -> None:
     database = Database(database_url)
     ready.wait(120)  # type: ignore[attr-defined]
-    deliverer(settings, database).deliver_due(datetime.now(UTC), patience=timedelta(0))
+    deliverer(settings, database).deliver_due(datetime.now(UTC), wait_up_to=timedelta(0))
 
 
 def test_row_20_three_processes_share_the_work_without_meeting(any_room: Room) -> None:

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from lol_dagster.delivery.states import Terms
+from lol_dagster.delivery.model import Terms
 from lol_dagster_tests.delivery.proof.model import (
     BARE_WEBHOOK,
-    BLIND_DISCORD_BOT,
     DISCORD_BOT,
     SLACK_BOT,
+    UNREADABLE_DISCORD_BOT,
 )
 from lol_dagster_tests.delivery.proof.state_machine import Limits, machine
 
@@ -29,7 +29,7 @@ BLIND = Limits(pause=14.0, late=14.0)
     ("terms", "limits"),
     [
         pytest.param(DISCORD_BOT, Limits.of(DISCORD_BOT), id="discord-bot"),
-        pytest.param(BLIND_DISCORD_BOT, BLIND, id="discord-bot without history"),
+        pytest.param(UNREADABLE_DISCORD_BOT, BLIND, id="discord-bot without history"),
         pytest.param(SLACK_BOT, Limits.of(SLACK_BOT), id="slack-bot"),
         pytest.param(BARE_WEBHOOK, Limits.of(BARE_WEBHOOK), id="webhook alone"),
     ],

@@ -24,13 +24,13 @@ import psycopg2
 from sqlalchemy import select
 from sqlalchemy.orm import Session, configure_mappers
 
-from lol_dagster.delivery import gates
+from lol_dagster.delivery import circuit_breaker
 from lol_dagster.delivery.clock import Clock, clock_for
-from lol_dagster.delivery.deliver import Deliverer
-from lol_dagster.delivery.states import Accepted, Timing
+from lol_dagster.delivery.model import Accepted, Timing
 from lol_dagster.delivery.transports import discord_api, discord_webhook, slack_api
 from lol_dagster.delivery.transports.base import Hold, Outgoing, Transport
 from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.delivery.worker import Deliverer
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.marker import write_marker
 from lol_dagster.settings import Settings
@@ -43,7 +43,7 @@ from lol_dagster_tests.delivery.proof.pg_proxy import CuttableWire
 
 TIMING = Timing(
     lease=1.5, call=0.5, margin=0.2, nonce_alone=1.5, backoff=(0.05, 0.1, 0.2), probe=0.3,
-    ration_window=0.5,
+    retry_window=0.5,
 )  # fmt: skip
 SETTLE = 0.6
 """Every late acceptance of the rig's comes at most 0.2 s after the call was given up on."""
@@ -163,7 +163,7 @@ def work(orders: Orders) -> None:
 
 def _hurry(busy_ms: int) -> None:
     """Shorten what is not in `Timing`, in this process."""
-    gates.OPEN_FOR = gates.PROBE_EVERY = timedelta(seconds=0.3)
+    circuit_breaker.OPEN_FOR = circuit_breaker.PROBE_EVERY = timedelta(seconds=0.3)
     slack_api.PACE = discord_webhook._PACE = Hold(0.0)
     discord_api._CLOUDFLARE_BAN = 1.0
     storage.BUSY_TIMEOUT_MS = busy_ms

@@ -31,20 +31,20 @@ class Timing:
     """Longest wait before the 1st, 2nd, … repetition; the actual one is a random part of it."""
     probe: float = 3600.0
     """How often a destination that refuses us is tried."""
-    park_after: float = 24 * 3600.0
+    review_after: float = 24 * 3600.0
     """How long a message may stay uncertain."""
-    park_rounds: int = 12
+    review_rounds: int = 12
     """How many POSTs or looks into the channel may leave a message uncertain."""
-    park_absent: int = 5
+    review_absent: int = 5
     """How many server errors, each proven to have posted nothing, a message may meet: Discord
     answers some payloads with 500 for ever (discord-api-docs#6965)."""
     edit_rounds: int = 12
     """How many PATCHes of one message may fail before the old text is left standing."""
-    ration_window: float = 600.0
+    retry_window: float = 600.0
     """Over which a channel's retries are counted."""
-    ration_share: float = 0.2
+    retry_share: float = 0.2
     """How many retries may fail there, for each first try."""
-    ration_floor: int = 5
+    retry_floor: int = 5
     """How many may fail in any case."""
 
     @property
@@ -112,7 +112,7 @@ class Row:
     last_error: str | None = None
 
     @property
-    def told(self) -> bool:
+    def delivered(self) -> bool:
         """Proven to have been delivered, whatever is being done with it now."""
         return self.evidence is not None
 
@@ -143,7 +143,7 @@ class HoldBack:
 
 
 @dataclass(frozen=True)
-class Rationed:
+class OverBudget:
     """The channel's retries are used up for now."""
 
     until: datetime
@@ -181,7 +181,7 @@ class Uncertain:
 
 
 @dataclass(frozen=True)
-class Gone:
+class Deleted:
     """The message was delivered and somebody deleted it."""
 
     reason: str
@@ -223,7 +223,7 @@ class Absent:
 
 
 @dataclass(frozen=True)
-class Blind:
+class UnreadableHistory:
     """The history answered, but nothing shows that we may see it."""
 
     reason: str
@@ -251,9 +251,9 @@ class Unmarked:
     reason: str = "the message there does not carry our marker"
 
 
-PostVerdict = Accepted | NotSent | Uncertain | Gone | Refused | Blocked
-ScanVerdict = Found | Absent | Blind | NotSeen | Blocked
-GetVerdict = Seen | Unmarked | Gone | NotSeen | Blocked
+PostVerdict = Accepted | NotSent | Uncertain | Deleted | Refused | Blocked
+ScanVerdict = Found | Absent | UnreadableHistory | NotSeen | Blocked
+GetVerdict = Seen | Unmarked | Deleted | NotSeen | Blocked
 Verdict = PostVerdict | ScanVerdict | GetVerdict
 
 
@@ -270,7 +270,7 @@ class Answered:
 class Resend:
     """The operator wants a parked message to be told."""
 
-    look_first: bool
+    check_first: bool
     """The channel can be looked into: post only what is proven absent. Otherwise post, whatever
     the earlier POSTs have done."""
 
@@ -290,7 +290,15 @@ class Drop:
 
 Decision = Resend | MarkDelivered | Drop
 Event = (
-    Claim | Withdraw | HoldBack | Rationed | Intend | Answered | ScanVerdict | GetVerdict | Decision
+    Claim
+    | Withdraw
+    | HoldBack
+    | OverBudget
+    | Intend
+    | Answered
+    | ScanVerdict
+    | GetVerdict
+    | Decision
 )
 
 

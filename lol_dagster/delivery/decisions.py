@@ -14,9 +14,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.clock import Clock
+from lol_dagster.delivery.message_rows import row_of, terms_of, write_row
+from lol_dagster.delivery.model import Decision, Drop, MarkDelivered, Moment, Resend, Timing
 from lol_dagster.delivery.protocol import step
-from lol_dagster.delivery.rows import row_of, terms_of, write_row
-from lol_dagster.delivery.states import Decision, Drop, MarkDelivered, Moment, Resend, Timing
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.errors import UserError
 from lol_dagster.storage.audit import add_entry
@@ -53,7 +53,7 @@ class Choices:
     resend: bool
     mark_delivered: bool
     drop: bool
-    looks_first: bool
+    checks_first: bool
     """Before it is told again the channel is looked into; else it may stand there twice."""
     has_ids: bool
     """A message has an id in such a channel, without which it is never edited."""
@@ -69,7 +69,7 @@ def choices(session: Session, message: Message, *, transports: Mapping[str, Tran
         resend=message.state in _OPEN_TO[Resend] and message.channel.removed_at is None,
         mark_delivered=message.state in _OPEN_TO[MarkDelivered],
         drop=message.state in _OPEN_TO[Drop],
-        looks_first=_looks_first(session, message, transports),
+        checks_first=_checks_first(session, message, transports),
         has_ids=transports[message.channel.kind].remote_ids is not None,
     )
 
@@ -93,7 +93,7 @@ def resend(
     message = _locked(session, message_id)
     if message.channel.removed_at is not None:
         raise _refusal(message, "resent", "its channel was removed")
-    decision = Resend(_looks_first(session, message, transports))
+    decision = Resend(_checks_first(session, message, transports))
     _decide(session, message, decision, transports=transports, clock=clock, now=now)
     return message
 
@@ -142,7 +142,7 @@ def drop(
     return message
 
 
-def _looks_first(session: Session, message: Message, transports: Mapping[str, Transport]) -> bool:
+def _checks_first(session: Session, message: Message, transports: Mapping[str, Transport]) -> bool:
     terms = terms_of(session, message.channel, transports, Timing())
     probe = session.get(ChannelProbe, message.channel_id)
     return terms.read_back and not (probe is not None and probe.unreadable_history)

@@ -18,12 +18,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery.states import Timing
+from lol_dagster.delivery.model import Timing
 from lol_dagster.storage.models import Attempt, Channel, Message
 
 
 @dataclass(frozen=True)
-class Ration:
+class RetryBudget:
     """What a channel may still repeat."""
 
     allowed: int
@@ -32,27 +32,29 @@ class Ration:
     """When the next retry may be made; None: now."""
 
 
-def ration(first_tries: int, failed: Sequence[datetime], timing: Timing) -> Ration:
+def retry_budget(first_tries: int, failed: Sequence[datetime], timing: Timing) -> RetryBudget:
     """
     Args:
         first_tries: How many there were in the window.
         failed: When the window's retries were made of which none was accepted, in order.
     """
-    allowed = max(timing.ration_floor, int(timing.ration_share * first_tries))
+    allowed = max(timing.retry_floor, int(timing.retry_share * first_tries))
     opens_at = None
     if len(failed) >= allowed:
         # As soon as so many have left the window that one more is allowed.
-        opens_at = failed[len(failed) - allowed] + timedelta(seconds=timing.ration_window)
-    return Ration(allowed, len(failed), opens_at)
+        opens_at = failed[len(failed) - allowed] + timedelta(seconds=timing.retry_window)
+    return RetryBudget(allowed, len(failed), opens_at)
 
 
-def ration_of(session: Session, channel_id: int, timing: Timing, now: datetime) -> Ration:
+def retry_budget_of(
+    session: Session, channel_id: int, timing: Timing, now: datetime
+) -> RetryBudget:
     """What a channel may still repeat, as of now."""
     calls = session.execute(
         select(Attempt.at, Attempt.retry, Attempt.outcome)
         .join(Message, Message.id == Attempt.message_id)
         .where(
-            Attempt.at > now - timedelta(seconds=timing.ration_window),
+            Attempt.at > now - timedelta(seconds=timing.retry_window),
             Attempt.op.in_(("POST", "PATCH")),
             Message.channel_id == channel_id,
         )
@@ -61,14 +63,14 @@ def ration_of(session: Session, channel_id: int, timing: Timing, now: datetime) 
     first_tries = sum(not retry for _, retry, _ in calls)
     # One without an outcome is under way, or its process died over it.
     failed = [at for at, retry, outcome in calls if retry and outcome != "accepted"]
-    return ration(first_tries, failed, timing)
+    return retry_budget(first_tries, failed, timing)
 
 
-def take_turn(session: Session, channel_id: int, timing: Timing, now: datetime) -> Ration:
-    """Like `ration_of`, in a transaction that writes the retry if there is one left: until it ends,
+def take_turn(session: Session, channel_id: int, timing: Timing, now: datetime) -> RetryBudget:
+    """Like `retry_budget_of`, in a transaction that writes the retry if there is one left: until it ends,
     no other deliverer counts.
     """
     session.execute(
         select(Channel.id).where(Channel.id == channel_id).with_for_update(key_share=True)
     )
-    return ration_of(session, channel_id, timing, now)
+    return retry_budget_of(session, channel_id, timing, now)

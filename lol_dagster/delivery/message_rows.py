@@ -1,18 +1,15 @@
-"""A message's row as the core knows it, and what the core may count on in its channel."""
+"""A message's row as the protocol knows it, and what the protocol may count on in its channel."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery.claimed import Claimed
-from lol_dagster.delivery.gates import Destination
-from lol_dagster.delivery.states import Row, Terms, Timing
+from lol_dagster.delivery.model import Row, Terms, Timing
 from lol_dagster.delivery.transports.base import Transport
-from lol_dagster.storage.models import Channel, ChannelProbe, Message, MessageGame
+from lol_dagster.storage.models import Channel, ChannelProbe, Message
 
 _ROW = [each.name for each in fields(Row)]
 _NEVER_WRITTEN = {"id", "created_at", "desired_rev"}
@@ -46,33 +43,3 @@ def write_row(message: Message, row: Row) -> None:
     for name in _ROW:
         if name not in _NEVER_WRITTEN:
             setattr(message, name, getattr(row, name))
-
-
-def in_hand(
-    session: Session,
-    message: Message,
-    transports: Mapping[str, Transport],
-    destination: Destination,
-    timing: Timing,
-) -> Claimed:
-    """The message as it stands, with nothing to be done about it yet."""
-    channel = session.get_one(Channel, message.channel_id)
-    row = row_of(message)
-    match_ids = session.scalars(
-        select(MessageGame.match_id)
-        .where(MessageGame.message_id == message.id)
-        .order_by(MessageGame.match_id)
-    )
-    return Claimed(
-        row=row,
-        effects=(),
-        content=message.content,
-        nonce=message.nonce,
-        match_ids=tuple(match_ids),
-        channel_name=channel.name,
-        kind=channel.kind,
-        address=channel.address,
-        destination=destination,
-        terms=terms_of(session, channel, transports, timing),
-        was_told=row.told,
-    )

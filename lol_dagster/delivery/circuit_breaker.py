@@ -18,9 +18,8 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery.states import (
+from lol_dagster.delivery.model import (
     Absent,
-    Blind,
     Blocked,
     Effect,
     Get,
@@ -28,6 +27,7 @@ from lol_dagster.delivery.states import (
     NotSent,
     Uncertain,
     Unmarked,
+    UnreadableHistory,
     Verdict,
 )
 from lol_dagster.delivery.transports.base import Hold, Transport, fingerprint
@@ -43,7 +43,7 @@ FOREVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Destination:
-    """A channel as its gates know it."""
+    """A channel as its circuit_breaker know it."""
 
     channel_id: int
     address: str
@@ -54,7 +54,7 @@ class Destination:
 
     @property
     def scopes(self) -> dict[str, str | None]:
-        """The scopes of its gates, each with the fingerprint of what a refusal depends on."""
+        """The scopes of its circuit_breaker, each with the fingerprint of what a refusal depends on."""
         token = {} if self.token_scope is None else {self.token_scope: self.token}
         return {f"channel:{self.channel_id}": self.address, **token}
 
@@ -159,7 +159,7 @@ def note(
             block(session, destination, destination.scope(about), reason, now, dead=dead)
         case Uncertain() | NotSent(retry_after=None) | NotSeen(retry_after=None):
             _count_failure(session, destination, verdict.reason, now)
-        case Absent() | Blind() | Unmarked() | NotSent() | NotSeen():
+        case Absent() | UnreadableHistory() | Unmarked() | NotSent() | NotSeen():
             pass  # an answer, but none that shows that sending works
         case _:
             for scope in destination.scopes:

@@ -1,0 +1,342 @@
+"""Delivering what is due: claim, check, send, write down, until there is nothing more to do now.
+
+The thin shell around `protocol`: it makes the calls that the protocol asks for, each once. Nothing
+here remembers anything from one step to the next that the database does not; whatever goes wrong
+with the database ends the delivery run, and the lease of the claimed message runs out.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import socket
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from structlog.contextvars import bound_contextvars
+
+from lol_dagster.delivery.clock import Clock, Watch, clock_for
+from lol_dagster.delivery.model import (
+    Delete,
+    Effect,
+    Get,
+    GetVerdict,
+    NotSeen,
+    NotSent,
+    Patch,
+    Post,
+    PostVerdict,
+    Scan,
+    ScanVerdict,
+    Send,
+    Timing,
+    Uncertain,
+    Verdict,
+)
+from lol_dagster.delivery.outbox import ClaimedMessage, Outbox
+from lol_dagster.delivery.protocol import may_send
+from lol_dagster.delivery.transports.base import Answer, Transport, Wanted
+from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+BUDGET = timedelta(minutes=4)
+"""How long a delivery run goes on by default: less than the Dagster run around it may take."""
+WAIT_UP_TO = timedelta(seconds=10)
+"""What is due this soon is waited for: a rate limit's second, or Discord's settling time."""
+
+Outcome = Literal[
+    "delivered",
+    "edited",
+    "uncertain",
+    "needs_review",
+    "blocked",
+    "deferred",
+    "dropped",
+    "unchanged",
+]
+
+
+@dataclass(frozen=True)
+class DeliveryResult:
+    """What a delivery run did with one message."""
+
+    message_id: str
+    match_ids: tuple[str, ...]
+    """The games that it is about; empty for alerts and tests."""
+    channel: str
+    kind: str
+    """The channel's."""
+    outcome: Outcome
+    link: str | None = None
+    """Where a person can see it, if it stands in the channel."""
+    reason: str | None = None
+    """Why it does not, or not with its newest text."""
+
+
+@dataclass(frozen=True)
+class DeliveryReport:
+    """What a delivery run did, each message once, by its last outcome."""
+
+    messages: tuple[DeliveryResult, ...] = ()
+
+    def with_outcome(self, outcome: Outcome) -> tuple[DeliveryResult, ...]:
+        return tuple(each for each in self.messages if each.outcome == outcome)
+
+    @property
+    def delivered(self) -> int:
+        return len(self.with_outcome("delivered"))
+
+    @property
+    def edited(self) -> int:
+        return len(self.with_outcome("edited"))
+
+    @property
+    def uncertain(self) -> int:
+        return len(self.with_outcome("uncertain"))
+
+    @property
+    def needs_review(self) -> int:
+        return len(self.with_outcome("needs_review"))
+
+    @property
+    def blocked(self) -> int:
+        return len(self.with_outcome("blocked"))
+
+    @property
+    def deferred(self) -> int:
+        return len(self.with_outcome("deferred"))
+
+
+def no_crash(_label: str) -> None:
+    """What a crash point does outside of tests."""
+
+
+class Deliverer:
+    """Delivers messages. Any number of them, in any number of processes, share the work."""
+
+    def __init__(
+        self,
+        database: Database,
+        transports: Mapping[str, Transport],
+        clock: Clock,
+        *,
+        timing: Timing | None = None,
+        lease_owner: str | None = None,
+        jitter: Callable[[], float] = random.random,
+        crashpoint: Callable[[str], None] = no_crash,
+    ) -> None:
+        """
+        Args:
+            transports: `transports.registry.all_transports(settings)`.
+            lease_owner: What a claim is signed with, for people; by default host and process id.
+            jitter: Uniform in [0, 1).
+            crashpoint: Called with a label wherever a crash would be most awkward.
+        """
+        self._transports = transports
+        self._clock = clock
+        self._crashpoint = crashpoint
+        self._outbox = Outbox(
+            database,
+            transports,
+            clock,
+            timing=timing or Timing(),
+            lease_owner=lease_owner or f"{socket.gethostname()}:{os.getpid()}",
+            jitter=jitter,
+            crashpoint=crashpoint,
+        )
+
+    def due_now(self, now: datetime) -> int:
+        """How many messages a delivery run could send, check or edit now."""
+        return self._outbox.due_now(now)
+
+    def next_due_at(self, only_match_ids: Collection[str] | None = None) -> datetime | None:
+        """As `Outbox.next_due_at`."""
+        return self._outbox.next_due_at(only_match_ids)
+
+    def deliver_due(
+        self,
+        now: datetime,
+        *,
+        run_id: str | None = None,
+        only_match_ids: Collection[str] | None = None,
+        budget: timedelta = BUDGET,
+        wait_up_to: timedelta = WAIT_UP_TO,
+    ) -> DeliveryReport:
+        """Deliver every message that is due, and those that become due meanwhile or in a moment.
+
+        Args:
+            run_id: The Dagster run on whose behalf, for the record.
+            only_match_ids: Only messages about one of these games.
+            budget: No message is begun after this time.
+            wait_up_to: What is due this soon is waited for.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: the database failed; nothing is lost and nothing doubled.
+        """
+        watch = Watch(now, self._clock)
+        results: dict[str, DeliveryResult] = {}
+        while (asked_at := watch.now()) - now < budget:
+            claimed = self._outbox.claim(asked_at, run_id=run_id, only_match_ids=only_match_ids)
+            if claimed is not None:
+                result = self._deliver(claimed, watch)
+                if result is not None:
+                    earlier = results.get(result.message_id)
+                    if earlier is not None and earlier.outcome == "delivered":
+                        # Delivered and then edited counts as delivered.
+                        link = result.link or earlier.link
+                        result = replace(result, outcome="delivered", link=link)
+                    results[result.message_id] = result
+                continue
+            next_due = self._outbox.next_due_at(only_match_ids)
+            if next_due is None or not asked_at < next_due <= asked_at + wait_up_to:
+                break  # what is due already and could not be claimed is claimed by others
+            self._clock.sleep(max(0.0, (next_due - watch.now()).total_seconds()))
+        return DeliveryReport(tuple(results.values()))
+
+    def _deliver(self, claimed: ClaimedMessage, watch: Watch) -> DeliveryResult | None:
+        """Do all that the protocol asks for; None: another deliverer has the message now."""
+        about = {"message_id": claimed.row.id, "channel": claimed.channel_name}
+        with bound_contextvars(
+            **about, match_ids=list(claimed.match_ids), **_known(run_id=claimed.run_id)
+        ):
+            self._crashpoint("after_claim")
+            now = claimed
+            while now.effects:
+                with bound_contextvars(**_known(attempt=now.attempt_id)):
+                    after = self._do(now, now.effects[0], watch)
+                if after is None:
+                    return None
+                now = after
+            return self._result(now)
+
+    def _do(self, claimed: ClaimedMessage, effect: Effect, watch: Watch) -> ClaimedMessage | None:
+        transport, address = self._transports[claimed.kind], claimed.address
+        answer: Answer[Verdict]
+        match effect:
+            case Send():
+                intended = self._outbox.intend(claimed, effect, watch.now())
+                if intended is not None and intended.effects:
+                    self._crashpoint("after_intent")
+                return intended
+            case Post() | Patch():
+                answer = self._send(claimed, effect)
+            case Scan(after_id):
+                known = self._outbox.visibility_check(claimed)
+                wanted = Wanted(claimed.row.id, after_id, known)
+                answer = reading(lambda: transport.scan(address, wanted))
+            case Get(remote_id):
+                answer = reading(lambda: transport.get(address, remote_id, claimed.row.id))
+            case Delete(remote_id):
+                logger.error(
+                    "duplicate: a copy is deleted",
+                    extra={"message_id": claimed.row.id, "remote_id": remote_id},
+                )
+                answer = sending(lambda: transport.delete(address, remote_id))
+                self._outbox.record(claimed, effect, answer, watch.now())
+                return replace(claimed, effects=claimed.effects[1:])
+        self._crashpoint("after_call")
+        concluded = self._outbox.conclude(claimed, effect, answer, watch.now())
+        self._crashpoint("after_result")
+        return concluded
+
+    def _send(self, claimed: ClaimedMessage, effect: Post | Patch) -> Answer[PostVerdict]:
+        transport = self._transports[claimed.kind]
+        message = claimed.outgoing
+        assert message is not None, "what is to be sent was intended"
+        if isinstance(message, Answer):
+            return message
+        # The intent's own commit may have taken long.
+        if not may_send(self._outbox.age(claimed), claimed.terms):
+            return Answer(NotSent("the claim grew old before the call", retry_after=0.0))
+        self._crashpoint("before_call")
+        if isinstance(effect, Patch):
+            remote_id = effect.remote_id
+            return sending(lambda: transport.patch(claimed.address, remote_id, message))
+        return sending(lambda: transport.post(claimed.address, message))
+
+    def _result(self, claimed: ClaimedMessage) -> DeliveryResult:
+        row = claimed.row
+        link = None
+        if row.state == "delivered" and row.remote_id is not None and not row.remote_deleted:
+            link = self._transports[claimed.kind].link(claimed.address, row.remote_id)
+        result = DeliveryResult(
+            message_id=row.id,
+            match_ids=claimed.match_ids,
+            channel=claimed.channel_name,
+            kind=claimed.kind,
+            outcome=_outcome(claimed),
+            link=link,
+            reason=row.last_error,
+        )
+        logger.log(
+            logging.WARNING if result.outcome in ("needs_review", "blocked") else logging.INFO,
+            "Message %s to %s: %s%s",
+            row.id,
+            claimed.channel_name,
+            result.outcome,
+            f" ({row.last_error})" if row.last_error else "",
+            extra={
+                "message_id": row.id,
+                "match_ids": list(claimed.match_ids),
+                "channel": claimed.channel_name,
+                "evidence": row.evidence,
+                "remote_id": row.remote_id,
+            },
+        )
+        return result
+
+
+def deliverer(settings: Settings, database: Database) -> Deliverer:
+    """The deliverer that the settings describe."""
+    timing = Timing()
+    transports = all_transports(settings, timing)
+    return Deliverer(database, transports, clock_for(database), timing=timing)
+
+
+# --- calls that end in an answer, whatever breaks on the way -------------------------------------
+# A transport's own mistake must not leave a message in doubt about what is known of it.
+
+
+def sending(call: Callable[[], Answer[PostVerdict]]) -> Answer[PostVerdict]:
+    """The answer to a POST, PATCH or DELETE."""
+    try:
+        return call()
+    except Exception as error:
+        # An answer that breaks our code came after the bytes had left.
+        logger.exception("a call to a channel ended in an unexpected way")
+        return Answer(Uncertain(f"unexpected {type(error).__name__}"))
+
+
+def reading(call: Callable[[], Answer[ScanVerdict | GetVerdict]]) -> Answer[Verdict]:
+    """The answer to a read of the channel or of one message."""
+    try:
+        return call()
+    except Exception as error:
+        # Nothing is known then, which is all there is to say.
+        logger.exception("a read of a channel ended in an unexpected way")
+        return Answer(NotSeen(f"unexpected {type(error).__name__}"))
+
+
+def _outcome(claimed: ClaimedMessage) -> Outcome:
+    row = claimed.row
+    match row.state:
+        case "delivered" if not claimed.was_delivered:
+            return "delivered"
+        case "delivered" if row.due_at is not None:
+            return "deferred"
+        case "delivered":
+            return "edited" if row.remote_rev == row.desired_rev else "unchanged"
+        case "uncertain" | "blocked" | "needs_review" | "dropped" as state:
+            return state
+        case _:
+            return "deferred"
+
+
+def _known(**context: object) -> dict[str, object]:
+    return {name: value for name, value in context.items() if value is not None}
