@@ -105,7 +105,7 @@ NOT_OURS = ("uv.lock", "requirements.lock", "LICENSE")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BETWEEN = r"[\s#\"'-]+"  # also where a sentence or a string goes on in the next line
 _WORDS = [
-    (re.compile(rf"(?<![a-z0-9])(?:{old.replace(' ', _BETWEEN)})(?![a-z0-9])"), new)
+    (re.compile(rf"(?<![a-z])(?:{old.replace(' ', _BETWEEN)})(?![a-z])"), new)
     for old, new in WORDS.items()
 ]
 _NAMES = [(re.compile(old), new) for old, new in NAMES.items()]

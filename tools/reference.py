@@ -1,5 +1,6 @@
 """Writes the parts of the documentation that follow from others: docs/reference/{commands,settings,
-data-model}.md from the code, docs/decisions/README.md from the pages beside it.
+data-model}.md from the code, docs/decisions/README.md from the pages beside it, and the layers in
+docs/architecture.md from pyproject.toml.
 
     .venv/bin/python tools/reference.py
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +30,7 @@ from lol_dagster.storage.models import Base, delivery, games, roster, system
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 DECISIONS = ROOT / "docs" / "decisions"
 _WRITTEN = "*Written by `tools/reference.py`: change the code and run it again.*"
 _GROUPS = (roster, games, delivery, system)
@@ -44,6 +47,7 @@ def documents() -> dict[Path, str]:
         REFERENCE / "settings.md": _settings(),
         REFERENCE / "data-model.md": _data_model(),
         DECISIONS / "README.md": _decisions(),
+        ARCHITECTURE: _architecture(),
     }
 
 
@@ -248,6 +252,27 @@ def _decisions() -> str:
         "page of its\nown that says so.",
         "\n".join(f"- [{name.partition('-')[0]}]({name}) {title}" for name, title in titles),
     )
+
+
+# The layers
+
+
+def _architecture() -> str:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = [each.split(" | ") for each in contracts["contracts"][0]["layers"]]
+    lines = [
+        "<!-- layers -->",
+        "",
+        *(f"1. {_names(layer)}" for layer in layers),
+        "",
+        "<!-- /layers -->",
+    ]
+    before, _, rest = ARCHITECTURE.read_text().partition(lines[0])
+    return before + "\n".join(lines) + rest.partition(lines[-1])[2]
+
+
+def _names(layer: list[str]) -> str:
+    return ", ".join(f"`{each}`" for each in layer)
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
+from lol_dagster_tests.tooling.scripts import CHECKOUT, load_tool
 
 # Stands in for the interpreter's pip and venv: leaves what a set-up leaves, and says that it ran.
 PIP = """
@@ -108,11 +107,7 @@ def test_pip_does_it_where_uv_cannot(checkout: Path, programs: Path) -> None:
 
 class TestChromium:
     def provide(self) -> None:
-        spec = importlib.util.spec_from_file_location("bootstrap", CHECKOUT / "tools/bootstrap.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = load_tool("bootstrap")
         module.os = type("AsRoot", (), {"geteuid": lambda: 0, "environ": os.environ})
         module.provide_chromium()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
+from lol_dagster_tests.tooling.scripts import CHECKOUT, load_tool
 
 
 def _toml(name: str) -> dict[str, Any]:
@@ -24,11 +23,7 @@ def _toml(name: str) -> dict[str, Any]:
 @pytest.fixture
 def bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """tools/bootstrap.py as a module that takes an empty folder for the checkout."""
-    spec = importlib.util.spec_from_file_location("bootstrap", CHECKOUT / "tools/bootstrap.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_tool("bootstrap")
     for name in module.INPUTS:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
