@@ -22,12 +22,10 @@ from lol_dagster.monitoring.problems import notices, problems
 from lol_dagster.monitoring.riot_limits import (
     RiotKey,
     WindowUse,
-    fingerprint_of,
     read_key,
     window_uses,
 )
 from lol_dagster.monitoring.trouble import (
-    RIOT_KEY_SCOPE,
     UNDELIVERED_STATES,
     Found,
     accounts_missing_games,
@@ -45,6 +43,7 @@ from lol_dagster.monitoring.trouble import (
 )
 from lol_dagster.riot.archive import GIVE_UP_AFTER
 from lol_dagster.riot.failing_routes import ROUTE_SCOPE
+from lol_dagster.riot.key import RIOT_KEY_SCOPE, fingerprint_of
 from lol_dagster.roster.memberships import is_tracked
 from lol_dagster.settings import Settings
 from lol_dagster.storage.models import (

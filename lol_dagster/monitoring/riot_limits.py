@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lol_dagster.riot.client import key_fingerprint
+from lol_dagster.riot.key import fingerprint_of, first_used_at
 from lol_dagster.settings import Settings
-from lol_dagster.storage.models import Fact, RateCall, RateWindow
-from lol_dagster.storage.upsert import insert_if_absent
+from lol_dagster.storage.models import RateCall, RateWindow
 
 DEVELOPMENT_KEY_LIVES = timedelta(hours=24)
 _WARN_FROM = timedelta(hours=20)
@@ -56,27 +55,11 @@ class RiotKey:
         return end if self.first_used_at + _WARN_FROM <= now < end else None
 
 
-def fingerprint_of(settings: Settings) -> str | None:
-    """The fingerprint of the key that is set, if one is."""
-    return key_fingerprint(settings.riot_api_key) if settings.riot_api_key else None
-
-
-def note_key_used(session: Session, fingerprint: str, now: datetime) -> None:
-    """Remember when a key was first accepted; a known key's time stays."""
-    fact = {"name": _fact(fingerprint), "value": now.isoformat()}
-    insert_if_absent(session, Fact, [fact])
-
-
-def is_known_key(session: Session, fingerprint: str) -> bool:
-    return session.get(Fact, _fact(fingerprint)) is not None
-
-
 def read_key(session: Session, settings: Settings) -> RiotKey | None:
     """What is known about the key in use; None if none is set."""
     fingerprint = fingerprint_of(settings)
     if fingerprint is None:
         return None
-    fact = session.get(Fact, _fact(fingerprint))
     limits = dict(
         session.execute(
             select(RateWindow.seconds, RateWindow.limit).where(
@@ -85,7 +68,7 @@ def read_key(session: Session, settings: Settings) -> RiotKey | None:
         ).all()
     )
     return RiotKey(
-        first_used_at=datetime.fromisoformat(fact.value) if fact else None,
+        first_used_at=first_used_at(session, fingerprint),
         may_be_development_key=limits == _DEVELOPMENT_LIMITS,
     )
 
@@ -111,7 +94,3 @@ def window_uses(session: Session, settings: Settings, now: datetime) -> tuple[Wi
         _, route, method = window.scope.split("/", 2)
         uses.append(WindowUse(route, method, window.seconds, window.limit, int(used or 0)))
     return tuple(uses)
-
-
-def _fact(fingerprint: str) -> str:
-    return f"riot-key:{fingerprint}"

@@ -26,6 +26,7 @@ from sqlalchemy.orm import QueryableAttribute, Session
 from lol_dagster.delivery.audit import WRONG
 from lol_dagster.delivery.transports.registry import kinds_without_ids
 from lol_dagster.riot.failing_routes import ROUTE_SCOPE
+from lol_dagster.riot.key import RIOT_KEY_SCOPE
 from lol_dagster.riot.profiles import MISSING_GAMES_AFTER, no_game_since
 from lol_dagster.roster.memberships import is_tracked
 from lol_dagster.storage.models import (
@@ -51,8 +52,6 @@ OVERDUE_AFTER = timedelta(minutes=10)
 """An account whose turn came longer ago than this is not asked for as it should be."""
 RIOT_DOWN_AFTER = timedelta(minutes=5)
 """How long a route of Riot's must have failed until it is called down: shorter trouble is common."""
-RIOT_KEY_SCOPE = "riot-key"
-"""The breaker that is there while Riot refuses our key."""
 UNDELIVERED_STATES = ("pending", "sending", "uncertain", "blocked")
 
 _SHOWN = 5

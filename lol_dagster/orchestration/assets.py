@@ -15,7 +15,6 @@ from lol_dagster.orchestration.checks import evaluate_checks
 from lol_dagster.orchestration.instance import CHANNELS_POOL, RIOT_POOL
 from lol_dagster.orchestration.partitions import MATCH_PARTITIONS
 from lol_dagster.orchestration.resources import Progress, WallClock
-from lol_dagster.orchestration.riot_key import key_works, watching_key
 from lol_dagster.orchestration.run_counts import RunCounts
 from lol_dagster.pipeline.process import (
     Outcome,
@@ -27,6 +26,7 @@ from lol_dagster.pipeline.process import (
 from lol_dagster.pipeline.stages import CODE_VERSIONS, STAGES
 from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.discovery import discover
+from lol_dagster.riot.key import note_key_accepted, watching_key
 from lol_dagster.riot.profiles import check_profiles
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -88,7 +88,7 @@ def match_lists(
         with watching_key(database, riot, clock.now()):
             found = discover(database, riot, now=clock.now(), everyone=config.everyone)
         if found.accounts_polled:
-            key_works(database, riot, clock.now())
+            note_key_accepted(database, riot, clock.now())
             check_profiles(database, riot, now=clock.now())
     progress.polling = found
     progress.counts.discovered.update(found.new_match_ids)

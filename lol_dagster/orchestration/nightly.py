@@ -13,11 +13,11 @@ import dagster as dg
 from lol_dagster.backups import take
 from lol_dagster.logs import writing as logs
 from lol_dagster.monitoring.housekeeping import note_night
-from lol_dagster.monitoring.riot_limits import fingerprint_of
 from lol_dagster.orchestration import history
 from lol_dagster.orchestration.checks import evaluate_checks
 from lol_dagster.orchestration.live_runs import unless_alive
 from lol_dagster.orchestration.resources import WallClock
+from lol_dagster.riot.key import fingerprint_of
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.retention import (

@@ -18,10 +18,10 @@ from lol_dagster.orchestration.monitoring import look_after
 from lol_dagster.orchestration.once import Once
 from lol_dagster.orchestration.partitions import admit, ranges
 from lol_dagster.orchestration.resources import AppContext
-from lol_dagster.orchestration.riot_key import key_refused_until
 from lol_dagster.orchestration.run_counts import RunCounts
 from lol_dagster.orchestration.schedules import plan_poll
 from lol_dagster.orchestration.sensors import batch_tags
+from lol_dagster.riot.key import key_refused_until
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.models import Player

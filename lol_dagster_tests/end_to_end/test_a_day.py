@@ -21,13 +21,13 @@ from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.delivery.worker import Deliverer
 from lol_dagster.http import DeadlineSession
 from lol_dagster.orchestration.resources import AppContext, WallClock
-from lol_dagster.orchestration.riot_key import key_refused_until, key_works, watching_key
 from lol_dagster.orchestration.schedules import plan_poll
 from lol_dagster.orchestration.sensors import plan_batches
 from lol_dagster.riot.caller import Caller
 from lol_dagster.riot.client import RiotClient, key_fingerprint
 from lol_dagster.riot.discovery import discover
 from lol_dagster.riot.errors import KeyRejected
+from lol_dagster.riot.key import key_refused_until, note_key_accepted, watching_key
 from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
@@ -161,7 +161,7 @@ class Day:
         with watching_key(app.database, app.riot, now):
             found = discover(app.database, app.riot, now=now)
         if found.accounts_polled:
-            key_works(app.database, app.riot, now)
+            note_key_accepted(app.database, app.riot, now)
 
     def _process(self) -> None:
         app, now = self.app, self.app.clock.now()

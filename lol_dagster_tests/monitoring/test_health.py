@@ -13,10 +13,9 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.monitoring import trouble
 from lol_dagster.monitoring.health import Blocked, Health, PlatformPolls, Waiting, read_health
-from lol_dagster.monitoring.riot_limits import fingerprint_of
-from lol_dagster.orchestration.riot_key import key_works, watching_key
 from lol_dagster.riot.client import riot_client
 from lol_dagster.riot.errors import KeyRejected
+from lol_dagster.riot.key import fingerprint_of, note_key_accepted, watching_key
 from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll, Breaker, Heartbeat, Player
@@ -172,7 +171,7 @@ def test_a_refused_key_is_the_one_problem_as_all_else_follows(
         (problem,) = read_health(session, NOW, settings).problems
     assert problem.startswith("Riot refuses the API key (match-v5.match on europe answered 401")
     assert "LOL_RIOT_API_KEY" in problem
-    key_works(database, riot, NOW)
+    note_key_accepted(database, riot, NOW)
     with database.reading() as session:
         assert read_health(session, NOW, settings).riot_key_refused is None
 

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lol_dagster.monitoring.metrics import healthz, render_metrics
-from lol_dagster.monitoring.riot_limits import fingerprint_of, note_key_used
+from lol_dagster.riot.key import fingerprint_of, note_key_used
 from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Alert, Breaker, RateCall, RateWindow

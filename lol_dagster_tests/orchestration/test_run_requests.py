@@ -8,10 +8,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from lol_dagster.monitoring.trouble import RIOT_KEY_SCOPE
 from lol_dagster.orchestration.resources import resources
 from lol_dagster.orchestration.sensors import requested_games
 from lol_dagster.pipeline.run_requests import Progress, latest_progress, request_run
+from lol_dagster.riot.key import RIOT_KEY_SCOPE
 from lol_dagster.storage.models import Breaker, Match
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.world import World

@@ -1,4 +1,4 @@
-"""Leaving Riot alone while it refuses our key.
+"""The API key: whether Riot accepts it, and leaving Riot alone while it does not.
 
 A key that Riot refuses is tried again every few minutes only: a refused key that goes on calling
 ends up banned. Another key is tried at once: settings are read anew when a tick begins, so one that
@@ -12,17 +12,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from lol_dagster.monitoring.riot_limits import fingerprint_of, is_known_key, note_key_used
-from lol_dagster.monitoring.trouble import RIOT_KEY_SCOPE
-from lol_dagster.riot.client import RiotClient
+from sqlalchemy.orm import Session
+
+from lol_dagster.riot.client import RiotClient, key_fingerprint
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Breaker
+from lol_dagster.storage.models import Breaker, Fact
+from lol_dagster.storage.upsert import insert_if_absent
 
 log = logging.getLogger(__name__)
 
+RIOT_KEY_SCOPE = "riot-key"
+"""Of the breaker that is open while Riot refuses our key."""
 _PAUSE = timedelta(minutes=10)
+
+
+def fingerprint_of(settings: Settings) -> str | None:
+    """The fingerprint of the key that is set, if one is."""
+    return key_fingerprint(settings.riot_api_key) if settings.riot_api_key else None
 
 
 def key_refused_until(database: Database, settings: Settings, now: datetime) -> datetime | None:
@@ -46,16 +54,27 @@ def watching_key(database: Database, riot: RiotClient, now: datetime) -> Iterato
     try:
         yield
     except KeyRejected as error:
-        _refuse(database, riot, now, f"{error.method} on {error.route} answered {error.status}")
+        reason = f"{error.method} on {error.route} answered {error.status}"
+        with database.writing() as session:
+            breaker = session.get(Breaker, RIOT_KEY_SCOPE)
+            if breaker is None:
+                breaker = Breaker(scope=RIOT_KEY_SCOPE, failures=0, since=now)
+                session.add(breaker)
+            breaker.failures += 1
+            breaker.open_until = now + _PAUSE
+            breaker.fingerprint = riot.key_fingerprint
+            breaker.reason = reason[:500]
+        # No more than a note: the exception says it to the caller.
+        log.info("Riot refuses the API key; nothing is asked of it for %s", _PAUSE)
         raise
 
 
-def key_works(database: Database, riot: RiotClient, now: datetime) -> None:
+def note_key_accepted(database: Database, riot: RiotClient, now: datetime) -> None:
     """Note that Riot has just answered a call made with our key."""
     fingerprint = riot.key_fingerprint
     with database.reading() as session:
         was_refused = session.get(Breaker, RIOT_KEY_SCOPE) is not None
-        is_new = not is_known_key(session, fingerprint)
+        is_new = first_used_at(session, fingerprint) is None
     if not was_refused and not is_new:
         return
     with database.writing() as session:
@@ -66,15 +85,17 @@ def key_works(database: Database, riot: RiotClient, now: datetime) -> None:
             log.info("Riot accepts the API key again")
 
 
-def _refuse(database: Database, riot: RiotClient, now: datetime, reason: str) -> None:
-    with database.writing() as session:
-        breaker = session.get(Breaker, RIOT_KEY_SCOPE)
-        if breaker is None:
-            breaker = Breaker(scope=RIOT_KEY_SCOPE, failures=0, since=now)
-            session.add(breaker)
-        breaker.failures += 1
-        breaker.open_until = now + _PAUSE
-        breaker.fingerprint = riot.key_fingerprint
-        breaker.reason = reason[:500]
-    # No more than a note: whoever called is told by the exception.
-    log.info("Riot refuses the API key; nothing is asked of it for %s", _PAUSE)
+def note_key_used(session: Session, fingerprint: str, now: datetime) -> None:
+    """Remember when a key was first accepted; a known key's time stays."""
+    fact = {"name": _fact(fingerprint), "value": now.isoformat()}
+    insert_if_absent(session, Fact, [fact])
+
+
+def first_used_at(session: Session, fingerprint: str) -> datetime | None:
+    """When Riot first answered a call with the key; None: it never has."""
+    fact = session.get(Fact, _fact(fingerprint))
+    return datetime.fromisoformat(fact.value) if fact else None
+
+
+def _fact(fingerprint: str) -> str:
+    return f"riot-key:{fingerprint}"
