@@ -12,7 +12,7 @@ from lol_dagster.cli.output import as_json_option, print_either, print_fields, p
 from lol_dagster.delivery.model import Timing
 from lol_dagster.delivery.retry_budget import retry_budget_of
 from lol_dagster.delivery.transports.base import Transport
-from lol_dagster.delivery.transports.registry import TRANSPORTS, all_transports
+from lol_dagster.delivery.transports.registry import all_transports, transport_types
 from lol_dagster.roster import channels
 from lol_dagster.storage.models import Channel
 from lol_dagster.storage.models.roster import UNCERTAIN_POLICIES
@@ -26,7 +26,7 @@ def channel() -> None:
 @channel.command("add")
 @click.argument("name")
 @click.option("--team", required=True, help="The team that is told there.")
-@click.option("--kind", required=True, metavar=" | ".join(each.kind for each in TRANSPORTS))
+@click.option("--kind", required=True, metavar=" | ".join(each.kind for each in transport_types()))
 @click.option("--address", required=True, help="A bot's channel id, or a webhook's URL.")
 @click.option("--queues", metavar="420,440", help="Only games of these queues, also by name. [all]")
 @click.option(

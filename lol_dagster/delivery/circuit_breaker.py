@@ -107,7 +107,7 @@ def forget_outdated(session: Session, destinations: Collection[Destination], now
     """Open the breakers of tokens and addresses that are not in use any more."""
     current = {s: f for each in destinations for s, f in each.scopes.items()}
     for breaker in session.scalars(select(Breaker).where(Breaker.fingerprint.is_not(None))):
-        if breaker.scope in current and breaker.fingerprint != current[breaker.scope]:
+        if breaker.fingerprint != current.get(breaker.scope):
             _open(session, breaker.scope, destinations, now)
 
 

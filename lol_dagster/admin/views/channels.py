@@ -26,7 +26,7 @@ from lol_dagster.admin.roster_view import EntryForm, RosterView, removed_filter
 from lol_dagster.admin.views.choices import offer_teams
 from lol_dagster.delivery.probe import Finding, is_left_behind, probe_channel
 from lol_dagster.delivery.transports.base import AddressError
-from lol_dagster.delivery.transports.registry import TRANSPORTS, all_transports, transport_type
+from lol_dagster.delivery.transports.registry import all_transports, transport_type, transport_types
 from lol_dagster.riot.queues import QUEUE_NAMES
 from lol_dagster.roster.channels import (
     CHOSEN_KINDS,
@@ -79,7 +79,7 @@ class ChannelForm(EntryForm):
     kind = SelectField(
         "Kind",
         [InputRequired()],
-        choices=lambda: [SelectChoice(each.kind, each.label) for each in TRANSPORTS],
+        choices=lambda: [SelectChoice(each.kind, each.label) for each in transport_types()],
     )
     address = AddressField(
         "Address",

@@ -20,7 +20,7 @@ from lol_dagster.messages.content import MessageContent
 from lol_dagster.settings import Settings
 
 TRANSPORTS: tuple[type[Transport], ...] = (DiscordBot, DiscordWebhook, SlackBot, SlackWebhook)
-"""In the order in which people are offered them."""
+"""Adding a kind is an entry here: docs/adding-a-transport.md."""
 
 
 class UnknownKind(Transport):
@@ -31,6 +31,9 @@ class UnknownKind(Transport):
     kind: ClassVar[str] = "unknown"
     label: ClassVar[str] = "Unknown"
     service: ClassVar[str] = "Unknown"
+    token_scope: ClassVar[str | None] = "unknown-kind"  # noqa: S105 - a name
+    token_fingerprint = "unknown"  # noqa: S105 - none
+    """So that what is blocked is open again as soon as a version knows the kind."""
     can_edit: ClassVar[bool] = False
 
     capabilities = Capabilities(
@@ -62,6 +65,11 @@ class Transports(dict[str, Transport]):
 
     def __missing__(self, kind: str) -> Transport:
         return self._unknown
+
+
+def transport_types() -> tuple[type[Transport], ...]:
+    """Every kind, in the order in which people are offered them."""
+    return TRANSPORTS
 
 
 def all_transports(settings: Settings, timing: Timing | None = None) -> Transports:
