@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from lol_dagster.delivery.states import (
+from lol_dagster.delivery.model import (
     Absent,
     Accepted,
     Blocked,
+    Deleted,
     Found,
     GetVerdict,
-    Gone,
     NotSeen,
     PostVerdict,
     ScanVerdict,
@@ -111,14 +111,14 @@ class SmallChat(Transport):
     @sends
     def delete(self, address: str, remote_id: str) -> Answer[PostVerdict]:
         reply = self._api.call("DELETE", f"{address}/messages/{remote_id}")
-        return _answer(reply, Gone("deleted") if reply.status == 204 else _refusal(reply))
+        return _answer(reply, Deleted("deleted") if reply.status == 204 else _refusal(reply))
 
     @reads
     def get(self, address: str, remote_id: str, message_id: str) -> Answer[GetVerdict]:
         reply = self._api.call("GET", f"{address}/messages")
         there = [each for each in reply.data if each["id"] == remote_id]
         if not there:
-            return _answer(reply, Gone("the message is not there any more"))
+            return _answer(reply, Deleted("the message is not there any more"))
         marker = parse_marker(there[0]["marker"])
         ours = marker is not None and marker[0] == message_id
         return _answer(reply, Seen(marker[1]) if marker is not None and ours else Unmarked())

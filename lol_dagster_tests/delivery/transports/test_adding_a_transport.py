@@ -10,8 +10,8 @@ from datetime import timedelta
 import pytest
 
 from lol_dagster.admin.app import create_app
-from lol_dagster.delivery.deliver import Deliverer
 from lol_dagster.delivery.transports import registry
+from lol_dagster.delivery.worker import Deliverer
 from lol_dagster.messages.record import write_messages
 from lol_dagster.settings import load_settings
 from lol_dagster.storage.database import Database
