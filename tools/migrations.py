@@ -15,7 +15,6 @@ import base64
 import hashlib
 import json
 import re
-import subprocess
 import sys
 import tempfile
 import tomllib
@@ -53,7 +52,6 @@ def new(message: str) -> None:
             config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
             command.revision(config, message, autogenerate=True, rev_id=f"{newest + 1:04d}")
         database.dispose()
-    subprocess.run([Path(sys.executable).with_name("ruff"), "format", VERSIONS], check=True)
 
 
 def release() -> None:

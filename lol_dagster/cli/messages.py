@@ -33,6 +33,7 @@ from lol_dagster.storage.models.delivery import MESSAGE_STATES
 
 _MESSAGE = ("id", "subject", "kind", "state", "created_at", "due_at", "delivered_at", "evidence",
             "remote_id", "remote_deleted", "last_error")  # fmt: skip
+_LISTED = ("channel", "state", "created_at", "delivered_at", "summary")
 _ATTEMPT = ("at", "op", "outcome", "http_status", "code", "remote_id", "elapsed_ms", "request_id",
             "detail", "run_id", "body_sha256", "retry")  # fmt: skip
 
@@ -62,17 +63,7 @@ def list_messages(state: str | None, channel: str | None, limit: int, as_json: b
         as_json,
         lambda: print_table(
             ("MESSAGE", "CHANNEL", "STATE", "CREATED", "DELIVERED", "SAYS"),
-            (
-                (
-                    value["id"][:8],
-                    value["channel"],
-                    value["state"],
-                    value["created_at"],
-                    value["delivered_at"],
-                    value["summary"],
-                )
-                for value in values
-            ),
+            ((value["id"][:8], *(value[name] for name in _LISTED)) for value in values),
             empty="There is no such message." if state or channel else "There is no message yet.",
         ),
     )
@@ -234,37 +225,17 @@ def _print(value: dict[str, Any]) -> None:
         click.echo(f"It says now, as revision {value['revision']}:")
     _print_content(value["content"])
     print_table(
+        ("AT", "CALL", "REV", "SENT", "CONCLUDED", "STATUS", "CODE", "REQUEST", "REMOTE ID", "MS",
+         "DETAIL"),
         (
-            "AT",
-            "CALL",
-            "REV",
-            "SENT",
-            "CONCLUDED",
-            "STATUS",
-            "CODE",
-            "REQUEST",
-            "REMOTE ID",
-            "MS",
-            "DETAIL",
-        ),
-        (
-            (
-                each["at"],
-                each["op"],
-                each["revision"],
-                (each["body_sha256"] or "")[:8] or None,
-                each["outcome"] or "(died before the answer)",
-                each["http_status"],
-                each["code"],
-                each["request_id"],
-                each["remote_id"],
-                each["elapsed_ms"],
-                each["detail"],
-            )
+            (each["at"], each["op"], each["revision"], (each["body_sha256"] or "")[:8] or None,
+             each["outcome"] or "(died before the answer)",
+             *(each[name] for name in ("http_status", "code", "request_id", "remote_id",
+                                       "elapsed_ms", "detail")))
             for each in value["attempts"]
         ),
         empty="Nothing has been sent yet.",
-    )
+    )  # fmt: skip
     if audited := value["audit"]:
         words = audited["finding"].replace("_", " ")
         why = f" ({shown(audited['detail'])})" if audited["detail"] else ""
