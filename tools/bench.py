@@ -30,7 +30,7 @@ from rich.table import Table
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
-from lol_dagster.riot.archive import due_matches
+from lol_dagster.pipeline.process import due_matches
 from lol_dagster.riot.limiter import RateLimiter, Reservation
 from lol_dagster.riot.rate_headers import read_rate_headers
 from lol_dagster.settings import Settings

@@ -13,7 +13,7 @@ from lol_dagster.cli.output import as_json_option, print_either, print_fields, p
 from lol_dagster.cli.requests import AFTERWARDS, progress_json
 from lol_dagster.errors import UserError
 from lol_dagster.pipeline import quarantine as games
-from lol_dagster.pipeline.quarantine import QuarantinedGame, Which
+from lol_dagster.pipeline.quarantine import QuarantineRecord, Which
 from lol_dagster.pipeline.run_requests import progress_of
 from lol_dagster.pipeline.scenario import export_scenario
 from lol_dagster.riot.routing import validate_match_id
@@ -142,7 +142,7 @@ def _row(row: Quarantine) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _ROW}
 
 
-def _as_json(game: QuarantinedGame) -> dict[str, Any]:
+def _as_json(game: QuarantineRecord) -> dict[str, Any]:
     payload = game.payload
     return {
         **_row(game.row),

@@ -41,9 +41,9 @@ from lol_dagster.monitoring.trouble import (
     stuck_games,
     unsettled_messages,
 )
-from lol_dagster.riot.archive import GIVE_UP_AFTER
-from lol_dagster.riot.failing_routes import ROUTE_SCOPE
+from lol_dagster.pipeline.match import GIVE_UP_AFTER
 from lol_dagster.riot.key import RIOT_KEY_SCOPE, fingerprint_of
+from lol_dagster.riot.polling import ROUTE_SCOPE
 from lol_dagster.roster.memberships import is_tracked
 from lol_dagster.settings import Settings
 from lol_dagster.storage.models import (

@@ -25,8 +25,8 @@ from sqlalchemy.orm import QueryableAttribute, Session
 
 from lol_dagster.delivery.audit import WRONG
 from lol_dagster.delivery.transports.registry import kinds_without_ids
-from lol_dagster.riot.failing_routes import ROUTE_SCOPE
 from lol_dagster.riot.key import RIOT_KEY_SCOPE
+from lol_dagster.riot.polling import ROUTE_SCOPE
 from lol_dagster.riot.profiles import MISSING_GAMES_AFTER, no_game_since
 from lol_dagster.roster.memberships import is_tracked
 from lol_dagster.storage.models import (

@@ -16,16 +16,21 @@ from lol_dagster.orchestration.instance import CHANNELS_POOL, RIOT_POOL
 from lol_dagster.orchestration.partitions import MATCH_PARTITIONS
 from lol_dagster.orchestration.resources import Progress, WallClock
 from lol_dagster.orchestration.run_counts import RunCounts
+from lol_dagster.orchestration.run_requests import REQUEST_TAG
+from lol_dagster.orchestration.set_aside import QUARANTINE_TAG
+from lol_dagster.pipeline.discovery import discover
 from lol_dagster.pipeline.process import (
+    CODE_VERSIONS,
+    STAGES,
+    IgnoredGame,
+    NotGiven,
     Outcome,
-    Processed,
-    Quarantined,
-    note_shown,
+    ProcessedGame,
+    QuarantinedGame,
     process_match,
 )
-from lol_dagster.pipeline.stages import CODE_VERSIONS, STAGES
+from lol_dagster.pipeline.records import note_shown
 from lol_dagster.riot.client import RiotClient
-from lol_dagster.riot.discovery import discover
 from lol_dagster.riot.key import note_key_accepted, watching_key
 from lol_dagster.riot.profiles import check_profiles
 from lol_dagster.settings import Settings
@@ -34,6 +39,7 @@ from lol_dagster.storage.database import Database
 BATCH_TAG = "lol/batch"
 """On runs that a sensor cut: in these a weird game is quarantined and the run stays green. A run of
 one partition without it (from the UI, or the game's own) fails with the game's error."""
+_SENSOR_TAGS = {BATCH_TAG, QUARANTINE_TAG, REQUEST_TAG}
 
 _OWNER = "team:operators"
 _GROUP = "league"
@@ -188,6 +194,7 @@ def _process(
     """Take the matches through the stages, and report on those assets that are wanted."""
     outcomes: list[Outcome] = []
     shown: set[str] = set()
+    by_hand = not _SENSOR_TAGS & context.run.tags.keys()
     for match_id in match_ids:
         with watching_key(database, riot, clock.now()):
             outcome = process_match(
@@ -197,6 +204,7 @@ def _process(
                 stale_after=settings.stale_after,
                 clock=clock.now,
                 run_id=context.run.run_id,
+                by_hand=by_hand,
             )
         outcomes.append(outcome)
         _count(progress.counts, outcome)
@@ -214,15 +222,15 @@ def _process(
 
 
 def _count(run_counts: RunCounts, outcome: Outcome) -> None:
-    if isinstance(outcome, Processed):
+    if isinstance(outcome, ProcessedGame):
         run_counts.processed.add(outcome.match_id)
         run_counts.set_aside.discard(outcome.match_id)
         run_counts.messages.update(
             message.message_id for message in outcome.messages if message.change == "created"
         )
-    elif isinstance(outcome, Quarantined):
+    elif isinstance(outcome, QuarantinedGame):
         run_counts.set_aside.add(outcome.match_id)
-    elif outcome.fetched.outcome == "not_found" and not outcome.fetched.was_not_found:
+    elif isinstance(outcome, NotGiven) and outcome.is_given_up_now:
         run_counts.gone.add(outcome.match_id)
 
 
@@ -233,9 +241,9 @@ def _fail_if_alone(
     if BATCH_TAG in context.run.tags or len(outcomes) != 1:
         return
     outcome = outcomes[0]
-    if isinstance(outcome, Processed):
+    if isinstance(outcome, ProcessedGame | IgnoredGame):
         return
-    if isinstance(outcome, Quarantined):
+    if isinstance(outcome, QuarantinedGame):
         note_shown(database, outcome.match_id, context.run.run_id)
         raise outcome.error
     raise dg.Failure(report.explain(outcome), allow_retries=False)

@@ -18,10 +18,16 @@ from lol_dagster.delivery.worker import DeliveryReport, DeliveryResult
 from lol_dagster.messages.characters import plain_markdown
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.text import markdown
+from lol_dagster.pipeline.discovery import DiscoveryReport
 from lol_dagster.pipeline.failures import is_the_games, summary
-from lol_dagster.pipeline.process import Outcome, Processed, Quarantined, Waiting
-from lol_dagster.pipeline.stages import STAGES
-from lol_dagster.riot.discovery import DiscoveryReport
+from lol_dagster.pipeline.process import (
+    STAGES,
+    IgnoredGame,
+    NotGiven,
+    Outcome,
+    ProcessedGame,
+    QuarantinedGame,
+)
 from lol_dagster.stats.form import Form, form, game_table
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
@@ -48,13 +54,13 @@ _NOBODY = "none: nobody is to be told"
 
 def explain(outcome: Outcome) -> str:
     """In a line, why a match was not processed."""
-    if isinstance(outcome, Quarantined):
+    if isinstance(outcome, QuarantinedGame):
         return (
             f"{outcome.match_id} is quarantined: {outcome.stage} failed: {summary(outcome.error)}"
         )
-    if isinstance(outcome, Processed):
+    if isinstance(outcome, ProcessedGame):
         return f"{outcome.match_id} is processed"
-    return f"{outcome.match_id} is not there: {outcome.fetched.reason}"
+    return f"{outcome.match_id} is not there: {outcome.reason}"
 
 
 def of_polling(found: DiscoveryReport) -> Metadata:
@@ -83,7 +89,7 @@ def of_outcome(database: Database, outcome: Outcome) -> dict[str, Metadata]:
     Among them is `deliveries` if nobody is to be told: then it is done with, and no sweep will ever
     say so.
     """
-    if not isinstance(outcome, Processed):
+    if not isinstance(outcome, ProcessedGame):
         return {}
     match_id = outcome.match_id
     try:
@@ -148,12 +154,14 @@ def _of_messages(messages: Sequence[Row[Message, Channel]]) -> Metadata:
 
 def of_batch(database: Database, outcomes: Sequence[Outcome]) -> Metadata:
     """A batch run's table of its games."""
-    processed = [each.match_id for each in outcomes if isinstance(each, Processed)]
-    set_aside = [each for each in outcomes if isinstance(each, Quarantined)]
-    waiting = [each for each in outcomes if isinstance(each, Waiting)]
+    processed = [each.match_id for each in outcomes if isinstance(each, ProcessedGame)]
+    set_aside = [each for each in outcomes if isinstance(each, QuarantinedGame)]
+    waiting = [each for each in outcomes if isinstance(each, NotGiven | IgnoredGame)]
     rows = _rows_of(database, processed)
     rows += [(each.match_id, "", "quarantined", explain(each)) for each in set_aside]
-    rows += [(each.match_id, "", each.fetched.outcome, each.fetched.reason) for each in waiting]
+    rows += [
+        (each.match_id, "", getattr(each, "outcome", "ignored"), each.reason) for each in waiting
+    ]
     return {
         "games": dg.MetadataValue.md(_table(("Match", "Mode", "Result", "Players"), rows)),
         "processed": len(processed),

@@ -18,8 +18,8 @@ from lol_dagster.delivery.worker import Deliverer, deliverer
 from lol_dagster.logs.writing import start_logging
 from lol_dagster.orchestration.run_counts import RunCounts
 from lol_dagster.orchestration.run_workers import begin_work
+from lol_dagster.pipeline.discovery import DiscoveryReport
 from lol_dagster.riot.client import RiotClient, riot_client
-from lol_dagster.riot.discovery import DiscoveryReport
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.schema import open_database

@@ -16,7 +16,8 @@ import dagster as dg
 from sqlalchemy import select
 
 from lol_dagster.orchestration.partitions import BATCH_LIMIT, admit
-from lol_dagster.pipeline.run_requests import note_lost, note_queued, note_run, open_requests
+from lol_dagster.pipeline.records import note_lost, note_queued, note_run
+from lol_dagster.pipeline.run_requests import open_requests
 from lol_dagster.riot.key import key_refused_until
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database

@@ -8,8 +8,8 @@ from lol_dagster.orchestration.jobs import audit_job, check_job, poll_job
 from lol_dagster.orchestration.live_runs import live_run, unless_alive
 from lol_dagster.orchestration.nightly import nightly_schedule
 from lol_dagster.orchestration.resources import WallClock
-from lol_dagster.riot.discovery import due_accounts
 from lol_dagster.riot.key import key_refused_until
+from lol_dagster.riot.polling import due_accounts
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 

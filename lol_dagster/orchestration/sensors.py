@@ -18,7 +18,7 @@ from lol_dagster.orchestration.partitions import BATCH_LIMIT, MatchRange, admit,
 from lol_dagster.orchestration.resources import WallClock
 from lol_dagster.orchestration.run_requests import RequestedRun, plan_requested
 from lol_dagster.orchestration.set_aside import to_show
-from lol_dagster.riot.archive import due_matches
+from lol_dagster.pipeline.process import due_matches
 from lol_dagster.riot.key import key_refused_until
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database

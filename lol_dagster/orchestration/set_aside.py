@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import dagster as dg
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select
 
-from lol_dagster.pipeline.stages import CODE_VERSIONS
+from lol_dagster.pipeline.process import CODE_VERSIONS
+from lol_dagster.pipeline.records import note_run_lost
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Quarantine
 
@@ -43,7 +44,13 @@ def to_show(instance: dg.DagsterInstance, database: Database, *, limit: int) -> 
         if not records:
             waiting.append(game)
         elif records[0].dagster_run.is_finished:
-            _note_spent(database, game, records[0].dagster_run.run_id)
+            note_run_lost(
+                database,
+                game.row_id,
+                records[0].dagster_run.run_id,
+                stage=game.stage,
+                code_version=_version(game.stage),
+            )
         if len(waiting) == limit:
             break
     return waiting
@@ -68,20 +75,6 @@ def _waiting(database: Database) -> list[WaitingGame]:
         WaitingGame(row.id, row.match_id, row.stage, f"quarantined:{row.id}:{_version(row.stage)}")
         for row in rows
     ]
-
-
-def _note_spent(database: Database, game: WaitingGame, run_id: str) -> None:
-    with database.writing() as session:
-        session.execute(
-            update(Quarantine)
-            .where(
-                Quarantine.id == game.row_id,
-                Quarantine.closed_at.is_(None),
-                # Somebody else's try may have ended in the meantime, and in another stage.
-                Quarantine.stage == game.stage,
-            )
-            .values(shown_run_id=run_id, code_version=_version(game.stage))
-        )
 
 
 def _version(stage: str) -> str:

@@ -1,8 +1,9 @@
 """One match through the stages games, player_stats and messages, and what came of it.
 
-This is where one weird game is kept from stopping the others: whatever a stage raises sets its
-match aside with the stage's name and the traceback, and the caller goes on with the next. What is
-not the game's fault (a dead key) is raised. No Dagster here: orchestration reports what is returned.
+This is where one malformed game is kept from stopping the others: whatever a stage raises puts its
+match into quarantine with the stage's name and the traceback, and the caller goes on with the next.
+What is not the game's fault (a dead key) is raised. No Dagster here: orchestration reports what is
+returned.
 """
 
 from __future__ import annotations
@@ -12,53 +13,68 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from lol_dagster.delivery.transports.registry import can_edit
-from lol_dagster.messages.record import WrittenMessage, write_messages
+from lol_dagster.messages.record import MESSAGES_CODE_VERSION, WrittenMessage, write_messages
 from lol_dagster.pipeline.failures import full_traceback, is_the_games, summary
-from lol_dagster.pipeline.run_requests import (
-    RunOutcome,
-    is_asked_for,
-    note_completed,
-    note_started,
+from lol_dagster.pipeline.match import (
+    IGNORED_MEANWHILE,
+    Archived,
+    Deferred,
+    Failed,
+    Missing,
+    NotGivenAs,
+    Processed,
+    Stage,
+    Started,
 )
-from lol_dagster.pipeline.stages import CODE_VERSIONS, Stage
-from lol_dagster.riot.archive import FetchResult, fetch_match
+from lol_dagster.pipeline.records import is_ignored, open_quarantine, record
+from lol_dagster.riot.archive import GAMES_CODE_VERSION, archive_payload, fetch_match
 from lol_dagster.riot.client import RiotClient
+from lol_dagster.riot.errors import BrokenBody, ForbiddenHere, NotFound, RateLimited, ServerTrouble
 from lol_dagster.stats.record import STATS_CODE_VERSION, RecordedGame, record_game
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Match, Quarantine
+from lol_dagster.storage.models import Account, Match, Payload, RunRequest
 
 log = logging.getLogger(__name__)
 
+STAGES: tuple[Stage, ...] = ("games", "player_stats", "messages")
+CODE_VERSIONS: dict[str, str] = {
+    "games": GAMES_CODE_VERSION,
+    "player_stats": STATS_CODE_VERSION,
+    "messages": MESSAGES_CODE_VERSION,
+}
+"""Stage → version: a new one makes games that were quarantined there be tried again, once."""
+
 
 @dataclass(frozen=True)
-class Processed:
+class ProcessedGame:
     """All stages done."""
 
     match_id: str
-    fetched: FetchResult
     recorded: RecordedGame
     messages: tuple[WrittenMessage, ...]
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """Riot has not given the game: it is `delayed` (asked for again), `deferred` (Riot is in trouble or
-    busy, asked for again) or `not_found` (given up).
+class NotGiven:
+    """Riot has not given the game: it is `delayed` or `deferred`, and asked for again, or
+    `not_found`, and given up.
     """
 
     match_id: str
-    fetched: FetchResult
+    outcome: NotGivenAs
+    reason: str
+    is_given_up_now: bool = False
+    """For the first time; `not_found` is asked for again once a day while Riot lists it."""
 
 
 @dataclass(frozen=True)
-class Quarantined:
+class QuarantinedGame:
     """A stage failed on this game; `Quarantine` has the details."""
 
     match_id: str
@@ -66,7 +82,15 @@ class Quarantined:
     error: BaseException
 
 
-Outcome = Processed | Waiting | Quarantined
+@dataclass(frozen=True)
+class IgnoredGame:
+    """The operator has decided to ignore it since the run was asked for; nothing was done."""
+
+    match_id: str
+    reason: str = IGNORED_MEANWHILE
+
+
+Outcome = ProcessedGame | NotGiven | QuarantinedGame | IgnoredGame
 
 
 class _StageError(Exception):
@@ -87,6 +111,20 @@ def _stage(name: Stage) -> Iterator[None]:
         raise _StageError(name) from error
 
 
+def due_matches(session: Session, *, now: datetime, limit: int) -> list[str]:
+    """Match ids that are due for their next stage, those listed last first: a game that has just
+    ended does not wait behind the hundreds of a new account's past.
+    """
+    return list(
+        session.scalars(
+            select(Match.match_id)
+            .where(Match.next_try_at <= now)
+            .order_by(Match.listed_at.desc(), Match.match_id)
+            .limit(limit)
+        )
+    )
+
+
 def process_match(
     database: Database,
     riot: RiotClient,
@@ -95,6 +133,7 @@ def process_match(
     stale_after: timedelta,
     clock: Callable[[], datetime],
     run_id: str,
+    by_hand: bool = True,
 ) -> Outcome:
     """Take one match through all stages; repeating it changes nothing.
 
@@ -103,162 +142,162 @@ def process_match(
 
     Args:
         stale_after: LOL_STALE_AFTER, on which it depends how the game is announced.
-        clock: The time, asked again once the match is done.
+        clock: The time.
         run_id: The Dagster run, kept with the rows for the way back from a game to its logs.
+        by_hand: Whether a person has started this very run. One that a sensor cut leaves a game
+            alone that was ignored meanwhile.
 
     Raises:
         KeyRejected: Riot refuses the key itself; nothing has changed for this match.
         SQLAlchemyError: the database fails; the match stays due.
     """
-    now = clock()
+    run = _Run(database, riot, match_id, stale_after, clock, run_id)
     with bound_contextvars(match_id=match_id, run_id=run_id):
-        was_asked_for = _take_up(database, match_id, now, run_id)
-        outcome = _through_the_stages(database, riot, match_id, now, run_id, stale_after)
-        if was_asked_for:
-            word, detail = _in_words(outcome)
-            with database.writing() as session:
-                note_completed(session, match_id, run_id, word, detail, now=clock())
-    return outcome
+        return run.process(by_hand=by_hand)
 
 
-def _take_up(database: Database, match_id: str, now: datetime, run_id: str) -> bool:
-    """Let those who have asked for the match see that a run is at it; False if nobody has."""
-    with database.reading() as session:
-        was_asked_for = is_asked_for(session, match_id)
-    if was_asked_for:
-        with database.writing() as session:
-            note_started(session, match_id, run_id, now=now)
-    return was_asked_for
+@dataclass(frozen=True)
+class _Run:
+    database: Database
+    riot: RiotClient
+    match_id: str
+    stale_after: timedelta
+    clock: Callable[[], datetime]
+    run_id: str
 
+    def process(self, *, by_hand: bool) -> Outcome:
+        if not self._start(by_hand):
+            return IgnoredGame(self.match_id)
+        try:
+            with _stage("games"):
+                not_given = archive_match(
+                    self.database, self.riot, self.match_id, now=self.clock(), run_id=self.run_id
+                )
+            return not_given or self._process_archived()
+        except _StageError as failure:
+            return self._quarantine(failure)
 
-def _in_words(outcome: Outcome) -> tuple[RunOutcome, str]:
-    if isinstance(outcome, Processed):
-        count = len(outcome.messages)
-        return "processed", f"{count or 'no'} message{'' if count == 1 else 's'} about it"
-    if isinstance(outcome, Quarantined):
-        return "quarantined", f"{outcome.stage}: {summary(outcome.error)}"
-    return cast("RunOutcome", outcome.fetched.outcome), outcome.fetched.reason
-
-
-def _through_the_stages(
-    database: Database,
-    riot: RiotClient,
-    match_id: str,
-    now: datetime,
-    run_id: str,
-    stale_after: timedelta,
-) -> Outcome:
-    try:
-        with _stage("games"):
-            _admit_row(database, match_id, now)
-            fetched = fetch_match(database, riot, match_id, now=now, run_id=run_id)
-        if not fetched.is_archived:
-            _note_not_given(database, match_id, fetched, now)
-            return Waiting(match_id, fetched)
-        return _work_out(database, match_id, fetched, now, run_id, stale_after)
-    except _StageError as failure:
-        cause = failure.__cause__
-        assert cause is not None
-        _quarantine(database, match_id, failure.stage, cause, now, run_id)
-        return Quarantined(match_id, failure.stage, cause)
-
-
-def _admit_row(database: Database, match_id: str, now: datetime) -> None:
-    """An operator may ask for a match that nobody's list has shown yet."""
-    with database.reading() as session:
-        known = session.get(Match, match_id) is not None
-    if not known:
-        with database.writing() as session:
-            session.merge(Match(match_id=match_id, state="listed", listed_at=now, next_try_at=now))
-
-
-def _work_out(
-    database: Database,
-    match_id: str,
-    fetched: FetchResult,
-    now: datetime,
-    run_id: str,
-    stale_after: timedelta,
-) -> Processed:
-    with database.writing() as session:
-        with _stage("player_stats"):
-            recorded = record_game(
-                session, match_id, code_version=STATS_CODE_VERSION, now=now, run_id=run_id
-            )
-        with _stage("messages"):
-            messages = write_messages(
-                session, match_id, stale_after=stale_after, can_edit=can_edit, now=now
-            )
-        session.execute(
-            update(Match)
-            .where(Match.match_id == match_id)
-            .values(state="processed", next_try_at=None, last_error=None, run_id=run_id)
+    def _start(self, by_hand: bool) -> bool:
+        """Whether to go on. Nothing is written for a match that nobody has asked for."""
+        asked = select(RunRequest.id).where(
+            RunRequest.match_id == self.match_id, RunRequest.finished_at.is_(None)
         )
-        was_quarantined = _close_quarantine(session, match_id, "processed", now)
-    if was_quarantined:
-        log.info("Cured %s: it was quarantined", match_id, extra={"match_id": match_id})
-    return Processed(match_id, fetched, recorded, tuple(messages))
+        with self.database.reading() as session:
+            match = session.get(Match, self.match_id)
+            is_requested = session.scalar(asked.limit(1)) is not None
+        if match is not None and match.state != "ignored" and not is_requested:
+            return True
+        with self.database.writing() as session:
+            wanted = by_hand or session.scalar(asked.limit(1)) is not None
+            started = Started(self.run_id, wanted)
+            return record(session, self.match_id, started, self.clock()).counts
+
+    def _process_archived(self) -> ProcessedGame | IgnoredGame:
+        match_id, run_id, now = self.match_id, self.run_id, self.clock()
+        with self.database.writing() as session:
+            if is_ignored(session, match_id):
+                return IgnoredGame(match_id)
+            with _stage("player_stats"):
+                recorded = record_game(
+                    session, match_id, code_version=STATS_CODE_VERSION, now=now, run_id=run_id
+                )
+            with _stage("messages"):
+                messages = write_messages(
+                    session, match_id, stale_after=self.stale_after, can_edit=can_edit, now=now
+                )
+            was_quarantined = open_quarantine(session, match_id) is not None
+            count = len(messages)
+            detail = f"{count or 'no'} message{'' if count == 1 else 's'} about it"
+            record(session, match_id, Processed(run_id, detail), now)
+        if was_quarantined:
+            log.info("%s leaves quarantine", match_id, extra={"match_id": match_id})
+        return ProcessedGame(match_id, recorded, tuple(messages))
+
+    def _quarantine(self, failure: _StageError) -> QuarantinedGame | IgnoredGame:
+        stage, error = failure.stage, failure.__cause__
+        assert error is not None
+        line = summary(error)
+        event = Failed(self.run_id, stage, CODE_VERSIONS[stage], line, full_traceback(error))
+        with self.database.writing() as session:
+            step = record(session, self.match_id, event, self.clock())
+        if not step.counts:
+            return IgnoredGame(self.match_id)
+        log.warning(
+            "Quarantined %s: %s", self.match_id, line,
+            extra={"match_id": self.match_id, "stage": stage},
+        )  # fmt: skip
+        return QuarantinedGame(self.match_id, stage, error)
 
 
-def _note_not_given(database: Database, match_id: str, fetched: FetchResult, now: datetime) -> None:
-    """A game that was quarantined, tried again and is only late now is quarantined no more."""
-    if fetched.outcome == "deferred":
-        return
-    with database.writing() as session:
-        _close_quarantine(session, match_id, fetched.outcome, now)
+def archive_match(
+    database: Database, riot: RiotClient, match_id: str, *, now: datetime, run_id: str
+) -> NotGiven | IgnoredGame | None:
+    """The stage games: have the payload in the archive; one that is there is not asked for again.
 
+    Args:
+        match_id: Of a row that exists.
 
-def _close_quarantine(session: Session, match_id: str, closed_as: str, now: datetime) -> bool:
-    """Whether there was one."""
-    closed = session.scalars(
-        update(Quarantine)
-        .where(Quarantine.match_id == match_id, Quarantine.closed_at.is_(None))
-        .values(closed_at=now, closed_as=closed_as)
-        .returning(Quarantine.id)
-    ).all()
-    return bool(closed)
+    Returns:
+        Why it is not there; None: it is.
 
-
-def _quarantine(
-    database: Database,
-    match_id: str,
-    stage: Stage,
-    error: BaseException,
-    now: datetime,
-    run_id: str,
-) -> None:
-    line = summary(error)
-    with database.writing() as session:
-        # Two runs that set the same game aside at the same time do so one after the other.
-        session.get(Match, match_id, with_for_update=True)
-        row = session.scalar(
-            select(Quarantine).where(
-                Quarantine.match_id == match_id, Quarantine.closed_at.is_(None)
-            )
-        )
-        if row is None:
-            row = Quarantine(match_id=match_id, quarantined_at=now, run_id=run_id, tries=0)
-            session.add(row)
-        row.stage = stage
-        row.error = line
-        row.traceback = full_traceback(error)
-        row.code_version = CODE_VERSIONS[stage]
-        row.tries += 1
-        session.execute(
-            update(Match)
-            .where(Match.match_id == match_id)
-            .values(state="quarantined", next_try_at=None, last_error=line, run_id=run_id)
-        )
-    log.warning("Quarantined %s: %s", match_id, line, extra={"match_id": match_id, "stage": stage})
-
-
-def note_shown(database: Database, match_id: str, run_id: str) -> None:
-    """Remember the run in which a quarantined game failed visibly, so that it is not asked for
-    again.
+    Raises:
+        KeyRejected: Riot refuses the key itself; nothing has changed.
+        RiotError: Riot will never answer this as it is asked (BadRequest).
+        UnknownPlatform: no route knows matches with this prefix.
     """
+    with database.reading() as session:
+        match = session.get_one(Match, match_id)
+        is_archived = session.get(Payload, match_id) is not None
+        known_account = _known_account(session, match)
+    if is_archived and match.state not in ("listed", "not_found"):
+        return None
+    event, body = (
+        (Archived(run_id), None)
+        if is_archived
+        else _ask_riot(riot, match_id, run_id, known_account)
+    )
     with database.writing() as session:
-        session.execute(
-            update(Quarantine)
-            .where(Quarantine.match_id == match_id, Quarantine.closed_at.is_(None))
-            .values(shown_run_id=run_id)
-        )
+        if body is not None:
+            archive_payload(session, match_id, body, now)
+        step = record(session, match_id, event, now)
+    if body is not None:
+        log.info("Archived %s, %d bytes", match_id, len(body), extra={"match_id": match_id})
+    if step.life.archived:
+        return None
+    if not step.counts:
+        return IgnoredGame(match_id)
+    assert not isinstance(event, Archived)
+    if isinstance(event, Deferred):
+        return NotGiven(match_id, "deferred", event.reason)
+    word: NotGivenAs = "not_found" if step.life.state == "not_found" else "delayed"
+    is_given_up_now = word == "not_found" and match.state != "not_found"
+    log.log(
+        logging.WARNING if is_given_up_now else logging.INFO,
+        "%s is %s: %s", match_id, word.replace("_", " "), event.reason,
+        extra={"match_id": match_id},
+    )  # fmt: skip
+    return NotGiven(match_id, word, event.reason, is_given_up_now)
+
+
+def _ask_riot(
+    riot: RiotClient, match_id: str, run_id: str, known_account: Account | None
+) -> tuple[Archived | Missing | Deferred, bytes | None]:
+    """What Riot's answer means for the match, and its payload."""
+    try:
+        return Archived(run_id), fetch_match(riot, match_id, known_account=known_account)
+    except RateLimited as limited:
+        return Deferred(run_id, str(limited), limited.retry_at), None
+    except (NotFound, ForbiddenHere, BrokenBody) as missing:
+        return Missing(run_id, str(missing)), None
+    except ServerTrouble as trouble:
+        return Deferred(run_id, str(trouble)), None
+
+
+def _known_account(session: Session, match: Match) -> Account | None:
+    """An account that Riot knows: the one that listed the match, or any."""
+    return session.scalar(
+        select(Account)
+        .where(Account.puuid.is_not(None))
+        .order_by(Account.id != match.listed_by, Account.id)
+        .limit(1)
+    )

@@ -1,7 +1,7 @@
-"""Set-aside games: what is wrong with them, and what a person decides about them.
+"""Quarantined games: what is wrong with them, and what a person decides about them.
 
-A game is quarantined by the stage that failed on it (pipeline/process.py). Here people look
-at it, have it tried again, or ignore it for good. Each decision is in the audit trail.
+A game is quarantined by the stage that failed on it (process.py). Here people see why, have it tried
+again, or ignore it for good. Each decision is in the audit trail.
 """
 
 from __future__ import annotations
@@ -15,13 +15,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.errors import UserError
-from lol_dagster.pipeline.run_requests import (
-    Progress,
-    latest_progress,
-    request_run,
-    withdraw,
-)
-from lol_dagster.pipeline.stages import CODE_VERSIONS
+from lol_dagster.pipeline.match import Ignored
+from lol_dagster.pipeline.process import CODE_VERSIONS
+from lol_dagster.pipeline.records import open_quarantine, record
+from lol_dagster.pipeline.run_requests import Progress, latest_progress, request_run
 from lol_dagster.storage.audit import add_entry, entries_about
 from lol_dagster.storage.models import AuditEntry, Match, Payload, Quarantine, RunRequest
 
@@ -35,20 +32,20 @@ class NotQuarantinedError(UserError):
 
 
 @dataclass(frozen=True)
-class QuarantinedGame:
+class QuarantineRecord:
     """A game on which a stage failed."""
 
     match: Match
     row: Quarantine
     """The open row, or the last one that was closed."""
     earlier: Sequence[Quarantine]
-    """The rows before it, the oldest first."""
+    """The rows before it, oldest first."""
     payload: Payload | None
     """What Riot gave, without its bytes; None: nothing is archived."""
     request: Progress | None
     """How far the last request to try it again has come."""
     decisions: Sequence[AuditEntry]
-    """What people have decided about the game, the first first."""
+    """What people have decided about the game, oldest first."""
 
     @property
     def current_code_version(self) -> str:
@@ -68,7 +65,7 @@ def list_quarantined(
     return session.scalars(rows).all()
 
 
-def show_quarantined(session: Session, match_id: str) -> QuarantinedGame:
+def show_quarantined(session: Session, match_id: str) -> QuarantineRecord:
     """Everything about a game that is or was quarantined.
 
     Raises:
@@ -80,7 +77,7 @@ def show_quarantined(session: Session, match_id: str) -> QuarantinedGame:
     ).all()
     if match is None or not rows:
         raise _refusal(match_id, match, "was never quarantined")
-    return QuarantinedGame(
+    return QuarantineRecord(
         match=match,
         row=rows[-1],
         earlier=rows[:-1],
@@ -114,9 +111,9 @@ def retry_all(session: Session, who: str, *, now: datetime) -> list[RunRequest]:
 
 
 def ignore(session: Session, match_id: str, who: str, reason: str, *, now: datetime) -> Match:
-    """Leave a quarantined game be: it is no trouble any more, and no new code tries it again.
+    """Leave a quarantined game as it is: it is not reported any more, and no new code tries it again.
 
-    `retry` takes it back.
+    What a run that is under way finds out does not count. `retry` takes it back.
 
     Raises:
         NotQuarantinedError: it is not quarantined.
@@ -124,13 +121,8 @@ def ignore(session: Session, match_id: str, who: str, reason: str, *, now: datet
     match = session.get(Match, match_id, with_for_update=True)
     if match is None or match.state != "quarantined":
         raise _refusal(match_id, match, "cannot be ignored")
-    row = session.scalars(
-        select(Quarantine).where(Quarantine.match_id == match_id, Quarantine.closed_at.is_(None))
-    ).first()
-    if row is not None:
-        row.closed_at, row.closed_as = now, "ignored"
-    withdraw(session, match_id, "the game was ignored meanwhile", now=now)
-    match.state, match.next_try_at = "ignored", None
+    row = open_quarantine(session, match_id)
+    record(session, match_id, Ignored(), now)
     add_entry(
         session,
         match,

@@ -19,8 +19,8 @@ from sqlalchemy import ColumnElement, and_, exists, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lol_dagster.riot.client import RiotClient
-from lol_dagster.riot.discovery import is_looked_at
 from lol_dagster.riot.errors import RateLimited, RiotError, RouteDown
+from lol_dagster.riot.polling import is_polled
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, AccountPoll, Match, PlayerStat
 from lol_dagster.storage.models.games import MATCH_STATES
@@ -79,7 +79,7 @@ def _due(session: Session, now: datetime) -> list[tuple[Account, AccountPoll]]:
         select(Account, AccountPoll)
         .join(AccountPoll, AccountPoll.account_id == Account.id)
         .where(
-            is_looked_at(now),
+            is_polled(now),
             Account.puuid.is_not(None),
             AccountPoll.last_good_poll_at.is_not(None),
             AccountPoll.failures == 0,

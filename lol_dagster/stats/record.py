@@ -15,7 +15,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.riot.archive import load_payload
-from lol_dagster.riot.discovery import note_played
+from lol_dagster.riot.polling import note_played
 from lol_dagster.stats.metrics import damage_share, highlights, kda, kill_participation, per_minute
 from lol_dagster.stats.outcomes import GameResult
 from lol_dagster.stats.reading import GameReading, ParticipantReading, read_game

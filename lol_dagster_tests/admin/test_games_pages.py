@@ -13,7 +13,8 @@ from sqlalchemy import select
 
 from lol_dagster.admin.app import create_app
 from lol_dagster.admin.views.games import GameView
-from lol_dagster.pipeline.run_requests import note_completed, note_queued, note_started
+from lol_dagster.pipeline.match import Failed, Started
+from lol_dagster.pipeline.records import note_queued, record
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Player, RunRequest
@@ -171,10 +172,10 @@ def test_a_game_is_processed_again_and_its_progress_is_seen(
         note_queued(session, [number], "key")
     assert step() == "queued"
     with database.writing() as session:
-        note_started(session, RANKED, "run-1", now=now)
+        record(session, RANKED, Started("run-1", wanted=True), now)
     assert step() == "running"
     with database.writing() as session:
-        note_completed(session, RANKED, "run-1", "quarantined", "games failed", now=now)
+        record(session, RANKED, Failed("run-1", "games", "1", "failed", ""), now)
     assert step() == "quarantined over"
     assert operator.get("/game/progress/?request=99999999999").status_code == 404
     assert operator.post("/game/reprocess/", {"id": "EUW1_404"}).status_code == 404

@@ -8,8 +8,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lol_dagster.pipeline import run_requests
-from lol_dagster.pipeline.stages import CODE_VERSIONS
+from lol_dagster.pipeline.match import Missing, Started
+from lol_dagster.pipeline.process import CODE_VERSIONS
+from lol_dagster.pipeline.records import record
+from lol_dagster.pipeline.run_requests import latest_progress
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match
 from lol_dagster_tests.cli.running import as_json, refused, run, said
@@ -80,11 +82,9 @@ def test_waiting_ends_with_the_run_and_says_what_came_of_it(database: Database) 
     def work() -> None:
         while True:
             with database.writing() as session:
-                if run_requests.is_asked_for(session, GAME):
-                    run_requests.note_started(session, GAME, "run-12345678", now=NOW)
-                    run_requests.note_completed(
-                        session, GAME, "run-12345678", "delayed", "404", now=NOW
-                    )
+                if latest_progress(session, GAME) is not None:
+                    record(session, GAME, Started("run-12345678", wanted=True), NOW)
+                    record(session, GAME, Missing("run-12345678", "404"), NOW)
                     return
             time.sleep(0.05)
 

@@ -23,9 +23,9 @@ from lol_dagster.http import DeadlineSession
 from lol_dagster.orchestration.resources import AppContext, WallClock
 from lol_dagster.orchestration.schedules import plan_poll
 from lol_dagster.orchestration.sensors import plan_batches
+from lol_dagster.pipeline.discovery import discover
 from lol_dagster.riot.caller import Caller
 from lol_dagster.riot.client import RiotClient, key_fingerprint
-from lol_dagster.riot.discovery import discover
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.riot.key import key_refused_until, note_key_accepted, watching_key
 from lol_dagster.riot.limiter import RateLimiter

@@ -21,8 +21,8 @@ from sqlalchemy import func, select
 
 from lol_dagster.orchestration.instance import prepare_instance
 from lol_dagster.orchestration.resources import AppContext
-from lol_dagster.riot.archive import due_matches
-from lol_dagster.riot.discovery import discover
+from lol_dagster.pipeline.discovery import discover
+from lol_dagster.pipeline.process import due_matches
 from lol_dagster.settings import load_settings
 from lol_dagster.storage.models import (
     Attempt,

@@ -12,8 +12,8 @@ import pytest
 
 from lol_dagster.orchestration.assets import BATCH_TAG
 from lol_dagster.orchestration.partitions import admit
+from lol_dagster.pipeline.process import CODE_VERSIONS
 from lol_dagster.pipeline.run_requests import request_run
-from lol_dagster.pipeline.stages import CODE_VERSIONS
 from lol_dagster.storage.models import Match, Player, Quarantine
 from lol_dagster_tests._support.payloads import ABSENT, participant
 from lol_dagster_tests._support.simulated_world import discord_misfits

@@ -26,9 +26,8 @@ from lol_dagster.delivery.model import Timing
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.delivery.worker import Deliverer
 from lol_dagster.orchestration.resources import AppContext
-from lol_dagster.pipeline.process import Processed
-from lol_dagster.riot.archive import due_matches
-from lol_dagster.riot.discovery import discover
+from lol_dagster.pipeline.discovery import discover
+from lol_dagster.pipeline.process import Processed, due_matches
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database

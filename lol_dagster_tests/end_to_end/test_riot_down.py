@@ -11,10 +11,11 @@ from pydantic import SecretStr
 
 from lol_dagster.http import DeadlineSession
 from lol_dagster.monitoring.trouble import routes_down
+from lol_dagster.pipeline.discovery import discover
 from lol_dagster.riot.caller import Caller
 from lol_dagster.riot.client import RiotClient
-from lol_dagster.riot.discovery import discover, due_accounts
 from lol_dagster.riot.limiter import RateLimiter
+from lol_dagster.riot.polling import due_accounts
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster.storage.models import AccountPoll, Match

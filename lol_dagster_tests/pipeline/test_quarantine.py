@@ -10,9 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.pipeline import quarantine
+from lol_dagster.pipeline.process import CODE_VERSIONS
 from lol_dagster.pipeline.quarantine import NotQuarantinedError
 from lol_dagster.pipeline.run_requests import latest_progress, request_run
-from lol_dagster.pipeline.stages import CODE_VERSIONS
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Match, Payload, Quarantine, RunRequest
 

@@ -9,6 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.pipeline import run_requests
+from lol_dagster.pipeline.match import Processed, Started
+from lol_dagster.pipeline.records import note_queued, note_run, record
 from lol_dagster.pipeline.run_requests import request_run
 from lol_dagster.riot.routing import InvalidMatchId
 from lol_dagster.storage.database import Database
@@ -72,7 +74,7 @@ def test_a_match_that_was_given_up_has_all_of_its_48_hours_again(any_database: D
 
 
 @pytest.mark.parametrize("state", ["processed", "quarantined", "ignored"])
-def test_what_is_archived_keeps_its_state_until_a_run_has_taken_it_up(
+def test_what_is_archived_keeps_its_state_until_a_run_starts_with_it(
     database: Database, state: str
 ) -> None:
     with database.writing() as session:
@@ -89,7 +91,7 @@ def test_asking_twice_before_a_run_has_begun_is_one_request(any_database: Databa
         first = ask(session).id
     with any_database.writing() as session:
         assert ask(session).id == first
-        run_requests.note_started(session, GAME, "run-1", now=NOW)
+        record(session, GAME, Started("run-1", wanted=True), NOW)
     with any_database.writing() as session:
         # The run may have read what it needs before the second was asked for.
         assert ask(session).id != first
@@ -105,27 +107,27 @@ def test_a_request_can_be_watched_from_waiting_to_its_outcome(any_database: Data
         number = ask(session).id
     assert seen() == ("waiting", None)
     with any_database.writing() as session:
-        run_requests.note_queued(session, [number], f"request:{number}")
+        note_queued(session, [number], f"request:{number}")
     assert seen() == ("queued", None)
     with any_database.writing() as session:
-        run_requests.note_run(session, [number], "run-1")
+        note_run(session, [number], "run-1")
     assert seen() == ("queued", "run-1")
     with any_database.writing() as session:
-        run_requests.note_started(session, GAME, "run-1", now=NOW)
+        record(session, GAME, Started("run-1", wanted=True), NOW)
     assert seen() == ("running", "run-1")
     with any_database.writing() as session:
-        run_requests.note_completed(session, GAME, "run-1", "processed", "1 message", now=NOW)
+        record(session, GAME, Processed("run-1", "1 message"), NOW)
     assert seen() == ("processed", "run-1")
 
 
-def test_a_run_works_off_only_what_was_asked_for_before_it_took_the_match_up(
+def test_a_run_completes_only_what_was_requested_before_it_started(
     database: Database,
 ) -> None:
     with database.writing() as session:
         before = ask(session).id
-        run_requests.note_started(session, GAME, "run-1", now=NOW)
+        record(session, GAME, Started("run-1", wanted=True), NOW)
         after = ask(session).id
-        run_requests.note_completed(session, GAME, "run-1", "processed", "", now=NOW)
+        record(session, GAME, Processed("run-1", ""), NOW)
         assert run_requests.progress(session, before).state == "processed"
         assert run_requests.progress(session, after).state == "waiting"
         latest = run_requests.latest_progress(session, GAME)
@@ -133,6 +135,6 @@ def test_a_run_works_off_only_what_was_asked_for_before_it_took_the_match_up(
         assert latest.request_id == after
 
 
-def test_a_request_that_is_not_there_is_told_by_its_number(database: Database) -> None:
+def test_a_request_that_is_not_there_is_refused_by_its_number(database: Database) -> None:
     with database.reading() as session, pytest.raises(run_requests.UnknownRequestError, match="17"):
         run_requests.progress(session, 17)

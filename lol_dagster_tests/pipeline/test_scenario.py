@@ -141,10 +141,14 @@ def test_what_was_weird_is_as_weird_as_before(
     assert error in found["error"]
 
 
-def test_a_game_that_is_well_is_told_as_before(database: Database) -> None:
+def test_a_game_that_is_well_is_announced(database: Database) -> None:
     scenario = archived(database, encode(weird_payload()))
     found = play(database, scenario)
-    assert (found["outcome"], found["queue"], found["told"]) == ("processed", "Ranked Solo", True)
+    assert (found["outcome"], found["queue"], found["announced"]) == (
+        "processed",
+        "Ranked Solo",
+        True,
+    )
 
 
 def test_where_nothing_is_archived_nothing_is_exported(database: Database) -> None:

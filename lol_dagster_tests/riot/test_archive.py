@@ -1,299 +1,44 @@
-"""The archive: once, byte for byte; and what becomes of a match that Riot does not give."""
+"""What is archived comes back as it was, or not at all."""
 
 from __future__ import annotations
 
-import hashlib
 import zlib
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import update
 
-from lol_dagster.riot.archive import (
-    DamagedPayload,
-    FetchResult,
-    due_matches,
-    fetch_match,
-    load_payload,
-)
-from lol_dagster.riot.errors import BadRequest, KeyRejected
-from lol_dagster.riot.routing import UnknownPlatform
+from lol_dagster.riot.archive import DamagedPayload, archive_payload, load_payload
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match, Payload
-from lol_dagster_tests._support.roster_rows import make_account, make_player
-from lol_dagster_tests.riot.fake_riot import (
-    ROOMY,
-    FakeRiot,
-    Reply,
-    Time,
-    client_of,
-    fake_riot,
-    refusal,
-)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
 BODY = b'{"metadata": {"matchId": "NA1_1"}, "info": {"x": 1.50, "y": "\\u00e9"}}\r\n'
 
 
-class World:
-    """A database with one listed match, and a Riot."""
-
-    def __init__(self, database: Database, riot: FakeRiot) -> None:
-        self.database = database
-        self.riot = riot
-        self.time = Time()
-        self.client = client_of(riot.server, database, self.time)
-        self.add("NA1_1")
-
-    def add(self, match_id: str, **values: object) -> None:
-        with self.database.writing() as session:
-            session.add(
-                Match(**{"match_id": match_id, "listed_at": NOW, "next_try_at": NOW, **values})
-            )
-
-    def list_by_an_account(self) -> None:
-        with self.database.writing() as session:
-            make_account(session, make_player(session), puuid="another")
-            account = make_account(session, make_player(session), puuid="lister")
-            session.get_one(Match, "NA1_1").listed_by = account.id
-
-    def fetch(self, now: datetime = NOW, match_id: str = "NA1_1") -> FetchResult:
-        return fetch_match(self.database, self.client, match_id, now=now, run_id="run-1")
-
-    def match(self) -> Match:
-        with self.database.reading() as session:
-            return session.get_one(Match, "NA1_1")
-
-    def has_payload(self) -> bool:
-        with self.database.reading() as session:
-            return session.get(Payload, "NA1_1") is not None
-
-
-@pytest.fixture
-def world(database: Database) -> Iterator[World]:
-    with fake_riot() as riot:
-        yield World(database, riot)
-
-
-def test_a_payload_is_archived_byte_for_byte_and_once(any_database: Database) -> None:
-    with fake_riot() as riot:
-        world = World(any_database, riot)
-        riot.on("NA1_1", [Reply(200, BODY), Reply(200, b'{"info": "another"}')])
-
-        first = world.fetch()
-        second = world.fetch(NOW + HOUR)
-
-    assert (first.outcome, second.outcome) == ("archived", "already")
-    assert first.is_archived
-    assert second.is_archived
-    assert len(riot.targets) == 1
-    with any_database.reading() as session:
-        assert load_payload(session, "NA1_1") == BODY
-        payload = session.get_one(Payload, "NA1_1")
-    assert payload.sha256 == hashlib.sha256(BODY).hexdigest()
-    assert (payload.size, payload.encoding, payload.fetched_at) == (len(BODY), "zlib", NOW)
-    match = world.match()
-    assert (match.state, match.run_id, match.last_error) == ("fetched", "run-1", None)
-    assert match.next_try_at == NOW, "due for its next stage: a run that dies now is no loss"
-
-
-def test_real_payloads_come_back_as_they_were(world: World, shared_dir: Path) -> None:
-    files = sorted((shared_dir / "riot" / "matches").rglob("NA1_*.json"))[:5]
-    assert files
-    for file in files:
-        world.add(file.stem)
-        world.riot.on(file.stem, Reply(200, file.read_bytes()))
-        assert world.fetch(match_id=file.stem).outcome == "archived"
-        with world.database.reading() as session:
-            assert load_payload(session, file.stem) == file.read_bytes()
-
-
-def test_what_was_processed_stays_processed_when_it_is_asked_for_again(world: World) -> None:
-    world.riot.on("NA1_1", Reply(200, BODY))
-    world.fetch()
-    with world.database.writing() as session:
-        session.execute(update(Match).values(state="processed", next_try_at=None))
-    world.fetch(NOW + HOUR)
-    assert (world.match().state, world.match().next_try_at) == ("processed", None)
-
-
-def test_a_missing_payload_and_a_damaged_one_are_told(world: World) -> None:
-    world.riot.on("NA1_1", Reply(200, BODY))
-    with world.database.reading() as session, pytest.raises(LookupError, match="NA1_1"):
+def test_a_missing_payload_and_a_damaged_one_are_reported(database: Database) -> None:
+    with database.reading() as session, pytest.raises(LookupError, match="NA1_1"):
         load_payload(session, "NA1_1")
-    world.fetch()
+    with database.writing() as session:
+        session.add(Match(match_id="NA1_1", listed_at=NOW))
+        session.flush()
+        archive_payload(session, "NA1_1", BODY, NOW)
     for wrong, said in (
         ({"body": zlib.compress(BODY.replace(b"1.50", b"1.51"))}, "checksum"),
         ({"body": b"no zlib"}, "unpacked"),
         ({"encoding": "zstd"}, "zstd"),
     ):
-        with world.database.writing() as session:
+        with database.writing() as session:
             session.execute(update(Payload).values(**wrong))
-        with world.database.reading() as session, pytest.raises(DamagedPayload, match=said):
+        with database.reading() as session, pytest.raises(DamagedPayload, match=said):
             load_payload(session, "NA1_1")
 
 
-def test_a_late_match_is_asked_for_with_growing_pauses_and_then_archived(world: World) -> None:
-    now, pauses = NOW, []
-    for _ in range(9):
-        result = world.fetch(now)
-        assert (result.outcome, result.is_archived) == ("delayed", False)
-        assert "404" in result.reason
-        next_try_at = world.match().next_try_at
-        assert next_try_at is not None
-        pauses.append(next_try_at - now)
-        now = next_try_at
-    minutes = [1, 2, 5, 15, 60, 180, 360, 720, 720]
-    assert pauses == [minute * MINUTE for minute in minutes]
-    assert (world.match().state, world.match().tries) == ("listed", 9)
-    assert world.match().first_missing_at == NOW
-
-    world.riot.on("NA1_1", Reply(200, BODY))
-    assert world.fetch(now).outcome == "archived"
-    assert (world.match().state, world.match().first_missing_at) == ("fetched", None)
-
-
-def test_a_match_is_gone_after_48_hours_and_a_last_try(world: World) -> None:
-    now = NOW
-    outcomes = []
-    while True:
-        outcomes.append(world.fetch(now).outcome)
-        next_try_at = world.match().next_try_at
-        if next_try_at is None:
-            break
-        now = next_try_at
-    assert outcomes[:-1] == ["delayed"] * (len(outcomes) - 1)
-    assert outcomes[-1] == "not_found"
-    assert now == NOW + 48 * HOUR, "neither before nor long after"
-    assert world.match().state == "not_found"
-    assert "404" in (world.match().last_error or "")
-
-
-def test_a_gone_match_that_riot_still_does_not_give_is_given_up_at_once(world: World) -> None:
-    world.fetch()
-    assert not world.fetch(NOW + 48 * HOUR).was_not_found
-    again = world.fetch(NOW + 72 * HOUR)
-    assert (again.outcome, again.was_not_found) == ("not_found", True)
-    assert (world.match().state, world.match().next_try_at) == ("not_found", None)
-
-
-def test_a_gone_match_can_be_revived_by_asking_again(world: World) -> None:
-    world.fetch()
-    world.fetch(NOW + 48 * HOUR)
-    assert world.match().state == "not_found"
-    world.riot.on("NA1_1", Reply(200, BODY))
-    assert world.fetch(NOW + 90 * HOUR).outcome == "archived"
-    assert world.match().state == "fetched"
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_match_that_alone_is_forbidden_is_late_and_no_dead_key(world: World, status: int) -> None:
-    """weird-games E5: a mode at its launch, a private game."""
-    world.list_by_an_account()
-    world.riot.on("matches/NA1_1", refusal(status, "Forbidden"))
-    world.riot.on("by-puuid/lister", Reply(200, {"puuid": "lister"}))
-
-    assert world.fetch().outcome == "delayed"
-
-    assert str(status) in (world.match().last_error or "")
-    assert world.match().first_missing_at == NOW
-    assert len(world.riot.asked("by-puuid/lister")) == 1, "who listed it is the witness"
-    assert world.fetch(NOW + 48 * HOUR).outcome == "not_found"
-
-
-def test_a_witness_of_another_application_testifies_too(world: World) -> None:
-    """An answer about the puuid is an answer to an accepted key."""
-    world.list_by_an_account()
-    world.riot.on("matches/NA1_1", refusal(403))
-    world.riot.on("by-puuid", refusal(400, "Exception decrypting"))
-    assert world.fetch().outcome == "delayed"
-
-
-def test_a_whim_of_riots_that_hits_the_witness_too_is_no_dead_key(world: World) -> None:
-    """weird-games G7: 401 at random."""
-    world.list_by_an_account()
-    world.riot.on("matches/NA1_1", refusal(401))
-    world.riot.on("by-puuid/lister", [refusal(401), Reply(200, {"puuid": "lister"})])
-    assert world.fetch().outcome == "delayed"
-
-
-def test_a_dead_key_is_told_and_changes_nothing(world: World) -> None:
-    world.list_by_an_account()
-    world.riot.on("", refusal(403, "Forbidden"))
-    before = world.match()
-    with pytest.raises(KeyRejected):
-        world.fetch()
-    after = world.match()
-    assert (after.state, after.tries, after.next_try_at, after.first_missing_at) == (
-        before.state, 0, before.next_try_at, None,
-    )  # fmt: skip
-
-
-def test_a_forbidden_match_with_riot_down_is_left_for_later(world: World) -> None:
-    world.list_by_an_account()
-    world.riot.on("matches/NA1_1", refusal(403))
-    world.riot.on("by-puuid", Reply(503, b"", ROOMY))
-    assert world.fetch().outcome == "deferred"
-    assert world.match().first_missing_at is None
-
-
-def test_trouble_of_riots_servers_does_not_bring_a_match_nearer_to_gone(world: World) -> None:
-    world.riot.on("NA1_1", Reply(503, b"<html>", ROOMY))
-    result = world.fetch()
-    assert result.outcome == "deferred"
-    assert "503" in result.reason
-    match = world.match()
-    assert (match.state, match.tries, match.first_missing_at) == ("listed", 0, None)
-    assert match.next_try_at == NOW + MINUTE
-
-    world.time.now += 60
-    days_later = NOW + timedelta(days=5)
-    assert world.fetch(days_later).outcome == "deferred"
-    assert world.match().next_try_at == days_later + 15 * MINUTE, "rarer, but never given up"
-
-
-def test_a_used_up_limit_leaves_the_match_for_when_there_is_room(world: World) -> None:
-    world.riot.on("NA1_1", refusal(429, Retry_After="600", X_Rate_Limit_Type="method"))
-    room_at = datetime.fromtimestamp(world.time.now + 600.5, UTC)
-    assert world.fetch(datetime.fromtimestamp(world.time.now, UTC)).outcome == "deferred"
-    assert world.match().next_try_at == pytest.approx(room_at, abs=timedelta(seconds=1))
-    assert world.match().tries == 0
-
-
-@pytest.mark.parametrize("body", [b"", b"<html>oops</html>", BODY[:40], b"null"])
-def test_a_body_that_is_no_match_is_never_archived(world: World, body: bytes) -> None:
-    world.riot.on("NA1_1", Reply(200, body))
-    assert world.fetch().outcome == "delayed"
-    assert not world.has_payload()
-    world.riot.on("NA1_1", Reply(200, BODY))
-    assert world.fetch(NOW + MINUTE).outcome == "archived"
-
-
-def test_what_riot_will_never_answer_is_raised(world: World) -> None:
-    """A weird game: the stage fails on it, and on it alone."""
-    world.riot.on("NA1_1", refusal(400, "Bad request"))
-    with pytest.raises(BadRequest):
-        world.fetch()
-    world.add("ESPORTSTMNT01_1")
-    with pytest.raises(UnknownPlatform):
-        world.fetch(match_id="ESPORTSTMNT01_1")
-
-
-def test_what_was_listed_last_is_due_first(any_database: Database) -> None:
-    """News does not wait behind a long past."""
+def test_what_was_archived_first_stays(any_database: Database) -> None:
     with any_database.writing() as session:
-        for match_id, listed, next_try in (
-            ("NA1_3", NOW, NOW),
-            ("NA1_2", NOW, NOW - HOUR),
-            ("NA1_9", NOW - HOUR, NOW),
-            ("NA1_4", NOW - HOUR, NOW + MINUTE),  # not yet
-            ("NA1_5", NOW - HOUR, None),  # never again
-        ):
-            session.add(Match(match_id=match_id, listed_at=listed, next_try_at=next_try))
+        session.add(Match(match_id="NA1_1", listed_at=NOW))
+        session.flush()
+        archive_payload(session, "NA1_1", BODY, NOW)
+        archive_payload(session, "NA1_1", b"{}", NOW)
     with any_database.reading() as session:
-        assert due_matches(session, now=NOW, limit=10) == ["NA1_2", "NA1_3", "NA1_9"]
-        assert due_matches(session, now=NOW, limit=2) == ["NA1_2", "NA1_3"]
+        assert load_payload(session, "NA1_1") == BODY

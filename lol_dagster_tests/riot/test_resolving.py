@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lol_dagster.riot.discovery import DEEP_POLL_EVERY
+from lol_dagster.pipeline.discovery import DEEP_POLL_EVERY
 from lol_dagster.storage.models import Account
 from lol_dagster_tests._support.raw_server import Request
 from lol_dagster_tests.riot.fake_riot import ROOMY, Reply, refusal

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import select
 
+from lol_dagster.pipeline.discovery import DiscoveryReport, discover
 from lol_dagster.riot.client import RiotClient
-from lol_dagster.riot.discovery import DiscoveryReport, discover
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, AccountPoll, Match
 from lol_dagster_tests._support.roster_rows import (

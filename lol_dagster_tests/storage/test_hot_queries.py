@@ -24,8 +24,8 @@ from lol_dagster.orchestration.partitions import BATCH_LIMIT
 from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.orchestration.run_requests import plan_requested
 from lol_dagster.orchestration.set_aside import to_show
-from lol_dagster.riot.archive import due_matches
-from lol_dagster.riot.discovery import due_accounts
+from lol_dagster.pipeline.process import due_matches
+from lol_dagster.riot.polling import due_accounts
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.stats.form import form

@@ -159,7 +159,7 @@ def test_statements_that_differ_in_values_and_lengths_of_lists_are_one() -> None
 def test_slow_queries_are_summed_up_by_statement_with_who_asked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from lol_dagster.riot.archive import due_matches
+    from lol_dagster.pipeline.process import due_matches
 
     monkeypatch.setenv("LOL_SLOW_QUERY_MS", "0")
     settings = load_settings()

@@ -24,8 +24,8 @@ from lol_dagster.admin.model_view import BaseModelView
 from lol_dagster.admin.transactions import end_reading, reading
 from lol_dagster.errors import UserError
 from lol_dagster.pipeline import quarantine as games
+from lol_dagster.pipeline.process import STAGES
 from lol_dagster.pipeline.scenario import export_scenario
-from lol_dagster.pipeline.stages import STAGES
 from lol_dagster.storage.models import Match, Quarantine, RunRequest
 
 _WHICH = "flt0_which"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lol_dagster.riot.failing_routes import failing_routes, note_answering, note_failing
+from lol_dagster.pipeline.records import record_route_answers
+from lol_dagster.riot.polling import failing_routes, note_route_answers, note_route_fails
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll, Match
 from lol_dagster_tests._support.roster_rows import make_account, make_player
@@ -23,12 +24,14 @@ def test_who_failed_and_what_could_not_be_fetched_is_due_at_once(any_database: D
                     first_missing_at=missing_at,
                 )
             )  # fmt: skip
-    note_failing(any_database, "americas", "503", NOW)
-    note_answering(any_database, "americas", NOW)
+    with any_database.writing() as session:
+        note_route_fails(session, "americas", "503", NOW)
+        note_route_answers(session, "americas", NOW)
+        record_route_answers(session, now=NOW)
     with any_database.reading() as session:
         polls = session.query(AccountPoll).order_by(AccountPoll.account_id)
         assert [poll.next_poll_at for poll in polls] == [NOW, later, later]
         matches = session.query(Match).order_by(Match.match_id)
-        # The second is late: Riot has answered that it is not there yet.
+        # The second is delayed: Riot has answered that it is not there yet.
         assert [match.next_try_at for match in matches] == [NOW, later]
         assert failing_routes(session) == set()

@@ -1,0 +1,326 @@
+"""The stage match_lists: which match ids the accounts' lists bring.
+
+A usual poll reads the newest ids; once a day a deep poll reads the whole window. What Riot's answer
+to one account means for the others is decided here: a limit ends the polling of its route, a refused
+key stops everything, all else stays with the account.
+
+Riot's list is late, unordered and full of holes at times, ids repeat across pages while new games
+push it on, and `start` was once ignored. So no id is taken for a cursor.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import update
+from structlog.contextvars import bound_contextvars
+
+from lol_dagster.pipeline.records import record_listed, record_route_answers, record_still_listed
+from lol_dagster.riot.client import MAX_IDS, RiotClient
+from lol_dagster.riot.errors import (
+    BadRequest,
+    ForbiddenHere,
+    KeyRejected,
+    RateLimited,
+    RiotError,
+    RouteDown,
+    ServerTrouble,
+)
+from lol_dagster.riot.polling import (
+    due_accounts,
+    failing_routes,
+    member_since,
+    note_poll_failed,
+    note_polled,
+    note_route_answers,
+    note_route_fails,
+    reliable_accounts,
+    route_of,
+    tracked_accounts,
+)
+from lol_dagster.riot.resolving import UnresolvedAccount, refresh_riot_id, resolve_puuid
+from lol_dagster.riot.routing import UnknownPlatform
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Account, AccountPoll
+
+log = logging.getLogger(__name__)
+
+DEEP_POLL_EVERY = timedelta(days=1)
+DEEP_POLL_REACH = timedelta(days=30)
+GAME_IN_PROGRESS = timedelta(hours=3)
+"""Riot filters by a game's start, memberships count its end: a game may have begun before one."""
+FIRST_PAGE = 20
+MOST_PAGES = 30
+"""Riot keeps some 1,000 matches of an account: a list that goes on is no list."""
+OLDEST_START_TIME = datetime(2021, 6, 16, tzinfo=UTC)
+"""Riot hides matches from before it when a start time is given at all."""
+
+
+@dataclass(frozen=True)
+class PollReport:
+    """What polling one account brought."""
+
+    account_id: int
+    riot_id: str
+    new_match_ids: tuple[str, ...] = ()
+    """Written down, also if the poll was cut short."""
+    trouble: str | None = None
+    """Why the poll failed or was cut short, in a line."""
+    stays_due: bool = False
+    """The trouble is not the account's own: it keeps its turn."""
+    limited_until: datetime | None = None
+    """When Riot's limits have room again, if they were the trouble."""
+    is_servers_trouble: bool = False
+    """It may be Riot's servers that fail, whatever the account."""
+
+
+@dataclass(frozen=True)
+class DiscoveryReport:
+    """What polling the accounts brought."""
+
+    polls: tuple[PollReport, ...]
+    not_asked: int = 0
+    """Accounts that stay due unasked, as Riot's limits for their route are used up."""
+
+    @property
+    def accounts_polled(self) -> int:
+        """Accounts whose list Riot gave."""
+        return sum(poll.trouble is None for poll in self.polls)
+
+    @property
+    def failures(self) -> tuple[PollReport, ...]:
+        """Polls that failed for a reason of the account's own or of Riot's servers."""
+        return tuple(poll for poll in self.polls if poll.trouble and not poll.limited_until)
+
+    @property
+    def limited_until(self) -> datetime | None:
+        """When Riot's limits have room again for all; None if they had."""
+        return max((poll.limited_until for poll in self.polls if poll.limited_until), default=None)
+
+    @property
+    def new_match_ids(self) -> tuple[str, ...]:
+        return tuple(match_id for poll in self.polls for match_id in poll.new_match_ids)
+
+
+def discover(
+    database: Database, client: RiotClient, *, now: datetime, everyone: bool = False
+) -> DiscoveryReport:
+    """Poll every account that is due.
+
+    Args:
+        everyone: Poll the others, too.
+
+    Raises:
+        KeyRejected: Riot refuses the key; what was found before is written down.
+    """
+    with database.reading() as session:
+        accounts = tracked_accounts(session, now) if everyone else due_accounts(session, now)
+        failing = failing_routes(session)
+    polls: dict[int, PollReport] = {}
+    used_up: set[str] = set()
+    not_asked = 0
+    for account in accounts:
+        route = route_of(account)
+        if route in used_up:
+            not_asked += 1
+            continue
+        with bound_contextvars(account=account.riot_id):
+            poll = poll_account(database, client, account, now=now, route_fails=route in failing)
+        polls[account.id] = poll
+        if poll.limited_until:
+            used_up.add(route)
+    for route in sorted({route_of(account) for account in accounts} - used_up):
+        found = [polls[account.id] for account in accounts if route_of(account) == route]
+        if route not in failing and _all_in_trouble(found):
+            # One bad account is no bad route: somebody who is not due may say so.
+            with database.reading() as session:
+                others = reliable_accounts(session, route, now)
+            for other in [each for each in others if each.id not in polls][:1]:
+                polls[other.id] = poll_account(database, client, other, now=now)
+                found.append(polls[other.id])
+        if _all_in_trouble(found):
+            with database.writing() as session:
+                note_route_fails(session, route, found[-1].trouble or "", now)
+        elif route in failing and any(poll.trouble is None for poll in found):
+            with database.writing() as session:
+                note_route_answers(session, route, now)
+                record_route_answers(session, now=now)
+    return DiscoveryReport(tuple(polls.values()), not_asked)
+
+
+def poll_account(
+    database: Database,
+    client: RiotClient,
+    account: Account,
+    *,
+    now: datetime,
+    route_fails: bool = False,
+) -> PollReport:
+    """Read one account's match list, and note when to poll it again.
+
+    Args:
+        route_fails: Its route has been failing for everybody: if it still does, that is not held
+            against the account.
+
+    Raises:
+        KeyRejected: Riot refuses the key; the account stays due.
+    """
+    with database.reading() as session:
+        since = member_since(session, account, now)
+        poll = session.get(AccountPoll, account.id)
+    report = PollReport(account.id, account.riot_id)
+    if since is None:
+        return report  # taken out of all teams, or their time ran out, meanwhile
+    last_deep = poll.last_deep_poll_at if poll else None
+    is_deep = last_deep is None or now - last_deep >= DEEP_POLL_EVERY
+    window_start = since - GAME_IN_PROGRESS
+    if last_deep is not None and is_deep:
+        window_start = max(window_start, now - DEEP_POLL_REACH)
+    found: list[str] = []
+    try:
+        for match_id in _poll(database, client, account, window_start, now, is_deep=is_deep):
+            found.append(match_id)  # noqa: PERF402 - what was found counts also if the poll fails
+    except KeyRejected:
+        raise
+    except (RiotError, UnresolvedAccount, UnknownPlatform) as trouble:
+        report = _on_trouble(report, trouble, route_fails=route_fails)
+        if not report.stays_due:
+            log.warning("%s: %s", account.riot_id, trouble, extra={"account_id": account.id})
+            with database.writing() as session:
+                note_poll_failed(session, account.id, str(trouble), now)
+    else:
+        with database.writing() as session:
+            note_polled(session, account.id, now, was_deep=is_deep)
+    if found and report.trouble and not is_deep:
+        _let_next_poll_be_deep(database, account, now)
+    if found:
+        log.info(
+            "%s: %d new matches",
+            account.riot_id,
+            len(found),
+            extra={"account_id": account.id, "match_ids": found},
+        )
+    return replace(report, new_match_ids=tuple(found))
+
+
+def _on_trouble(report: PollReport, trouble: Exception, *, route_fails: bool) -> PollReport:
+    is_servers = isinstance(trouble, ServerTrouble)
+    return replace(
+        report,
+        trouble=str(trouble),
+        stays_due=isinstance(trouble, RateLimited | RouteDown) or (is_servers and route_fails),
+        limited_until=trouble.retry_at if isinstance(trouble, RateLimited) else None,
+        is_servers_trouble=is_servers,
+    )
+
+
+def _all_in_trouble(polls: Collection[PollReport]) -> bool:
+    """Whether Riot's servers have failed and nobody's list came."""
+    return any(poll.is_servers_trouble for poll in polls) and all(poll.trouble for poll in polls)
+
+
+def _let_next_poll_be_deep(database: Database, account: Account, now: datetime) -> None:
+    """A short poll that was cut short after some pages would stop at them the next time, as they
+    bring nothing new any more.
+    """
+    with database.writing() as session:
+        session.execute(
+            update(AccountPoll)
+            .where(AccountPoll.account_id == account.id)
+            .values(last_deep_poll_at=now - DEEP_POLL_EVERY)
+        )
+
+
+def _poll(
+    database: Database,
+    client: RiotClient,
+    account: Account,
+    since: datetime,
+    now: datetime,
+    *,
+    is_deep: bool,
+) -> Iterator[str]:
+    read = _read_all if is_deep else _read_newest
+    puuid = account.puuid or resolve_puuid(database, client, account)
+    for has_own_puuid in (False, True):
+        try:
+            yield from read(database, _List(client, account, puuid, since), now)
+            break
+        except ForbiddenHere:
+            # Every key may ask for an account: if that is refused too, KeyRejected says so.
+            client.account_by_puuid(puuid, account.platform)
+            raise
+        except BadRequest as refusal:
+            if has_own_puuid or not refusal.foreign_puuid:
+                raise
+            log.warning("Puuid of another application", extra={"account_id": account.id})
+            puuid = resolve_puuid(database, client, account)
+    if is_deep:
+        _refresh(database, client, account, puuid)
+
+
+def _refresh(database: Database, client: RiotClient, account: Account, puuid: str) -> None:
+    """A Riot ID out of date is no reason to call a poll failed that brought the list."""
+    try:
+        refresh_riot_id(database, client, account, puuid)
+    except KeyRejected:
+        raise
+    except RiotError as trouble:
+        log.info("Not renamed: %s", trouble, extra={"account_id": account.id})
+
+
+@dataclass(frozen=True)
+class _List:
+    """An account's match list, from some moment on."""
+
+    client: RiotClient
+    account: Account
+    puuid: str
+    since: datetime
+
+    def page(self, start: int, count: int, *, backfill: bool = False) -> list[str]:
+        return self.client.match_ids(
+            self.puuid,
+            self.account.platform,
+            start=start,
+            count=count,
+            start_time=self.since if self.since >= OLDEST_START_TIME else None,
+            priority="backfill" if backfill else "live",
+        )
+
+
+def _read_newest(database: Database, listed: _List, now: datetime) -> Iterator[str]:
+    """Read the newest ids, and on while whole pages bring new ones.
+
+    Yields:
+        The new match ids, each written down before.
+    """
+    start, count = 0, FIRST_PAGE
+    for _ in range(MOST_PAGES):
+        page = listed.page(start, count)
+        new = record_listed(database, page, listed_by=listed.account.id, now=now)
+        yield from new
+        if len(page) < count or not new:
+            return
+        start, count = start + count, MAX_IDS
+
+
+def _read_all(database: Database, listed: _List, now: datetime) -> Iterator[str]:
+    """Read the whole list, known ids or not. Those that were given up are asked for once more.
+
+    Pages after the first are back-fill: they leave room in Riot's limits for news.
+
+    Yields:
+        The new match ids, each written down before.
+    """
+    seen: set[str] = set()
+    for number in range(MOST_PAGES):
+        page = listed.page(number * MAX_IDS, MAX_IDS, backfill=number > 0)
+        yield from record_listed(database, page, listed_by=listed.account.id, now=now)
+        record_still_listed(database, page, now=now)
+        if len(page) < MAX_IDS or seen.issuperset(page):
+            return
+        seen.update(page)

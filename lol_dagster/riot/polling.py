@@ -1,0 +1,191 @@
+"""Which accounts are asked for their match lists, and when; which regional routes fail.
+
+Only accounts of players who are in a team, or have just left one, are polled: every minute while
+their owners play, ever less often as they keep quiet, never less than every half hour.
+
+A regional route of Riot's that gives nobody's match list is a breaker in the database. While it is
+there one account a minute is asked whether the route still fails, and everybody else's turn waits:
+hours of an outage cost a bounded number of calls. When it answers, all have their turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from lol_dagster.riot.routing import REGIONAL_ROUTES
+from lol_dagster.storage.models import Account, AccountPoll, Breaker, Membership
+from lol_dagster.storage.upsert import insert_if_absent
+
+log = logging.getLogger(__name__)
+
+SHORTEST_PAUSE = timedelta(seconds=50)
+"""A little less than the schedule's minute, so that a poll that began late misses no tick."""
+LONGEST_PAUSE = timedelta(minutes=28)
+"""A little less than the half hour that is promised."""
+PLAYING_FOR = timedelta(minutes=30)
+"""After a game the next may end at any time."""
+QUIET_AFTER = timedelta(weeks=2)
+STILL_LISTED_FOR = timedelta(days=2)
+"""How long an account is polled after its player has left: games that ended before may be listed
+late."""
+ROUTE_SCOPE = "riot-route:"
+"""With a route: its breaker."""
+
+
+def tracked_accounts(session: Session, now: datetime) -> list[Account]:
+    """Accounts of players who are in a team or have just left one: the one that was polled longest
+    ago first, and those whose last poll failed at the end.
+    """
+    return list(session.scalars(_tracked(now)))
+
+
+def due_accounts(session: Session, now: datetime) -> list[Account]:
+    """Those tracked accounts whose turn it is, in the same order; a new one's is at once.
+
+    Of a route that fails only one, due or not, to see whether it still does: the most trustworthy.
+    """
+    is_due = or_(AccountPoll.account_id.is_(None), AccountPoll.next_poll_at <= now)
+    due = list(session.scalars(_tracked(now).where(is_due)))
+    failing = failing_routes(session)
+    if not failing:
+        return due
+    probes: dict[str, Account] = {}
+    for account in tracked_accounts(session, now):
+        route = route_of(account)
+        if route in failing:
+            probes.setdefault(route, account)
+    return [*(each for each in due if route_of(each) not in failing), *probes.values()]
+
+
+def reliable_accounts(session: Session, route: str, now: datetime) -> list[Account]:
+    """The tracked accounts on a route whose last poll did not fail."""
+    never_failing = _tracked(now).where(func.coalesce(AccountPoll.failures, 0) == 0)
+    return [each for each in session.scalars(never_failing) if route_of(each) == route]
+
+
+def route_of(account: Account) -> str:
+    return REGIONAL_ROUTES.get(account.platform, "")
+
+
+def is_polled(now: datetime) -> ColumnElement[bool]:
+    """Condition: the account's player is in a team or has just left one."""
+    return Account.player_id.in_(select(Membership.player_id).where(_may_bring_games(now)))
+
+
+def member_since(session: Session, account: Account, now: datetime) -> datetime | None:
+    """The beginning of the longest membership that may still bring games; None: there is none."""
+    return session.scalar(
+        select(func.min(Membership.since)).where(
+            Membership.player_id == account.player_id, _may_bring_games(now)
+        )
+    )
+
+
+def pause_after(last_played_at: datetime, now: datetime) -> timedelta:
+    """How long to leave an account alone that played last at a moment.
+
+    Grows with the logarithm of the time since, from a minute to half an hour: some 3 minutes after
+    3 hours, 8 after a day, 20 after a week.
+    """
+    quiet_for = min(max(now - last_played_at, PLAYING_FOR), QUIET_AFTER)
+    share = math.log(quiet_for / PLAYING_FOR) / math.log(QUIET_AFTER / PLAYING_FOR)
+    growth: float = (LONGEST_PAUSE / SHORTEST_PAUSE) ** share
+    return SHORTEST_PAUSE * growth
+
+
+def note_played(session: Session, account_id: int, ended_at: datetime, now: datetime) -> None:
+    """Note that an account has played, so that it is polled more often for a while.
+
+    Args:
+        ended_at: When the game ended; an older game than is known changes nothing.
+    """
+    poll = _poll_row(session, account_id, now)
+    if poll.last_played_at is None or ended_at > poll.last_played_at:
+        poll.last_played_at = ended_at
+        poll.next_poll_at = min(poll.next_poll_at, now + pause_after(ended_at, now))
+
+
+def note_polled(session: Session, account_id: int, now: datetime, *, was_deep: bool) -> None:
+    """Note that Riot gave the account's list, and when to ask again."""
+    account = session.get(Account, account_id)
+    if account is None:
+        return  # removed meanwhile
+    poll = _poll_row(session, account_id, now)
+    # Whoever was just added may be playing: their account's first hours count as a game.
+    last_played_at = max(poll.last_played_at or account.created_at, account.created_at)
+    poll.next_poll_at = now + pause_after(last_played_at, now)
+    poll.last_good_poll_at = now
+    poll.failures = 0
+    poll.last_error = None
+    if was_deep:
+        poll.last_deep_poll_at = now
+
+
+def note_poll_failed(session: Session, account_id: int, error: str, now: datetime) -> None:
+    """Note why Riot did not give the account's list, and when to ask again."""
+    if session.get(Account, account_id) is None:
+        return
+    poll = _poll_row(session, account_id, now)
+    poll.next_poll_at = now + min(SHORTEST_PAUSE * 2 ** min(poll.failures, 10), LONGEST_PAUSE)
+    poll.failures += 1
+    poll.last_error = error[:500]
+
+
+def failing_routes(session: Session) -> set[str]:
+    scopes = session.scalars(select(Breaker.scope).where(Breaker.scope.startswith(ROUTE_SCOPE)))
+    return {scope.removeprefix(ROUTE_SCOPE) for scope in scopes}
+
+
+def note_route_fails(session: Session, route: str, reason: str, now: datetime) -> None:
+    """Note that nobody who was asked about on the route got an answer, as Riot's servers fail."""
+    scope = ROUTE_SCOPE + route
+    first = {"scope": scope, "failures": 0, "dead": False, "since": now}
+    insert_if_absent(session, Breaker, [first])
+    breaker = session.get_one(Breaker, scope, with_for_update=True)
+    breaker.failures += 1
+    breaker.reason = reason[:500]
+
+
+def note_route_answers(session: Session, route: str, now: datetime) -> None:
+    """Note that the route answers again: the accounts whose polls have failed are due at once."""
+    log.info("Riot's %s answers again", route, extra={"route": route})
+    platforms = [platform for platform, of in REGIONAL_ROUTES.items() if of == route]
+    accounts = select(Account.id).where(Account.platform.in_(platforms))
+    session.execute(delete(Breaker).where(Breaker.scope == ROUTE_SCOPE + route))
+    session.execute(
+        update(AccountPoll)
+        .where(AccountPoll.account_id.in_(accounts), AccountPoll.failures > 0)
+        .values(next_poll_at=now)
+    )
+
+
+def _tracked(now: datetime) -> Select[Account]:
+    return (
+        select(Account)
+        .outerjoin(AccountPoll, AccountPoll.account_id == Account.id)
+        .where(is_polled(now))
+        # One account that always fails must not be the one that closes the route to the others.
+        .order_by(
+            func.coalesce(AccountPoll.failures, 0) > 0,
+            AccountPoll.last_good_poll_at.asc().nulls_first(),
+            Account.id,
+        )
+    )
+
+
+def _may_bring_games(now: datetime) -> ColumnElement[bool]:
+    return or_(Membership.until.is_(None), Membership.until > now - STILL_LISTED_FOR)
+
+
+def _poll_row(session: Session, account_id: int, now: datetime) -> AccountPoll:
+    """The account's row, locked; made if this is the first poll."""
+    poll = session.get(AccountPoll, account_id, with_for_update=True)
+    if poll is None:
+        insert_if_absent(session, AccountPoll, [{"account_id": account_id, "next_poll_at": now}])
+        poll = session.get_one(AccountPoll, account_id, with_for_update=True)
+    return poll
