@@ -26,30 +26,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--soak-minutes",
         type=float,
         default=60,
-        help="How long the soak of the whole household goes on (make soak-operations).",
+        help="How long the soak of the whole application takes (make soak-operations).",
     )
 
 
 _IN_MEMORY = Path("/dev/shm")
-_ROOM = 4 * 2**30
+_BYTES_NEEDED = 4 * 2**30
 
 
 def pytest_configure() -> None:
     """Take SIGINT as a terminal would give it. A shell's `&` has it ignored; Dagster then has SIGTERM
     ignored, too, and what tests start inherits both and could not be ended.
 
-    Homes of tests stand in memory where there is room: half of what a test with SQLite takes is
-    waiting for the disk.
+    Homes of tests stand in memory where that is large enough: half of what a test with SQLite takes
+    is waiting for the disk.
     """
-    if _IN_MEMORY.is_dir() and _is_fit(os.statvfs(_IN_MEMORY)):
+    if _IN_MEMORY.is_dir() and _is_large_enough(os.statvfs(_IN_MEMORY)):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _is_fit(memory: os.statvfs_result) -> bool:
+def _is_large_enough(memory: os.statvfs_result) -> bool:
     """Containers often have little of it, and let no program be started from there."""
-    return memory.f_bavail * memory.f_frsize > _ROOM and not memory.f_flag & os.ST_NOEXEC
+    return memory.f_bavail * memory.f_frsize > _BYTES_NEEDED and not memory.f_flag & os.ST_NOEXEC
 
 
 @pytest.hookimpl(trylast=True)
@@ -108,14 +108,14 @@ def databases_of_runs_are_copied(tmp_path_factory: pytest.TempPathFactory) -> It
             make(storage, engine, **how)
             return
         if not empty.exists():
-            # Under another name until it is whole: a test may have taken all room away.
+            # Under another name until it is whole: a test may have filled the disk.
             draft = empty.with_name("draft.db")
             draft.unlink(missing_ok=True)
             make(storage, create_engine(f"sqlite:///{draft}", poolclass=NullPool))
             draft.rename(empty)
         try:
             shutil.copyfile(empty, file)
-        except OSError:  # where there is no room SQLite is to say so
+        except OSError:  # on a full disk SQLite is to say so
             file.unlink(missing_ok=True)
             make(storage, engine, **how)
 

@@ -45,7 +45,7 @@ _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 def logs(
     follow: bool, since: str | None, lines: int, slow: bool, as_json: bool, **wanted: Any
 ) -> None:
-    """Look back at what every process has logged.
+    """Show what every process has logged.
 
     With --json each line is printed as it stands in the log: a JSON object.
     """

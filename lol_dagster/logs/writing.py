@@ -159,7 +159,7 @@ class DailyFile(logging.Handler):
 
     def _write(self, day: date, line: bytes) -> None:
         fd = self._open(day)
-        if self._is_torn:  # a line that the disk had no room for must not spoil this one
+        if self._is_torn:  # a line that did not fit on the disk must not spoil this one
             line = b"\n" + line
         try:
             while line:

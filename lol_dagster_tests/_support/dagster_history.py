@@ -48,12 +48,12 @@ def add_run(
     days: float,
     status: dg.DagsterRunStatus = dg.DagsterRunStatus.SUCCESS,
     tags: dict[str, str] | None = None,
-    told: str | None = None,
+    delivered: str | None = None,
 ) -> str:
     """A run that ended so many days ago, or lives since then.
 
     Args:
-        told: The game whose partition of `deliveries` it materialized.
+        delivered: The game whose partition of `deliveries` it materialized.
     """
     run = instance.create_run_for_job(job_of(job), status=status, tags=tags)
     at = NOW - timedelta(days=days)
@@ -64,8 +64,8 @@ def add_run(
             .where(RunsTable.c.run_id == run.run_id)
             .values(create_timestamp=stamp, update_timestamp=stamp)
         )
-    if told is not None:
-        made = dg.AssetMaterialization("deliveries", partition=told)
+    if delivered is not None:
+        made = dg.AssetMaterialization("deliveries", partition=delivered)
         instance.report_dagster_event(
             dg.DagsterEvent(
                 dg.DagsterEventType.ASSET_MATERIALIZATION.value,
@@ -84,7 +84,7 @@ def job_of(name: str) -> dg.JobDefinition:
 
 
 def events_of_no_run(instance: dg.DagsterInstance) -> int:
-    """How many events the index holds of runs that are gone."""
+    """How many events the index holds of runs that are deleted."""
     with instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
         of = SqlEventLogStorageTable.c.run_id
         counts = connection.execute(select(of, func.count()).where(of != "").group_by(of)).all()

@@ -1,6 +1,6 @@
-"""A clock moved by hand, and small channels on raw sockets that keep the truth.
+"""A clock moved by hand, and small fake channels on raw sockets that keep what they accepted.
 
-The fakes know the semantics that the protocol rests on (nonce window, history, permissions) and do
+The fakes know the semantics that the protocol depends on (nonce window, history, permissions) and do
 one scripted thing wrong per call where a test asks for it.
 """
 
@@ -348,8 +348,8 @@ def slack_error(error: str, *, after_accept: bool = False) -> Fault:
     return fault
 
 
-def half_dice() -> Callable[[], float]:
-    """Dice that are the same in every run, and never 0."""
+def fixed_jitter() -> Callable[[], float]:
+    """Factors from 0.5 to 1, the same in every run."""
     numbers = random.Random(1)
     return lambda: 0.5 + numbers.random() / 2
 

@@ -1,7 +1,7 @@
-"""`lol-dagster up` as a living household of processes, for tests that wound it.
+"""`lol-dagster up` with all its processes, for tests that kill some of them.
 
-Games are listed by hand, as a look at the match lists would: the schedule looks once a minute, and
-what is tested here comes after that.
+Games are listed by hand: the schedule polls the match lists once a minute, and what is tested here
+comes after that.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from lol_dagster_tests._support.world import World
 from lol_dagster_tests.admin.asking import QUICK_HASH
 
 LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
-TOLD_WITHIN = 300.0
-"""Seconds: a sensor's tick, a run's start, another tick and another start, on a busy machine; and
+DELIVERY_TIMEOUT_S = 300.0
+"""Generous: a sensor's tick, a run's start, another tick and another start, on a busy machine; and
 half a minute until a worker is missed."""
 
 SERVICES = {
@@ -39,11 +39,11 @@ SERVICES = {
     "code-server": "dagster api grpc",
     "admin": "main; main() admin",
 }
-"""What of its command line tells a service."""
+"""Service → what its command line can be recognized by."""
 
 
 @dataclass
-class Household:
+class RunningApp:
     """One `up`, in the world that the environment's settings lead to."""
 
     world: World
@@ -78,13 +78,19 @@ class Household:
             session.merge(Match(match_id=match_id, state="listed", listed_at=now, next_try_at=now))
         return match_id
 
-    def told(self, channel: str, match_id: str) -> int:
-        """How often the channel was told of the game."""
+    def deliveries_of(self, channel: str, match_id: str) -> int:
+        """How many messages about the game the channel took."""
         return sum(match_id in str(body) or _number(match_id) in str(body)
                    for body in self.world.posted(channel))  # fmt: skip
 
-    def wait_until_told(self, channel: str, match_id: str, seconds: float = TOLD_WITHIN) -> None:
-        wait_for(f"word of {match_id}", lambda: self.told(channel, match_id), seconds=seconds)
+    def wait_until_delivered(
+        self, channel: str, match_id: str, seconds: float = DELIVERY_TIMEOUT_S
+    ) -> None:
+        wait_for(
+            f"message about {match_id}",
+            lambda: self.deliveries_of(channel, match_id),
+            seconds=seconds,
+        )
 
     def pid_of(self, service: str) -> int:
         """The service's process.
@@ -121,7 +127,7 @@ class Household:
                 (each for each in self.workers().items() if self.job_of(each[0]) == job), None
             )
 
-        return wait_for(f"worker of {job}", there, seconds=TOLD_WITHIN)
+        return wait_for(f"worker of {job}", there, seconds=DELIVERY_TIMEOUT_S)
 
     def status_of(self, run_id: str) -> str:
         found = self.ask(f'{{runOrError(runId: "{run_id}") {{... on Run {{status}}}}}}')
@@ -142,7 +148,7 @@ class Household:
 
 
 @contextmanager
-def household(world: World, settings: Settings) -> Iterator[Household]:
+def running_app(world: World, settings: Settings) -> Iterator[RunningApp]:
     """`up` in a process of its own; killed with all that it started, if it has not been ended."""
     port, admin_port = free_port(), free_port()
     with (settings.home / "up.out").open("ab") as output:
@@ -157,7 +163,7 @@ def household(world: World, settings: Settings) -> Iterator[Household]:
             },
             start_new_session=True,
         )
-    home = Household(world, settings, process, f"http://127.0.0.1:{port}")
+    home = RunningApp(world, settings, process, f"http://127.0.0.1:{port}")
     try:
         yield home
     finally:

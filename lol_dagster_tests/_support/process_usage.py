@@ -1,4 +1,4 @@
-"""What the processes of a household use, read from /proc."""
+"""What the processes of `lol-dagster up` use, read from /proc."""
 
 from __future__ import annotations
 

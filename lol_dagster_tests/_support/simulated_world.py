@@ -1,7 +1,7 @@
-"""The simulated world in tests of other rooms: a clock that only the test moves, a world per test, and
+"""The simulated world for tests of any package: a clock that only the test moves, a world per test, and
 whether what the product asked of Discord is what Discord describes.
 
-Take the fixture into a module or a room's conftest with
+Take the fixture into a module or a conftest with
 `from lol_dagster_tests._support.simulated_world import simulator  # noqa: F401`.
 """
 

@@ -1,4 +1,4 @@
-"""A simulated world and an installation that lives in it, for tests that go the whole way of a game."""
+"""A simulated world and an installation that lives in it, for tests of a game's whole way."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ NOTHING = dict.fromkeys(
 
 @dataclass
 class World:
-    """The simulator, and a app whose settings lead to it."""
+    """The simulator, and an application whose settings lead to it."""
 
     simulator: Simulator
     app: AppContext
@@ -126,7 +126,7 @@ class World:
         return look_after(self.instance, app.database, app.settings, app.clock.now(), "daemon")
 
     def check(self) -> dg.ExecuteInProcessResult:
-        """All asset checks, as the schedule has them looked at."""
+        """All asset checks, as the schedule evaluates them."""
         return self._run("check_everything")
 
     def _run(self, job: str, **how: Any) -> dg.ExecuteInProcessResult:

@@ -80,7 +80,7 @@ class DayClock:
 
 @dataclass
 class Day:
-    """The world, the household without its processes, and the time."""
+    """The world, the application without its processes, and the time."""
 
     world: World
     clock: DayClock

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from lol_dagster.settings import Settings
-from lol_dagster_tests._support.process_harness import Household, household
+from lol_dagster_tests._support.process_harness import RunningApp, running_app
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests._support.world import World
 
@@ -21,25 +21,25 @@ _HANGING_RIOT = "riot.match=no-answer-before-accept"
 
 @pytest.mark.timeout(1800)
 def test_up_survives_the_death_of_each_of_its_processes(world: World, settings: Settings) -> None:
-    """One household for all, as its start takes longer than most of its wounds."""
+    """One application for all, as its start takes longer than most faults."""
     world.add_team("Gamers", "Ann")
-    with household(world, settings) as home:
+    with running_app(world, settings) as home:
         home.wait_until_up()
         for number, wound in enumerate((kill_the_worker, kill_the_worker_and_all_services), 1):
             match_id = f"NA1_510000000{number}"
             wound(home, match_id)
-            home.wait_until_told("Gamers", match_id)
+            home.wait_until_delivered("Gamers", match_id)
         home.list_game("NA1_5100000009", "Ann")
         wait_and_kill_a_worker(home, home.cut_the_power)
         world.simulator.set_faults("")
-        assert home.told("Gamers", "NA1_5100000009") == 0, "the power was cut too late"
-    with household(world, settings) as home:
-        home.wait_until_told("Gamers", "NA1_5100000009")
+        assert home.deliveries_of("Gamers", "NA1_5100000009") == 0, "the power was cut too late"
+    with running_app(world, settings) as home:
+        home.wait_until_delivered("Gamers", "NA1_5100000009")
         assert home.end() == 0
     assert len(world.posted("Gamers")) == 3, "each game once"
 
 
-def kill_the_worker(home: Household, match_id: str) -> None:
+def kill_the_worker(home: RunningApp, match_id: str) -> None:
     """The code server notices at once; run retries take the run up again."""
     home.list_game(match_id, "Ann")
     run_id = wait_and_kill_a_worker(home, lambda: None)
@@ -47,7 +47,7 @@ def kill_the_worker(home: Household, match_id: str) -> None:
     wait_for("failed run", lambda: home.status_of(run_id) == "FAILURE", seconds=20)
 
 
-def kill_the_worker_and_all_services(home: Household, match_id: str) -> None:
+def kill_the_worker_and_all_services(home: RunningApp, match_id: str) -> None:
     """Code server, daemon and UI: `up` starts them again. Nobody is left who started the run, so
     that its worker is missed by run monitoring.
     """
@@ -64,7 +64,7 @@ def kill_the_worker_and_all_services(home: Household, match_id: str) -> None:
     wait_for("failed run", lambda: home.status_of(run_id) == "FAILURE", seconds=90)
 
 
-def wait_and_kill_a_worker(home: Household, before: Callable[[], None]) -> str:
+def wait_and_kill_a_worker(home: RunningApp, before: Callable[[], None]) -> str:
     """Kill the worker of a batch while it waits for Riot; its run's id."""
     home.world.simulator.set_faults(_HANGING_RIOT)
     run_id, pid = home.wait_for_worker("process_matches")

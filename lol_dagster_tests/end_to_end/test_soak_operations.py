@@ -26,7 +26,7 @@ import requests
 from lol_dagster.settings import Settings
 from lol_dagster.storage.models import Match
 from lol_dagster_tests._support.payloads import participant
-from lol_dagster_tests._support.process_harness import LOL_DAGSTER, Household, household
+from lol_dagster_tests._support.process_harness import LOL_DAGSTER, RunningApp, running_app
 from lol_dagster_tests._support.process_usage import Usage, total, usage
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests._support.world import World
@@ -50,7 +50,7 @@ MOST_POSTS_FAIL = ",".join(
 class Soak:
     """One hour's course and what was seen."""
 
-    home: Household
+    home: RunningApp
     rng: random.Random = field(default_factory=lambda: random.Random(1))
     games: dict[str, set[str]] = field(default_factory=dict)
     """Match id → the channels that should hear of it."""
@@ -146,12 +146,12 @@ def test_an_hour_of_wounds_loses_nothing_doubles_nothing_and_grows_nothing(
     whole = 60.0 * pytestconfig.getoption("soak_minutes")
     for team, members in TEAMS.items():
         world.add_team(team, *members, kind=KINDS[team])
-    with household(world, settings) as home:
+    with running_app(world, settings) as home:
         home.wait_until_up()
         soak = Soak(home)
         rough_until, gentle_until, idle_from = whole * 0.45, whole * 0.85, whole * 0.9
         run_course(soak, whole, rough_until, gentle_until, idle_from)
-        check_what_was_told(soak)
+        check_what_was_delivered(soak)
         report(soak, rough_until, gentle_until, idle_from)
         check_growth(soak, rough_until, gentle_until)
         assert home.end() == 0
@@ -193,21 +193,21 @@ class Recurring:
             self.what(second)
 
 
-def check_what_was_told(soak: Soak) -> None:
+def check_what_was_delivered(soak: Soak) -> None:
     """Every game once in each channel that should hear of it, and in no other."""
 
-    def told() -> Counter[tuple[str, str]]:
+    def delivered() -> Counter[tuple[str, str]]:
         return Counter(
             (match_id, team)
             for team in TEAMS
             for match_id in (*soak.games, *soak.weird)
-            for _ in range(soak.home.told(team, match_id))
+            for _ in range(soak.home.deliveries_of(team, match_id))
         )
 
     expected = Counter((match_id, team) for match_id, teams in soak.games.items() for team in teams)
-    with suppress(AssertionError):  # what is missing is told below
-        wait_for("all games told", lambda: told() >= expected, seconds=600)
-    found = told()
+    with suppress(AssertionError):  # what is missing is printed below
+        wait_for("all messages", lambda: delivered() >= expected, seconds=600)
+    found = delivered()
     posted = {team: soak.home.world.posted(team) for team in TEAMS}
     say(f"\nmessages: {sum(found.values())}, of {len(soak.games)} games; "
           f"lost {sum((expected - found).values())}, twice {sum((found - expected).values())}, "

@@ -12,7 +12,7 @@ import pytest
 from lol_dagster.logs import reading
 from lol_dagster.logs.reading import Follower, LogFilter, newest, read_log
 from lol_dagster.logs.writing import file_of
-from lol_dagster_tests.logs.written import append, line, write
+from lol_dagster_tests._support.log_lines import append, line, write
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

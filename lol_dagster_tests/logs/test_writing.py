@@ -257,7 +257,7 @@ def test_starting_twice_writes_each_line_once(started: Path, settings: Settings)
 
 @contextlib.contextmanager
 def _largest_file(size: int) -> Iterator[None]:
-    """As a disk that has no more room than that: the write that crosses the line is cut short, the
+    """As a disk that holds no more than that: the write that crosses the line is cut short, the
     next one fails."""
     import resource
 

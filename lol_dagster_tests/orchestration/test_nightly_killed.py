@@ -86,8 +86,8 @@ def test_a_night_that_is_killed_anywhere_is_taken_up_by_the_next(
     with prepare_instance(settings) as instance:
         list_games(database, instance, dict.fromkeys(range(1, 5), 61) | {5: 1})
         for number in range(1, 5):
-            add_run(instance, "deliver_messages", 61, told=game(number))
-        young = add_run(instance, "deliver_messages", 1, told=game(5))
+            add_run(instance, "deliver_messages", 61, delivered=game(number))
+        young = add_run(instance, "deliver_messages", 1, delivered=game(5))
 
         def runs(job: str) -> list[dg.DagsterRun]:
             return list(instance.get_runs(dg.RunsFilter(job_name=job)))

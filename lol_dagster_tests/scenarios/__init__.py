@@ -1,1 +1,1 @@
-"""Weird games, one file each, and what is expected of them: see docs/adding-a-scenario.md."""
+"""Malformed and unusual games, one file each, and what is expected of them: see docs/adding-a-scenario.md."""

@@ -1,4 +1,4 @@
-"""A scenario file is read, its game goes through record and decide, and what came of it is told."""
+"""A scenario file is read, its game goes through record and decide, and how it ended is returned."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def body_of(scenario: Json) -> bytes:
 
 
 def play(database: Database, scenario: Json) -> Json:
-    """What becomes of the game, where those who are tracked make one team with one channel.
+    """What happens to the game, where those who are tracked make one team with one channel.
 
     Returns:
-        `outcome`: processed or set_aside. Processed: `result`, `queue`, `participants`, and of the
-        channel `told` and `rule`. Quarantined: `stage` and `error`.
+        `outcome`: processed or quarantined. Processed: `result`, `queue`, `participants`, and of the
+        channel `announced` and `rule`. Quarantined: `stage` and `error`.
     """
     match_id, body = scenario["match_id"], body_of(scenario)
     now = datetime.fromisoformat(scenario["fetched_at"])

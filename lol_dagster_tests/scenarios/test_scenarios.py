@@ -1,4 +1,4 @@
-"""Every scenario file: what becomes of its game is what the file says, written by hand."""
+"""Every scenario file: what happens to its game is what the file says, written by hand."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ FILES = sorted(FOLDER.glob("*.json"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_what_becomes_of_the_game_is_what_its_file_expects(database: Database, file: Path) -> None:
+def test_the_game_ends_as_its_file_expects(database: Database, file: Path) -> None:
     scenario = json.loads(file.read_text())
-    assert scenario["why"], "say in `why` what is weird about the game"
-    assert scenario["expected"], "write into `expected` what should become of it"
+    assert scenario["why"], "say in `why` what is unusual about the game"
+    assert scenario["expected"], "write into `expected` what should happen to it"
     assert differences(scenario["expected"], play(database, scenario)) == []
 
 

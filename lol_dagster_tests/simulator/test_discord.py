@@ -222,7 +222,7 @@ def test_everyone_is_pinged_unless_mentions_are_forbidden(
     assert posted.json["mention_everyone"] is pings
 
 
-def test_credentials_user_agent_and_channel_are_looked_at_first(world: Simulator) -> None:
+def test_credentials_user_agent_and_channel_are_checked_first(world: Simulator) -> None:
     path = f"/discord/api/v10/channels/{CHANNEL}/messages"
     body = {"content": "x"}
     no_token = ask(world, "POST", path, {"User-Agent": DISCORD["User-Agent"]}, body)

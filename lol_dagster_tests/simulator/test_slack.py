@@ -147,7 +147,7 @@ def test_what_slack_refuses_is_ok_false_under_200(
     assert world.truth.posted == []
 
 
-def test_tokens_and_methods_are_looked_at_first(world: Simulator) -> None:
+def test_tokens_and_methods_are_checked_first(world: Simulator) -> None:
     path = "/slack/api/auth.test"
     assert ask(world, "POST", path, {}).json["error"] == "not_authed"
     assert ask(world, "POST", path, {"Authorization": "Bearer x"}).json["error"] == "invalid_auth"

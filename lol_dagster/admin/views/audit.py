@@ -141,6 +141,4 @@ def _text(value: Any) -> str:
 
 
 def register(admin: Admin) -> None:
-    admin.add_view(
-        AuditView(AuditEntry, name="Audit trail", endpoint="audit", category="Looking back")
-    )
+    admin.add_view(AuditView(AuditEntry, name="Audit trail", endpoint="audit", category="History"))

@@ -27,7 +27,7 @@ class LogsPage(BaseView):
     """Lines of the log, the newest first."""
 
     def __init__(self) -> None:
-        super().__init__("Log", endpoint="logs", category="Looking back")
+        super().__init__("Log", endpoint="logs", category="History")
 
     @expose("/")
     def index(self) -> str:
@@ -57,7 +57,7 @@ class SlowQueriesPage(BaseView):
     """Statements that took long, those first that took the most time in all."""
 
     def __init__(self) -> None:
-        super().__init__("Slow queries", endpoint="slow", category="Looking back")
+        super().__init__("Slow queries", endpoint="slow", category="History")
 
     @expose("/")
     def index(self) -> str:
