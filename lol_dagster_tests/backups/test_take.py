@@ -99,7 +99,7 @@ def test_writers_go_on_meanwhile_and_the_backup_is_of_one_moment(
 
 
 @pytest.mark.parametrize("damage", ["a lost row", "a cut file"])
-def test_what_is_not_what_was_copied_is_no_backup(
+def test_a_copy_that_differs_from_its_source_is_no_backup(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     furnish(database)

@@ -196,7 +196,7 @@ def test_the_simulated_world_prints_its_settings_and_ends_at_ctrl_c(tmp_path: Pa
         (["--truth", "/nowhere/at/all"], "/nowhere/at/all"),
     ],
 )
-def test_what_the_world_cannot_be_made_of_is_one_line_and_status_2(
+def test_a_wrong_option_of_the_simulator_is_one_line_and_status_2(
     arguments: list[str], says: str
 ) -> None:
     result = CliRunner().invoke(cli, ["simulate", "--port", "0", *arguments])

@@ -44,7 +44,7 @@ def test_what_was_decided_is_shown_with_who_and_when(database: Database) -> None
         assert (entry.row, entry.before["last_error"]) == (FIRST, "nobody knows")
 
 
-def test_a_message_seen_in_the_channel_is_delivered_by_the_operators_word(
+def test_an_operator_can_mark_a_message_as_delivered(
     database: Database,
 ) -> None:
     message(database, state="uncertain", sent_maybe=True, sent_rev=1, desired_rev=2)
@@ -58,7 +58,7 @@ def test_a_message_seen_in_the_channel_is_delivered_by_the_operators_word(
 
 @pytest.mark.parametrize("command", ["resend", "mark-delivered", "drop"])
 @pytest.mark.parametrize("state", ["pending", "sending", "delivered", "dropped"])
-def test_a_decision_about_what_is_in_hand_or_settled_is_refused(
+def test_a_decision_about_a_message_that_needs_none_is_refused(
     database: Database, command: str, state: str
 ) -> None:
     message(database, state=state)

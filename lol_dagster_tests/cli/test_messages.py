@@ -87,7 +87,7 @@ def test_the_newest_message_comes_first(channel: Channel) -> None:
     assert oldest.endswith("Faker (Jinx 10/2/8): Victory")
 
 
-def test_the_list_can_be_narrowed_to_a_state_and_a_channel(
+def test_the_list_can_be_filtered_by_state_and_channel(
     database: Database, channel: Channel
 ) -> None:
     third = "bbbb3333-0000-4000-8000-000000000000"

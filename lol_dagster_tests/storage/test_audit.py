@@ -54,7 +54,7 @@ def test_each_row_of_the_roster_is_audited(any_database: Database) -> None:
     ]  # fmt: skip
 
 
-def test_what_machines_note_is_not_audited(any_database: Database) -> None:
+def test_polls_and_probes_are_not_audited(any_database: Database) -> None:
     with any_database.writing() as session:
         account = make_member(session, make_team(session)).memberships[0].player.accounts[0]
         before = len(session.scalars(select(AuditEntry)).all())
@@ -63,7 +63,7 @@ def test_what_machines_note_is_not_audited(any_database: Database) -> None:
     assert len(_entries(any_database)) == before
 
 
-def test_an_address_stands_as_changed(any_database: Database) -> None:
+def test_an_address_is_audited_without_its_value(any_database: Database) -> None:
     with any_database.writing() as session:
         channel = make_channel(session, make_team(session), address="https://x/s3cret-one")
     with any_database.writing() as session:

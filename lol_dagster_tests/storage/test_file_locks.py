@@ -51,7 +51,7 @@ def test_nobody_waits_forever_for_a_frozen_owner(tmp_path: Path) -> None:
     assert owner.returncode == -signal.SIGKILL, "by this test's own hand, at its end"
 
 
-def test_where_work_takes_moments_an_owner_that_hangs_is_killed(tmp_path: Path) -> None:
+def test_an_owner_that_hangs_is_killed_where_that_was_asked_for(tmp_path: Path) -> None:
     file = tmp_path / "lock"
     with frozen_owner(file) as owner, alone(file, within=0.1, kill=True):
         assert file.read_text() == f"{os.getpid()}\n"

@@ -118,9 +118,7 @@ def _play(world: World) -> None:
     world.finish("NA1_5000000009", minutes_ago=60 * 24, participants=[participant("Ann")])
 
 
-def test_no_question_that_is_asked_often_reads_a_whole_table(
-    world: World, asked: list[Statement]
-) -> None:
+def test_no_frequent_query_reads_a_whole_table(world: World, asked: list[Statement]) -> None:
     _play(world)
     assert world.once()["processed"] == 3
     world.process("NA1_5000000001")  # again
@@ -146,7 +144,7 @@ def test_no_question_that_is_asked_often_reads_a_whole_table(
     assert _ways_through(app.database, asked) == {}
 
 
-def test_the_search_finds_a_whole_table_that_is_read(world: World, asked: list[Statement]) -> None:
+def test_a_query_that_reads_a_whole_table_is_found(world: World, asked: list[Statement]) -> None:
     with world.app.database.reading() as session:
         session.execute(select(Match.match_id).where(Match.last_error == "x"))
     (found,) = _ways_through(world.app.database, asked).values()

@@ -48,7 +48,7 @@ def count(database: Database, model: type) -> int:
         return session.scalar(select(func.count()).select_from(model)) or 0
 
 
-def test_old_calls_of_settled_messages_go_but_for_the_evidence(any_database: Database) -> None:
+def test_old_calls_of_settled_messages_are_deleted_except_evidence(any_database: Database) -> None:
     add_message(any_database, "delivered", (OLD, None), (OLD, "4711"), (YOUNG, None))
     add_message(any_database, "needs_review", (OLD, None))
     assert prune_attempts(any_database, NOW) == 1
@@ -58,7 +58,7 @@ def test_old_calls_of_settled_messages_go_but_for_the_evidence(any_database: Dat
     assert prune_attempts(any_database, NOW) == 0
 
 
-def test_no_transaction_deletes_more_than_a_bite(
+def test_no_transaction_deletes_more_than_a_batch(
     any_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And a death between two of them leaves whole rows behind, for the next night."""
@@ -80,7 +80,7 @@ def test_no_transaction_deletes_more_than_a_bite(
     assert max(bites) == 500
 
 
-def test_counted_calls_and_what_is_about_other_keys_go(any_database: Database) -> None:
+def test_counted_calls_and_rows_of_other_keys_are_deleted(any_database: Database) -> None:
     now, old = NOW.timestamp(), (NOW - timedelta(days=3)).timestamp()
     with any_database.writing() as session:
         session.add(RateCall(token="1", scope="new/na1/app", done_at=now))
@@ -98,7 +98,7 @@ def test_counted_calls_and_what_is_about_other_keys_go(any_database: Database) -
         assert set(session.scalars(select(RateWindow.scope))) == {"new/na1/app", "other/na1/app"}
 
 
-def test_alerts_that_are_over_go_and_open_ones_stay(any_database: Database) -> None:
+def test_alerts_that_are_over_are_deleted_and_open_ones_stay(any_database: Database) -> None:
     with any_database.writing() as session:
         for key, ended_at in [("a", None), ("b", NOW), ("c", NOW - timedelta(days=91))]:
             session.add(

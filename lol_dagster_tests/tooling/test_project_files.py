@@ -76,7 +76,7 @@ def test_every_requirement_of_the_pip_lock_has_a_hash() -> None:
     assert [line for line in lines if "--hash=sha256:" not in line] == []
 
 
-def test_make_knows_the_five_targets() -> None:
+def test_make_runs_the_bootstrap() -> None:
     for target in ("setup", "demo", "test", "up", "bench"):
         made = subprocess.run(
             ["make", "--dry-run", "--no-print-directory", target],
