@@ -186,9 +186,16 @@ def _below(arguments: Sequence[str]) -> Iterator[Path]:
 
 
 def _all_files() -> Iterator[Path]:
+    if not (ROOT / ".git").exists():  # an unpacked source archive
+        made_here = {".venv", "__pycache__", "build", "dist"}
+        for path in sorted(ROOT.rglob("*")):
+            folders = path.relative_to(ROOT).parts[:-1]
+            if not any(each in made_here or each.endswith("_cache") for each in folders):
+                yield path
+        return
     listing = ("git", "ls-files", "-co", "--exclude-standard")
     listed = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
-    return (ROOT / name for name in listed.stdout.splitlines())
+    yield from (ROOT / name for name in listed.stdout.splitlines())
 
 
 if __name__ == "__main__":

@@ -68,3 +68,19 @@ def test_an_exception_is_for_its_lines_alone(check_words: ModuleType) -> None:
     assert check_words._is_allowed(key, used)
     assert not check_words._is_allowed(other, used)
     assert sum(used.values()) == 1
+
+
+def test_an_unpacked_archive_is_checked_without_git(
+    check_words: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(check_words, "ROOT", tmp_path)
+    monkeypatch.setattr(check_words, "ALLOWED", [])
+    for name in ("a/b.py", ".venv/lib/x.py", "a/__pycache__/y.py", ".mypy_cache/z.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(OLD)
+    assert check_words.main([]) == 1
+    assert capsys.readouterr().out.splitlines()[0].startswith("a/b.py:1:")
+    assert len(list(check_words._files([]))) == 1
