@@ -1,7 +1,7 @@
-"""Looking a Riot account up for a form: what was found is shown first and saved with a second click.
+"""The form that looks up a Riot account: what was found is shown first and saved with a second click.
 
-Riot is asked outside any transaction. What was found travels back in the form, signed, so that what
-is saved is what was shown.
+Riot is asked outside any transaction. What was found comes back in the form, signed, so that what is
+saved is what was shown.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from wtforms.validators import InputRequired
 
 from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.display import sentence
-from lol_dagster.admin.roster_view import EntryForm
-from lol_dagster.errors import UserError
+from lol_dagster.admin.forms import EntryForm, add_error
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.riot.routing import PLATFORM_NAMES
 from lol_dagster.roster.accounts import check_not_taken
@@ -43,18 +42,19 @@ class LookUpForm(EntryForm):
 
     riot_id = StringField(
         "Riot ID",
-        [InputRequired("Type the Riot ID, as the game shows it: Name#TAG.")],
-        description="Name#TAG, as the game shows it. Capitals and blanks do not matter.",
+        [InputRequired("Enter the Riot ID as the game shows it: Name#TAG.")],
+        description="Name#TAG, as the game shows it. Case and spaces do not matter.",
         render_kw={"placeholder": "Name#TAG", "autocomplete": "off", "spellcheck": "false"},
     )
     platform = SelectField("Plays on", [InputRequired()], choices=_PLATFORMS)
     found_account = HiddenField()
     """What was found for what is typed above, signed."""
 
+    error_field = "riot_id"
     found: FoundAccount | None = None
     """What is shown to the person."""
-    trouble: str | None = None
-    """Why Riot could not be asked; the account may be kept all the same."""
+    lookup_error: str | None = None
+    """Why Riot could not be asked; the account may be saved all the same."""
     taken_by: int | None = None
     """Id of the player who has the account already."""
 
@@ -76,24 +76,15 @@ class LookUpForm(EntryForm):
         elif request.form.get("step") == "save" and (found := self._shown_before(riot_id)):
             self.found, known = found, found.known
         if known is None:
-            self._look(riot_id, but)
+            self._look_up(riot_id, but)
             return None
         return known if self._is_free(known.riot_id, known.puuid, but) else None
-
-    def refuse(self, error: UserError) -> None:
-        """Say why what was chosen cannot be saved."""
-        if isinstance(error, AccountTakenError):
-            self.taken_by = error.player_id
-        self._say(error)
-
-    def _say(self, error: UserError, field: str = "riot_id") -> None:
-        self[field].errors = [*self[field].errors, sentence(error)]
 
     def _riot_id(self) -> RiotId | None:
         try:
             return parse_riot_id(self.riot_id.data)
         except RosterError as error:
-            self._say(error)
+            add_error(self, "riot_id", sentence(error))
             return None
 
     def _is_free(self, riot_id: RiotId, puuid: str | None, but: int | None) -> bool:
@@ -101,24 +92,25 @@ class LookUpForm(EntryForm):
             with admin_context().database.reading() as session:
                 check_not_taken(session, riot_id, puuid, but=but)
         except AccountTakenError as error:
-            self.refuse(error)
+            self.taken_by = error.player_id
+            add_error(self, "riot_id", sentence(error))
             return False
         return True
 
-    def _look(self, riot_id: RiotId, but: int | None) -> None:
+    def _look_up(self, riot_id: RiotId, but: int | None) -> None:
         if not self._is_free(riot_id, None, but):
             return
         try:
             found = look_up(admin_context().riot, riot_id, self.platform.data)
         except WrongPlatformError as error:
-            self._say(error, "platform")
+            add_error(self, "platform", sentence(error))
             if error.plays_on in PLATFORM_NAMES:
                 self.platform.data = error.plays_on
-                self._say(UserError("that platform is chosen now: look again"), "platform")
+                add_error(self, "platform", "It is selected now: look up again.")
         except NoSuchEntryError as error:
-            self._say(error)
+            add_error(self, "riot_id", sentence(error))
         except (RiotUnavailableError, KeyRejected, SettingsError) as error:
-            self.trouble = sentence(error)
+            self.lookup_error = sentence(error)
         else:
             if self._is_free(found.known.riot_id, found.known.puuid, but):
                 self.found = found

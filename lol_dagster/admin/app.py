@@ -11,7 +11,7 @@ from flask_admin.theme import Theme
 from flask_wtf import CSRFProtect
 
 from lol_dagster.admin import views
-from lol_dagster.admin.context import AdminContext, put_up, utc_now
+from lol_dagster.admin.context import AdminContext, utc_now
 from lol_dagster.admin.error_pages import show_error_pages
 from lol_dagster.admin.monitoring import add_monitoring
 from lol_dagster.admin.pages import add_page_furniture
@@ -60,9 +60,9 @@ def create_app(
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
-        WTF_CSRF_SSL_STRICT=False,  # origins.py looks at the origin
+        WTF_CSRF_SSL_STRICT=False,  # request_checks.py checks the origin
     )
-    put_up(AdminContext(settings, database, now=now, address=address, demo=demo), app.extensions)
+    AdminContext(settings, database, now=now, address=address, demo=demo).install(app)
     end_reading_with_requests(app)
     add_headers(app)
     refuse_foreign_requests(app)
@@ -71,8 +71,8 @@ def create_app(
     add_monitoring(app)
     show_error_pages(app)
     add_page_furniture(app)
-    # A theme of our own: Flask-Admin's needs inline scripts, which our policy forbids. A template
-    # that is not there is an error, so none of Flask-Admin's own can slip in.
+    # A theme of our own: Flask-Admin's needs inline scripts, which our policy forbids. A missing
+    # template is an error, so none of Flask-Admin's own can slip in.
     admin = Admin(
         app,
         name="lol_dagster",
@@ -80,6 +80,6 @@ def create_app(
         index_view=StartPage(),
         theme=Theme(folder="none", base_template="base.html"),
     )
-    with app.app_context():  # in which Flask-Admin looks whether there is a session
+    with app.app_context():  # Flask-Admin asks for a session
         views.register_all(admin)
     return app

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import cast
 
-from flask import current_app, g
+from flask import Flask, current_app, g
 
 from lol_dagster.admin.probing import Probes
 from lol_dagster.admin.server import THIS_MACHINE, WebAddress
@@ -17,8 +17,8 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 
 _EXTENSION = "lol_dagster"
-_PATIENCE_S = 10.0
-"""How long a person waits for room in Riot's limits before being told."""
+_LONGEST_WAIT_S = 10.0
+"""How long a person waits for Riot's rate limits before they are told."""
 
 
 def utc_now() -> datetime:
@@ -27,7 +27,7 @@ def utc_now() -> datetime:
 
 @dataclass
 class AdminContext:
-    """The rooms' doors. Nothing is opened before it is used."""
+    """What the pages work with. Nothing is opened before it is used."""
 
     settings: Settings
     database: Database
@@ -37,27 +37,26 @@ class AdminContext:
     """Whether this is the demo: no sign-in, and a banner that says so."""
     probes: Probes = field(default_factory=Probes)
 
+    def install(self, app: Flask) -> None:
+        """Make this the context of an app."""
+        app.extensions[_EXTENSION] = self
+
     @cached_property
     def riot(self) -> RiotClient:
         """
         Raises:
             SettingsError: there is no API key.
         """
-        return riot_client(self.settings, self.database, longest_wait_s=_PATIENCE_S)
-
-
-def put_up(context: AdminContext, extensions: dict[str, object]) -> None:
-    """Make the context the one of an app."""
-    extensions[_EXTENSION] = context
+        return riot_client(self.settings, self.database, longest_wait_s=_LONGEST_WAIT_S)
 
 
 def admin_context() -> AdminContext:
-    """The application of the app that serves this request."""
+    """The context of the app that serves this request."""
     return cast(AdminContext, current_app.extensions[_EXTENSION])
 
 
 def sign_request(name: str) -> None:
-    """From here on this request is that person's."""
+    """Note who makes this request."""
     g.who = name
 
 

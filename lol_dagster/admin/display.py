@@ -1,4 +1,4 @@
-"""How values look on a page: moments, states, links to rows and runs. All of it escapes what it is given."""
+"""How values are shown: moments, states, links to rows and runs. Everything here escapes its input."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def ago(value: datetime, now: datetime) -> str:
 
 
 def sentence(said: object) -> str:
-    """What an error or a line says, as a sentence."""
+    """An error or a line as a sentence: a capital first, a full stop last."""
     text = str(said)
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "…", "?")) else ".")
 

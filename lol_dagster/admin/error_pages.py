@@ -1,4 +1,4 @@
-"""Error pages: in our look, in words, without anything of the code; the log has the rest."""
+"""Error pages: plain words, nothing of the code; the log has the rest."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from lol_dagster.errors import UserError
 logger = logging.getLogger(__name__)
 
 _WORDS = {
-    400: ("This request makes no sense", "Go back and try again from the page before."),
-    401: ("Not signed in", "Sign in, then do it again."),
-    403: ("Not allowed", "This may not be done from where the request came from."),
-    404: ("Nothing here", "There is no such page or entry. It may have been removed."),
-    405: ("Not like this", "This address cannot be used that way."),
-    413: ("Too large", "What was sent is larger than anything that is entered here."),
-    429: ("Too many tries", "Wait a moment, then try again."),
-    500: ("Something broke", "It is in the log, with the time below. Nothing was changed."),
+    400: ("Bad request", "Go back to the previous page and try again."),
+    401: ("Not signed in", "Sign in, then try again."),
+    403: ("Not allowed", "This request did not come from a page of this site."),
+    404: ("Not found", "There is no such page or entry. It may have been removed."),
+    405: ("Method not allowed", "This address does not accept that kind of request."),
+    413: ("Too large", "The request is larger than anything this site accepts."),
+    429: ("Too many attempts", "Wait a moment, then try again."),
+    500: (
+        "Something went wrong",
+        "The log has the details, at the time below. Nothing was changed.",
+    ),
 }
 _STALE_FORM = (
-    "This form is too old",
-    "It was opened before you last signed in. Open the page again and repeat what you typed.",
+    "This form has expired",
+    "It was opened before you last signed in. Open the page again and re-enter what you typed.",
 )
 
 
@@ -70,7 +73,7 @@ def _stale_form(error: CSRFError) -> Response:
 
 def _user_error(error: UserError) -> Response:
     logger.warning("%s %s: %s", request.method, request.path, error)
-    return error_page(409, "This cannot be done now", sentence(error))
+    return error_page(409, "This is not possible now", sentence(error))
 
 
 def _unexpected(error: BaseException) -> Response:

@@ -1,19 +1,50 @@
-"""Forms: what the pages' forms have in common."""
+"""What the pages' forms have in common: moments, versions, errors, and what boxes offer.
+
+A box offers the first `MOST` by name and what is chosen already: one of 50,000 takes seconds to make and
+is of use to nobody. Whatever is further back is chosen from its own page, which links to the form or list.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, ClassVar
 
-from flask_admin.contrib.sqla.form import AdminModelConverter
-from flask_admin.model.form import converts
-from sqlalchemy import inspect
-from sqlalchemy.orm import Session
-from wtforms import DateTimeLocalField, Field, FieldList, Form, FormField
+from flask import request
+from flask_admin.form import BaseForm
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import InstrumentedAttribute
+from werkzeug.datastructures import MultiDict
+from wtforms import DateTimeLocalField, Form, HiddenField, SelectField
+from wtforms.fields.choices import SelectChoice
 
+from lol_dagster.admin.filters import Options
+from lol_dagster.admin.transactions import reading
+from lol_dagster.errors import UserError
+from lol_dagster.storage.models import Player, Team
+
+MOST = 500
+IN_THE_FUTURE = "This is in the future: enter a date that has passed."
 _FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
-_NOT_TYPED = {"csrf_token"}
+
+
+class FieldError(UserError):
+    """Something typed into one field is refused."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class EntryForm(BaseForm):
+    """A form for a row that others may edit at the same time."""
+
+    seen_version = HiddenField()
+    """The row's version when the form was opened."""
+    error_field: ClassVar[str | None] = None
+    """Where an error is shown that is about no field in particular. None: above the form."""
+
+    def is_submitted_and_valid(self) -> bool:
+        return request.method == "POST" and self.validate()
 
 
 class InstantField(DateTimeLocalField):
@@ -30,56 +61,72 @@ class InstantField(DateTimeLocalField):
         if self.data is not None:
             self.data = self.data.replace(tzinfo=UTC)
 
+    @staticmethod
+    def minute(value: datetime) -> str:
+        """A moment as the field has it."""
+        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M}"
+
+
+def posted() -> MultiDict[str, str] | None:
+    """What this request sends; None if it only asks for the form."""
+    return request.form if request.method == "POST" else None
+
 
 def stripped(typed: str | None) -> str:
-    """A field's filter: without blanks around."""
+    """A field's filter: without surrounding blanks."""
     return (typed or "").strip()
 
 
-class HouseConverter(AdminModelConverter):
-    """From our own column types to form fields."""
-
-    @converts("UtcDateTime")
-    def convert_instant(self, field_args: dict[str, Any], **_extra: Any) -> InstantField:
-        return InstantField(**field_args)
-
-
-def typed_fields(form: Form) -> Iterator[tuple[str, Field]]:
-    """Name and field of everything that a person typed or chose."""
-    return ((name, field) for name, field in form._fields.items() if name not in _NOT_TYPED)
+def number_in(text: Any) -> int:
+    """A key or version in a form's hidden field; 0 for anything else."""
+    return int(text) if str(text).isascii() and str(text).isdigit() and len(str(text)) < 10 else 0
 
 
 def add_error(form: Form, field: str | None, message: str) -> None:
-    """Let a message stand at its field, or above the form if it is about no field of it."""
+    """Show a message at a field, or above the form if it is about no field of it."""
     if field is not None and field in form:
         form[field].errors = [*form[field].errors, message]
     else:
         form.form_errors.append(message)
 
 
-def move_into_session(form: Form, session: Session) -> None:
-    """Replace rows that were chosen in the form by the same rows of `session`."""
-    for _, field in typed_fields(form):
-        _move_field(field, session)
+def names_of(model: type[Player | Team]) -> list[str]:
+    """Names to suggest while one types; others can be typed as well."""
+    return list(reading().scalars(_first(model, model.name)))
 
 
-def _move_field(field: Field, session: Session) -> None:
-    if isinstance(field, FormField):
-        move_into_session(field.form, session)
-    elif isinstance(field, FieldList):
-        for entry in field.entries:
-            _move_field(entry, session)
-    elif isinstance(field.data, list | tuple):
-        if any(_is_row(each) for each in field.data):
-            field.data = [_moved(each, session) for each in field.data]
-    elif _is_row(field.data):
-        field.data = _moved(field.data, session)
+def player_options(chosen: str) -> Options:
+    return _with_chosen(Player, chosen)
 
 
-def _is_row(value: Any) -> bool:
-    state = inspect(value, raiseerr=False)
-    return state is not None and hasattr(state, "identity")
+def team_options(chosen: str) -> Options:
+    """Teams that are not removed, and the one that is chosen."""
+    return _with_chosen(Team, chosen)
 
 
-def _moved(row: Any, session: Session) -> Any:
-    return session.get(type(row), inspect(row).identity)
+def offer_teams(field: SelectField, chosen: str | None) -> None:
+    """Let a form's field offer teams by name.
+
+    Args:
+        chosen: The name that was asked for or sent: offered if there is such a team.
+    """
+    names = names_of(Team)
+    if len(names) == MOST:
+        field.description = f"The first {MOST} by name; for any other, start from its own page."
+        live = select(Team.name).where(Team.name == chosen, Team.removed_at.is_(None))
+        names = list(dict.fromkeys((*names, *reading().scalars(live))))
+    field.choices = [SelectChoice(name, name) for name in names]
+
+
+def _with_chosen(model: type[Player | Team], chosen: str) -> Options:
+    found = {str(key): name for key, name in reading().execute(_first(model, model.id, model.name))}
+    if chosen not in found:
+        name = reading().scalar(select(model.name).where(model.id == number_in(chosen)))
+        found |= {chosen: name} if name else {}
+    return list(found.items())
+
+
+def _first(model: type[Player | Team], *columns: InstrumentedAttribute[Any]) -> Select[Any]:
+    """In the order of the index on names."""
+    rows = select(*columns).order_by(func.lower(model.name)).limit(MOST)
+    return rows.where(Team.removed_at.is_(None)) if model is Team else rows

@@ -1,22 +1,23 @@
-"""Two people in one form: what the first has changed is shown to the second beside his own.
+"""Two people in one form: what the first has changed is shown to the second beside their own changes.
 
 A form carries the version that it was filled from. Where the row has another one by now, the audit
-trail says what has changed since: fields that were not touched take the new value over, fields that
-both changed keep what was typed and say what the other one entered. Only a person whose own changes
-meet somebody else's is stopped; saving again, with both in view, is his decision.
+trail says what has changed since: fields that were not touched take the new value, fields that both
+changed keep what was typed and say what the other one entered. Only a person whose own changes meet
+somebody else's is stopped; saving again, with both in view, is their decision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 from wtforms import Field, Form
 
-from lol_dagster.roster.versions import StaleEntryError, Versioned, as_seen
+from lol_dagster.admin.forms import InstantField, number_in
+from lol_dagster.roster.versions import ChangedField, StaleEntryError, Versioned, as_seen
 from lol_dagster.storage.audit import shown_value
 
 _V = TypeVar("_V", bound=Versioned)
@@ -24,7 +25,7 @@ _V = TypeVar("_V", bound=Versioned)
 
 @dataclass(frozen=True)
 class Typed:
-    """A column as it stands in a form, in the terms of the audit trail."""
+    """A column as a form shows it, in the terms of the audit trail."""
 
     column: str
     read: Callable[[Form], Any]
@@ -40,7 +41,7 @@ class Typed:
 
 
 def typed_value(name: str, show: Callable[[Any], str] = str) -> Typed:
-    """A column that stands in a field of its name as it is."""
+    """A column whose value is that of the field of its name."""
 
     def write(form: Form, value: Any) -> None:
         form[name].data = value
@@ -49,36 +50,27 @@ def typed_value(name: str, show: Callable[[Any], str] = str) -> Typed:
 
 
 def typed_instant(name: str) -> Typed:
-    """A moment that stands in an `InstantField` of its name, to the minute."""
+    """A moment, to the minute, in the `InstantField` of its name."""
+
+    def rounded(value: str | None) -> str | None:
+        return None if value is None else InstantField.minute(datetime.fromisoformat(value))
 
     def read(form: Form) -> str | None:
-        return None if form[name].data is None else _minute(form[name].data)
+        data = form[name].data
+        return None if data is None else InstantField.minute(data)
 
     def write(form: Form, value: Any) -> None:
         form[name].process_data(None if value is None else datetime.fromisoformat(value))
         form[name].raw_data = None
 
-    return Typed(
-        name,
-        read,
-        write,
-        lambda form: form[name],
-        show=lambda value: f"{value.replace('T', ' ')} UTC" if value else "no end",
-        rounded=lambda value: None if value is None else _minute(datetime.fromisoformat(value)),
-    )
+    def show(value: Any) -> str:
+        return f"{value.replace('T', ' ')} UTC" if value else "no end"
 
-
-def _minute(value: datetime) -> str:
-    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M}"
+    return Typed(name, read, write, lambda form: form[name], show, rounded)
 
 
 def refuse_if_stale(
-    session: Session,
-    row: _V,
-    form: Form,
-    columns: Sequence[Typed],
-    *,
-    version_field: str,
+    session: Session, row: _V, form: Form, columns: Sequence[Typed], *, version_field: str
 ) -> bool:
     """Compare the row with what the form was filled from.
 
@@ -91,54 +83,51 @@ def refuse_if_stale(
         Whether the form changes anything; False: leave the row alone.
 
     Raises:
-        StaleEntryError: it was changed meanwhile, and so was the form; the form shows both now and
-            carries the new version.
+        StaleEntryError: both the row and the form were changed; the form shows both now and carries
+            the new version.
         NoSuchEntryError: it is gone.
     """
-    seen = form[version_field]
+    version = form[version_field]
     now = {each.column: each.rounded(shown_value(row, each.column)) for each in columns}
     try:
-        as_seen(session, type(row), row.id, number_in(seen.data))
+        as_seen(session, type(row), row.id, number_in(version.data))
     except StaleEntryError as stale:
-        before = {
-            each.column: each.rounded(stale.before[each.column])
-            if each.column in stale.before
-            else now[each.column]
-            for each in columns
-        }
-        touched = [each for each in columns if each.read(form) != before[each.column]]
-        _show_both(form, columns, stale, before)
-        seen.data = str(stale.version)
-        if touched:
+        version.data = str(stale.version)
+        if _merge(form, columns, now, stale.fields):
             raise
         return False
     return any(each.read(form) != now[each.column] for each in columns)
 
 
-def _show_both(
-    form: Form, columns: Sequence[Typed], stale: StaleEntryError, before: dict[str, Any]
-) -> None:
+def _merge(
+    form: Form,
+    columns: Sequence[Typed],
+    now: Mapping[str, Any],
+    changed: Mapping[str, ChangedField],
+) -> bool:
+    """Show both people's changes.
+
+    Returns:
+        Whether anything was typed that differs from what the form was filled with.
+    """
+    touched = False
     for each in columns:
-        if each.column not in stale.now:
+        change, typed = changed.get(each.column), each.read(form)
+        if change is None:
+            touched |= typed != now[each.column]
             continue
-        theirs = each.rounded(stale.now[each.column])
-        last = [change for change in stale.changes if each.column in change.fields][-1]
-        field = each.field(form)
-        if each.read(form) == before[each.column]:
+        before, theirs = each.rounded(change.seen), each.rounded(change.now)
+        touched |= typed != before
+        if typed == before:
             each.write(form, theirs)
+            said = f"{change.who} has since changed this. You had not, so the new value is shown."
+        elif typed != theirs:
             said = (
-                f"{last.who} changed this meanwhile: you had not touched it, so it is taken over."
+                f"{change.who} has since changed this to “{each.show(theirs)}”. What you typed is "
+                "kept here; save again to overwrite theirs."
             )
-        elif each.read(form) == theirs:
-            continue
         else:
-            said = (
-                f"{last.who} changed this meanwhile to “{each.show(theirs)}”; what you typed stands "
-                "here and is saved if you save again."
-            )
+            continue
+        field = each.field(form)
         field.errors = [*field.errors, said]
-
-
-def number_in(text: Any) -> int:
-    """A key or version in a form's hidden field; 0 for anything else."""
-    return int(text) if str(text).isascii() and str(text).isdigit() and len(str(text)) < 10 else 0
+    return touched

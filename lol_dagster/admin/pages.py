@@ -1,4 +1,4 @@
-"""What every page has around it: menu, light or dark, addresses of our own style and script."""
+"""What every page has around its content: menu, theme, flashed messages, style sheets and scripts."""
 
 from __future__ import annotations
 
@@ -31,15 +31,14 @@ _THEMES = ("auto", "light", "dark")
 _YEAR = 365 * 86400
 
 
-_OUR_WORDS = {
+_FLASHED = {
     "Record was successfully created.": "Added.",
     "Record was successfully saved.": "Saved.",
     "Record was successfully deleted.": "Removed.",
-    # The form itself says what is wrong.
     "Failed to create record.": None,
     "Failed to save record.": None,
 }
-"""What Flask-Admin says, in our words; None: it need not be said."""
+"""What Flask-Admin flashes, in our words; None: not shown, as the form itself says what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +79,11 @@ def _for_every_template() -> dict[str, Any]:
 def _said() -> list[tuple[str, str]]:
     """What has been flashed: `good` or `bad`, and the words."""
     return [
-        ("bad" if category in {"error", "danger"} else "good", ours)
+        ("bad" if category in {"error", "danger"} else "good", shown)
         for category, text in cast(
             list[tuple[str, str]], get_flashed_messages(with_categories=True)
         )
-        if (ours := _OUR_WORDS.get(text, text)) is not None
+        if (shown := _FLASHED.get(text, text)) is not None
     ]
 
 

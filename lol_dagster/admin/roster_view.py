@@ -1,6 +1,8 @@
 """The base of the lists that people edit: by the rules of `roster/`, which the command line obeys, too.
 
-Removed teams and channels stay as history: they are listed only when asked for.
+A write is one transaction in which the row is loaded again; if somebody else has changed it since the
+form was opened, the person is told what, and what was typed stays in the form. Removed teams and
+channels stay as history: they are listed only when asked for.
 """
 
 from __future__ import annotations
@@ -9,37 +11,96 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from flask import flash, request
-from flask_admin.form import BaseForm
-from sqlalchemy import ColumnElement, String, func, true
-from sqlalchemy.orm import InstrumentedAttribute, object_session
-from wtforms import Form, HiddenField
+from sqlalchemy import ColumnElement, String, func, inspect, true
+from sqlalchemy.orm import InstrumentedAttribute, Session
+from wtforms import Form
 
 from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.filters import Filter
 from lol_dagster.admin.merging import Typed, refuse_if_stale
 from lol_dagster.admin.model_view import BaseModelView
-
-
-class EntryForm(BaseForm):
-    """A form of a row that others may edit at the same time."""
-
-    seen_version = HiddenField()
-
-    def is_submitted_and_valid(self) -> bool:
-        return request.method == "POST" and self.validate()
+from lol_dagster.errors import UserError
+from lol_dagster.roster.versions import StaleEntryError
 
 
 class RosterView(BaseModelView):
-    """A list of the roster's."""
+    """A list whose rows people edit. A view sets `can_create` and `can_edit` and overrides `save` and
+    `remove`; those that it edits by a form of their own need neither.
+    """
 
     can_delete = True
+    create_words = "Add"
+    remove_words = "Remove"
+    remove_question = "Remove this?"
     typed_columns: ClassVar[tuple[Typed, ...]] = ()
     """The columns that the form shows."""
 
-    def _refuse_if_changed(self, form: Form, row: Any) -> None:
-        session = object_session(row)
-        assert session is not None, "the row is of the writing transaction"
-        refuse_if_stale(session, row, form, self.typed_columns, version_field="seen_version")
+    def save(self, session: Session, form: Form, row: Any | None) -> Any:
+        """Write what was typed.
+
+        Args:
+            session: Of the writing transaction.
+            form: Valid.
+            row: Freshly loaded in `session`; None: a new one is to be made.
+
+        Returns:
+            The row.
+
+        Raises:
+            UserError: it cannot be done, in words for the person; a `FieldError` is shown at its field.
+        """
+        raise NotImplementedError
+
+    def remove(self, session: Session, row: Any) -> None:
+        """Remove a row.
+
+        Args:
+            session: Of the writing transaction.
+            row: Freshly loaded in it.
+
+        Raises:
+            UserError: it cannot be done, in words for the person.
+        """
+        raise NotImplementedError
+
+    def create_model(self, form: Form) -> Any:
+        return self._written(form, lambda session: self.save(session, form, None))
+
+    def update_model(self, form: Form, model: Any) -> bool:
+        def save(session: Session) -> Any:
+            row = self._fresh(session, model)
+            refuse_if_stale(session, row, form, self.typed_columns, version_field="seen_version")
+            return self.save(session, form, row)
+
+        return self._written(form, save) is not None
+
+    def delete_model(self, model: Any) -> bool:
+        def remove(session: Session) -> bool:
+            self.remove(session, self._fresh(session, model))
+            return True
+
+        return self._written(None, remove) is not None
+
+    def _fresh(self, session: Session, row: Any) -> Any:
+        """The row as it is now, locked until the transaction ends.
+
+        Raises:
+            UserError: it is gone.
+        """
+        fresh = session.get(self.model, inspect(row).identity, with_for_update=True)
+        if fresh is None:
+            raise UserError(f"somebody else has removed {row}")
+        return fresh
+
+    def refuse(self, form: Form, error: UserError) -> None:
+        if isinstance(error, StaleEntryError):
+            # What both typed is in view now: saving again is a decision.
+            form["seen_version"].data = str(error.version)
+        super().refuse(form, error)
+
+    def on_form_prefill(self, form: Form, id: Any) -> None:  # noqa: A002 - Flask-Admin's name
+        if request.method == "GET":
+            form["seen_version"].data = str(self.get_one(id).version)
 
     def get_query(self) -> Any:
         return super().get_query().filter(self._live())
@@ -73,7 +134,7 @@ class RosterView(BaseModelView):
         return query.order_by(column.desc() if sort_desc else column), joins
 
     def remove_each(self, ids: Iterable[str]) -> None:
-        """Remove the rows of these keys, each in a transaction of its own, and say what came of it."""
+        """Remove the rows of these keys, each in a transaction of its own, and say how many."""
         done = sum(map(self.delete_model, self.rows_still_there(ids)))
         if done:
             flash(f"Removed {done}.", "success")
@@ -87,6 +148,6 @@ def removed_filter(removed_at: InstrumentedAttribute[Any]) -> Filter:
     return Filter(
         "Removed ones",
         lambda value: removed_at.is_not(None) if value == "only" else true(),
-        options=(("too", "listed, too"), ("only", "only they")),
-        unchosen="not listed",
+        options=(("too", "included"), ("only", "only these")),
+        unchosen="not included",
     )

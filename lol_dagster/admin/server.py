@@ -1,4 +1,4 @@
-"""Where the web view is served, and its server: waitress, until it is told to stop."""
+"""The web view's address and its server (waitress)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class WebAddress:
     def __post_init__(self) -> None:
         """
         Raises:
-            UserError: it is no such URL, or nobody could know its name.
+            UserError: it is no such URL, or there is no name to go by.
         """
         if self.public_url is not None:
             parts = urlsplit(self.public_url)
@@ -49,7 +49,7 @@ class WebAddress:
                 )
         elif self.host in {"0.0.0.0", "::"}:  # noqa: S104 - it is what is refused
             raise UserError(
-                f"--host {self.host} answers to everybody: say under which address with "
+                f"--host {self.host} accepts connections to any address: name the public one with "
                 "--public-url, such as https://lol.example.org"
             )
 
@@ -85,7 +85,7 @@ class WebAddress:
 
 
 THIS_MACHINE = WebAddress()
-"""Asked for by this machine alone."""
+"""For this machine only."""
 
 
 _THREADS = 6
@@ -100,7 +100,7 @@ def make_server(app: Flask, address: WebAddress) -> Any:
     """
     proxy = (
         {
-            # A proxy on this machine, and nobody else: waitress can be told of one address alone.
+            # A proxy on this machine, and nobody else: waitress takes only one address.
             "trusted_proxy": "::1" if ":" in address.host else "127.0.0.1",
             "trusted_proxy_count": 1,
             "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
@@ -125,6 +125,6 @@ def _listening(address: WebAddress) -> socket.socket:
         return socket.create_server((address.host, address.port), family=family)
     except OSError as error:
         raise UserError(
-            f"{address.host}:{address.port} cannot be listened at ({error.strerror}): end the other "
+            f"{address.host}:{address.port} cannot be listened on ({error.strerror}): end the other "
             "program, or choose another port with --port or LOL_ADMIN_PORT"
         ) from None

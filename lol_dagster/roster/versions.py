@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
 from lol_dagster.roster.errors import NoSuchEntryError, RosterError
 from lol_dagster.storage.audit import entries_about
-from lol_dagster.storage.models import Account, Channel, Membership, Player, Team
+from lol_dagster.storage.models import Account, AuditEntry, Channel, Membership, Player, Team
 
 Versioned = Account | Channel | Membership | Player | Team
 """A row that people edit."""
@@ -25,46 +24,39 @@ _V = TypeVar("_V", bound=Versioned)
 
 
 @dataclass(frozen=True)
-class Change:
-    """What somebody did to an entry."""
+class ChangedField:
+    """A column that others have changed; values as in the audit trail: instants in ISO 8601, secrets as
+    `changed`.
+    """
 
-    at: datetime
+    seen: Any
+    """What it was when the form was opened."""
+    now: Any
     who: str
-    fields: dict[str, tuple[Any, Any]]
-    """Column → its value before and after, as in the audit trail: instants in ISO 8601, secrets as
-    `changed`."""
+    """Who changed it last."""
 
 
 class StaleEntryError(RosterError):
     """Somebody else has changed the entry since it was read. Nothing was written."""
 
-    def __init__(self, row: Versioned, changes: Sequence[Change]) -> None:
-        who = " and ".join(dict.fromkeys(change.who for change in changes)) or "somebody else"
-        fields = ", ".join(_words(name) for name in dict.fromkeys(_names(changes)))
-        super().__init__(
-            f"{who} changed {row} meanwhile{f' ({fields})' if fields else ''}: "
-            "look at both, then save again"
-        )
-        self.table = row.__tablename__
-        self.row_id = row.id
+    def __init__(self, row: Versioned, changes: Sequence[AuditEntry]) -> None:
+        """
+        Args:
+            changes: What has changed since, oldest first.
+        """
         self.version = row.version
         """The version that the row has now."""
-        self.changes = tuple(changes)
-        """Oldest first."""
-
-    @property
-    def before(self) -> dict[str, Any]:
-        """What was seen of each column that has changed since."""
-        return {
-            name: seen
-            for change in reversed(self.changes)
-            for name, (seen, _) in change.fields.items()
-        }
-
-    @property
-    def now(self) -> dict[str, Any]:
-        """What each of those columns is now."""
-        return {name: new for change in self.changes for name, (_, new) in change.fields.items()}
+        self.fields: dict[str, ChangedField] = {}
+        """By column."""
+        for entry in changes:
+            for name, old in (entry.before or {}).items():
+                seen = self.fields[name].seen if name in self.fields else old
+                self.fields[name] = ChangedField(seen, (entry.after or {}).get(name), entry.who)
+        who = " and ".join(dict.fromkeys(entry.who for entry in changes)) or "somebody else"
+        names = ", ".join(each.removesuffix("_at").replace("_", " ") for each in self.fields)
+        super().__init__(
+            f"{who} changed {row} in the meantime{f' ({names})' if names else ''}: compare, then save again"
+        )
 
 
 def as_seen(session: Session, model: type[_V], row_id: int, version: int) -> _V:
@@ -81,37 +73,13 @@ def as_seen(session: Session, model: type[_V], row_id: int, version: int) -> _V:
     if row is None:
         raise NoSuchEntryError(_gone(session, model, row_id))
     if row.version != version:
-        raise StaleEntryError(row, _changes(session, model, row_id, row.version - version))
+        count = max(row.version - version, 0)
+        raise StaleEntryError(row, entries_about(session, model, row_id, "changed", latest=count))
     return row
-
-
-def _changes(session: Session, model: type[_V], row_id: int, count: int) -> list[Change]:
-    """The row's last changes, oldest first."""
-    entries = entries_about(session, model, row_id, "changed", latest=max(count, 0))
-    return [
-        Change(
-            entry.at,
-            entry.who,
-            {
-                name: (old, (entry.after or {}).get(name))
-                for name, old in (entry.before or {}).items()
-            },
-        )
-        for entry in entries
-    ]
 
 
 def _gone(session: Session, model: type[_V], row_id: int) -> str:
     entries = entries_about(session, model, row_id, "removed", latest=1)
     if not entries:
         return "this entry is not there any more"
-    entry = entries[0]
-    return f"{entry.who} removed this entry at {entry.at:%Y-%m-%d %H:%M} UTC"
-
-
-def _names(changes: Sequence[Change]) -> list[str]:
-    return [name for change in changes for name in change.fields]
-
-
-def _words(column: str) -> str:
-    return column.removesuffix("_at").replace("_", " ")
+    return f"{entries[0].who} removed this entry at {entries[0].at:%Y-%m-%d %H:%M} UTC"

@@ -109,9 +109,9 @@ def test_a_name_and_a_date_of_ones_own_are_taken(
             "Riot knows no account &#39;Nobody#TAG&#39;: check the spelling",
         ),
         ({"riot_id": "Dora"}, "is no Riot ID: it should look like"),
-        ({"riot_id": ""}, "Type the Riot ID"),
+        ({"riot_id": ""}, "Enter the Riot ID"),
         ({"platform": "na1"}, "plays on euw1, not na1"),
-        ({"since": "2030-01-01T00:00"}, "This lies in the future"),
+        ({"since": "2030-01-01T00:00"}, "This is in the future"),
         ({"name": "two\tlines"}, "has control characters"),
         ({"team": "Nobodies"}, "Not a valid choice"),
     ],
@@ -132,7 +132,7 @@ def test_another_platform_is_chosen_by_itself(operator: Visitor, team: int) -> N
     refused = look(operator, platform="na1")
     assert filled_in(refused.text)["platform"] == ["euw1"]
     again = operator.post("/account/add/", filled_in(refused.text, step="look"))
-    assert "This is what Riot shows" in again.text
+    assert "Account found" in again.text
 
 
 @pytest.mark.parametrize("trouble", ["down", "key"])
@@ -146,13 +146,13 @@ def test_when_riot_cannot_be_asked_the_entry_can_be_kept(
 ) -> None:
     simulator.faults.set("riot.account=" + ("503" if trouble == "down" else "403"))
     shown = look(operator)
-    assert "The entry can be kept as it is typed" in shown.text
+    assert "You can save the entry as it is" in shown.text
     assert ("Riot could not be asked" if trouble == "down" else "refuses the API key") in shown.text
     kept = save(operator, shown, step="keep")
     assert kept.status_code == 303
     page = operator.get(kept.location).text
     assert "with dora#tag, to be resolved" in page
-    assert "Riot is asked for it by itself" in page
+    assert "Riot is asked automatically" in page
     with database.reading() as session:
         assert session.scalars(select(Account.puuid)).one() is None
 
@@ -177,7 +177,7 @@ def test_what_is_saved_is_what_was_shown(operator: Visitor, team: int, database:
     assert "Riot knows no account" in other.text
     forged = save(operator, shown, found_account=filled_in(shown.text)["found_account"][0][:-2])
     assert forged.status_code == 200
-    assert "This is what Riot shows" in forged.text
+    assert "Account found" in forged.text
     assert players(database) == {}
 
 
@@ -216,13 +216,13 @@ def test_a_mistyped_riot_id_is_put_right(operator: Visitor, team: int, database:
         address, filled_in(page, riot_id="Dora#TAG", platform="euw1", step="look")
     )
     saved = operator.post(address, filled_in(shown.text, step="save"))
-    assert "Dorra#TAG is Dora#TAG now." in operator.get(saved.location).text
+    assert "Dorra#TAG is now Dora#TAG." in operator.get(saved.location).text
 
     # Whoever opened it before is told, keeps what he typed, and may go on.
     late = operator.post(address, filled_in(page, riot_id="Dora#TAG", platform="euw1", step="look"))
     refused = operator.post(address, filled_in(late.text, step="save"))
     assert refused.status_code == 422
-    assert "Ann (web) changed Dora#TAG meanwhile" in refused.text
+    assert "Ann (web) changed Dora#TAG in the meantime" in refused.text
     assert filled_in(refused.text)["seen_version"] == ["2"]
 
 
@@ -238,4 +238,4 @@ def test_an_account_moves_to_another_player(operator: Visitor, database: Databas
     )
     assert operator.post(address, filled_in(page, player="bob")).status_code == 303
     assert players(database) == {"Ann": [], "Bob": [account.riot_id]}
-    assert "meanwhile" in operator.post(address, filled_in(page, player="Ann")).text
+    assert "in the meantime" in operator.post(address, filled_in(page, player="Ann")).text

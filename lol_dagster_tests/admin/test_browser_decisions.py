@@ -51,7 +51,7 @@ def test_a_game_that_was_set_aside_is_tried_again_and_cured_before_ones_eyes(
     page.get_by_role("link", name="20").first.click()
     expect(page.locator("pre")).to_contain_text("KeyError: 'participants'")
     page.get_by_role("button", name="Try again").click()
-    steps = page.get_by_role("list", name="How far it has come")
+    steps = page.get_by_role("list", name="Progress")
     expect(steps.locator("[aria-current=step]")).to_have_text("waiting")
     elsewhere(world.once)
     # Nobody reloads: the page looks for itself, and shows the whole truth once it is over.
@@ -82,11 +82,11 @@ def test_a_parked_message_is_settled_with_the_keyboard_alone_on_a_phone(
     page.keyboard.press("Enter")
     page.wait_for_url("**/message/details/**")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    press_tab_until(page, "Its id there")
+    press_tab_until(page, "Its id in the channel")
     page.keyboard.type("1122334455667788990")
     press_tab_until(page, "Mark as delivered")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_have_text("Noted as delivered.")
+    expect(page.get_by_role("status")).to_have_text("Marked as delivered.")
     with world.app.database.reading() as session:
         row = session.scalars(select(Message)).one()
         assert (row.state, row.remote_id) == ("delivered", "1122334455667788990")

@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from lol_dagster.admin import forms
 from lol_dagster.admin.app import create_app
-from lol_dagster.admin.views import choices, messages
+from lol_dagster.admin.views import messages
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster_tests._support.roster_rows import LONG_AGO, make_channel, make_member, make_team
@@ -28,7 +29,7 @@ def operator(
             team = make_team(session, name)
             make_member(session, team, f"{name}-player", game_name=name, tag_line="EUW")
             make_channel(session, team, f"{name}-channel")
-    for module in (choices, messages):
+    for module in (forms, messages):
         monkeypatch.setattr(module, "MOST", 2)
     operator = Visitor(create_app(settings, any_database, now=clock))
     operator.sign_in()
@@ -81,7 +82,7 @@ def test_a_form_that_is_opened_from_a_teams_page_offers_that_team(operator: Visi
     for form in ("/account/add/", "/channel/new/"):
         page = operator.get(form).text
         assert [each.strip("[]") for each in offered(page, "team")] == ["Alpha", "bravo"]
-        assert "The first 2 by name; begin on the page of any other." in page
+        assert "The first 2 by name; for any other, start from its own page." in page
         page = operator.get(f"{form}?team=delta").text
         assert offered(page, "team") == ["Alpha", "bravo", "[delta]"]
         # It is still there when the form is refused.

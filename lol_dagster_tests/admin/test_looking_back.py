@@ -59,9 +59,9 @@ def log(settings: Settings, clock: HandClock) -> None:
         ("run=run-", "about a game", "about a message"),
         ("message=0b7c", "about a message", "about a game"),
         ("level=warning", "about a message", "about a game"),
-        ("since=12h", "about a game", "No line"),
+        ("since=12h", "about a game", "No lines"),
         ("since=1h", "SELECT", "about a game"),
-        ("game=NA1_2", "No line fits", "about"),
+        ("game=NA1_2", "No matching lines", "about"),
     ],
 )
 def test_lines_are_found_by_what_they_are_about(
@@ -82,7 +82,7 @@ def test_what_is_logged_stays_text_and_the_newest_line_stands_first(operator: Vi
 def test_slow_statements_are_summed_up(operator: Visitor) -> None:
     page = operator.get("/slow/").text
     # 120 and 300 ms.
-    assert "<strong>2 times</strong>, 420 ms in all, 300 ms at worst (3 rows)" in page
+    assert "<strong>2 times</strong>, 420 ms in total, 300 ms at worst (3 rows)" in page
     assert "SCAN games" in page
     assert HOSTILE not in page
 

@@ -117,7 +117,7 @@ def test_a_messages_page_shows_what_was_sent_answered_and_concluded(
     page = operator.get(f"/message/details/?id={message_id}").text
     for said in (
         "no answer within 10 s", "uncertain", "abababab", "amigos-hook", f"id={RANKED}",
-        "How it looks", "In Slack, where it goes", "In Discord", "Revision 7", "Before it was said",
+        "Preview", "In Slack (its channel)", "In Discord", "Revision 7", "Before it was said",
     ):  # fmt: skip
         assert said in page, said
     assert "hidden" not in re.sub(r'type="hidden"', "", page)  # the webhook's address
@@ -138,7 +138,7 @@ def test_a_message_that_cannot_be_read_has_its_page_with_all_the_rest(
     answer = operator.get(f"/message/details/?id={message_id}")
     assert answer.status_code == 200
     # What it says now, and what it said before.
-    assert answer.text.count("What is stored cannot be read as a message") == 2
+    assert answer.text.count("The stored message cannot be read") == 2
     for said in (f"<h1>{RANKED} ", ">pending<", "no answer within 10 s", "abababab", "Ann (web)"):
         assert said in answer.text, said
 
@@ -162,7 +162,7 @@ def test_each_decision_says_what_it_risks_and_only_those_that_make_sense_are_off
     assert offered("delivered") == set()
     blind = operator.get(f"/message/details/?id={message_in(database, 'needs_review')}").text
     # A Slack webhook can be neither read nor edited: there are no ids.
-    assert "it stands there twice" in blind
+    assert "it will be there twice" in blind
     assert 'name="remote_id"' not in blind
     readable = operator.get(f"/message/details/?id={message_in(database, 'blocked')}").text
     assert 'name="remote_id"' in readable
@@ -211,7 +211,7 @@ def test_an_id_that_was_typed_too_late_is_not_lost(
     [
         ("drop", {"dropped"}, "dropped", "Dropped 2."),
         # The channel of one can be looked into, which is done first.
-        ("resend", {"uncertain", "pending"}, "resent", "2 sent with the next sweep"),
+        ("resend", {"uncertain", "pending"}, "resent", "2 to be sent with the next delivery run"),
     ],
 )
 def test_several_messages_are_decided_about_at_once_each_with_its_line_in_the_trail(
@@ -234,7 +234,7 @@ def test_several_messages_are_decided_about_at_once_each_with_its_line_in_the_tr
     page = operator.get(operator.post("/message/action/", form).location).text
     assert said in page
     assert "it is delivered" in page  # and so are not decided about: one that is told,
-    assert "One of them is not there any more." in page  # and one that never was
+    assert "One of them no longer exists." in page  # and one that never was
     assert {state_of(database, each)[0] for each in parked} == states
     assert state_of(database, told)[0] == "delivered"
     with database.reading() as session:

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
+from wtforms import StringField
 
 from lol_dagster.admin.filters import DayFilter, Filter
-from lol_dagster.admin.model_view import BaseModelView, FieldError
+from lol_dagster.admin.forms import EntryForm, FieldError
+from lol_dagster.admin.merging import typed_value
+from lol_dagster.admin.roster_view import RosterView
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Player
 from lol_dagster_tests._support.roster_rows import make_player
@@ -22,7 +25,11 @@ from lol_dagster_tests.admin.asking import Visitor
 HOSTILE = "<script>alert(1)</script>"
 
 
-class Players(BaseModelView):
+class PlayerForm(EntryForm):
+    name = StringField("Name")
+
+
+class Players(RosterView):
     """Players with everything allowed."""
 
     can_create = can_edit = can_delete = True
@@ -34,12 +41,27 @@ class Players(BaseModelView):
         ),
         DayFilter("Since", Player.created_at),
     )
-    form_columns = ("name", "created_at")
+    typed_columns = (typed_value("name"),)
+
+    def get_create_form(self) -> type[EntryForm]:
+        return PlayerForm
+
+    def get_edit_form(self) -> type[EntryForm]:
+        return PlayerForm
+
+    def searched(self, text: str) -> ColumnElement[bool]:
+        return Player.name.icontains(text, autoescape=True)
 
     def save(self, session: Session, form: Any, row: Any | None) -> Any:
         if form.name.data == "forbidden":
             raise FieldError("name", "this name is forbidden")
-        return super().save(session, form, row)
+        row = row or Player(created_at=self.now())
+        row.name = form.name.data
+        session.add(row)
+        return row
+
+    def remove(self, session: Session, row: Any) -> None:
+        session.delete(row)
 
 
 @pytest.fixture
@@ -114,7 +136,7 @@ def test_a_row_that_is_not_there_is_not_found(operator: Visitor, ann: int, key: 
 
 
 def _edit(operator: Visitor, ann: int, name: str, seen: str) -> Any:
-    form = {"name": name, "created_at": "2024-01-01T00:00", "seen_version": seen}
+    form = {"name": name, "seen_version": seen}
     return operator.post(f"/people/edit/?id={ann}", form)
 
 
@@ -142,7 +164,7 @@ def test_the_second_of_two_editors_is_told_loses_nothing_and_may_go_on(
         player.name = "Annabel"
     refused = _edit(operator, ann, "Anna", "1")
     assert refused.status_code == 422
-    assert "Somebody else has changed this" in refused.text
+    assert "somebody else has since changed this to “Annabel”" in refused.text
     assert 'value="Anna"' in refused.text
     assert "Annabel" in names(database)
     assert 'name="seen_version" type="hidden" value="2"' in refused.text
@@ -162,15 +184,15 @@ def test_what_is_wrong_stands_at_its_field(operator: Visitor, ann: int) -> None:
 def test_what_the_database_refuses_is_told_without_its_words(
     operator: Visitor, ann: int, database: Database
 ) -> None:
-    refused = operator.post("/people/new/", {"name": "aNN", "created_at": "2024-01-01T00:00"})
+    refused = operator.post("/people/new/", {"name": "aNN"})
     assert refused.status_code == 422
-    assert "This does not go together with what is there already" in refused.text
+    assert "This contradicts an existing entry" in refused.text
     assert "UNIQUE" not in refused.text
     assert "aNN" not in names(database)
 
 
 def test_rows_are_made_and_removed(operator: Visitor, ann: int, database: Database) -> None:
-    made = operator.post("/people/new/", {"name": "Cleo", "created_at": "2024-01-01T00:00"})
+    made = operator.post("/people/new/", {"name": "Cleo"})
     assert made.status_code == 302, made.text
     assert "Cleo" in names(database)
     assert operator.post("/people/delete/", {"id": str(ann)}).status_code == 302

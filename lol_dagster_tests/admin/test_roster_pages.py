@@ -98,7 +98,7 @@ def test_a_new_row_without_a_beginning_begins_now_and_an_old_one_needs_one(
     assert operator.post(TEAM, filled_in(page, memberships__2__player="Cleo")).status_code == 302
     assert spans(database)["Cleo"] == [(datetime(2026, 5, 4, 12, tzinfo=UTC), None)]
     refused = operator.post(TEAM, filled_in(page, memberships__0__since=""))
-    assert "Say from when on." in refused.text
+    assert "Enter a start date." in refused.text
 
 
 def test_a_form_that_is_saved_as_it_is_changes_nothing(
@@ -140,9 +140,9 @@ def test_somebody_who_left_is_put_back_by_a_cleared_end_or_a_row_of_its_own(
     ("row", "said"),
     [
         ({"player": "Nobody", "since": "2026-05-01T00:00"}, "There is no player &#39;Nobody&#39;"),
-        ({"player": "", "since": "2026-05-01T00:00"}, "Name the player."),
+        ({"player": "", "since": "2026-05-01T00:00"}, "Enter a player."),
         ({"player": "Cleo", "since": "yesterday"}, "Not a valid datetime value"),
-        ({"player": "Cleo", "since": "2026-05-05T00:00"}, "This lies in the future"),
+        ({"player": "Cleo", "since": "2026-05-05T00:00"}, "This is in the future"),
         ({"player": "Ann", "since": "2026-05-01T00:00"}, "Ann is already in the team"),
         ({"player": "Cleo", "since": "2026-05-01T00:00", "until": "2026-04-01T00:00"},
          "It would end before it begins"),
@@ -186,7 +186,7 @@ def test_a_row_that_both_changed_shows_both_and_is_saved_the_second_time(
     typed = filled_in(page, memberships__1__since="2025-02-02T00:00")
     refused = operator.post(TEAM, typed)
     assert refused.status_code == 422
-    assert "Zoe (web) changed this meanwhile to “2025-01-01 00:00 UTC”" in refused.text
+    assert "Zoe (web) has since changed this to “2025-01-01 00:00 UTC”" in refused.text
     assert 'value="2025-02-02T00:00"' in refused.text
     assert spans(database)["Bob"] == [(datetime(2025, 1, 1, tzinfo=UTC), None)]
     assert operator.post(TEAM, filled_in(refused.text)).status_code == 302
@@ -201,7 +201,7 @@ def test_a_name_that_both_changed_is_shown_with_the_others(
         session.get_one(Team, 1).name = HOSTILE
     refused = operator.post(TEAM, filled_in(page, name="Amigas"))
     assert refused.status_code == 422
-    assert "Zoe (web) changed this meanwhile to “&lt;script&gt;" in refused.text
+    assert "Zoe (web) has since changed this to “&lt;script&gt;" in refused.text
     assert HOSTILE not in refused.text
     assert 'value="Amigas"' in refused.text
 
@@ -257,7 +257,7 @@ def test_one_of_many_that_is_gone_already_does_not_keep_the_others(
     chosen = {"action": "delete", "rowid": ["999", "1", str(second)]}
     assert operator.post("/team/action/", chosen).status_code == 302
     page = operator.get("/team/").text
-    assert "One of them is not there any more." in page
+    assert "One of them no longer exists." in page
     assert "Removed 2." in page
 
 
@@ -373,8 +373,8 @@ def test_of_two_who_edit_a_channel_the_second_sees_what_the_first_has_done(
         row.queues, row.address, row.uncertain = [450], HOOK + "2", "resend"
     refused = operator.post(CHANNEL, filled_in(page, name="ranked", uncertain="resend"))
     assert refused.status_code == 422
-    assert refused.text.count("you had not touched it, so it is taken over") == 2
-    assert "Zoe (web) changed general meanwhile (address, queues, uncertain)" in refused.text
+    assert refused.text.count("You had not, so the new value is shown") == 2
+    assert "Zoe (web) changed general in the meantime (address, queues, uncertain)" in refused.text
     assert filled_in(refused.text)["queues"] == ["ARAM"]
     assert operator.post(CHANNEL, filled_in(refused.text)).status_code == 302
     row = the_channel(database)

@@ -58,14 +58,14 @@ def test_signing_in_leads_nowhere_else(anybody: Visitor, back: str) -> None:
 def test_another_password_lets_nobody_in(anybody: Visitor, password: str) -> None:
     answer = try_(anybody, password)
     assert answer.status_code == 422
-    assert "This is not the password." in answer.text
+    assert "Wrong password." in answer.text
     assert not is_in(anybody)
 
 
 @pytest.mark.parametrize("name", ["", "   ", "Ann\x07", "\u202eAnn"])
 def test_a_name_is_asked_for_as_changes_stand_under_it(anybody: Visitor, name: str) -> None:
     answer = anybody.post("/sign-in", {"name": name, "password": PASSWORD})
-    assert "Type your name" in answer.text
+    assert "Enter your name" in answer.text
     assert not is_in(anybody)
 
 

@@ -128,7 +128,7 @@ def _renamed_by_one_of(editors: list[Editor], word: str) -> str:
     for name, answer in answers.items():
         if name != winner:
             assert answer.status_code == 422
-            said = f"{winner} (web) changed this meanwhile to “{winner} {word}”"
+            said = f"{winner} (web) has since changed this to “{winner} {word}”"
             assert said in answer.text
             assert f'value="{name} {word}"' in answer.text
     return f"{winner} {word}"

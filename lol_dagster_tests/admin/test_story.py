@@ -66,7 +66,7 @@ def test_a_mistyped_player_is_put_right_and_their_next_game_is_told(
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_role("link", name="general").click()
     page.get_by_role("button", name="Send a test message").click()
-    expect(page.get_by_text("Tried just now")).to_be_visible()
+    expect(page.get_by_text("Tested just now")).to_be_visible()
     expect(page.locator("#tried .state.good")).to_have_count(5)
 
     # Riot does not answer, so that nobody sees that the Riot ID is mistyped.
@@ -77,8 +77,8 @@ def test_a_mistyped_player_is_put_right_and_their_next_game_is_told(
     page.get_by_label("Riot ID").fill("Anm#NA1")
     page.get_by_label("Plays on").select_option("na1")
     page.get_by_label("Name (optional)").fill("Ann")
-    page.get_by_role("button", name="Look it up").click()
-    page.get_by_role("button", name="Keep it, to be resolved later").click()
+    page.get_by_role("button", name="Look up").click()
+    page.get_by_role("button", name="Save and look up later").click()
     expect(page.get_by_text("to be resolved", exact=True)).to_be_visible()
 
     # Riot answers again, and says that there is no such account.
@@ -88,10 +88,10 @@ def test_a_mistyped_player_is_put_right_and_their_next_game_is_told(
     expect(page.get_by_text("Riot knows no account Anm#NA1")).to_be_visible()
     page.get_by_role("link", name="Correct").click()
     page.get_by_label("Riot ID").fill("ann#na1")
-    page.get_by_role("button", name="Look it up").click()
-    expect(page.get_by_role("heading", name="This is what Riot shows")).to_be_visible()
+    page.get_by_role("button", name="Look up").click()
+    expect(page.get_by_role("heading", name="Account found")).to_be_visible()
     page.get_by_role("button", name="Yes, save").click()
-    expect(page.get_by_text("Anm#NA1 is Ann#NA1 now.")).to_be_visible()
+    expect(page.get_by_text("Anm#NA1 is now Ann#NA1.")).to_be_visible()
 
     told_before = len(world.posted("general"))
     world.finish("NA1_1", participants=[participant("Ann")], minutes_ago=0)
@@ -100,7 +100,7 @@ def test_a_mistyped_player_is_put_right_and_their_next_game_is_told(
     assert len(told) == 1
     assert "Ann" in str(told[0])
     page.goto("/account/")
-    expect(page.get_by_text("watched")).to_be_visible()
+    expect(page.get_by_text("tracked")).to_be_visible()
 
 
 def test_a_player_is_added_without_a_mouse(new_page: Page, world: World) -> None:  # noqa: F811
@@ -119,9 +119,9 @@ def test_a_player_is_added_without_a_mouse(new_page: Page, world: World) -> None
     press_tab_until(page, "Plays on")
     page.keyboard.type("North")
     page.keyboard.press("Enter")  # the form's first button
-    press_tab_until(page, "Look it up")
+    press_tab_until(page, "Look up")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="This is what Riot shows")).to_be_visible()
+    expect(page.get_by_role("heading", name="Account found")).to_be_visible()
     page.keyboard.press("Enter")  # «Yes, save» has the focus
     page.wait_for_url("**/player/details/**")
     expect(page.get_by_text("Ann is in the team Amigos, with Ann#NA1.")).to_be_visible()

@@ -51,7 +51,7 @@ def test_a_permission_that_is_missing_is_named_at_its_step(
     operator: Visitor,
     simulator: Simulator,  # noqa: F811
 ) -> None:
-    assert "It has not been tried yet." in operator.get(PAGE).text
+    assert "It has not been tested yet." in operator.get(PAGE).text
     simulator.faults.set("discord.list=refuse(50013)")
     press(operator)
     page = shown_after(operator)
@@ -97,5 +97,5 @@ def test_a_try_that_broke_off_says_so(
     monkeypatch.setattr(TRIED, broken)
     press(operator)
     page = shown_after(operator)
-    assert f"The last try came to nothing: {said}" in page
+    assert f"The last test failed: {said}" in page
     assert "s3cret" not in page

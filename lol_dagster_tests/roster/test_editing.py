@@ -23,7 +23,7 @@ from lol_dagster.roster.names import RiotId
 from lol_dagster.roster.players import remove_player, rename_player
 from lol_dagster.roster.riot_lookup import KnownAccount, account_to_be_resolved
 from lol_dagster.roster.teams import remove_team, rename_team
-from lol_dagster.roster.versions import StaleEntryError
+from lol_dagster.roster.versions import ChangedField, StaleEntryError
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
@@ -82,14 +82,9 @@ def test_the_second_of_two_edits_is_told_who_changed_what_from_what(any_database
 
     stale = caught.value
     assert str(stale) == (
-        "Bob (web view) and Cleo (web view) changed Compas meanwhile (name): "
-        "look at both, then save again"
+        "Bob (web view) and Cleo (web view) changed Compas in the meantime (name): compare, then save again"
     )
-    assert [(change.who, change.fields) for change in stale.changes] == [
-        ("Bob (web view)", {"name": ("Amigos", "Amigas")}),
-        ("Cleo (web view)", {"name": ("Amigas", "Compas")}),
-    ]
-    assert (stale.before, stale.now) == ({"name": "Amigos"}, {"name": "Compas"})
+    assert stale.fields == {"name": ChangedField("Amigos", "Compas", "Cleo (web view)")}
     with any_database.writing() as session:
         renamed = rename_team(session, team.id, "Buddies", version=stale.version)
         assert renamed.name == "Buddies", "having seen the other's, one may overwrite it"

@@ -41,7 +41,7 @@ def require_password_hash(settings: Settings) -> SecretStr:
     """The hash of the password.
 
     Raises:
-        UserError: there is none, or it is none that we make.
+        UserError: there is none, or not one that we make.
     """
     stored = settings.admin_password_hash
     if stored is None:
@@ -62,7 +62,7 @@ def is_right(password: str, stored: SecretStr) -> bool:
 
 
 FREE_TRIES = 5
-"""Wrong tries in a row that cost nothing: people mistype."""
+"""Wrong attempts in a row that cost nothing: people mistype."""
 LONGEST_PAUSE = timedelta(minutes=1)
 REMEMBERED_FOR = timedelta(minutes=15)
 MANY = 50
@@ -72,10 +72,10 @@ _TRIES = "admin-sign-in-tries"
 
 
 def begin_try(database: Database, address: str, now: datetime) -> timedelta:
-    """Note a try before the password is looked at, so that none slips through beside others.
+    """Count an attempt before the password is checked, so that no simultaneous ones slip through.
 
     Returns:
-        How long to wait first; zero: it may be made, and counts as wrong until `forget_tries`.
+        How long to wait first; zero: go ahead, it counts as wrong until `forget_tries`.
     """
     with database.writing() as session:
         fact = _fact(session)
@@ -88,7 +88,7 @@ def begin_try(database: Database, address: str, now: datetime) -> timedelta:
 
 
 def forget_tries(database: Database, address: str | None = None) -> None:
-    """Forget the tries of an address, since it has given the password; None: all tries."""
+    """Forget the attempts of an address, which has given the password; None: all attempts."""
     with database.writing() as session:
         fact = _fact(session)
         fact.value = [
@@ -109,7 +109,7 @@ def _wait(tries: list[list[str]], place: str, now: datetime) -> timedelta:
 
 
 def _fact(session: Session) -> Fact:
-    # Of several who are the first in one moment, one makes the row and the others wait for it.
+    # Of several first attempts at the same time, one makes the row and the others wait for it.
     insert_if_absent(session, Fact, [{"name": _TRIES, "value": []}])
     return session.get_one(Fact, _TRIES, with_for_update=True)
 

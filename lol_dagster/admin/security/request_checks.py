@@ -59,7 +59,7 @@ def add_headers(app: Flask) -> None:
 _READS = {"GET", "HEAD", "OPTIONS"}
 _NUL = (
     "This cannot be stored",
-    "There is a character in it that no text has (NUL). Go back, type it anew, and try again.",
+    "It contains a NUL character. Go back, type it again, and try once more.",
 )
 
 

@@ -68,15 +68,15 @@ def _sign_in() -> ResponseReturnValue:
         return render_template("sign_in.html", wrong=None, name="")
     name = " ".join(request.form.get("name", "").split())[:LONGEST_NAME]
     if not name or not name.isprintable():
-        return _again("Type your name: what you change is noted under it.", 422)
+        return _again("Enter your name: your changes are recorded under it.", 422)
     context, address = admin_context(), request.remote_addr or ""
     wait = begin_try(context.database, address, context.now())
     if wait:
         return _wait(wait)
     # Not inside a transaction: it takes a while on purpose.
     if not is_right(request.form.get("password", ""), require_password_hash(context.settings)):
-        logger.warning("a wrong password from %s", address)
-        return _again("This is not the password.", 422)
+        logger.warning("wrong password from %s", address)
+        return _again("Wrong password.", 422)
     forget_tries(context.database, address)
     begin_session(name)
     logger.info("%s has signed in from %s", name, address)
@@ -92,7 +92,7 @@ def _sign_out() -> ResponseReturnValue:
 def _wait(wait: timedelta) -> ResponseReturnValue:
     seconds = math.ceil(wait.total_seconds())
     response = make_response(
-        _again(f"Too many wrong tries: wait {seconds} s, then try again.", 429)
+        _again(f"Too many wrong attempts: wait {seconds} s, then try again.", 429)
     )
     response.headers["Retry-After"] = str(seconds)
     return response
@@ -133,7 +133,7 @@ def who_is_signed_in() -> str | None:
 
 
 def end_session() -> None:
-    """Sign out, for good: a copy of the cookie is worth nothing from now on."""
+    """Sign out for good: a copy of the cookie is refused from now on."""
     context = admin_context()
     now = context.now()
     with context.database.writing() as writing:
@@ -152,7 +152,7 @@ def _signed_out(now: datetime) -> set[str]:
 
 
 def _password_print() -> str:
-    """Tells one password from another."""
+    """Differs for each password."""
     stored = admin_context().settings.admin_password_hash
     assert stored is not None, "nobody signs in without a password"
     return hashlib.sha256(stored.get_secret_value().encode()).hexdigest()[:16]

@@ -1,8 +1,8 @@
-"""Riot accounts: the list, and the forms that add one, put a mistyped one right, or move one."""
+"""Riot accounts: the list, and the forms that add one, correct a mistyped one, or move one."""
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -15,17 +15,24 @@ from markupsafe import Markup
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, joinedload
 from wtforms import Form, SelectField, StringField
-from wtforms.validators import InputRequired, Optional
+from wtforms.validators import InputRequired, Optional, ValidationError
 
 from lol_dagster.admin.account_lookup import LookUpForm
 from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.display import NOTHING, ago, instant, row_link, sentence
 from lol_dagster.admin.filters import Filter
-from lol_dagster.admin.forms import InstantField
-from lol_dagster.admin.merging import number_in
-from lol_dagster.admin.roster_view import EntryForm, RosterView
-from lol_dagster.admin.transactions import end_reading, reading, writing
-from lol_dagster.admin.views.choices import names_of, offer_teams
+from lol_dagster.admin.forms import (
+    IN_THE_FUTURE,
+    EntryForm,
+    FieldError,
+    InstantField,
+    names_of,
+    number_in,
+    offer_teams,
+    posted,
+)
+from lol_dagster.admin.roster_view import RosterView
+from lol_dagster.admin.transactions import end_reading, reading
 from lol_dagster.errors import UserError
 from lol_dagster.riot.routing import PLATFORM_NAMES
 from lol_dagster.roster.accounts import add_account, correct_account, move_account, remove_account
@@ -33,16 +40,13 @@ from lol_dagster.roster.errors import AccountTakenError, AlreadyThereError
 from lol_dagster.roster.names import clean_name, find_named
 from lol_dagster.roster.players import add_player, get_player, players
 from lol_dagster.roster.riot_lookup import KnownAccount, LastGame
-from lol_dagster.roster.versions import StaleEntryError
 from lol_dagster.stats.modes import queue_display_name
 from lol_dagster.storage.models import Account, AccountPoll, Player
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class State:
-    """How things stand with an account."""
+    """The state of an account."""
 
     kind: Literal["good", "warn", "bad", "new"]
     word: str
@@ -53,19 +57,19 @@ class State:
 
 
 def account_state(account: Account, now: datetime) -> State:
-    """Whether an account is watched, and what keeps it from being so."""
+    """Whether an account is tracked, and what prevents it."""
     poll = account.poll
     if account.puuid is None:
-        said = poll.last_error if poll and poll.last_error else "Riot is asked for it by itself"
+        said = poll.last_error if poll and poll.last_error else "Riot is asked automatically"
         return State("warn", "to be resolved", said)
     if poll and poll.last_error:
-        return State("bad", "trouble", poll.last_error)
+        return State("bad", "error", poll.last_error)
     if poll and poll.last_good_poll_at:
-        return State("good", "watched", f"looked at {ago(poll.last_good_poll_at, now)}")
-    return State("new", "not looked at yet", "")
+        return State("good", "tracked", f"last checked {ago(poll.last_good_poll_at, now)}")
+    return State("new", "not checked yet", "")
 
 
-class AddForm(LookUpForm):
+class AddPlayerForm(LookUpForm):
     """A player by Riot ID, into a team."""
 
     team = SelectField("Team", [InputRequired("Choose a team.")])
@@ -78,31 +82,46 @@ class AddForm(LookUpForm):
     since = InstantField(
         "Since (UTC)",
         [Optional()],
-        description="Games that ended before are not told. Empty: from now on.",
+        description="Games that ended earlier are not announced. Empty: from now on.",
     )
 
+    def validate_since(self, field: InstantField) -> None:
+        if field.data and field.data > admin_context().now():
+            raise ValidationError(IN_THE_FUTURE)
 
-class MoreForm(LookUpForm):
-    """Another account of a player."""
+    def validate_name(self, field: StringField) -> None:
+        try:
+            with admin_context().database.reading() as session:
+                taken = find_named(players(session), clean_name(field.data))
+        except UserError as error:
+            raise ValidationError(sentence(error)) from None
+        if taken is not None:
+            self.taken_by = taken.id
+            raise ValidationError(
+                f"There is already a player {taken.name}: choose another name, or add the account on "
+                "that player's page."
+            )
 
 
 class MoveForm(EntryForm):
-    """Whose an account is."""
+    """Which player an account belongs to."""
 
+    error_field = "player"
     player = StringField(
         "Player",
-        [InputRequired("Name the player.")],
+        [InputRequired("Enter a player.")],
         render_kw={"list": "names", "autocomplete": "off"},
     )
 
 
 class AccountView(RosterView):
-    """The list of accounts. What is typed into it is looked up at Riot before it is saved."""
+    """The list of accounts. What is typed is looked up at Riot before it is saved."""
 
     can_edit = True
     remove_words = "Remove the account"
     remove_question = (
-        "Remove this account? Its games no longer count for the player. What was told stays told."
+        "Remove this account? Its games no longer count for the player. Messages that were delivered "
+        "stay."
     )
     column_list = ("riot_id", "player", "platform", "state", "last_played_at")
     column_details_list = ("player", "platform", "state", "last_played_at", "created_at", "puuid")
@@ -124,7 +143,7 @@ class AccountView(RosterView):
         Filter(
             "State",
             lambda value: _STATES[value],
-            options=(("to be resolved", "to be resolved"), ("trouble", "trouble")),
+            options=(("to be resolved", "to be resolved"), ("error", "error")),
         ),
     )
     list_template = "roster/accounts.html"
@@ -157,154 +176,123 @@ class AccountView(RosterView):
         return account_state(account, self.now())
 
     def known_names(self) -> list[str]:
-        """What is offered for a player's name."""
+        """Suggestions for a player's name."""
         return names_of(Player)
 
     @expose("/add/", methods=["GET", "POST"])
     def add_view(self) -> ResponseReturnValue:
-        """A player by Riot ID, in one form."""
-        form = AddForm(request.form if request.method == "POST" else None, **self._asked_for())
+        """Add a player by Riot ID, with the team, in one form."""
+        asked = {name: request.args[name] for name in ("team", "riot_id") if name in request.args}
+        form = AddPlayerForm(posted(), **asked)
         offer_teams(form.team, form.team.data)
         if not form.team.choices:
             flash("There is no team yet: add one first.", "error")
             return redirect(self.get_url("team.create_view"))
-        end_reading()
-        if form.is_submitted_and_valid() and self._may_be_added(form):
-            known = form.chosen()
-            if known is not None and (player := self._add_player(form, known)):
-                flash(
-                    f"{player.name} is in the team {form.team.data}, with {known.riot_id}"
-                    + ("." if known.puuid else ", to be resolved."),
-                    "success",
-                )
-                return redirect(self.get_url("player.details_view", id=player.id), 303)
-        return self._look_up_page(form, "Add a player", self.get_url("team.index_view"))
+
+        def save(session: Session, known: KnownAccount) -> tuple[str, str]:
+            name, now = form.name.data or known.riot_id.game_name, self.now()
+            try:
+                player = add_player(
+                    session, name, team=form.team.data, account=known,
+                    since=form.since.data or now, now=now,
+                )  # fmt: skip
+            except AccountTakenError:
+                raise
+            except AlreadyThereError:
+                form.name.data = name
+                raise FieldError(
+                    "name", f"there is already a player {name}: choose another name"
+                ) from None
+            said = f"{player.name} is in the team {form.team.data}, with {known.riot_id}"
+            said += "." if known.puuid else ", to be resolved."
+            return said, self.get_url("player.details_view", id=player.id)
+
+        return self._look_up(form, save, "Add a player", self.get_url("team.index_view"))
 
     @expose("/more/", methods=["GET", "POST"])
     def more_view(self) -> ResponseReturnValue:
-        """Another account of a player."""
+        """Add another account of a player."""
         player = reading().get(Player, number_in(request.args.get("id"))) or abort(404)
-        end_reading()
-        form = MoreForm(request.form if request.method == "POST" else None)
-        if form.is_submitted_and_valid() and (known := form.chosen()):
-            try:
-                with writing() as session:
-                    add_account(session, _still_there(session, player), known, now=self.now())
-            except UserError as error:
-                form.refuse(error)
-            else:
-                flash(f"{player.name} also plays as {known.riot_id}.", "success")
-                return redirect(self.get_url("player.details_view", id=player.id), 303)
-        back = self.get_url("player.details_view", id=player.id)
-        return self._look_up_page(form, f"Another account of {player.name}", back)
+        page = self.get_url("player.details_view", id=player.id)
+
+        def save(session: Session, known: KnownAccount) -> tuple[str, str]:
+            owner = session.get(Player, player.id)
+            if owner is None:
+                raise UserError("this player no longer exists")
+            add_account(session, owner, known, now=self.now())
+            return f"{owner.name} also plays as {known.riot_id}.", page
+
+        title = f"Another account of {player.name}"
+        return self._look_up(LookUpForm(posted()), save, title, page)
 
     @expose("/edit/", methods=["GET", "POST"])
     def edit_view(self) -> ResponseReturnValue:
-        """Put a mistyped Riot ID right: the entry stays, with what counts for it."""
+        """Correct a mistyped Riot ID: the entry stays, with the games that count for it."""
         account: Account = self.get_one(request.args.get("id"))
-        end_reading()
+        page, riot_id = self.get_url(".details_view", id=account.id), account.riot_id
         form = LookUpForm(
-            request.form if request.method == "POST" else None,
-            riot_id=account.riot_id,
+            posted(),
+            riot_id=riot_id,
             platform=account.platform,
             seen_version=str(account.version),
         )
-        if form.is_submitted_and_valid() and (known := form.chosen(but=account.id)):
-            try:
-                with writing() as session:
-                    seen = number_in(form.seen_version.data)
-                    correct_account(session, account.id, known, version=seen)
-            except StaleEntryError as stale:
-                form.seen_version.data = str(stale.version)
-                form.refuse(stale)
-            except UserError as error:
-                form.refuse(error)
-            else:
-                flash(f"{account.riot_id} is {known.riot_id} now.", "success")
-                return redirect(self.get_url(".details_view", id=account.id), 303)
-        back = self.get_url(".details_view", id=account.id)
-        return self._look_up_page(form, f"Correct {account.riot_id}", back)
+
+        def save(session: Session, known: KnownAccount) -> tuple[str, str]:
+            version = number_in(form.seen_version.data)
+            correct_account(session, account.id, known, version=version)
+            return f"{riot_id} is now {known.riot_id}.", page
+
+        return self._look_up(form, save, f"Correct {riot_id}", page, but=account.id)
 
     @expose("/move/", methods=["GET", "POST"])
     def move_view(self) -> ResponseReturnValue:
         """Give an account to another player."""
         account: Account = self.get_one(request.args.get("id"))
-        form = MoveForm(
-            request.form if request.method == "POST" else None,
-            player=account.player.name,
-            seen_version=str(account.version),
-        )
-        if request.method == "POST" and form.validate():
-            try:
-                with writing() as session:
-                    owner = get_player(session, form.player.data)
-                    seen = number_in(form.seen_version.data)
-                    move_account(session, account.id, owner.id, version=seen)
-            except StaleEntryError as stale:
-                form.seen_version.data = str(stale.version)
-                form.player.errors = [sentence(stale)]
-            except UserError as error:
-                form.player.errors = [sentence(error)]
-            else:
-                flash(f"{account.riot_id} is {owner.name}'s now.", "success")
-                return redirect(self.get_url(".details_view", id=account.id), 303)
-        return self._page("roster/account_move.html", form, model=account)
+        form = MoveForm(posted(), player=account.player.name, seen_version=str(account.version))
 
-    def _asked_for(self) -> dict[str, str]:
-        """What a link to the form fills in."""
-        return {name: request.args[name] for name in ("team", "riot_id") if name in request.args}
+        def move(session: Session) -> str:
+            owner, version = get_player(session, form.player.data), form.seen_version.data
+            move_account(session, account.id, owner.id, version=number_in(version))
+            return owner.name
 
-    def _may_be_added(self, form: AddForm) -> bool:
-        """Whether what is typed besides the account can be saved; says why not."""
-        if form.since.data is not None and form.since.data > self.now():
-            form.since.errors = ["This lies in the future: name a moment that has been."]
-        if form.name.data:
-            try:
-                with admin_context().database.reading() as session:
-                    taken = find_named(players(session), clean_name(form.name.data))
-            except UserError as error:
-                form.name.errors = [sentence(error)]
-            else:
-                if taken is not None:
-                    form.taken_by = taken.id
-                    said = f"There is already a player {taken.name}: choose another name, or open "
-                    form.name.errors = [f"{said}that player to add the account there."]
-        return not (form.since.errors or form.name.errors)
+        if form.is_submitted_and_valid() and (owner := self._written(form, move)):
+            flash(f"{account.riot_id} now belongs to {owner}.", "success")
+            return redirect(self.get_url(".details_view", id=account.id), 303)
+        return self.render("roster/account_move.html", form=form, model=account)
 
-    def _add_player(self, form: AddForm, known: KnownAccount) -> Player | None:
-        try:
-            with writing() as session:
-                return add_player(
-                    session,
-                    form.name.data or known.riot_id.game_name,
-                    team=form.team.data,
-                    account=known,
-                    since=form.since.data or self.now(),
-                    now=self.now(),
-                )
-        except AccountTakenError as error:
-            form.refuse(error)
-        except AlreadyThereError as error:
-            name = form.name.data or known.riot_id.game_name
-            form.name.data = name
-            form.name.errors = [f"There is already a player {name}: choose another name."]
-            logger.info("Not added: %s", error)
-        except UserError as error:
-            form.refuse(error)
-        return None
+    def _look_up(
+        self,
+        form: LookUpForm,
+        save: Callable[[Session, KnownAccount], tuple[str, str]],
+        title: str,
+        back: str,
+        *,
+        but: int | None = None,
+    ) -> ResponseReturnValue:
+        """Look up what was typed and show what was found, or save what was shown before.
 
-    def _look_up_page(self, form: LookUpForm, title: str, back: str) -> ResponseReturnValue:
-        owner = None
-        if form.taken_by is not None:
-            owner = reading().get(Player, form.taken_by)
-        return self._page(
-            "roster/account_lookup.html", form, title=title, return_url=back, owner=owner
+        Args:
+            save: Writes the account; returns what to say, and the address of the next page.
+            but: Id of the account that is being corrected.
+        """
+        end_reading()  # Riot may take its time
+        if form.is_submitted_and_valid() and (known := form.chosen(but=but)):
+            saved = self._written(form, lambda session: save(session, known))
+            if saved is not None:
+                flash(saved[0], "success")
+                return redirect(saved[1], 303)
+        return self.render(
+            "roster/account_lookup.html",
+            form=form,
+            title=title,
+            return_url=back,
+            owner=form.taken_by and reading().get(Player, form.taken_by),
         )
 
-    def _page(self, template: str, form: Form, **values: Any) -> ResponseReturnValue:
-        page: Any = self.render(template, form=form, **values)
-        refused = request.method == "POST" and form.errors
-        return (page, 422) if refused else page
+    def refuse(self, form: Form, error: UserError) -> None:
+        if isinstance(error, AccountTakenError):
+            form.taken_by = error.player_id
+        super().refuse(form, error)
 
     def platform_name(self, platform: str) -> str:
         """What players call a platform, with Riot's own word for it."""
@@ -333,13 +321,6 @@ class AccountView(RosterView):
     }
 
 
-def _still_there(session: Session, player: Player) -> Player:
-    row = session.get(Player, player.id)
-    if row is None:
-        raise UserError("this player is not there any more")
-    return row
-
-
 def shown_state(state: State) -> Markup:
     return Markup('<span class="state {}">{}</span> {}').format(state.kind, state.word, state.said)
 
@@ -351,7 +332,7 @@ def _last_played(row: Account) -> Markup:
 
 _STATES: dict[str, ColumnElement[bool]] = {
     "to be resolved": Account.puuid.is_(None),
-    "trouble": Account.id.in_(
+    "error": Account.id.in_(
         select(AccountPoll.account_id).where(AccountPoll.last_error.is_not(None))
     ),
 }

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from lol_dagster.admin.display import NOTHING, instant, row_link
 from lol_dagster.admin.filters import DayFilter, Filter
-from lol_dagster.admin.merging import number_in
+from lol_dagster.admin.forms import number_in
 from lol_dagster.admin.model_view import BaseModelView
 from lol_dagster.admin.transactions import reading
 from lol_dagster.storage.models import Account, AuditEntry, Base, Channel, Player, Team
@@ -100,7 +100,7 @@ def _values(entry: AuditEntry) -> Iterator[tuple[str, Any, Any]]:
     before, after = entry.before or {}, entry.after or {}
     for name in dict.fromkeys((*before, *after)):
         was, now = before.get(name), after.get(name)
-        # A secret stands as «changed» on both sides.
+        # A secret is «changed» on both sides.
         if was != now or (was == "changed" and entry.action == "changed"):
             yield name, was, now
 

@@ -20,10 +20,9 @@ from wtforms.widgets import CheckboxInput, ListWidget, PasswordInput
 
 from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.display import row_link
+from lol_dagster.admin.forms import EntryForm, FieldError, offer_teams
 from lol_dagster.admin.merging import Typed, typed_value
-from lol_dagster.admin.model_view import FieldError
-from lol_dagster.admin.roster_view import EntryForm, RosterView, removed_filter
-from lol_dagster.admin.views.choices import offer_teams
+from lol_dagster.admin.roster_view import RosterView, removed_filter
 from lol_dagster.delivery.probe import Finding, is_left_behind, probe_channel
 from lol_dagster.delivery.transports.base import AddressError
 from lol_dagster.delivery.transports.registry import all_transports, transport_type, transport_types

@@ -10,7 +10,7 @@ from flask import current_app, url_for
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lol_dagster.admin.merging import number_in
+from lol_dagster.admin.forms import number_in
 from lol_dagster.monitoring.trouble import blocked_scopes
 from lol_dagster.storage.models import Account, Breaker, Channel, Match, Message, Player
 

@@ -6,9 +6,8 @@ from sqlalchemy import ColumnElement, and_, false, func, or_, select
 from sqlalchemy.orm import aliased
 
 from lol_dagster.admin.filters import DayFilter, Filter, Options
-from lol_dagster.admin.merging import number_in
+from lol_dagster.admin.forms import number_in, player_options, team_options
 from lol_dagster.admin.transactions import reading
-from lol_dagster.admin.views.choices import player_options, team_options
 from lol_dagster.storage.models import Game, Membership, Participant, PlayerStat
 
 _OURS = ("win", "loss")

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.display import partition_url, sentence
 from lol_dagster.admin.export import attachment
-from lol_dagster.admin.merging import number_in
+from lol_dagster.admin.forms import number_in
 from lol_dagster.admin.model_view import BaseModelView
 from lol_dagster.admin.transactions import reading, writing
 from lol_dagster.admin.views.game_filters import game_filters

@@ -1,7 +1,7 @@
 """Rows of memberships inside the forms of teams and players.
 
 Rows and never one box with everybody in it: a box is saved as a whole, so that a player whom somebody
-else has added meanwhile would silently be taken out again. Nothing is deleted here: a membership ends.
+else has just added would silently be removed again. Nothing is deleted here: a membership ends.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from wtforms import Form, HiddenField, StringField
 from wtforms.validators import InputRequired, Optional
 
 from lol_dagster.admin.display import sentence
-from lol_dagster.admin.forms import InstantField
-from lol_dagster.admin.merging import number_in, refuse_if_stale, typed_instant
+from lol_dagster.admin.forms import IN_THE_FUTURE, InstantField, number_in
+from lol_dagster.admin.merging import refuse_if_stale, typed_instant
 from lol_dagster.errors import UserError
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.memberships import add_membership, correct_membership
@@ -36,7 +36,7 @@ class _Entry(BaseForm):
 class _PlayerName(_Entry):
     player = StringField(
         "Player",
-        [InputRequired("Name the player.")],
+        [InputRequired("Enter a player.")],
         render_kw={"list": "names", "autocomplete": "off"},
     )
 
@@ -44,7 +44,7 @@ class _PlayerName(_Entry):
 class _TeamName(_Entry):
     team = StringField(
         "Team",
-        [InputRequired("Name the team.")],
+        [InputRequired("Enter a team.")],
         render_kw={"list": "names", "autocomplete": "off"},
     )
 
@@ -54,7 +54,7 @@ class _Span(BaseForm):
     until = InstantField("Until (UTC)", [Optional()])
 
 
-# A form's fields come in the order in which they were written down.
+# A form's fields come in the order in which they are defined.
 
 
 class PlayerRow(_PlayerName, _Span):
@@ -66,10 +66,10 @@ class TeamRow(_TeamName, _Span):
 
 
 class MembershipList(InlineFieldList):
-    """The rows. The box of an open one ends it."""
+    """The rows. The box of a current one ends it."""
 
-    remove_words = "Ends now"
-    hint = "A new row without a beginning begins now."
+    remove_words = "End now"
+    hint = "A new row without a start date starts now."
     add_words = "Add a row"
 
     def __init__(self, row: type[Form], label: str, **options: Any) -> None:
@@ -79,15 +79,14 @@ class MembershipList(InlineFieldList):
         return field.form.until.data is None
 
     def process(self, formdata: Any, data: Any = None, extra_filters: Any = None) -> None:
-        # What was sent stands alone: rows that are stored go by their id, never by their place, which
-        # another may have by now.
+        # Only what was sent counts: stored rows go by their id, never by their place, which another may
+        # have by now.
         stored = () if formdata else data or ()
         rows = sorted(stored, key=lambda row: (row.until is not None, -row.since.timestamp()))
         super().process(formdata, rows, extra_filters)
         for entry in self.entries:
-            if (
-                entry.form.id.data
-            ):  # whose it is cannot be changed: a membership ends, another begins
+            # Whose it is cannot be changed: a membership ends, another begins.
+            if entry.form.id.data:
                 name = entry.form.player if "player" in entry.form else entry.form.team
                 name.render_kw = {"readonly": True}
 
@@ -103,7 +102,7 @@ def save_rows(
     """Write what was typed into the rows of a team or of a player.
 
     Raises:
-        UserError: a row cannot be written; what is wrong stands at it.
+        UserError: a row cannot be written; the row says why.
     """
     for entry in rows.entries:
         form = entry.form
@@ -116,16 +115,16 @@ def save_rows(
             # Above the row's fields, unless it is known which one it is about.
             if not any(field.errors for field in form):
                 form.since.errors = [*form.since.errors, sentence(error)]
-            raise UserError("not saved: see the row that is marked") from None
+            raise UserError("not saved: see the marked row") from None
 
 
 def _correct(session: Session, form: Form, now: datetime, *, ends: bool) -> None:
     row = session.get(Membership, number_in(form.id.data), with_for_update=True)
     if row is None:
-        raise RosterError("this membership is not there any more")
+        raise RosterError("this membership no longer exists")
     if form.since.data is None:
-        form.since.errors = ["Say from when on."]
-        raise RosterError("no beginning")
+        form.since.errors = ["Enter a start date."]
+        raise RosterError("no start date")
     changed = refuse_if_stale(session, row, form, _DATES, version_field="version")
     if ends and row.until is None:
         correct_membership(
@@ -159,7 +158,7 @@ def _add(
 def _refuse_future(form: Form, now: datetime) -> None:
     for field in (form.since, form.until):
         if field.data is not None and field.data > now:
-            field.errors = [*field.errors, "This lies in the future: name a moment that has been."]
+            field.errors = [*field.errors, IN_THE_FUTURE]
             raise RosterError("in the future")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from flask import abort, flash, make_response, redirect, request
+from flask import abort, flash, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import Admin, expose
 from flask_admin.actions import action
@@ -21,11 +21,9 @@ from wtforms.validators import Optional
 from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.display import message_state
 from lol_dagster.admin.filters import DayFilter, Filter, Options
-from lol_dagster.admin.forms import stripped
-from lol_dagster.admin.merging import number_in
-from lol_dagster.admin.model_view import BaseModelView, FieldError
+from lol_dagster.admin.forms import MOST, FieldError, number_in, stripped
+from lol_dagster.admin.model_view import BaseModelView
 from lol_dagster.admin.transactions import end_reading, reading
-from lol_dagster.admin.views.choices import MOST
 from lol_dagster.admin.views.played import parts_shown, who_played
 from lol_dagster.delivery import decisions
 from lol_dagster.delivery.clock import clock_for
@@ -50,13 +48,13 @@ logger = logging.getLogger(__name__)
 
 
 class MarkForm(BaseForm):
-    """Under which id a message stands in its channel."""
+    """The id of a message in its channel."""
 
     remote_id = StringField(
-        "Its id there",
+        "Its id in the channel",
         [Optional()],
         filters=[stripped],
-        description="Without it the message is never corrected when a game's figures change.",
+        description="Without it the message is not corrected when the stats of a game change.",
         render_kw={"autocomplete": "off"},
     )
 
@@ -65,7 +63,7 @@ class MessageView(BaseModelView):
     """The list of messages."""
 
     column_list = ("created_at", "channel", "says", "kind", "state", "delivered_at")
-    column_labels = {"created_at": "Written (UTC)", "delivered_at": "Told (UTC)"}
+    column_labels = {"created_at": "Written (UTC)", "delivered_at": "Delivered (UTC)"}
     column_export_list = (
         "id", "subject", "kind", "channel", "state", "created_at", "due_at", "delivered_at",
         "remote_id", "evidence", "attempts", "last_error", "says",
@@ -111,49 +109,48 @@ class MessageView(BaseModelView):
 
     @expose("/details/")
     def details_view(self) -> ResponseReturnValue:
-        """A message with what was sent, answered and concluded."""
+        """A message with each call: what was sent, the response, the outcome."""
         return self._page(request.args.get("id", ""), MarkForm())
 
     def _page(self, key: str, form: MarkForm) -> ResponseReturnValue:
-        end_reading()  # what was refused was so because of what is there now
+        end_reading()  # a refusal is about what is there now
         message: Message = self.get_one(key)
         session = reading()
         channel = message.channel
         transports = _transports()
         # Kinds of one service show a message alike; where it goes comes first.
         services = {each.service: each for each in (transports[channel.kind], *transports.values())}
-        looks = _looks(message, message.content, message.desired_rev, services.values())
-        page = self.render(
+        previews = _previews(message, message.content, message.desired_rev, services.values())
+        return self.render(
             self.details_template,
             message=message,
             channel=channel,
-            title=message.content["title"] if looks else message.subject,
+            title=message.content["title"] if previews else message.subject,
             story=explain_message(session, message),
             choices=decisions.choices(session, message, transports=transports),
             form=form,
-            previews=looks and list(zip(services, looks, strict=True)),
+            previews=previews and zip(services, previews, strict=True),
             former=_former(message),
             games=_games(message),
             decisions=entries_about(session, Message, message.id),
             audited=session.get(MessageAudit, message.id),
         )
-        return make_response(page, 422 if form.errors else 200)
 
     @expose("/decide/", methods=["POST"])
     def decide_view(self) -> ResponseReturnValue:
-        """Settle what the protocol cannot."""
+        """Decide what the protocol cannot."""
         message: Message = self.get_one(request.form.get("id", ""))
         form = MarkForm(request.form)
         how: dict[str, tuple[Callable[..., Message], str]] = {
             "resend": (
                 decisions.resend,
-                "It is sent with the next sweep, unless it is found there.",
+                "It is sent with the next delivery run, unless it is found in the channel.",
             ),
             "mark-delivered": (
                 partial(_mark_delivered, remote_id=form.remote_id.data or None),
-                "Noted as delivered.",
+                "Marked as delivered.",
             ),
-            "drop": (decisions.drop, "Dropped: it is never sent."),
+            "drop": (decisions.drop, "Dropped: it will never be sent."),
         }
         if request.form.get("decision") not in how:
             abort(400)
@@ -168,14 +165,16 @@ class MessageView(BaseModelView):
     @action(
         "resend",
         "Resend",
-        "Send these again? One that did arrive stands there twice where its channel cannot be "
-        "looked into.",
+        "Send these again? A message that did arrive will be there twice if its channel cannot be "
+        "read.",
     )
     def action_resend(self, ids: list[str]) -> None:
         done = self.done_to_each(ids, partial(_decide, decisions.resend))
-        flash(f"{done} sent with the next sweep, unless found there.", "success")
+        flash(
+            f"{done} to be sent with the next delivery run, unless found in the channel.", "success"
+        )
 
-    @action("drop", "Drop", "Give these messages up? That cannot be taken back.")
+    @action("drop", "Drop", "Drop these messages? This cannot be undone.")
     def action_drop(self, ids: list[str]) -> None:
         done = self.done_to_each(ids, partial(_decide, decisions.drop))
         flash(f"Dropped {done}.", "success")
@@ -214,10 +213,10 @@ def _mark_delivered(
         raise FieldError("remote_id", str(error)) from None
 
 
-def _looks(
+def _previews(
     message: Message, content: Any, rev: int, transports: Iterable[Transport]
 ) -> list[Markup] | None:
-    """What it says as each kind of channel shows it; None: what is stored cannot be read."""
+    """What it says as each kind of channel shows it; None: the stored message cannot be read."""
     marker = write_marker(message.id, rev)
     try:
         read = MessageContent.from_json(content)
@@ -232,15 +231,15 @@ def _transports() -> Mapping[str, Transport]:
 
 
 def _found_by(text: str) -> ColumnElement[bool]:
-    """By the beginning of its id, or by a match id that it tells of."""
+    """By the beginning of its id, or by the match id of a game in it."""
     if "_" in text:
-        told = select(MessageGame.message_id).where(MessageGame.match_id == text.upper())
-        return Message.id.in_(told)
+        about = select(MessageGame.message_id).where(MessageGame.match_id == text.upper())
+        return Message.id.in_(about)
     return Message.id.startswith(text.lower(), autoescape=True)
 
 
 def _channels(chosen: str) -> Options:
-    """As choices.py has it; removed ones, whose messages are history, as far as there is room."""
+    """As forms.py has it; removed ones, whose messages are history, as far as there is room."""
     rows = list(_first_channels(Channel.removed_at.is_(None), MOST))
     rows += _first_channels(Channel.removed_at.is_not(None), MOST - len(rows))
     if chosen and (row := reading().get(Channel, number_in(chosen))) and row not in rows:
@@ -260,18 +259,18 @@ def _first_channels(which: ColumnElement[bool], most: int) -> Iterable[Channel]:
 
 
 def _former(message: Message) -> list[tuple[int, list[Markup] | None]]:
-    """Revision and look of what it said before, the newest first."""
+    """Earlier revisions, newest first: number and previews."""
     texts = reading().scalars(
         select(MessageText)
         .where(MessageText.message_id == message.id)
         .order_by(MessageText.rev.desc())
     )
     transports = [_transports()[message.channel.kind]]
-    return [(each.rev, _looks(message, each.content, each.rev, transports)) for each in texts]
+    return [(each.rev, _previews(message, each.content, each.rev, transports)) for each in texts]
 
 
 def _games(message: Message) -> list[tuple[str, Game | None, Payload | None, Any]]:
-    """What it tells of: match id, game, payload, and who of us played."""
+    """Its games: match id, game, payload, and which of our players took part."""
     session = reading()
     match_ids = sorted(
         session.scalars(select(MessageGame.match_id).where(MessageGame.message_id == message.id))

@@ -1,4 +1,4 @@
-"""Players, with their accounts and the teams that they are in."""
+"""Players, with their accounts and teams."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from wtforms.validators import InputRequired
 
 from lol_dagster.admin.display import row_links
 from lol_dagster.admin.filters import Filter
+from lol_dagster.admin.forms import EntryForm, FieldError, names_of
 from lol_dagster.admin.merging import typed_value
-from lol_dagster.admin.model_view import FieldError
-from lol_dagster.admin.roster_view import EntryForm, RosterView
+from lol_dagster.admin.roster_view import RosterView
 from lol_dagster.admin.transactions import reading
 from lol_dagster.admin.views.accounts import State, account_state
-from lol_dagster.admin.views.choices import names_of
 from lol_dagster.admin.views.memberships import MembershipList, TeamRow, save_rows
 from lol_dagster.admin.views.recent_games import RecentGames, recent_games
 from lol_dagster.roster.errors import RosterError
@@ -30,7 +29,7 @@ from lol_dagster.storage.models import Account, Membership, Player, Team
 class PlayerForm(EntryForm):
     """A player with their memberships."""
 
-    name = StringField("Name", [InputRequired("Give the player a name.")])
+    name = StringField("Name", [InputRequired("Enter a name for the player.")])
     memberships = MembershipList(TeamRow, "Teams")
 
 
@@ -40,8 +39,8 @@ class PlayerView(RosterView):
     can_edit = True
     remove_words = "Remove the player"
     remove_question = (
-        "Remove this player? Their memberships end now; games and what was told stay. A player "
-        "without any game goes for good, with the accounts."
+        "Remove this player? Their memberships end now; games and messages are kept. A player "
+        "without any game is deleted, with their accounts."
     )
     column_list = ("name", "accounts", "teams", "created_at")
     column_details_list = ("created_at",)
@@ -93,7 +92,7 @@ class PlayerView(RosterView):
         return PlayerForm
 
     def save(self, session: Session, form: Form, row: Player | None) -> Player:
-        assert row is not None, "players are added with an account, on a page of its own"
+        assert row is not None, "players are added with an account, on another page"
         if form.name.data != row.name:
             try:
                 rename_player(session, row.id, form.name.data, version=row.version)
@@ -105,22 +104,22 @@ class PlayerView(RosterView):
     def remove(self, session: Session, row: Player) -> None:
         _, for_good = remove_player(session, row.name, team=None, now=self.now())
         flash(
-            f"{row.name} had no game and is gone for good."
+            f"{row.name} had no game and was deleted."
             if for_good
-            else f"{row.name} is in no team any more; games and accounts stay.",
+            else f"{row.name} is no longer in any team; games and accounts are kept.",
             "success",
         )
 
-    @action("delete", "Remove", "Take these players out of all their teams?")
+    @action("delete", "Remove", "Remove these players from all their teams?")
     def action_delete(self, ids: list[str]) -> None:
         self.remove_each(ids)
 
     def known_names(self) -> list[str]:
-        """What is offered for a team's name."""
+        """Suggestions for a team's name."""
         return names_of(Team)
 
     def accounts_of(self, player: Player) -> list[tuple[Account, State]]:
-        """The player's accounts, each with how it stands."""
+        """The player's accounts, each with its state."""
         rows = reading().scalars(
             select(Account)
             .where(Account.player_id == player.id)

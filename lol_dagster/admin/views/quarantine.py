@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import flash, make_response, redirect, request
+from flask import flash, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import Admin, expose
 from flask_admin.actions import action
@@ -148,10 +148,9 @@ class QuarantineView(BaseModelView):
         row: Quarantine = self.get_one(key)
         game = games.show_quarantined(reading(), row.match_id)
         earlier = [each for each in (*game.earlier, game.row) if each.id != row.id]
-        page = self.render(
+        return self.render(
             self.details_template, row=row, game=game, others=earlier[::-1], form=form
         )
-        return make_response(page, 422 if form.errors else 200)
 
     column_formatters = {
         "closed_as": lambda _view, _context, row, _name: (

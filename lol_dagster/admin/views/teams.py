@@ -1,4 +1,4 @@
-"""Teams, with who belongs to them from when until when."""
+"""Teams, and who belongs to them from when until when."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from wtforms import Form, StringField
 from wtforms.validators import InputRequired
 
 from lol_dagster.admin.display import row_links, sentence
-from lol_dagster.admin.merging import number_in, typed_value
-from lol_dagster.admin.model_view import FieldError
-from lol_dagster.admin.roster_view import EntryForm, RosterView, removed_filter
+from lol_dagster.admin.forms import EntryForm, FieldError, names_of, number_in
+from lol_dagster.admin.merging import typed_value
+from lol_dagster.admin.roster_view import RosterView, removed_filter
 from lol_dagster.admin.security.request_checks import way_back
 from lol_dagster.admin.transactions import reading, writing
-from lol_dagster.admin.views.choices import names_of
 from lol_dagster.admin.views.memberships import MembershipList, PlayerRow, save_rows
 from lol_dagster.errors import UserError
 from lol_dagster.roster.errors import RosterError
@@ -36,7 +35,7 @@ _AT_ONCE = 500
 class TeamForm(EntryForm):
     """A team with its memberships."""
 
-    name = StringField("Name", [InputRequired("Give the team a name.")])
+    name = StringField("Name", [InputRequired("Enter a name for the team.")])
     memberships = MembershipList(PlayerRow, "Players")
 
 
@@ -48,8 +47,8 @@ class TeamView(RosterView):
     create_words = "Add a team"
     remove_words = "Remove the team"
     remove_question = (
-        "Remove this team? Its memberships end now and its channels are told nothing any more. "
-        "What was told stays on record."
+        "Remove this team? Its memberships end now and its channels stop receiving messages. "
+        "Its history is kept."
     )
     column_list = ("name", "members", "channels", "created_at")
     column_details_list = ("created_at",)
@@ -108,7 +107,11 @@ class TeamView(RosterView):
     def remove(self, session: Session, row: Team) -> None:
         remove_team(session, row.name, even_if_used=True, now=self.now())
 
-    @action("delete", "Remove", "Remove these teams, end their memberships, remove their channels?")
+    @action(
+        "delete",
+        "Remove",
+        "Remove these teams? Their memberships end and their channels are removed.",
+    )
     def action_delete(self, ids: list[str]) -> None:
         self.remove_each(ids)
 
@@ -130,7 +133,7 @@ class TeamView(RosterView):
         return redirect(way_back(back, self.get_url(".index_view")), 303)
 
     def known_names(self) -> list[str]:
-        """What is offered for a player's name."""
+        """Suggestions for a player's name."""
         return names_of(Player)
 
     def past_and_present(self, team: Team) -> list[Membership]:

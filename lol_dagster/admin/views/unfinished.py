@@ -56,5 +56,5 @@ class UnfinishedView(BaseModelView):
 
 def register(admin: Admin) -> None:
     admin.add_view(
-        UnfinishedView(Match, name="Not worked out", endpoint="unfinished", category="Games")
+        UnfinishedView(Match, name="Unprocessed", endpoint="unfinished", category="Games")
     )
