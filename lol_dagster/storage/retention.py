@@ -8,11 +8,12 @@ nobody waits for it; interrupted anywhere, it leaves the rest to the next night.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, or_, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, delete, or_, select, text
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Alert, Attempt, Message, RateCall, RateHold, RateWindow
@@ -41,83 +42,63 @@ def prune_attempts(database: Database, now: datetime) -> int:
             Message.state.in_(("delivered", "dropped")),
         )
         .order_by(Attempt.id)
-        .limit(BATCH)
     )
-    return in_batches(
-        database, lambda session: _delete(session, Attempt.id, list(session.scalars(old)))
-    )
+    return _delete_all(database, Attempt.id, old)
 
 
 def prune_rate_rows(database: Database, now: datetime, *, key_fingerprint: str | None) -> int:
     """Delete counted calls that no window reaches back to, and all that is about keys which are no
     longer used: a development key lives for a day.
     """
-    old = (
-        select(RateCall.token).where(RateCall.done_at < (now - KEEP_CALLS).timestamp()).limit(BATCH)
-    )
-    deleted = in_batches(
-        database, lambda session: _delete(session, RateCall.token, list(session.scalars(old)))
-    )
+    old = select(RateCall.token).where(RateCall.done_at < (now - KEEP_CALLS).timestamp())
+    deleted = _delete_all(database, RateCall.token, old)
     if key_fingerprint is None:
         return deleted
-    in_use = select(RateCall.scope)
     for model in (RateWindow, RateHold):
         unused = (
             select(model.scope)
             .where(
                 model.scope.not_like(f"{key_fingerprint}/%"),
-                model.scope.not_in(in_use),
+                model.scope.not_in(select(RateCall.scope)),
             )
             .distinct()
-            .limit(BATCH)
         )
-        deleted += in_batches(
-            database,
-            lambda session, model=model, unused=unused: _delete(  # type: ignore[misc]
-                session, model.scope, list(session.scalars(unused))
-            ),
-        )
+        deleted += _delete_all(database, model.scope, unused)
     return deleted
 
 
 def prune_requests_and_alerts(database: Database, now: datetime) -> int:
     """Delete requests that were completed, and alerts that are over."""
-    requests = (
-        select(RunRequest.id).where(RunRequest.finished_at < now - KEEP_REQUESTS).limit(BATCH)
-    )
+    requests = select(RunRequest.id).where(RunRequest.finished_at < now - KEEP_REQUESTS)
     # One that was over before it was announced, or never to be announced, has no announced end.
     is_done = or_(Alert.ended_at.is_not(None), Alert.notified_at.is_(None))
-    alerts = select(Alert.id).where(Alert.closed_at < now - KEEP_REQUESTS, is_done).limit(BATCH)
-    return in_batches(
-        database, lambda session: _delete(session, RunRequest.id, list(session.scalars(requests)))
-    ) + in_batches(
-        database, lambda session: _delete(session, Alert.id, list(session.scalars(alerts)))
-    )
+    alerts = select(Alert.id).where(Alert.closed_at < now - KEEP_REQUESTS, is_done)
+    return _delete_all(database, RunRequest.id, requests) + _delete_all(database, Alert.id, alerts)
 
 
-def in_batches(database: Database, delete_some: Callable[[Session], int]) -> int:
-    """Delete in short transactions until nothing is left to delete, or the time is up.
+def _delete_all(database: Database, key: InstrumentedAttribute[Any], old: Select[Any]) -> int:
+    """Delete the rows that a query finds, in short transactions, until none is left or the time is up.
 
     Args:
-        delete_some: Deletes at most `BATCH` rows and says how many.
+        key: The column that `old` selects.
+
+    Returns:
+        How many keys were found.
     """
     ends, deleted = time.monotonic() + BUDGET_S, 0
     while time.monotonic() < ends:
         with database.writing() as session:
-            number = delete_some(session)
-        deleted += number
-        if number == 0:
+            found = session.scalars(old.limit(BATCH)).all()
+            _delete(session, key, found)
+        deleted += len(found)
+        if len(found) < BATCH:
             break
     return deleted
 
 
-def _delete(session: Session, key: object, found: list[object]) -> int:
-    if found:
-        session.execute(
-            delete(key.class_).where(key.in_(found)),  # type: ignore[attr-defined]
-            execution_options={"synchronize_session": False},
-        )
-    return len(found)
+def _delete(session: Session, key: InstrumentedAttribute[Any], found: Sequence[object]) -> None:
+    statement = delete(key.class_).where(key.in_(found))
+    session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def refresh_statistics(database: Database) -> None:

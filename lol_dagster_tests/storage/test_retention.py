@@ -63,21 +63,21 @@ def test_no_transaction_deletes_more_than_a_batch(
 ) -> None:
     """And a death between two of them leaves whole rows behind, for the next night."""
     add_message(any_database, "delivered", *[(OLD, None)] * 1100)
-    bites: list[int] = []
+    batches: list[int] = []
     real = retention._delete
 
-    def counting(session, key, found) -> int:
-        bites.append(len(found))
-        if len(bites) == 2:
+    def counting(session, key, found) -> None:
+        batches.append(len(found))
+        if len(batches) == 2:
             raise KeyboardInterrupt
-        return real(session, key, found)
+        real(session, key, found)
 
     monkeypatch.setattr(retention, "_delete", counting)
     with pytest.raises(KeyboardInterrupt):
         prune_attempts(any_database, NOW)
     assert count(any_database, Attempt) == 600
     assert prune_attempts(any_database, NOW) == 600
-    assert max(bites) == 500
+    assert max(batches) == 500
 
 
 def test_counted_calls_and_rows_of_other_keys_are_deleted(any_database: Database) -> None:
