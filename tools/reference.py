@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeGuard
 
 import click
 from pydantic import SecretStr
@@ -60,7 +60,7 @@ def _page(title: str, *parts: str) -> str:
 
 def _commands() -> str:
     context = click.Context(cli, info_name="lol-dagster")
-    parts = [inspect.cleandoc(cli.help or "")]
+    parts = [inspect.cleandoc(cli.help or ""), "With `--json` a command prints one JSON document."]
     parts += [part for command in _visible(cli, context) for part in _command(command, context)]
     return _page("Commands", *parts)
 
@@ -70,7 +70,7 @@ def _command(command: click.Command, parent: click.Context) -> Iterator[str]:
     level = "##" if parent.parent is None else "###"
     yield f"{level} `{f'{context.command_path} {_arguments(command)}'.strip()}`"
     yield _paragraphs(command.help or "")
-    if options := [each for each in command.params if isinstance(each, click.Option)]:
+    if options := [each for each in command.params if _is_explained(each)]:
         rows = [(_option(each), _help(each)) for each in options]
         yield _table(("option", "meaning"), rows)
     if command.epilog:
@@ -90,11 +90,17 @@ def _arguments(command: click.Command) -> str:
     return " ".join(each.make_metavar(click.Context(command)) for each in found)
 
 
+def _is_explained(parameter: click.Parameter) -> TypeGuard[click.Option]:
+    return isinstance(parameter, click.Option) and parameter.help != "For programs."
+
+
 def _option(option: click.Option) -> str:
     names = ", ".join(option.opts) + "".join(f" / {each}" for each in option.secondary_opts)
     if option.is_flag or option.count:
         return f"`{names}`"
-    return f"`{names} {option.make_metavar(click.Context(click.Command('any')))}`"
+    return f"`{names} {option.make_metavar(click.Context(click.Command('any')))}`".replace(
+        "INTEGER RANGE", "N"
+    )
 
 
 def _help(option: click.Option) -> str:
