@@ -35,7 +35,7 @@ WORDS = {
     r"(?:look|looks|looked|looking) (?:at|after)": "poll (lists), read back (history), check",
     r"(?:look|looks|looked|looking) (?:back|again)": "History, check again",
     r"a look|one look|last look|every look|each look": "poll, check",
-    r"carry|carries|carried|carrying": "send, deliver",
+    r"(?:carry|carries|carried|carrying)(?!\x20(?:out|on)\b)": "send, deliver",
     r"sweeps?|swept|sweeping": "delivery run",
     r"gates?": "circuit breaker",
     r"rations?|rationed|rationing": "retry budget",
@@ -71,7 +71,6 @@ NAMES = {
     r"\"(?:late|later|gone)\"": '"delayed", "deferred", "not_found"',
     r"\bevery_minute\b|\bevery_night\b": "poll_match_lists_schedule, nightly_schedule",
     r"\bnew_games\b": "new_matches_sensor",
-    r"\bFound\b(?=[\[\](),|])": "CheckResult",
     r"\bAlert\w*Condition|\bconditions?\b(?=\.py|\()": "Check, CheckResult",
 }
 
