@@ -1,7 +1,7 @@
 """The one way out: every HTTP call of this project, with an end to it.
 
 A timeout of requests bounds one wait on a socket, not the call: a server that drips a byte now and
-then holds it for ever (psf/requests#4276). Here a watchdog shuts the socket down at the deadline,
+then holds it forever (psf/requests#4276). Here a watchdog shuts the socket down at the deadline,
 which ends a TLS handshake, a header, a body and an endless row of `100 Continue` alike; names are
 looked up in a thread of their own, as getaddrinfo cannot be interrupted.
 
@@ -126,7 +126,7 @@ class DeadlineSession:
         }
         adapter = self._kept_alive if method == "GET" else _GuardedAdapter(self._tls)
         with _Call(f"{method} {_host(url)}", deadline) as call:
-            # Told apart from here on by what `call` saw, and raised outside of the handler: the
+            # Distinguished from here on by what `call` saw, and raised outside of the handler: the
             # library's errors quote the URL, and a chained one would be logged with ours.
             try:
                 prepared = requests.Request(
@@ -250,7 +250,7 @@ class _Call:
 
     def expiry(self) -> TransportError | None:
         """The deadline's error if it has struck: to the reader, the end of a socket that was shut
-        down looks like the end of a body without declared length.
+        down is like the end of a body without declared length.
         """
         with self._lock:
             return self._error("no complete answer in time") if self._expired else None

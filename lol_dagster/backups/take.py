@@ -17,7 +17,7 @@ from lol_dagster.backups.files import (
     superfluous,
     whole_or_not_at_all,
 )
-from lol_dagster.messages.nonce import installation_salt
+from lol_dagster.messages.identity import installation_salt
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Fact
 

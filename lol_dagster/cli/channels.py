@@ -20,12 +20,12 @@ from lol_dagster.storage.models.roster import UNCERTAIN_POLICIES
 
 @click.group()
 def channel() -> None:
-    """Where a team is told of its games."""
+    """Where a team's games are announced."""
 
 
 @channel.command("add")
 @click.argument("name")
-@click.option("--team", required=True, help="The team that is told there.")
+@click.option("--team", required=True, help="The team whose games are announced there.")
 @click.option("--kind", required=True, metavar=" | ".join(each.kind for each in transport_types()))
 @click.option("--address", required=True, help="A bot's channel id, or a webhook's URL.")
 @click.option("--queues", metavar="420,440", help="Only games of these queues, also by name. [all]")
@@ -50,7 +50,7 @@ def add(
     uncertain: str,
     as_json: bool,
 ) -> None:
-    """Tell a team's games in a channel, beginning with those that finish now."""
+    """Announce a team's games in a channel, beginning with those that finish now."""
     with command_context() as app:
         transports = all_transports(app.settings)
         with app.writing() as session:
@@ -73,7 +73,8 @@ def add(
         value,
         as_json,
         lambda: click.echo(
-            f"The team {value['team']!r} is told in {value['name']!r}. {value['promise']}"
+            f"Games of the team {value['team']!r} are announced in {value['name']!r}. "
+            f"{value['promise']}"
         ),
     )
 
@@ -103,8 +104,8 @@ def list_channels(as_json: bool) -> None:
             ),
             empty="There is no channel yet: add one with 'lol-dagster channel add'.",
         )
-        for promise, told_so in _promises(values).items():
-            click.echo(f"\n{', '.join(told_so)}: {promise}")
+        for promise, names in _promises(values).items():
+            click.echo(f"\n{', '.join(names)}: {promise}")
 
     print_either(values, as_json, for_people)
 
@@ -116,12 +117,12 @@ def show(name: str, as_json: bool) -> None:
     """Show a channel. A webhook's address is shown without its secret part."""
     with command_context() as app, app.database.reading() as session:
         channel = channels.get_channel(session, name)
-        ration = retry_budget_of(session, channel.id, Timing(), app.now)
+        budget = retry_budget_of(session, channel.id, Timing(), app.now)
         value = {
             **_as_json(channel, all_transports(app.settings)),
-            "failed_retries": ration.used,
-            "failed_retries_allowed": ration.allowed,
-            "retries_wait_until": ration.opens_at,
+            "failed_retries": budget.used,
+            "failed_retries_allowed": budget.allowed,
+            "retries_wait_until": budget.opens_at,
         }
 
     def for_people() -> None:
@@ -144,7 +145,7 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("name")
 @as_json_option
 def remove(name: str, as_json: bool) -> None:
-    """Tell nothing there any more. What was told stays on record."""
+    """Stop sending messages there. What was delivered stays on record."""
     with command_context() as app:
         with app.writing() as session:
             removed = channels.remove_channel(session, name, now=app.now)
@@ -156,7 +157,7 @@ def remove(name: str, as_json: bool) -> None:
 
 
 def _promises(values: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Each promise that is made, with the channels it is made of."""
+    """Each promise, with the names of the channels to which it applies."""
     made: dict[str, list[str]] = {}
     for value in values:
         made.setdefault(value["promise"], []).append(shown(value["name"]))

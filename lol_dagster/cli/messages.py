@@ -17,9 +17,8 @@ from lol_dagster.delivery.audit import audit_messages
 from lol_dagster.delivery.clock import clock_for
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.errors import UserError
-from lol_dagster.messages.characters import plain
 from lol_dagster.messages.content import MessageContent
-from lol_dagster.messages.text import MAX_TEXT, more_line, plain_rows
+from lol_dagster.messages.text import MAX_TEXT, more_line, plain, plain_rows
 from lol_dagster.roster.channels import get_channel
 from lol_dagster.storage.audit import entries_about
 from lol_dagster.storage.models import (

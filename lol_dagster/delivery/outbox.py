@@ -49,7 +49,7 @@ from lol_dagster.delivery.protocol import can_wait, is_retry, may_send, step
 from lol_dagster.delivery.retry_budget import take_turn
 from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport
 from lol_dagster.messages.content import MessageContent
-from lol_dagster.messages.marker import write_marker
+from lol_dagster.messages.identity import write_marker
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Attempt, Channel, ChannelProbe, Message, MessageGame
 

@@ -2,7 +2,7 @@
 `doctor` and the web view's "Send a test message" both end up here.
 
 The test message is a message like any other: one POST, durable intent first, with a deadline, never
-repeated. If it goes unanswered it is looked for, and if that does not help its fate is reported as
+repeated. If it goes unanswered the channel is searched for it, and if that does not help its fate is reported as
 unknown. No deliverer ever sends one that was left behind.
 """
 
@@ -46,7 +46,7 @@ from lol_dagster.delivery.transports.base import Answer, Outgoing, Step, Transpo
 from lol_dagster.delivery.worker import reading, sending
 from lol_dagster.errors import UserError
 from lol_dagster.messages.content import Line, MessageContent, Section
-from lol_dagster.messages.nonce import delivery_nonce, installation_salt
+from lol_dagster.messages.identity import delivery_nonce, installation_salt
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message, MessageText
 
@@ -276,7 +276,7 @@ class _Probe:
         if isinstance(found, Absent):
             self._note("post", "missing", f"{unanswered}, and it is not there")
             return None, None
-        self._note("post", "unknown", f"{unanswered}, and it cannot be looked for")
+        self._note("post", "unknown", f"{unanswered}, and it cannot be searched for")
         self._refused("find", transport, answer)
         return None, False if isinstance(found, UnreadableHistory) else None
 
@@ -411,7 +411,7 @@ class _Probe:
                 "message_id": message_id,
                 "steps": [asdict(finding) for finding in findings],
             }
-            blind = probe.unreadable_history or probe.can_read_back is False
+            unreadable = probe.unreadable_history or probe.can_read_back is False
         return ProbeReport(
             channel_id=channel.id,
             channel=channel.name,
@@ -420,7 +420,7 @@ class _Probe:
             message_id=message_id,
             findings=findings,
             can_read_back=readable,
-            promise=transport.capabilities.promised(unreadable_history=blind),
+            promise=transport.capabilities.promised(unreadable_history=unreadable),
         )
 
 

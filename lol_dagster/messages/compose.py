@@ -1,6 +1,6 @@
-"""The words: from games and how a team's members did in them to a MessageContent. Pure.
+"""The words of a message: from games, and how a team's members did in them, to a MessageContent.
 
-Whom to tell is rules.py's business, loading the rows announced_games.py's.
+Pure. Which channels get one is decided in rules.py; announced_games.py loads the rows.
 """
 
 from __future__ import annotations
@@ -11,13 +11,32 @@ from datetime import datetime
 from itertools import groupby
 
 from lol_dagster.messages.content import Line, MessageContent, Section, Tone
-from lol_dagster.messages.links import match_url
 
 MOST_LISTED = 20
 """Games that a catch-up message lists; the latest ones."""
 _MOST_HIGHLIGHTS = 3
 _MOST_NAMES = 4
 _RIFT_MAP = 11
+# League of Graphs' names for Riot's platforms. A platform that is not here gets no link: a wrong
+# one would be worse. PH2 and TH2 no longer get games, but their old match ids keep the prefix.
+_REGIONS = {
+    "br1": "br",
+    "eun1": "eune",
+    "euw1": "euw",
+    "jp1": "jp",
+    "kr": "kr",
+    "la1": "lan",
+    "la2": "las",
+    "na1": "na",
+    "oc1": "oce",
+    "ph2": "ph",
+    "ru": "ru",
+    "sg2": "sg",
+    "th2": "th",
+    "tr1": "tr",
+    "tw2": "tw",
+    "vn2": "vn",
+}
 
 
 @dataclass(frozen=True)
@@ -265,3 +284,10 @@ def ordinal(number: int) -> str:
     endings = {1: "st", 2: "nd", 3: "rd"}
     ending = "th" if number % 100 in {11, 12, 13} else endings.get(number % 10, "th")
     return f"{number}{ending}"
+
+
+def match_url(match_id: str) -> str | None:
+    """The page of a match id such as `EUW1_5012345678`; None where there is none."""
+    platform, _, number = match_id.partition("_")
+    region = _REGIONS.get(platform.lower())
+    return f"https://www.leagueofgraphs.com/match/{region}/{number}" if region else None

@@ -1,8 +1,8 @@
 """What a message says, for no particular platform.
 
 Every string here is plain text exactly as people should read it: a player's name may hold anything.
-Escaping, cutting to a platform's limits and colours belong to the renderers (discord.py, slack.py,
-text.py); who is told and in which words belong to rules.py and compose.py.
+Escaping, cutting to a service's limits and colours belong to the transports; which channels get it,
+and in which words, to rules.py and compose.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Tone = Literal["good", "bad", "mixed", "neutral"]
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that is told: how a member did, or one game of several."""
+    """How a member did, or one game of several."""
 
     lead: str = ""
     """Whom or what the line is about; shown bold."""
@@ -39,7 +39,7 @@ class Section:
 
 @dataclass(frozen=True)
 class MessageContent:
-    """One message, complete but for its looks."""
+    """One message, complete but for its appearance."""
 
     title: str
     summary: str
@@ -50,7 +50,7 @@ class MessageContent:
     tone: Tone = "neutral"
     footer: str = ""
     more: int = 0
-    """Lines that were left out; the renderers add what they themselves have no room for and end
+    """Lines that were left out; the transports add those for which they have no space and end
     with "… and 37 more"."""
 
     def to_json(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from lol_dagster.messages.content import MessageContent
-from lol_dagster.messages.nonce import delivery_nonce
+from lol_dagster.messages.identity import delivery_nonce
 from lol_dagster.storage.models import Message
 
 

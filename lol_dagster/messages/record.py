@@ -27,7 +27,7 @@ from sqlalchemy.orm import Session
 from lol_dagster.messages.announced_games import load_announced_games
 from lol_dagster.messages.compose import compose_catch_up, compose_game
 from lol_dagster.messages.content import MessageContent
-from lol_dagster.messages.nonce import installation_salt
+from lol_dagster.messages.identity import installation_salt
 from lol_dagster.messages.pending import pending_message
 from lol_dagster.messages.restored import maybe_told, message_id, restoration
 from lol_dagster.messages.rules import Decision, candidate_teams, decide

@@ -1,10 +1,13 @@
-"""A message as Markdown: the rows that Discord shows, and a preview for our own screens."""
+"""Text that is harmless to show: without invisible characters and markup, cut to a length; and a
+message's lines in it, as Discord and our own screens show them.
+"""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterable
 
-from lol_dagster.messages.characters import plain, plain_markdown, utf16_length
 from lol_dagster.messages.content import Line, MessageContent, Tone
 
 MAX_TEXT = 200
@@ -14,6 +17,30 @@ MAX_ROW = 800
 smallest text."""
 
 TONE_MARKS: dict[Tone, str] = {"good": "🟢", "bad": "🔴", "mixed": "🟡", "neutral": "⚪"}
+
+BLANK = "(blank)"
+"""Stands for a text that has nothing to see in it."""
+
+_ELLIPSIS = "…"
+_JOINERS = "\u200c\u200d"
+# Letters and marks that show nothing, though Unicode does not class them as format characters.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_MOST_MARKS = 4
+"""Combining marks in a row; no script needs more, stacks of them cover the lines around."""
+_FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
+
+# What begins or ends markup in Discord's dialect or in CommonMark wherever it stands; a colon only
+# where it makes an address or an emoji, so that "32:10" stays readable where nothing is parsed.
+_MARKUP = re.compile(
+    r"""[\\*_~`|<\[\]@]
+    |:(?=//|\S*:)         # https://…, :smile:
+    |&(?=\w+;)           # &lt;
+    |(?<=[wW]{3})\.      # www.…
+    """,
+    re.VERBOSE,
+)
+# What means something only at the beginning of a line: lists, headings, quotes.
+_LINE_START = re.compile(r"^(\d+)(?=[.)](?:\s|$))|^(?=[-+=#>])")
 
 
 def markdown(content: MessageContent) -> str:
@@ -75,3 +102,92 @@ def _join(separator: str, texts: Iterable[str]) -> str:
             return f"{row}{separator}…"
         row = longer
     return row
+
+
+# --- characters -------------------------------------------------------------------------------------
+
+
+def utf16_length(text: str) -> int:
+    """Length in UTF-16 code units: never less than what a platform counts.
+
+    Discord counts code points (discord-api-docs#1315), Slack does not say.
+    """
+    return len(text) + sum(character > "\uffff" for character in text)
+
+
+def clip(text: str, limit: int) -> str:
+    """`text`, cut to `limit` UTF-16 code units with a visible ellipsis."""
+    if utf16_length(text) <= limit:
+        return text
+    room = limit - len(_ELLIPSIS)
+    end = 0
+    for character in text:
+        room -= utf16_length(character)
+        if room < 0:
+            break
+        end += 1
+    return text[:end].rstrip(_JOINERS + " ") + _ELLIPSIS
+
+
+def plain(text: str, limit: int) -> str:
+    """`text` on one line, at most `limit` UTF-16 code units long, without what disturbs the text
+    around it: control and format characters, bidirectional overrides, invisible letters, stacks of
+    combining marks. Text in a right-to-left script is isolated, so that it cannot reorder numbers
+    beside it. `BLANK` if nothing visible is left; an empty text stays empty.
+    """
+    return _shown(_without_disturbance(text), limit)
+
+
+def plain_markdown(text: str, limit: int) -> str:
+    """`plain` text so escaped that Discord and CommonMark show it as it is: no emphasis, links,
+    mentions, lists, quotes, headings or timestamps, and no addresses made into links.
+
+    Args:
+        limit: In UTF-16 code units, escapes included; a cut never splits an escape.
+    """
+    cleaned = _without_disturbance(text)
+    room = limit
+    while utf16_length(escaped := _escape(_shown(cleaned, room))) > limit:
+        # Taking away n characters takes away between n and 2n of what is too much.
+        room -= (utf16_length(escaped) - limit + 1) // 2
+    return escaped
+
+
+def _shown(cleaned: str, limit: int) -> str:
+    cleaned = clip(cleaned, limit - 2)
+    if any(unicodedata.bidirectional(character) in {"R", "AL", "AN"} for character in cleaned):
+        return f"{_FIRST_STRONG_ISOLATE}{cleaned}{_POP_ISOLATE}"
+    return cleaned
+
+
+def _escape(text: str) -> str:
+    # A backslash before any ASCII punctuation is an escape in both dialects.
+    return _LINE_START.sub(r"\1\\", _MARKUP.sub(r"\\\g<0>", text))
+
+
+def _without_disturbance(text: str) -> str:
+    """Empty only if `text` is."""
+    kept: list[str] = []
+    marks = 0
+    for character in text:
+        if character.isspace():
+            kept.append(" ")
+            marks = 0
+        elif _is_invisible(character):
+            continue
+        elif character in _JOINERS or unicodedata.category(character) in {"Mn", "Me"}:
+            # Without a character before it, it would attach itself to our own text.
+            if kept and kept[-1] != " " and marks < _MOST_MARKS:
+                kept.append(character)
+                marks += 1
+        else:
+            kept.append(character)
+            marks = 0
+    visible = " ".join("".join(kept).split()).strip(_JOINERS)
+    return visible or (BLANK if text else "")
+
+
+def _is_invisible(character: str) -> bool:
+    if character in _JOINERS:
+        return False
+    return character in _INVISIBLE or unicodedata.category(character) in {"Cc", "Cf", "Cs"}

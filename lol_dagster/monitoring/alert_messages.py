@@ -11,7 +11,7 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from lol_dagster.messages.content import Line, MessageContent, Section
-from lol_dagster.messages.nonce import installation_salt
+from lol_dagster.messages.identity import installation_salt
 from lol_dagster.messages.pending import pending_message
 from lol_dagster.storage.models import Alert, Channel, Message
 

@@ -15,9 +15,8 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.worker import DeliveryReport, DeliveryResult
-from lol_dagster.messages.characters import plain_markdown
 from lol_dagster.messages.content import MessageContent
-from lol_dagster.messages.text import markdown
+from lol_dagster.messages.text import markdown, plain_markdown
 from lol_dagster.pipeline.discovery import DiscoveryReport
 from lol_dagster.pipeline.failures import is_the_games, summary
 from lol_dagster.pipeline.process import (

@@ -1,4 +1,4 @@
-"""Channels: where a team is told."""
+"""Channels: where a team's games are announced."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def add_channel(
     uncertain: str,
     now: datetime,
 ) -> Channel:
-    """Let a team be told in a channel of games that are first processed from now on.
+    """Announce a team's games in a channel, of those that are first processed from now on.
 
     Args:
         transports: `transports.registry.all_transports(settings)`.
@@ -117,7 +117,7 @@ def add_channel(
         RosterError: this cannot be a name, or there is no such kind.
         AddressError: the address is none of this kind.
         NoSuchEntryError: there is no such team.
-        AlreadyThereError: there is a channel of this name, or the team is told there already.
+        AlreadyThereError: there is a channel of this name, or the team has this very channel.
     """
     name = clean_name(name)
     address = checked_address(kind, address, transports)
@@ -166,7 +166,7 @@ def change_channel(
         RosterError: this cannot be a name, there is no such kind, or messages hang on how the
             channel is.
         AddressError: the address is none of this kind.
-        AlreadyThereError: another channel has the name, or the team is told there already.
+        AlreadyThereError: another channel has the name, or the team has this very channel.
     """
     channel = as_seen(session, Channel, channel_id, version)
     if channel.removed_at is not None:
@@ -192,7 +192,7 @@ def change_channel(
 
 
 def remove_channel(session: Session, name: str, *, now: datetime) -> Channel:
-    """Tell nothing there any more; what has been told stays on record.
+    """Stop sending messages there; what was delivered stays on record.
 
     Raises:
         NoSuchEntryError: there is none of this name.
@@ -212,7 +212,7 @@ def _check_free(
     for other in live_channels(session, team):
         if other is not but and (other.kind, other.address) == (kind, address):
             raise AlreadyThereError(
-                f"the team {team.name!r} is already told there, as channel {other.name!r}"
+                f"the team {team.name!r} has this channel already, as {other.name!r}"
             )
 
 

@@ -85,7 +85,7 @@ def test_a_test_message_is_sent_once_however_often_the_button_is_pressed(
     ("error", "said"),
     [
         (ProbeError("there is no such channel (any more)"), "there is no such channel"),
-        (RuntimeError("s3cret"), "it broke off: the log says why"),
+        (RuntimeError("s3cret"), "it failed unexpectedly: the log says why"),
     ],
 )
 def test_a_try_that_broke_off_says_so(

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import func, select, text, update
 
-from lol_dagster.messages.nonce import installation_salt
+from lol_dagster.messages.identity import installation_salt
 from lol_dagster.messages.record import CATCH_UP_OPEN, WrittenMessage
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Fact, Message, MessageGame, Player

@@ -295,7 +295,7 @@ def test_a_team_is_not_told_twice_in_one_place_by_a_change(any_database: Databas
     with any_database.writing() as session:
         team = make_team(session, "Amigos")
         first, second = make_channel(session, team, "first"), make_channel(session, team, "second")
-        with pytest.raises(AlreadyThereError, match="already told there, as channel 'first'"):
+        with pytest.raises(AlreadyThereError, match="has this channel already, as 'first'"):
             _change(session, second, address=first.address)
         remove_channel(session, "first", now=NOW)
         assert _change(session, second, address=first.address).address == first.address

@@ -290,7 +290,7 @@ def test_a_channel_that_is_removed_stays_on_record_and_frees_its_name(
         _add_channel(session, queues=[420])
         with pytest.raises(AlreadyThereError, match="already a channel 'general'"):
             _add_channel(session, "GENERAL", address="223456789012345678")
-        with pytest.raises(AlreadyThereError, match="already told there, as channel 'general'"):
+        with pytest.raises(AlreadyThereError, match="has this channel already, as 'general'"):
             _add_channel(session, "other")
         removed = remove_channel(session, "General", now=NOW)
         assert removed.removed_at == NOW

@@ -1,4 +1,4 @@
-"""Channels: where a team is told. An address is a secret: it is typed once and never shown again."""
+"""Channels: where a team's games are announced. An address is a secret: it is typed once and never shown again."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _POLICIES = {
 }
 _T = TypeVar("_T")
 _QUEUES = [name for name in dict.fromkeys(QUEUE_NAMES.values()) if name != "Tutorial"]
-"""In Riot's order. Tutorials are never told."""
+"""In Riot's order. Tutorials are never announced."""
 
 
 class Boxes(SelectMultipleField):
@@ -71,7 +71,7 @@ class AddressField(PasswordField):
 
 
 class ChannelForm(EntryForm):
-    """A channel as it is told to be."""
+    """What a channel should be."""
 
     name = StringField("Name", [InputRequired("Give the channel a name.")])
     team = SelectField("Team", [InputRequired("Choose a team.")])
@@ -87,7 +87,7 @@ class ChannelForm(EntryForm):
         render_kw={"autocomplete": "new-password", "spellcheck": "false"},
     )
     message_kinds = Boxes(
-        "What is told", choices=[SelectChoice(kind, _MESSAGES[kind]) for kind in CHOSEN_KINDS]
+        "Messages", choices=[SelectChoice(kind, _MESSAGES[kind]) for kind in CHOSEN_KINDS]
     )
     queues = Boxes(
         "Only games of these queues",
@@ -187,9 +187,9 @@ _COLUMNS = (
 class Tried:
     """What trying a channel out has shown."""
 
-    is_under_way: bool
-    trouble: str | None
-    """Why the last try broke off."""
+    is_running: bool
+    error: str | None
+    """Why the last try failed."""
     at: datetime | None
     findings: list[Finding]
     promise: str
@@ -209,14 +209,14 @@ class ChannelView(RosterView):
     can_edit = True
     create_words = "Add a channel"
     remove_words = "Remove the channel"
-    remove_question = "Remove this channel? Nothing is told there any more; its history stays."
+    remove_question = "Remove this channel? It stops receiving messages; its history stays."
     column_list = ("name", "team", "kind", "address", "message_kinds", "queues")
     column_details_list = (
         "name", "team", "kind", "address", "message_kinds", "queues", "uncertain", "created_at",
     )  # fmt: skip
     column_labels = {
-        "message_kinds": "What is told",
-        "uncertain": "When a message's fate is unknown",
+        "message_kinds": "Messages",
+        "uncertain": "When it is unknown whether a message arrived",
         "created_at": "Added",
     }
     column_searchable_list = ("name",)
@@ -294,7 +294,7 @@ class ChannelView(RosterView):
     def remove(self, session: Session, row: Channel) -> None:
         remove_channel(session, row.name, now=self.now())
 
-    @action("delete", "Remove", "Remove these channels? Nothing is told there any more.")
+    @action("delete", "Remove", "Remove these channels? They stop receiving messages.")
     def action_delete(self, ids: list[str]) -> None:
         self.remove_each(ids)
 
@@ -316,7 +316,7 @@ class ChannelView(RosterView):
     def tried(self, channel: Channel) -> Tried:
         """What is known of what the channel can do."""
         context = admin_context()
-        is_under_way = context.probes.is_under_way(channel.id)
+        is_running = context.probes.is_running(channel.id)
         # Read after that was asked: the page's own snapshot may be older than the end of the try.
         with context.database.reading() as session:
             probe = session.get(ChannelProbe, channel.id)
@@ -324,8 +324,8 @@ class ChannelView(RosterView):
         transport = all_transports(context.settings)[channel.kind]
         steps = (probe.findings or {}).get("steps", []) if probe else []
         return Tried(
-            is_under_way=is_under_way,
-            trouble=context.probes.trouble(channel.id),
+            is_running=is_running,
+            error=context.probes.error(channel.id),
             at=probe.probed_at if probe else None,
             findings=[Finding(**step) for step in steps],
             promise=transport.capabilities.promised(

@@ -21,7 +21,7 @@ from lol_dagster.admin.views.played import Part, parts_shown, who_played
 from lol_dagster.errors import UserError
 from lol_dagster.explain.game import GameStory, explain_game
 from lol_dagster.explain.known_game import UnknownGameError
-from lol_dagster.messages.links import match_url
+from lol_dagster.messages.compose import match_url
 from lol_dagster.pipeline.process import CODE_VERSIONS
 from lol_dagster.pipeline.run_requests import UnknownRequestError, progress, request_run
 from lol_dagster.riot.archive import DamagedPayload, load_payload

@@ -31,7 +31,7 @@ from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.explain.game import explain_message
 from lol_dagster.messages.content import MessageContent
-from lol_dagster.messages.marker import write_marker
+from lol_dagster.messages.identity import write_marker
 from lol_dagster.storage.audit import entries_about
 from lol_dagster.storage.models import (
     Channel,

@@ -2,8 +2,8 @@
 
 A transport is one module: a subclass of `Transport` that says everything about its kind, and an entry
 in `registry.TRANSPORTS` (docs/adding-a-transport.md). It makes single calls and classes their
-answers; it never repeats one, never writes to the database, and never lets a token or a webhook's
-address out. Its verdicts are `states`' events.
+answers; it never repeats one, never writes to the database, and never reveals a token or a webhook's
+address. Its verdicts are `states`' events.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class RemoteIdForm:
-    """What the ids look like that a service gives its messages."""
+    """The form of the ids that a service gives its messages."""
 
     pattern: str
     """A regular expression for the whole id."""
@@ -149,7 +149,8 @@ class Wanted:
     message_id: str
     after_id: str | None
     known: str | None
-    """The remote id of another message of ours in the channel, if there is one: a witness."""
+    """The remote id of another message of ours in the channel, if there is one: where it cannot
+    be seen, nothing can."""
 
 
 class Transport(ABC):
@@ -187,7 +188,7 @@ class Transport(ABC):
 
     @property
     def token_fingerprint(self) -> str | None:
-        """Tells one token from another without giving it away. None: this transport has none."""
+        """Distinguishes one token from another without revealing it. None: this transport has none."""
         return None if self.token_setting is None else fingerprint(self._token or "")
 
     # --- the address ---------------------------------------------------------------------------
@@ -226,12 +227,12 @@ class Transport(ABC):
         """The request body, without the address.
 
         Args:
-            marker: See messages/marker.py; where the channel can be read, kept in the body, so that
+            marker: See messages/identity.py; where the channel can be read, kept in the body, so that
                 the message can be found again.
         """
 
     def preview(self, content: MessageContent, marker: str) -> Markup:
-        """The body that is sent, as HTML that looks as it does in the service. By default as text."""
+        """The body that is sent, as HTML, as the service would show it. By default as text."""
         body = json.dumps(self.render(content, marker), indent=2, ensure_ascii=False)
         return Markup('<pre class="preview">{}</pre>').format(body)
 
@@ -262,7 +263,7 @@ class Transport(ABC):
         raise NotImplementedError(self.kind)
 
     def link(self, address: str, remote_id: str) -> str | None:
-        """Where a person can look at the posted message; None if that cannot be told."""
+        """Where a person can look at the posted message; None if that is not known."""
         return None
 
 
@@ -308,7 +309,7 @@ class Caller:
         """One call.
 
         Raises:
-            TransportError: no complete answer; NotSent and MaybeSent tell what is known.
+            TransportError: no complete answer; NotSent and MaybeSent say what is known.
         """
         response = self._session.request(
             method,
@@ -392,7 +393,7 @@ def html_link(url: str, shown: Markup) -> Markup:
 
 
 def fingerprint(secret: str) -> str:
-    """Tells one secret from another without giving it away."""
+    """Distinguishes one secret from another without revealing it."""
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 

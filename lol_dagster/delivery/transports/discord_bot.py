@@ -121,7 +121,7 @@ class DiscordBot(discord_api.DiscordTransport):
         """Whether a history that shows nothing of ours may be believed.
 
         Without the permission to read it Discord answers 200 and an empty list. A single message
-        by its id is refused then, and otherwise there, or told to be unknown. If it is one of ours
+        by its id is refused then; otherwise it is there, or said to be unknown. If it is one of ours
         and comes back without its marker, reading the history would never find anything.
 
         Raises:

@@ -1,4 +1,4 @@
-"""A message as Discord takes it, and as it looks there: one embed. The body of Create Message, Edit
+"""A message as Discord takes it, and as Discord shows it: one embed. The body of Create Message, Edit
 Message and Execute Webhook alike; nonce, channel and headers are added by whoever sends it.
 
 There is no `content` beside the embed: clients show an embed's title and text in notifications, so
@@ -17,10 +17,16 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 from markupsafe import Markup, escape
 
 from lol_dagster.delivery.transports.base import html_link
-from lol_dagster.messages.characters import plain, plain_markdown, utf16_length
 from lol_dagster.messages.content import MessageContent, Tone
-from lol_dagster.messages.marker import parse_marker
-from lol_dagster.messages.text import MAX_TEXT, markdown_rows, more_line
+from lol_dagster.messages.identity import parse_marker
+from lol_dagster.messages.text import (
+    MAX_TEXT,
+    markdown_rows,
+    more_line,
+    plain,
+    plain_markdown,
+    utf16_length,
+)
 
 # Of Discord's 256, 4,096 and 2,048; together below its 6,000 for a whole message.
 _TITLE_LIMIT = 256
@@ -48,7 +54,7 @@ def render(content: MessageContent, marker: str) -> dict[str, Any]:
     """The request body.
 
     Args:
-        marker: See marker.py; kept in the query of the embed's url, where a reader does not see it.
+        marker: See messages/identity.py; kept in the query of the embed's url, where a reader does not see it.
     """
     embed: dict[str, Any] = {
         "title": plain_markdown(content.title, _TITLE_LIMIT),
@@ -89,10 +95,10 @@ def _description(content: MessageContent) -> str:
     """All lines that fit, and how many did not."""
     paragraphs = list(_paragraphs(content))
     shown: list[str] = []
-    room = _DESCRIPTION_LIMIT - len(more_line(10**9))
+    space = _DESCRIPTION_LIMIT - len(more_line(10**9))
     for paragraph in paragraphs:
-        room -= utf16_length(paragraph) + 1
-        if room < 0:
+        space -= utf16_length(paragraph) + 1
+        if space < 0:
             break
         shown.append(paragraph)
     left_out = len(paragraphs) - len(shown) + content.more
@@ -113,7 +119,7 @@ def _paragraphs(content: MessageContent) -> Iterator[str]:
 
 
 def preview(content: MessageContent, marker: str) -> Markup:
-    """The body as HTML that looks as in Discord. Only what our messages use of its Markdown is
+    """The body as HTML, as Discord would show it. Only what our messages use of its Markdown is
     understood; everything else stays text, and text never becomes markup.
     """
     [embed] = render(content, marker)["embeds"]

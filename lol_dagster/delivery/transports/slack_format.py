@@ -1,4 +1,4 @@
-"""A message as Slack takes it, and as it looks there: Block Kit. The body of chat.postMessage,
+"""A message as Slack takes it, and as Slack shows it: Block Kit. The body of chat.postMessage,
 chat.update and incoming webhooks alike; channel, ts and token are added by whoever sends it.
 
 Everything people may have named stands in `rich_text` elements, whose text is never parsed: no
@@ -16,10 +16,17 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from lol_dagster.delivery.transports.base import html_link
-from lol_dagster.messages.characters import plain, utf16_length
 from lol_dagster.messages.content import Line, MessageContent
-from lol_dagster.messages.marker import parse_marker
-from lol_dagster.messages.text import MAX_ROW, MAX_TEXT, TONE_MARKS, more_line, plain_rows
+from lol_dagster.messages.identity import parse_marker
+from lol_dagster.messages.text import (
+    MAX_ROW,
+    MAX_TEXT,
+    TONE_MARKS,
+    more_line,
+    plain,
+    plain_rows,
+    utf16_length,
+)
 
 _BLOCK_LIMIT = 2900
 _LINES_LIMIT = 8000
@@ -35,7 +42,7 @@ def render(content: MessageContent, marker: str) -> dict[str, Any]:
     """The request body.
 
     Args:
-        marker: See marker.py; kept twice, as reading metadata back needs a permission: in the
+        marker: See messages/identity.py; kept twice, as reading metadata back needs a permission: in the
             metadata and as the first block's id.
     """
     blocks = [_rich_text(_title(content)), *_body(content)]
@@ -81,21 +88,21 @@ def _title(content: MessageContent) -> list[_Element]:
 
 
 def _body(content: MessageContent) -> list[dict[str, Any]]:
-    """A block per section, or several where one would be too long; then how much had no room."""
+    """A block per section, or several where one would be too long; then how many lines were left out."""
     pieces = list(_pieces(content))
     blocks: list[list[_Element]] = []
-    room, block_room, shown = _LINES_LIMIT, 0, 0
+    space, block_space, shown = _LINES_LIMIT, 0, 0
     for is_first, piece in pieces:
         size = sum(utf16_length(element["text"]) for element in piece)
-        if is_first or size > block_room:
+        if is_first or size > block_space:
             if len(blocks) == _BLOCKS_LIMIT:
                 break
             blocks.append([])
-            block_room = _BLOCK_LIMIT
-        if size > room:
+            block_space = _BLOCK_LIMIT
+        if size > space:
             break
         blocks[-1] += piece
-        room, block_room, shown = room - size, block_room - size, shown + 1
+        space, block_space, shown = space - size, block_space - size, shown + 1
     if left_out := len(pieces) - shown + content.more:
         blocks.append([_text(more_line(left_out))])
     return [_rich_text(elements) for elements in blocks if elements]
@@ -144,7 +151,7 @@ def _escaped(text: str) -> str:
 
 
 def preview(content: MessageContent, marker: str) -> Markup:
-    """The body as HTML that looks as in Slack. Text never becomes markup."""
+    """The body as HTML, as Slack would show it. Text never becomes markup."""
     blocks = Markup("").join(map(_shown_block, render(content, marker)["blocks"]))
     return Markup('<div class="preview slack">{}</div>').format(blocks)
 

@@ -32,7 +32,7 @@ from lol_dagster.delivery.transports.base import Hold, Outgoing, Transport
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.delivery.worker import Deliverer
 from lol_dagster.messages.content import MessageContent
-from lol_dagster.messages.marker import write_marker
+from lol_dagster.messages.identity import write_marker
 from lol_dagster.settings import Settings
 from lol_dagster.storage import database as storage
 from lol_dagster.storage.database import Database

@@ -44,7 +44,7 @@ from lol_dagster.delivery.transports.base import (
     without_secret,
 )
 from lol_dagster.messages.content import MessageContent
-from lol_dagster.messages.marker import parse_marker
+from lol_dagster.messages.identity import parse_marker
 from lol_dagster.messages.text import plain_rows
 from lol_dagster.settings import Settings
 from lol_dagster_tests._support.raw_server import Connection, Request, answer

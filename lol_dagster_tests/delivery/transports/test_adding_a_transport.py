@@ -122,7 +122,7 @@ def test_the_web_view_offers_it_and_shows_its_messages(
             now=NOW,
         )
     page = visitor.get(f"/message/details/?id={written.message_id}").text
-    assert "<figcaption>In Small chat, where it goes" in page
+    assert "<figcaption>In Small chat" in page
     preview = page.partition('<pre class="preview">')[2].partition("</pre>")[0]
     assert "Victory · Ranked Solo · 32:10" in preview
 

@@ -1,13 +1,16 @@
-"""The nonce of a message: what lets Discord recognise a second POST of the same message.
+"""By what a posted message is recognised: the marker inside it, and the nonce beside it.
 
-It has to be the same for every attempt, and different for every message and every installation
-that posts with the same bot: Discord compares nonces per author, not per channel.
+The marker says which message it is, in which revision; the delivery protocol finds a message again
+by it (docs/delivery.md). The nonce lets Discord recognise a second POST of the same message: it has
+to be the same for every attempt, and different for every message and every installation that posts
+with the same bot, as Discord compares nonces per author and not per channel.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 
 from sqlalchemy import select
@@ -19,6 +22,18 @@ from lol_dagster.storage.models import Fact
 NONCE_LENGTH = 22
 """Of at most 25 that Discord takes; 132 bits."""
 _SALT = "salt"
+_MARKER = re.compile(r"([A-Za-z0-9-]{1,64})\.([0-9]{1,9})")
+
+
+def write_marker(message_id: str, rev: int) -> str:
+    """`<message id>.<revision>`: URL-safe, at most 74 characters."""
+    return f"{message_id}.{rev}"
+
+
+def parse_marker(text: object) -> tuple[str, int] | None:
+    """Message id and revision, or None if `text` is no marker."""
+    found = _MARKER.fullmatch(text) if isinstance(text, str) else None
+    return (found[1], int(found[2])) if found else None
 
 
 def delivery_nonce(salt: str, message_id: str) -> str:
