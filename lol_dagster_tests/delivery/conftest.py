@@ -1,4 +1,4 @@
-"""A delivery room per test: database, channels on sockets, a clock moved by hand."""
+"""A delivery delivery per test: database, channels on sockets, a clock moved by hand."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from lol_dagster_tests._support.fake_channels import (
     Recorded,
 )
 from lol_dagster_tests._support.raw_server import RawServer, raw_server
-from lol_dagster_tests.delivery.proof.harness import Rig
+from lol_dagster_tests.delivery.proof.harness import Harness
 
 DISCORD_TOKEN = "discord-token-of-the-test"
 SLACK_TOKEN = "xoxb-token-of-the-test"
@@ -43,7 +43,7 @@ def content(title: str) -> MessageContent:
 
 
 @dataclass
-class Room:
+class DeliverySetup:
     """Everything a test of the shell touches."""
 
     database: Database
@@ -77,11 +77,11 @@ class Room:
             **values,
         )
 
-    def sweep(self, *, patience: float = 0.0, **values: Any) -> DeliveryReport:
+    def run(self, *, wait: float = 0.0, **values: Any) -> DeliveryReport:
         """One sweep of a deliverer of its own, waiting for nothing unless told so."""
-        sweeping = {key: values.pop(key) for key in ("only_match_ids", "run_id") if key in values}
+        options = {key: values.pop(key) for key in ("only_match_ids", "run_id") if key in values}
         deliverer = self.deliverer(**values)
-        return deliverer.deliver_due(self.now, wait_up_to=timedelta(seconds=patience), **sweeping)
+        return deliverer.deliver_due(self.now, wait_up_to=timedelta(seconds=wait), **options)
 
     def pass_time(self, seconds: float) -> None:
         self.clock.at += seconds
@@ -170,7 +170,7 @@ class Room:
         return self.slack.texts(address) if address[0] == "C" else self.discord.texts(address)
 
 
-def _open_room(database: Database, settings: Settings, stack: ExitStack) -> Room:
+def _open_delivery(database: Database, settings: Settings, stack: ExitStack) -> DeliverySetup:
     clock = HandClock()
     wall: Callable[[], datetime] = lambda: NOW + timedelta(seconds=clock.at - 1000.0)  # noqa: E731
     discord, slack = FakeDiscord(wall), FakeSlack(wall)
@@ -185,41 +185,43 @@ def _open_room(database: Database, settings: Settings, stack: ExitStack) -> Room
             "slack_bot_token": SecretStr(SLACK_TOKEN),
         }
     )
-    return Room(database, settings, clock, discord, slack, discord_server, slack_server)
+    return DeliverySetup(database, settings, clock, discord, slack, discord_server, slack_server)
 
 
 @pytest.fixture
-def room(database: Database, settings: Settings) -> Iterator[Room]:
+def delivery(database: Database, settings: Settings) -> Iterator[DeliverySetup]:
     """On SQLite."""
     with ExitStack() as stack:
-        yield _open_room(database, settings, stack)
+        yield _open_delivery(database, settings, stack)
 
 
 @pytest.fixture
-def any_room(any_database: Database, settings: Settings) -> Iterator[Room]:
+def any_delivery(any_database: Database, settings: Settings) -> Iterator[DeliverySetup]:
     """On SQLite and on PostgreSQL."""
     with ExitStack() as stack:
-        yield _open_room(any_database, settings, stack)
+        yield _open_delivery(any_database, settings, stack)
 
 
-def _open_rig(database: Database, settings: Settings, folder: Path, stack: ExitStack) -> Rig:
+def _open_harness(
+    database: Database, settings: Settings, folder: Path, stack: ExitStack
+) -> Harness:
     generous = Limit(10_000, 1)
     options = Options(discord_limit=generous, slack_limit=generous)
     world = stack.enter_context(Simulator(options))
-    rig = Rig.of(database, settings, world, folder)
-    stack.callback(rig.end)
-    return rig
+    harness = Harness.of(database, settings, world, folder)
+    stack.callback(harness.end)
+    return harness
 
 
 @pytest.fixture
-def rig(database: Database, settings: Settings, tmp_path: Path) -> Iterator[Rig]:
+def harness(database: Database, settings: Settings, tmp_path: Path) -> Iterator[Harness]:
     """Real processes on SQLite."""
     with ExitStack() as stack:
-        yield _open_rig(database, settings, tmp_path, stack)
+        yield _open_harness(database, settings, tmp_path, stack)
 
 
 @pytest.fixture
-def any_rig(any_database: Database, settings: Settings, tmp_path: Path) -> Iterator[Rig]:
+def any_harness(any_database: Database, settings: Settings, tmp_path: Path) -> Iterator[Harness]:
     """Real processes on SQLite and on PostgreSQL."""
     with ExitStack() as stack:
-        yield _open_rig(any_database, settings, tmp_path, stack)
+        yield _open_harness(any_database, settings, tmp_path, stack)

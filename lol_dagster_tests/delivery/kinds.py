@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from lol_dagster_tests.delivery.conftest import Room
+from lol_dagster_tests.delivery.conftest import DeliverySetup
 
 BOTS = ["discord-bot", "slack-bot"]
 READABLE = [*BOTS, "discord-webhook"]
 ALL = [*READABLE, "slack-webhook"]
 
 
-def posts(room: Room) -> int:
-    return room.discord.count("post") + room.slack.count("post") + room.slack.count("hook")
+def posts(delivery: DeliverySetup) -> int:
+    return (
+        delivery.discord.count("post") + delivery.slack.count("post") + delivery.slack.count("hook")
+    )

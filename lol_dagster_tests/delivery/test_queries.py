@@ -1,7 +1,7 @@
 """What delivery asks of the database again and again: no question reads a whole table of history.
 
 The statements are those that the code really makes, caught on their way, and asked how they would be
-carried out over a year's history on both databases.
+sent out over a year's history on both databases.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lol_dagster.storage.models import (
     MessageGame,
 )
 from lol_dagster_tests._support.fake_channels import NOW, fail_before_accept
-from lol_dagster_tests.delivery.conftest import Room, content
+from lol_dagster_tests.delivery.conftest import DeliverySetup, content
 
 HISTORY = 4000
 """Messages told before: so many that reading them all costs more than any index."""
@@ -35,7 +35,7 @@ GROWING = ("messages", "attempts", "audit_entries", "message_games", "message_au
 Statement = tuple[str, Any]
 
 
-def _tell_history(room: Room, channel: int) -> None:
+def _tell_history(delivery: DeliverySetup, channel: int) -> None:
     ids = [str(uuid.UUID(int=number)) for number in range(HISTORY)]
     told = [
         {
@@ -63,16 +63,16 @@ def _tell_history(room: Room, channel: int) -> None:
         for id_ in ids
     ]
     audits = [{"message_id": id_, "at": NOW, "finding": "stands"} for id_ in ids]
-    with room.database.writing() as session:
+    with delivery.database.writing() as session:
         session.execute(insert(Message), told)
         session.execute(insert(Match), matches)
         session.execute(insert(MessageGame), games)
         session.execute(insert(Attempt), posts)
         session.execute(insert(AuditEntry), decisions)
         session.execute(insert(MessageAudit), audits)
-    with room.database.engine.connect() as connection:
+    with delivery.database.engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT")
-        connection.exec_driver_sql("ANALYZE" if room.database.is_sqlite else "VACUUM ANALYZE")
+        connection.exec_driver_sql("ANALYZE" if delivery.database.is_sqlite else "VACUUM ANALYZE")
 
 
 @contextlib.contextmanager
@@ -111,31 +111,33 @@ def _whole_tables_read(database: Database, statement: Statement) -> list[str]:
     return [step for step in steps if any(f"Seq Scan on {table}" in step for table in GROWING)]
 
 
-def test_delivering_reads_no_table_of_history_from_end_to_end(any_room: Room) -> None:
-    room = any_room
-    channel = room.channel()
-    _tell_history(room, channel)
-    message = room.message(channel, "new")
-    room.discord.script("post", fail_before_accept(502))
-    with _caught(room.database) as asked:
-        deliverer = room.deliverer()
-        deliverer.due_now(room.now)
+def test_delivering_reads_no_table_of_history_from_end_to_end(any_delivery: DeliverySetup) -> None:
+    delivery = any_delivery
+    channel = delivery.channel()
+    _tell_history(delivery, channel)
+    message = delivery.message(channel, "new")
+    delivery.discord.script("post", fail_before_accept(502))
+    with _caught(delivery.database) as asked:
+        deliverer = delivery.deliverer()
+        deliverer.due_now(delivery.now)
         deliverer.next_due_at()
-        room.sweep()  # goes unanswered
-        room.pass_time(3600)
-        room.sweep()  # is looked for with a witness, and posted
-        room.say(message, "newer")
-        room.sweep()
-    assert room.titles(channel) == ["newer"]
+        delivery.run()  # goes unanswered
+        delivery.pass_time(3600)
+        delivery.run()  # is looked for with a witness, and posted
+        delivery.say(message, "newer")
+        delivery.run()
+    assert delivery.titles(channel) == ["newer"]
     assert len(asked) > 10
     whole = {
-        sql: found for sql, p in asked if (found := _whole_tables_read(room.database, (sql, p)))
+        sql: found for sql, p in asked if (found := _whole_tables_read(delivery.database, (sql, p)))
     }
     assert whole == {}
 
 
-def test_what_people_ask_reads_no_table_of_history_from_end_to_end(any_room: Room) -> None:
-    _tell_history(any_room, any_room.channel())
+def test_what_people_ask_reads_no_table_of_history_from_end_to_end(
+    any_delivery: DeliverySetup,
+) -> None:
+    _tell_history(any_delivery, any_delivery.channel())
     for question in (
         trouble.duplicate_messages(),
         trouble.messages_needing_review(),
@@ -144,9 +146,9 @@ def test_what_people_ask_reads_no_table_of_history_from_end_to_end(any_room: Roo
         select(AuditEntry).where(AuditEntry.table == "messages", AuditEntry.row == "x"),
         select(Attempt).where(Attempt.message_id == "x").order_by(Attempt.id),
     ):
-        assert _read_by(any_room.database, question) == []
+        assert _read_by(any_delivery.database, question) == []
     # And the search finds a whole table that is read, else it would prove nothing.
-    assert len(_read_by(any_room.database, select(Message).where(Message.after_id == "x"))) == 1
+    assert len(_read_by(any_delivery.database, select(Message).where(Message.after_id == "x"))) == 1
 
 
 def _read_by(database: Database, question: Any) -> list[str]:

@@ -73,7 +73,7 @@ class Verdict:
 
 
 @dataclass
-class Rig:
+class Harness:
     """A database, a world and the workers between them."""
 
     database: Database
@@ -90,7 +90,7 @@ class Rig:
     _rules: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, database: Database, settings: Settings, world: Simulator, folder: Path) -> Rig:
+    def of(cls, database: Database, settings: Settings, world: Simulator, folder: Path) -> Harness:
         names = {name.removeprefix("LOL_").lower(): v for name, v in world.environment.items()}
         secret = {"discord_bot_token", "slack_bot_token", "riot_api_key"}
         values = {name: SecretStr(v) if name in secret else v for name, v in names.items()}

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from lol_dagster.settings import Settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.schema import open_database
-from lol_dagster_tests.delivery.proof.harness import Rig
+from lol_dagster_tests.delivery.proof.harness import Harness
 from lol_dagster_tests.delivery.proof.worker import Orders, Strike, Struck, work
 
 
@@ -29,8 +29,8 @@ def live_once(home: Path) -> None:
         home=home, discord_url="http://127.0.0.1:9", discord_bot_token=SecretStr("none")
     )
     database = open_database(settings)
-    rig = Rig(database, settings, cast("Simulator", None), home)
-    rig.say(rig.channel("discord-bot")[0])
+    harness = Harness(database, settings, cast("Simulator", None), home)
+    harness.say(harness.channel("discord-bot")[0])
     url = database.url.render_as_string(hide_password=False)
     stderr = os.dup(sys.stderr.fileno())
     try:

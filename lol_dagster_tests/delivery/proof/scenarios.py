@@ -9,68 +9,74 @@ from collections.abc import Callable
 
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests.delivery.proof.ablation import Mechanism
-from lol_dagster_tests.delivery.proof.harness import Rig, Verdict
+from lol_dagster_tests.delivery.proof.harness import Harness, Verdict
 from lol_dagster_tests.delivery.proof.worker import Strike
 
 UNSEEN = "error-after-accept(500)"
-Scenario = Callable[[Rig, Mechanism | None], Verdict]
+Scenario = Callable[[Harness, Mechanism | None], Verdict]
 
 
-def dies_before_the_answer(rig: Rig, without: Mechanism | None) -> Verdict:
+def dies_before_the_answer(harness: Harness, without: Mechanism | None) -> Verdict:
     """Slack has the message; who sent it is dead."""
-    match_id = rig.say(rig.channel("slack-bot")[0])
-    rig.strike([(match_id, Strike("after_call"))], without=without)
-    return rig.finish(without=without)
+    match_id = harness.say(harness.channel("slack-bot")[0])
+    harness.strike([(match_id, Strike("after_call"))], without=without)
+    return harness.finish(without=without)
 
 
-def goes_unanswered_and_the_nonce_is_forgotten(rig: Rig, without: Mechanism | None) -> Verdict:
+def goes_unanswered_and_the_nonce_is_forgotten(
+    harness: Harness, without: Mechanism | None
+) -> Verdict:
     """Discord has the message, says 500, and remembers no nonce any more."""
-    rig.fault("discord.post=nonce-window(0.1)", f"discord.post={UNSEEN}*1")
-    rig.say(rig.channel("discord-bot")[0])
-    return rig.finish(without=without)
+    harness.fault("discord.post=nonce-window(0.1)", f"discord.post={UNSEEN}*1")
+    harness.say(harness.channel("discord-bot")[0])
+    return harness.finish(without=without)
 
 
-def goes_unanswered_and_the_history_is_blind(rig: Rig, without: Mechanism | None) -> Verdict:
-    rig.fault("discord.list=unreadable", "discord.get=unreadable")
-    return goes_unanswered_and_the_nonce_is_forgotten(rig, without)
+def goes_unanswered_and_the_history_is_blind(
+    harness: Harness, without: Mechanism | None
+) -> Verdict:
+    harness.fault("discord.list=unreadable", "discord.get=unreadable")
+    return goes_unanswered_and_the_nonce_is_forgotten(harness, without)
 
 
-def is_accepted_late(rig: Rig, without: Mechanism | None) -> Verdict:
+def is_accepted_late(harness: Harness, without: Mechanism | None) -> Verdict:
     """Slack accepts the message two seconds after it was given up on: later than anybody who does
     not wait looks, and a second sooner than who does.
     """
-    channel, place = rig.channel("slack-bot")
-    rig.fault(f"slack.post@{place}=late-accept(2.5)*1")
-    rig.say(channel)
-    rig.finish(without=without, settle=3.0)
-    _arrived(rig, place, "late-accept(2.5)")
-    return rig.verdict()
+    channel, place = harness.channel("slack-bot")
+    harness.fault(f"slack.post@{place}=late-accept(2.5)*1")
+    harness.say(channel)
+    harness.finish(without=without, settle=3.0)
+    _arrived(harness, place, "late-accept(2.5)")
+    return harness.verdict()
 
 
-def freezes_before_its_last_look(rig: Rig, without: Mechanism | None) -> Verdict:
+def freezes_before_its_last_look(harness: Harness, without: Mechanism | None) -> Verdict:
     """For longer than its lease, just after its intent; another one tells the message meanwhile."""
-    match_id = rig.say(rig.channel("slack-bot")[0])
-    frozen = rig.freeze(match_id, "after_intent", without=without)
-    rig.finish(without=without)
-    rig.thaw(frozen)
-    return rig.verdict()
+    match_id = harness.say(harness.channel("slack-bot")[0])
+    frozen = harness.freeze(match_id, "after_intent", without=without)
+    harness.finish(without=without)
+    harness.thaw(frozen)
+    return harness.verdict()
 
 
-def writes_its_result_late(rig: Rig, without: Mechanism | None) -> Verdict:
+def writes_its_result_late(harness: Harness, without: Mechanism | None) -> Verdict:
     """Refused with "later", it freezes; another one posts the message unanswered and dies; then the
     first one writes down that nothing was sent."""
-    channel, place = rig.channel("slack-bot")
-    rig.fault(f"slack.post@{place}=429(0.1)*1", f"slack.post@{place}={UNSEEN}*1")
-    match_id = rig.say(channel)
-    frozen = rig.freeze(match_id, "after_call", without=without)
+    channel, place = harness.channel("slack-bot")
+    harness.fault(f"slack.post@{place}=429(0.1)*1", f"slack.post@{place}={UNSEEN}*1")
+    match_id = harness.say(channel)
+    frozen = harness.freeze(match_id, "after_call", without=without)
     # The first result is that of its look into the channel.
-    rig.join([rig.start(only=match_id, strike=Strike("after_result", nth=2), without=without)])
-    rig.thaw(frozen)
-    return rig.finish(without=without)
+    harness.join(
+        [harness.start(only=match_id, strike=Strike("after_result", nth=2), without=without)]
+    )
+    harness.thaw(frozen)
+    return harness.finish(without=without)
 
 
-def _arrived(rig: Rig, place: str, fault: str) -> None:
+def _arrived(harness: Harness, place: str, fault: str) -> None:
     def calls() -> list[tuple[str, str]]:
-        return [(each["place"], each["fault"]) for each in rig.world.truth.calls()]
+        return [(each["place"], each["fault"]) for each in harness.world.truth.calls()]
 
     wait_for("late call", lambda: (place, fault) in calls(), seconds=30)

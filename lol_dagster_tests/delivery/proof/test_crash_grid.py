@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lol_dagster.delivery import worker
-from lol_dagster_tests.delivery.proof.harness import Rig
+from lol_dagster_tests.delivery.proof.harness import Harness
 from lol_dagster_tests.delivery.proof.worker import LABELS, NONCE_WINDOW, Strike
 
 POST = {
@@ -48,26 +48,28 @@ OWN = {
 HALVES = pytest.mark.parametrize("labels", [LABELS[:4], LABELS[4:]], ids="-".join)
 
 
-def ask(rig: Rig, kind: str, faults: Sequence[str], labels: Sequence[str], **channel: str) -> None:
+def ask(
+    harness: Harness, kind: str, faults: Sequence[str], labels: Sequence[str], **channel: str
+) -> None:
     """A message per fault and label, and for each a worker that dies."""
     strikes = []
     for fault, label in itertools.product(faults, labels):
-        channel_id, place = rig.channel(kind, **channel)
-        strikes.append((rig.say(channel_id), Strike(label)))
+        channel_id, place = harness.channel(kind, **channel)
+        strikes.append((harness.say(channel_id), Strike(label)))
         if fault:
-            rig.fault(f"{POST[kind]}@{place}={fault}*1")
-    assert rig.strike(strikes) == {-signal.SIGKILL: len(strikes)}, rig.stderr[-4000:]
-    assert rig.struck == dict.fromkeys(labels, len(faults))
+            harness.fault(f"{POST[kind]}@{place}={fault}*1")
+    assert harness.strike(strikes) == {-signal.SIGKILL: len(strikes)}, harness.stderr[-4000:]
+    assert harness.struck == dict.fromkeys(labels, len(faults))
 
 
 @HALVES
 @pytest.mark.parametrize("kind", READABLE)
 def test_killed_anywhere_under_any_fault_a_message_is_told_once(
-    rig: Rig, kind: str, labels: tuple[str, ...]
+    harness: Harness, kind: str, labels: tuple[str, ...]
 ) -> None:
-    rig.fault(f"discord.post=nonce-window({NONCE_WINDOW})")
-    ask(rig, kind, FAULTS[kind], labels)
-    verdict = rig.finish()
+    harness.fault(f"discord.post=nonce-window({NONCE_WINDOW})")
+    ask(harness, kind, FAULTS[kind], labels)
+    verdict = harness.finish()
     assert verdict.wrong == {}
     assert verdict.parked == frozenset()
     # Under error-after-accept each was accepted unseen, wherever its worker died, and found.
@@ -77,11 +79,11 @@ def test_killed_anywhere_under_any_fault_a_message_is_told_once(
 @pytest.mark.soak
 @pytest.mark.parametrize("label", LABELS)
 @pytest.mark.parametrize("kind", READABLE)
-def test_the_whole_grid(rig: Rig, kind: str, label: str) -> None:
-    rig.fault(f"discord.post=nonce-window({NONCE_WINDOW})")
+def test_the_whole_grid(harness: Harness, kind: str, label: str) -> None:
+    harness.fault(f"discord.post=nonce-window({NONCE_WINDOW})")
     faults = (NONE, *ACCEPTED, *MORE_ACCEPTED, *REFUSED, *MORE_REFUSED, *OWN.get(kind, ()))
-    ask(rig, kind, faults, [label])
-    verdict = rig.finish()
+    ask(harness, kind, faults, [label])
+    verdict = harness.finish()
     print(f"\n{kind}, {len(faults)} faults, killed at {label}: {verdict}")  # noqa: T201 - the figures
     assert verdict.wrong == {}
     assert verdict.parked == frozenset()
@@ -90,11 +92,11 @@ def test_the_whole_grid(rig: Rig, kind: str, label: str) -> None:
 @HALVES
 @pytest.mark.parametrize("kind", ["discord-webhook", "slack-webhook"])
 def test_killed_anywhere_a_webhook_alone_parks_what_is_in_doubt_and_never_tells_twice(
-    rig: Rig, kind: str, labels: tuple[str, ...]
+    harness: Harness, kind: str, labels: tuple[str, ...]
 ) -> None:
-    rig.settings = rig.settings.model_copy(update={"discord_bot_token": None})
-    ask(rig, kind, (NONE, "error-after-accept(500)", "429(0.3)"), labels, uncertain="review")
-    verdict = rig.finish()
+    harness.settings = harness.settings.model_copy(update={"discord_bot_token": None})
+    ask(harness, kind, (NONE, "error-after-accept(500)", "429(0.3)"), labels, uncertain="review")
+    verdict = harness.finish()
     assert verdict.wrong == {}
     assert verdict.parked
     assert verdict.recovered == frozenset()
@@ -102,21 +104,27 @@ def test_killed_anywhere_a_webhook_alone_parks_what_is_in_doubt_and_never_tells_
 
 @HALVES
 def test_killed_anywhere_a_webhook_alone_that_resends_loses_nothing(
-    rig: Rig, labels: tuple[str, ...]
+    harness: Harness, labels: tuple[str, ...]
 ) -> None:
-    ask(rig, "slack-webhook", (NONE, "error-after-accept(500)", "503"), labels, uncertain="resend")
-    verdict = rig.finish()
+    ask(
+        harness,
+        "slack-webhook",
+        (NONE, "error-after-accept(500)", "503"),
+        labels,
+        uncertain="resend",
+    )
+    verdict = harness.finish()
     assert verdict.wrong.keys() <= {"duplicated"}  # as its promise says
     assert verdict.parked == frozenset()
 
 
-def test_the_same_rig_shows_that_sending_and_then_marking_tells_twice(rig: Rig) -> None:
+def test_the_same_harness_shows_that_sending_and_then_marking_duplicates(harness: Harness) -> None:
     """Or it could not see a duplicate at all."""
-    channel, _ = rig.channel("discord-bot")
+    channel, _ = harness.channel("discord-bot")
     for _ in range(10):
-        rig.say(channel)
-    rig.fault("discord.post=error-after-accept(500):0.3")
-    assert rig.finish(workers=1, naive=True).duplicated
+        harness.say(channel)
+    harness.fault("discord.post=error-after-accept(500):0.3")
+    assert harness.finish(workers=1, naive=True).duplicated
 
 
 def test_every_point_at_which_the_deliverer_can_be_killed_is_in_the_grid() -> None:

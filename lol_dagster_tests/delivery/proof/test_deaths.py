@@ -16,24 +16,24 @@ from lol_dagster_tests._support.fake_channels import (
     reset_after_accept,
     slack_error,
 )
-from lol_dagster_tests.delivery.conftest import DISCORD_TOKEN, SLACK_TOKEN, Room
+from lol_dagster_tests.delivery.conftest import DISCORD_TOKEN, SLACK_TOKEN, DeliverySetup
 from lol_dagster_tests.delivery.kinds import ALL
 
 
 def test_no_token_and_no_webhook_address_is_logged_or_written_down(
-    room: Room, caplog: pytest.LogCaptureFixture
+    delivery: DeliverySetup, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     for kind in ALL:
-        message = room.message(room.channel(kind))
-        room.say(message, "Defeat")
-    room.discord.script("post", refuse(403, 50013), half_an_answer)
-    room.slack.script("post", slack_error("channel_not_found"))
-    room.slack.script("hook", reset_after_accept)
+        message = delivery.message(delivery.channel(kind))
+        delivery.say(message, "Defeat")
+    delivery.discord.script("post", refuse(403, 50013), half_an_answer)
+    delivery.slack.script("post", slack_error("channel_not_found"))
+    delivery.slack.script("hook", reset_after_accept)
     for _ in range(3):
-        room.sweep()
-        room.pass_time(3601)
-    with room.database.reading() as session:
+        delivery.run()
+        delivery.pass_time(3601)
+    with delivery.database.reading() as session:
         written = [
             value
             for row in [*session.scalars(select(Attempt)), *session.scalars(select(Message))]
@@ -45,45 +45,47 @@ def test_no_token_and_no_webhook_address_is_logged_or_written_down(
 
 
 def test_row_23_a_stale_deliverers_late_result_is_not_written(
-    any_room: Room, caplog: pytest.LogCaptureFixture
+    any_delivery: DeliverySetup, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The first one freezes after its call for longer than its lease; the second finds the
     message and writes that down; the first wakes up and must leave it alone."""
-    room = any_room
-    message = room.message(room.channel())
+    delivery = any_delivery
+    message = delivery.message(delivery.channel())
 
     def freeze() -> None:
-        room.pass_time(61)
-        assert room.sweep().delivered == 1
+        delivery.pass_time(61)
+        assert delivery.run().delivered == 1
 
-    room.crashes.at["after_call"] = freeze
-    assert room.sweep().messages == ()
-    row = room.row(message)
-    assert (row.fence, row.evidence, room.discord.count("post")) == (2, "scan", 1)
+    delivery.crashes.at["after_call"] = freeze
+    assert delivery.run().messages == ()
+    row = delivery.row(message)
+    assert (row.fence, row.evidence, delivery.discord.count("post")) == (2, "scan", 1)
     assert "fenced" in caplog.text
-    assert sorted(room.attempts(message)) == [("POST", "accepted"), ("SCAN", "found")]
+    assert sorted(delivery.attempts(message)) == [("POST", "accepted"), ("SCAN", "found")]
 
 
-def test_a_deliverer_that_froze_before_its_intent_sends_nothing(room: Room) -> None:
-    message = room.message(room.channel())
+def test_a_deliverer_that_froze_before_its_intent_sends_nothing(delivery: DeliverySetup) -> None:
+    message = delivery.message(delivery.channel())
 
     def freeze() -> None:
-        room.pass_time(46)  # the lease (60 s) still stands, but no call (10 s + 5 s) fits into it
+        delivery.pass_time(
+            46
+        )  # the lease (60 s) still stands, but no call (10 s + 5 s) fits into it
 
-    room.crashes.at["after_claim"] = freeze
-    room.sweep(timing=replace(room.deliverer()._outbox._timing, call=10.0))
-    assert room.attempts(message) == [("POST", "accepted")]
-    assert room.row(message).fence == 2
+    delivery.crashes.at["after_claim"] = freeze
+    delivery.run(timing=replace(delivery.deliverer()._outbox._timing, call=10.0))
+    assert delivery.attempts(message) == [("POST", "accepted")]
+    assert delivery.row(message).fence == 2
 
 
 def test_a_deliverer_that_froze_after_its_intent_sends_nothing_and_leaves_no_doubt(
-    room: Room,
+    delivery: DeliverySetup,
 ) -> None:
-    message = room.message(room.channel())
-    room.crashes.at["after_intent"] = lambda: room.pass_time(54)
-    room.sweep()
-    assert room.attempts(message) == [("POST", "not_sent"), ("POST", "accepted")]
-    assert room.discord.count("list") == 0
+    message = delivery.message(delivery.channel())
+    delivery.crashes.at["after_intent"] = lambda: delivery.pass_time(54)
+    delivery.run()
+    assert delivery.attempts(message) == [("POST", "not_sent"), ("POST", "accepted")]
+    assert delivery.discord.count("list") == 0
 
 
 class Killed(BaseException):
@@ -103,58 +105,60 @@ class Killed(BaseException):
         ("after_result", 0, 1),
     ],
 )
-def test_a_deliverer_may_die_anywhere(any_room: Room, label: str, scans: int, posted: int) -> None:
-    room = any_room
-    channel = room.channel()
-    message = room.message(channel)
+def test_a_deliverer_may_die_anywhere(
+    any_delivery: DeliverySetup, label: str, scans: int, posted: int
+) -> None:
+    delivery = any_delivery
+    channel = delivery.channel()
+    message = delivery.message(channel)
 
     def die() -> None:
         raise Killed
 
-    room.crashes.at[label] = die
+    delivery.crashes.at[label] = die
     with pytest.raises(Killed):
-        room.sweep()
+        delivery.run()
     if label != "after_result":
-        room.pass_time(59)
+        delivery.pass_time(59)
         if label != "claiming":
-            assert room.sweep().messages == ()
-        room.pass_time(2)
-        room.sweep()
-    assert room.titles(channel) == ["Victory"]
-    assert (room.discord.count("list"), room.discord.count("post")) == (scans, posted)
-    assert room.row(message).state == "delivered"
+            assert delivery.run().messages == ()
+        delivery.pass_time(2)
+        delivery.run()
+    assert delivery.titles(channel) == ["Victory"]
+    assert (delivery.discord.count("list"), delivery.discord.count("post")) == (scans, posted)
+    assert delivery.row(message).state == "delivered"
 
 
-def test_after_a_reboot_leases_are_dead_and_settling_begins_anew(room: Room) -> None:
-    channel = room.channel("slack-bot")
-    message = room.message(channel)
+def test_after_a_reboot_leases_are_dead_and_settling_begins_anew(delivery: DeliverySetup) -> None:
+    channel = delivery.channel("slack-bot")
+    message = delivery.message(channel)
 
     def die() -> None:
         raise Killed
 
-    room.crashes.at["before_call"] = die
+    delivery.crashes.at["before_call"] = die
     with pytest.raises(Killed):
-        room.sweep()
+        delivery.run()
     # Ten seconds later, of which the machine took five to boot: far from any lease's end by the
     # numbers, which are of another boot.
-    now = room.now + timedelta(seconds=70)
-    room.clock.epoch, room.clock.at = "boot:two", 5.0
-    deliverer = room.deliverer()
+    now = delivery.now + timedelta(seconds=70)
+    delivery.clock.epoch, delivery.clock.at = "boot:two", 5.0
+    deliverer = delivery.deliverer()
     deliverer.deliver_due(now, wait_up_to=timedelta(0))
-    row = room.row(message)
-    assert (row.state, row.settle_until, room.slack.calls) == ("uncertain", 35.0, [])
-    room.clock.at += 31
+    row = delivery.row(message)
+    assert (row.state, row.settle_until, delivery.slack.calls) == ("uncertain", 35.0, [])
+    delivery.clock.at += 31
     deliverer.deliver_due(now + timedelta(seconds=31), wait_up_to=timedelta(0))
-    assert room.titles(channel) == ["Victory"]
+    assert delivery.titles(channel) == ["Victory"]
 
 
-def test_the_next_time_something_is_due_knows_of_closed_channels(room: Room) -> None:
-    deliverer = room.deliverer()
+def test_the_next_time_something_is_due_knows_of_closed_channels(delivery: DeliverySetup) -> None:
+    deliverer = delivery.deliverer()
     assert deliverer.next_due_at() is None
-    channel = room.channel()
-    room.message(channel)
-    assert deliverer.next_due_at() == room.now
-    room.discord.script("post", refuse(403, 50013))
-    room.sweep()
-    assert deliverer.next_due_at() == room.now + timedelta(hours=1)
-    assert deliverer.due_now(room.now) == 0
+    channel = delivery.channel()
+    delivery.message(channel)
+    assert deliverer.next_due_at() == delivery.now
+    delivery.discord.script("post", refuse(403, 50013))
+    delivery.run()
+    assert deliverer.next_due_at() == delivery.now + timedelta(hours=1)
+    assert deliverer.due_now(delivery.now) == 0

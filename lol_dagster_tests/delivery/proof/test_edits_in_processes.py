@@ -17,7 +17,7 @@ from sqlalchemy import select
 from lol_dagster.storage.models import Message
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests.delivery.kinds import BOTS, READABLE
-from lol_dagster_tests.delivery.proof.harness import Rig, Verdict, revision_of
+from lol_dagster_tests.delivery.proof.harness import Harness, Verdict, revision_of
 from lol_dagster_tests.delivery.proof.test_crash_grid import NONE, POST
 from lol_dagster_tests.delivery.proof.test_processes import BETWEEN_COMMITS, UNSEEN, freeze
 from lol_dagster_tests.delivery.proof.worker import LABELS, Strike
@@ -42,36 +42,36 @@ ALL_FAULTS = (
 )  # fmt: skip
 
 
-def told(rig: Rig, kind: str, number: int) -> list[tuple[str, str]]:
+def told(harness: Harness, kind: str, number: int) -> list[tuple[str, str]]:
     """Messages that stand in channels of their own: match and place."""
     messages = []
     for _ in range(number):
-        channel, place = rig.channel(kind)
-        messages.append((rig.say(channel), place))
-    assert len(rig.finish().delivered) == number
+        channel, place = harness.channel(kind)
+        messages.append((harness.say(channel), place))
+    assert len(harness.finish().delivered) == number
     return messages
 
 
 def kill_around_edits(
-    rig: Rig, kind: str, faults: Sequence[str], labels: Sequence[str] = LABELS
+    harness: Harness, kind: str, faults: Sequence[str], labels: Sequence[str] = LABELS
 ) -> None:
     cases = list(itertools.product(faults, labels))
-    messages = told(rig, kind, len(cases))
+    messages = told(harness, kind, len(cases))
     strikes = []
     for (fault, label), (match_id, place) in zip(cases, messages, strict=True):
-        rig.change(match_id)
+        harness.change(match_id)
         if fault == DELETED:
-            rig.delete(match_id)
+            harness.delete(match_id)
         elif fault:
-            rig.fault(f"{EDIT[kind]}@{place}={fault}*1")
+            harness.fault(f"{EDIT[kind]}@{place}={fault}*1")
         strikes.append((match_id, Strike(label)))
-    assert rig.strike(strikes) == {-signal.SIGKILL: len(strikes)}, rig.stderr[-4000:]
-    assert rig.struck == dict.fromkeys(labels, len(faults))
-    verdict = rig.finish()
+    assert harness.strike(strikes) == {-signal.SIGKILL: len(strikes)}, harness.stderr[-4000:]
+    assert harness.struck == dict.fromkeys(labels, len(faults))
+    verdict = harness.finish()
     print(f"\n{kind}, edits, {len(faults)} faults, killed at {len(labels)} labels: {verdict}")  # noqa: T201 - the figures
     assert verdict.wrong == {}
-    assert len(rig.world.truth.posted) == len(cases)
-    with rig.database.reading() as session:
+    assert len(harness.world.truth.posted) == len(cases)
+    with harness.database.reading() as session:
         rows = list(session.scalars(select(Message)))
     assert sum(row.remote_deleted for row in rows) == faults.count(DELETED) * len(labels)
     assert {row.remote_rev for row in rows if not row.remote_deleted} == {2}
@@ -79,82 +79,82 @@ def kill_around_edits(
 
 @pytest.mark.parametrize("kind", READABLE)
 def test_row_28_killed_anywhere_around_an_edit_the_newest_text_stands_in_one_message(
-    rig: Rig, kind: str
+    harness: Harness, kind: str
 ) -> None:
-    kill_around_edits(rig, kind, FAULTS[kind])
+    kill_around_edits(harness, kind, FAULTS[kind])
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("label", LABELS)
 @pytest.mark.parametrize("kind", READABLE)
-def test_the_whole_grid_of_edits(rig: Rig, kind: str, label: str) -> None:
-    kill_around_edits(rig, kind, ALL_FAULTS, [label])
+def test_the_whole_grid_of_edits(harness: Harness, kind: str, label: str) -> None:
+    kill_around_edits(harness, kind, ALL_FAULTS, [label])
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("kind", READABLE)
-def test_a_grid_of_edits_on_postgresql(any_rig: Rig, kind: str) -> None:
-    kill_around_edits(any_rig, kind, (NONE, UNSEEN, "503", "late-accept(0.6)", DELETED))
+def test_a_grid_of_edits_on_postgresql(any_harness: Harness, kind: str) -> None:
+    kill_around_edits(any_harness, kind, (NONE, UNSEEN, "503", "late-accept(0.6)", DELETED))
 
 
 @pytest.mark.parametrize("kind", BOTS)
 def test_row_29_a_text_that_changes_after_its_deliverer_died_anywhere_is_told_once(
-    rig: Rig, kind: str
+    harness: Harness, kind: str
 ) -> None:
     """Pending, in doubt or delivered, as the label will have it."""
     strikes = []
     for label in LABELS:
-        channel, place = rig.channel(kind)
-        rig.fault(f"{POST[kind]}@{place}={UNSEEN}*1")
-        strikes.append((rig.say(channel), Strike(label)))
-    assert rig.strike(strikes) == {-signal.SIGKILL: len(strikes)}, rig.stderr[-4000:]
+        channel, place = harness.channel(kind)
+        harness.fault(f"{POST[kind]}@{place}={UNSEEN}*1")
+        strikes.append((harness.say(channel), Strike(label)))
+    assert harness.strike(strikes) == {-signal.SIGKILL: len(strikes)}, harness.stderr[-4000:]
     for match_id, _ in strikes:
-        rig.change(match_id)
-    verdict = rig.finish()
+        harness.change(match_id)
+    verdict = harness.finish()
     assert verdict.wrong == {}
     assert len(verdict.delivered) == len(strikes)
 
 
-def test_row_29_a_text_that_changes_under_a_deliverers_hands_is_told_once(rig: Rig) -> None:
+def test_row_29_a_text_that_changes_under_a_deliverers_hands_is_told_once(harness: Harness) -> None:
     frozen = []
     for kind, label in itertools.product(BOTS, BETWEEN_COMMITS):
-        each = freeze(rig, kind, label, UNSEEN)
-        rig.change(rig.matches[-1])
-        rig.wake(each)
+        each = freeze(harness, kind, label, UNSEEN)
+        harness.change(harness.matches[-1])
+        harness.wake(each)
         frozen.append(each)
-    rig.join(frozen)
-    verdict = rig.finish()
+    harness.join(frozen)
+    verdict = harness.finish()
     assert verdict.wrong == {}
     assert len(verdict.delivered) == len(frozen)
 
 
 @pytest.mark.parametrize("kind", BOTS)
-def test_row_30_an_edit_that_lands_late_is_not_the_last_one(rig: Rig, kind: str) -> None:
+def test_row_30_an_edit_that_lands_late_is_not_the_last_one(harness: Harness, kind: str) -> None:
     """Given up on after 0.5 s, landing after 0.8 s; the newer text waits until that must be over."""
-    assert edited_late(rig, kind).wrong == {}
-    landed = [revision_of(each) for each in rig.world.truth.events("edited")]
+    assert edited_late(harness, kind).wrong == {}
+    landed = [revision_of(each) for each in harness.world.truth.events("edited")]
     assert landed == [2, 3]
 
 
-def edited_late(rig: Rig, kind: str, **orders: Any) -> Verdict:
-    ((match_id, place),) = told(rig, kind, 1)
-    rig.fault(f"{EDIT[kind]}@{place}=late-accept(0.8)*1")
-    rig.change(match_id)
-    worker = rig.start(only=match_id, **orders)
-    wait_for("call", lambda: [worker.name, "before_call", "-"] in rig.passages, seconds=30)
-    rig.change(match_id)
-    rig.join([worker])
-    wait_for("edits", lambda: len(rig.world.truth.events("edited")) == 2, seconds=30)
-    return rig.verdict()
+def edited_late(harness: Harness, kind: str, **orders: Any) -> Verdict:
+    ((match_id, place),) = told(harness, kind, 1)
+    harness.fault(f"{EDIT[kind]}@{place}=late-accept(0.8)*1")
+    harness.change(match_id)
+    worker = harness.start(only=match_id, **orders)
+    wait_for("call", lambda: [worker.name, "before_call", "-"] in harness.passages, seconds=30)
+    harness.change(match_id)
+    harness.join([worker])
+    wait_for("edits", lambda: len(harness.world.truth.events("edited")) == 2, seconds=30)
+    return harness.verdict()
 
 
-def test_row_30_frozen_after_its_last_look_an_older_edit_can_land_last(rig: Rig) -> None:
+def test_row_30_frozen_after_its_last_look_an_older_edit_can_land_last(harness: Harness) -> None:
     """Assumption A1 of docs/delivery.md, for edits: no channel compares revisions."""
-    ((match_id, _),) = told(rig, "discord-bot", 1)
-    rig.change(match_id)
-    frozen = rig.freeze(match_id, "before_call")
-    rig.change(match_id)
-    assert rig.finish().wrong == {}
-    rig.thaw(frozen)
-    assert rig.verdict().wrong.keys() == {"stale"}
+    ((match_id, _),) = told(harness, "discord-bot", 1)
+    harness.change(match_id)
+    frozen = harness.freeze(match_id, "before_call")
+    harness.change(match_id)
+    assert harness.finish().wrong == {}
+    harness.thaw(frozen)
+    assert harness.verdict().wrong.keys() == {"stale"}

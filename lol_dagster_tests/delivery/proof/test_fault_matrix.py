@@ -30,9 +30,9 @@ from sqlalchemy import text
 from lol_dagster_tests._support.fake_channels import fail_after_accept
 from lol_dagster_tests._support.raw_server import Request
 from lol_dagster_tests._support.waiting import wait_for
-from lol_dagster_tests.delivery.conftest import Room
+from lol_dagster_tests.delivery.conftest import DeliverySetup
 from lol_dagster_tests.delivery.kinds import ALL, READABLE, posts
-from lol_dagster_tests.delivery.proof.harness import Rig
+from lol_dagster_tests.delivery.proof.harness import Harness
 from lol_dagster_tests.delivery.proof.test_deaths import Killed
 
 ROWS = 33
@@ -50,107 +50,113 @@ def test_every_row_has_a_test() -> None:
     assert rows == set(range(1, ROWS + 1))
 
 
-def killed(room: Room, label: str, kind: str, **channel: str) -> tuple[int, str]:
+def killed(delivery: DeliverySetup, label: str, kind: str, **channel: str) -> tuple[int, str]:
     """A channel and its message, whose deliverer died at the label, and what came afterwards."""
-    channel_id = room.channel(kind, **channel)
-    message = room.message(channel_id)
+    channel_id = delivery.channel(kind, **channel)
+    message = delivery.message(channel_id)
 
     def die() -> None:
         raise Killed
 
-    room.crashes.at[label] = die
+    delivery.crashes.at[label] = die
     with pytest.raises(Killed):
-        room.sweep()
+        delivery.run()
     for _ in range(3):
-        room.pass_time(61)  # more than a lease, and than any settling time
-        room.sweep()
+        delivery.pass_time(61)  # more than a lease, and than any settling time
+        delivery.run()
     return channel_id, message
 
 
-def without_reader(room: Room) -> None:
-    room.settings = room.settings.model_copy(update={"discord_bot_token": None})
+def without_reader(delivery: DeliverySetup) -> None:
+    delivery.settings = delivery.settings.model_copy(update={"discord_bot_token": None})
 
 
 # --- killed --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_row_01_killed_before_the_claim_is_durable(room: Room, kind: str) -> None:
-    channel, message = killed(room, "claiming", kind)
-    assert (room.titles(channel), room.row(message).fence) == (["Victory"], 1)
-    assert room.attempts(message) == [("POST", "accepted")]
+def test_row_01_killed_before_the_claim_is_durable(delivery: DeliverySetup, kind: str) -> None:
+    channel, message = killed(delivery, "claiming", kind)
+    assert (delivery.titles(channel), delivery.row(message).fence) == (["Victory"], 1)
+    assert delivery.attempts(message) == [("POST", "accepted")]
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_row_02_killed_before_the_intent_nothing_is_in_doubt(room: Room, kind: str) -> None:
-    channel, message = killed(room, "after_claim", kind)
-    assert (room.titles(channel), room.row(message).fence) == (["Victory"], 2)
-    assert room.attempts(message) == [("POST", "accepted")]
+def test_row_02_killed_before_the_intent_nothing_is_in_doubt(
+    delivery: DeliverySetup, kind: str
+) -> None:
+    channel, message = killed(delivery, "after_claim", kind)
+    assert (delivery.titles(channel), delivery.row(message).fence) == (["Victory"], 2)
+    assert delivery.attempts(message) == [("POST", "accepted")]
 
 
 @pytest.mark.parametrize("kind", READABLE)
 def test_row_03_killed_before_the_bytes_the_channel_shows_that_nothing_was_sent(
-    room: Room, kind: str
+    delivery: DeliverySetup, kind: str
 ) -> None:
-    channel, message = killed(room, "after_intent", kind)
-    assert room.titles(channel) == ["Victory"]
-    assert room.attempts(message) == [("POST", None), ("SCAN", "absent"), ("POST", "accepted")]
+    channel, message = killed(delivery, "after_intent", kind)
+    assert delivery.titles(channel) == ["Victory"]
+    assert delivery.attempts(message) == [("POST", None), ("SCAN", "absent"), ("POST", "accepted")]
 
 
 @pytest.mark.parametrize(("policy", "posted"), [("review", 0), ("resend", 1)])
 @pytest.mark.parametrize("kind", ALONE)
 def test_row_03_killed_before_the_bytes_a_webhook_alone_does_as_its_policy_says(
-    room: Room, kind: str, policy: str, posted: int
+    delivery: DeliverySetup, kind: str, policy: str, posted: int
 ) -> None:
-    without_reader(room)
-    _, message = killed(room, "after_intent", kind, uncertain=policy)
-    assert posts(room) == posted
-    assert room.row(message).state == ("delivered" if posted else "needs_review")
+    without_reader(delivery)
+    _, message = killed(delivery, "after_intent", kind, uncertain=policy)
+    assert posts(delivery) == posted
+    assert delivery.row(message).state == ("delivered" if posted else "needs_review")
 
 
 @pytest.mark.parametrize(("fault", "calls"), [("no-answer", 1), ("no-answer-before-accept", 2)])
 @pytest.mark.parametrize("kind", ["discord-bot", "slack-bot"])
 def test_row_04_killed_before_the_answer_the_channel_shows_whether_it_was_posted(
-    rig: Rig, kind: str, fault: str, calls: int
+    harness: Harness, kind: str, fault: str, calls: int
 ) -> None:
     operation = f"{kind.removesuffix('-bot')}.post"
-    rig.fault(f"{operation}={fault}*1")
-    worker = rig.start(only=rig.say(rig.channel(kind)[0]))
-    wait_for("calls", lambda: rig.world.truth.calls(operation), seconds=30)
+    harness.fault(f"{operation}={fault}*1")
+    worker = harness.start(only=harness.say(harness.channel(kind)[0]))
+    wait_for("calls", lambda: harness.world.truth.calls(operation), seconds=30)
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)
-    rig.join([worker])
+    harness.join([worker])
     assert worker.exitcode == -signal.SIGKILL
-    verdict = rig.finish()
+    verdict = harness.finish()
     assert verdict.wrong == {}
-    assert len(rig.world.truth.calls(operation)) == calls
+    assert len(harness.world.truth.calls(operation)) == calls
     assert len(verdict.recovered) == (1 if calls == 1 else 0)
 
 
 @pytest.mark.parametrize("kind", READABLE)
-def test_row_05_killed_before_the_result_the_message_is_found(room: Room, kind: str) -> None:
-    channel, message = killed(room, "after_call", kind)
-    assert (room.titles(channel), posts(room)) == (["Victory"], 1)
-    assert room.row(message).evidence == "scan"
-    assert room.attempts(message) == [("POST", None), ("SCAN", "found")]
+def test_row_05_killed_before_the_result_the_message_is_found(
+    delivery: DeliverySetup, kind: str
+) -> None:
+    channel, message = killed(delivery, "after_call", kind)
+    assert (delivery.titles(channel), posts(delivery)) == (["Victory"], 1)
+    assert delivery.row(message).evidence == "scan"
+    assert delivery.attempts(message) == [("POST", None), ("SCAN", "found")]
 
 
 @pytest.mark.parametrize(("policy", "posted"), [("review", 1), ("resend", 2)])
 @pytest.mark.parametrize("kind", ALONE)
 def test_row_05_killed_before_the_result_a_webhook_alone_does_as_its_policy_says(
-    room: Room, kind: str, policy: str, posted: int
+    delivery: DeliverySetup, kind: str, policy: str, posted: int
 ) -> None:
-    without_reader(room)
-    _, message = killed(room, "after_call", kind, uncertain=policy)
-    assert posts(room) == posted
-    assert room.row(message).state == ("needs_review" if policy == "review" else "delivered")
+    without_reader(delivery)
+    _, message = killed(delivery, "after_call", kind, uncertain=policy)
+    assert posts(delivery) == posted
+    assert delivery.row(message).state == ("needs_review" if policy == "review" else "delivered")
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_row_06_killed_after_the_result_nothing_is_left_to_do(room: Room, kind: str) -> None:
-    channel, message = killed(room, "after_result", kind)
-    assert (room.titles(channel), posts(room)) == (["Victory"], 1)
-    assert room.attempts(message) == [("POST", "accepted")]
+def test_row_06_killed_after_the_result_nothing_is_left_to_do(
+    delivery: DeliverySetup, kind: str
+) -> None:
+    channel, message = killed(delivery, "after_result", kind)
+    assert (delivery.titles(channel), posts(delivery)) == (["Victory"], 1)
+    assert delivery.attempts(message) == [("POST", "accepted")]
 
 
 # --- no answer in time ---------------------------------------------------------------------------
@@ -158,17 +164,17 @@ def test_row_06_killed_after_the_result_nothing_is_left_to_do(room: Room, kind: 
 
 @pytest.mark.parametrize("kind", ["discord-bot", "slack-bot"])
 def test_row_09_an_answer_that_does_not_end_is_given_up_on_and_looked_up(
-    rig: Rig, kind: str
+    harness: Harness, kind: str
 ) -> None:
     operation = f"{kind.removesuffix('-bot')}.post"
     faults = ("no-answer", "header-drip", "body-drip")
     for fault in faults:
-        channel, place = rig.channel(kind)
-        rig.fault(f"{operation}@{place}={fault}*1")
-        rig.say(channel)
-    verdict = rig.finish()
+        channel, place = harness.channel(kind)
+        harness.fault(f"{operation}@{place}={fault}*1")
+        harness.say(channel)
+    verdict = harness.finish()
     assert verdict.wrong == {}
-    assert len(verdict.recovered) == len(rig.world.truth.calls(operation)) == len(faults)
+    assert len(verdict.recovered) == len(harness.world.truth.calls(operation)) == len(faults)
 
 
 @pytest.mark.parametrize(
@@ -183,14 +189,14 @@ def test_row_09_an_answer_that_does_not_end_is_given_up_on_and_looked_up(
     ],
 )
 def test_row_11_a_post_that_is_accepted_late(
-    rig: Rig, kind: str, delay: float, calls: int, shown: int
+    harness: Harness, kind: str, delay: float, calls: int, shown: int
 ) -> None:
     operation = f"{kind.removesuffix('-bot')}.post"
-    rig.fault(f"{operation}=late-accept({delay})*1")
-    rig.say(rig.channel(kind)[0])
-    verdict = rig.finish()
-    wait_for("calls", lambda: len(rig.world.truth.calls(operation)) == calls, seconds=30)
-    assert len(rig.world.truth.posted) == shown
+    harness.fault(f"{operation}=late-accept({delay})*1")
+    harness.say(harness.channel(kind)[0])
+    verdict = harness.finish()
+    wait_for("calls", lambda: len(harness.world.truth.calls(operation)) == calls, seconds=30)
+    assert len(harness.world.truth.posted) == shown
     assert verdict.falsely_delivered == verdict.lost == verdict.open == frozenset()
 
 
@@ -198,12 +204,12 @@ def test_row_11_a_post_that_is_accepted_late(
 
 
 def test_row_19_the_intent_survives_a_power_cut_at_the_first_byte(
-    room: Room, tmp_path: Path
+    delivery: DeliverySetup, tmp_path: Path
 ) -> None:
     """What is on the disk when the request arrives: copied as it lies there, without any process's
     memory. That it was synced, and not only written, is what synchronous=FULL (2) is for."""
-    message = room.message(room.channel())
-    source = Path(room.database.url.database or "")
+    message = delivery.message(delivery.channel())
+    source = Path(delivery.database.url.database or "")
     copy = tmp_path / "copy.sqlite3"
 
     def cut_power(request: Request) -> None:
@@ -211,59 +217,61 @@ def test_row_19_the_intent_survives_a_power_cut_at_the_first_byte(
             for suffix in ("", "-wal"):
                 shutil.copy(f"{source}{suffix}", f"{copy}{suffix}")
 
-    room.discord.on_arrival = cut_power
-    room.sweep()
+    delivery.discord.on_arrival = cut_power
+    delivery.run()
     with closing(sqlite3.connect(copy)) as after:
         (row,) = after.execute("SELECT state, sent_maybe FROM messages WHERE id = ?", (message,))
     assert row == ("sending", 1)
-    with room.database.writing() as session:
+    with delivery.database.writing() as session:
         assert session.scalar(text("PRAGMA synchronous")) == 2
 
 
 def test_row_26_what_was_deleted_while_uncertain_is_posted_again_once_the_nonce_is_forgotten(
-    room: Room,
+    delivery: DeliverySetup,
 ) -> None:
     """One copy is visible at any time: assumption A5 of docs/delivery.md."""
-    channel = room.channel()
-    message = room.message(channel)
-    room.discord.script("post", fail_after_accept())
-    room.sweep()
-    room.discord.deleted.add(room.discord.messages[room.address(channel)][0]["id"])
-    room.discord.nonce_window = False
-    room.pass_time(6)
-    room.sweep()
-    assert room.titles(channel) == ["Victory"]
-    assert room.attempts(message)[-2:] == [("SCAN", "absent"), ("POST", "accepted")]
+    channel = delivery.channel()
+    message = delivery.message(channel)
+    delivery.discord.script("post", fail_after_accept())
+    delivery.run()
+    delivery.discord.deleted.add(delivery.discord.messages[delivery.address(channel)][0]["id"])
+    delivery.discord.nonce_window = False
+    delivery.pass_time(6)
+    delivery.run()
+    assert delivery.titles(channel) == ["Victory"]
+    assert delivery.attempts(message)[-2:] == [("SCAN", "absent"), ("POST", "accepted")]
 
 
 @pytest.mark.parametrize("kind", ["discord-bot", "slack-bot", "slack-webhook"])
 def test_row_32_too_long_a_text_is_cut_here_before_a_channel_refuses_or_doubles_it(
-    rig: Rig, kind: str
+    harness: Harness, kind: str
 ) -> None:
     """The simulated services refuse what exceeds the real ones' limits."""
-    rig.say(rig.channel(kind)[0], lines=[f"{number} " + "x" * 5000 for number in range(200)])
-    verdict = rig.finish(workers=1)
+    harness.say(
+        harness.channel(kind)[0], lines=[f"{number} " + "x" * 5000 for number in range(200)]
+    )
+    verdict = harness.finish(workers=1)
     assert verdict.wrong == {}
-    (posted,) = rig.world.truth.posted
+    (posted,) = harness.world.truth.posted
     assert "…" in str(posted["body"])
 
 
 def test_row_33_a_deliverer_that_hangs_holds_up_its_own_message_for_a_lease_and_no_other(
-    room: Room,
+    delivery: DeliverySetup,
 ) -> None:
     """That a name server which hangs ends at the deadline: tests of the HTTP session."""
-    channel = room.channel()
-    room.message(channel, "hung")
+    channel = delivery.channel()
+    delivery.message(channel, "hung")
 
     def hang() -> None:
         raise Killed
 
-    room.crashes.at["after_claim"] = hang
+    delivery.crashes.at["after_claim"] = hang
     with pytest.raises(Killed):
-        room.sweep()
-    room.message(channel, "next")
-    room.sweep()
-    assert room.titles(channel) == ["next"]
-    room.pass_time(61)
-    room.sweep()
-    assert room.titles(channel) == ["next", "hung"]
+        delivery.run()
+    delivery.message(channel, "next")
+    delivery.run()
+    assert delivery.titles(channel) == ["next"]
+    delivery.pass_time(61)
+    delivery.run()
+    assert delivery.titles(channel) == ["next", "hung"]

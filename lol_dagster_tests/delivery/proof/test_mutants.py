@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from lol_dagster_tests.delivery.proof.harness import Rig
+from lol_dagster_tests.delivery.proof.harness import Harness
 from lol_dagster_tests.delivery.proof.model import begin
 from lol_dagster_tests.delivery.proof.mutants import MUTANTS, Mutant
 from lol_dagster_tests.delivery.proof.state_machine import machine
@@ -47,10 +47,12 @@ def test_hypothesis_walks_find_it(mutant: Mutant) -> None:
 
 
 @mutants("scenario")
-def test_real_processes_without_it_tell_twice_and_with_it_do_not(rig: Rig, mutant: Mutant) -> None:
+def test_real_processes_without_it_tell_twice_and_with_it_do_not(
+    harness: Harness, mutant: Mutant
+) -> None:
     assert mutant.scenario is not None
-    assert mutant.scenario(rig, None).wrong == {}
-    assert mutant.scenario(rig, mutant.mechanism).wrong.keys() == {"duplicated"}
+    assert mutant.scenario(harness, None).wrong == {}
+    assert mutant.scenario(harness, mutant.mechanism).wrong.keys() == {"duplicated"}
 
 
 def test_the_document_lists_them_all() -> None:

@@ -14,35 +14,35 @@ from lol_dagster_tests._support.fake_channels import (
     slack_error,
 )
 from lol_dagster_tests._support.waiting import wait_for
-from lol_dagster_tests.delivery.conftest import Room
+from lol_dagster_tests.delivery.conftest import DeliverySetup
 from lol_dagster_tests.delivery.kinds import ALL, READABLE, posts
-from lol_dagster_tests.delivery.proof.harness import Rig
+from lol_dagster_tests.delivery.proof.harness import Harness
 from lol_dagster_tests.delivery.proof.test_fault_matrix import ALONE, without_reader
 
 
-def script(room: Room, fault: Fault) -> None:
+def script(delivery: DeliverySetup, fault: Fault) -> None:
     """The next send goes wrong, whichever kind of channel it goes to."""
-    room.discord.script("post", fault)
+    delivery.discord.script("post", fault)
     for operation in ("post", "hook"):
-        room.slack.script(operation, fault)
+        delivery.slack.script(operation, fault)
 
 
-def sweep_on(room: Room) -> None:
+def run_until_settled(delivery: DeliverySetup) -> None:
     for _ in range(3):
-        room.sweep()
-        room.pass_time(61)
+        delivery.run()
+        delivery.pass_time(61)
 
 
-def test_row_04_killed_before_the_answer_a_webhook_alone_parks(rig: Rig) -> None:
-    rig.fault("slack-hook.post=no-answer*1")
-    worker = rig.start(only=rig.say(rig.channel("slack-webhook")[0]))
-    wait_for("call", lambda: rig.world.truth.calls("slack-hook.post"), seconds=30)
+def test_row_04_killed_before_the_answer_a_webhook_alone_parks(harness: Harness) -> None:
+    harness.fault("slack-hook.post=no-answer*1")
+    worker = harness.start(only=harness.say(harness.channel("slack-webhook")[0]))
+    wait_for("call", lambda: harness.world.truth.calls("slack-hook.post"), seconds=30)
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)
-    rig.join([worker])
-    verdict = rig.finish()
+    harness.join([worker])
+    verdict = harness.finish()
     assert verdict.wrong == {}
-    assert len(verdict.parked) == len(rig.world.truth.posted) == 1
+    assert len(verdict.parked) == len(harness.world.truth.posted) == 1
 
 
 @pytest.mark.parametrize(
@@ -51,26 +51,26 @@ def test_row_04_killed_before_the_answer_a_webhook_alone_parks(rig: Rig) -> None
 )
 @pytest.mark.parametrize("kind", ALONE)
 def test_rows_07_and_08_a_server_error_to_a_webhook_alone_is_as_its_policy_says(
-    room: Room, kind: str, policy: str, accepted: bool, shown: int
+    delivery: DeliverySetup, kind: str, policy: str, accepted: bool, shown: int
 ) -> None:
-    without_reader(room)
-    message = room.message(room.channel(kind, uncertain=policy))
-    script(room, fail_after_accept() if accepted else fail_before_accept())
-    sweep_on(room)
-    assert room.row(message).state == ("needs_review" if policy == "review" else "delivered")
-    assert posts(room) == (1 if policy == "review" else 2)
-    fakes = (room.discord, room.slack)
+    without_reader(delivery)
+    message = delivery.message(delivery.channel(kind, uncertain=policy))
+    script(delivery, fail_after_accept() if accepted else fail_before_accept())
+    run_until_settled(delivery)
+    assert delivery.row(message).state == ("needs_review" if policy == "review" else "delivered")
+    assert posts(delivery) == (1 if policy == "review" else 2)
+    fakes = (delivery.discord, delivery.slack)
     assert sum(len(each) for fake in fakes for each in fake.messages.values()) == shown
 
 
 @pytest.mark.parametrize("kind", READABLE)
-def test_row_08_what_is_proven_absent_is_posted_again(room: Room, kind: str) -> None:
-    channel = room.channel(kind)
-    message = room.message(channel)
-    script(room, fail_before_accept())
-    sweep_on(room)
-    assert room.titles(channel) == ["Victory"]
-    assert room.attempts(message) == [
+def test_row_08_what_is_proven_absent_is_posted_again(delivery: DeliverySetup, kind: str) -> None:
+    channel = delivery.channel(kind)
+    message = delivery.message(channel)
+    script(delivery, fail_before_accept())
+    run_until_settled(delivery)
+    assert delivery.titles(channel) == ["Victory"]
+    assert delivery.attempts(message) == [
         ("POST", "uncertain"),
         ("SCAN", "absent"),
         ("POST", "accepted"),
@@ -78,89 +78,98 @@ def test_row_08_what_is_proven_absent_is_posted_again(room: Room, kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_row_12_no_connection_leaves_no_kind_of_channel_in_doubt(room: Room, kind: str) -> None:
-    message = room.message(room.channel(kind, address=_nowhere(kind)))
+def test_row_12_no_connection_leaves_no_kind_of_channel_in_doubt(
+    delivery: DeliverySetup, kind: str
+) -> None:
+    message = delivery.message(delivery.channel(kind, address=_nowhere(kind)))
     urls = dict.fromkeys(("discord_url", "slack_url", "slack_hooks_url"), "http://127.0.0.1:1")
-    room.sweep(settings=room.settings.model_copy(update=urls))
-    row = room.row(message)
+    delivery.run(settings=delivery.settings.model_copy(update=urls))
+    row = delivery.row(message)
     assert (row.state, row.sent_maybe) == ("pending", False)
-    assert room.attempts(message) == [("POST", "not_sent")]
+    assert delivery.attempts(message) == [("POST", "not_sent")]
 
 
 def _nowhere(kind: str) -> str | None:
     return "http://127.0.0.1:1/services/T1/B1/HOOK" if kind == "slack-webhook" else None
 
 
-def test_row_14_slacks_refusal_is_tried_once_an_hour(room: Room) -> None:
-    room.message(room.channel("slack-bot"))
-    room.slack.script("post", *[slack_error("channel_not_found")] * 9)
+def test_row_14_slacks_refusal_is_tried_once_an_hour(delivery: DeliverySetup) -> None:
+    delivery.message(delivery.channel("slack-bot"))
+    delivery.slack.script("post", *[slack_error("channel_not_found")] * 9)
     for _ in range(4 * 60):
-        room.sweep()
-        room.pass_time(60)
-    assert 4 <= room.slack.count("post") <= 5  # in four hours, and one at the beginning
+        delivery.run()
+        delivery.pass_time(60)
+    assert 4 <= delivery.slack.count("post") <= 5  # in four hours, and one at the beginning
 
 
 def test_row_22_frozen_after_its_last_look_a_webhook_alone_shows_it_once_and_parks(
-    rig: Rig,
+    harness: Harness,
 ) -> None:
-    match_id = rig.say(rig.channel("slack-webhook")[0])
-    frozen = rig.freeze(match_id, "before_call")
-    assert len(rig.finish().parked) == 1
-    rig.thaw(frozen)
-    verdict = rig.verdict()
+    match_id = harness.say(harness.channel("slack-webhook")[0])
+    frozen = harness.freeze(match_id, "before_call")
+    assert len(harness.finish().parked) == 1
+    harness.thaw(frozen)
+    verdict = harness.verdict()
     assert verdict.wrong == {}
-    assert len(verdict.parked) == len(rig.world.truth.posted) == 1
+    assert len(verdict.parked) == len(harness.world.truth.posted) == 1
 
 
-def test_row_26_deleted_while_uncertain_slack_shows_one_at_most(room: Room) -> None:
+def test_row_26_deleted_while_uncertain_slack_shows_one_at_most(delivery: DeliverySetup) -> None:
     """Posted again, as nothing tells that it was deleted: assumption A5 of docs/delivery.md."""
-    channel = room.channel("slack-bot")
-    room.message(channel)
-    room.slack.script("post", fail_after_accept())
-    room.sweep()
-    assert room.titles(channel) == ["Victory"]
-    room.slack.messages[room.address(channel)].clear()
-    room.pass_time(31)
-    room.sweep()
-    assert room.titles(channel) == ["Victory"]
+    channel = delivery.channel("slack-bot")
+    delivery.message(channel)
+    delivery.slack.script("post", fail_after_accept())
+    delivery.run()
+    assert delivery.titles(channel) == ["Victory"]
+    delivery.slack.messages[delivery.address(channel)].clear()
+    delivery.pass_time(31)
+    delivery.run()
+    assert delivery.titles(channel) == ["Victory"]
 
 
-def test_row_28_a_webhook_alone_edits_by_its_own_token(room: Room) -> None:
-    without_reader(room)
-    channel = room.channel("discord-webhook")
-    message = room.message(channel)
-    room.sweep()
-    room.say(message, "Defeat")
-    room.pass_time(3)
-    assert room.sweep().edited == 1
-    assert (room.titles(channel), posts(room)) == (["Defeat"], 1)
-    assert room.discord.authorizations == {""}
+def test_row_28_a_webhook_alone_edits_by_its_own_token(delivery: DeliverySetup) -> None:
+    without_reader(delivery)
+    channel = delivery.channel("discord-webhook")
+    message = delivery.message(channel)
+    delivery.run()
+    delivery.say(message, "Defeat")
+    delivery.pass_time(3)
+    assert delivery.run().edited == 1
+    assert (delivery.titles(channel), posts(delivery)) == (["Defeat"], 1)
+    assert delivery.discord.authorizations == {""}
 
 
 @pytest.mark.parametrize("kind", ALONE)
 def test_row_29_a_text_that_changes_while_a_webhook_alone_is_uncertain_is_parked(
-    room: Room, kind: str
+    delivery: DeliverySetup, kind: str
 ) -> None:
-    without_reader(room)
-    message = room.message(room.channel(kind))
-    script(room, fail_after_accept())
-    room.sweep()
-    room.say(message, "Defeat")
-    room.pass_time(31)
-    sweep_on(room)
-    assert (room.row(message).state, posts(room)) == ("needs_review", 1)
+    without_reader(delivery)
+    message = delivery.message(delivery.channel(kind))
+    script(delivery, fail_after_accept())
+    delivery.run()
+    delivery.say(message, "Defeat")
+    delivery.pass_time(31)
+    run_until_settled(delivery)
+    assert (delivery.row(message).state, posts(delivery)) == ("needs_review", 1)
 
 
 @pytest.mark.parametrize("kind", READABLE)
-def test_row_31_a_deleted_message_of_any_kind_is_never_posted_again(room: Room, kind: str) -> None:
-    channel = room.channel(kind)
-    message = room.message(channel)
-    room.sweep()
-    room.pass_time(3)
-    room.discord.deleted.add(room.row(message).remote_id or "")
-    room.slack.messages.clear()
+def test_row_31_a_deleted_message_of_any_kind_is_never_posted_again(
+    delivery: DeliverySetup, kind: str
+) -> None:
+    channel = delivery.channel(kind)
+    message = delivery.message(channel)
+    delivery.run()
+    delivery.pass_time(3)
+    delivery.discord.deleted.add(delivery.row(message).remote_id or "")
+    delivery.slack.messages.clear()
     for title in ("Defeat", "Remake"):
-        room.say(message, title)
-        sweep_on(room)
-    row = room.row(message)
-    assert (row.state, row.remote_deleted, row.due_at, posts(room)) == ("delivered", True, None, 1)
+        delivery.say(message, title)
+        run_until_settled(delivery)
+    row = delivery.row(message)
+    assert (row.state, row.remote_deleted, row.due_at, posts(delivery)) == (
+        "delivered",
+        True,
+        None,
+        1,
+    )

@@ -14,8 +14,8 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Attempt, Message
 from lol_dagster_tests._support.waiting import wait_for
-from lol_dagster_tests.delivery.conftest import Room
-from lol_dagster_tests.delivery.proof.harness import Rig
+from lol_dagster_tests.delivery.conftest import DeliverySetup
+from lol_dagster_tests.delivery.proof.harness import Harness
 
 
 def _deliver_everything(settings: Settings, database_url: str, ready: object) -> None:
@@ -24,17 +24,17 @@ def _deliver_everything(settings: Settings, database_url: str, ready: object) ->
     deliverer(settings, database).deliver_due(datetime.now(UTC), wait_up_to=timedelta(0))
 
 
-def test_row_20_three_processes_share_the_work_without_meeting(any_room: Room) -> None:
-    channels = [any_room.channel(), any_room.channel()]
+def test_row_20_three_processes_share_the_work_without_meeting(any_delivery: DeliverySetup) -> None:
+    channels = [any_delivery.channel(), any_delivery.channel()]
     due = datetime.now(UTC) - timedelta(seconds=1)
     titles = [f"game {number}" for number in range(30)]
     for number, title in enumerate(titles):
-        any_room.message(channels[number % 2], title, due_at=due, created_at=due)
-    url = any_room.database.url.render_as_string(hide_password=False)
+        any_delivery.message(channels[number % 2], title, due_at=due, created_at=due)
+    url = any_delivery.database.url.render_as_string(hide_password=False)
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(3)
     workers = [
-        context.Process(target=_deliver_everything, args=(any_room.settings, url, ready))
+        context.Process(target=_deliver_everything, args=(any_delivery.settings, url, ready))
         for _ in range(3)
     ]
     for worker in workers:
@@ -43,9 +43,9 @@ def test_row_20_three_processes_share_the_work_without_meeting(any_room: Room) -
         worker.join(180)
 
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    told = any_room.titles(channels[0]) + any_room.titles(channels[1])
+    told = any_delivery.titles(channels[0]) + any_delivery.titles(channels[1])
     assert sorted(told) == sorted(titles)
-    with any_room.database.reading() as session:
+    with any_delivery.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Attempt)) == 30
         assert set(session.scalars(select(Message.state))) == {"delivered"}
         holders = set(session.scalars(select(Message.lease_owner)))
@@ -76,19 +76,21 @@ def test_both_clocks_go_forward_and_bear_a_name(any_database: Database) -> None:
     ],
 )
 def test_row_13_a_429_to_one_process_binds_the_others(
-    rig: Rig, kind: str, fault: str, binds: str
+    harness: Harness, kind: str, fault: str, binds: str
 ) -> None:
     """No call of any of three processes before retry_after is over."""
     operation = f"{kind.removesuffix('-bot')}.post"
-    channel, place = rig.channel(kind)
-    elsewhere, _ = rig.channel(kind)
-    rig.fault(f"{operation}@{place}={fault}*1")
-    workers = [rig.start(only=rig.say(channel))]
-    wait_for("result", lambda: [workers[0].name, "after_result", "-"] in rig.passages, seconds=30)
-    workers += [rig.start(only=rig.say(each)) for each in (channel, elsewhere)]
-    rig.join(workers)
-    assert rig.verdict().wrong == {}
-    limited, *others = rig.world.truth.calls(operation)
+    channel, place = harness.channel(kind)
+    elsewhere, _ = harness.channel(kind)
+    harness.fault(f"{operation}@{place}={fault}*1")
+    workers = [harness.start(only=harness.say(channel))]
+    wait_for(
+        "result", lambda: [workers[0].name, "after_result", "-"] in harness.passages, seconds=30
+    )
+    workers += [harness.start(only=harness.say(each)) for each in (channel, elsewhere)]
+    harness.join(workers)
+    assert harness.verdict().wrong == {}
+    limited, *others = harness.world.truth.calls(operation)
     bound = [each for each in others if binds == "token" or each["place"] == place]
     assert (limited["status"], len(others), len(bound)) == (429, 3, 3 if binds == "token" else 2)
     assert all(each["at"] >= limited["at"] + 1.0 for each in bound)

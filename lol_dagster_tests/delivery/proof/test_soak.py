@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from lol_dagster_tests.delivery.proof.harness import Process, Rig
+from lol_dagster_tests.delivery.proof.harness import Harness, Process
 from lol_dagster_tests.delivery.proof.worker import NONCE_WINDOW
 
 SERVICE = {"discord-bot": "discord", "slack-bot": "slack"}
@@ -38,7 +38,7 @@ class Trouble:
     kills: int = 0
     freezes: int = 0
     changed: int = 0
-    rig: Rig | None = None
+    harness: Harness | None = None
     _next: float = 0.0
     _frozen: dict[int, float] = field(default_factory=dict)
 
@@ -50,8 +50,8 @@ class Trouble:
                 del self._frozen[pid]
         # Not while somebody is frozen, perhaps with SQLite's one lock in hand.
         if self.changed < self.changes and not self._frozen and self.jitter.random() < 0.3:
-            assert self.rig is not None
-            self.rig.change(self.jitter.choice(self.rig.matches))
+            assert self.harness is not None
+            self.harness.change(self.jitter.choice(self.harness.matches))
             self.changed += 1
         awake = [each for each in running if each.pid not in self._frozen and each.is_alive()]
         if now < self._next or len(awake) < 2:
@@ -69,27 +69,27 @@ class Trouble:
             self.freezes += 1
 
 
-def soak(rig: Rig, kind: str, messages: int, trouble: Trouble, *, within: float) -> None:
+def soak(harness: Harness, kind: str, messages: int, trouble: Trouble, *, within: float) -> None:
     service = SERVICE[kind]
-    rig.fault(f"discord.post=nonce-window({NONCE_WINDOW})")
-    rig.fault(
+    harness.fault(f"discord.post=nonce-window({NONCE_WINDOW})")
+    harness.fault(
         f"{service}.post={','.join(FAULTS)}",
         f"{service}.edit={','.join(EDIT_FAULTS)}",
         "discord.list=503:0.05",
         "slack.history=503:0.05",
     )
-    channels = [rig.channel(kind)[0] for _ in range(8)]
+    channels = [harness.channel(kind)[0] for _ in range(8)]
     for number in range(messages):
-        rig.say(channels[number % len(channels)])
-    trouble.rig = rig
+        harness.say(channels[number % len(channels)])
+    trouble.harness = harness
     began = time.monotonic()
-    rig.keep(3, disturb=trouble, within=within, lifetime_s=int(within))
-    verdict = rig.finish(within=within)  # what was changed after the last worker had left
+    harness.keep(3, disturb=trouble, within=within, lifetime_s=int(within))
+    verdict = harness.finish(within=within)  # what was changed after the last worker had left
     seconds = time.monotonic() - began
-    outcomes = rig.world.truth.counts()[f"{service}.post"]
+    outcomes = harness.world.truth.counts()[f"{service}.post"]
     posts, answered = sum(outcomes.values()), outcomes.get("200", 0)
     print(  # noqa: T201 - the figures
-        f"\n{kind} on {rig.database.engine.dialect.name}: {messages} messages, {posts} POSTs, "
+        f"\n{kind} on {harness.database.engine.dialect.name}: {messages} messages, {posts} POSTs, "
         f"{1 - answered / posts:.0%} of them faulted, {trouble.changed} texts changed, 3 workers, "
         f"{trouble.kills} killed, {trouble.freezes} frozen, {seconds:.0f} s: {verdict}"
     )
@@ -102,30 +102,30 @@ def soak(rig: Rig, kind: str, messages: int, trouble: Trouble, *, within: float)
     assert len(verdict.recovered) > messages / 5  # 41 of 100 first POSTs were accepted unseen
 
 
-def test_forty_messages_under_faults_and_kills_are_told_once(rig: Rig) -> None:
-    soak(rig, "discord-bot", 40, Trouble(every_s=0.7, changes=15), within=100)
+def test_forty_messages_under_faults_and_kills_are_told_once(harness: Harness) -> None:
+    soak(harness, "discord-bot", 40, Trouble(every_s=0.7, changes=15), within=100)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(2400)
-def test_a_thousand_messages_for_discord_are_told_once(any_rig: Rig) -> None:
-    soak(any_rig, "discord-bot", 1000, Trouble(every_s=3.0, changes=300), within=2000)
+def test_a_thousand_messages_for_discord_are_told_once(any_harness: Harness) -> None:
+    soak(any_harness, "discord-bot", 1000, Trouble(every_s=3.0, changes=300), within=2000)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(2400)
-def test_a_thousand_messages_for_slack_are_told_once(any_rig: Rig) -> None:
+def test_a_thousand_messages_for_slack_are_told_once(any_harness: Harness) -> None:
     """Nobody is frozen for longer than the margin: assumption A1, without which see row 22."""
     trouble = Trouble(every_s=3.0, frozen_s=(0.15,), changes=300)
-    soak(any_rig, "slack-bot", 1000, trouble, within=2000)
+    soak(any_harness, "slack-bot", 1000, trouble, within=2000)
 
 
 @pytest.mark.soak
-def test_sending_and_then_marking_tells_twice(rig: Rig) -> None:
-    rig.fault(f"discord.post={','.join(FAULTS)}")
-    channel, _ = rig.channel("discord-bot")
+def test_sending_and_then_marking_tells_twice(harness: Harness) -> None:
+    harness.fault(f"discord.post={','.join(FAULTS)}")
+    channel, _ = harness.channel("discord-bot")
     for _ in range(200):
-        rig.say(channel)
-    verdict = rig.keep(1, disturb=Trouble(every_s=3.0), within=300, naive=True)
+        harness.say(channel)
+    verdict = harness.keep(1, disturb=Trouble(every_s=3.0), within=300, naive=True)
     print(f"\nsend, then mark: 200 messages, 1 worker: {verdict}")  # noqa: T201 - the figures
     assert verdict.duplicated

@@ -1,6 +1,6 @@
 """A deliverer in a process of its own, in a hurry, that dies, freezes or loses its database on cue.
 
-The process side of `rig.py`. Everything is the product's own but for the waits, which are short
+The process side of `harness.py`. Everything is the product's own but for the waits, which are short
 enough for a whole run to take about a second; their proportions are the real ones where the
 protocol depends on them.
 """
@@ -46,9 +46,9 @@ TIMING = Timing(
     retry_window=0.5,
 )  # fmt: skip
 SETTLE = 0.6
-"""Every late acceptance of the rig's comes at most 0.2 s after the call was given up on."""
+"""Every late acceptance of the harness's comes at most 0.2 s after the call was given up on."""
 NONCE_WINDOW = 3.0
-"""What Discord remembers a nonce for in the rig: two leases, as in life (120 s and 60 s)."""
+"""What Discord remembers a nonce for in the harness: two leases, as in life (120 s and 60 s)."""
 LABELS = (
     "claiming",
     "after_claim",
