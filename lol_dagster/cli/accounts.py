@@ -2,16 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
-from lol_dagster.cli.account_entry import known_account, platform_options
-from lol_dagster.cli.context import command_context
+from lol_dagster.cli.context import CommandContext, command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
+from lol_dagster.riot.client import riot_client
 from lol_dagster.roster import accounts, players
-from lol_dagster.roster.names import parse_riot_id
+from lol_dagster.roster.errors import RosterError
+from lol_dagster.roster.names import RiotId, parse_riot_id
+from lol_dagster.roster.riot_lookup import (
+    KnownAccount,
+    RiotUnavailableError,
+    WrongPlatformError,
+    account_by_hand,
+    account_to_be_resolved,
+    ask_riot,
+)
 from lol_dagster.storage.models import Account
+
+_F = TypeVar("_F", bound=Callable[..., None])
+
+
+def platform_options(command: _F) -> _F:
+    """`--platform` and `--puuid`."""
+    command = click.option("--puuid", help="Riot's id of the account, instead of asking Riot.")(
+        command
+    )
+    return click.option("--platform", help="Where it plays: na1, euw1, eun1, kr, …")(command)
+
+
+def known_account(
+    app: CommandContext, riot_id: RiotId, platform: str | None, puuid: str | None
+) -> KnownAccount:
+    """The account that the options name; asks Riot unless its puuid was given.
+
+    When Riot cannot be asked now, the account is one to be resolved later, and a line says so.
+
+    Raises:
+        UserError: Riot knows no such account, or refuses the key; an option is wrong or missing.
+    """
+    if platform is None:
+        raise RosterError(
+            f"which platform does '{riot_id}' play on? Add --platform na1, euw1, kr, …"
+        )
+    if puuid is not None:
+        return account_by_hand(riot_id, platform, puuid)
+    try:
+        return ask_riot(riot_client(app.settings, app.database), riot_id, platform)
+    except WrongPlatformError as error:
+        raise RosterError(
+            f"{error}: give --platform {error.plays_on} (or, if you know better, its --puuid)"
+        ) from None
+    except RiotUnavailableError as error:
+        click.echo(
+            f"{error}. The account is kept and looked up later automatically: "
+            "'lol-dagster account list' shows its state.",
+            err=True,
+        )
+        return account_to_be_resolved(riot_id, platform)
 
 
 @click.group()
@@ -57,14 +108,14 @@ def list_accounts(as_json: bool) -> None:
         values,
         as_json,
         lambda: print_table(
-            ("ACCOUNT", "PLATFORM", "PLAYER", "LAST PLAYED", "TROUBLE"),
+            ("ACCOUNT", "PLATFORM", "PLAYER", "LAST PLAYED", "ERROR"),
             (
                 (
                     value["riot_id"],
                     value["platform"],
                     value["player"],
                     value["last_played_at"],
-                    trouble(value),
+                    shown_error(value),
                 )
                 for value in values
             ),
@@ -93,7 +144,7 @@ def show(riot_id: str, as_json: bool) -> None:
 def remove(riot_id: str, as_json: bool) -> None:
     """Take an account away from its player.
 
-    Its games no longer count as theirs; what has been told stays told.
+    Its games no longer count as theirs; messages about them stay.
     """
     with command_context() as app, app.writing() as session:
         row = accounts.get_account(session, riot_id)
@@ -109,10 +160,10 @@ def remove(riot_id: str, as_json: bool) -> None:
     )
 
 
-def trouble(account: dict[str, Any]) -> str | None:
-    """What is wrong with an account, for a table's cell."""
+def shown_error(account: dict[str, Any]) -> str | None:
+    """What is wrong with an account, for a cell of a table."""
     if account["puuid"] is None:
-        return f"to be resolved: {account['last_error'] or 'Riot is asked at the next look'}"
+        return f"to be resolved: {account['last_error'] or 'Riot is asked with the next poll'}"
     error: str | None = account["last_error"]
     return error
 

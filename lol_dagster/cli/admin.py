@@ -22,11 +22,11 @@ _LINE = re.compile(rf"^\s*(export\s+)?{_VARIABLE}\s*=.*$", re.MULTILINE)
 
 
 @click.group(invoke_without_command=True)
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=int, help="Instead of LOL_ADMIN_PORT.  [default: 3001]")
 @click.option(
     "--public-url",
-    help="Where people find it, if that is not this machine: https://… for a reverse proxy in front.",
+    help="Its public address, if not this machine: https://… with a reverse proxy in front.",
 )
 @click.option("--demo", is_flag=True, hidden=True, help="Without a password, for the demo.")
 @click.pass_context
@@ -35,7 +35,7 @@ def admin(
 ) -> None:
     """The web view alone, until Ctrl-C. `lol-dagster up` runs it with everything else.
 
-    It answers on this machine only, unless told otherwise, and to whoever knows the password.
+    It answers on this machine only, unless --host says otherwise, and asks for the password.
     """
     if context.invoked_subcommand is not None:
         return
@@ -64,17 +64,17 @@ def _stop(_signal: int, _frame: object) -> None:
 @click.option("--stdin", is_flag=True, help="Read it from the standard input instead of asking.")
 @click.option("--print", "only_print", is_flag=True, help="Print the line instead of writing .env.")
 def set_password(stdin: bool, only_print: bool) -> None:
-    """Choose the web view's password: its hash is written into .env of this folder.
+    """Set the password of the web view: its hash is written into .env in this folder.
 
-    Whoever is signed in has to sign in again once the web view has been started again. Tries that
-    have been counted against anybody are forgotten.
+    After the next start of the web view everybody has to sign in again. Failed sign-in attempts are
+    forgotten.
     """
     from lol_dagster.admin.security.password import forget_tries, password_hash
 
     if stdin:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
-        password = click.prompt("Password", hide_input=True, confirmation_prompt="Once more")
+        password = click.prompt("Password", hide_input=True, confirmation_prompt="Repeat")
     # In single quotes, as it is full of dollar signs.
     line = f"{_VARIABLE}='{password_hash(password)}'"
     if only_print:
@@ -82,19 +82,19 @@ def set_password(stdin: bool, only_print: bool) -> None:
         return
     if os.environ.get(_VARIABLE):
         raise UserError(
-            f"{_VARIABLE} is set in the environment, which wins over .env: change it there, with "
-            "the line that --print gives"
+            f"{_VARIABLE} is set in the environment, which overrides .env: change it there, to the "
+            "line that --print gives"
         )
     file = Path(".env").absolute()
     _write_line(file, line)
     database = open_database(load_settings())
     forget_tries(database)
     database.dispose()
-    click.echo(f"Written into {file}. Start 'lol-dagster up' or 'admin' again, and it holds.")
+    click.echo(f"Written to {file}. Restart 'lol-dagster up' or 'lol-dagster admin' to apply it.")
 
 
 def _write_line(file: Path, line: str) -> None:
-    """Put the line in the place of the one that was there, or at the end; whole or not at all."""
+    """Replace the line, or add it at the end; atomically."""
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     if _LINE.search(before):
         after = _LINE.sub(lambda _: line, before)

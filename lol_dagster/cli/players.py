@@ -6,15 +6,14 @@ from typing import Any
 
 import click
 
-from lol_dagster.cli.account_entry import known_account, platform_options
-from lol_dagster.cli.accounts import trouble
+from lol_dagster.cli.accounts import known_account, platform_options, shown_error
 from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
 from lol_dagster.riot.routing import validate_platform
 from lol_dagster.roster import players
 from lol_dagster.roster.accounts import check_not_taken
-from lol_dagster.roster.dates import parse_since
 from lol_dagster.roster.errors import RosterError
+from lol_dagster.roster.memberships import parse_since
 from lol_dagster.roster.names import parse_riot_id
 from lol_dagster.storage.models import Player
 
@@ -26,10 +25,10 @@ def player() -> None:
 
 @player.command("add")
 @click.argument("name")
-@click.option("--team", required=True, help="The team that hears of the player's games.")
+@click.option("--team", required=True, help="The team that gets the player's games.")
 @click.option("--account", metavar="'NAME#TAG'", help="A new player's Riot ID.")
 @platform_options
-@click.option("--since", metavar="DATE", help="Games that ended before are not told. [now]")
+@click.option("--since", metavar="DATE", help="Games that ended earlier are not announced. [now]")
 @as_json_option
 def add(
     name: str,
@@ -48,10 +47,10 @@ def add(
     if platform is not None:
         validate_platform(platform)
     if riot_id is None and (platform or puuid):
-        raise RosterError("--platform and --puuid are of an account: say which with --account")
+        raise RosterError("--platform and --puuid need --account")
     with command_context() as app:
         from_when = app.now if since is None else parse_since(since, app.now)
-        # What is wrong anyway is said before Riot is asked, which may take a while.
+        # Checked before Riot is asked, which may take a while.
         with app.database.reading() as session:
             players.check_may_add(
                 session, name, team=team, with_account=riot_id is not None, since=from_when
@@ -112,14 +111,14 @@ def show(name: str, as_json: bool) -> None:
         print_fields([("player", value["name"]), ("added", value["added_at"])])
         click.echo()
         print_table(
-            ("ACCOUNT", "PLATFORM", "LAST PLAYED", "LAST ASKED ABOUT", "TROUBLE"),
+            ("ACCOUNT", "PLATFORM", "LAST PLAYED", "LAST POLLED", "ERROR"),
             (
                 (
                     each["riot_id"],
                     each["platform"],
                     each["last_played_at"],
                     each["last_good_poll_at"],
-                    trouble(each),
+                    shown_error(each),
                 )
                 for each in value["accounts"]
             ),
@@ -142,7 +141,7 @@ def show(name: str, as_json: bool) -> None:
 def remove(name: str, team: str | None, as_json: bool) -> None:
     """Take a player out of a team, or out of all.
 
-    Games and memberships of the past stay. A player without any game goes for good.
+    Past games and memberships are kept. A player without any game is deleted.
     """
     with command_context() as app, app.writing() as session:
         removed, for_good = players.remove_player(session, name, team=team, now=app.now)

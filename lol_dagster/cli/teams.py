@@ -15,7 +15,7 @@ from lol_dagster.storage.models import Team
 
 @click.group()
 def team() -> None:
-    """Groups of players that hear of their games together."""
+    """Groups of players whose games are announced together."""
 
 
 @team.command("add")
@@ -73,7 +73,7 @@ def show(name: str, as_json: bool) -> None:
         print_table(
             ("CHANNEL", "KIND"),
             ((each["name"], each["kind"]) for each in value["channels"]),
-            empty="No channel, so that nothing is told: add one with 'lol-dagster channel add'.",
+            empty="No channel, so that nothing is announced: add one with 'lol-dagster channel add'.",
         )
 
     print_either(value, as_json, for_people)
@@ -84,7 +84,7 @@ def show(name: str, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Also end its memberships and remove its channels.")
 @as_json_option
 def remove(name: str, force: bool, as_json: bool) -> None:
-    """Remove a team. What it was told stays on record."""
+    """Remove a team. Its history is kept."""
     with command_context() as app:
         with app.writing() as session:
             removed = teams.remove_team(session, name, even_if_used=force, now=app.now)

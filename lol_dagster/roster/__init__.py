@@ -1,1 +1,1 @@
-"""Who is watched and where it is told: adding, finding and removing."""
+"""Whose games are tracked and where they are announced: adding, finding and removing."""

@@ -1,4 +1,4 @@
-"""Riot accounts of players: adding, correcting and removing them. Riot itself is asked in asking.py."""
+"""Riot accounts of players: adding, correcting and removing them. Riot itself is asked in riot_lookup.py."""
 
 from __future__ import annotations
 
@@ -51,14 +51,15 @@ def check_not_taken(
     Raises:
         AccountTakenError: a player has the account.
     """
-    # The puuid is what counts where both are known: Riot IDs change hands.
+    # Where both are known the puuid counts: Riot IDs change hands.
     taken = session.scalar(select(Account.id).where(Account.puuid == puuid)) if puuid else None
     if taken is None:
-        bearers = select(Account.id, Account.game_name, Account.tag_line).order_by(Account.id)
+        candidates = select(Account.id, Account.game_name, Account.tag_line).order_by(Account.id)
         if puuid:
-            bearers = bearers.where(Account.puuid.is_(None))
+            candidates = candidates.where(Account.puuid.is_(None))
         taken = next(
-            (row for row, name, tag in session.execute(bearers) if riot_id.is_same(name, tag)), None
+            (row for row, name, tag in session.execute(candidates) if riot_id.is_same(name, tag)),
+            None,
         )
     if taken is None or taken == but:
         return
@@ -73,7 +74,7 @@ def add_account(session: Session, player: Player, known: KnownAccount, *, now: d
     """Give a player an account.
 
     Raises:
-        AlreadyThereError: he, or somebody else, has it.
+        AlreadyThereError: a player has it.
     """
     check_not_taken(session, known.riot_id, known.puuid)
     account = Account(
@@ -93,9 +94,9 @@ def add_account(session: Session, player: Player, known: KnownAccount, *, now: d
 def correct_account(
     session: Session, account_id: int, known: KnownAccount, *, version: int
 ) -> Account:
-    """Let an entry stand for another account of Riot's: its Riot ID was mistyped.
+    """Point an entry at another Riot account: its Riot ID was mistyped.
 
-    The entry stays, with the games that count for it, and is looked at anew.
+    The entry stays, with the games that count for it, and is polled as a new one.
 
     Args:
         version: The one that was seen.
@@ -112,7 +113,7 @@ def correct_account(
     account.platform = known.platform
     account.puuid, account.puuid_key = known.puuid, known.puuid_key
     _flush(session, known)
-    # As of a new account: its turn is at once, and the first look is a deep one.
+    # As for a new account: it is polled at once, and its first poll reads further back.
     session.execute(delete(AccountPoll).where(AccountPoll.account_id == account_id))
     return account
 
@@ -131,7 +132,7 @@ def move_account(session: Session, account_id: int, player_id: int, *, version: 
     account = as_seen(session, Account, account_id, version)
     player = session.get(Player, player_id)
     if player is None:
-        raise NoSuchEntryError("this player is not there any more")
+        raise NoSuchEntryError("this player no longer exists")
     games = select(func.count()).where(PlayerStat.account_id == account_id)
     if player is not account.player and (count := session.scalar(games)):
         raise RosterError(
@@ -146,7 +147,7 @@ def move_account(session: Session, account_id: int, player_id: int, *, version: 
 def _flush(session: Session, known: KnownAccount) -> None:
     try:
         session.flush()
-    except IntegrityError:  # somebody else has added it in this moment
+    except IntegrityError:  # somebody else has just added it
         raise AlreadyThereError(
             f"the account '{known.riot_id}' already belongs to a player"
         ) from None
@@ -155,15 +156,15 @@ def _flush(session: Session, known: KnownAccount) -> None:
 def remove_account(session: Session, account: Account) -> int:
     """Take an account out of the roster; its games no longer count as the player's.
 
-    What has been told stays told.
+    Messages about them stay.
 
     Returns:
         How many games no longer count.
     """
-    forgotten = session.execute(
+    deleted = session.execute(
         delete(PlayerStat).where(PlayerStat.account_id == account.id).returning(PlayerStat.match_id)
     )
-    count = len(forgotten.all())
+    count = len(deleted.all())
     session.delete(account)
     session.flush()
     return count

@@ -1,4 +1,4 @@
-"""What can be wrong with an entry in the roster. Each is one line for the person who made it."""
+"""Why an entry of the roster is refused: each a line for the person who made it."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""Memberships: from when until when a player belongs to a team, also put right afterwards.
+"""Memberships: from when until when a player belongs to a team, also corrected afterwards.
 
 Nothing is deleted: a game counts for the teams that its players were in when it ended. A membership
-that never was ends when it began, so that no game counts for it.
+that was entered by mistake ends when it starts, so that no game counts for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.exc import IntegrityError
@@ -18,13 +18,37 @@ from lol_dagster.roster.versions import as_seen
 from lol_dagster.storage.models import Account, Membership, Player, Team
 
 
+def parse_since(text: str, now: datetime) -> datetime:
+    """Read `2026-05-01` or `2026-05-01T18:30`, in UTC unless it names another offset.
+
+    Args:
+        now: An aware instant; memberships start no later.
+
+    Raises:
+        RosterError: it is no date, or in the future.
+    """
+    try:
+        since = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise RosterError(
+            f"{text!a} is no date: it should look like 2026-05-01, 2026-05-01T18:30 "
+            "or 2026-05-01T18:30+02:00"
+        ) from None
+    since = since.replace(tzinfo=UTC) if since.tzinfo is None else since.astimezone(UTC)
+    if since > now:
+        raise RosterError(
+            f"{since:%Y-%m-%d %H:%M} UTC is in the future: give a date that has passed"
+        )
+    return since
+
+
 def add_membership(
     session: Session, team: Team, player: Player, *, since: datetime, until: datetime | None = None
 ) -> Membership:
-    """Let a player belong to a team from `since` until before `until` (None: from then on).
+    """Put a player into a team from `since` until before `until` (None: no end).
 
     Raises:
-        RosterError: the team was removed, or it would end before it begins.
+        RosterError: the team was removed, or it would end before it starts.
         AlreadyThereError: the player was in the team then.
     """
     _check_dates(since, until)
@@ -44,7 +68,7 @@ def correct_membership(
     until: datetime | None,
     version: int,
 ) -> Membership:
-    """Give a membership other dates; without an end it goes on.
+    """Give a membership other dates.
 
     Args:
         version: The one that was seen.
@@ -52,7 +76,7 @@ def correct_membership(
     Raises:
         NoSuchEntryError: there is no such membership.
         StaleEntryError: somebody else has changed it.
-        RosterError: it would end before it begins, or the team was removed.
+        RosterError: it would end before it starts, or the team was removed.
         AlreadyThereError: the player was in the team then by another membership.
     """
     membership = as_seen(session, Membership, membership_id, version)
@@ -65,6 +89,10 @@ def correct_membership(
     membership.since, membership.until = since, until
     _flush(session, team.name, player.name)
     return membership
+
+
+def end_membership(membership: Membership, now: datetime) -> None:
+    membership.until = max(now, membership.since)
 
 
 def check_no_overlap(
@@ -105,7 +133,7 @@ def _flush(session: Session, team: str, player: str) -> None:
     """Names, not rows: a failed flush takes the rows' contents with it."""
     try:
         session.flush()
-    except IntegrityError:  # somebody else has added another in this moment
+    except IntegrityError:  # somebody else has just added another
         raise AlreadyThereError(f"{player} is already in the team {team!r}") from None
 
 
@@ -119,19 +147,19 @@ def _memberships(session: Session, team: Team, player: Player) -> Sequence[Membe
 
 def _check_dates(since: datetime, until: datetime | None) -> None:
     if until is not None and until < since:
-        raise RosterError("it would end before it begins: choose a later end")
+        raise RosterError("it would end before it starts: choose a later end")
 
 
 def _check_team(team: Team, until: datetime | None) -> None:
     if until is None and team.removed_at is not None:
-        raise RosterError(f"the team {team.name!r} was removed: nobody is in it any more")
+        raise RosterError(f"the team {team.name!r} was removed: nobody can be in it")
 
 
 def is_tracked(now: datetime, *, since: datetime | None = None) -> ColumnElement[bool]:
-    """Condition: the account's player is in a team now.
+    """Condition: the player of the account is in a team now.
 
     Args:
-        since: And has been since before this. None: since any time.
+        since: And has been since before this. None: for however long.
     """
     return Account.player_id.in_(
         select(Membership.player_id).where(

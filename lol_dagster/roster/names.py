@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from lol_dagster.roster.errors import NoSuchEntryError, RosterError
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
 
 LONGEST_NAME = 100
 # Riot's own rule for new names is 3 to 16 characters, then # and 3 to 5: older names break it, so
@@ -44,7 +47,7 @@ class RiotId:
 
 
 def clean_name(text: str) -> str:
-    """A name without the blanks around it, in Unicode's composed form.
+    """A name without surrounding blanks, in Unicode's composed form.
 
     Raises:
         RosterError: nothing is left, or more than 100 characters, or some that cannot be shown.
@@ -89,6 +92,36 @@ def find_named(rows: Iterable[_N], name: str) -> _N | None:
     return next((row for row in rows if _folded(row.name) == folded), None)
 
 
+def free_name(rows: Iterable[_N], text: str, what: str, *, but: Named | None = None) -> str:
+    """A name, cleaned, that none of the rows has.
+
+    Args:
+        what: What the rows are, for the error: `team`.
+        but: The row that may have it: the one that is being renamed.
+
+    Raises:
+        RosterError: this cannot be a name.
+        AlreadyThereError: another row has it.
+    """
+    name = clean_name(text)
+    there = find_named(rows, name)
+    if there is not None and there is not but:
+        raise _taken(there.name, what)
+    return name
+
+
+def flush_name(session: Session, name: str, what: str) -> None:
+    """Flush a row with a new name.
+
+    Raises:
+        AlreadyThereError: somebody else has just taken it.
+    """
+    try:
+        session.flush()
+    except IntegrityError:
+        raise _taken(name, what) from None
+
+
 def get_named(rows: Iterable[_N], name: str, what: str) -> _N:
     """The row of this name, whatever its case.
 
@@ -105,6 +138,10 @@ def get_named(rows: Iterable[_N], name: str, what: str) -> _N:
     names = ", ".join(row.name for row in rows[:20]) + (", …" if len(rows) > 20 else "")
     known = f"the {what}s are {names}" if rows else f"add one with 'lol-dagster {what} add'"
     raise NoSuchEntryError(f"there is no {what} {name!r}: {known}")
+
+
+def _taken(name: str, what: str) -> AlreadyThereError:
+    return AlreadyThereError(f"there is already a {what} {name!r}: choose another name")
 
 
 def _folded(name: str) -> str:

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lol_dagster.roster.accounts import add_account
-from lol_dagster.roster.errors import AlreadyThereError, RosterError
-from lol_dagster.roster.names import clean_name, find_named, get_named
+from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
+from lol_dagster.roster.memberships import add_membership, check_no_overlap, end_membership
+from lol_dagster.roster.names import clean_name, find_named, flush_name, free_name, get_named
 from lol_dagster.roster.riot_lookup import KnownAccount
-from lol_dagster.roster.teams import check_may_join, end_membership, get_team, join, leave
+from lol_dagster.roster.teams import get_team
 from lol_dagster.roster.versions import as_seen
-from lol_dagster.storage.models import Membership, Player, PlayerStat
+from lol_dagster.storage.models import Player, PlayerStat
 
 
 def players(session: Session) -> Sequence[Player]:
@@ -34,7 +34,7 @@ def get_player(session: Session, name: str) -> Player:
 def check_may_add(
     session: Session, name: str, *, team: str, with_account: bool, since: datetime
 ) -> None:
-    """Whether `add_player` would find fault, so that Riot need not be asked first.
+    """Check what `add_player` will check, before Riot is asked.
 
     Raises:
         RosterError: as `add_player`.
@@ -49,7 +49,7 @@ def check_may_add(
                 "--platform na1"
             )
         return
-    check_may_join(session, player, its_team, since)
+    check_no_overlap(session, its_team, player, since, None)
     if with_account:
         raise AlreadyThereError(
             f"there is already a player {player.name!r}: to put them into the team, leave --account "
@@ -66,30 +66,26 @@ def add_player(
     since: datetime,
     now: datetime,
 ) -> Player:
-    """Put a player into a team: a new one with an account, one who is there without.
+    """Put a player into a team: a new one with an account, an existing one without.
 
     Args:
-        since: Games that ended before are never told.
+        since: Games that ended earlier are never announced.
 
     Raises:
         RosterError: this cannot be a name; a new player has no account; the dates overlap.
         NoSuchEntryError: there is no such team.
-        AlreadyThereError: he is in the team; he is there, and an account was given; somebody else
+        AlreadyThereError: they are in the team; they exist, and an account was given; somebody else
             has the account.
     """
     check_may_add(session, name, team=team, with_account=account is not None, since=since)
     player = find_named(players(session), name)
     if player is None:
         assert account is not None, "check_may_add refuses a new player without an account"
-        name = clean_name(name)
-        player = Player(name=name, created_at=now)
+        player = Player(name=clean_name(name), created_at=now)
         session.add(player)
-        try:
-            session.flush()
-        except IntegrityError:  # somebody else has added him in this moment
-            raise AlreadyThereError(f"there is already a player {name!r}") from None
+        flush_name(session, player.name, "player")
         add_account(session, player, account, now=now)
-    join(session, player, get_team(session, team), since)
+    add_membership(session, get_team(session, team), player, since=since)
     return player
 
 
@@ -102,20 +98,11 @@ def rename_player(session: Session, player_id: int, name: str, *, version: int) 
         NoSuchEntryError: there is no such player.
         StaleEntryError: somebody else has changed the entry.
         RosterError: this cannot be a name.
-        AlreadyThereError: another player bears it.
+        AlreadyThereError: another player has it.
     """
     player = as_seen(session, Player, player_id, version)
-    name = clean_name(name)
-    there = find_named(players(session), name)
-    if there is not None and there is not player:
-        raise AlreadyThereError(f"there is already a player {there.name!r}: choose another name")
-    player.name = name
-    try:
-        session.flush()
-    except IntegrityError:  # somebody else has taken it in this moment
-        raise AlreadyThereError(
-            f"there is already a player {name!r}: choose another name"
-        ) from None
+    player.name = free_name(players(session), name, "player", but=player)
+    flush_name(session, player.name, "player")
     return player
 
 
@@ -125,25 +112,30 @@ def remove_player(
     """Take a player out of a team, or out of all.
 
     The player stays, with accounts and games, and can be added to a team again. One without any
-    game, taken out of all teams, goes for good: somebody added them by mistake.
+    game who is taken out of all teams is deleted: they were added by mistake.
 
     Args:
         team: None: all of them.
 
     Returns:
-        The player, and whether they are gone for good.
+        The player, and whether they were deleted.
 
     Raises:
         NoSuchEntryError: there is no such player or team, or the player is not in the team.
     """
     player = get_player(session, name)
+    current = [membership for membership in player.memberships if membership.until is None]
     if team is not None:
-        leave(session, player, get_team(session, team), now=now)
+        left = get_team(session, team)
+        current = [membership for membership in current if membership.team is left]
+        if not current:
+            raise NoSuchEntryError(f"{player.name} is not in the team {left.name!r}")
+        end_membership(current[0], now)
         return player, False
     if session.scalars(
         select(PlayerStat).where(PlayerStat.player_id == player.id).limit(1)
     ).first():
-        for membership in open_memberships(player):
+        for membership in current:
             end_membership(membership, now)
         return player, False
     for row in [*player.accounts, *player.memberships]:
@@ -152,7 +144,3 @@ def remove_player(
     session.delete(player)
     session.flush()
     return player, True
-
-
-def open_memberships(player: Player) -> list[Membership]:
-    return [membership for membership in player.memberships if membership.until is None]

@@ -86,7 +86,7 @@ def account_by_hand(riot_id: RiotId, platform: str, puuid: str) -> KnownAccount:
 
 
 def account_to_be_resolved(riot_id: RiotId, platform: str) -> KnownAccount:
-    """An account that Riot is asked for later: the match lists' next look does so by itself.
+    """An account that Riot is asked for later: the next poll of match lists does so automatically.
 
     Raises:
         UnknownPlatform: Riot has no such platform.
@@ -95,7 +95,7 @@ def account_to_be_resolved(riot_id: RiotId, platform: str) -> KnownAccount:
 
 
 def ask_riot(client: RiotClient, riot_id: RiotId, platform: str) -> KnownAccount:
-    """The account that bears a Riot ID now, spelled as Riot spells it.
+    """The account that has a Riot ID now, spelled as Riot spells it.
 
     Raises:
         UnknownPlatform: Riot has no such platform.
@@ -145,7 +145,7 @@ def _check_platform(client: RiotClient, riot_id: RiotId, puuid: str, platform: s
     try:
         plays_on = client.active_platform(puuid, platform)
     except RiotError:
-        return  # a hint is all it could have been
+        return  # it would only have been a hint
     if plays_on != platform:
         raise WrongPlatformError(
             f"'{riot_id}' plays on {plays_on}, not {platform}", plays_on=plays_on
@@ -155,8 +155,8 @@ def _check_platform(client: RiotClient, riot_id: RiotId, puuid: str, platform: s
 def _level(client: RiotClient, puuid: str, platform: str) -> int | None:
     try:
         return client.summoner(puuid, platform).summoner_level
-    except RiotError as trouble:
-        log.info("No level: %s", trouble)
+    except RiotError as error:
+        log.info("No level: %s", error)
         return None
 
 
@@ -166,8 +166,8 @@ def _last_game(client: RiotClient, puuid: str, platform: str) -> LastGame | None
         if not ids:
             return None
         info = parse_match(ids[0], client.match(ids[0]))
-    except (RiotError, BrokenPayload, UnknownPlatform) as trouble:
-        log.info("No last game: %s", trouble)
+    except (RiotError, BrokenPayload, UnknownPlatform) as error:
+        log.info("No last game: %s", error)
         return None
     stamp = info.game_end_timestamp or info.game_start_timestamp or info.game_creation
     return LastGame(

@@ -1,4 +1,4 @@
-"""Two people who edit one entry: the second is told what the first has changed, and nothing is lost.
+"""Two people who edit one entry: the second learns what the first has changed, and nothing is lost.
 
 Whoever edits an entry says which version of it they saw. The row is locked before that is compared,
 so that of any number of simultaneous edits of one version exactly one is taken. What the others had
@@ -81,5 +81,5 @@ def as_seen(session: Session, model: type[_V], row_id: int, version: int) -> _V:
 def _gone(session: Session, model: type[_V], row_id: int) -> str:
     entries = entries_about(session, model, row_id, "removed", latest=1)
     if not entries:
-        return "this entry is not there any more"
+        return "this entry no longer exists"
     return f"{entries[0].who} removed this entry at {entries[0].at:%Y-%m-%d %H:%M} UTC"

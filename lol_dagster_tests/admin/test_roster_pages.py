@@ -145,7 +145,7 @@ def test_somebody_who_left_is_put_back_by_a_cleared_end_or_a_row_of_its_own(
         ({"player": "Cleo", "since": "2026-05-05T00:00"}, "This is in the future"),
         ({"player": "Ann", "since": "2026-05-01T00:00"}, "Ann is already in the team"),
         ({"player": "Cleo", "since": "2026-05-01T00:00", "until": "2026-04-01T00:00"},
-         "It would end before it begins"),
+         "It would end before it starts"),
     ],
 )  # fmt: skip
 def test_a_row_that_cannot_be_says_why_and_nothing_is_half_done(
@@ -231,8 +231,10 @@ def test_a_name_that_is_taken_is_said_at_its_field_also_by_a_race(
         assert refused.status_code == 422
         assert "choose another name.</li>" in refused.text
         assert "UNIQUE" not in refused.text
-        for module in ("teams", "players"):  # as if the other came between look and write
-            monkeypatch.setattr(f"lol_dagster.roster.{module}.find_named", lambda rows, name: None)
+        for module in ("teams", "players"):  # as if the other came between check and write
+            monkeypatch.setattr(
+                f"lol_dagster.roster.{module}.free_name", lambda rows, name, what, but: name
+            )
 
 
 def test_one_click_takes_somebody_out_of_a_team(

@@ -76,7 +76,7 @@ def test_where_the_environment_wins_it_says_so(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("LOL_ADMIN_PASSWORD_HASH", "$argon2id$old")
     result = CliRunner().invoke(cli, ["admin", "set-password", "--stdin"], input=f"{PASSWORD}\n")
     assert result.exit_code == 2
-    assert "the environment, which wins over .env" in result.stderr
+    assert "the environment, which overrides .env" in result.stderr
 
 
 def test_without_a_password_it_refuses_in_one_line() -> None:
@@ -88,7 +88,7 @@ def test_without_a_password_it_refuses_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--host", "0.0.0.0"], "say under which address with --public-url"),
+        (["--host", "0.0.0.0"], "name the public one with --public-url"),
         (["--public-url", "lol.example.org"], "should look like https://lol.example.org"),
         (["--public-url", "https://lol.example.org/admin"], "without a path"),
     ],

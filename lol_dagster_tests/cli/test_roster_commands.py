@@ -146,7 +146,7 @@ def test_a_team_and_all_that_hangs_on_it_is_removed_by_force() -> None:
          "no team 'Amigas': the teams are Amigos"),
         (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob", "--platform", "na1"],
          "'Bob' is no Riot ID"),
-        (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG"], "Say --platform"),
+        (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG"], "Add --platform"),
         (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG", "--platform", "na"],
          "'na' is no Riot platform: choose one of na1"),
         (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG", "--platform", "kr"],
@@ -157,7 +157,7 @@ def test_a_team_and_all_that_hangs_on_it_is_removed_by_force() -> None:
          "'Ann#TAG' already belongs to the player 'Ann'"),
         (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG", "--platform", "na1",
           "--since", "tomorrow"], "'tomorrow' is no date"),
-        (["player", "add", "Cleo", "--team", "Amigos", "--platform", "na1"], "say which with --acc"),
+        (["player", "add", "Cleo", "--team", "Amigos", "--platform", "na1"], "need --account"),
         (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG", "--platform", "na1",
           "--puuid", " "], "this is no puuid"),
         (["player", "remove", "Cleo"], "no player 'Cleo': the players are Ann"),
@@ -225,7 +225,7 @@ def test_while_riot_is_down_an_account_is_kept_and_resolved_later(
     )
     assert result.exit_code == 0
     assert "Riot could not be asked for 'Ann#TAG'" in result.stderr
-    assert "asked for again by itself" in result.stderr
+    assert "looked up later automatically" in result.stderr
     assert "to be resolved" in done("account", "list")
     assert as_json("account", "show", "Ann#TAG")["puuid"] is None
 

@@ -128,8 +128,11 @@ def test_a_name_that_is_taken_in_the_same_moment_is_told_in_words(
         make_team(session, "Ann"), make_player(session, "Ann")
         bob = make_channel(session, bobs[0], "bob")
         make_channel(session, bobs[0], "ann")
-    for module in ("teams", "players", "channels"):
-        monkeypatch.setattr(f"lol_dagster.roster.{module}.find_named", lambda rows, name: None)
+    for module in ("teams", "players"):
+        monkeypatch.setattr(
+            f"lol_dagster.roster.{module}.free_name", lambda rows, name, what, but: name
+        )
+    monkeypatch.setattr("lol_dagster.roster.channels.find_named", lambda rows, name: None)
     for rename, row in ((rename_team, bobs[0]), (rename_player, bobs[1])):
         with pytest.raises(AlreadyThereError, match="already a"), any_database.writing() as session:
             rename(session, row.id, "ANN", version=row.version)
@@ -206,7 +209,7 @@ def test_a_membership_is_corrected_ended_and_reopened(any_database: Database) ->
         (9, 7, "choose other dates, or change that entry"),
         (7, 6, "choose other dates"),
         (8, 8, "choose other dates"),  # the same beginning
-        (4, 5, "end before it begins"),
+        (4, 5, "end before it starts"),
         (2, None, "is already in the team 'Amigos', since 2026-05-19 12:00 UTC"),
     ],
 )

@@ -12,6 +12,7 @@ from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.roster.accounts import add_account, get_account, remove_account
 from lol_dagster.roster.channels import add_channel, channels, parse_queues, remove_channel
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
+from lol_dagster.roster.memberships import add_membership
 from lol_dagster.roster.names import RiotId
 from lol_dagster.roster.players import add_player, get_player, players, remove_player
 from lol_dagster.roster.riot_lookup import KnownAccount, account_by_hand
@@ -19,7 +20,6 @@ from lol_dagster.roster.teams import (
     add_team,
     current_members,
     get_team,
-    join,
     remove_team,
     teams,
 )
@@ -194,7 +194,8 @@ def test_memberships_of_one_player_in_one_team_never_overlap(any_database: Datab
         add_game(session, "NA1_1", played(ann), ended_at=NOW - timedelta(days=9))
         remove_player(session, "Ann", team="Amigos", now=NOW - timedelta(days=5))
         with pytest.raises(
-            RosterError, match="was in the team 'Amigos' until 2026-05-15 12:00 UTC"
+            RosterError,
+            match="was in the team 'Amigos' from 2026-05-10 12:00 until 2026-05-15 12:00 UTC",
         ):
             add_player(
                 session, "Ann", team="Amigos", account=None, since=NOW - timedelta(days=6), now=NOW
@@ -322,10 +323,11 @@ def test_who_adds_the_same_in_the_same_moment_is_told_by_the_database(
         make_team(session, "Amigos")
         _add_ann(session)
         _add_channel(session)
-    for module in ("teams", "players", "channels"):
+    for module in ("players", "channels"):
         monkeypatch.setattr(f"lol_dagster.roster.{module}.find_named", lambda rows, name: None)
+    monkeypatch.setattr("lol_dagster.roster.teams.free_name", lambda rows, name, what: name)
     monkeypatch.setattr("lol_dagster.roster.accounts.check_not_taken", lambda *_: None)
-    monkeypatch.setattr("lol_dagster.roster.teams.check_may_join", lambda *_: None)
+    monkeypatch.setattr("lol_dagster.roster.memberships.check_no_overlap", lambda *_: None)
 
     def again(what: str) -> None:
         with any_database.writing() as session:
@@ -340,7 +342,7 @@ def test_who_adds_the_same_in_the_same_moment_is_told_by_the_database(
                 case "channel":
                     _add_channel(session, "GENERAL", address="223456789012345678")
                 case "membership":
-                    join(session, ann, get_team(session, "Amigos"), NOW)
+                    add_membership(session, get_team(session, "Amigos"), ann, since=NOW)
 
     for what in ("team", "player", "account", "channel", "membership"):
         with pytest.raises(AlreadyThereError, match="already"):

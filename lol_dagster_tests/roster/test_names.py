@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lol_dagster.roster.dates import parse_since
 from lol_dagster.roster.errors import RosterError
+from lol_dagster.roster.memberships import parse_since
 from lol_dagster.roster.names import RiotId, clean_name, parse_riot_id
 
 NOW = datetime(2026, 5, 20, 12, 0, tzinfo=UTC)
@@ -109,5 +109,5 @@ def test_what_is_no_date_is_shown_how_one_looks(typed: str) -> None:
 
 def test_nobody_joins_in_the_future() -> None:
     assert parse_since("2026-05-20T12:00", NOW) == NOW
-    with pytest.raises(RosterError, match="lies in the future"):
+    with pytest.raises(RosterError, match="is in the future"):
         parse_since("2026-05-20T12:01", NOW)

@@ -24,7 +24,8 @@ from lol_dagster.admin.transactions import reading, writing
 from lol_dagster.admin.views.memberships import MembershipList, PlayerRow, save_rows
 from lol_dagster.errors import UserError
 from lol_dagster.roster.errors import RosterError
-from lol_dagster.roster.teams import add_team, end_membership, remove_team, rename_team
+from lol_dagster.roster.memberships import end_membership
+from lol_dagster.roster.teams import add_team, remove_team, rename_team
 from lol_dagster.roster.versions import as_seen
 from lol_dagster.storage.models import Channel, Membership, Player, Team
 
