@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError, InternalError, StatementError
 from lol_dagster.storage.database import (
     Database,
     DatabaseError,
+    _switch_to_wal,
     assert_no_open_write,
     normalized_url,
 )
@@ -227,3 +228,20 @@ def test_a_server_that_is_gone_without_a_word_is_waited_for_a_minute(postgres_ur
         assert used["keepalives_idle"] == idle
         assert (used["keepalives_interval"], used["keepalives_count"]) == ("10", "3")
         assert used["tcp_user_timeout"] == "60000"
+
+
+def test_a_new_file_that_others_open_at_the_same_time_is_waited_for() -> None:
+    """SQLite itself refuses the switch to WAL at once: about one of 150 such pairs failed."""
+
+    class BusyTwice:
+        executed = 0
+
+        def execute(self, statement: str) -> None:
+            assert statement == "PRAGMA journal_mode=WAL"
+            self.executed += 1
+            if self.executed < 3:
+                raise sqlite3.OperationalError("database is locked")
+
+    cursor = BusyTwice()
+    _switch_to_wal(cursor)  # type: ignore[arg-type]
+    assert cursor.executed == 3

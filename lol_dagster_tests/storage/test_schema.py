@@ -23,7 +23,8 @@ _OPEN = """
 import sys
 from lol_dagster.settings import load_settings
 from lol_dagster.storage.schema import open_database
-sys.stdin.read()  # all begin together
+print("ready", flush=True)
+sys.stdin.read()  # until both are
 open_database(load_settings())
 """
 
@@ -94,10 +95,17 @@ def test_two_processes_that_open_a_new_database_together_both_succeed(
         monkeypatch.setenv("LOL_DATABASE_URL", request.getfixturevalue("empty_postgres_url"))
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", _OPEN], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", _OPEN],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for _ in range(2)
     ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
     for process in processes:
         assert process.stdin is not None
         process.stdin.close()
