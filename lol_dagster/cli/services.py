@@ -1,4 +1,4 @@
-"""The commands that make things run: `once`, `up`, `demo`."""
+"""The commands that run things: `once` and `up`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from lol_dagster.settings import Settings, ensure_home, load_settings
 
 if TYPE_CHECKING:  # importing Dagster takes a second
     from lol_dagster.orchestration.once import Once
-    from lol_dagster.orchestration.resources import AppContext
-    from lol_dagster.orchestration.run_counts import RunCounts
+    from lol_dagster.orchestration.resources import AppContext, RunCounts
     from lol_dagster.services.supervisor import Service
 
 
@@ -36,36 +35,36 @@ def once(until_idle: bool, as_json: bool) -> None:
     """
     from dagster._core.errors import DagsterExecutionInterruptedError
 
-    from lol_dagster.orchestration.once import NobodyAskedError
-    from lol_dagster.orchestration.run_counts import RunCounts
+    from lol_dagster.orchestration.once import NoMatchListError
+    from lol_dagster.orchestration.resources import RunCounts
 
     run_counts = RunCounts()
     try:
-        _go_through(run_counts, until_idle=until_idle)
-    except NobodyAskedError as error:  # nothing that the operator could put right
-        _tell(run_counts, error, as_json=as_json)
+        _run_cycles(run_counts, until_idle=until_idle)
+    except NoMatchListError as error:  # nothing that the operator could put right
+        _print_counts(run_counts, error, as_json=as_json)
         click.echo(f"lol-dagster: {error}", err=True)
         raise SystemExit(1) from None
     except DagsterExecutionInterruptedError:  # Dagster's word for Ctrl-C
-        _tell(run_counts, KeyboardInterrupt(), as_json=as_json)
+        _print_counts(run_counts, KeyboardInterrupt(), as_json=as_json)
         raise KeyboardInterrupt from None
     except BaseException as error:
-        _tell(run_counts, error, as_json=as_json)
+        _print_counts(run_counts, error, as_json=as_json)
         raise
-    _tell(run_counts, None, as_json=as_json)
+    _print_counts(run_counts, None, as_json=as_json)
 
 
-def _tell(run_counts: RunCounts, trouble: BaseException | None, *, as_json: bool) -> None:
+def _print_counts(run_counts: RunCounts, error: BaseException | None, *, as_json: bool) -> None:
     """What was done, however it ended."""
     counts = run_counts.counts()
     if as_json:
-        failed = {} if trouble is None else {"failed": in_a_line(trouble)}
-        click.echo(json.dumps(counts | failed))
-    elif trouble is None or any(counts.values()):
+        failed = {} if error is None else {"failed": in_a_line(error)}
+        click.echo(json.dumps(run_counts.as_json() | failed))
+    elif error is None or any(counts.values()):
         click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()))
 
 
-def _go_through(run_counts: RunCounts, *, until_idle: bool) -> None:
+def _run_cycles(run_counts: RunCounts, *, until_idle: bool) -> None:
     settings = load_settings()
     settings.require_riot_api_key()
     start_logging(settings, "once")
@@ -77,8 +76,8 @@ def _go_through(run_counts: RunCounts, *, until_idle: bool) -> None:
             progress.reset(bar, description=doing, total=games)
 
         app, cycles = app_and_cycles(settings, show=show)
-        app.progress.counts = run_counts
-        app.progress.after_game = lambda: progress.advance(bar)
+        app.run_counts = run_counts
+        run_counts.after_game = lambda: progress.advance(bar)
         if until_idle:
             cycles.until_idle()
         else:
@@ -91,7 +90,7 @@ def app_and_cycles(
     """What `once` works with.
 
     Args:
-        show: Told in a few words what is going on, and how many games it is about.
+        show: Called with what is being done, in a few words, and with how many games.
     """
     from lol_dagster.definitions import build_definitions
     from lol_dagster.orchestration.instance import prepare_instance

@@ -10,14 +10,16 @@ import dagster as dg
 from structlog.contextvars import bound_contextvars
 
 from lol_dagster.delivery.worker import Deliverer, DeliveryReport
-from lol_dagster.orchestration import report
+from lol_dagster.orchestration import metadata
 from lol_dagster.orchestration.checks import evaluate_checks
 from lol_dagster.orchestration.instance import CHANNELS_POOL, RIOT_POOL
-from lol_dagster.orchestration.partitions import MATCH_PARTITIONS
-from lol_dagster.orchestration.resources import Progress, WallClock
-from lol_dagster.orchestration.run_counts import RunCounts
-from lol_dagster.orchestration.run_requests import REQUEST_TAG
-from lol_dagster.orchestration.set_aside import QUARANTINE_TAG
+from lol_dagster.orchestration.partitions import (
+    BATCH_TAG,
+    MATCH_PARTITIONS,
+    QUARANTINE_TAG,
+    REQUEST_TAG,
+)
+from lol_dagster.orchestration.resources import RunCounts, WallClock
 from lol_dagster.pipeline.discovery import discover
 from lol_dagster.pipeline.process import (
     CODE_VERSIONS,
@@ -36,9 +38,6 @@ from lol_dagster.riot.profiles import check_profiles
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 
-BATCH_TAG = "lol/batch"
-"""On runs that a sensor cut: in these a weird game is quarantined and the run stays green. A run of
-one partition without it (from the UI, or the game's own) fails with the game's error."""
 _SENSOR_TAGS = {BATCH_TAG, QUARANTINE_TAG, REQUEST_TAG}
 
 _OWNER = "team:operators"
@@ -76,7 +75,7 @@ class PollConfig(dg.Config):
     owners=[_OWNER],
     pool=RIOT_POOL,
     freshness_policy=dg.FreshnessPolicy.time_window(
-        fail_window=report.FRESH_FAIL, warn_window=report.FRESH_WARN
+        fail_window=metadata.FRESH_FAIL, warn_window=metadata.FRESH_WARN
     ),
     description="Asks Riot for the recent match ids of every tracked account that is due, and "
     "remembers those not seen before. An account that has just played is asked every minute, "
@@ -88,7 +87,7 @@ def match_lists(
     database: dg.ResourceParam[Database],
     riot: dg.ResourceParam[RiotClient],
     clock: dg.ResourceParam[WallClock],
-    progress: dg.ResourceParam[Progress],
+    run_counts: dg.ResourceParam[RunCounts],
 ) -> dg.MaterializeResult[None]:
     with bound_contextvars(run_id=context.run.run_id):
         with watching_key(database, riot, clock.now()):
@@ -96,10 +95,10 @@ def match_lists(
         if found.accounts_polled:
             note_key_accepted(database, riot, clock.now())
             check_profiles(database, riot, now=clock.now())
-    progress.polling = found
-    progress.counts.discovered.update(found.new_match_ids)
+    run_counts.polling = found
+    run_counts.discovered.update(found.new_match_ids)
     evaluate_checks(context, database, clock.now(), "match_lists")
-    return dg.MaterializeResult(metadata=report.of_polling(found))
+    return dg.MaterializeResult(metadata=metadata.of_polling(found))
 
 
 @dg.multi_asset(
@@ -140,7 +139,7 @@ def process_games(
     riot: dg.ResourceParam[RiotClient],
     settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[WallClock],
-    progress: dg.ResourceParam[Progress],
+    run_counts: dg.ResourceParam[RunCounts],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
     match_ids = list(context.partition_keys)
     if not match_ids:
@@ -150,7 +149,7 @@ def process_games(
         )
     wanted = {key.to_user_string() for key in context.selected_asset_keys}
     outcomes = yield from _process(
-        context, database, riot, settings, clock, progress, match_ids, wanted
+        context, database, riot, settings, clock, run_counts, match_ids, wanted
     )
     _fail_if_alone(context, database, outcomes)
 
@@ -174,10 +173,10 @@ def process_chosen(
     riot: dg.ResourceParam[RiotClient],
     settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[WallClock],
-    progress: dg.ResourceParam[Progress],
+    run_counts: dg.ResourceParam[RunCounts],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
     yield from _process(
-        context, database, riot, settings, clock, progress, config.match_ids, STAGES
+        context, database, riot, settings, clock, run_counts, config.match_ids, STAGES
     )
 
 
@@ -187,7 +186,7 @@ def _process(
     riot: RiotClient,
     settings: Settings,
     clock: WallClock,
-    progress: Progress,
+    run_counts: RunCounts,
     match_ids: Sequence[str],
     wanted: Collection[str],
 ) -> Generator[dg.AssetMaterialization | dg.AssetObservation, None, list[Outcome]]:
@@ -207,14 +206,14 @@ def _process(
                 by_hand=by_hand,
             )
         outcomes.append(outcome)
-        _count(progress.counts, outcome)
-        progress.after_game()
-        for key, metadata in report.of_outcome(database, outcome).items():
+        _count(run_counts, outcome)
+        run_counts.after_game()
+        for key, values in metadata.of_outcome(database, outcome).items():
             if key in wanted or (key == "deliveries" and "messages" in wanted):
-                yield dg.AssetMaterialization(key, partition=match_id, metadata=metadata)
+                yield dg.AssetMaterialization(key, partition=match_id, metadata=values)
                 shown.add(key)
     yield dg.AssetObservation(
-        "games", description="The batch", metadata=report.of_batch(database, outcomes)
+        "games", description="The batch", metadata=metadata.of_batch(database, outcomes)
     )
     for key in sorted(shown & {"games", "deliveries"}):
         evaluate_checks(context, database, clock.now(), key)
@@ -224,14 +223,14 @@ def _process(
 def _count(run_counts: RunCounts, outcome: Outcome) -> None:
     if isinstance(outcome, ProcessedGame):
         run_counts.processed.add(outcome.match_id)
-        run_counts.set_aside.discard(outcome.match_id)
+        run_counts.quarantined.discard(outcome.match_id)
         run_counts.messages.update(
             message.message_id for message in outcome.messages if message.change == "created"
         )
     elif isinstance(outcome, QuarantinedGame):
-        run_counts.set_aside.add(outcome.match_id)
+        run_counts.quarantined.add(outcome.match_id)
     elif isinstance(outcome, NotGiven) and outcome.is_given_up_now:
-        run_counts.gone.add(outcome.match_id)
+        run_counts.not_found.add(outcome.match_id)
 
 
 def _fail_if_alone(
@@ -246,7 +245,7 @@ def _fail_if_alone(
     if isinstance(outcome, QuarantinedGame):
         note_shown(database, outcome.match_id, context.run.run_id)
         raise outcome.error
-    raise dg.Failure(report.explain(outcome), allow_retries=False)
+    raise dg.Failure(metadata.explain(outcome), allow_retries=False)
 
 
 @dg.multi_asset(
@@ -269,9 +268,11 @@ def deliver_chosen(
     database: dg.ResourceParam[Database],
     deliverer: dg.ResourceParam[Deliverer],
     clock: dg.ResourceParam[WallClock],
-    progress: dg.ResourceParam[Progress],
+    run_counts: dg.ResourceParam[RunCounts],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _deliver(context, database, deliverer, clock, progress, list(context.partition_keys))
+    yield from _deliver(
+        context, database, deliverer, clock, run_counts, list(context.partition_keys)
+    )
 
 
 @dg.op(
@@ -284,9 +285,9 @@ def deliver_due(
     database: dg.ResourceParam[Database],
     deliverer: dg.ResourceParam[Deliverer],
     clock: dg.ResourceParam[WallClock],
-    progress: dg.ResourceParam[Progress],
+    run_counts: dg.ResourceParam[RunCounts],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _deliver(context, database, deliverer, clock, progress, None)
+    yield from _deliver(context, database, deliverer, clock, run_counts, None)
 
 
 def _deliver(
@@ -294,17 +295,17 @@ def _deliver(
     database: Database,
     deliverer: Deliverer,
     clock: WallClock,
-    progress: Progress,
+    run_counts: RunCounts,
     match_ids: list[str] | None,
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
     delivered = deliverer.deliver_due(
         clock.now(), run_id=context.run.run_id, only_match_ids=match_ids
     )
-    _count_messages(progress.counts, delivered)
-    for match_id, metadata in report.of_deliveries(delivered):
-        yield dg.AssetMaterialization("deliveries", partition=match_id, metadata=metadata)
+    _count_messages(run_counts, delivered)
+    for match_id, values in metadata.of_deliveries(delivered):
+        yield dg.AssetMaterialization("deliveries", partition=match_id, metadata=values)
     yield dg.AssetObservation(
-        "deliveries", description="The sweep", metadata=report.of_sweep(delivered)
+        "deliveries", description="The sweep", metadata=metadata.of_sweep(delivered)
     )
     evaluate_checks(context, database, clock.now(), "deliveries")
 

@@ -20,9 +20,9 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.event_log import SqlEventLogStorage
 from sqlalchemy import Table, and_, delete, func, select
 
-from lol_dagster.orchestration.live_runs import live_runs
+from lol_dagster.orchestration.metadata import messages_of, of_finished
 from lol_dagster.orchestration.partitions import MATCH_PARTITIONS, keys_of_run
-from lol_dagster.orchestration.report import messages_of, of_finished
+from lol_dagster.orchestration.runs import unfinished_runs
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match, Message, MessageGame, Quarantine
 from lol_dagster.storage.models.system import RunRequest
@@ -72,7 +72,9 @@ def retire_partitions(instance: dg.DagsterInstance, database: Database, now: dat
         if retired % 20 == 0:
             if time.monotonic() > ends:
                 break
-            in_use = {each for run in live_runs(instance) for each in keys_of_run(run.tags, stored)}
+            in_use = {
+                each for run in unfinished_runs(instance) for each in keys_of_run(run.tags, stored)
+            }
         if key not in in_use:
             instance.delete_dynamic_partition(name, key)
             retired += 1

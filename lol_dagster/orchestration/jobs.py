@@ -7,7 +7,7 @@ import dagster as dg
 from lol_dagster.orchestration.assets import deliver_due, process_chosen
 from lol_dagster.orchestration.audits import audit_sample
 from lol_dagster.orchestration.nightly import nightly_job
-from lol_dagster.orchestration.run_workers import MAX_RUNTIME_TAG
+from lol_dagster.orchestration.runs import MAX_RUNTIME_TAG
 
 
 def _assets(*keys: str) -> dg.AssetSelection:

@@ -13,10 +13,9 @@ from lol_dagster.monitoring.failed_jobs import forget_job, known_failed_jobs, no
 from lol_dagster.monitoring.heartbeats import Part, beat
 from lol_dagster.monitoring.ping import ping_after_good_cycle
 from lol_dagster.orchestration.jobs import ASSET_JOBS, OP_JOBS
+from lol_dagster.orchestration.partitions import QUARANTINE_TAG, REQUEST_TAG
 from lol_dagster.orchestration.resources import WallClock
-from lol_dagster.orchestration.run_requests import REQUEST_TAG
-from lol_dagster.orchestration.run_workers import end_overdue_workers
-from lol_dagster.orchestration.set_aside import QUARANTINE_TAG
+from lol_dagster.orchestration.runs import end_overdue_workers
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -73,7 +72,7 @@ def monitoring_sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Notes which job failed for good, for an alert with a link to the run.",
 )
-def failed_runs(
+def failed_runs_sensor(
     context: dg.RunFailureSensorContext,
     database: dg.ResourceParam[Database],
     clock: dg.ResourceParam[WallClock],
@@ -101,4 +100,4 @@ def _met_refused_key(context: dg.RunFailureSensorContext) -> bool:
     return False
 
 
-MONITORING = [monitoring_sensor, failed_runs]
+MONITORING = [monitoring_sensor, failed_runs_sensor]

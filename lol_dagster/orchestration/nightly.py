@@ -15,7 +15,6 @@ from lol_dagster.logs import writing as logs
 from lol_dagster.monitoring.housekeeping import note_night
 from lol_dagster.orchestration import history
 from lol_dagster.orchestration.checks import evaluate_checks
-from lol_dagster.orchestration.live_runs import unless_alive
 from lol_dagster.orchestration.resources import WallClock
 from lol_dagster.riot.key import fingerprint_of
 from lol_dagster.settings import Settings
@@ -136,7 +135,7 @@ def remove_leftovers(context: dg.OpExecutionContext, clock: dg.ResourceParam[Wal
 @dg.job(
     name="nightly",
     tags={"dagster/max_runtime": str(MAX_RUNTIME_S)},
-    description="A verified backup, and letting go of what need not be kept: cold partitions, "
+    description="A verified backup, and deleting what need not be kept: partitions of old games, "
     "Dagster's old runs and events, old logs and calls.",
 )
 def nightly_job() -> None:
@@ -148,13 +147,3 @@ def nightly_job() -> None:
     prune_runs()
     prune_events()
     remove_leftovers()
-
-
-@dg.schedule(
-    job=nightly_job,
-    cron_schedule="15 4 * * *",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="At a quarter past four (UTC), unless the last one is still at it.",
-)
-def nightly_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    return unless_alive(context.instance, nightly_job.name)

@@ -1,8 +1,8 @@
 """`lol-dagster once`: whole cycles in this process, through Dagster, every run recorded.
 
 The same jobs and the same planning as the sensors', without the daemon: for cron, for tests, and
-for a quick look. And the same manners: what another process is at (another call, which cron has
-started a minute ago, or `up`) is left to it, so that calls neither double nor pile up.
+for a quick try. What another process is doing (another call, which cron has started a minute ago,
+or `up`) is left to it, so that calls neither double nor pile up.
 """
 
 from __future__ import annotations
@@ -19,36 +19,40 @@ import dagster as dg
 
 from lol_dagster.errors import UserError
 from lol_dagster.monitoring.housekeeping import is_overdue
-from lol_dagster.orchestration.assets import BATCH_TAG
-from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job, requested_job
+from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job
 from lol_dagster.orchestration.monitoring import look_after
 from lol_dagster.orchestration.nightly import nightly_job
-from lol_dagster.orchestration.partitions import MatchRange, admit
-from lol_dagster.orchestration.resources import AppContext
-from lol_dagster.orchestration.run_requests import plan_requested, settle_requests
-from lol_dagster.orchestration.run_workers import (
-    at_work,
-    end_overdue_workers,
-    fail_abandoned_runs,
-    run_at_work,
+from lol_dagster.orchestration.partitions import BATCH_TAG
+from lol_dagster.orchestration.planning import (
+    RUN_KEY_TAG,
+    PlannedRun,
+    plan_batches,
+    plan_quarantined,
+    plan_requested,
+    settle_requests,
 )
-from lol_dagster.orchestration.sensors import batch_tags, plan_batches
-from lol_dagster.orchestration.set_aside import RUN_KEY_TAG, to_show
+from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.runs import (
+    end_overdue_workers,
+    executing_run,
+    fail_abandoned_runs,
+    working_on,
+)
 
 log = logging.getLogger(__name__)
 
-# What is due this soon is "now" for --until-idle: better to wait than to leave the verdict on a
-# send that is just settling to the next call.
+# What is due this soon is "now" for --until-idle: better to wait than to leave a message that was
+# just sent to the next call, which would find that it is there.
 _NEARLY_NOW = timedelta(seconds=5)
-# A channel that puts us off by a second for ever is not worth waiting for.
-_ROUNDS_IN_VAIN = 2
-_SHOWN_AT_ONCE = 200
+# A channel that delays us by a second again and again is not worth waiting for.
+_MOST_IDLE_ROUNDS = 2
+_QUARANTINED_AT_ONCE = 200
 _QUIET = {"config": {"log_level": "CRITICAL"}}
 # A daemon on the same instance could not launch these again: they come from no code location.
 _NO_RETRIES = {"dagster/max_retries": "0"}
 
 
-class NobodyAskedError(UserError):
+class NoMatchListError(UserError):
     """Riot gave no account's match list."""
 
 
@@ -68,7 +72,7 @@ class Once:
         Args:
             definitions: Built on this very app.
             instance: Where the runs are recorded.
-            show: Told in a few words what is going on, and how many games it is about.
+            show: Called with what is being done, in a few words, and with how many games.
             sleep: Waits for messages that are due in a moment.
         """
         self._definitions = definitions
@@ -76,137 +80,122 @@ class Once:
         self._app = app
         self._show = show
         self._sleep = sleep
-        self._shown: set[str] = set()
+        self._run_keys: set[str] = set()
 
     def cycle(self) -> None:
-        """Ask for every account's match list, due or not, then do all that is due.
+        """Poll every account's match list, due or not, then do all that is due.
 
         Raises:
             KeyRejected: Riot refuses the key.
-            NobodyAskedError: Riot gave no list at all; what else was due is done.
+            NoMatchListError: Riot gave no list at all; what else was due is done.
         """
-        with self._looking_after():
-            self._ask()
+        with self._monitoring():
+            self._poll()
             self._do_what_is_due()
-            self._complain()
+            self._raise_if_riot_gave_nothing()
 
     def until_idle(self) -> None:
         """A cycle, and then whatever is or nearly is due, until nothing is.
 
         Raises:
-            KeyRejected, NobodyAskedError: as `cycle`.
+            KeyRejected, NoMatchListError: as `cycle`.
         """
-        with self._looking_after():
-            self._ask()
+        with self._monitoring():
+            self._poll()
             self._do_what_is_due()
-            in_vain = 0
-            while in_vain < _ROUNDS_IN_VAIN and self._wait_for_what_is_nearly_due():
-                before = self._app.progress.counts.counts()
+            idle_rounds = 0
+            while idle_rounds < _MOST_IDLE_ROUNDS and self._wait_for_what_is_nearly_due():
+                before = self._app.run_counts.counts()
                 self._do_what_is_due()
-                in_vain = in_vain + 1 if self._app.progress.counts.counts() == before else 0
-            self._complain()
+                idle_rounds = idle_rounds + 1 if self._app.run_counts.counts() == before else 0
+            self._raise_if_riot_gave_nothing()
 
     @contextmanager
-    def _looking_after(self) -> Iterator[None]:
-        """At the end of what is done inside, also where Riot could not be asked: alerts are told."""
+    def _monitoring(self) -> Iterator[None]:
+        """At the end of what is done inside, alerts are sent: also where Riot could not be polled."""
         try:
             yield
         except UserError:
-            self._look_after()
+            self._monitor()
             raise
-        self._look_after()
+        self._monitor()
 
-    def _look_after(self) -> None:
-        self._do_the_nights_work()
+    def _monitor(self) -> None:
         app = self._app
+        with app.database.writing() as session:
+            overdue = is_overdue(session, app.clock.now())
+        # An installation that lives on cron alone has no schedule for it.
+        if overdue and not self._is_left_to_another(nightly_job.name):
+            self._show("taking a backup and cleaning up", None)
+            self._run(nightly_job.name, raise_on_error=False)
         evaluated = look_after(self._instance, app.database, app.settings, app.clock.now(), "once")
         if evaluated.messages:
             self._deliver()
 
-    def _is_left_to_another(self, job: Any, tags: Mapping[str, str] | None = None) -> bool:
-        other = run_at_work(self._instance, job.name, tags)
+    def _is_left_to_another(self, job_name: str, tags: Mapping[str, str] | None = None) -> bool:
+        other = executing_run(self._instance, job_name, tags)
         if other is not None:
-            log.info("Left to run %s, which is at it: %s", other[:8], job.name)
+            log.info("%s is left to run %s, which is running", job_name, other[:8])
         return other is not None
 
-    def _do_the_nights_work(self) -> None:
-        """Where nobody else does: an installation that lives on cron alone has no schedule for it."""
-        with self._app.database.writing() as session:
-            overdue = is_overdue(session, self._app.clock.now())
-        if overdue and not self._is_left_to_another(nightly_job):
-            self._show("taking a backup and tidying up", None)
-            self._run(nightly_job, raise_on_error=False)
-
-    def _ask(self) -> None:
+    def _poll(self) -> None:
         end_overdue_workers(self._instance)
         fail_abandoned_runs(self._instance)
-        if self._is_left_to_another(poll_job):
+        if self._is_left_to_another(poll_job.name):
             return
         self._show("asking Riot for new games", None)
         config = {"ops": {"match_lists": {"config": {"everyone": True}}}}
-        self._run(poll_job, config=config, raise_on_error=True)
+        self._run(poll_job.name, config=config, raise_on_error=True)
 
-    def _complain(self) -> None:
-        found = self._app.progress.polling
+    def _raise_if_riot_gave_nothing(self) -> None:
+        found = self._app.run_counts.polling
         if found is not None and found.polls and not found.accounts_polled:
-            # What is Riot's own trouble explains more than what is wrong with one account.
+            # What is wrong with Riot explains more than what is wrong with one account.
             first = max(found.polls, key=lambda poll: poll.is_servers_trouble or poll.stays_due)
             if first.is_servers_trouble or first.stays_due:
-                raise NobodyAskedError(f"Riot could not be asked for any account: {first.trouble}")
-            raise NobodyAskedError(
+                raise NoMatchListError(f"Riot could not be asked for any account: {first.trouble}")
+            raise NoMatchListError(
                 f"no account's match list came; of {first.riot_id}, for one: {first.trouble}"
             )
 
     def _do_what_is_due(self) -> None:
+        app = self._app
         while batches := self._due_batches():
-            for batch in batches:
-                self._show("processing games", len(batch.keys))
-                self._run(process_job, tags=batch_tags(batch), raise_on_error=True)
-        self._work_off_requests()
-        self._show_quarantined()
+            for run in batches:
+                self._process("processing games", run)
+        for run in plan_requested(self._instance, app.database, app.settings, app.clock.now()):
+            self._process("processing games that were asked for", run)
+        settle_requests(self._instance, app.database, app.clock.now())
+        # Each has its red run, in which it may also turn out to be cured.
+        for run in plan_quarantined(self._instance, app.database, limit=_QUARANTINED_AT_ONCE):
+            run_key = run.request.run_key or ""
+            if run_key not in self._run_keys:
+                self._run_keys.add(run_key)
+                self._process(f"showing what is wrong with {run.match_ids[0]}", run)
         self._deliver()
 
-    def _due_batches(self) -> list[MatchRange]:
-        if self._is_left_to_another(process_job, {BATCH_TAG: "true"}):
+    def _process(self, doing: str, run: PlannedRun) -> None:
+        """A run over one partition is of a game that may still be malformed: it may fail."""
+        request = run.request
+        self._show(doing, len(run.match_ids))
+        self._run(
+            request.job_name or process_job.name,
+            config=request.run_config,
+            tags={**request.tags, **({RUN_KEY_TAG: request.run_key} if request.run_key else {})},
+            partition_key=request.partition_key,
+            raise_on_error=request.partition_key is None,
+        )
+
+    def _due_batches(self) -> list[PlannedRun]:
+        if self._is_left_to_another(process_job.name, {BATCH_TAG: "true"}):
             return []
         return plan_batches(self._instance, self._app.database, self._app.clock.now())
 
     def _deliver(self) -> None:
         due = self._app.deliverer.due_now(self._app.clock.now())
-        if due and not self._is_left_to_another(deliver_job):
+        if due and not self._is_left_to_another(deliver_job.name):
             self._show("delivering messages", None)
-            self._run(deliver_job, raise_on_error=True)
-
-    def _work_off_requests(self) -> None:
-        """Process what people have asked for; a game that is still weird has a red run again."""
-        for run in plan_requested(
-            self._instance, self._app.database, self._app.settings, self._app.clock.now()
-        ):
-            self._show("processing games that were asked for", len(run.match_ids))
-            if run.is_of_one:
-                self._run(
-                    process_job,
-                    partition_key=run.match_ids[0],
-                    tags=run.tags,
-                    raise_on_error=False,
-                )
-            else:
-                self._run(requested_job, config=run.run_config, tags=run.tags, raise_on_error=True)
-        settle_requests(self._instance, self._app.database, self._app.clock.now())
-
-    def _show_quarantined(self) -> None:
-        """Give each quarantined game its red run, in which it may also turn out to be cured."""
-        for game in to_show(self._instance, self._app.database, limit=_SHOWN_AT_ONCE):
-            if game.run_key not in self._shown:
-                self._shown.add(game.run_key)
-                self._show(f"showing what is wrong with {game.match_id}", 1)
-                admit(self._instance, [game.match_id])
-                self._run(
-                    process_job,
-                    partition_key=game.match_id,
-                    tags={RUN_KEY_TAG: game.run_key, **game.tags},
-                    raise_on_error=False,
-                )
+            self._run(deliver_job.name, raise_on_error=True)
 
     def _wait_for_what_is_nearly_due(self) -> bool:
         app = self._app
@@ -220,16 +209,16 @@ class Once:
 
     def _run(
         self,
-        job: Any,
+        job_name: str,
         *,
         raise_on_error: bool,
         config: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
         partition_key: str | None = None,
     ) -> None:
-        run_id = str(uuid.uuid4())
-        with at_work(self._instance, run_id, job.tags):
-            self._definitions.resolve_job_def(job.name).execute_in_process(
+        job, run_id = self._definitions.resolve_job_def(job_name), str(uuid.uuid4())
+        with working_on(self._instance, run_id, job.tags):
+            job.execute_in_process(
                 run_config={"loggers": {"console": _QUIET}, **(config or {})},
                 instance=self._instance,
                 run_id=run_id,

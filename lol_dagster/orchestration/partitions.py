@@ -21,6 +21,15 @@ _NAME = "match_id"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 
+BATCH_TAG = "lol/batch"
+"""On runs that the sensor asked for: in these a malformed game is quarantined and the run stays
+green. A run of one partition without it (from the UI, or the game's own) fails with the game's
+error."""
+QUARANTINE_TAG = "lol/quarantined"
+"""On the run of its own in which a quarantined game fails for all to see: the stage that fails."""
+REQUEST_TAG = "lol/requested"
+"""On runs that people asked for: the requests' common run key."""
+
 # Planned events cost some 40 ms a key inside the sensor's tick, which has 60 s in all.
 BATCH_LIMIT = 100
 

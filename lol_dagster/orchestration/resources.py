@@ -16,8 +16,7 @@ import dagster as dg
 
 from lol_dagster.delivery.worker import Deliverer, deliverer
 from lol_dagster.logs.writing import start_logging
-from lol_dagster.orchestration.run_counts import RunCounts
-from lol_dagster.orchestration.run_workers import begin_work
+from lol_dagster.orchestration.runs import begin_work
 from lol_dagster.pipeline.discovery import DiscoveryReport
 from lol_dagster.riot.client import RiotClient, riot_client
 from lol_dagster.settings import Settings, load_settings
@@ -36,15 +35,38 @@ class WallClock:
     now: Callable[[], datetime] = _utc_now
 
 
-@dataclass
-class Progress:
-    """What the runs of this process have done, and how far the one that is running is."""
+_JSON_KEYS = {"quarantined": "set_aside", "not_found": "gone", "needs_review": "parked"}
 
-    counts: RunCounts = field(default_factory=RunCounts)
+
+@dataclass
+class RunCounts:
+    """What the runs of this process have done: the figures that `lol-dagster once` prints.
+
+    Match ids and message ids, in sets, so that one processed again counts once.
+    """
+
+    discovered: set[str] = field(default_factory=set)
+    processed: set[str] = field(default_factory=set)
+    quarantined: set[str] = field(default_factory=set)
+    not_found: set[str] = field(default_factory=set)
+    messages: set[str] = field(default_factory=set)
+    delivered: set[str] = field(default_factory=set)
+    edited: set[str] = field(default_factory=set)
+    uncertain: set[str] = field(default_factory=set)
+    needs_review: set[str] = field(default_factory=set)
+
     polling: DiscoveryReport | None = None
     """What the last poll of the match lists brought."""
     after_game: Callable[[], None] = lambda: None
     """Called after each game that was processed."""
+
+    def counts(self) -> dict[str, int]:
+        """By name, in the order in which things happen."""
+        return {name: len(ids) for name, ids in vars(self).items() if isinstance(ids, set)}
+
+    def as_json(self) -> dict[str, int]:
+        """As `lol-dagster once --json` gives them: programs read these keys."""
+        return {_JSON_KEYS.get(name, name): count for name, count in self.counts().items()}
 
 
 @dataclass
@@ -53,7 +75,7 @@ class AppContext:
 
     settings: Settings
     clock: WallClock = field(default_factory=WallClock)
-    progress: Progress = field(default_factory=Progress)
+    run_counts: RunCounts = field(default_factory=RunCounts)
 
     @cached_property
     def database(self) -> Database:
@@ -74,7 +96,7 @@ _DESCRIPTIONS = {
     "riot": "Riot's API, within the limits that all processes share.",
     "deliverer": "Discord and Slack: sends, edits and checks the messages that are due.",
     "clock": "The time, in UTC.",
-    "progress": "Counts what the runs of this process have done, for `lol-dagster once`.",
+    "run_counts": "What the runs of this process have done, counted for `lol-dagster once`.",
 }
 
 

@@ -5,9 +5,9 @@ from datetime import datetime
 import dagster as dg
 
 from lol_dagster.orchestration.jobs import audit_job, check_job, poll_job
-from lol_dagster.orchestration.live_runs import live_run, unless_alive
-from lol_dagster.orchestration.nightly import nightly_schedule
+from lol_dagster.orchestration.nightly import nightly_job
 from lol_dagster.orchestration.resources import WallClock
+from lol_dagster.orchestration.runs import skip_while_unfinished
 from lol_dagster.riot.key import key_refused_until
 from lol_dagster.riot.polling import due_accounts
 from lol_dagster.settings import Settings
@@ -21,9 +21,8 @@ def plan_poll(
     refused = key_refused_until(database, settings, now)
     if refused is not None:
         return dg.SkipReason(f"Riot refuses our key; next try at {refused:%H:%M} UTC")
-    alive = live_run(instance, poll_job.name)
-    if alive is not None:
-        return dg.SkipReason(f"Run {alive[:8]} is still at it")
+    if (skip := skip_while_unfinished(instance, poll_job.name)) is not None:
+        return skip
     with database.reading() as session:
         due = len(due_accounts(session, now))
     if not due:
@@ -35,7 +34,7 @@ def plan_poll(
     job=poll_job,
     cron_schedule="* * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every minute, if an account is due and the last look has ended.",
+    description="Every minute, if an account is due and the last poll is finished.",
 )
 def poll_match_lists_schedule(
     context: dg.ScheduleEvaluationContext,
@@ -50,22 +49,37 @@ def poll_match_lists_schedule(
     job=check_job,
     cron_schedule="*/10 * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="The asset checks look at everything, unless they are still at it.",
+    description="All asset checks are evaluated, unless the last evaluation is still running.",
 )
-def checks_every_ten_minutes(
+def check_everything_schedule(
     context: dg.ScheduleEvaluationContext,
 ) -> dg.RunRequest | dg.SkipReason:
-    return unless_alive(context.instance, check_job.name)
+    return skip_while_unfinished(context.instance, check_job.name) or dg.RunRequest()
 
 
 @dg.schedule(
     job=audit_job,
     cron_schedule="17 4 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="A sample of the told messages is looked up in its channels.",
+    description="A sample of the delivered messages is read back from its channels.",
 )
-def audit_every_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    return unless_alive(context.instance, audit_job.name)
+def audit_messages_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    return skip_while_unfinished(context.instance, audit_job.name) or dg.RunRequest()
 
 
-SCHEDULES = [poll_match_lists_schedule, checks_every_ten_minutes, audit_every_day, nightly_schedule]
+@dg.schedule(
+    job=nightly_job,
+    cron_schedule="15 4 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="At a quarter past four (UTC), unless the last one is still running.",
+)
+def nightly_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    return skip_while_unfinished(context.instance, nightly_job.name) or dg.RunRequest()
+
+
+SCHEDULES = [
+    poll_match_lists_schedule,
+    check_everything_schedule,
+    audit_messages_schedule,
+    nightly_schedule,
+]

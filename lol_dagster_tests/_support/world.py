@@ -17,10 +17,9 @@ from lol_dagster.monitoring.alerts import Evaluated
 from lol_dagster.orchestration.monitoring import look_after
 from lol_dagster.orchestration.once import Once
 from lol_dagster.orchestration.partitions import admit, ranges
-from lol_dagster.orchestration.resources import AppContext
-from lol_dagster.orchestration.run_counts import RunCounts
+from lol_dagster.orchestration.planning import batch_over
+from lol_dagster.orchestration.resources import AppContext, RunCounts
 from lol_dagster.orchestration.schedules import plan_poll
-from lol_dagster.orchestration.sensors import batch_tags
 from lol_dagster.riot.key import key_refused_until
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
@@ -93,9 +92,9 @@ class World:
 
     def once(self) -> dict[str, int]:
         """`lol-dagster once --until-idle`, and its figures."""
-        self.app.progress.counts = RunCounts()
+        self.app.run_counts = RunCounts()
         Once(self.definitions, self.instance, self.app, show=lambda *_: None).until_idle()
-        return self.app.progress.counts.counts()
+        return self.app.run_counts.as_json()
 
     def process(self, *match_ids: str, **tags: str) -> dg.ExecuteInProcessResult:
         """A run over chosen partitions as a person starts it from the UI."""
@@ -107,7 +106,7 @@ class World:
         """A run as the sensor requests it, over match ids that stand next to each other."""
         admit(self.instance, match_ids)
         (batch,) = ranges(self.instance, match_ids)
-        return self._run("process_matches", tags=batch_tags(batch))
+        return self._run("process_matches", tags=batch_over(batch).request.tags)
 
     def poll(self) -> dg.ExecuteInProcessResult:
         """A run of the schedule's."""

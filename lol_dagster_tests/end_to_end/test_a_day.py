@@ -20,9 +20,9 @@ from lol_dagster.delivery.model import Timing
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.delivery.worker import Deliverer
 from lol_dagster.http import DeadlineSession
+from lol_dagster.orchestration.planning import plan_batches
 from lol_dagster.orchestration.resources import AppContext, WallClock
 from lol_dagster.orchestration.schedules import plan_poll
-from lol_dagster.orchestration.sensors import plan_batches
 from lol_dagster.pipeline.discovery import discover
 from lol_dagster.riot.caller import Caller
 from lol_dagster.riot.client import RiotClient, key_fingerprint
@@ -167,8 +167,8 @@ class Day:
         app, now = self.app, self.app.clock.now()
         if key_refused_until(app.database, app.settings, now) is not None:
             return
-        for batch in plan_batches(self.world.instance, app.database, now):
-            for match_id in batch.keys:
+        for run in plan_batches(self.world.instance, app.database, now):
+            for match_id in run.match_ids:
                 with watching_key(app.database, app.riot, now):
                     process(app, match_id, run_id="a-run")
 

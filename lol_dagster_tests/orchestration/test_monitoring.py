@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from lol_dagster.monitoring.failed_jobs import note_failed_run
 from lol_dagster.monitoring.heartbeats import read_signs
-from lol_dagster.orchestration.monitoring import failed_runs, monitoring_sensor
+from lol_dagster.orchestration.monitoring import failed_runs_sensor, monitoring_sensor
 from lol_dagster.orchestration.resources import AppContext, resources
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import load_settings
@@ -122,13 +122,13 @@ def fail(world: World, **tags: str) -> None:
 def _seen_by_sensor(world: World, result: dg.ExecuteInProcessResult) -> None:
     assert not result.success
     context = dg.build_run_status_sensor_context(
-        sensor_name="failed_runs",
+        sensor_name="failed_runs_sensor",
         dagster_event=result.get_run_failure_event(),
         dagster_instance=world.instance,
         dagster_run=result.dagster_run,
         resources=resources(world.app),
     ).for_run_failure()
-    failed_runs(context)
+    failed_runs_sensor(context)
 
 
 def _raise() -> Any:

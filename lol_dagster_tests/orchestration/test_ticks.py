@@ -11,7 +11,11 @@ import pytest
 
 from lol_dagster.orchestration.resources import resources
 from lol_dagster.orchestration.schedules import SCHEDULES
-from lol_dagster.orchestration.sensors import due_messages, new_matches_sensor, quarantined_games
+from lol_dagster.orchestration.sensors import (
+    due_messages_sensor,
+    new_matches_sensor,
+    quarantined_games_sensor,
+)
 from lol_dagster.storage.models import Match, Quarantine
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.world import World
@@ -120,16 +124,16 @@ def test_the_schedule_skips_where_nobody_is_due(world: World) -> None:
 
 
 def test_messages_that_are_due_get_one_run_and_no_second_while_it_lives(world: World) -> None:
-    assert isinstance(tick(world, due_messages)[0], dg.SkipReason)
+    assert isinstance(tick(world, due_messages_sensor)[0], dg.SkipReason)
     world.add_team("Gamers", "Ann")
     world.finish("NA1_5000000001", participants=[participant("Ann")])
     assert world.poll().success
     assert world.run_batch("NA1_5000000001").success
-    (request,) = tick(world, due_messages)
+    (request,) = tick(world, due_messages_sensor)
     assert isinstance(request, dg.RunRequest)
     assert request.partition_key is None
     a_run(world, "deliver_messages", dg.DagsterRunStatus.STARTED)
-    (skipped,) = tick(world, due_messages)
+    (skipped,) = tick(world, due_messages_sensor)
     assert isinstance(skipped, dg.SkipReason)
 
 
@@ -159,10 +163,10 @@ def test_only_quarantined_games_that_nobody_has_seen_yet_are_shown(world: World)
     world.finish("NA1_5000000001", participants=[participant("Ann", deaths="many")])
     assert world.poll().success
     assert world.run_batch("NA1_5000000001").success
-    (request,) = tick(world, quarantined_games)
+    (request,) = tick(world, quarantined_games_sensor)
     assert request.partition_key == "NA1_5000000001"
     assert not world.process("NA1_5000000001").success
-    (skipped,) = tick(world, quarantined_games)
+    (skipped,) = tick(world, quarantined_games_sensor)
     assert isinstance(skipped, dg.SkipReason)
 
 
@@ -177,7 +181,7 @@ def test_a_game_set_aside_by_a_stage_that_is_no_more_does_not_keep_the_others_fr
     assert world.run_batch(first, second).success
     with world.app.database.writing() as session:
         session.query(Quarantine).filter_by(match_id=first).one().stage = "gone_since"
-    assert {each.partition_key for each in tick(world, quarantined_games)} == {first, second}
+    assert {each.partition_key for each in tick(world, quarantined_games_sensor)} == {first, second}
 
 
 def test_a_run_that_ended_without_a_verdict_does_not_keep_the_others_from_being_shown(
@@ -190,15 +194,15 @@ def test_a_run_that_ended_without_a_verdict_does_not_keep_the_others_from_being_
         world.finish(match_id, participants=[participant("Ann", deaths="many")])
     assert world.poll().success
     assert world.run_batch(first, second).success
-    request, other = tick(world, quarantined_games)
+    request, other = tick(world, quarantined_games_sensor)
     lost = world.instance.create_run_for_job(
         world.definitions.resolve_job_def("process_matches"),
         tags={**request.tags, "dagster/run_key": request.run_key},
     )
     # While it lives nobody else asks for the same.
-    assert [each.run_key for each in tick(world, quarantined_games)] == [other.run_key]
+    assert [each.run_key for each in tick(world, quarantined_games_sensor)] == [other.run_key]
     world.instance.report_run_failed(lost)
-    assert [each.run_key for each in tick(world, quarantined_games)] == [other.run_key]
+    assert [each.run_key for each in tick(world, quarantined_games_sensor)] == [other.run_key]
     with world.app.database.reading() as session:
         shown = {row.match_id: row.shown_run_id for row in session.query(Quarantine)}
     assert shown == {request.partition_key: lost.run_id, other.partition_key: None}

@@ -21,9 +21,8 @@ from lol_dagster.explain.known_game import read_game
 from lol_dagster.monitoring import trouble
 from lol_dagster.monitoring.health import read_health
 from lol_dagster.orchestration.partitions import BATCH_LIMIT
+from lol_dagster.orchestration.planning import plan_quarantined, plan_requested
 from lol_dagster.orchestration.resources import AppContext
-from lol_dagster.orchestration.run_requests import plan_requested
-from lol_dagster.orchestration.set_aside import to_show
 from lol_dagster.pipeline.process import due_matches
 from lol_dagster.riot.polling import due_accounts
 from lol_dagster.settings import load_settings
@@ -127,7 +126,7 @@ def test_no_frequent_query_reads_a_whole_table(world: World, asked: list[Stateme
     app, now = world.app, world.app.clock.now()
     # What sensors and the schedule ask every few seconds.
     plan_requested(world.instance, app.database, app.settings, now)
-    to_show(world.instance, app.database, limit=5)
+    plan_quarantined(world.instance, app.database, limit=5)
     world.key_refused_until()
     app.deliverer.due_now(now)
     with app.database.reading() as session:

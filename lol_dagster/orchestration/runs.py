@@ -1,12 +1,12 @@
-"""Run workers: noticed when they are gone, ended when they hang.
+"""Which runs are running, and their workers: noticed when they are gone, ended when they hang.
 
 Dagster's default launcher cannot tell whether a run's worker lives: only the code server that
 started it notices its end. When that has died, too (a killed `up`, a machine that was booted in the
-middle of a run), the run would count as alive until its `dagster/max_runtime`, and everything that
-skips while it is alive would wait. Here each worker shows that it lives; run monitoring asks every
-half minute, marks a run without a worker as failed, and run retries take it up again.
+middle of a run), the run would count as running until its `dagster/max_runtime`, and everything that
+skips meanwhile would wait. Here each worker shows that it lives; run monitoring asks every half
+minute, marks a run without a worker as failed, and run retries start it again.
 
-`dagster/max_runtime` asks a worker to end; one that is stuck in a system call does not hear that.
+`dagster/max_runtime` asks a worker to end; one that is stuck in a system call does not notice.
 So each worker ends itself a little later, whatever it is stuck in. One that is frozen cannot even
 do that, and may have stopped in the middle of a transaction: it is killed from outside.
 """
@@ -42,6 +42,13 @@ _TO_BEGIN = 120.0
 _THIS_MACHINE = {"127.0.0.1", "localhost"}
 
 
+_UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 _begun: set[str] = set()
 """Ids of runs that this process works on."""
 
@@ -64,6 +71,24 @@ class LivenessRunLauncher(dg.DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.RUNNING)
 
 
+def unfinished_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """All runs that are queued, starting, running or being cancelled."""
+    return list(instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)))
+
+
+def skip_while_unfinished(
+    instance: dg.DagsterInstance, job_name: str, tags: dict[str, str] | None = None
+) -> dg.SkipReason | None:
+    """Why no other run of the job is asked for: one with these tags is not finished. None: none is.
+
+    A run whose worker was killed counts as running until run monitoring ends it.
+    """
+    runs = instance.get_runs(
+        dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED, tags=tags or {}), limit=1
+    )
+    return dg.SkipReason(f"Run {runs[0].run_id[:8]} is still running") if runs else None
+
+
 def begin_work(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     """Show that this process works on the run, and let it end when it takes too long.
 
@@ -78,7 +103,9 @@ def begin_work(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
 
 
 @contextmanager
-def at_work(instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) -> Iterator[None]:
+def working_on(
+    instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]
+) -> Iterator[None]:
     """As `begin_work`, for a process that executes one run after the other."""
     with (
         worker_liveness.alive(_file(instance, run_id)),
@@ -88,7 +115,7 @@ def at_work(instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) 
 
 
 def worker_is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether nobody executes this run, which is said to be running, any more."""
+    """Whether no process executes this run any more, although it is said to be running."""
     server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
     if server.get("host", "localhost") not in _THIS_MACHINE:
         return False
@@ -103,13 +130,13 @@ def worker_is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
             return began is not None and time.time() - began > _TO_BEGIN
 
 
-def run_at_work(
+def executing_run(
     instance: dg.DagsterInstance, job_name: str, tags: Mapping[str, str] | None = None
 ) -> str | None:
     """The id of a run of the job, with these tags, that a living process executes, if there is one.
 
-    Unlike `live_run` it counts no run that waits in the queue: where there is no daemon it would
-    wait for ever.
+    Unlike `skip_while_unfinished` it counts no run that waits in the queue: where there is no daemon
+    it would wait forever.
     """
     started = instance.get_runs(
         dg.RunsFilter(
@@ -140,9 +167,9 @@ def end_overdue_workers(instance: dg.DagsterInstance) -> int:
 
 
 def fail_abandoned_runs(instance: dg.DagsterInstance) -> int:
-    """Mark the runs as failed whose process has ended in the middle of them.
+    """Mark as failed the runs whose process has ended in the middle of them.
 
-    For those who use no daemon, which would do so by itself.
+    Where no daemon runs, which would do so by itself.
 
     Returns:
         How many there were.
@@ -152,7 +179,7 @@ def fail_abandoned_runs(instance: dg.DagsterInstance) -> int:
     for run in running:
         if not worker_is_gone(instance, run):
             continue
-        # It may have come to its end, and its worker with it, since it was looked up.
+        # It may have finished, and its worker with it, since it was read.
         now = instance.get_run_by_id(run.run_id)
         if now is not None and not now.is_finished:
             instance.report_run_failed(now, "The process that executed this run has ended.")
@@ -161,7 +188,7 @@ def fail_abandoned_runs(instance: dg.DagsterInstance) -> int:
 
 
 def _forget_ended(instance: dg.DagsterInstance) -> None:
-    """Remove what workers have left behind whose runs are over."""
+    """Remove the files of workers whose runs are over."""
     for file in _folder(instance).glob("*"):
         if worker_liveness.look(file) == "dead":
             run = instance.get_run_by_id(file.name)

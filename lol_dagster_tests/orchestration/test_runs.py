@@ -16,14 +16,14 @@ from dagster._core.launcher import WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_run_for_test
 
-from lol_dagster.orchestration import run_workers
+from lol_dagster.orchestration import runs
 from lol_dagster.orchestration.instance import prepare_instance
-from lol_dagster.orchestration.run_workers import (
+from lol_dagster.orchestration.runs import (
     LivenessRunLauncher,
-    at_work,
     end_overdue_workers,
+    executing_run,
     fail_abandoned_runs,
-    run_at_work,
+    working_on,
 )
 from lol_dagster.settings import Settings
 
@@ -110,7 +110,7 @@ def test_a_run_of_another_machine_is_not_judged_from_here(instance: dg.DagsterIn
 def test_without_a_daemon_once_marks_what_was_abandoned(instance: dg.DagsterInstance) -> None:
     abandoned, alive = started_run(instance), started_run(instance)
     kill(worker_of(instance, abandoned))
-    with at_work(instance, alive.run_id, {}):
+    with working_on(instance, alive.run_id, {}):
         fail_abandoned_runs(instance)
     statuses = {
         run.run_id: run.status for run in instance.get_runs() if run.run_id in
@@ -134,7 +134,7 @@ def test_a_run_that_ends_while_once_looks_stays_what_it_became(
         )
         return True
 
-    monkeypatch.setattr(run_workers, "worker_is_gone", looked_a_moment_too_late)
+    monkeypatch.setattr(runs, "worker_is_gone", looked_a_moment_too_late)
     fail_abandoned_runs(instance)
     found = instance.get_run_by_id(run.run_id)
     assert found is not None
@@ -163,29 +163,29 @@ def test_a_frozen_worker_is_killed_when_its_time_is_long_over_and_not_before(
 def test_a_run_is_at_work_while_its_process_lives(instance: dg.DagsterInstance) -> None:
     run = started_run(instance, **{"lol/batch": "true"})
     worker = worker_of(instance, run)
-    assert run_at_work(instance, run.job_name, {"lol/batch": "true"}) == run.run_id
-    assert run_at_work(instance, run.job_name, {"lol/batch": "other"}) is None
+    assert executing_run(instance, run.job_name, {"lol/batch": "true"}) == run.run_id
+    assert executing_run(instance, run.job_name, {"lol/batch": "other"}) is None
     kill(worker)
-    assert run_at_work(instance, run.job_name, {"lol/batch": "true"}) is None
+    assert executing_run(instance, run.job_name, {"lol/batch": "true"}) is None
 
 
 def test_a_run_that_nobody_has_begun_is_at_no_work(instance: dg.DagsterInstance) -> None:
     """Where `up` was switched off for good, nobody begins it any more."""
     create_run_for_test(instance, job_name="waits", status=dg.DagsterRunStatus.NOT_STARTED)
-    assert run_at_work(instance, "waits") is None
+    assert executing_run(instance, "waits") is None
 
 
 STUCK = """
 import os, sys
 from types import SimpleNamespace
-from lol_dagster.orchestration import run_workers
-run_workers._TO_END = 0.1
+from lol_dagster.orchestration import runs
+runs._TO_END = 0.1
 run = SimpleNamespace(run_id="a-run", tags={"dagster/max_runtime": "0.1"})
 instance = SimpleNamespace(root_directory=sys.argv[1])
 if sys.argv[2] == "begin_work":
-    run_workers.begin_work(instance, run)
+    runs.begin_work(instance, run)
     os.read(0, 1)
-with run_workers.at_work(instance, run.run_id, run.tags):
+with runs.working_on(instance, run.run_id, run.tags):
     os.read(0, 1)
 """
 
