@@ -186,8 +186,8 @@ def _read(answer: requests.Response, max_body: int) -> bytes:
 class _Call:
     """One call: its clock, its watchdog, and whether a byte of the request has left.
 
-    The watchdog holds a duplicate of the socket. Shutting that down ends the connection for every
-    holder, while TLS wraps the socket anew during the handshake (leaving the first object empty),
+    The watchdog holds a duplicate of the socket. Shutting that down ends the connection for all
+    who use it, while TLS wraps the socket anew during the handshake (leaving the first object empty),
     and `SSLSocket.shutdown` itself would let a simultaneous write through in the clear.
     """
 

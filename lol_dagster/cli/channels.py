@@ -37,7 +37,7 @@ def channel() -> None:
     type=click.Choice(UNCERTAIN_POLICIES),
     default="review",
     show_default=True,
-    help="What becomes of a message of which nobody can find out whether it arrived.",
+    help="What should happen to a message if nobody can find out whether it arrived.",
 )
 @as_json_option
 def add(
@@ -145,7 +145,7 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("name")
 @as_json_option
 def remove(name: str, as_json: bool) -> None:
-    """Stop sending messages there. What was delivered stays on record."""
+    """Stop sending messages there. Its history stays."""
     with command_context() as app:
         with app.writing() as session:
             removed = channels.remove_channel(session, name, now=app.now)

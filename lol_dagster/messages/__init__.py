@@ -1,1 +1,1 @@
-"""Who is told what, and how it reads."""
+"""Which channels get a message about a game, and what it says."""

@@ -235,7 +235,7 @@ def _tone(game: AnnouncedGame) -> Tone:
 
 def _member_tone(game: AnnouncedGame, member: Member) -> Tone:
     if member.outcome == "placement" and member.placement and game.subteams:
-        # Riot, too, calls the better half of an Arena game its winners (weird-games E1).
+        # Riot, too, calls the better half of an Arena game its winners.
         return "good" if 2 * member.placement <= game.subteams else "bad"
     tones: dict[str, Tone] = {"win": "good", "loss": "bad"}
     return tones.get(member.outcome, "neutral")

@@ -94,7 +94,7 @@ def more_line(count: int) -> str:
 
 
 def _join(separator: str, texts: Iterable[str]) -> str:
-    """As many of `texts` as `MAX_ROW` has room for, with an ellipsis in the place of the rest."""
+    """As many of `texts` as fit into `MAX_ROW`, with an ellipsis in the place of the rest."""
     row = ""
     for text in filter(None, texts):
         longer = f"{row}{separator}{text}" if row else text
@@ -119,11 +119,11 @@ def clip(text: str, limit: int) -> str:
     """`text`, cut to `limit` UTF-16 code units with a visible ellipsis."""
     if utf16_length(text) <= limit:
         return text
-    room = limit - len(_ELLIPSIS)
+    space = limit - len(_ELLIPSIS)
     end = 0
     for character in text:
-        room -= utf16_length(character)
-        if room < 0:
+        space -= utf16_length(character)
+        if space < 0:
             break
         end += 1
     return text[:end].rstrip(_JOINERS + " ") + _ELLIPSIS
@@ -146,10 +146,10 @@ def plain_markdown(text: str, limit: int) -> str:
         limit: In UTF-16 code units, escapes included; a cut never splits an escape.
     """
     cleaned = _without_disturbance(text)
-    room = limit
-    while utf16_length(escaped := _escape(_shown(cleaned, room))) > limit:
+    space = limit
+    while utf16_length(escaped := _escape(_shown(cleaned, space))) > limit:
         # Taking away n characters takes away between n and 2n of what is too much.
-        room -= (utf16_length(escaped) - limit + 1) // 2
+        space -= (utf16_length(escaped) - limit + 1) // 2
     return escaped
 
 

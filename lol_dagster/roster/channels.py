@@ -192,7 +192,7 @@ def change_channel(
 
 
 def remove_channel(session: Session, name: str, *, now: datetime) -> Channel:
-    """Stop sending messages there; what was delivered stays on record.
+    """Stop sending messages there; its history stays.
 
     Raises:
         NoSuchEntryError: there is none of this name.

@@ -38,7 +38,7 @@ def press(operator: Visitor) -> None:
 
 
 def shown_after(operator: Visitor) -> str:
-    """The page once nobody is at it any more."""
+    """The page once no test is running any more."""
 
     def look() -> str | None:
         page = operator.get(PAGE).text

@@ -311,7 +311,7 @@ class ChannelView(RosterView):
         )
         if not started:
             flash("A test message is on its way already.", "success")
-        return redirect(self.get_url(".details_view", id=channel.id, _anchor="tried"), 303)
+        return redirect(f"{self.get_url('.details_view', id=channel.id)}#tried", 303)
 
     def tried(self, channel: Channel) -> Tried:
         """What is known of what the channel can do."""

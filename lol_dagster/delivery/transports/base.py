@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import wraps
 from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -28,6 +29,7 @@ from lol_dagster.delivery.model import (
     Accepted,
     Blocked,
     Deleted,
+    Found,
     GetVerdict,
     NotSeen,
     NotSent,
@@ -263,7 +265,7 @@ class Transport(ABC):
         raise NotImplementedError(self.kind)
 
     def link(self, address: str, remote_id: str) -> str | None:
-        """Where a person can look at the posted message; None if that is not known."""
+        """Where a person can see the posted message; None if that is not known."""
         return None
 
 
@@ -383,6 +385,18 @@ def check_webhook_host(parts: SplitResult, base_url: str, variable: str) -> None
 def without_secret(address: str) -> str:
     """A webhook's address without its last part: whoever knows that can post."""
     return f"{address.partition('?')[0].rstrip('/').rpartition('/')[0]}/…"
+
+
+def earliest(copies: list[tuple[str, int]]) -> Found | None:
+    """What a history's copies of a message come to; None: it holds none.
+
+    Args:
+        copies: Remote id and revision of each; ids are numbers that grow with time.
+    """
+    if not copies:
+        return None
+    (remote_id, rev), *extras = sorted(copies, key=lambda copy: Decimal(copy[0]))
+    return Found(remote_id, rev, tuple(extra for extra, _ in extras))
 
 
 def html_link(url: str, shown: Markup) -> Markup:

@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from lol_dagster.delivery.model import (
     Absent,
-    Found,
     NotSeen,
     PostVerdict,
     ScanVerdict,
@@ -23,6 +22,7 @@ from lol_dagster.delivery.transports.base import (
     Outgoing,
     Reply,
     Wanted,
+    earliest,
     reads,
     sends,
 )
@@ -87,14 +87,15 @@ class DiscordBot(discord_api.DiscordTransport):
             return listed
         ours = [each for each in listed if _author(each) == self._me]
         marked = [(each["id"], read_marker(each)) for each in ours]
-        copies = sorted(
-            (int(remote_id), remote_id, marker[1])
-            for remote_id, marker in marked
-            if marker is not None and marker[0] == wanted.message_id
+        found = earliest(
+            [
+                (remote_id, marker[1])
+                for remote_id, marker in marked
+                if marker is not None and marker[0] == wanted.message_id
+            ]
         )
-        if copies:
-            _, remote_id, rev = copies[0]
-            return Answer(Found(remote_id, rev, tuple(each[1] for each in copies[1:])))
+        if found is not None:
+            return Answer(found)
         if any(marker is not None for _, marker in marked):
             return Answer(Absent())
         return self.check_visibility(address, wanted)

@@ -14,7 +14,6 @@ from urllib.parse import parse_qs, quote, urlsplit
 from lol_dagster.delivery.model import (
     Absent,
     Blocked,
-    Found,
     PostVerdict,
     ScanVerdict,
     UnreadableHistory,
@@ -30,6 +29,7 @@ from lol_dagster.delivery.transports.base import (
     Step,
     Wanted,
     check_webhook_host,
+    earliest,
     reads,
     sends,
     webhook_parts,
@@ -141,7 +141,7 @@ class DiscordWebhook(discord_api.DiscordTransport):
             return _unreadable(listed)
         webhook_id, _ = _parts(address)
         ours = [each for each in listed if each.get("webhook_id") == webhook_id]
-        copies: list[tuple[int, int]] = []
+        copies: list[tuple[str, int]] = []
         marked = False
         for each in ours:
             marker = read_marker(each)
@@ -152,10 +152,9 @@ class DiscordWebhook(discord_api.DiscordTransport):
                 marker = read_marker(reply.data)
             marked = marked or marker is not None
             if marker is not None and marker[0] == wanted.message_id:
-                copies.append((int(each["id"]), marker[1]))
-        if copies:
-            (first, rev), *extras = sorted(copies)
-            return Answer(Found(str(first), rev, tuple(str(extra) for extra, _ in extras)))
+                copies.append((each["id"], marker[1]))
+        if found := earliest(copies):
+            return Answer(found)
         # The bot sees what the webhook posted blank: of that no marker is to be expected.
         if marked:
             return Answer(Absent())

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from lol_dagster.delivery.model import (
     Absent,
     Deleted,
-    Found,
     GetVerdict,
     NotSeen,
     PostVerdict,
@@ -27,6 +26,7 @@ from lol_dagster.delivery.transports.base import (
     RemoteIdForm,
     Reply,
     Wanted,
+    earliest,
     reads,
     sends,
     unread,
@@ -137,7 +137,7 @@ class SlackBot(slack_api.SlackTransport):
                     copies.append((str(each.get("ts")), marker[1]))
             cursor = slack_api.next_cursor(reply)
             if cursor is None:
-                return slack_api.answer_to(reply, _conclusion(copies))
+                return slack_api.answer_to(reply, earliest(copies) or Absent())
             params = {**params, "cursor": cursor}
         return Answer(NotSeen(f"more than {MOST_PAGES * PAGE} messages since it was created"))
 
@@ -171,10 +171,3 @@ class SlackBot(slack_api.SlackTransport):
         return self._api.call(
             verb, f"/{method}", headers={"Authorization": f"Bearer {self._token}"}, **what
         )
-
-
-def _conclusion(copies: list[tuple[str, int]]) -> Found | Absent:
-    if not copies:
-        return Absent()
-    (first, rev), *extras = sorted(copies)
-    return Found(first, rev, tuple(extra for extra, _ in extras))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.orm import Session
 
 from lol_dagster.admin.app import create_app
 from lol_dagster.delivery.transports import registry
@@ -15,6 +16,7 @@ from lol_dagster.delivery.worker import Deliverer
 from lol_dagster.messages.record import write_messages
 from lol_dagster.settings import load_settings
 from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Player
 from lol_dagster_tests._support.fake_channels import HandClock
 from lol_dagster_tests._support.message_rows import NOW, add_game, played
 from lol_dagster_tests._support.raw_server import Connection, raw_server
@@ -52,6 +54,15 @@ def visitor(database: Database, monkeypatch: pytest.MonkeyPatch) -> Visitor:
     return visitor
 
 
+def play(session: Session, player: Player) -> str:
+    """A game of the player's, and the id of the message about it."""
+    add_game(session, "EUW1_1", played(player))
+    (written,) = write_messages(
+        session, "EUW1_1", stale_after=timedelta(hours=12), can_edit=registry.can_edit, now=NOW
+    )
+    return written.message_id
+
+
 def test_its_channel_is_added_tried_out_and_listed_with_its_promise(
     database: Database, chat: SmallChatServer, address: str
 ) -> None:
@@ -75,16 +86,8 @@ def test_a_games_message_is_delivered_there_exactly_once_though_its_post_goes_un
 ) -> None:
     with database.writing() as session:
         team = make_team(session, "Amigos")
-        ann = make_member(session, team, "Ann")
         make_channel(session, team, "chat", kind="small-chat", address=address)
-        add_game(session, "EUW1_1", played(ann))
-        write_messages(
-            session,
-            "EUW1_1",
-            stale_after=timedelta(hours=12),
-            can_edit=registry.can_edit,
-            now=NOW,
-        )
+        play(session, make_member(session, team, "Ann"))
     chat.after_post = Connection.reset
     clock = HandClock()
     deliverer = Deliverer(database, registry.all_transports(load_settings()), clock)
@@ -113,15 +116,8 @@ def test_the_web_view_offers_it_and_shows_its_messages(
     assert SECRET not in shown
 
     with database.writing() as session:
-        add_game(session, "EUW1_1", played(ann))
-        (written,) = write_messages(
-            session,
-            "EUW1_1",
-            stale_after=timedelta(hours=12),
-            can_edit=registry.can_edit,
-            now=NOW,
-        )
-    page = visitor.get(f"/message/details/?id={written.message_id}").text
+        message_id = play(session, ann)
+    page = visitor.get(f"/message/details/?id={message_id}").text
     assert "<figcaption>In Small chat" in page
     preview = page.partition('<pre class="preview">')[2].partition("</pre>")[0]
     assert "Victory · Ranked Solo · 32:10" in preview
@@ -136,16 +132,8 @@ def test_a_channel_of_a_kind_that_is_gone_is_blocked_until_it_is_there_again(
     """As when a version is taken back and installed again."""
     with database.writing() as session:
         team = make_team(session, "Amigos")
-        ann = make_member(session, team, "Ann")
         make_channel(session, team, "chat", kind="small-chat", address=address)
-        add_game(session, "EUW1_1", played(ann))
-        write_messages(
-            session,
-            "EUW1_1",
-            stale_after=timedelta(hours=12),
-            can_edit=registry.can_edit,
-            now=NOW,
-        )
+        play(session, make_member(session, team, "Ann"))
 
     def deliver() -> None:
         transports = registry.all_transports(load_settings())

@@ -1,8 +1,11 @@
-"""Discord's own description of Create Message accepts every body."""
+"""A message as Discord takes it: within its limits, as Discord's own description has it, and read as
+Discord would, with patterns of its parser: the checks know nothing of how the renderer escapes.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,115 @@ from hypothesis import HealthCheck, example, given, settings
 from jsonschema import Draft202012Validator
 
 from lol_dagster.delivery.transports import discord_format
-from lol_dagster_tests.messages.test_hostile_text import contents, crowded
+from lol_dagster.messages.content import Line, MessageContent, Section
+from lol_dagster_tests._support.hostile_content import (
+    ORDINARY_NAMES,
+    assert_nothing_hidden,
+    contents,
+    crowded,
+    on_hostile_contents,
+    units,
+)
+
+UNESCAPED_IN_DISCORD = re.compile(
+    r"""@everyone|@here            # mentions
+    |<(?:@[!&]?|\#)\d+>            # of people, roles, channels
+    |<a?:\w+:\d+>|:[^\s:]+:        # emoji
+    |<t:-?\d+(?::\w)?>|</|<id:     # timestamps, commands, guild pages
+    |https?://|www\.               # addresses
+    |\]\(                          # masked links
+    |[`|~<]|\*|_                   # code, spoilers, strikes, emphasis
+    """,
+    re.VERBOSE,
+)
+
+
+def assert_discord_shows_it_as_it_is(description: str) -> None:
+    # What is escaped is text, whatever follows; what is left is the renderer's own markup.
+    bare = re.sub(r"\\[!-/:-@\[-`{-~]", "§", description)
+    assert "\\" not in bare
+    for row in bare.split("\n"):
+        own = re.sub(r"^\*\*([^*]+)\*\*", r"\1", row.removeprefix("### "))
+        assert not UNESCAPED_IN_DISCORD.search(own), own
+        if own == row:
+            assert not re.match(r"[#>]|[-+*] |-#|\d+\. ", row), row
+
+
+@on_hostile_contents
+def test_discord_bodies_keep_every_limit_and_show_text_as_it_is(content):
+    body = discord_format.render(content, "0a-1.7")
+    (embed,) = body["embeds"]
+    description = embed.get("description", "")
+    footer = embed.get("footer", {}).get("text", "")
+    assert 0 < units(embed["title"]) <= 256
+    assert units(description) <= 4096
+    assert units(footer) <= 2048
+    assert units(embed["title"]) + units(description) + units(footer) <= 6000
+    assert body["allowed_mentions"] == {"parse": []}
+    assert discord_format.read_marker(json.loads(json.dumps(body))) == ("0a-1", 7)
+    for shown in (embed["title"], description, footer):
+        assert_nothing_hidden(shown)
+    assert_discord_shows_it_as_it_is(description)
+    assert_discord_shows_it_as_it_is(embed["title"])
+
+
+def description_of(line: Line) -> str:
+    content = MessageContent("t", "s", (Section((line,)),))
+    description: str = discord_format.render(content, "m.1")["embeds"][0]["description"]
+    return description
+
+
+@pytest.mark.parametrize("name", ORDINARY_NAMES)
+def test_ordinary_names_are_shown_as_they_are(name):
+    assert description_of(Line(lead=name)) == f"**{name}**"
+
+
+def test_a_right_to_left_name_cannot_reorder_the_figures_beside_it():
+    line = Line(lead="דנה", facts=("10/2/8",))
+    assert description_of(line) == "**\u2068דנה\u2069** · 10/2/8"
+
+
+def test_a_name_of_invisible_characters_is_shown_as_blank():
+    assert description_of(Line(lead="\u3164\u3164\u200b")) == "**(blank)**"
+
+
+def test_an_overlong_name_is_cut_with_a_visible_ellipsis_and_no_half_escape():
+    content = MessageContent("*" * 300, "s")
+    title = discord_format.render(content, "m.1")["embeds"][0]["title"]
+    assert title == "\\*" * 127 + "…"  # 127 * 2 + 1 = 255: one more would be 257
+
+
+def test_lines_that_are_left_out_are_counted():
+    line = Line(lead="x" * 150, facts=("y" * 150,))  # "**…** · …": 2 + 150 + 2 + 3 + 150 = 307
+    content = MessageContent("t", "s", (Section((line,) * 30),), more=2)
+    rows = discord_format.render(content, "m.1")["embeds"][0]["description"].split("\n")
+    # 13 * 308 = 4,004 fit into 4,096 beside the closing line; 14 would be 4,312.
+    assert len(rows) == 14
+    assert rows[-1] == "… and 19 more"  # 30 - 13 + 2
+
+
+def test_the_link_keeps_its_own_query_beside_the_marker():
+    content = MessageContent("t", "s", url="https://example.org/match?id=5#top")
+    url = discord_format.render(content, "0a.3")["embeds"][0]["url"]
+    assert url == "https://example.org/match?id=5&d=0a.3#top"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"embeds": []},
+        {"embeds": [{}]},
+        {"embeds": [{"url": "https://example.org/?d=nonsense"}]},
+        {"embeds": [{"url": "https://example.org/?d=a.1.2"}]},
+        {"embeds": [{"url": "http://[bad"}]},
+        {"embeds": "x", "blocks": [], "metadata": None},
+        {"blocks": [{"block_id": "Xy7="}], "metadata": {"event_type": "other"}},
+        {"metadata": {"event_type": "lol_dagster_message"}},
+    ],
+)
+def test_messages_of_others_have_no_marker(message):
+    assert discord_format.read_marker(message) is None
 
 
 @pytest.fixture(scope="module")
