@@ -28,7 +28,7 @@ import psycopg2
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.schema import upgrade
 
-_READY_WITHIN_S = 30.0
+_READY_WITHIN_S = 120.0
 _TEMPLATE = "lol_template"
 _PR_SET_PDEATHSIG = 1
 
@@ -134,7 +134,7 @@ def running_postgres(binaries: Path, *, within: Path | None = None) -> Iterator[
                 yield server
             finally:
                 process.send_signal(signal.SIGQUIT)  # at once: nothing in it is of worth
-                process.wait(30)
+                process.wait(120)
 
 
 def _reachable(binaries: Path, folder: Path, owner: dict[str, Any]) -> Path:

@@ -25,8 +25,8 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.models import Match
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.waiting import wait_for
+from lol_dagster_tests._support.web_visitor import QUICK_HASH
 from lol_dagster_tests._support.world import World
-from lol_dagster_tests.admin.asking import QUICK_HASH
 
 LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
 DELIVERY_TIMEOUT_S = 300.0

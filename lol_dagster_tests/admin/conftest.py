@@ -20,7 +20,7 @@ from lol_dagster.admin.app import create_app
 from lol_dagster.admin.server import WebAddress, make_server
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
-from lol_dagster_tests.admin.asking import OPERATOR, PASSWORD, QUICK_HASH, Visitor
+from lol_dagster_tests._support.web_visitor import OPERATOR, PASSWORD, QUICK_HASH, Visitor
 from lol_dagster_tests.admin.clock import HandClock
 
 ANY_PORT = WebAddress(port=0)

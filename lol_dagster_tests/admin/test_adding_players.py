@@ -17,7 +17,7 @@ from lol_dagster.storage.models import Account, AuditEntry, Membership, Player
 from lol_dagster_tests._support.payloads import match_payload, participant, puuid_of
 from lol_dagster_tests._support.roster_rows import make_account, make_player, make_team
 from lol_dagster_tests._support.simulated_world import simulator  # noqa: F401 - a fixture
-from lol_dagster_tests.admin.asking import QUICK_HASH, Visitor
+from lol_dagster_tests._support.web_visitor import QUICK_HASH, Visitor
 from lol_dagster_tests.admin.clock import HandClock
 from lol_dagster_tests.admin.page_forms import filled_in
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll
 from lol_dagster_tests._support.message_rows import ENDED
-from lol_dagster_tests.admin.asking import PASSWORD
+from lol_dagster_tests._support.web_visitor import PASSWORD
 from lol_dagster_tests.admin.clock import HandClock
 from lol_dagster_tests.admin.conftest import PHONE
 from lol_dagster_tests.admin.hostile import fill

@@ -14,8 +14,8 @@ from lol_dagster.settings import load_settings
 from lol_dagster.stats import record
 from lol_dagster.storage.models import Message
 from lol_dagster_tests._support.payloads import participant
+from lol_dagster_tests._support.web_visitor import QUICK_HASH
 from lol_dagster_tests._support.world import World, world  # noqa: F401 - a fixture
-from lol_dagster_tests.admin.asking import QUICK_HASH
 from lol_dagster_tests.admin.conftest import PHONE, HandClock
 from lol_dagster_tests.admin.test_story import elsewhere, press_tab_until
 

@@ -12,7 +12,7 @@ from lol_dagster.admin.views import messages
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster_tests._support.roster_rows import LONG_AGO, make_channel, make_member, make_team
-from lol_dagster_tests.admin.asking import Visitor
+from lol_dagster_tests._support.web_visitor import Visitor
 from lol_dagster_tests.admin.clock import HandClock
 
 

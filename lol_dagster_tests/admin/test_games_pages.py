@@ -20,7 +20,7 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Player, RunRequest
 from lol_dagster_tests._support.message_rows import ENDED
 from lol_dagster_tests._support.roster_rows import make_membership, make_team
-from lol_dagster_tests.admin.asking import Visitor
+from lol_dagster_tests._support.web_visitor import Visitor
 from lol_dagster_tests.admin.conftest import HandClock
 from lol_dagster_tests.admin.seen import (
     ARAM,

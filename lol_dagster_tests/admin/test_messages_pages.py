@@ -15,7 +15,7 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Game, Match, Message, MessageText, Quarantine
 from lol_dagster_tests._support.message_rows import ENDED
-from lol_dagster_tests.admin.asking import Visitor
+from lol_dagster_tests._support.web_visitor import Visitor
 from lol_dagster_tests.admin.conftest import HandClock
 from lol_dagster_tests.admin.seen import ARAM, CONTENT, FOREIGN, RANKED, add_message, fill_house
 

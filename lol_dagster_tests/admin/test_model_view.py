@@ -20,7 +20,7 @@ from lol_dagster.admin.roster_view import RosterView
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Player
 from lol_dagster_tests._support.roster_rows import make_player
-from lol_dagster_tests.admin.asking import Visitor
+from lol_dagster_tests._support.web_visitor import Visitor
 
 HOSTILE = "<script>alert(1)</script>"
 

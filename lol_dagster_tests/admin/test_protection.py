@@ -18,7 +18,7 @@ from lol_dagster.admin.server import WebAddress
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Message
-from lol_dagster_tests.admin.asking import Visitor
+from lol_dagster_tests._support.web_visitor import Visitor
 from lol_dagster_tests.admin.clock import HandClock
 from lol_dagster_tests.admin.hostile import QUARANTINED, Page, fill
 

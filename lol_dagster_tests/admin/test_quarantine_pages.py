@@ -12,7 +12,7 @@ from sqlalchemy import select
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Match, Quarantine, RunRequest
 from lol_dagster_tests._support.message_rows import ENDED
-from lol_dagster_tests.admin.asking import Visitor
+from lol_dagster_tests._support.web_visitor import Visitor
 from lol_dagster_tests.admin.conftest import HandClock
 from lol_dagster_tests.admin.seen import QUARANTINED, fill_house
 

@@ -20,7 +20,7 @@ from lol_dagster_tests._support.roster_rows import (
     make_player,
     make_team,
 )
-from lol_dagster_tests.admin.asking import Visitor
+from lol_dagster_tests._support.web_visitor import Visitor
 from lol_dagster_tests.admin.page_forms import filled_in
 
 HOSTILE = "<script>alert(1)</script>"

@@ -14,7 +14,7 @@ from lol_dagster.admin.security.password import FREE_TRIES, MANY, forget_tries
 from lol_dagster.errors import UserError
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
-from lol_dagster_tests.admin.asking import PASSWORD, Visitor
+from lol_dagster_tests._support.web_visitor import PASSWORD, Visitor
 from lol_dagster_tests.admin.clock import HandClock
 
 MINUTE = timedelta(minutes=1)

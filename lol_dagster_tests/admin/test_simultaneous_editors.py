@@ -17,7 +17,7 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Membership, Team
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_player, make_team
-from lol_dagster_tests.admin.asking import PASSWORD
+from lol_dagster_tests._support.web_visitor import PASSWORD
 from lol_dagster_tests.admin.conftest import served
 from lol_dagster_tests.admin.page_forms import filled_in
 

@@ -13,7 +13,7 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Message
 from lol_dagster_tests._support.message_rows import add_game, played
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
-from lol_dagster_tests.admin.asking import Visitor
+from lol_dagster_tests._support.web_visitor import Visitor
 from lol_dagster_tests.admin.clock import HandClock
 from lol_dagster_tests.admin.hostile import QUARANTINED, fill
 

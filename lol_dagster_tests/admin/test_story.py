@@ -16,8 +16,8 @@ from lol_dagster.simulator.games import Account as RiotAccount
 from lol_dagster.storage.models import Team
 from lol_dagster_tests._support.payloads import participant, puuid_of
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
+from lol_dagster_tests._support.web_visitor import OPERATOR, PASSWORD, QUICK_HASH
 from lol_dagster_tests._support.world import World, world  # noqa: F401 - a fixture
-from lol_dagster_tests.admin.asking import OPERATOR, PASSWORD, QUICK_HASH
 
 CHANNEL_ID = "123456789012345678"
 

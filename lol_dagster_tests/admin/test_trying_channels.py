@@ -14,7 +14,7 @@ from lol_dagster.storage.database import Database
 from lol_dagster_tests._support.roster_rows import make_channel, make_team
 from lol_dagster_tests._support.simulated_world import simulator  # noqa: F401 - a fixture
 from lol_dagster_tests._support.waiting import wait_for
-from lol_dagster_tests.admin.asking import QUICK_HASH, Visitor
+from lol_dagster_tests._support.web_visitor import QUICK_HASH, Visitor
 
 PAGE = "/channel/details/?id=1"
 TRIED = "lol_dagster.admin.views.channels.probe_channel"

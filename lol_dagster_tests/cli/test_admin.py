@@ -18,8 +18,8 @@ from lol_dagster.cli import cli
 from lol_dagster.cli.services import web_view_service
 from lol_dagster.errors import UserError
 from lol_dagster.settings import load_settings
+from lol_dagster_tests._support.commands import refused, run
 from lol_dagster_tests._support.waiting import wait_for
-from lol_dagster_tests.cli.running import refused, run
 
 PASSWORD = "a long enough password"
 

@@ -6,8 +6,8 @@ import pytest
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import ChannelProbe
+from lol_dagster_tests._support.commands import as_json, said
 from lol_dagster_tests._support.roster_rows import make_channel, make_team
-from lol_dagster_tests.cli.running import as_json, said
 
 
 @pytest.mark.parametrize(("is_hidden", "word"), [(None, "–"), (False, "seen"), (True, "hidden")])

@@ -10,7 +10,7 @@ import pytest
 
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
-from lol_dagster_tests.cli.running import as_json, refused, run, said
+from lol_dagster_tests._support.commands import as_json, refused, run, said
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import json
 
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
+from lol_dagster_tests._support.commands import as_json, refused, run, said
 from lol_dagster_tests._support.roster_rows import make_channel, make_team
 from lol_dagster_tests._support.simulated_world import simulator  # noqa: F401
-from lol_dagster_tests.cli.running import as_json, refused, run, said
 
 
 def _channels(database: Database) -> None:

@@ -19,9 +19,9 @@ from lol_dagster.storage.models import (
     Payload,
     Quarantine,
 )
+from lol_dagster_tests._support.commands import as_json, refused, said
 from lol_dagster_tests._support.message_rows import add_game, played
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
-from lol_dagster_tests.cli.running import as_json, refused, said
 
 ENDED = datetime.fromisoformat("2026-08-01T20:00:00+00:00")
 LISTED = ENDED + timedelta(minutes=2)

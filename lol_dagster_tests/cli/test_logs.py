@@ -19,11 +19,11 @@ from lol_dagster.logs.reading import LogFilter, read_log
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.schema import open_database
+from lol_dagster_tests._support.commands import refused, said
 from lol_dagster_tests._support.log_lines import write
 from lol_dagster_tests._support.payloads import match_payload, participant, puuid_of
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
 from lol_dagster_tests._support.simulated_world import simulator
-from lol_dagster_tests.cli.running import refused, said
 
 __all__ = ["simulator"]
 

@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Message
+from lol_dagster_tests._support.commands import as_json, refused, said
 from lol_dagster_tests._support.roster_rows import make_channel, make_team
-from lol_dagster_tests.cli.running import as_json, refused, said
 from lol_dagster_tests.cli.test_messages import FIRST, add
 
 REMOTE = "1122334455667788990"

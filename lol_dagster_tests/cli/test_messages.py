@@ -19,8 +19,8 @@ from lol_dagster.storage.models import (
     MessageGame,
     MessageText,
 )
+from lol_dagster_tests._support.commands import as_json, refused, run, said
 from lol_dagster_tests._support.roster_rows import make_channel, make_team
-from lol_dagster_tests.cli.running import as_json, refused, run, said
 
 CREATED = datetime.fromisoformat("2026-08-01T20:00:00+00:00")
 CONTENT = MessageContent(

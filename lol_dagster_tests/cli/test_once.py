@@ -21,11 +21,11 @@ from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage import database as database_module
 from lol_dagster.storage.schema import open_database
+from lol_dagster_tests._support.commands import run
 from lol_dagster_tests._support.payloads import participant, puuid_of
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
 from lol_dagster_tests._support.simulated_world import simulator
 from lol_dagster_tests._support.world import NOTHING
-from lol_dagster_tests.cli.running import run
 
 __all__ = ["simulator"]
 

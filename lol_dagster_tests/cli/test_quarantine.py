@@ -14,17 +14,18 @@ from lol_dagster.pipeline.records import record
 from lol_dagster.pipeline.run_requests import latest_progress
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match
-from lol_dagster_tests.cli.running import as_json, refused, run, said
-from lol_dagster_tests.pipeline.test_quarantine import GAME, OTHER, set_aside
+from lol_dagster_tests._support.archived_games import make_quarantined
+from lol_dagster_tests._support.commands import as_json, refused, run, said
 from lol_dagster_tests.pipeline.test_scenario import archived
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+GAME, OTHER = "NA1_5000000001", "NA1_5000000002"
 
 
 def test_the_list_says_what_failed_and_why(database: Database) -> None:
     assert said("quarantine", "list") == "No game is quarantined.\n"
     with database.writing() as session:
-        set_aside(session)
+        make_quarantined(session)
     text = said("quarantine", "list")
     for shown in (GAME, "player_stats", "BrokenPayload: deaths"):
         assert shown in text
@@ -36,7 +37,7 @@ def test_a_game_is_shown_with_its_traceback_and_nothing_that_a_terminal_obeys(
     database: Database,
 ) -> None:
     with database.writing() as session:
-        set_aside(session, traceback="Traceback\n  boom \x1b[31m")
+        make_quarantined(session, traceback="Traceback\n  boom \x1b[31m")
     text = said("quarantine", "show", GAME.lower())
     assert f"0 (now {CODE_VERSIONS['player_stats']})" in text
     assert text.splitlines()[-2:] == ["Traceback", "  boom ·[31m"]
@@ -45,8 +46,8 @@ def test_a_game_is_shown_with_its_traceback_and_nothing_that_a_terminal_obeys(
 
 def test_one_game_or_all_are_tried_again(database: Database) -> None:
     with database.writing() as session:
-        set_aside(session, GAME)
-        set_aside(session, OTHER)
+        make_quarantined(session, GAME)
+        make_quarantined(session, OTHER)
     assert f"{GAME}: will be tried again" in said("quarantine", "retry", GAME)
     asked = as_json("quarantine", "retry", "--all")
     assert [each["match_id"] for each in asked] == [GAME, OTHER]
@@ -60,7 +61,7 @@ def test_an_ignored_game_is_gone_from_the_list_and_shows_who_ignored_it(
     database: Database,
 ) -> None:
     with database.writing() as session:
-        set_aside(session)
+        make_quarantined(session)
     said("quarantine", "ignore", GAME, "--reason", "a bot game")
     assert as_json("quarantine", "list") == []
     (decision,) = as_json("quarantine", "show", GAME)["decisions"]

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll, Breaker, Heartbeat, Match
+from lol_dagster_tests._support.commands import as_json, run, said
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
-from lol_dagster_tests.cli.running import as_json, run, said
 
 HOOK = "https://hooks.slack.com/services/T0/B0/very-secret"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, AccountPoll, Match
+from lol_dagster_tests._support.commands import as_json, refused, said
 from lol_dagster_tests._support.message_rows import add_game, played
 from lol_dagster_tests._support.roster_rows import (
     LONG_AGO,
@@ -17,7 +18,6 @@ from lol_dagster_tests._support.roster_rows import (
     make_player,
     make_team,
 )
-from lol_dagster_tests.cli.running import as_json, refused, said
 from lol_dagster_tests.explain.test_game import GAME, MESSAGE, message, processed
 
 NOW = datetime.now(UTC)

@@ -22,6 +22,7 @@ from lol_dagster.storage.models import (
     MessageGame,
     Payload,
 )
+from lol_dagster_tests._support.archived_games import make_quarantined
 from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
 from lol_dagster_tests._support.roster_rows import (
     LONG_AGO,
@@ -32,7 +33,6 @@ from lol_dagster_tests._support.roster_rows import (
     make_player,
     make_team,
 )
-from lol_dagster_tests.pipeline.test_quarantine import set_aside
 
 GAME = "NA1_5000000001"
 MESSAGE = "0d186506-0000-4000-8000-000000000000"
@@ -220,7 +220,7 @@ def test_a_set_aside_game_says_where_it_failed_and_an_ignored_one_who_said_so(
     any_database: Database,
 ) -> None:
     with any_database.writing() as session:
-        set_aside(session, error="BrokenPayload: deaths")
+        make_quarantined(session, error="BrokenPayload: deaths")
         session.add(
             Payload(match_id=GAME, encoding="zlib", body=b"", sha256="", size=1, fetched_at=NOW)
         )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from lol_dagster.pipeline import quarantine
 from lol_dagster.pipeline.process import CODE_VERSIONS
@@ -15,32 +13,10 @@ from lol_dagster.pipeline.quarantine import NotQuarantinedError
 from lol_dagster.pipeline.run_requests import latest_progress, request_run
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Match, Payload, Quarantine, RunRequest
+from lol_dagster_tests._support.archived_games import make_quarantined
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 GAME, OTHER, THIRD = "NA1_5000000001", "NA1_5000000002", "NA1_5000000003"
-
-
-def set_aside(session: Session, match_id: str = GAME, **values: Any) -> None:
-    """A game on which player_stats failed in the run `batch`, seen in the run `own`."""
-    session.add(Match(match_id=match_id, state="quarantined", listed_at=NOW))
-    session.flush()
-    session.add(
-        Quarantine(
-            **{
-                "match_id": match_id,
-                "stage": "player_stats",
-                "error": "BrokenPayload: deaths",
-                "traceback": "Traceback …",
-                "code_version": "0",
-                "run_id": "batch",
-                "shown_run_id": "own",
-                "quarantined_at": NOW,
-                "tries": 2,
-                **values,
-            }
-        )
-    )
-    session.flush()
 
 
 def state_of(database: Database, match_id: str = GAME) -> str:
@@ -50,9 +26,9 @@ def state_of(database: Database, match_id: str = GAME) -> str:
 
 def test_the_list_has_what_is_open_or_what_was(any_database: Database) -> None:
     with any_database.writing() as session:
-        set_aside(session, GAME)
-        set_aside(session, OTHER, closed_at=NOW, closed_as="processed")
-        set_aside(session, THIRD)
+        make_quarantined(session, GAME)
+        make_quarantined(session, OTHER, closed_at=NOW, closed_as="processed")
+        make_quarantined(session, THIRD)
 
         def listed(which: quarantine.Which) -> list[str]:
             return [row.match_id for row in quarantine.list_quarantined(session, which)]
@@ -66,7 +42,7 @@ def test_a_game_is_shown_with_its_payload_its_versions_and_what_came_before(
     any_database: Database,
 ) -> None:
     with any_database.writing() as session:
-        set_aside(session, closed_at=NOW, closed_as="processed", error="first")
+        make_quarantined(session, closed_at=NOW, closed_as="processed", error="first")
         session.add(
             Quarantine(
                 match_id=GAME,
@@ -106,7 +82,7 @@ def test_an_ignored_game_is_no_trouble_any_more_and_it_is_known_who_said_so(
     any_database: Database,
 ) -> None:
     with any_database.writing() as session:
-        set_aside(session)
+        make_quarantined(session)
         quarantine.ignore(session, GAME, "olga", "nobody played it", now=NOW)
     assert state_of(any_database) == "ignored"
     with any_database.reading() as session:
@@ -125,7 +101,7 @@ def test_an_ignored_game_is_no_trouble_any_more_and_it_is_known_who_said_so(
 
 def test_what_was_asked_for_before_it_was_ignored_is_withdrawn(database: Database) -> None:
     with database.writing() as session:
-        set_aside(session)
+        make_quarantined(session)
         request_run(session, GAME, "op", "test", now=NOW)
         quarantine.ignore(session, GAME, "olga", "", now=NOW)
         found = latest_progress(session, GAME)
@@ -148,7 +124,7 @@ def test_a_retry_asks_for_a_run_in_the_name_of_who_wants_it(
     any_database: Database, ignored: bool
 ) -> None:
     with any_database.writing() as session:
-        set_aside(session)
+        make_quarantined(session)
         if ignored:
             quarantine.ignore(session, GAME, "olga", "", now=NOW)
         quarantine.retry(session, GAME, "rolf", now=NOW)
@@ -169,7 +145,7 @@ def test_a_processed_game_is_not_retried_but_reprocessed(database: Database) -> 
 def test_retrying_all_leaves_ignored_games_alone(any_database: Database) -> None:
     with any_database.writing() as session:
         for match_id in (GAME, OTHER, THIRD):
-            set_aside(session, match_id)
+            make_quarantined(session, match_id)
         quarantine.ignore(session, OTHER, "olga", "", now=NOW)
         asked = quarantine.retry_all(session, "rolf", now=NOW)
     assert [request.match_id for request in asked] == [GAME, THIRD]

@@ -17,13 +17,13 @@ from lol_dagster.messages.record import write_messages
 from lol_dagster.settings import load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Player
+from lol_dagster_tests._support.commands import as_json, refused, run, said
 from lol_dagster_tests._support.fake_channels import HandClock
 from lol_dagster_tests._support.message_rows import NOW, add_game, played
 from lol_dagster_tests._support.raw_server import Connection, raw_server
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
-from lol_dagster_tests.admin.asking import QUICK_HASH, Visitor
+from lol_dagster_tests._support.web_visitor import QUICK_HASH, Visitor
 from lol_dagster_tests.admin.page_forms import filled_in
-from lol_dagster_tests.cli.running import as_json, refused, run, said
 from lol_dagster_tests.delivery.transports.small_chat import SmallChat, SmallChatServer
 
 SECRET = "s3cretOfTheRoom"
