@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from lol_dagster.errors import UserError
 from lol_dagster.messages.rules import Decision, decide
+from lol_dagster.stats.played import select_played
 from lol_dagster.storage.models import (
     Account,
     Channel,
@@ -174,13 +175,7 @@ def read_game(
 
 def _played(session: Session, match_id: str) -> list[Played]:
     rows = session.execute(
-        select(Player, Account, Participant, PlayerStat)
-        .join_from(
-            PlayerStat,
-            Participant,
-            (Participant.match_id == PlayerStat.match_id)
-            & (Participant.participant_id == PlayerStat.participant_id),
-        )
+        select_played(Player, Account, Participant, PlayerStat)
         .join(Account, Account.id == PlayerStat.account_id)
         .join(Player, Player.id == PlayerStat.player_id)
         .where(PlayerStat.match_id == match_id)

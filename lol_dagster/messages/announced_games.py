@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.messages.compose import AnnouncedGame, Member
+from lol_dagster.stats.played import select_played
 from lol_dagster.storage.models import (
     Account,
     Game,
@@ -36,7 +37,7 @@ def load_announced_games(
     and is written anew for each that joins it.
     """
     statement = (
-        select(
+        select_played(
             Game.match_id,
             Game.queue_name,
             Game.mode_family,
@@ -61,16 +62,11 @@ def load_announced_games(
             PlayerStat.highlights,
             PlayerStat.extra,
         )
-        .join(PlayerStat, PlayerStat.match_id == Game.match_id)
-        .join(
-            Participant,
-            (Participant.match_id == PlayerStat.match_id)
-            & (Participant.participant_id == PlayerStat.participant_id),
-        )
+        .join(Game, Game.match_id == PlayerStat.match_id)
         .join(Player, Player.id == PlayerStat.player_id)
         # Not a join: of two memberships that overlap, either will do.
         .where(
-            Game.match_id.in_(match_ids),
+            PlayerStat.match_id.in_(match_ids),
             exists().where(
                 Membership.team_id == team_id,
                 Membership.player_id == PlayerStat.player_id,

@@ -28,6 +28,7 @@ from lol_dagster.pipeline.process import (
     QuarantinedGame,
 )
 from lol_dagster.stats.form import Form, form, game_table
+from lol_dagster.stats.played import select_played
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
     Channel,
@@ -236,15 +237,10 @@ def _tracked(
     session: Session, match_ids: Sequence[str]
 ) -> Sequence[Row[Game, Participant, Player, PlayerStat]]:
     return session.execute(
-        select(Game, Participant, Player, PlayerStat)
-        .join(PlayerStat, PlayerStat.match_id == Game.match_id)
-        .join(
-            Participant,
-            (Participant.match_id == PlayerStat.match_id)
-            & (Participant.participant_id == PlayerStat.participant_id),
-        )
+        select_played(Game, Participant, Player, PlayerStat)
+        .join(Game, Game.match_id == PlayerStat.match_id)
         .join(Player, Player.id == PlayerStat.player_id)
-        .where(Game.match_id.in_(match_ids))
+        .where(PlayerStat.match_id.in_(match_ids))
         .order_by(Game.ended_at, Participant.participant_id)
     ).all()
 

@@ -15,6 +15,7 @@ import pandas as pd
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
+from lol_dagster.stats.played import select_played
 from lol_dagster.storage.models import Game, Participant, Player, PlayerStat
 
 FORM_GAMES: Final = 20
@@ -91,15 +92,8 @@ def last_games(
         and_(Participant.outcome == "placement", Participant.placement.is_not(None)),
     )
     rows = session.execute(
-        select(PlayerStat, Participant, Game)
+        select_played(PlayerStat, Participant, Game)
         .join(Game, Game.match_id == PlayerStat.match_id)
-        .join(
-            Participant,
-            and_(
-                Participant.match_id == PlayerStat.match_id,
-                Participant.participant_id == PlayerStat.participant_id,
-            ),
-        )
         .where(
             PlayerStat.player_id == player_id,
             PlayerStat.ended_at <= until,
@@ -196,16 +190,8 @@ def game_table(session: Session, match_ids: Sequence[str]) -> pd.DataFrame:
     by_id = {game.match_id: game for game in games}
     told: dict[str, list[str]] = {match_id: [] for match_id in by_id}
     for player, person in session.execute(
-        select(Player.name, Participant)
-        .select_from(PlayerStat)
+        select_played(Player.name, Participant)
         .join(Player, Player.id == PlayerStat.player_id)
-        .join(
-            Participant,
-            and_(
-                Participant.match_id == PlayerStat.match_id,
-                Participant.participant_id == PlayerStat.participant_id,
-            ),
-        )
         .where(PlayerStat.match_id.in_(match_ids))
         .order_by(PlayerStat.match_id, PlayerStat.participant_id)
     ):

@@ -8,6 +8,7 @@ from sqlalchemy.orm import aliased
 from lol_dagster.admin.filters import DayFilter, Filter, Options
 from lol_dagster.admin.forms import number_in, player_options, team_options
 from lol_dagster.admin.transactions import reading
+from lol_dagster.stats.played import select_played
 from lol_dagster.storage.models import Game, Membership, Participant, PlayerStat
 
 _OURS = ("win", "loss")
@@ -72,14 +73,7 @@ def _with_outcome(value: str) -> ColumnElement[bool]:
         return false()
     # Of most games one is true: looked up game by game, from the newest on.
     return (
-        select(PlayerStat.match_id)
-        .join(
-            Participant,
-            and_(
-                Participant.match_id == PlayerStat.match_id,
-                Participant.participant_id == PlayerStat.participant_id,
-            ),
-        )
+        select_played(PlayerStat.match_id)
         .where(PlayerStat.match_id == Game.match_id, Participant.outcome == value)
         .exists()
     )

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
-from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.admin.display import NOTHING, row_link
+from lol_dagster.stats.played import select_played
 from lol_dagster.storage.models import Participant, Player, PlayerStat
 
 _AT_ONCE = 500
@@ -54,7 +54,7 @@ def who_played(session: Session, match_ids: Sequence[str]) -> Mapping[str, list[
     found: dict[str, list[Part]] = {}
     for begin in range(0, len(match_ids), _AT_ONCE):
         rows = session.execute(
-            select(
+            select_played(
                 Participant.match_id,
                 Player.id,
                 Player.name,
@@ -64,13 +64,6 @@ def who_played(session: Session, match_ids: Sequence[str]) -> Mapping[str, list[
                 Participant.assists,
                 Participant.outcome,
                 Participant.placement,
-            )
-            .join(
-                PlayerStat,
-                and_(
-                    PlayerStat.match_id == Participant.match_id,
-                    PlayerStat.participant_id == Participant.participant_id,
-                ),
             )
             .join(Player, Player.id == PlayerStat.player_id)
             .where(PlayerStat.match_id.in_(match_ids[begin : begin + _AT_ONCE]))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from markupsafe import Markup
-from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.admin.charts import form_chart, form_words
 from lol_dagster.stats.form import last_games, summarize
+from lol_dagster.stats.played import select_played
 from lol_dagster.storage.models import Game, Participant, PlayerStat
 
 _SHOWN = 10
@@ -31,16 +31,8 @@ class RecentGames:
 def recent_games(session: Session, player_id: int, *, now: datetime) -> RecentGames:
     counted = last_games(session, player_id, until=now)
     rows = session.execute(
-        select(Game, Participant, PlayerStat)
-        .select_from(PlayerStat)
+        select_played(Game, Participant, PlayerStat)
         .join(Game, Game.match_id == PlayerStat.match_id)
-        .join(
-            Participant,
-            and_(
-                Participant.match_id == PlayerStat.match_id,
-                Participant.participant_id == PlayerStat.participant_id,
-            ),
-        )
         .where(PlayerStat.player_id == player_id)
         .order_by(PlayerStat.ended_at.desc(), PlayerStat.match_id.desc())
         .limit(_SHOWN)
