@@ -3,7 +3,7 @@
 import dagster as dg
 
 from lol_dagster.orchestration.assets import ASSETS
-from lol_dagster.orchestration.checks import CHECKS
+from lol_dagster.orchestration.checks import check_assets
 from lol_dagster.orchestration.jobs import ASSET_JOBS, OP_JOBS
 from lol_dagster.orchestration.monitoring import MONITORING
 from lol_dagster.orchestration.resources import AppContext, resources
@@ -20,7 +20,7 @@ def build_definitions(app: AppContext | None = None) -> dg.Definitions:
     """
     return dg.Definitions(
         assets=ASSETS,
-        asset_checks=CHECKS,
+        asset_checks=[check_assets],
         jobs=[*ASSET_JOBS, *OP_JOBS],
         schedules=SCHEDULES,
         sensors=[*SENSORS, *MONITORING],

@@ -1,5 +1,5 @@
 """Writes the parts of the documentation that follow from others: docs/reference/{commands,settings,
-data-model}.md from the code, docs/decisions/README.md from the pages beside it, and the layers in
+checks,data-model}.md from the code, docs/decisions/README.md from the pages beside it, and the layers in
 docs/architecture.md from pyproject.toml.
 
     .venv/bin/python tools/reference.py
@@ -26,6 +26,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapper
 
 from lol_dagster import settings
 from lol_dagster.cli import cli
+from lol_dagster.monitoring.checks import CHECKS, Check
 from lol_dagster.storage.models import Base, delivery, games, roster, system
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +46,7 @@ def documents() -> dict[Path, str]:
     return {
         REFERENCE / "commands.md": _commands(),
         REFERENCE / "settings.md": _settings(),
+        REFERENCE / "checks.md": _checks(),
         REFERENCE / "data-model.md": _data_model(),
         DECISIONS / "README.md": _decisions(),
         ARCHITECTURE: _architecture(),
@@ -152,6 +154,36 @@ def _default(field: Any) -> str:
 
 
 # The data model
+
+
+_ABOUT_THE_CHECKS = """\
+Everything that can be wrong. Each check shows in every face: `status`, the start page and `/healthz`; the
+metric `lol_check_failing{check="…"}`; an alert; the dead-man ping, which falls silent; and Dagster's asset
+checks, there named `no_…`. Where one is left out, the last column says why."""
+
+
+def _checks() -> str:
+    rows = [
+        (f"`{check.id}`", _in_a_cell(check.passes), _announced(check), _left_out(check))
+        for check in CHECKS
+    ]
+    heading = ("check", "passes when", "alert", "left out of")
+    return _page("Checks", _ABOUT_THE_CHECKS, _table(heading, rows))
+
+
+def _announced(check: Check) -> str:
+    if "alerts" in check.left_out:
+        return "–"
+    minutes = int(check.for_.total_seconds() // 60)
+    when = f"after {minutes} minutes" if minutes else "at once"
+    return f"{when}, one for each" if check.each else when
+
+
+def _left_out(check: Check) -> str:
+    faces: dict[str, list[str]] = {}
+    for face, reason in check.left_out.items():
+        faces.setdefault(reason, []).append(face)
+    return "; ".join(f"{', '.join(each)}: {reason}" for reason, each in faces.items()) or "–"
 
 
 def _data_model() -> str:

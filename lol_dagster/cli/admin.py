@@ -13,7 +13,7 @@ import click
 
 from lol_dagster.errors import UserError
 from lol_dagster.logs.writing import start_logging
-from lol_dagster.monitoring.heartbeats import beating
+from lol_dagster.monitoring.heartbeat import beating
 from lol_dagster.settings import load_settings
 from lol_dagster.storage.schema import open_database
 

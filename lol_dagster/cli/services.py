@@ -155,7 +155,7 @@ def run_services(settings: Settings, *, ui_port: int, web_view: Service | None) 
         web_view: As `web_view_service` makes it; None: without.
     """
     from lol_dagster.monitoring.failed_jobs import note_ui_url
-    from lol_dagster.monitoring.heartbeats import beating, end_of
+    from lol_dagster.monitoring.heartbeat import beating, end_of
     from lol_dagster.orchestration.instance import prepare_instance
     from lol_dagster.orchestration.services import code_server, other_services
     from lol_dagster.services.home_lock import alone_in

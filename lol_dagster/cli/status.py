@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from typing import Any
 
 import click
 
 from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
-from lol_dagster.monitoring.health import Health, Waiting, read_health
-from lol_dagster.monitoring.problems import size
+from lol_dagster.monitoring.disk import size
+from lol_dagster.monitoring.health import Health, Oldest, read_health
 
 
 @click.command()
 @as_json_option
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:
-    """Is it working, and if not, what is wrong and what to do?
+    """Is it working, and if not, what is wrong and what is there to do?
 
     Exits with 0 if all is well, with 1 if something is wrong.
     """
     with command_context() as app, app.database.reading() as session:
         health = read_health(session, app.now, app.settings)
-    value = {
+    print_either(_for_programs(health), as_json, lambda: _print(health))
+    context.exit(0 if health.healthy else 1)
+
+
+def _for_programs(health: Health) -> dict[str, Any]:
+    figures = {key: value for key, value in vars(health).items() if key != "checks"}
+    return {
         "healthy": health.healthy,
         "problems": health.problems,
         "notices": health.notices,
-        **asdict(health),
+        "checks": {
+            result.check.id: {
+                "count": result.count,
+                "affected": [each.id for each in result.affected],
+                "severity": result.check.severity,
+            }
+            for result in health.checks
+        },
+        **{key: _plain(value) for key, value in figures.items()},
     }
-    print_either(value, as_json, lambda: _print(health))
-    context.exit(0 if health.healthy else 1)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _print(health: Health) -> None:
@@ -41,26 +63,29 @@ def _print(health: Health) -> None:
         click.echo(f"  {shown(notice)}")
     click.echo()
     print_table(
-        ("PLATFORM", "ACCOUNTS", "MATCH LISTS LAST SEEN"),
+        ("PLATFORM", "ACCOUNTS", "LAST MATCH LIST"),
         ((each.platform, each.accounts, each.last_good_poll_at) for each in health.platforms),
-        empty="Nobody is watched.",
+        empty="Nobody is tracked.",
     )
     click.echo()
     print_table(
-        ("PART", "LAST SIGN OF LIFE", "RUNNING SINCE"),
-        ((each.part, each.at, each.started_at) for each in health.signs.values()),
+        ("PART", "LAST HEARTBEAT", "RUNNING SINCE"),
+        ((each.part, each.at, each.started_at) for each in health.heartbeats.values()),
         empty="Nothing has run yet.",
     )
     click.echo()
     print_fields(
         [
             ("games", _by_state(health.games)),
-            ("  last 24 h", f"{health.played_last_day} played, {health.not_found_last_day} gone"),
-            ("  late", health.delayed_games),
-            ("  oldest due", _waiting(health.oldest_due_game)),
+            (
+                "  last 24 h",
+                f"{health.played_last_day} played, {health.not_found_last_day} not found",
+            ),
+            ("  delayed", health.delayed_games),
+            ("  oldest due", _oldest(health.oldest_due_game)),
             ("messages", _by_state(health.messages)),
             ("  last 24 h", f"{health.delivered_last_day} delivered"),
-            ("  oldest untold", _waiting(health.oldest_undelivered_message)),
+            ("  oldest undelivered", _oldest(health.oldest_undelivered_message)),
             ("Riot's limits", _most_used(health)),
             (
                 "disk",
@@ -84,5 +109,5 @@ def _by_state(counts: dict[str, int]) -> str | None:
     return ", ".join(known) or None
 
 
-def _waiting(waiting: Waiting | None) -> str | None:
-    return f"{waiting.id}, since {waiting.since:%Y-%m-%d %H:%M} UTC" if waiting else None
+def _oldest(oldest: Oldest | None) -> str | None:
+    return f"{oldest.id}, since {oldest.since:%Y-%m-%d %H:%M} UTC" if oldest else None

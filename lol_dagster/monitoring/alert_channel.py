@@ -1,4 +1,4 @@
-"""Where alerts are told: the channel that LOL_ALERT_CHANNEL names, and nowhere else."""
+"""Where alerts go: the channel that LOL_ALERT_CHANNEL names, and nowhere else."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def alert_channel_problem(session: Session, settings: Settings) -> str | None:
     if channel is None:
         return (
             f"LOL_ALERT_CHANNEL names {settings.alert_channel!r}, and there is no channel of that "
-            "name: 'lol-dagster channel list' has the names; nobody is alerted until then"
+            "name: 'lol-dagster channel list' has the names"
         )
     if not _takes_alerts(channel):
         return (
             f"LOL_ALERT_CHANNEL names {channel.name!r}, which does not take messages of the kind "
-            "'alert': let it, or name another; nobody is alerted until then"
+            "'alert'"
         )
     return None
 

@@ -1,37 +1,40 @@
-"""Who is told what is wrong, when and how often: the rules, and nothing of what may be wrong.
+"""Who is alerted, when and how often: the rules, and the messages. What may be wrong is in checks.py.
 
-1. An alert opens when its condition is first seen, and is told as soon as it has lasted as long as
-   the condition asks for. As long as it is open it is told once.
-2. It closes when its condition has been away for `CLOSE_AFTER`; that is told, too, with how long it
-   lasted, if the beginning was. If the beginning never left the app, it is withdrawn: one message
-   then tells both.
-3. What comes back within `FLAPS_WITHIN` is told only once it has lasted `FLAPPING_PATIENCE`.
-4. Of each kind at most `MOST_PER_HOUR` messages an hour: where more would be told at once, and what
+1. An alert opens when its check is first seen to fail, and is announced as soon as it has lasted as
+   long as the check's `for_`. As long as it is open it is announced once.
+2. It closes when its check has passed for `CLOSE_AFTER`; that is announced, too, with how long it
+   lasted, if the beginning was. If the beginning was never sent, it is withdrawn: one message then
+   says both.
+3. What comes back within `FLAPS_WITHIN` is announced only once it has lasted `FLAPPING_FOR`.
+4. Of each check at most `MOST_PER_HOUR` messages an hour: where there would be more at once, and what
    piles up meanwhile, is summed up in one.
-5. An end that could not be told for `STALE_AFTER` is not worth telling any more.
+5. An end that could not be delivered for `STALE_AFTER` is not worth announcing any more.
 
-Messages are written like those of games and carried by the same delivery protocol, to the channel
-that LOL_ALERT_CHANNEL names and to no other. What is written is decided in one transaction, so two
-that evaluate at the same time tell nothing twice.
+Messages are written like those of games and sent by the same delivery protocol, to the channel that
+LOL_ALERT_CHANNEL names and to no other. What is written is decided in one transaction, so two that
+evaluate at the same time announce nothing twice.
 """
 
 from __future__ import annotations
 
 import logging
+import textwrap
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import Literal
 
 from sqlalchemy import Select, func, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lol_dagster.delivery.withdraw import withdraw
-from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.content import Line, MessageContent, Section
+from lol_dagster.messages.identity import installation_salt
+from lol_dagster.messages.pending import pending_message
 from lol_dagster.monitoring.alert_channel import alert_channel_problem, find_alert_channel
-from lol_dagster.monitoring.alert_messages import END_MARK, beginning, end, write_alert
-from lol_dagster.monitoring.conditions import Condition, conditions
-from lol_dagster.monitoring.health import read_health
+from lol_dagster.monitoring.checks import CHECKS, CheckResult, failing, run_checks
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Alert, Channel, Message
@@ -41,10 +44,16 @@ log = logging.getLogger(__name__)
 
 CLOSE_AFTER = timedelta(minutes=5)
 FLAPS_WITHIN = timedelta(hours=1)
-FLAPPING_PATIENCE = timedelta(minutes=30)
+FLAPPING_FOR = timedelta(minutes=30)
 MOST_PER_HOUR = 3
 STALE_AFTER = timedelta(hours=6)
 _HOUR = timedelta(hours=1)
+_END_MARK = ":over"
+"""Ends the subject of a message that says that an alert is over."""
+_LONGEST_KEY = 60
+_MOST_LISTED = 20
+_ROW = 150
+"""Characters: the renderers cut longer ones, escapes included, at 200."""
 
 
 @dataclass(frozen=True)
@@ -58,29 +67,54 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
-class _Manner:
-    """Of telling alerts: that they have begun, or that they are over."""
+class _Failing:
+    """Something that may be alerted of: one thing that fails a check, or all of them together."""
 
-    say: Callable[[Sequence[Alert]], MessageContent]
-    at: InstrumentedAttribute[datetime | None]
-    message_id: InstrumentedAttribute[str | None]
+    result: CheckResult
 
+    @property
+    def kind(self) -> str:
+        return self.result.check.id
 
-_BEGINNINGS = _Manner(beginning, Alert.notified_at, Alert.message_id)
-_ENDS = _Manner(end, Alert.ended_at, Alert.end_message_id)
+    @property
+    def key(self) -> str:
+        """The same as long as the same is wrong."""
+        which = f":{self.result.affected[0].id}" if self.result.check.each else ""
+        return (self.kind + which)[:_LONGEST_KEY]
+
+    @property
+    def title(self) -> str:
+        return self.result.title[:200]
+
+    @property
+    def text(self) -> str:
+        return " – ".join(filter(None, (self.result.why, self.result.remedy)))[:1000]
+
+    @property
+    def since(self) -> datetime | None:
+        # Of several only the first is known.
+        return self.result.affected[0].since if self.result.check.each else None
+
+    @property
+    def can_alert(self) -> bool:
+        return self.result.affected[0].can_alert
 
 
 def evaluate(database: Database, settings: Settings, now: datetime) -> Evaluated:
-    """Look at everything, open and close alerts, and write down what is to be told of them.
+    """Run every check, open and close alerts, and write down what is to be announced of them.
 
     Cheap where nothing is wrong: nothing is written then. Repeating it changes nothing.
     """
     with database.reading() as session:
-        found = conditions(session, read_health(session, now, settings), settings)
+        found = [
+            _Failing(one)
+            for result in failing(run_checks(session, settings, now), "alerts")
+            for one in result.apart()
+        ]
         problem = alert_channel_problem(session, settings)
         is_idle = not found and session.scalar(select(_unfinished().limit(1).exists())) is False
     if problem is not None:
-        log.warning("%s", problem)
+        log.warning("Nobody is alerted: %s", problem)
     if is_idle:
         return Evaluated()
     with database.writing(who="alerts") as session:
@@ -88,7 +122,7 @@ def evaluate(database: Database, settings: Settings, now: datetime) -> Evaluated
 
 
 def _unfinished() -> Select[Alert]:
-    """Alerts that are open, or whose end is still to be told."""
+    """Alerts that are open, or whose end is still to be announced."""
     # Not an OR, for which SQLite would read the table: each of the two has an index of its own.
     open_now = select(Alert.id).where(Alert.closed_at.is_(None))
     to_end = select(Alert.id).where(Alert.notified_at.is_not(None), Alert.ended_at.is_(None))
@@ -96,23 +130,23 @@ def _unfinished() -> Select[Alert]:
 
 
 def _apply(
-    session: Session, found: Sequence[Condition], channel: Channel | None, now: datetime
+    session: Session, found: Sequence[_Failing], channel: Channel | None, now: datetime
 ) -> Evaluated:
     _open_new(session, found, now)
-    holding = {condition.key: condition for condition in found}
+    by_key = {each.key: each for each in found}
     alerts = session.scalars(_unfinished().order_by(Alert.id).with_for_update()).all()
     for alert in alerts:
         if alert.closed_at is None:
-            _follow(alert, holding.get(alert.key), now)
+            _follow(alert, by_key.get(alert.key), now)
     to_end = [each for each in alerts if each.closed_at and each.notified_at and not each.ended_at]
     written = 0
     if channel is not None:
-        # What is away just now may be over: it is told when it is seen again.
-        to_begin = [each for each in alerts if each.key in holding and _is_to_be_told(each, now)]
-        written += _tell(session, channel, to_begin, now, _BEGINNINGS)
+        # What passes just now may be over: it is announced when it is seen again.
+        to_begin = [each for each in alerts if each.key in by_key and _is_due(each, now)]
+        written += _announce(session, channel, to_begin, now, _BEGINNING)
         for alert in to_end:
             _withdraw_beginning(session, alert)
-        written += _tell(session, channel, to_end, now, _ENDS)
+        written += _announce(session, channel, to_end, now, _END)
     else:
         for alert in to_end:
             alert.ended_at = now  # nobody is alerted any more
@@ -121,49 +155,46 @@ def _apply(
     return Evaluated(sum(each.closed_at is None for each in alerts), written)
 
 
-def _open_new(session: Session, found: Iterable[Condition], now: datetime) -> None:
+def _open_new(session: Session, found: Iterable[_Failing], now: datetime) -> None:
     is_open = set(session.scalars(select(Alert.key).where(Alert.closed_at.is_(None))))
-    for condition in found:
-        if condition.key in is_open:
+    for new in found:
+        if new.key in is_open:
             continue
-        since = min(condition.since or now, now)
+        since = min(new.since or now, now)
         insert_if_absent(
             session,
             Alert,
             [
                 {
-                    "key": condition.key,
-                    "kind": condition.kind,
-                    "title": condition.title[:200],
-                    "text": condition.text[:1000],
+                    "key": new.key,
+                    "kind": new.kind,
+                    "title": new.title,
+                    "text": new.text,
                     "opened_at": since,
                     "last_seen_at": now,
-                    "notify_at": _when_to_tell(session, condition, since, now),
+                    "notify_at": _when_to_announce(session, new, since, now),
                 }
             ],
         )
-        log.warning("%s: %s", condition.title, condition.text, extra={"alert": condition.key})
+        log.warning("%s: %s", new.title, new.text, extra={"alert": new.key})
 
 
-def _when_to_tell(
-    session: Session, condition: Condition, since: datetime, now: datetime
+def _when_to_announce(
+    session: Session, new: _Failing, since: datetime, now: datetime
 ) -> datetime | None:
-    if not condition.can_be_told:
+    if not new.can_alert:
         return None
-    last_closed = session.scalar(
-        select(func.max(Alert.closed_at)).where(Alert.key == condition.key)
-    )
+    last_closed = session.scalar(select(func.max(Alert.closed_at)).where(Alert.key == new.key))
     if last_closed is not None and now - last_closed < FLAPS_WITHIN:
-        return now + FLAPPING_PATIENCE
-    return since + condition.patience
+        return now + FLAPPING_FOR
+    return since + new.result.check.for_
 
 
-def _follow(alert: Alert, condition: Condition | None, now: datetime) -> None:
-    """Keep an open alert up to date with its condition; close it when that has been away long."""
-    if condition is not None:
-        alert.title, alert.text = condition.title[:200], condition.text[:1000]
-        alert.last_seen_at = now
-        if not condition.can_be_told:
+def _follow(alert: Alert, found: _Failing | None, now: datetime) -> None:
+    """Keep an open alert up to date; close it when its check has passed for long enough."""
+    if found is not None:
+        alert.title, alert.text, alert.last_seen_at = found.title, found.text, now
+        if not found.can_alert:
             alert.notify_at = None
         elif alert.notify_at is None:
             alert.notify_at = now  # another channel is named by now
@@ -174,7 +205,7 @@ def _follow(alert: Alert, condition: Condition | None, now: datetime) -> None:
         log.info("Over: %s", alert.title, extra={"alert": alert.key})
 
 
-def _is_to_be_told(alert: Alert, now: datetime) -> bool:
+def _is_due(alert: Alert, now: datetime) -> bool:
     return (
         alert.closed_at is None
         and alert.notified_at is None
@@ -183,47 +214,118 @@ def _is_to_be_told(alert: Alert, now: datetime) -> bool:
     )
 
 
-def _tell(
+# --- Messages -----------------------------------------------------------------------------------
+
+
+def _beginning(alerts: Sequence[Alert]) -> MessageContent:
+    """That one alert, or several of a check, have opened."""
+    if len(alerts) > 1:
+        return _summary(alerts, _title(alerts), "bad")
+    (alert,) = alerts
+    rows = textwrap.wrap(alert.text, _ROW, break_long_words=False, break_on_hyphens=False)
+    return MessageContent(
+        title=alert.title,
+        summary=f"{alert.title}: {alert.text}",
+        sections=(Section(tuple(Line(facts=(row,)) for row in rows)),),
+        tone="bad",
+        footer=f"since {alert.opened_at:%Y-%m-%d %H:%M} UTC",
+    )
+
+
+def _end(alerts: Sequence[Alert]) -> MessageContent:
+    """That they are over."""
+    title = f"Over: {_title(alerts)}"
+    if len(alerts) > 1:
+        return _summary(alerts, title, "good")
+    return MessageContent(
+        title=title,
+        summary=title,
+        sections=(Section((Line(facts=(_lasted(alerts[0]),)),)),),
+        tone="good",
+    )
+
+
+@dataclass(frozen=True)
+class _Announcement:
+    """Of alerts: that they have begun, or that they are over."""
+
+    content: Callable[[Sequence[Alert]], MessageContent]
+    at: InstrumentedAttribute[datetime | None]
+    message_id: InstrumentedAttribute[str | None]
+
+
+_BEGINNING = _Announcement(_beginning, Alert.notified_at, Alert.message_id)
+_END = _Announcement(_end, Alert.ended_at, Alert.end_message_id)
+
+
+def _announce(
     session: Session,
     channel: Channel,
     alerts: Sequence[Alert],
     now: datetime,
-    manner: _Manner,
+    announcement: _Announcement,
 ) -> int:
-    """Write the messages that these alerts are due, kind by kind; how many were written."""
+    """Write the messages that these alerts are due, check by check; how many were written."""
     written = 0
     for kind, grouped in groupby(sorted(alerts, key=lambda each: each.kind), lambda a: a.kind):
         of_kind = sorted(grouped, key=lambda each: each.id)
-        room = MOST_PER_HOUR - _told_lately(session, kind, manner, now)
-        if room <= 0:
+        left = MOST_PER_HOUR - _announced_lately(session, kind, announcement, now)
+        if left <= 0:
             continue
-        together = [[each] for each in of_kind] if len(of_kind) <= room else [of_kind]
+        together = [[each] for each in of_kind] if len(of_kind) <= left else [of_kind]
         for part in together:
-            message = write_alert(session, channel, part, manner.say(part), now)
+            message = _write(session, channel, part, announcement.content(part), now)
             for alert in part:
-                setattr(alert, manner.at.key, now)
-                setattr(alert, manner.message_id.key, message.id)
+                setattr(alert, announcement.at.key, now)
+                setattr(alert, announcement.message_id.key, message.id)
             written += 1
     return written
 
 
-def _told_lately(session: Session, kind: str, manner: _Manner, now: datetime) -> int:
-    """How many messages of this manner about alerts of the kind the last hour has seen."""
+def _announced_lately(
+    session: Session, kind: str, announcement: _Announcement, now: datetime
+) -> int:
+    """How many such messages about alerts of the kind there were within the last hour."""
     number = session.scalar(
-        select(func.count(manner.message_id.distinct())).where(
-            Alert.kind == kind, manner.at > now - _HOUR
+        select(func.count(announcement.message_id.distinct())).where(
+            Alert.kind == kind, announcement.at > now - _HOUR
         )
     )
     return number or 0
 
 
+def _write(
+    session: Session,
+    channel: Channel,
+    alerts: Sequence[Alert],
+    content: MessageContent,
+    now: datetime,
+) -> Message:
+    """Have it delivered to the channel, in the session's transaction."""
+    first = alerts[0]
+    about = first.key if len(alerts) == 1 else first.kind
+    message = pending_message(
+        installation_salt(session),
+        str(uuid.uuid4()),
+        channel_id=channel.id,
+        kind="alert",
+        subject=f"alert:{about}:{first.id}" + (_END_MARK if first.closed_at is not None else ""),
+        order_at=now,
+        content=content,
+        now=now,
+    )
+    session.add(message)
+    session.flush()
+    return message
+
+
 def _withdraw_beginning(session: Session, alert: Alert) -> None:
-    """Unless other alerts that are not over are told of in the same message."""
+    """Unless the same message announces other alerts that are not over."""
     if alert.message_id is None:
         return
     others = select(Alert.id).where(Alert.message_id == alert.message_id, Alert.closed_at.is_(None))
     if session.scalar(others.limit(1)) is None:
-        withdraw(session, alert.message_id, "it was over before it could be told")
+        withdraw(session, alert.message_id, "it was over before it could be sent")
 
 
 def _withdraw_stale_ends(session: Session, now: datetime) -> None:
@@ -232,8 +334,50 @@ def _withdraw_stale_ends(session: Session, now: datetime) -> None:
             Message.state.in_(("pending", "blocked")),
             Message.kind == "alert",
             Message.created_at < now - STALE_AFTER,
-            Message.subject.endswith(END_MARK),
+            Message.subject.endswith(_END_MARK),
         )
     ).all()
     for message_id in stale:
-        withdraw(session, message_id, "nobody could be told for hours that it was over")
+        withdraw(session, message_id, "for hours it could not be delivered that it was over")
+
+
+def _summary(alerts: Sequence[Alert], title: str, tone: Literal["good", "bad"]) -> MessageContent:
+    listed = [*alerts][:_MOST_LISTED]
+    lines = tuple(
+        Line(lead=alert.title, facts=(textwrap.shorten(alert.text, _ROW, placeholder="…"),))
+        for alert in listed
+    )
+    return MessageContent(
+        title=title,
+        summary=title,
+        sections=(Section(lines),),
+        tone=tone,
+        more=len(alerts) - len(listed),
+    )
+
+
+def _title(alerts: Sequence[Alert]) -> str:
+    if len(alerts) == 1:
+        return alerts[0].title
+    check = next((each for each in CHECKS if each.id == alerts[0].kind), None)
+    return check.title(len(alerts), "") if check else f"{len(alerts)} alerts"
+
+
+def _lasted(alert: Alert) -> str:
+    # What counts is when it was last seen: closing takes its time to be sure.
+    until = alert.last_seen_at
+    return (
+        f"from {alert.opened_at:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC, "
+        f"{_length(until - alert.opened_at)}"
+    )
+
+
+def _length(time: timedelta) -> str:
+    """`less than a minute`, `5 min`, `2 h 5 min`, `3 d 2 h`."""
+    minutes = int(time.total_seconds() // 60)
+    days, hours = minutes // 1440, minutes // 60 % 24
+    if days:
+        return f"{days} d {hours} h"
+    if minutes >= 60:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else "less than a minute"

@@ -1,4 +1,4 @@
-"""Jobs whose last run failed for good, until a run of theirs succeeds; and where runs are seen."""
+"""Jobs whose last run failed for good, until a run of theirs succeeds; and where to see runs."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ def ui_url(session: Session) -> str | None:
 
 
 def run_link(session: Session, run_id: str) -> str:
-    """Where a run is seen, if Dagster's UI has ever run; else which run it is."""
+    """The run's page, if Dagster's UI has ever run; else which run it is."""
     url = ui_url(session)
     return f"{url}/runs/{run_id}" if url else f"run {run_id}"

@@ -1,7 +1,5 @@
-"""Is it working? The one answer behind `lol-dagster status`, `/healthz`, `/metrics` and the alerts,
-read from the database and the disk, never from Dagster.
-
-What counts as trouble is defined in trouble.py; it is put into words in problems.py.
+"""Is it working? The figures of `lol-dagster status`, the start page and the metrics, with the result
+of every check; read from the database and the disk, never from Dagster.
 """
 
 from __future__ import annotations
@@ -9,48 +7,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from lol_dagster.monitoring.alert_channel import alert_channel_problem
-from lol_dagster.monitoring.disk import Disk, look_at_disk
-from lol_dagster.monitoring.heartbeats import Sign, read_signs
-from lol_dagster.monitoring.housekeeping import backup_problem
-from lol_dagster.monitoring.problems import notices, problems
-from lol_dagster.monitoring.riot_limits import (
-    RiotKey,
-    WindowUse,
-    read_key,
-    window_uses,
-)
-from lol_dagster.monitoring.trouble import (
-    UNDELIVERED_STATES,
-    Found,
-    accounts_missing_games,
-    accounts_not_polled,
-    audit_failures,
-    blocked_scopes,
-    contradictory_messages,
-    duplicate_messages,
-    find,
-    messages_needing_review,
-    quarantined_games,
-    routes_down,
-    stuck_games,
-    unsettled_messages,
-)
+from lol_dagster.monitoring.checks import CheckResult, failing, run_checks
+from lol_dagster.monitoring.disk import Disk, read_disk
+from lol_dagster.monitoring.heartbeat import Beat, read_beats
+from lol_dagster.monitoring.queries import UNDELIVERED_STATES
+from lol_dagster.monitoring.riot_limits import RiotKey, WindowUse, read_key, window_uses
 from lol_dagster.pipeline.match import GIVE_UP_AFTER
-from lol_dagster.riot.key import RIOT_KEY_SCOPE, fingerprint_of
-from lol_dagster.riot.polling import ROUTE_SCOPE
 from lol_dagster.roster.memberships import is_tracked
 from lol_dagster.settings import Settings
 from lol_dagster.storage.models import (
     Account,
     AccountPoll,
     Alert,
-    Breaker,
     Channel,
     Game,
     Match,
@@ -65,7 +38,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class PlatformPolls:
-    """How fresh our knowledge of a platform's accounts is."""
+    """When the accounts of a platform were last polled."""
 
     platform: str
     accounts: int
@@ -75,8 +48,8 @@ class PlatformPolls:
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """The one of its kind that waits longest."""
+class Oldest:
+    """The one of its kind that has waited longest."""
 
     id: str
     """Match id or message id."""
@@ -84,53 +57,23 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Blocked:
-    """A channel or a token that is not used for now."""
-
-    name: str
-    """The channel's name, or which token it is: `discord-token`."""
-    reason: str | None
-    since: datetime | None
-    retry_at: datetime | None
-    """When it is tried again; None: not before somebody has changed something."""
-
-
-@dataclass(frozen=True)
-class FailingRoute:
-    """One of Riot's regional routes that has given nobody's match list for a while."""
-
-    route: str
-    since: datetime
-    reason: str | None
-
-
-@dataclass(frozen=True)
 class Health:
     """How things stand, and what is wrong with that."""
 
-    looked_at: datetime
-    signs: Mapping[str, Sign]
-    """The last sign of life of each part of the system, by part."""
+    checked_at: datetime
+    checks: tuple[CheckResult, ...]
+    """Of every check, in the order of the table."""
+    heartbeats: Mapping[str, Beat]
+    """The last one of each part of the system, by part."""
     disk: Disk
     teams: int
     channels: int
     platforms: tuple[PlatformPolls, ...]
-    accounts_not_polled: Found
-    """Riot IDs."""
-    last_poll_error: str | None
-    """Of the account whose looks have failed most often in a row; None: no look fails."""
-    routes_down: tuple[FailingRoute, ...]
-    accounts_missing_games: Found
-    """Riot IDs of those who have played, as Riot's ranks prove, with no match to be seen."""
     riot_key: RiotKey | None
-    riot_key_refused: str | None
-    """Why Riot refuses the key that is set, if it does."""
     riot_limits: tuple[WindowUse, ...]
     games: dict[str, int]
     """By state of their match: how many."""
-    oldest_due_game: Waiting | None
-    stuck_games: Found
-    quarantined_games: Found
+    oldest_due_game: Oldest | None
     delayed_games: int
     """Riot lists them but does not give them yet."""
     not_found_last_day: int
@@ -139,20 +82,9 @@ class Health:
     """Games that ended within the last 24 hours."""
     messages: dict[str, int]
     """By state: how many."""
-    oldest_undelivered_message: Waiting | None
-    unsettled_messages: Found
-    messages_needing_review: Found
-    duplicate_messages: Found
-    audit_failures: Found
-    """Told, and not there as they should be when they were last looked at."""
-    contradictory_messages: Found
+    oldest_undelivered_message: Oldest | None
     delivered_last_day: int
-    blocked: tuple[Blocked, ...]
     alerts_open: int
-    alert_channel_problem: str | None
-    """Why alerts cannot be told in LOL_ALERT_CHANNEL, if they cannot."""
-    backup_problem: str | None
-    """In words, with what to do about it."""
 
     @property
     def accounts(self) -> int:
@@ -162,16 +94,24 @@ class Health:
     @property
     def problems(self) -> list[str]:
         """What is wrong and what to do about it, a line each, causes before their effects."""
-        return problems(self)
+        return self._lines("error")
 
     @property
     def notices(self) -> list[str]:
         """What is worth knowing though nothing is wrong yet, a line each."""
-        return notices(self)
+        return self._lines("warning")
 
     @property
     def healthy(self) -> bool:
         return not self.problems
+
+    def _lines(self, severity: Literal["error", "warning"]) -> list[str]:
+        return [
+            line
+            for result in failing(self.checks, "status")
+            if result.check.severity == severity
+            for line in result.lines
+        ]
 
 
 def read_health(session: Session, now: datetime, settings: Settings) -> Health:
@@ -181,26 +121,17 @@ def read_health(session: Session, now: datetime, settings: Settings) -> Health:
         now: An aware instant.
     """
     return Health(
-        looked_at=now,
-        signs=read_signs(session),
-        disk=look_at_disk(session, settings),
+        checked_at=now,
+        checks=tuple(run_checks(session, settings, now)),
+        heartbeats=read_beats(session),
+        disk=read_disk(session, settings),
         teams=_count(session, Team.id, Team.removed_at.is_(None)),
         channels=_count(session, Channel.id, Channel.removed_at.is_(None)),
         platforms=_platforms(session, now),
-        accounts_not_polled=find(session, accounts_not_polled(now)),
-        last_poll_error=_last_poll_error(session, now),
-        routes_down=tuple(
-            FailingRoute(each.scope.removeprefix(ROUTE_SCOPE), each.since or now, each.reason)
-            for each in session.scalars(routes_down(now))
-        ),
-        accounts_missing_games=find(session, accounts_missing_games(now)),
         riot_key=read_key(session, settings),
-        riot_key_refused=_riot_key_refused(session, settings),
         riot_limits=window_uses(session, settings, now),
         games=_by_state(session, Match.state, MATCH_STATES),
         oldest_due_game=_oldest_due_game(session, now),
-        stuck_games=find(session, stuck_games(now)),
-        quarantined_games=find(session, quarantined_games()),
         delayed_games=_count(
             session, Match.match_id, Match.state == "listed", Match.first_missing_at.is_not(None)
         ),
@@ -214,16 +145,8 @@ def read_health(session: Session, now: datetime, settings: Settings) -> Health:
         played_last_day=_count(session, Game.match_id, Game.ended_at > now - _DAY),
         messages=_by_state(session, Message.state, MESSAGE_STATES),
         oldest_undelivered_message=_oldest_undelivered_message(session),
-        unsettled_messages=find(session, unsettled_messages(now)),
-        messages_needing_review=find(session, messages_needing_review()),
-        duplicate_messages=find(session, duplicate_messages()),
-        audit_failures=find(session, audit_failures()),
-        contradictory_messages=find(session, contradictory_messages(now)),
         delivered_last_day=_count(session, Message.id, Message.delivered_at > now - _DAY),
-        blocked=_blocked(session),
         alerts_open=_count(session, Alert.id, Alert.closed_at.is_(None)),
-        alert_channel_problem=alert_channel_problem(session, settings),
-        backup_problem=backup_problem(session, now),
     )
 
 
@@ -238,67 +161,24 @@ def _platforms(session: Session, now: datetime) -> tuple[PlatformPolls, ...]:
     return tuple(PlatformPolls(*row) for row in rows)
 
 
-def _riot_key_refused(session: Session, settings: Settings) -> str | None:
-    breaker = session.get(Breaker, RIOT_KEY_SCOPE)
-    if breaker is None or breaker.fingerprint not in {None, fingerprint_of(settings)}:
-        return None  # another key is set by now, and will be tried
-    return breaker.reason
-
-
-def _last_poll_error(session: Session, now: datetime) -> str | None:
-    return session.scalar(
-        select(AccountPoll.last_error)
-        .join(Account, Account.id == AccountPoll.account_id)
-        .where(AccountPoll.last_error.is_not(None), is_tracked(now))
-        .order_by(AccountPoll.failures.desc(), AccountPoll.account_id)
-        .limit(1)
-    )
-
-
-def _oldest_due_game(session: Session, now: datetime) -> Waiting | None:
+def _oldest_due_game(session: Session, now: datetime) -> Oldest | None:
     row = session.execute(
         select(Match.match_id, Match.next_try_at)
         .where(Match.next_try_at <= now)
         .order_by(Match.next_try_at)
         .limit(1)
     ).first()
-    return None if row is None or row[1] is None else Waiting(row[0], row[1])
+    return None if row is None or row[1] is None else Oldest(row[0], row[1])
 
 
-def _oldest_undelivered_message(session: Session) -> Waiting | None:
+def _oldest_undelivered_message(session: Session) -> Oldest | None:
     row = session.execute(
         select(Message.id, Message.created_at)
         .where(Message.state.in_(UNDELIVERED_STATES))
         .order_by(Message.created_at)
         .limit(1)
     ).first()
-    return None if row is None else Waiting(*row)
-
-
-def _blocked(session: Session) -> tuple[Blocked, ...]:
-    breakers = session.scalars(
-        select(Breaker).where(Breaker.scope.in_(blocked_scopes())).order_by(Breaker.since)
-    ).all()
-    ids = [
-        int(key)
-        for kind, _, key in (each.scope.partition(":") for each in breakers)
-        if kind == "channel"
-    ]
-    names = {
-        f"channel:{channel_id}": name
-        for channel_id, name in session.execute(
-            select(Channel.id, Channel.name).where(Channel.id.in_(ids))
-        )
-    }
-    return tuple(
-        Blocked(
-            name=names.get(breaker.scope, breaker.scope),
-            reason=breaker.reason,
-            since=breaker.since,
-            retry_at=None if breaker.dead else breaker.open_until,
-        )
-        for breaker in breakers
-    )
+    return None if row is None else Oldest(*row)
 
 
 def _by_state(

@@ -1,7 +1,7 @@
 """`/healthz` and `/metrics`, as plain functions: whoever serves them brings the database.
 
 Everything is read when it is asked for; no process counts anything by itself. Labels hold names of
-platforms, routes, channels and states, never of players, and no secret.
+checks, platforms, routes, channels and states, never of players, and no secret.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from prometheus_client.registry import Collector
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from lol_dagster.monitoring.health import Health, Waiting, read_health
+from lol_dagster.monitoring.checks import result_of
+from lol_dagster.monitoring.health import Health, Oldest, read_health
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel
@@ -27,7 +28,7 @@ METRICS_CONTENT_TYPE = CONTENT_TYPE_LATEST
 def healthz(database: Database, settings: Settings, now: datetime) -> tuple[int, str]:
     """Status and body for whoever only asks whether all is well: 200, or 503 with how much is wrong.
 
-    It may be asked by anybody: what is wrong is for `lol-dagster status` to say.
+    Anybody may ask: what is wrong is for `lol-dagster status` to say.
     """
     try:
         with database.reading() as session:
@@ -53,36 +54,72 @@ def render_metrics(database: Database, settings: Settings, now: datetime) -> byt
             )
         )
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_OneLook(health, channels))
+    registry.register(_HealthCollector(health, channels))
     return generate_latest(registry)
 
 
-class _OneLook(Collector):
-    """What was seen in one look, as metrics."""
-
+class _HealthCollector(Collector):
     def __init__(self, health: Health, channels: tuple[str, ...]) -> None:
         self._health = health
         self._channels = channels
 
     def collect(self) -> Iterator[Metric]:
-        yield from _of_the_house(self._health)
+        yield from _of_checks(self._health, self._channels)
+        yield from _of_the_system(self._health)
         yield from _of_riot(self._health)
         yield from _of_games_and_messages(self._health)
-        yield from _of_channels(self._health, self._channels)
 
 
-def _of_the_house(health: Health) -> Iterator[Metric]:
+def _of_checks(health: Health, channels: tuple[str, ...]) -> Iterator[Metric]:
+    yield _plain("lol_healthy", "1 if `status` says that all is well, else 0.", health.healthy)
+    failing = GaugeMetricFamily(
+        "lol_check_failing",
+        "How many games, messages, channels, … fail the check; 0 if it passes.",
+        labels=("check", "severity"),
+    )
+    for result in health.checks:
+        if "metrics" not in result.check.left_out:
+            failing.add_metric((result.check.id, result.check.severity), result.count)
+    yield failing
+    blocked = {
+        each.name
+        for check_id in ("refused_channel", "silent_channel")
+        for each in result_of(health.checks, check_id).affected
+    }
+    yield _labelled(
+        "lol_channel_blocked",
+        "1 while a channel cannot be used, as it refuses us or does not answer.",
+        "channel",
+        {name: name in blocked for name in channels},
+    )
+    yield _labelled(
+        "lol_token_blocked",
+        "1 while a token is refused; absent otherwise.",
+        "token",
+        {each.id: 1 for each in result_of(health.checks, "refused_token").affected},
+    )
+    yield _labelled(
+        "lol_riot_route_down_age_seconds",
+        "Since when a route of Riot's has given no match list; absent while it does.",
+        "route",
+        {
+            each.id: _age(each.since, health)
+            for each in result_of(health.checks, "route_down").affected
+            if each.since is not None
+        },
+    )
+
+
+def _of_the_system(health: Health) -> Iterator[Metric]:
     yield _labelled(
         "lol_build_info", "The version that is running.", "version", {version("lol-dagster"): 1}
     )
-    yield _plain("lol_healthy", "1 if nothing is wrong, else 0.", health.healthy)
-    yield _plain("lol_problems", "What is wrong, in number.", len(health.problems))
     yield _plain("lol_alerts_open", "Alerts that are not over.", health.alerts_open)
     yield _labelled(
         "lol_heartbeat_age_seconds",
-        "Since the last sign of life of a part.",
+        "Since the last heartbeat of a part.",
         "part",
-        {part: _age(sign.at, health) for part, sign in health.signs.items()},
+        {part: _age(beat.at, health) for part, beat in health.heartbeats.items()},
     )
     yield _plain("lol_disk_free_bytes", "Free space where LOL_HOME is.", health.disk.free)
     yield _plain("lol_disk_size_bytes", "Size of the disk where LOL_HOME is.", health.disk.total)
@@ -106,25 +143,6 @@ def _of_riot(health: Health) -> Iterator[Metric]:
             if each.last_good_poll_at is not None
         },
     )
-    yield _plain(
-        "lol_accounts_not_polled",
-        "Accounts whose match list has not been seen for over an hour.",
-        health.accounts_not_polled.count,
-    )
-    yield _plain(
-        "lol_accounts_missing_games",
-        "Accounts of which Riot has counted a game that cannot be seen.",
-        health.accounts_missing_games.count,
-    )
-    yield _labelled(
-        "lol_riot_route_down_age_seconds",
-        "Since when a route of Riot's has given no match list; absent while it does.",
-        "route",
-        {each.route: _age(each.since, health) for each in health.routes_down},
-    )
-    yield _plain(
-        "lol_riot_key_refused", "1 while Riot refuses the key.", health.riot_key_refused is not None
-    )
     if health.riot_key is not None and health.riot_key.first_used_at is not None:
         yield _plain(
             "lol_riot_key_age_seconds",
@@ -146,43 +164,16 @@ def _of_games_and_messages(health: Health) -> Iterator[Metric]:
     yield _plain(
         "lol_games_delayed", "Games that Riot lists and does not give yet.", health.delayed_games
     )
-    yield _plain("lol_games_stuck", "Games due for over half an hour.", health.stuck_games.count)
     yield _plain(
         "lol_oldest_due_game_age_seconds",
-        "Since when the longest waiting game is due; 0 if none is.",
-        _waits(health.oldest_due_game, health),
+        "How long the game that has waited longest has been due; 0 if none is.",
+        _waited(health.oldest_due_game, health),
     )
     yield _labelled("lol_messages", "Messages by state.", "state", health.messages)
     yield _plain(
         "lol_oldest_undelivered_message_age_seconds",
-        "Since the oldest message that is not told was written; 0 if there is none.",
-        _waits(health.oldest_undelivered_message, health),
-    )
-    yield _plain(
-        "lol_messages_unsettled",
-        "Messages that should have been told or given up by now.",
-        health.unsettled_messages.count,
-    )
-    yield _plain(
-        "lol_duplicate_messages",
-        "Messages known under two remote ids: always 0.",
-        health.duplicate_messages.count,
-    )
-
-
-def _of_channels(health: Health, channels: tuple[str, ...]) -> Iterator[Metric]:
-    blocked = {each.name for each in health.blocked}
-    yield _labelled(
-        "lol_channel_blocked",
-        "1 while a channel is not used, as it refuses us or does not answer.",
-        "channel",
-        {name: name in blocked for name in channels},
-    )
-    yield _labelled(
-        "lol_token_blocked",
-        "1 while a token is not used, as it is refused; absent otherwise.",
-        "token",
-        dict.fromkeys(sorted(blocked - set(channels)), 1),
+        "Since the oldest undelivered message was written; 0 if there is none.",
+        _waited(health.oldest_undelivered_message, health),
     )
 
 
@@ -198,8 +189,8 @@ def _labelled(name: str, says: str, label: str, values: Mapping[str, float]) -> 
 
 
 def _age(at: datetime, health: Health) -> float:
-    return (health.looked_at - at).total_seconds()
+    return (health.checked_at - at).total_seconds()
 
 
-def _waits(waiting: Waiting | None, health: Health) -> float:
-    return 0.0 if waiting is None else _age(waiting.since, health)
+def _waited(oldest: Oldest | None, health: Health) -> float:
+    return 0.0 if oldest is None else _age(oldest.since, health)

@@ -1,9 +1,7 @@
-"""The dead-man ping: as long as LOL_PING_URL hears from us, all is going its way.
+"""The dead-man ping: as long as LOL_PING_URL hears from us, everything is moving.
 
-A cycle is good if everybody's match list is asked for in its turn and Riot answers, and no game and
-no message is stuck. Games that are quarantined and messages that wait for a decision do not count:
-they are for people, and told in an alert. What rings when the pings cease is up to whoever is
-pinged; give it a quarter of an hour.
+No check may fail that shows in the ping's silence (see checks.py). What happens when the pings cease
+is up to whoever is pinged; give it a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -13,11 +11,8 @@ from datetime import datetime, timedelta
 from functools import cache
 from importlib.metadata import version
 
-from sqlalchemy.orm import Session
-
 from lol_dagster.http import DeadlineSession, TransportError
-from lol_dagster.monitoring.health import Health, read_health
-from lol_dagster.monitoring.trouble import accounts_overdue, find
+from lol_dagster.monitoring.checks import failing, run_checks
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster.storage.models import Fact
@@ -33,8 +28,8 @@ _MAX_BODY = 64 * 1024
 _FACT = "pinged-at"
 
 
-def ping_after_good_cycle(database: Database, settings: Settings, now: datetime) -> bool:
-    """Ping if one is due and the cycle was good. Whatever comes of it is logged and no more.
+def ping_if_healthy(database: Database, settings: Settings, now: datetime) -> bool:
+    """Ping if one is due and nothing speaks against it. Failures to ping are only logged.
 
     Returns:
         Whether the ping was answered.
@@ -42,8 +37,8 @@ def ping_after_good_cycle(database: Database, settings: Settings, now: datetime)
     if settings.ping_url is None:
         return False
     with database.reading() as session:
-        is_good = is_good_cycle(session, read_health(session, now, settings))
-    if not is_good or not _take_turn(database, now):
+        is_silenced = bool(failing(run_checks(session, settings, now), "ping"))
+    if is_silenced or not _take_turn(database, now):
         return False
     try:
         answer = _session().request(
@@ -56,18 +51,6 @@ def ping_after_good_cycle(database: Database, settings: Settings, now: datetime)
         log.warning("The ping was answered with status %d", answer.status)
         return False
     return True
-
-
-def is_good_cycle(session: Session, health: Health) -> bool:
-    """Whether match lists come in their turn and nothing is stuck."""
-    return not (
-        health.riot_key_refused
-        or health.routes_down
-        or health.accounts_not_polled
-        or health.stuck_games
-        or health.unsettled_messages
-        or find(session, accounts_overdue(health.looked_at))
-    )
 
 
 def _take_turn(database: Database, now: datetime) -> bool:

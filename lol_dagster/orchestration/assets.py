@@ -86,6 +86,7 @@ def match_lists(
     config: PollConfig,
     database: dg.ResourceParam[Database],
     riot: dg.ResourceParam[RiotClient],
+    settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[WallClock],
     run_counts: dg.ResourceParam[RunCounts],
 ) -> dg.MaterializeResult[None]:
@@ -97,7 +98,7 @@ def match_lists(
             check_profiles(database, riot, now=clock.now())
     run_counts.polling = found
     run_counts.discovered.update(found.new_match_ids)
-    evaluate_checks(context, database, clock.now(), "match_lists")
+    evaluate_checks(context, database, settings, clock.now(), "match_lists")
     return dg.MaterializeResult(metadata=metadata.of_polling(found))
 
 
@@ -216,7 +217,7 @@ def _process(
         "games", description="The batch", metadata=metadata.of_batch(database, outcomes)
     )
     for key in sorted(shown & {"games", "deliveries"}):
-        evaluate_checks(context, database, clock.now(), key)
+        evaluate_checks(context, database, settings, clock.now(), key)
     return outcomes
 
 
@@ -266,12 +267,13 @@ def _fail_if_alone(
 def deliver_chosen(
     context: dg.AssetExecutionContext,
     database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
     deliverer: dg.ResourceParam[Deliverer],
     clock: dg.ResourceParam[WallClock],
     run_counts: dg.ResourceParam[RunCounts],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
     yield from _deliver(
-        context, database, deliverer, clock, run_counts, list(context.partition_keys)
+        context, database, settings, deliverer, clock, run_counts, list(context.partition_keys)
     )
 
 
@@ -283,16 +285,18 @@ def deliver_chosen(
 def deliver_due(
     context: dg.OpExecutionContext,
     database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
     deliverer: dg.ResourceParam[Deliverer],
     clock: dg.ResourceParam[WallClock],
     run_counts: dg.ResourceParam[RunCounts],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _deliver(context, database, deliverer, clock, run_counts, None)
+    yield from _deliver(context, database, settings, deliverer, clock, run_counts, None)
 
 
 def _deliver(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
     database: Database,
+    settings: Settings,
     deliverer: Deliverer,
     clock: WallClock,
     run_counts: RunCounts,
@@ -307,7 +311,7 @@ def _deliver(
     yield dg.AssetObservation(
         "deliveries", description="The sweep", metadata=metadata.of_sweep(delivered)
     )
-    evaluate_checks(context, database, clock.now(), "deliveries")
+    evaluate_checks(context, database, settings, clock.now(), "deliveries")
 
 
 def _count_messages(run_counts: RunCounts, delivered: DeliveryReport) -> None:

@@ -40,4 +40,4 @@ def audit_sample(
             **found.wrong,
         },
     )
-    evaluate_checks(context, database, clock.now(), "deliveries")
+    evaluate_checks(context, database, settings, clock.now(), "deliveries")

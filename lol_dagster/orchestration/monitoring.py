@@ -1,4 +1,4 @@
-"""Looking after the system itself: signs of life, failed runs, alerts, the dead-man ping.
+"""Monitoring of the system itself: heartbeats, failed runs, alerts, the dead-man ping.
 
 A sensor's tick does it every half minute, and `lol-dagster once` at its end; no run is started.
 """
@@ -10,8 +10,8 @@ import dagster as dg
 
 from lol_dagster.monitoring.alerts import Evaluated, evaluate
 from lol_dagster.monitoring.failed_jobs import forget_job, known_failed_jobs, note_failed_run
-from lol_dagster.monitoring.heartbeats import Part, beat
-from lol_dagster.monitoring.ping import ping_after_good_cycle
+from lol_dagster.monitoring.heartbeat import Part, beat
+from lol_dagster.monitoring.ping import ping_if_healthy
 from lol_dagster.orchestration.jobs import ASSET_JOBS, OP_JOBS
 from lol_dagster.orchestration.partitions import QUARANTINE_TAG, REQUEST_TAG
 from lol_dagster.orchestration.resources import WallClock
@@ -26,16 +26,16 @@ _BY_HAND = "__ASSET_JOB"
 _JOBS = {job.name for job in ASSET_JOBS} | {job.name for job in OP_JOBS}
 
 
-def look_after(
+def monitor(
     instance: dg.DagsterInstance, database: Database, settings: Settings, now: datetime, part: Part
 ) -> Evaluated:
-    """Show that we live, see what is wrong, write down what is to be told, and ping."""
-    # First of all: what is frozen may keep everybody from writing.
+    """Beat, run every check, write the alerts that are due, and ping."""
+    # First: a frozen worker may keep everybody from writing.
     end_overdue_workers(instance)
     beat(database, part, now)
     _forget_recovered_jobs(instance, database)
     evaluated = evaluate(database, settings, now)
-    ping_after_good_cycle(database, settings, now)
+    ping_if_healthy(database, settings, now)
     return evaluated
 
 
@@ -44,10 +44,10 @@ def _forget_recovered_jobs(instance: dg.DagsterInstance, database: Database) -> 
     with database.reading() as session:
         failed = known_failed_jobs(session)
     for job, failed_at in failed:
-        good = dg.RunsFilter(
+        succeeded = dg.RunsFilter(
             job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=failed_at
         )
-        if job not in _JOBS or instance.get_runs(good, limit=1):
+        if job not in _JOBS or instance.get_runs(succeeded, limit=1):
             with database.writing() as session:
                 forget_job(session, job, failed_at)
 
@@ -55,7 +55,7 @@ def _forget_recovered_jobs(instance: dg.DagsterInstance, database: Database) -> 
 @dg.sensor(
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Is all well? Signs of life, alerts and the dead-man ping; starts no run.",
+    description="Is all well? Heartbeats, alerts and the dead-man ping; starts no run.",
 )
 def monitoring_sensor(
     context: dg.SensorEvaluationContext,
@@ -63,7 +63,7 @@ def monitoring_sensor(
     settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[WallClock],
 ) -> Iterator[dg.SkipReason]:
-    evaluated = look_after(context.instance, database, settings, clock.now(), "daemon")
+    evaluated = monitor(context.instance, database, settings, clock.now(), "daemon")
     yield dg.SkipReason(f"alerts open: {evaluated.open}, messages written: {evaluated.messages}")
 
 
@@ -79,10 +79,10 @@ def failed_runs_sensor(
 ) -> dg.SkipReason | None:
     run = context.dagster_run
     if run.tags.get(_WILL_RETRY_TAG) == "true":
-        return dg.SkipReason("It is tried again by itself")
+        return dg.SkipReason("Dagster retries it")
     if {QUARANTINE_TAG, REQUEST_TAG} & run.tags.keys() or run.job_name == _BY_HAND:
         return dg.SkipReason("Somebody is watching it, or its game has an alert of its own")
-    if _met_refused_key(context):
+    if _is_of_refused_key(context):
         return dg.SkipReason("Riot refuses the key, which has an alert of its own")
     note_failed_run(
         database, run.job_name, run.run_id, context.failure_event.message or "", clock.now()
@@ -90,7 +90,7 @@ def failed_runs_sensor(
     return None
 
 
-def _met_refused_key(context: dg.RunFailureSensorContext) -> bool:
+def _is_of_refused_key(context: dg.RunFailureSensorContext) -> bool:
     for event in context.get_step_failure_events():
         error = event.step_failure_data.error
         while error is not None:

@@ -100,13 +100,14 @@ def retire_partitions(
 def report_finished_games(
     context: dg.OpExecutionContext,
     database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[WallClock],
 ) -> None:
     finished = list(history.unreported_games(context.instance, database))
     for materialization in finished:
         context.log_event(materialization)
     if finished:
-        evaluate_checks(context, database, clock.now(), "deliveries")
+        evaluate_checks(context, database, settings, clock.now(), "deliveries")
     _report(context, games=len(finished))
 
 

@@ -20,7 +20,7 @@ import dagster as dg
 from lol_dagster.errors import UserError
 from lol_dagster.monitoring.housekeeping import is_overdue
 from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job
-from lol_dagster.orchestration.monitoring import look_after
+from lol_dagster.orchestration.monitoring import monitor
 from lol_dagster.orchestration.nightly import nightly_job
 from lol_dagster.orchestration.partitions import BATCH_TAG
 from lol_dagster.orchestration.planning import (
@@ -128,7 +128,7 @@ class Once:
         if overdue and not self._is_left_to_another(nightly_job.name):
             self._show("taking a backup and cleaning up", None)
             self._run(nightly_job.name, raise_on_error=False)
-        evaluated = look_after(self._instance, app.database, app.settings, app.clock.now(), "once")
+        evaluated = monitor(self._instance, app.database, app.settings, app.clock.now(), "once")
         if evaluated.messages:
             self._deliver()
 

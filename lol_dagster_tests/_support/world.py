@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from lol_dagster.definitions import build_definitions
 from lol_dagster.monitoring.alerts import Evaluated
-from lol_dagster.orchestration.monitoring import look_after
+from lol_dagster.orchestration.monitoring import monitor
 from lol_dagster.orchestration.once import Once
 from lol_dagster.orchestration.partitions import admit, ranges
 from lol_dagster.orchestration.planning import batch_over
@@ -122,7 +122,7 @@ class World:
     def monitor(self) -> Evaluated:
         """What a tick of the monitoring sensor does."""
         app = self.app
-        return look_after(self.instance, app.database, app.settings, app.clock.now(), "daemon")
+        return monitor(self.instance, app.database, app.settings, app.clock.now(), "daemon")
 
     def check(self) -> dg.ExecuteInProcessResult:
         """All asset checks, as the schedule evaluates them."""

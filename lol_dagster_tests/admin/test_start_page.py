@@ -6,7 +6,7 @@ from datetime import timedelta
 from html import escape
 
 from lol_dagster.admin.charts import Bar, bar_chart, line_chart
-from lol_dagster.monitoring.activity import hourly
+from lol_dagster.admin.views.start import hourly
 from lol_dagster.monitoring.health import read_health
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -31,8 +31,7 @@ def test_every_problem_that_status_names_stands_on_it(
     page = operator.get("/").text
     assert "Something is wrong" in page
     for problem in problems:
-        # Its first letter is a capital there.
-        assert escape(problem[1:]).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page
+        assert escape(problem).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page
 
 
 def test_what_waits_for_a_decision_is_a_click_away(operator: Visitor, database: Database) -> None:
@@ -42,7 +41,8 @@ def test_what_waits_for_a_decision_is_a_click_away(operator: Visitor, database: 
         fill(session)
     page = operator.get("/").text
     for title in (
-        "Games quarantined", "Messages parked", "Channels blocked", "Accounts to be resolved",
+        "Games in quarantine", "Messages that need review", "Channels that refuse us",
+        "Accounts to be resolved",
     ):  # fmt: skip
         assert title in page
     assert QUARANTINED in page

@@ -14,7 +14,7 @@ HOOK = "https://hooks.slack.com/services/T0/B0/very-secret"
 
 
 def all_well(database: Database) -> datetime:
-    """A team that is told in a webhook, with a member whose match list was just seen."""
+    """A team with a webhook, and a member whose match list just came."""
     now = datetime.now(UTC)
     with database.writing() as session:
         team = make_team(session)
@@ -60,12 +60,14 @@ def test_what_is_wrong_comes_first_and_the_exit_status_is_1(database: Database) 
         )
     result = run("status")
     assert result.exit_code == 1
-    assert result.stdout.startswith("! 1 game due for over half an hour (NA1_7)")
+    assert result.stdout.startswith("! 1 game has been due for over half an hour (NA1_7): ")
     assert f"NA1_7, since {now - timedelta(hours=2):%Y-%m-%d %H:%M} UTC\n" in result.stdout
     value = json.loads(run("status", "--json").stdout)
     assert value["healthy"] is False
     assert len(value["problems"]) == 1
-    assert value["stuck_games"] == {"count": 1, "first": ["NA1_7"]}
+    assert value["checks"]["stuck_game"] == {
+        "count": 1, "affected": ["NA1_7"], "severity": "error",
+    }  # fmt: skip
 
 
 def test_no_address_is_shown_even_of_a_blocked_webhook(database: Database) -> None:
@@ -74,5 +76,5 @@ def test_no_address_is_shown_even_of_a_blocked_webhook(database: Database) -> No
         session.add(Breaker(scope="channel:1", dead=True, reason="no_service"))
     for result in (run("status"), run("status", "--json")):
         assert result.exit_code == 1
-        assert "channel 'main' is blocked (no_service)" in result.stdout
+        assert "The channel 'main' refuses us (no_service; " in result.stdout
         assert "very-secret" not in result.output

@@ -11,7 +11,7 @@ import pytest
 
 from lol_dagster.delivery.audit import AuditReport, audit_messages
 from lol_dagster.delivery.transports.registry import all_transports
-from lol_dagster.monitoring import trouble
+from lol_dagster.monitoring import queries
 from lol_dagster.storage.models import Message, MessageAudit
 from lol_dagster_tests._support.fake_channels import refuse, slack_error
 from lol_dagster_tests._support.raw_server import answer
@@ -51,7 +51,7 @@ def posted(delivery: DeliverySetup, channel: int) -> list[dict[str, Any]]:
 
 def audit_failures(delivery: DeliverySetup) -> tuple[str, ...]:
     with delivery.database.reading() as session:
-        return trouble.find(session, trouble.audit_failures()).first
+        return tuple(session.scalars(queries.audit_failures()))
 
 
 @pytest.mark.parametrize("kind", READABLE)

@@ -1,4 +1,4 @@
-"""What counts as healthy, and what is said where it is not."""
+"""What counts as healthy, what is said where it is not, and the figures beside it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pydantic import SecretStr
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
-from lol_dagster.monitoring import trouble
-from lol_dagster.monitoring.health import Blocked, Health, PlatformPolls, Waiting, read_health
+from lol_dagster.monitoring import queries
+from lol_dagster.monitoring.checks import CheckResult, result_of
+from lol_dagster.monitoring.health import Health, Oldest, PlatformPolls, read_health
 from lol_dagster.riot.client import riot_client
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.riot.key import fingerprint_of, note_key_accepted, watching_key
@@ -44,7 +45,7 @@ from lol_dagster_tests._support.roster_rows import (
 
 @pytest.fixture
 def session(any_database: Database) -> Iterator[Session]:
-    """A transaction in which a test builds its world and looks at it; the daemon is alive."""
+    """A transaction in which a test sets up an installation and reads its health; the daemon is alive."""
     settings = load_settings()
     ensure_home(settings)
     with any_database.writing() as session:
@@ -52,39 +53,47 @@ def session(any_database: Database) -> Iterator[Session]:
         yield session
 
 
-def look(session: Session) -> Health:
+def health_of(session: Session) -> Health:
     session.flush()
     return read_health(session, NOW, load_settings())
+
+
+def check(session: Session, check_id: str) -> CheckResult:
+    return result_of(health_of(session).checks, check_id)
+
+
+def affected(result: CheckResult) -> list[str]:
+    return [each.id for each in result.affected]
 
 
 # --- What is set up -----------------------------------------------------------------------------
 
 
 def test_a_new_installation_is_told_to_begin_with_a_team(session: Session) -> None:
-    assert look(session).problems == [
-        "there is no team yet: begin with 'lol-dagster team add NAME'"
+    assert health_of(session).problems == [
+        "There is no team yet: begin with 'lol-dagster team add NAME'"
     ]
 
 
 def test_a_team_without_members_and_channels_is_told_how_to_add_both(session: Session) -> None:
     make_team(session)
-    nobody, nothing = look(session).problems
-    assert nobody.startswith("nobody is watched")
+    nobody, nothing = health_of(session).problems
+    assert nobody.startswith("Nobody is tracked: ")
     assert "lol-dagster player add" in nobody
-    assert nothing.startswith("nothing is told")
+    assert nothing.startswith("There is no channel: ")
     assert "lol-dagster channel add" in nothing
 
 
 def test_removed_teams_and_channels_do_not_count(session: Session) -> None:
     team = make_team(session, removed_at=hours_ago(1))
     make_channel(session, team, removed_at=hours_ago(1))
-    health = look(session)
+    health = health_of(session)
     assert (health.teams, health.channels) == (0, 0)
 
 
 def test_all_is_well(session: Session) -> None:
     all_well(session)
-    health = look(session)
+    health = health_of(session)
     assert health.healthy
     assert health.problems == []
     assert health.platforms == (PlatformPolls("na1", 1, minutes_ago(1)),)
@@ -99,7 +108,7 @@ def test_each_platform_has_its_accounts_and_its_latest_good_poll(session: Sessio
     polled(session, make_member(session, team, platform="na1"), minutes_ago(5))
     polled(session, make_member(session, team, platform="euw1"), None)
     polled(session, make_player_without_team(session), minutes_ago(1))
-    health = look(session)
+    health = health_of(session)
     assert health.platforms == (
         PlatformPolls("euw1", 1, None),
         PlatformPolls("na1", 2, minutes_ago(5)),
@@ -115,10 +124,10 @@ def make_player_without_team(session: Session) -> Player:
 
 @pytest.mark.parametrize(
     ("last_good_poll_at", "is_late"),
-    # The longest pause is half an hour, and one look may fail.
+    # The longest pause is half an hour, and one poll may fail.
     [(minutes_ago(64), False), (minutes_ago(66), True), (None, True)],
 )
-def test_an_account_not_seen_for_an_hour_is_named(
+def test_an_account_not_polled_for_an_hour_is_named(
     session: Session, last_good_poll_at: datetime | None, is_late: bool
 ) -> None:
     team = make_team(session)
@@ -127,23 +136,23 @@ def test_an_account_not_seen_for_an_hour_is_named(
     polled(session, member, last_good_poll_at)
     problems = [
         (
-            "no match list for over an hour of 1 account (Faker#KR1): nobody asked Riot for "
-            "it, or its limits are used up; 'lol-dagster logs --level warning' may say more"
+            "No match list of 1 account for over an hour (Faker#KR1): "
+            "'lol-dagster logs --level warning' may say more"
         )
     ]
-    assert look(session).problems == (problems if is_late else [])
+    assert health_of(session).problems == (problems if is_late else [])
 
 
-def test_the_error_of_the_account_that_failed_most_often_is_told(session: Session) -> None:
+def test_the_error_of_the_account_that_failed_most_often_is_named(session: Session) -> None:
     team = make_team(session)
     make_channel(session, team)
-    polled(session, make_member(session, team), hours_ago(2), failures=1, last_error="a whim")
+    polled(session, make_member(session, team), hours_ago(2), failures=1, last_error="a glitch")
     polled(session, make_member(session, team), hours_ago(2), failures=9, last_error="Riot is down")
-    (problem,) = look(session).problems
-    assert problem.endswith("the last error was: Riot is down")
+    (problem,) = health_of(session).problems
+    assert ": Riot is down): " in problem
 
 
-def test_who_has_just_been_added_or_has_left_is_not_late(session: Session) -> None:
+def test_an_account_that_was_just_added_or_has_left_is_not_overdue(session: Session) -> None:
     team = make_team(session)
     make_channel(session, team)
     added = make_member(session, team, created_at=minutes_ago(10))
@@ -151,10 +160,10 @@ def test_who_has_just_been_added_or_has_left_is_not_late(session: Session) -> No
     make_membership(session, team, returned, since=minutes_ago(10))
     make_membership(session, team, left, until=hours_ago(5))
     assert added.name
-    assert look(session).problems == []
+    assert health_of(session).problems == []
 
 
-def test_a_refused_key_is_the_one_problem_as_all_else_follows(
+def test_a_refused_key_is_the_one_problem_as_it_explains_the_others(
     database: Database, settings: Settings
 ) -> None:
     settings = settings.model_copy(update={"riot_api_key": SecretStr("k")})
@@ -169,11 +178,13 @@ def test_a_refused_key_is_the_one_problem_as_all_else_follows(
         raise KeyRejected("unknown key", method="match-v5.match", route="europe", status=401)
     with database.reading() as session:
         (problem,) = read_health(session, NOW, settings).problems
-    assert problem.startswith("Riot refuses the API key (match-v5.match on europe answered 401")
+    assert problem.startswith(
+        "Riot refuses the API key (match-v5.match on europe answered 401): get"
+    )
     assert "LOL_RIOT_API_KEY" in problem
     note_key_accepted(database, riot, NOW)
     with database.reading() as session:
-        assert read_health(session, NOW, settings).riot_key_refused is None
+        assert result_of(read_health(session, NOW, settings).checks, "refused_key").passed
 
 
 def test_a_key_that_was_changed_is_not_called_refused(database: Database) -> None:
@@ -182,8 +193,9 @@ def test_a_key_that_was_changed_is_not_called_refused(database: Database) -> Non
     with database.writing() as session:
         session.add(Breaker(scope="riot-key", reason="no", fingerprint=fingerprint_of(old)))
     with database.reading() as session:
-        assert read_health(session, NOW, old).riot_key_refused == "no"
-        assert read_health(session, NOW, new).riot_key_refused is None
+        (refused,) = result_of(read_health(session, NOW, old).checks, "refused_key").affected
+        assert refused.why == "no"
+        assert result_of(read_health(session, NOW, new).checks, "refused_key").passed
 
 
 def test_a_route_that_is_down_hides_what_follows_from_it(session: Session) -> None:
@@ -192,30 +204,30 @@ def test_a_route_that_is_down_hides_what_follows_from_it(session: Session) -> No
     polled(session, make_member(session, team), hours_ago(2))
     match(session, next_try_at=hours_ago(2))
     session.add(Breaker(scope="riot-route:americas", since=hours_ago(2), reason="it said 503"))
-    health = look(session)
-    assert health.blocked == ()
+    health = health_of(session)
+    assert result_of(health.checks, "refused_channel").passed
     (problem,) = health.problems
     assert problem.startswith(
-        "Riot gives no match lists for americas since 2026-08-01 18:00 UTC (it said 503)"
+        "Riot gives no match lists for americas (it said 503): nothing to do but wait"
     )
 
 
-def test_blindness_is_told_apart_from_silence(session: Session) -> None:
+def test_missing_games_are_told_apart_from_unpolled_accounts(session: Session) -> None:
     all_well(session)
     session.execute(
         update(AccountPoll).values(
             missing_games_since=hours_ago(2), missing_games_from=hours_ago(3)
         )
     )
-    (problem,) = look(session).problems
-    assert problem.startswith("we cannot see games of 1 account (Faker#KR1)")
+    (problem,) = health_of(session).problems
+    assert problem.startswith("Games of 1 account are missing (Faker#KR1): ")
 
 
-def test_with_nobody_at_work_the_first_line_says_so(session: Session) -> None:
+def test_with_nothing_running_the_first_line_says_so(session: Session) -> None:
     all_well(session)
     session.execute(update(Heartbeat).values(at=hours_ago(1)))
-    (problem,) = look(session).problems
-    assert problem.startswith("nothing is running since 2026-08-01 19:00 UTC")
+    (problem,) = health_of(session).problems
+    assert problem.startswith("Nothing is running (since 2026-08-01 19:00 UTC): start")
 
 
 # --- Games --------------------------------------------------------------------------------------
@@ -227,12 +239,12 @@ def test_a_game_due_for_half_an_hour_is_stuck(
 ) -> None:
     all_well(session)
     match_id = match(session, next_try_at=minutes_ago(due_for))
-    health = look(session)
-    assert health.oldest_due_game == Waiting(match_id, minutes_ago(due_for))
+    health = health_of(session)
+    assert health.oldest_due_game == Oldest(match_id, minutes_ago(due_for))
     assert health.problems == (
         [
             (
-                "1 game due for over half an hour (NA1_1): "
+                "1 game has been due for over half an hour (NA1_1): "
                 "'lol-dagster game show NA1_1' has the last error"
             )
         ]
@@ -241,10 +253,10 @@ def test_a_game_due_for_half_an_hour_is_stuck(
     )
 
 
-def test_a_late_game_that_is_not_yet_due_again_is_no_problem(session: Session) -> None:
+def test_a_delayed_game_that_is_not_yet_due_again_is_no_problem(session: Session) -> None:
     all_well(session)
     match(session, first_missing_at=hours_ago(3), next_try_at=NOW + timedelta(hours=1))
-    health = look(session)
+    health = health_of(session)
     assert health.healthy
     assert (health.delayed_games, health.oldest_due_game) == (1, None)
 
@@ -253,21 +265,21 @@ def test_quarantined_games_are_named_up_to_five(session: Session) -> None:
     all_well(session)
     for number in range(7):
         match(session, number, state="quarantined", listed_at=minutes_ago(number))
-    health = look(session)
+    health = health_of(session)
     (problem,) = health.problems
     # The newest first: NA1_0 was listed last.
-    assert "7 games quarantined (NA1_0, NA1_1, NA1_2, NA1_3, NA1_4 and 2 more)" in problem
+    assert "7 games are quarantined (NA1_0, NA1_1, NA1_2, NA1_3, NA1_4 and 2 more)" in problem
     assert "'lol-dagster why NA1_0' says" in problem
     assert health.games["quarantined"] == 7
     assert health.games["not_found"] == 0
 
 
-def test_gone_games_count_for_a_day_from_when_they_were_given_up(session: Session) -> None:
+def test_games_not_found_count_for_a_day_from_when_they_were_given_up(session: Session) -> None:
     all_well(session)
     # Given up 48 hours after they were first missing: 1 and 25 hours ago.
     match(session, 1, state="not_found", first_missing_at=hours_ago(48 + 1))
     match(session, 2, state="not_found", first_missing_at=hours_ago(48 + 25))
-    health = look(session)
+    health = health_of(session)
     assert health.healthy
     assert (health.not_found_last_day, health.games["not_found"]) == (1, 2)
 
@@ -276,7 +288,7 @@ def test_games_of_the_last_day_are_those_that_ended_in_it(session: Session) -> N
     all_well(session)
     add_game(session, "NA1_1", ended_at=hours_ago(23))
     add_game(session, "NA1_2", ended_at=hours_ago(25))
-    assert look(session).played_last_day == 1
+    assert health_of(session).played_last_day == 1
 
 
 # --- Messages -----------------------------------------------------------------------------------
@@ -286,10 +298,13 @@ def test_games_of_the_last_day_are_those_that_ended_in_it(session: Session) -> N
 def test_a_message_due_for_half_an_hour_is_a_problem(session: Session, state: str) -> None:
     channel = all_well(session)
     message(session, channel, 1, state=state, due_at=minutes_ago(29))
-    assert look(session).healthy
+    assert health_of(session).healthy
     message(session, channel, 2, state=state, due_at=minutes_ago(31))
-    assert look(session).problems == [
-        ("1 message untold for too long: 'lol-dagster message show 00000002' has what was tried")
+    assert health_of(session).problems == [
+        (
+            "1 message has not been delivered for too long (00000002): "
+            "'lol-dagster message show 00000002' has what was tried"
+        )
     ]
 
 
@@ -297,46 +312,48 @@ def test_a_message_that_keeps_being_put_off_is_a_problem_after_a_day(session: Se
     channel = all_well(session)
     later = NOW + timedelta(minutes=10)
     message(session, channel, 1, state="uncertain", due_at=later, created_at=hours_ago(24))
-    assert look(session).healthy
+    assert health_of(session).healthy
     message(session, channel, 2, state="uncertain", due_at=later, created_at=hours_ago(26))
-    assert look(session).unsettled_messages.count == 1
+    assert check(session, "unsettled_message").count == 1
 
 
-def test_a_message_at_its_end_is_never_untold(session: Session) -> None:
+def test_a_message_at_its_end_is_never_overdue(session: Session) -> None:
     channel = all_well(session)
     for number, state in enumerate(("delivered", "dropped"), start=1):
         message(session, channel, number, state=state, created_at=hours_ago(999))
-    health = look(session)
+    health = health_of(session)
     assert health.healthy
     assert health.oldest_undelivered_message is None
 
 
-def test_the_oldest_untold_message_is_given_even_if_it_is_no_problem(session: Session) -> None:
+def test_the_oldest_undelivered_message_is_given_even_if_it_is_no_problem(session: Session) -> None:
     channel = all_well(session)
     message(session, channel, 1, created_at=minutes_ago(3))
     oldest = message(session, channel, 2, created_at=minutes_ago(7))
-    health = look(session)
+    health = health_of(session)
     assert health.healthy
-    assert health.oldest_undelivered_message == Waiting(oldest.id, minutes_ago(7))
+    assert health.oldest_undelivered_message == Oldest(oldest.id, minutes_ago(7))
 
 
-def test_a_parked_message_waits_for_a_decision(session: Session) -> None:
+def test_a_message_that_needs_review_waits_for_a_decision(session: Session) -> None:
     channel = all_well(session)
     message(session, channel, state="needs_review")
-    (problem,) = look(session).problems
-    assert problem.startswith("1 message parked")
-    assert "'lol-dagster message show 00000001'" in problem
+    (problem,) = health_of(session).problems
+    assert problem.startswith("The message 00000001 needs review (NA1_1 in main): ")
+    assert "'lol-dagster message resend 00000001'" in problem
 
 
-def test_a_message_with_two_remote_ids_was_told_twice(session: Session) -> None:
+def test_a_message_with_two_remote_ids_is_a_duplicate(session: Session) -> None:
     channel = all_well(session)
     once, twice = message(session, channel, 1), message(session, channel, 2)
     for row, remote_id in ((once, "7"), (once, "7"), (once, None), (twice, "8"), (twice, "9")):
         attempt(session, row, remote_id)
-    health = look(session)
-    assert health.duplicate_messages.first == (twice.id,)
+    health = health_of(session)
+    assert affected(result_of(health.checks, "duplicate_message")) == [twice.id]
     (problem,) = health.problems
-    assert problem.startswith("1 message told twice: 'lol-dagster message show 00000002'")
+    assert problem.startswith(
+        "1 message was posted twice (00000002): 'lol-dagster message show 00000002'"
+    )
 
 
 def test_deliveries_of_the_last_day_count_from_when_they_were_delivered(session: Session) -> None:
@@ -346,65 +363,66 @@ def test_deliveries_of_the_last_day_count_from_when_they_were_delivered(session:
             session, channel, number, state="delivered",
             created_at=hours_ago(40), delivered_at=hours_ago(hours),
         )  # fmt: skip
-    health = look(session)
+    health = health_of(session)
     assert (health.delivered_last_day, health.messages["delivered"]) == (1, 2)
 
 
-# --- Blocked ------------------------------------------------------------------------------------
+# --- Channels ------------------------------------------------------------------------------------
 
 
-def test_a_dead_channel_is_told_by_its_name_with_the_reason(session: Session) -> None:
+def test_a_dead_channel_is_named_with_the_reason(session: Session) -> None:
     channel = all_well(session)
     scope = f"channel:{channel.id}"
     session.add(Breaker(scope=scope, dead=True, reason="Unknown Channel", since=hours_ago(1)))
-    health = look(session)
-    assert health.blocked == (Blocked("main", "Unknown Channel", hours_ago(1), None),)
+    health = health_of(session)
     assert health.problems == [
         (
-            "channel 'main' is blocked (Unknown Channel): put its permissions or its address right; "
-            "it is not tried before something has changed"
+            "The channel 'main' refuses us (Unknown Channel; it is not tried again before "
+            "something has changed): put its permissions or its address right"
         )
     ]
 
 
-def test_a_blocked_token_is_told_with_the_time_of_the_next_trial(session: Session) -> None:
+def test_a_refused_token_is_named_with_the_time_of_the_next_trial(session: Session) -> None:
     all_well(session)
     session.add(Breaker(scope="discord-token", open_until=NOW + timedelta(minutes=30), reason="no"))
-    (problem,) = look(session).problems
+    (problem,) = health_of(session).problems
     assert problem == (
-        "discord-token is blocked (no): give another token; it is tried again after 20:30 UTC"
+        "The discord-token is refused (no; it is tried again after 20:30 UTC): set another token"
     )
 
 
 def test_a_pause_that_is_over_still_counts_until_something_has_worked(session: Session) -> None:
     channel = all_well(session)
     session.add(Breaker(scope=f"channel:{channel.id}", open_until=minutes_ago(5)))
-    assert len(look(session).blocked) == 1
+    assert check(session, "silent_channel").count == 1
 
 
 def test_a_few_failures_block_nothing(session: Session) -> None:
     channel = all_well(session)
     session.add(Breaker(scope=f"channel:{channel.id}", failures=4))
-    assert look(session).healthy
+    assert health_of(session).healthy
 
 
 def test_a_removed_channel_is_not_blocked(session: Session) -> None:
     channel = all_well(session)
     removed = make_channel(session, channel.team, removed_at=hours_ago(1))
     session.add(Breaker(scope=f"channel:{removed.id}", dead=True))
-    assert look(session).healthy
+    assert health_of(session).healthy
 
 
-def test_untold_messages_of_a_blocked_channel_are_not_blamed_on_the_services(
-    session: Session,
-) -> None:
+def test_messages_of_a_channel_that_cannot_be_used_are_not_overdue(session: Session) -> None:
+    """They wait for the channel, which has a line of its own; those of another are."""
     channel = all_well(session)
     session.add(Breaker(scope=f"channel:{channel.id}", dead=True))
     message(session, channel, due_at=hours_ago(1))
-    blocked, untold = look(session).problems
-    assert "is blocked" in blocked
-    assert "untold" in untold
-    assert "lol-dagster up" not in untold
+    (problem,) = health_of(session).problems
+    assert problem.startswith("The channel 'main' refuses us")
+    another = make_channel(session, channel.team, "another", kind="slack-bot")
+    overdue = message(session, another, 2, due_at=hours_ago(1))
+    assert affected(check(session, "unsettled_message")) == [overdue.id]
+    session.add(Breaker(scope="slack-token", dead=True))
+    assert check(session, "unsettled_message").passed
 
 
 # --- Rows that contradict themselves -------------------------------------------------------------
@@ -413,35 +431,35 @@ def test_untold_messages_of_a_blocked_channel_are_not_blamed_on_the_services(
 @pytest.mark.parametrize("state", MESSAGE_STATES)
 def test_what_delivery_leaves_contradicts_nothing(session: Session, state: str) -> None:
     message(session, all_well(session), state=state)
-    assert look(session).contradictory_messages.count == 0
+    assert check(session, "contradictory_message").passed
 
 
 @pytest.mark.parametrize(
     ("state", "wrong"),
     [
-        ("needs_review", {"evidence": "scan"}),  # told, and given up
+        ("needs_review", {"evidence": "scan"}),  # delivered, and given up
         ("dropped", {"evidence": "response"}),
         ("needs_review", {"due_at": NOW}),  # at its end, and to be done
-        ("pending", {"due_at": None}),  # open, and nobody comes back
+        ("pending", {"due_at": None}),  # open, and no run would find it
         ("uncertain", {"due_at": None}),
         ("blocked", {"due_at": None}),
         ("sending", {"due_at": None}),
-        ("pending", {"evidence": "response"}),  # told, and to be told
-        ("pending", {"sent_maybe": True}),  # perhaps told, and to be told without a look
+        ("pending", {"evidence": "response"}),  # delivered, and to be delivered
+        ("pending", {"sent_maybe": True}),  # perhaps posted, and to be posted without a check
         ("uncertain", {"sent_maybe": False}),
-        ("sending", {"lease_until": None}),  # in hand for ever
-        ("delivered", {"evidence": None}),  # without a proof
+        ("sending", {"lease_until": None}),  # leased forever
+        ("delivered", {"evidence": None}),  # without evidence
         ("delivered", {"remote_id": None}),
         ("delivered", {"evidence": None, "delivered_at": None}),
-        ("delivered", {"desired_rev": 2}),  # an older text, for no reason and for ever
+        ("delivered", {"desired_rev": 2}),  # an older text, for no reason and forever
     ],
 )
 def test_a_row_that_says_two_things_at_once_is_a_problem(
     session: Session, state: str, wrong: dict[str, Any]
 ) -> None:
     row = message(session, all_well(session), **{"state": state, **wrong})
-    health = look(session)
-    assert health.contradictory_messages.first == (row.id,)
+    health = health_of(session)
+    assert affected(result_of(health.checks, "contradictory_message")) == [row.id]
     assert any("contradicts itself" in problem for problem in health.problems)
 
 
@@ -457,40 +475,41 @@ def test_a_row_that_says_two_things_at_once_is_a_problem(
 )
 def test_what_is_unusual_is_not_contradictory(session: Session, values: dict[str, Any]) -> None:
     message(session, all_well(session), state="delivered", **values)
-    assert look(session).contradictory_messages.count == 0
+    assert check(session, "contradictory_message").passed
 
 
 def test_a_slack_webhook_gives_no_id_by_nature(session: Session) -> None:
     channel = make_channel(session, all_well(session).team, kind="slack-webhook")
     message(session, channel, state="delivered", remote_id=None)
-    assert look(session).contradictory_messages.count == 0
+    assert check(session, "contradictory_message").passed
 
 
 # --- Cost ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "question",
+    "query",
     [
-        trouble.stuck_games(NOW),
-        trouble.quarantined_games(),
-        trouble.unsettled_messages(NOW),
-        trouble.messages_needing_review(),
-        trouble.audit_failures(),
-        trouble.contradictory_messages(NOW),
+        queries.stuck_games(NOW),
+        queries.quarantined_games(),
+        queries.unsettled_messages(NOW),
+        queries.unsettled_messages(NOW, alerts=True),
+        queries.messages_needing_review(),
+        queries.audit_failures(),
+        queries.contradictory_messages(NOW),
     ],
-    ids=["stuck", "quarantined", "unsettled", "needs_review", "misstanding", "contradictory"],
+    ids=["stuck", "quarantined", "unsettled", "alerts", "review", "audit", "contradictory"],
 )
-def test_questions_about_games_and_messages_use_an_index(database: Database, question: Any) -> None:
-    sql = question.compile(database.engine, compile_kwargs={"literal_binds": True})
+def test_queries_about_games_and_messages_use_an_index(database: Database, query: Any) -> None:
+    sql = query.compile(database.engine, compile_kwargs={"literal_binds": True})
     with database.reading() as session:
         plan = [row.detail for row in session.execute(text(f"EXPLAIN QUERY PLAN {sql}"))]
-    whole_tables = [step for step in plan if step.startswith("SCAN")]
-    assert [step for step in whole_tables if step != "SCAN anon_1"] == []  # but what was found
+    growing = ("messages", "message_audits", "matches", "quarantine")
+    assert [step for step in plan if step in {f"SCAN {table}" for table in growing}] == [], plan
 
 
 def test_of_the_delivered_messages_only_the_latest_are_read(database: Database) -> None:
-    sql = trouble.contradictory_messages(NOW).compile(
+    sql = queries.contradictory_messages(NOW).compile(
         database.engine, compile_kwargs={"literal_binds": True}
     )
     with database.reading() as session:

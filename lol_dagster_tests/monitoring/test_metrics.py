@@ -63,7 +63,7 @@ def test_each_value_is_what_the_rows_say(
         team = channel.team
         polled(session, make_member(session, team, platform="na1"), minutes_ago(9))
         polled(session, make_member(session, team, platform="kr"), minutes_ago(66))
-        make_channel(session, team, "second")
+        second = make_channel(session, team, "second")
         match(session, 1, state="quarantined")
         match(session, 2, state="quarantined")
         match(session, 3, state="processed")
@@ -72,7 +72,7 @@ def test_each_value_is_what_the_rows_say(
         message(session, channel, 1, state="needs_review")
         message(session, channel, 2, state="pending", created_at=minutes_ago(7))
         message(session, channel, 3, state="delivered")
-        message(session, channel, 4, state="uncertain", created_at=hours_ago(26))
+        message(session, second, 4, state="uncertain", created_at=hours_ago(26))
         session.add(Breaker(scope=f"channel:{channel.id}", dead=True))
         session.add(Breaker(scope="slack-token", dead=True))
         session.add(Breaker(scope="riot-route:asia", since=minutes_ago(20)))
@@ -101,10 +101,11 @@ def test_each_value_is_what_the_rows_say(
         ("lol_accounts", (("platform", "kr"),)): 1,
         ("lol_last_good_poll_age_seconds", (("platform", "na1"),)): 60,
         ("lol_last_good_poll_age_seconds", (("platform", "kr"),)): 66 * 60,
-        ("lol_accounts_not_polled", ()): 1,
-        ("lol_accounts_missing_games", ()): 0,
+        ("lol_check_failing", (("check", "unpolled_account"), ("severity", "error"))): 1,
+        ("lol_check_failing", (("check", "missing_games"), ("severity", "error"))): 0,
+        ("lol_check_failing", (("check", "expiring_key"), ("severity", "warning"))): 0,
         ("lol_riot_route_down_age_seconds", (("route", "asia"),)): 1200,
-        ("lol_riot_key_refused", ()): 0,
+        ("lol_check_failing", (("check", "refused_key"), ("severity", "error"))): 0,
         ("lol_riot_key_age_seconds", ()): 3 * 3600,
         ("lol_riot_limit_used_ratio",
          (("method", "app"), ("route", "asia"), ("window_seconds", "120"))): 0.04,
@@ -113,7 +114,8 @@ def test_each_value_is_what_the_rows_say(
         ("lol_games", (("state", "listed"),)): 2,
         ("lol_games", (("state", "not_found"),)): 0,
         ("lol_games_delayed", ()): 1,
-        ("lol_games_stuck", ()): 1,
+        ("lol_check_failing", (("check", "stuck_game"), ("severity", "error"))): 1,
+        ("lol_check_failing", (("check", "quarantined_game"), ("severity", "error"))): 2,
         ("lol_oldest_due_game_age_seconds", ()): 31 * 60,
         ("lol_messages", (("state", "needs_review"),)): 1,
         ("lol_messages", (("state", "pending"),)): 1,
@@ -121,8 +123,8 @@ def test_each_value_is_what_the_rows_say(
         ("lol_messages", (("state", "uncertain"),)): 1,
         ("lol_messages", (("state", "dropped"),)): 0,
         ("lol_oldest_undelivered_message_age_seconds", ()): 26 * 3600,
-        ("lol_messages_unsettled", ()): 1,
-        ("lol_duplicate_messages", ()): 0,
+        ("lol_check_failing", (("check", "unsettled_message"), ("severity", "error"))): 1,
+        ("lol_check_failing", (("check", "duplicate_message"), ("severity", "error"))): 0,
         ("lol_channel_blocked", (("channel", "main"),)): 1,
         ("lol_channel_blocked", (("channel", "second"),)): 0,
         ("lol_token_blocked", (("token", "slack-token"),)): 1,

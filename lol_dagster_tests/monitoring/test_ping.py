@@ -1,4 +1,4 @@
-"""The dead-man ping: after good cycles only, once a minute, and never in anybody's way."""
+"""The dead-man ping: only while everything is moving, once a minute, and never in anybody's way."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from lol_dagster.monitoring.ping import ping_after_good_cycle
+from lol_dagster.monitoring.ping import ping_if_healthy
 from lol_dagster.settings import ensure_home, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll, Breaker
-from lol_dagster_tests._support.health_rows import NOW, all_well, match, message
+from lol_dagster_tests._support.health_rows import NOW, all_well, is_alive, match, message
 from lol_dagster_tests._support.raw_server import Connection, RawServer, Request, answer, raw_server
 
 SECRET = "very-secret"
@@ -34,11 +34,12 @@ class Pinger:
         self.database, self.settings = database, load_settings()
         ensure_home(self.settings)
         with database.writing() as session:
+            is_alive(session)
             self.channel = all_well(session)
 
     def tick(self, seconds: float = 0) -> bool:
         now = NOW + timedelta(seconds=seconds)
-        return ping_after_good_cycle(self.database, self.settings, now)
+        return ping_if_healthy(self.database, self.settings, now)
 
     def do(self, *rows: object) -> None:
         with self.database.writing() as session:
@@ -50,7 +51,7 @@ def pinger(any_database: Database, pinged: RawServer, monkeypatch: pytest.Monkey
     return Pinger(any_database, pinged.url(f"/{SECRET}"), monkeypatch)
 
 
-def test_a_good_cycle_pings_once_a_minute(pinger: Pinger, pinged: RawServer) -> None:
+def test_a_healthy_system_pings_once_a_minute(pinger: Pinger, pinged: RawServer) -> None:
     assert [pinger.tick(seconds) for seconds in (0, 5, 30, 54, 60, 90)] == [
         True, False, False, False, True, False,
     ]  # fmt: skip
@@ -78,7 +79,7 @@ def test_no_ping_while_riot_gives_nothing(pinger: Pinger, breaker: dict[str, obj
 
 
 @pytest.mark.parametrize(("minutes", "is_good"), [(9, True), (11, False)])
-def test_no_ping_when_nobody_asks_for_the_lists(
+def test_no_ping_when_accounts_are_not_polled_in_their_turn(
     pinger: Pinger, minutes: int, is_good: bool
 ) -> None:
     due = NOW - timedelta(minutes=minutes)
@@ -87,7 +88,7 @@ def test_no_ping_when_nobody_asks_for_the_lists(
     assert pinger.tick() is is_good
 
 
-def test_what_waits_for_people_does_not_silence_it(pinger: Pinger) -> None:
+def test_what_waits_for_a_person_does_not_silence_it(pinger: Pinger) -> None:
     with pinger.database.writing() as session:
         match(session, state="quarantined")
         message(session, pinger.channel, state="needs_review")

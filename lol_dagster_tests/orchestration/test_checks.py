@@ -18,16 +18,16 @@ def evaluate(world: World) -> dict[str, dg.AssetCheckEvaluation]:
 
 
 @pytest.fixture
-def told(world: World) -> World:
-    """A world in which one game was told."""
+def delivered(world: World) -> World:
+    """A world in which one game was announced."""
     world.add_team("Gamers", "Ann")
     world.finish("NA1_5000000001", participants=[participant("Ann")])
     world.once()
     return world
 
 
-def test_all_checks_are_green_when_all_is_well(told: World) -> None:
-    found = evaluate(told)
+def test_all_checks_are_green_when_all_is_well(delivered: World) -> None:
+    found = evaluate(delivered)
     assert len(found) >= 5
     assert [name for name, each in found.items() if not each.passed] == []
 
@@ -36,9 +36,9 @@ def failed(world: World) -> set[str]:
     return {name for name, each in evaluate(world).items() if not each.passed}
 
 
-def test_a_game_that_has_been_due_for_an_hour_is_named(told: World) -> None:
-    with told.app.database.writing() as session:
-        an_hour_ago = told.app.clock.now() - timedelta(hours=1)
+def test_a_game_that_has_been_due_for_an_hour_is_named(delivered: World) -> None:
+    with delivered.app.database.writing() as session:
+        an_hour_ago = delivered.app.clock.now() - timedelta(hours=1)
         session.add(
             Match(
                 match_id="NA1_5000000007",
@@ -47,42 +47,42 @@ def test_a_game_that_has_been_due_for_an_hour_is_named(told: World) -> None:
                 next_try_at=an_hour_ago,
             )
         )
-    found = evaluate(told)
-    assert failed(told) == {"every_game_accounted_for"}
-    assert "NA1_5000000007" in str(found["every_game_accounted_for"].description)
+    found = evaluate(delivered)
+    assert failed(delivered) == {"no_stuck_game"}
+    assert "NA1_5000000007" in str(found["no_stuck_game"].description)
 
 
-def test_a_set_aside_game_is_named(told: World) -> None:
-    told.finish("NA1_5000000002", participants=[participant("Ann", deaths="many")])
-    told.once()
-    assert failed(told) == {"no_game_quarantined"}
+def test_a_quarantined_game_is_named(delivered: World) -> None:
+    delivered.finish("NA1_5000000002", participants=[participant("Ann", deaths="many")])
+    delivered.once()
+    assert failed(delivered) == {"no_quarantined_game"}
 
 
-def test_a_message_that_waits_for_a_decision_is_named(told: World) -> None:
-    with told.app.database.writing() as session:
+def test_a_message_that_waits_for_a_decision_is_named(delivered: World) -> None:
+    with delivered.app.database.writing() as session:
         session.query(Message).one().state = "needs_review"
-    assert "no_message_needs_review" in failed(told)
+    assert "no_message_needs_review" in failed(delivered)
 
 
-def test_an_account_that_has_not_been_asked_about_for_hours_is_named(told: World) -> None:
-    later = told.app.clock.now() + timedelta(hours=3)
-    told.app.clock.now = lambda: later
-    assert failed(told) == {"every_account_polled_lately"}
+def test_an_account_that_was_not_polled_for_hours_is_named(delivered: World) -> None:
+    later = delivered.app.clock.now() + timedelta(hours=3)
+    delivered.app.clock.now = lambda: later
+    assert failed(delivered) == {"no_unpolled_account"}
 
 
-def test_every_run_that_materializes_answers_its_assets_checks(told: World) -> None:
+def test_every_run_that_materializes_answers_its_assets_checks(delivered: World) -> None:
     """Dagster's UI counts a check's result only until the asset is materialized again."""
-    told.finish("NA1_5000000002", participants=[participant("Ann")])
-    told.once()
+    delivered.finish("NA1_5000000002", participants=[participant("Ann")])
+    delivered.once()
     for job, checks in {
-        "poll_match_lists": {"every_account_polled_lately"},
-        "process_matches": {"every_game_accounted_for", "no_game_quarantined"},
-        "deliver_messages": {"every_message_settled", "no_duplicate_message"},
+        "poll_match_lists": {"no_unpolled_account"},
+        "process_matches": {"no_stuck_game", "no_quarantined_game"},
+        "deliver_messages": {"no_unsettled_message", "no_duplicate_message"},
     }.items():
-        newest = told.runs(job)[-1]
+        newest = delivered.runs(job)[-1]
         answered = {
             record.event_log_entry.dagster_event.asset_check_evaluation_data.check_name
-            for record in told.instance.get_records_for_run(
+            for record in delivered.instance.get_records_for_run(
                 newest.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
             ).records
             if record.event_log_entry.dagster_event is not None
@@ -90,51 +90,51 @@ def test_every_run_that_materializes_answers_its_assets_checks(told: World) -> N
         assert checks <= answered, job
 
 
-def test_games_that_riot_counts_and_does_not_list_are_named(told: World) -> None:
-    """The match lists leave a ranked game out; the profile and the ranks tell of it."""
-    now = told.app.clock.now()
-    with told.app.database.writing() as session:
-        # The game that was seen is hours old, the profile was last looked at an hour ago.
+def test_games_that_riot_counts_and_does_not_list_are_named(delivered: World) -> None:
+    """The match lists leave a ranked game out; the profile and the ranks count it."""
+    now = delivered.app.clock.now()
+    with delivered.app.database.writing() as session:
+        # The game that came is hours old, the profile was last checked an hour ago.
         session.query(PlayerStat).one().ended_at = now - timedelta(hours=3)
         session.query(AccountPoll).one().profile_checked_at = now - timedelta(minutes=61)
 
-    def look(minutes: float) -> set[str]:
-        told.app.clock.now = lambda: now + timedelta(minutes=minutes)
-        told.once()
-        return failed(told)
+    def failed_after(minutes: float) -> set[str]:
+        delivered.app.clock.now = lambda: now + timedelta(minutes=minutes)
+        delivered.once()
+        return failed(delivered)
 
-    told.simulator.set_faults("riot.match-list=lagging(86400)")
-    told.finish("NA1_5000000002", participants=[participant("Ann")])
-    assert look(0) == set()
-    assert look(89) == set(), "the list may be late"
-    assert look(91) == {"games_can_be_seen"}
-    told.simulator.set_faults("")
-    assert look(92) == set()
-
-
-def test_a_route_of_riots_that_has_failed_for_minutes_is_named(told: World) -> None:
-    told.simulator.set_faults("riot.match-list=503")
-    began = told.app.clock.now() + timedelta(minutes=2)
-    told.app.clock.now = lambda: began
-    assert told.poll().success
-    assert failed(told) == set()
-    told.app.clock.now = lambda: began + timedelta(minutes=5)
-    found = evaluate(told)
-    assert not found["riot_answers"].passed
-    assert "americas" in str(found["riot_answers"].description)
+    delivered.simulator.set_faults("riot.match-list=lagging(86400)")
+    delivered.finish("NA1_5000000002", participants=[participant("Ann")])
+    assert failed_after(0) == set()
+    assert failed_after(89) == set(), "the list may be delayed"
+    assert failed_after(91) == {"no_missing_games"}
+    delivered.simulator.set_faults("")
+    assert failed_after(92) == set()
 
 
-def test_the_audit_looks_told_messages_up_and_answers_its_check(told: World) -> None:
-    assert _audit(told).success
-    with told.app.database.writing() as session:
+def test_a_route_of_riots_that_has_failed_for_minutes_is_named(delivered: World) -> None:
+    delivered.simulator.set_faults("riot.match-list=503")
+    began = delivered.app.clock.now() + timedelta(minutes=2)
+    delivered.app.clock.now = lambda: began
+    assert delivered.poll().success
+    assert failed(delivered) == set()
+    delivered.app.clock.now = lambda: began + timedelta(minutes=5)
+    found = evaluate(delivered)
+    assert not found["no_route_down"].passed
+    assert "americas" in str(found["no_route_down"].description)
+
+
+def test_the_audit_reads_delivered_messages_back_and_answers_its_check(delivered: World) -> None:
+    assert _audit(delivered).success
+    with delivered.app.database.writing() as session:
         (audited,) = session.scalars(select(MessageAudit))
         assert audited.finding == "stands"
-        # As if an edit that we were told had succeeded had not.
+        # As if an edit that was said to have succeeded had not.
         message = session.get_one(Message, audited.message_id)
         message.desired_rev = message.remote_rev = 2
-    assert _audit(told).success
-    assert failed(told) == {"delivered_messages_stand_once"}
-    assert len(told.simulator.truth.posted) == 1
+    assert _audit(delivered).success
+    assert failed(delivered) == {"no_audit_failure"}
+    assert len(delivered.simulator.truth.posted) == 1
 
 
 def _audit(world: World) -> dg.ExecuteInProcessResult:

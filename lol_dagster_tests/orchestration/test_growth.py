@@ -64,7 +64,7 @@ class Course:
         for status in (SUCCEEDED, FAILED):
             self.run("poll_match_lists", dg.AssetMaterialization("match_lists"), status=status)
         self.run("check_everything", dg.AssetCheckEvaluation(
-            dg.AssetKey("games"), "no_game_quarantined", passed=True, metadata={}
+            dg.AssetKey("games"), "no_quarantined_game", passed=True, metadata={}
         ))  # fmt: skip
         self.instance.report_runless_asset_event(dg.AssetMaterialization("match_lists"))
         for kind in (InstigatorType.SCHEDULE, InstigatorType.SENSOR):

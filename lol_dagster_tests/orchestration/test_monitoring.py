@@ -1,4 +1,4 @@
-"""Looking after the system in Dagster: the tick, failed runs, the key, and the same from `once`."""
+"""Monitoring in Dagster: the tick, failed runs, the key, and the same from `once`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from lol_dagster.monitoring.failed_jobs import note_failed_run
-from lol_dagster.monitoring.heartbeats import read_signs
+from lol_dagster.monitoring.heartbeat import read_beats
 from lol_dagster.orchestration.monitoring import failed_runs_sensor, monitoring_sensor
 from lol_dagster.orchestration.resources import AppContext, resources
 from lol_dagster.riot.errors import KeyRejected
@@ -44,20 +44,20 @@ def later(world: World, minutes: float) -> None:
             poll.last_good_poll_at = poll.next_poll_at = then
 
 
-def test_a_weird_game_is_told_once_in_the_alert_channel_and_again_when_it_is_cured(
+def test_a_malformed_game_is_announced_once_in_the_alert_channel_and_again_when_it_is_processed(
     alerted: World,
 ) -> None:
-    weird = alerted.finish("NA1_5000000001", participants=[participant("Ann", deaths="many")])
+    malformed = alerted.finish("NA1_5000000001", participants=[participant("Ann", deaths="many")])
     alerted.once()
     alerted.once()
     assert titles(alerted, "Ops") == [r"NA1\_5000000001 is quarantined"]
     assert "lol-dagster why" in str(alerted.posted("Ops")[0])
     assert alerted.posted("Gamers") == []
 
-    alerted.finish(weird, minutes_ago=2, participants=[participant("Ann")])
+    alerted.finish(malformed, minutes_ago=2, participants=[participant("Ann")])
     with alerted.app.database.writing() as session:
-        session.delete(session.get_one(Payload, weird))
-    assert alerted.process(weird).success
+        session.delete(session.get_one(Payload, malformed))
+    assert alerted.process(malformed).success
     later(alerted, 6)
     alerted.once()
     assert titles(alerted, "Ops")[1:] == [r"Over: NA1\_5000000001 is quarantined"]
@@ -107,7 +107,7 @@ def test_the_tick_shows_that_the_daemon_lives_and_starts_no_run(world: World) ->
     assert isinstance(skipped, dg.SkipReason)
     world.once()
     with world.app.database.reading() as session:
-        assert set(read_signs(session)) == {"daemon", "once"}
+        assert set(read_beats(session)) == {"daemon", "once"}
 
 
 def fail(world: World, **tags: str) -> None:
@@ -150,7 +150,7 @@ def test_a_job_that_failed_for_good_is_remembered_until_a_run_succeeds(alerted: 
     assert failed(alerted) == []
 
 
-def test_a_job_that_was_renamed_or_removed_alarms_nobody_for_ever(world: World) -> None:
+def test_a_job_that_was_renamed_or_removed_does_not_alert_forever(world: World) -> None:
     """An update took it away while its last run was red: no run of it will ever succeed."""
     app = world.app
     note_failed_run(app.database, "poll_everything", "run-1", "it failed", app.clock.now())

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from lol_dagster.monitoring.trouble import accounts_missing_games, find
+from lol_dagster.monitoring.queries import accounts_missing_games
 from lol_dagster.riot.profiles import check_profiles
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll, Match, Player
@@ -52,7 +52,7 @@ class Profiles:
             if is_polled:
                 session.execute(update(AccountPoll).values(last_good_poll_at=now))
         with self.world.database.reading() as session:
-            return find(session, accounts_missing_games(now)).first == ("Ann#NA1",)
+            return session.scalars(accounts_missing_games(now)).all() == ["Ann#NA1"]
 
     def play_ranked(self, hours: float) -> None:
         """A game ends, and Riot counts it."""

@@ -18,7 +18,6 @@ import pytest
 from sqlalchemy import event, select
 
 from lol_dagster.explain.known_game import read_game
-from lol_dagster.monitoring import trouble
 from lol_dagster.monitoring.health import read_health
 from lol_dagster.orchestration.partitions import BATCH_LIMIT
 from lol_dagster.orchestration.planning import plan_quarantined, plan_requested
@@ -138,7 +137,6 @@ def test_no_frequent_query_reads_a_whole_table(world: World, asked: list[Stateme
             read_game(session, match_id, stale_after=app.settings.stale_after, now=now)
         for player_id in session.scalars(select(Player.id)):
             form(session, player_id, until=now - timedelta(hours=1))
-        trouble.find(session, trouble.accounts_missing_games(now))
     assert len(asked) > 80
     assert _ways_through(app.database, asked) == {}
 

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from lol_dagster.backups.take import take_backup
-from lol_dagster.monitoring.housekeeping import backup_problem, is_overdue, note_night
 from lol_dagster.storage import retention
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Alert, Attempt, Message, RateCall, RateHold, RateWindow
@@ -158,33 +156,3 @@ def test_statistics_are_refreshed_on_postgresql_too(postgres_url: str) -> None:
         )
         assert tuples.scalar_one() == 1
     database.dispose()
-
-
-def test_an_installation_without_a_schedule_does_the_nights_work_when_it_is_overdue(
-    database: Database,
-) -> None:
-    def asked(hours: float) -> bool:
-        with database.writing() as session:
-            return is_overdue(session, NOW + timedelta(hours=hours))
-
-    assert [asked(hours) for hours in (0, 25, 26.1)] == [False, False, True]
-    with database.writing() as session:
-        note_night(session, NOW + timedelta(hours=27))
-    assert [asked(hours) for hours in (28, 52, 54)] == [False, False, True]
-
-
-def test_a_missing_backup_is_trouble_after_the_first_night(
-    database: Database, tmp_path: Path
-) -> None:
-    def problem(hours: float) -> str | None:
-        with database.reading() as session:
-            return backup_problem(session, NOW + timedelta(hours=hours))
-
-    assert problem(0) is None
-    with database.writing() as session:
-        note_night(session, NOW)
-    assert problem(0.5) is None
-    assert str(problem(2)).startswith("there is no good backup: 'lol-dagster db backup'")
-    take_backup(database, tmp_path, NOW)
-    assert problem(25) is None
-    assert str(problem(27)).startswith("the last good backup is of 2026-08-01 04:15 UTC")

@@ -1,8 +1,10 @@
-"""The start page: is it working, what waits for me, what happened lately?"""
+"""The start page: is it working, what waits for the operator, what happened lately?"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask_admin import BaseView, expose
@@ -15,13 +17,24 @@ from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.transactions import reading
 from lol_dagster.admin.views.decisions import decisions
 from lol_dagster.admin.views.played import Part, who_played
-from lol_dagster.monitoring.activity import HourOfWork, hourly
 from lol_dagster.monitoring.health import read_health
-from lol_dagster.storage.models import Game
+from lol_dagster.storage.models import Game, Message
 
 _CHART_HOURS = 72
 _LATELY = timedelta(hours=24)
+_HOUR = timedelta(hours=1)
 _MOST_GAMES = 12
+
+
+@dataclass(frozen=True)
+class Hour:
+    """What happened within an hour."""
+
+    begins_at: datetime
+    games: int
+    """Games that ended in it."""
+    deliveries: int
+    """Messages that were delivered in it."""
 
 
 class StartPage(BaseView):
@@ -40,7 +53,7 @@ class StartPage(BaseView):
         text: str = self.render(
             "start.html",
             health=health,
-            decisions=decisions(session),
+            decisions=decisions(session, health.checks),
             games=_latest_games(session, now),
             hours=[each for each in reversed(hours) if each.games or each.deliveries],
             charts=_charts(hours),
@@ -60,10 +73,10 @@ def _latest_games(session: Session, now: datetime) -> list[tuple[Game, Sequence[
     return [(game, played.get(game.match_id, ())) for game in games]
 
 
-def _charts(hours: Sequence[HourOfWork]) -> list[tuple[str, Markup]]:
+def _charts(hours: Sequence[Hour]) -> list[tuple[str, Markup]]:
     """What each shows, and the chart."""
     days = len(hours) // 24
-    games, told = sum(each.games for each in hours), sum(each.deliveries for each in hours)
+    games, delivered = sum(each.games for each in hours), sum(each.deliveries for each in hours)
     return [
         (
             "Games that ended, per hour",
@@ -76,14 +89,43 @@ def _charts(hours: Sequence[HourOfWork]) -> list[tuple[str, Markup]]:
             "Messages delivered, per hour",
             bar_chart(
                 [_bar(each, each.deliveries) for each in hours],
-                title=f"Messages delivered per hour in the last {days} days, {told} in all",
+                title=f"Messages delivered per hour in the last {days} days, {delivered} in all",
                 kind="two",
             ),
         ),
     ]
 
 
-def _bar(hour: HourOfWork, value: int) -> Bar:
+def _bar(hour: Hour, value: int) -> Bar:
     at = hour.begins_at
     tick = f"{at:%a %d}" if at.hour == 0 else "12:00" if at.hour == 12 else ""
     return Bar(f"{at:%a %H:%M} UTC", value, tick)
+
+
+def hourly(session: Session, now: datetime, *, hours: int) -> list[Hour]:
+    """The last hours, the current one last.
+
+    Args:
+        now: An aware instant.
+        hours: How many, the current one included.
+    """
+    last = now.replace(minute=0, second=0, microsecond=0)
+    first = last - (hours - 1) * _HOUR
+    games = _by_hour(
+        session.scalars(select(Game.ended_at).where(Game.ended_at >= first, Game.ended_at <= now))
+    )
+    deliveries = _by_hour(
+        session.scalars(
+            select(Message.delivered_at).where(
+                Message.delivered_at >= first, Message.delivered_at <= now
+            )
+        )
+    )
+    begins = [first + number * _HOUR for number in range(hours)]
+    return [Hour(each, games[each], deliveries[each]) for each in begins]
+
+
+def _by_hour(instants: Iterable[datetime | None]) -> Counter[datetime]:
+    return Counter(
+        each.replace(minute=0, second=0, microsecond=0) for each in instants if each is not None
+    )

@@ -166,10 +166,10 @@ class Alert(Base):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(String(48))
-    """What is wrong: `riot-key`, `game:NA1_5012345678`, `channel:3`."""
+    key: Mapped[str] = mapped_column(String(60))
+    """What is wrong: `refused_key`, `quarantined_game:NA1_5012345678`."""
     kind: Mapped[str] = mapped_column(String(24))
-    """The key up to its colon: alerts of one kind are summed up where they are many."""
+    """The check's id: alerts of one kind are summed up where they are many."""
     title: Mapped[str] = mapped_column(String(200))
     text: Mapped[str] = mapped_column(String(1000))
     """As it stood when it was last seen."""

@@ -246,7 +246,7 @@ def upgrade() -> None:
 
     op.create_table('alerts',
     sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('key', sa.String(length=48), nullable=False),
+    sa.Column('key', sa.String(length=60), nullable=False),
     sa.Column('kind', sa.String(length=24), nullable=False),
     sa.Column('title', sa.String(length=200), nullable=False),
     sa.Column('text', sa.String(length=1000), nullable=False),

@@ -1,7 +1,7 @@
-"""Signs of life: which parts of the system are running, as they themselves write it down.
+"""Heartbeats: which parts of the system are running, as they themselves write it down.
 
-`up` and `admin` write from a thread as long as they run and say goodbye when they end; `daemon` is
-written by a sensor's tick, which takes Dagster's daemon and the code server; `once` by each call.
+`up` and `admin` write from a thread as long as they run and remove their row when they end; `daemon`
+is written by a sensor's tick, which takes Dagster's daemon and the code server; `once` by each call.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ BEAT_EVERY = timedelta(seconds=30)
 SILENT_AFTER = timedelta(minutes=3)
 """Six beats missed."""
 ONCE_WITHIN = timedelta(minutes=65)
-"""Whoever lets cron call `once` at least every hour is running, too."""
+"""Where cron calls `once` at least every hour, the system is running, too."""
 
 
 @dataclass(frozen=True)
-class Sign:
-    """The last sign of life of a part."""
+class Beat:
+    """The last heartbeat of a part."""
 
     part: str
     pid: int
@@ -45,6 +45,15 @@ class Sign:
 
     def is_fresh(self, now: datetime) -> bool:
         return now - self.at < (ONCE_WITHIN if self.part == "once" else SILENT_AFTER)
+
+
+@dataclass(frozen=True)
+class Silence:
+    """That a part which should be running gives no heartbeat."""
+
+    of: Literal["daemon", "everything"]
+    since: datetime | None
+    """None: there never was a heartbeat."""
 
 
 def beat(database: Database, part: Part, now: datetime) -> None:
@@ -67,7 +76,7 @@ def beat(database: Database, part: Part, now: datetime) -> None:
 
 @contextlib.contextmanager
 def beating(database: Database, part: Part) -> Iterator[None]:
-    """Show signs of life from a thread until the block ends, and then take the row away.
+    """Beat from a thread until the block ends, and then remove the row.
 
     A database that cannot be written for a while costs beats and nothing else.
     """
@@ -91,53 +100,40 @@ def beating(database: Database, part: Part) -> Iterator[None]:
 def end_of(database: Database, part: Part) -> None:
     """Write down that a part does not run any more because somebody has ended it."""
 
-    def take_away() -> None:
+    def remove() -> None:
         with database.writing() as session:
             session.execute(delete(Heartbeat).where(Heartbeat.name == part))
 
-    _quietly(take_away, part)
+    _quietly(remove, part)
 
 
-def silence(signs: Mapping[str, Sign], now: datetime) -> str | None:
-    """What is wrong if nobody is at work; None if somebody is.
+def silence(beats: Mapping[str, Beat], now: datetime) -> Silence | None:
+    """What is silent; None if the daemon beats, or cron calls `once`.
 
     Args:
-        signs: By part.
+        beats: By part.
     """
-    daemon, up, once = signs.get("daemon"), signs.get("up"), signs.get("once")
+    daemon, up, once = beats.get("daemon"), beats.get("up"), beats.get("once")
     if daemon and daemon.is_fresh(now):
         return None
     if up and up.is_fresh(now):
         if now - up.started_at < SILENT_AFTER:
             return None  # still starting
-        since = daemon.at if daemon and daemon.at > up.started_at else up.started_at
-        return (
-            f"the daemon has not been heard of for {_minutes(now - since)} though 'lol-dagster up' "
-            "runs: its log and the code server's say why; restart 'up' if they do not"
-        )
+        return Silence("daemon", max(daemon.at, up.started_at) if daemon else up.started_at)
     if once and once.is_fresh(now):
         return None
-    last = max((sign.at for part, sign in signs.items() if part != "admin"), default=None)
-    since_when = f" since {last:%Y-%m-%d %H:%M} UTC" if last else ""
-    return (
-        f"nothing is running{since_when}: start 'lol-dagster up', "
-        "or let cron call 'lol-dagster once'"
-    )
+    last = max((each.at for part, each in beats.items() if part != "admin"), default=None)
+    return Silence("everything", last)
 
 
-def read_signs(session: Session) -> dict[str, Sign]:
-    """The last sign of life of each part that has given one, by part."""
+def read_beats(session: Session) -> dict[str, Beat]:
+    """The last heartbeat of each part that has ever given one, by part."""
     rows = session.scalars(select(Heartbeat).order_by(Heartbeat.name))
-    return {row.name: Sign(row.name, row.pid, row.started_at, row.at) for row in rows}
+    return {row.name: Beat(row.name, row.pid, row.started_at, row.at) for row in rows}
 
 
 def _quietly(write: Callable[[], None], part: Part) -> None:
     try:
         write()
     except DBAPIError as error:
-        log.warning("%s cannot show that it is alive: %s", part, type(error).__name__)
-
-
-def _minutes(time: timedelta) -> str:
-    minutes = int(time.total_seconds() // 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 120 else f"{minutes} minutes"
+        log.warning("The heartbeat of %s cannot be written: %s", part, type(error).__name__)

@@ -1,0 +1,670 @@
+"""Everything that can be wrong: one table, a row for each, and every face of it follows from the row.
+
+The faces: `lol-dagster status`, which the web view's start page and `/healthz` repeat; the metrics;
+the alerts; the dead-man ping, which falls silent; Dagster's asset checks. Each iterates over `CHECKS`.
+A row that leaves out a face says why.
+
+To add a check, write a row (and a query in queries.py if it asks the database), and how to break it
+in `lol_dagster_tests/_support/broken.py`: the tests then take it through all faces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from lol_dagster.backups.take import last_backup
+from lol_dagster.delivery.transports.registry import transport_type
+from lol_dagster.monitoring import queries
+from lol_dagster.monitoring.alert_channel import alert_channel_problem, find_alert_channel
+from lol_dagster.monitoring.disk import read_disk, size
+from lol_dagster.monitoring.failed_jobs import run_link
+from lol_dagster.monitoring.heartbeat import Silence, read_beats, silence
+from lol_dagster.monitoring.housekeeping import last_night
+from lol_dagster.monitoring.queries import Query
+from lol_dagster.monitoring.riot_limits import read_key
+from lol_dagster.riot.key import RIOT_KEY_SCOPE, fingerprint_of
+from lol_dagster.roster.memberships import is_tracked
+from lol_dagster.settings import Settings
+from lol_dagster.storage.models import Account, Breaker, Channel, FailedJob, Team
+
+Face = Literal["status", "metrics", "alerts", "ping", "dagster"]
+
+BACKUP_DEADLINE = timedelta(hours=26)
+"""One is taken each night; two hours for it to come late."""
+NO_ANSWER_FOR = timedelta(minutes=5)
+"""A channel that does not answer is tried again every minute, and is mostly soon back."""
+CATCH_UP_FOR = timedelta(minutes=10)
+"""After a night switched off everything is overdue, until it has been done."""
+MOST_NAMED = 5
+_LONGEST_WHY = 300
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a check reads."""
+
+    session: Session
+    settings: Settings
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Affected:
+    """One thing that fails a check."""
+
+    id: str
+    """Match id, message id, Riot ID, scope of a breaker, …; tells those of a check apart."""
+    since: datetime | None = None
+    why: str | None = None
+    name: str | None = None
+    """What people call it; None: its id."""
+    can_alert: bool = True
+    """False: an alert about it would have to go where it is about."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A row of the table. In the texts `{name}` is the first one affected, `{count}` how many are."""
+
+    id: str
+    """What is wrong, in a word or three; the same in every face (Dagster's check is `no_<id>`)."""
+    passes: str
+    """When it passes, in a sentence."""
+    find: Callable[[Moment], Query | Iterable[Affected]]
+    """What is affected. A query's columns are those of `Affected`, in order."""
+    one: str
+    """A title where one is affected."""
+    remedy: str
+    """What to do about it."""
+    many: str = ""
+    """A title where several are."""
+    each: bool = False
+    """Whether each one affected is a line and an alert of its own, up to a few."""
+    id_length: int | None = None
+    """How many characters of an id are enough for people; None: all."""
+    severity: Literal["error", "warning"] = "error"
+    """A warning is worth knowing and makes nothing unhealthy."""
+    for_: timedelta = timedelta(0)
+    """How long it must last before there is an alert."""
+    hidden_by: tuple[str, ...] = ()
+    """Checks whose failure explains this one's: while one of them fails, neither status nor an alert
+    names it."""
+    asset: str | None = None
+    """The Dagster asset that it is about."""
+    left_out: Mapping[Face, str] = field(default_factory=dict)
+    """Faces that it does not show in, each with the reason."""
+
+    def title(self, count: int, name: str) -> str:
+        return (self.one if count == 1 else self.many).format(name=name, count=count)
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check has found."""
+
+    check: Check
+    count: int
+    """How many are affected; 0: it passes."""
+    affected: tuple[Affected, ...]
+    """The first few of them; of a check whose alerts are one each, all."""
+    is_hidden: bool = False
+    """Another check's failure explains this one."""
+
+    @property
+    def passed(self) -> bool:
+        return self.count == 0
+
+    @property
+    def title(self) -> str:
+        return self.check.title(self.count, self._name)
+
+    @property
+    def why(self) -> str:
+        """Who or what is affected, as far as the title does not say it, and why; may be empty."""
+        why = _one_line(self.affected[0].why or "")
+        if why and self.count > 1:
+            why = f"{self._name}: {why}"
+        return "; ".join(filter(None, (self._names, why)))
+
+    @property
+    def remedy(self) -> str:
+        return self.check.remedy.format(name=self._name)
+
+    @property
+    def line(self) -> str:
+        """All of it in a line."""
+        why = f" ({self.why})" if self.why else ""
+        return f"{self.title}{why}: {self.remedy}"
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for each, or one for all if they are many."""
+        if self.check.each and self.count <= MOST_NAMED:
+            return [one.line for one in self.apart()]
+        return [self.line]
+
+    def apart(self) -> list[CheckResult]:
+        """A result for each one affected, if that is how the check is told of; else this one."""
+        if not self.check.each:
+            return [self]
+        return [replace(self, count=1, affected=(each,)) for each in self.affected]
+
+    @property
+    def _name(self) -> str:
+        return self._name_of(self.affected[0])
+
+    def _name_of(self, affected: Affected) -> str:
+        return affected.name or affected.id[: self.check.id_length]
+
+    @property
+    def _names(self) -> str:
+        if (self.count == 1 and "{name" in self.check.one) or not self.affected[0].id:
+            return ""
+        named = [self._name_of(each) for each in self.affected[:MOST_NAMED]]
+        more = self.count - len(named)
+        return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def run_checks(session: Session, settings: Settings, now: datetime) -> list[CheckResult]:
+    """Every check's result, in the table's order: causes before their effects."""
+    moment = Moment(session, settings, now)
+    results = [run_check(check, moment) for check in CHECKS]
+    failing = {each.check.id for each in results if not each.passed}
+    return [
+        replace(each, is_hidden=not failing.isdisjoint(each.check.hidden_by)) for each in results
+    ]
+
+
+def run_check(check: Check, moment: Moment) -> CheckResult:
+    """One check's result, whatever else may be wrong."""
+    found = check.find(moment)
+    if not isinstance(found, Select):
+        affected = tuple(found)
+        return CheckResult(check, len(affected), affected)
+    first = found if check.each else found.limit(MOST_NAMED)
+    affected = tuple(Affected(*row) for row in moment.session.execute(first))
+    count = len(affected)
+    if not check.each and count == MOST_NAMED:
+        everything = found.order_by(None).subquery()
+        count = moment.session.scalar(select(func.count()).select_from(everything)) or 0
+    return CheckResult(check, count, affected)
+
+
+def failing(results: Iterable[CheckResult], face: Face) -> list[CheckResult]:
+    """What has failed and shows in that face."""
+    in_words = face in {"status", "alerts"}
+    return [
+        each
+        for each in results
+        if not each.passed and face not in each.check.left_out and not (in_words and each.is_hidden)
+    ]
+
+
+def result_of(results: Sequence[CheckResult], check_id: str) -> CheckResult:
+    """The result of the check of that id."""
+    return next(each for each in results if each.check.id == check_id)
+
+
+# --- What is affected ---------------------------------------------------------------------------
+
+_ITSELF = ""
+"""The id of what there is only one of."""
+
+
+def _count(moment: Moment, model: type[Team | Channel]) -> int:
+    query = select(func.count(model.id)).where(model.removed_at.is_(None))
+    return moment.session.scalar(query) or 0
+
+
+def _is_anybody_tracked(moment: Moment) -> bool:
+    tracked = select(Account.id).where(is_tracked(moment.now)).limit(1)
+    return moment.session.scalar(tracked) is not None
+
+
+def _missing_team(moment: Moment) -> Iterator[Affected]:
+    if not _count(moment, Team):
+        yield Affected(_ITSELF)
+
+
+def _missing_accounts(moment: Moment) -> Iterator[Affected]:
+    if not _is_anybody_tracked(moment):
+        yield Affected(_ITSELF)
+
+
+def _missing_channel(moment: Moment) -> Iterator[Affected]:
+    if not _count(moment, Channel):
+        yield Affected(_ITSELF)
+
+
+def _silence(moment: Moment) -> Silence | None:
+    """Where there is something to do."""
+    found = silence(read_beats(moment.session), moment.now)
+    return found if found and _is_anybody_tracked(moment) else None
+
+
+def _nothing_running(moment: Moment) -> Iterator[Affected]:
+    found = _silence(moment)
+    if found is not None and found.of == "everything":
+        since = f"since {found.since:%Y-%m-%d %H:%M} UTC" if found.since else None
+        yield Affected(_ITSELF, found.since, since)
+
+
+def _silent_daemon(moment: Moment) -> Iterator[Affected]:
+    found = _silence(moment)
+    if found is not None and found.of == "daemon" and found.since is not None:
+        lasted = _minutes(moment.now - found.since)
+        yield Affected(_ITSELF, found.since, f"for {lasted}, though 'lol-dagster up' is running")
+
+
+def _full_disk(moment: Moment) -> Iterator[Affected]:
+    disk = read_disk(moment.session, moment.settings)
+    if disk.is_nearly_full:
+        why = (
+            f"{size(disk.free)} of {size(disk.total)} are free where LOL_HOME is, and the database "
+            f"has {size(disk.database)}"
+        )
+        yield Affected(_ITSELF, why=why)
+
+
+def _alert_channel(moment: Moment) -> Iterator[Affected]:
+    problem = alert_channel_problem(moment.session, moment.settings)
+    channel = find_alert_channel(moment.session, moment.settings)
+    if problem is None and channel is not None:
+        scopes = _scopes(channel)
+        breakers = moment.session.scalars(queries.blocked_breakers())
+        if any(breaker.scope in scopes for breaker in breakers):
+            problem = f"LOL_ALERT_CHANNEL names {channel.name!r}, which cannot be used"
+    if problem is not None:
+        yield Affected(_ITSELF, why=problem)
+
+
+def _overdue_backup(moment: Moment) -> Iterator[Affected]:
+    """Until the first night has passed there need not be one."""
+    last, night = last_backup(moment.session), last_night(moment.session)
+    if last is not None and last.taken_at < moment.now - BACKUP_DEADLINE:
+        why = f"the last good one is of {last.taken_at:%Y-%m-%d %H:%M} UTC"
+        yield Affected(_ITSELF, last.taken_at, why)
+    elif last is None and night is not None and night < moment.now - timedelta(hours=1):
+        yield Affected(_ITSELF, night, "there is no good one")
+
+
+def _failed_jobs(moment: Moment) -> Iterator[Affected]:
+    for job in moment.session.scalars(select(FailedJob).order_by(FailedJob.job)):
+        link = run_link(moment.session, job.run_id)
+        yield Affected(job.job, job.since, f"{_one_line(job.error)} – {link}")
+
+
+def _refused_key(moment: Moment) -> Iterator[Affected]:
+    breaker = moment.session.get(Breaker, RIOT_KEY_SCOPE)
+    # If another key is set by now, it will be tried.
+    if breaker and breaker.fingerprint in {None, fingerprint_of(moment.settings)}:
+        yield Affected(_ITSELF, breaker.since, breaker.reason)
+
+
+def _expiring_key(moment: Moment) -> Iterator[Affected]:
+    key = read_key(moment.session, moment.settings)
+    expires_at = key.expires_at(moment.now) if key else None
+    if expires_at is not None and not [*_refused_key(moment)]:
+        yield Affected(_ITSELF, why=f"by {expires_at:%Y-%m-%d %H:%M} UTC")
+
+
+def _messages_needing_review(moment: Moment) -> Iterator[Affected]:
+    for id_, since, why, kind in moment.session.execute(queries.messages_needing_review()):
+        yield Affected(id_, since, why, can_alert=kind != "alert")
+
+
+def _scopes(channel: Channel) -> set[str | None]:
+    """Of the breakers that block it."""
+    return {f"channel:{channel.id}", transport_type(channel.kind).token_scope}
+
+
+def _blocked(moment: Moment) -> Iterator[tuple[Literal["token", "refused", "silent"], Affected]]:
+    """The breakers that keep messages waiting, each with what it is."""
+    breakers = moment.session.scalars(queries.blocked_breakers()).all()
+    if not breakers:
+        return
+    alert_channel = find_alert_channel(moment.session, moment.settings)
+    alert_scopes = _scopes(alert_channel) if alert_channel else set()
+    for breaker in breakers:
+        what, _, number = breaker.scope.partition(":")
+        is_channel = what == "channel" and number.isdigit()
+        channel = moment.session.get(Channel, int(number)) if is_channel else None
+        trial = (
+            f"it is tried again after {breaker.open_until:%H:%M} UTC"
+            if breaker.open_until and not breaker.dead
+            else "it is not tried again before something has changed"
+        )
+        affected = Affected(
+            breaker.scope,
+            breaker.since,
+            f"{_one_line(breaker.reason or 'no reason noted')}; {trial}",
+            channel.name if channel else None,
+            can_alert=breaker.scope not in alert_scopes,
+        )
+        if not is_channel:
+            yield "token", affected
+        else:
+            refuses = breaker.dead or breaker.fingerprint is not None
+            yield "refused" if refuses else "silent", affected
+
+
+def _blocked_as(what: str) -> Callable[[Moment], Iterator[Affected]]:
+    return lambda moment: (each for kind, each in _blocked(moment) if kind == what)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_LONGEST_WHY]
+
+
+def _minutes(time: timedelta) -> str:
+    minutes = int(time.total_seconds() // 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 120 else f"{minutes} minutes"
+
+
+# --- The table ----------------------------------------------------------------------------------
+
+_NO_ASSET = "it is about the system as a whole, which is no asset"
+_BEING_SET_UP = "whoever sets the system up is there to read its status"
+_NOTHING_TO_DO = "there is nothing to do yet"
+_FOR_PEOPLE = "it waits for a person, whom status and an alert tell, and holds nothing else up"
+
+CHECKS: tuple[Check, ...] = (
+    # What is set up, and runs.
+    Check(
+        "missing_team",
+        passes="There is a team.",
+        find=_missing_team,
+        one="There is no team yet",
+        remedy="begin with 'lol-dagster team add NAME'",
+        left_out={"alerts": _BEING_SET_UP, "ping": _NOTHING_TO_DO, "dagster": _NO_ASSET},
+    ),
+    Check(
+        "missing_accounts",
+        passes="Somebody is tracked: a player with an account is in a team.",
+        find=_missing_accounts,
+        one="Nobody is tracked",
+        remedy="add a player with \"lol-dagster player add NAME --team TEAM --account 'Name#TAG' "
+        '--platform na1"',
+        hidden_by=("missing_team",),
+        left_out={"alerts": _BEING_SET_UP, "ping": _NOTHING_TO_DO, "dagster": _NO_ASSET},
+    ),
+    Check(
+        "missing_channel",
+        passes="There is a channel.",
+        find=_missing_channel,
+        one="There is no channel",
+        remedy="add one with "
+        "'lol-dagster channel add NAME --team TEAM --kind discord-bot --address CHANNEL_ID'",
+        hidden_by=("missing_team",),
+        left_out={"alerts": _BEING_SET_UP, "ping": _NOTHING_TO_DO, "dagster": _NO_ASSET},
+    ),
+    Check(
+        "nothing_running",
+        passes="The daemon beats, or `lol-dagster once` was called within the hour.",
+        find=_nothing_running,
+        one="Nothing is running",
+        remedy="start 'lol-dagster up', or let cron call 'lol-dagster once'",
+        left_out={
+            "alerts": "whoever would write the alert is what does not run; the ping's silence tells",
+            "dagster": "whoever would run the check is what does not run",
+        },
+    ),
+    Check(
+        "silent_daemon",
+        passes="The daemon of `lol-dagster up` beats.",
+        find=_silent_daemon,
+        one="The daemon is silent",
+        remedy="its log and the code server's say why; restart 'lol-dagster up' if they do not",
+        left_out={"dagster": "whoever would run the check is what is silent"},
+    ),
+    Check(
+        "full_disk",
+        passes="The disk has room for 500 MB and a backup.",
+        find=_full_disk,
+        one="The disk is nearly full",
+        remedy="make room, as a full disk stops everything",
+        left_out={"ping": _FOR_PEOPLE, "dagster": _NO_ASSET},
+    ),
+    Check(
+        "unusable_alert_channel",
+        passes="Alerts can be delivered, if LOL_ALERT_CHANNEL is set.",
+        find=_alert_channel,
+        one="Alerts cannot be delivered",
+        remedy="name another channel, or put this one right",
+        left_out={"alerts": "there is nowhere to send it", "dagster": _NO_ASSET},
+    ),
+    Check(
+        "overdue_backup",
+        passes="A good backup is less than 26 hours old.",
+        find=_overdue_backup,
+        one="The backup is overdue",
+        remedy="'lol-dagster db backup' takes one now, or says what prevents it",
+        left_out={"ping": _FOR_PEOPLE, "dagster": _NO_ASSET + "; the job nightly has a red run"},
+    ),
+    # Riot.
+    Check(
+        "refused_key",
+        passes="Riot accepts the API key.",
+        find=_refused_key,
+        one="Riot refuses the API key",
+        remedy="get a new one at https://developer.riotgames.com and put it into LOL_RIOT_API_KEY; "
+        "one in .env is used at once, one in the environment after a restart. No game is lost: "
+        "Riot's lists reach back",
+        asset="match_lists",
+    ),
+    Check(
+        "expiring_key",
+        passes="The API key does not expire within four hours, as far as we can know.",
+        find=_expiring_key,
+        one="If the Riot key is a development key, as its limits are, it expires soon",
+        remedy="get a new one at https://developer.riotgames.com and put it into LOL_RIOT_API_KEY",
+        severity="warning",
+        asset="match_lists",
+        left_out={
+            "alerts": "it may as well be a personal key, which does not expire",
+            "ping": "nothing is wrong yet",
+        },
+    ),
+    Check(
+        "failed_job",
+        passes="No job's last run has failed for good.",
+        find=_failed_jobs,
+        one="The job {name} fails",
+        many="{count} jobs fail",
+        remedy="it recovers with the next run that succeeds",
+        each=True,
+        hidden_by=("refused_key",),
+        left_out={
+            "ping": "what the job did not do is late by itself: games, messages, the backup",
+            "dagster": "the failed run itself is there",
+        },
+    ),
+    Check(
+        "route_down",
+        passes="Riot gives match lists: no regional route has failed for five minutes.",
+        find=lambda moment: queries.routes_down(moment.now),
+        one="Riot gives no match lists for {name}",
+        many="{count} of Riot's routes give no match lists",
+        remedy="nothing to do but wait; it is tried every minute, and no game is lost",
+        each=True,
+        hidden_by=("refused_key",),
+        asset="match_lists",
+    ),
+    Check(
+        "missing_games",
+        passes="No account has played a ranked game, as Riot's profile of it counts, of which no "
+        "match has come for 90 minutes.",
+        find=lambda moment: queries.accounts_missing_games(moment.now),
+        one="Games of 1 account are missing",
+        many="Games of {count} accounts are missing",
+        remedy="Riot has counted a ranked game, and its match lists have shown none for over 90 "
+        "minutes; nothing to do but wait, and to know that somebody has played",
+        hidden_by=("refused_key",),
+        asset="match_lists",
+        left_out={"ping": "Riot's lists come; nothing of ours stands still"},
+    ),
+    Check(
+        "unpolled_account",
+        passes="The match list of every tracked account came within the last 65 minutes.",
+        find=lambda moment: queries.unpolled_accounts(moment.now),
+        one="No match list of 1 account for over an hour",
+        many="No match lists of {count} accounts for over an hour",
+        remedy="'lol-dagster logs --level warning' may say more",
+        for_=CATCH_UP_FOR,
+        hidden_by=("refused_key", "route_down"),
+        asset="match_lists",
+    ),
+    Check(
+        "overdue_account",
+        passes="No tracked account has been due to be polled for ten minutes.",
+        find=lambda moment: queries.overdue_accounts(moment.now),
+        one="1 account is overdue to be polled",
+        many="{count} accounts are overdue to be polled",
+        remedy="'lol-dagster logs --level warning' may say more",
+        asset="match_lists",
+        left_out={
+            "status": "after a pause it is so for a while; unpolled_account tells if it stays so",
+            "alerts": "after a pause it is so for a while; unpolled_account tells if it stays so",
+            "dagster": "after a pause it is so for a while; unpolled_account tells if it stays so",
+        },
+    ),
+    # Games.
+    Check(
+        "stuck_game",
+        passes="Every game that Riot listed is processed, or accounted for: delayed, not found, "
+        "quarantined or ignored. No game has been due for over half an hour.",
+        find=lambda moment: queries.stuck_games(moment.now),
+        one="1 game has been due for over half an hour",
+        many="{count} games have been due for over half an hour",
+        remedy="'lol-dagster game show {name}' has the last error",
+        for_=CATCH_UP_FOR,
+        hidden_by=("refused_key", "route_down"),
+        asset="games",
+    ),
+    Check(
+        "quarantined_game",
+        passes="No game is quarantined. Each one that is has a failed run of its own.",
+        find=lambda _: queries.quarantined_games(),
+        one="{name} is quarantined",
+        many="{count} games are quarantined",
+        remedy="'lol-dagster why {name}' says why, 'lol-dagster quarantine retry {name}' tries again",
+        each=True,
+        asset="games",
+        left_out={"ping": _FOR_PEOPLE},
+    ),
+    # Channels and messages.
+    Check(
+        "refused_token",
+        passes="No token is refused.",
+        find=_blocked_as("token"),
+        one="The {name} is refused",
+        many="{count} tokens are refused",
+        remedy="set another token",
+        each=True,
+        asset="deliveries",
+        left_out={"ping": _FOR_PEOPLE},
+    ),
+    Check(
+        "refused_channel",
+        passes="No channel refuses us.",
+        find=_blocked_as("refused"),
+        one="The channel {name!r} refuses us",
+        many="{count} channels refuse us",
+        remedy="put its permissions or its address right",
+        each=True,
+        asset="deliveries",
+        left_out={"ping": _FOR_PEOPLE},
+    ),
+    Check(
+        "silent_channel",
+        passes="Every channel answers.",
+        find=_blocked_as("silent"),
+        one="The channel {name!r} does not answer",
+        many="{count} channels do not answer",
+        remedy="nothing to do but wait; its messages wait, too, and none is lost",
+        each=True,
+        for_=NO_ANSWER_FOR,
+        asset="deliveries",
+        left_out={"ping": "whether a channel answers is not up to us"},
+    ),
+    Check(
+        "unsettled_message",
+        passes="Every message is delivered, dropped or up for review in time: none has been due for "
+        "half an hour, or open for 25 hours, in a channel that can be used.",
+        find=lambda moment: queries.unsettled_messages(moment.now),
+        one="1 message has not been delivered for too long",
+        many="{count} messages have not been delivered for too long",
+        remedy="'lol-dagster message show {name}' has what was tried",
+        id_length=8,
+        for_=CATCH_UP_FOR,
+        asset="deliveries",
+    ),
+    Check(
+        "unsettled_alert",
+        passes="Every alert is delivered, dropped or up for review in time.",
+        find=lambda moment: queries.unsettled_messages(moment.now, alerts=True),
+        one="1 alert has not been delivered for too long",
+        many="{count} alerts have not been delivered for too long",
+        remedy="'lol-dagster message show {name}' has what was tried",
+        id_length=8,
+        asset="deliveries",
+        left_out={"alerts": "it would not be delivered either"},
+    ),
+    Check(
+        "message_needs_review",
+        passes="No message waits for the operator's decision.",
+        find=_messages_needing_review,
+        one="The message {name} needs review",
+        many="{count} messages need review",
+        remedy="nobody can find out whether it was delivered: look in the channel, then 'lol-dagster "
+        "message resend {name}', or 'mark-delivered' or 'drop' instead of 'resend'",
+        id_length=8,
+        each=True,
+        asset="deliveries",
+        left_out={"ping": _FOR_PEOPLE},
+    ),
+    Check(
+        "duplicate_message",
+        passes="No message is known under two remote ids: none was posted twice.",
+        find=lambda _: queries.duplicate_messages(),
+        one="1 message was posted twice",
+        many="{count} messages were posted twice",
+        remedy="'lol-dagster message show {name}' has both ids; delete one by hand, and report this "
+        "as a bug",
+        id_length=8,
+        asset="deliveries",
+        left_out={"ping": _FOR_PEOPLE},
+    ),
+    Check(
+        "audit_failure",
+        passes="Every delivered message that was read back is in its channel once, with its newest "
+        "text. A sample is read back daily (job `audit_messages`); one that somebody has deleted "
+        "is no failure.",
+        find=lambda _: queries.audit_failures(),
+        one="1 message is not in its channel as it was delivered",
+        many="{count} messages are not in their channels as they were delivered",
+        remedy="'lol-dagster message show {name}' says how; put it right in the channel, then check "
+        "it with 'lol-dagster message audit'",
+        id_length=8,
+        asset="deliveries",
+        left_out={"ping": _FOR_PEOPLE},
+    ),
+    Check(
+        "contradictory_message",
+        passes="No message's row says two things at once: delivered and given up, open and never "
+        "due, delivered without evidence.",
+        find=lambda moment: queries.contradictory_messages(moment.now),
+        one="1 message has a row that contradicts itself",
+        many="{count} messages have rows that contradict themselves",
+        remedy="report this as a bug, with what 'lol-dagster message show {name}' says",
+        id_length=8,
+        asset="deliveries",
+        left_out={"ping": _FOR_PEOPLE},
+    ),
+)

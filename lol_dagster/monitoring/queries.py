@@ -1,0 +1,289 @@
+"""What the checks ask the database: a query each, for what is affected.
+
+Columns: its id (or name), since when, why. The order is the one in which people should deal with it.
+checks.py says what follows from it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.orm import QueryableAttribute
+
+from lol_dagster.delivery.audit import WRONG
+from lol_dagster.delivery.transports.registry import kinds_without_ids, transport_types
+from lol_dagster.riot.key import RIOT_KEY_SCOPE
+from lol_dagster.riot.polling import ROUTE_SCOPE
+from lol_dagster.riot.profiles import MISSING_GAMES_AFTER, no_game_since
+from lol_dagster.roster.memberships import is_tracked
+from lol_dagster.storage.models import (
+    Account,
+    AccountPoll,
+    Attempt,
+    Breaker,
+    Channel,
+    Match,
+    Message,
+    MessageAudit,
+    Quarantine,
+)
+
+DUE_DEADLINE = timedelta(minutes=30)
+"""A batch and a delivery run take minutes at most: what is due for longer than this is stuck."""
+SETTLED_DEADLINE = timedelta(hours=25)
+"""The delivery protocol asks for a review of what it cannot settle within a day."""
+CONTRADICTION_SPAN = timedelta(days=7)
+"""A delivered row does not change any more after its text has settled."""
+POLL_DEADLINE = timedelta(minutes=65)
+"""Every account is polled at least every half hour."""
+OVERDUE_AFTER = timedelta(minutes=10)
+"""An account whose turn came longer ago than this is not polled as it should be."""
+RIOT_DOWN_AFTER = timedelta(minutes=5)
+"""How long a route must have failed until it is called down: shorter outages are common."""
+UNDELIVERED_STATES = ("pending", "sending", "uncertain", "blocked")
+
+Query = Select[*tuple[Any, ...]]
+
+
+def stuck_games(now: datetime) -> Query:
+    """Match ids whose next stage should have been done, the longest due first."""
+    return (
+        select(Match.match_id, Match.next_try_at, Match.last_error)
+        .where(Match.next_try_at < now - DUE_DEADLINE)
+        .order_by(Match.next_try_at)
+    )
+
+
+def quarantined_games() -> Query:
+    """Match ids on which a stage failed, the newest first."""
+    return (
+        select(
+            Match.match_id, Quarantine.quarantined_at, Quarantine.stage + ": " + Quarantine.error
+        )
+        .outerjoin(
+            Quarantine,
+            and_(Quarantine.match_id == Match.match_id, Quarantine.closed_at.is_(None)),
+        )
+        .where(Match.state == "quarantined")
+        .order_by(Match.listed_at.desc(), Match.match_id)
+    )
+
+
+def unsettled_messages(now: datetime, *, alerts: bool = False) -> Query:
+    """Ids of messages that should have been delivered, or given up, by now, the oldest first.
+
+    Those of a channel that cannot be used wait for it and are left out.
+
+    Args:
+        alerts: Only alerts; else everything but alerts.
+    """
+    token_scope = case(
+        *((Channel.kind == each.kind, each.token_scope) for each in transport_types()), else_=None
+    )
+    is_blocked = select(Channel.id).where(
+        or_(
+            (literal("channel:") + cast(Channel.id, String)).in_(_blocked_scopes()),
+            token_scope.in_(_blocked_scopes()),
+        )
+    )
+    return (
+        select(Message.id, Message.created_at, Message.last_error)
+        .where(
+            Message.state.in_(UNDELIVERED_STATES),
+            or_(
+                Message.due_at < now - DUE_DEADLINE,
+                Message.created_at < now - SETTLED_DEADLINE,
+            ),
+            Message.kind == "alert" if alerts else Message.kind != "alert",
+            Message.channel_id.not_in(is_blocked),
+        )
+        .order_by(Message.created_at)
+    )
+
+
+def duplicate_messages() -> Query:
+    """Ids of messages that are known under two remote ids."""
+    return (
+        select(Attempt.message_id)
+        .where(Attempt.remote_id.is_not(None))
+        .group_by(Attempt.message_id)
+        .having(func.count(Attempt.remote_id.distinct()) > 1)
+    )
+
+
+def audit_failures() -> Query:
+    """Ids of delivered messages that were not in their channel as they should be when they were last
+    read back.
+    """
+    why = func.replace(MessageAudit.finding, "_", " ")
+    return (
+        select(
+            MessageAudit.message_id,
+            MessageAudit.at,
+            func.coalesce(why + ": " + MessageAudit.detail, why),
+        )
+        .where(MessageAudit.finding.in_(WRONG))
+        .order_by(MessageAudit.at)
+    )
+
+
+def contradictory_messages(now: datetime) -> Query:
+    """Ids of messages whose row says two things at once: delivered and given up, open and never due,
+    delivered without evidence. Of the delivered ones only those of the last days are read.
+    """
+    delivered, due = Message.evidence.is_not(None), Message.due_at.is_not(None)
+    no_id_by_nature = (
+        select(Channel.id)
+        .where(Channel.id == Message.channel_id, Channel.kind.in_(kinds_without_ids()))
+        .exists()
+    )
+    undelivered = select(Message.id).where(
+        or_(
+            # A delivered message may only be at rest, or leased for an edit.
+            and_(Message.state.in_(("pending", "uncertain", "blocked")), delivered),
+            and_(Message.state.in_(("needs_review", "dropped")), or_(delivered, due)),
+            # No delivery run would ever find it.
+            and_(Message.state.in_(UNDELIVERED_STATES), ~due),
+            and_(Message.state.in_(("pending", "blocked")), Message.sent_maybe),
+            and_(Message.state == "uncertain", Message.sent_maybe.is_(False)),
+            and_(Message.state == "sending", Message.lease_until.is_(None)),
+        ),
+        Message.state.in_((*UNDELIVERED_STATES, "needs_review", "dropped")),
+    )
+    # State and order by a function: SQLite would read all that was ever delivered, by the
+    # index on states or in the order of the ids, for the few by `delivered_at`.
+    is_delivered = func.coalesce(Message.state, "") == "delivered"
+    settled = select(Message.id).where(
+        is_delivered,
+        or_(
+            ~delivered,
+            and_(
+                Message.evidence.in_(("response", "scan")),
+                Message.remote_id.is_(None),
+                ~no_id_by_nature,
+            ),
+            # An older text is in the channel, nothing says why, and nothing will change it.
+            and_(
+                Message.remote_id.is_not(None),
+                Message.remote_deleted.is_(False),
+                Message.remote_rev < Message.desired_rev,
+                ~due,
+                Message.last_error.is_(None),
+            ),
+        ),
+    )
+    recent = settled.where(Message.delivered_at > now - CONTRADICTION_SPAN)
+    undated = select(Message.id).where(is_delivered, Message.delivered_at.is_(None))
+    found = union_all(undelivered, recent, undated).subquery()
+    return select(found.c.id).order_by(func.coalesce(found.c.id, ""))
+
+
+def messages_needing_review() -> Query:
+    """Ids of messages that wait for the operator's decision, the oldest first, and what kind each
+    is of.
+    """
+    return (
+        select(
+            Message.id, Message.created_at, Message.subject + " in " + Channel.name, Message.kind
+        )
+        .join(Channel, Channel.id == Message.channel_id)
+        .where(Message.state == "needs_review")
+        .order_by(Message.created_at)
+    )
+
+
+def blocked_breakers() -> Select[Breaker]:
+    """The breakers of channels and tokens that refuse us or do not answer, the longest first.
+
+    One whose pause is over counts until something has worked again.
+    """
+    return select(Breaker).where(_is_blocking()).order_by(Breaker.since, Breaker.scope)
+
+
+def _blocked_scopes() -> Select[Any]:
+    return select(Breaker.scope).where(_is_blocking())
+
+
+def _is_blocking() -> ColumnElement[bool]:
+    # Nothing is sent to a removed channel any more that could close its breaker.
+    removed = select(literal("channel:") + cast(Channel.id, String)).where(
+        Channel.removed_at.is_not(None)
+    )
+    return and_(
+        Breaker.scope != RIOT_KEY_SCOPE,
+        ~Breaker.scope.startswith(ROUTE_SCOPE),
+        or_(Breaker.dead, Breaker.open_until.is_not(None)),
+        Breaker.scope.not_in(removed),
+    )
+
+
+def unpolled_accounts(now: datetime) -> Query:
+    """Riot IDs of tracked accounts whose match list has not come lately."""
+    return _accounts_behind(now, AccountPoll.last_good_poll_at, POLL_DEADLINE)
+
+
+def overdue_accounts(now: datetime) -> Query:
+    """Riot IDs of tracked accounts whose turn to be polled has come and gone."""
+    return _accounts_behind(now, AccountPoll.next_poll_at, OVERDUE_AFTER)
+
+
+def _accounts_behind(now: datetime, moment: QueryableAttribute[Any], allowed: timedelta) -> Query:
+    """Riot IDs of accounts that have been tracked for longer than is allowed, and whose moment is
+    longer ago or has never come; those that failed most often first.
+    """
+    deadline = now - allowed
+    return (
+        select(_RIOT_ID, moment, AccountPoll.last_error)
+        .outerjoin(AccountPoll, AccountPoll.account_id == Account.id)
+        .where(
+            is_tracked(now, since=deadline),
+            Account.created_at < deadline,
+            or_(moment.is_(None), moment < deadline),
+        )
+        .order_by(
+            func.coalesce(AccountPoll.failures, 0).desc(), moment.asc().nulls_first(), Account.id
+        )
+    )
+
+
+def routes_down(now: datetime) -> Query:
+    """Riot's regional routes that have given no match list for a while, the longest first."""
+    return (
+        select(func.replace(Breaker.scope, ROUTE_SCOPE, ""), Breaker.since, Breaker.reason)
+        .where(Breaker.scope.startswith(ROUTE_SCOPE), Breaker.since <= now - RIOT_DOWN_AFTER)
+        .order_by(Breaker.since, Breaker.scope)
+    )
+
+
+def accounts_missing_games(now: datetime) -> Query:
+    """Riot IDs of tracked accounts of which Riot has counted a ranked game, whose match list has
+    come ever since, and of which no match has come.
+    """
+    return (
+        select(_RIOT_ID, AccountPoll.missing_games_since)
+        .join(AccountPoll, AccountPoll.account_id == Account.id)
+        .where(
+            is_tracked(now),
+            AccountPoll.missing_games_since <= now - MISSING_GAMES_AFTER,
+            AccountPoll.last_good_poll_at >= now - POLL_DEADLINE,
+            no_game_since(AccountPoll.missing_games_from),
+        )
+        .order_by(AccountPoll.missing_games_since, Account.id)
+    )
+
+
+_RIOT_ID = Account.game_name + "#" + Account.tag_line
