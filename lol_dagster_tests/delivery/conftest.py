@@ -1,4 +1,4 @@
-"""A delivery delivery per test: database, channels on sockets, a clock moved by hand."""
+"""What a test of delivery needs: database, channels on sockets, a clock moved by hand."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class DeliverySetup:
         )
 
     def run(self, *, wait: float = 0.0, **values: Any) -> DeliveryReport:
-        """One sweep of a deliverer of its own, waiting for nothing unless told so."""
+        """One delivery run of a deliverer of its own; waits only if `wait` says so."""
         options = {key: values.pop(key) for key in ("only_match_ids", "run_id") if key in values}
         deliverer = self.deliverer(**values)
         return deliverer.deliver_due(self.now, wait_up_to=timedelta(seconds=wait), **options)

@@ -1,4 +1,4 @@
-"""Looking at told messages where they were told: what is found, and that nothing is changed."""
+"""Reading delivered messages back: what is found, and that nothing is changed."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def audit(delivery: DeliverySetup, **values: Any) -> AuditReport:
     )
 
 
-def told(delivery: DeliverySetup, kind: str = "discord-bot") -> tuple[int, str]:
-    """A channel, and a message that was told there."""
+def delivered(delivery: DeliverySetup, kind: str = "discord-bot") -> tuple[int, str]:
+    """A channel, and a message that was delivered there."""
     channel = delivery.channel(kind)
     message = delivery.message(channel)
     delivery.run()
@@ -58,7 +58,7 @@ def audit_failures(delivery: DeliverySetup) -> tuple[str, ...]:
 def test_a_message_that_stands_once_is_found_so_and_nothing_is_changed(
     any_delivery: DeliverySetup, kind: str
 ) -> None:
-    channel, message = told(any_delivery, kind)
+    channel, message = delivered(any_delivery, kind)
     before = any_delivery.row(message)
     report = audit(any_delivery)
     assert (report.findings, report.wrong, report.unseen) == ({message: "stands"}, {}, ())
@@ -75,7 +75,7 @@ def test_a_message_that_stands_once_is_found_so_and_nothing_is_changed(
 
 @pytest.mark.parametrize("kind", READABLE)
 def test_a_second_copy_is_found(any_delivery: DeliverySetup, kind: str) -> None:
-    channel, message = told(any_delivery, kind)
+    channel, message = delivered(any_delivery, kind)
     (first,) = posted(any_delivery, channel)
     key = "ts" if kind == "slack-bot" else "id"
     other = f"{float(first[key]) + 1:.6f}" if key == "ts" else str(int(first[key]) + 1)
@@ -88,7 +88,7 @@ def test_a_second_copy_is_found(any_delivery: DeliverySetup, kind: str) -> None:
 def test_a_message_that_somebody_deleted_is_a_fact_and_no_failure(
     any_delivery: DeliverySetup, kind: str
 ) -> None:
-    channel, message = told(any_delivery, kind)
+    channel, message = delivered(any_delivery, kind)
     posted(any_delivery, channel).clear()
     report = audit(any_delivery)
     assert (report.findings, report.wrong) == ({message: "deleted"}, {})
@@ -98,14 +98,14 @@ def test_a_message_that_somebody_deleted_is_a_fact_and_no_failure(
 
 
 def test_a_copy_beside_a_deleted_message_is_found(delivery: DeliverySetup) -> None:
-    channel, message = told(delivery)
+    channel, message = delivered(delivery)
     (first,) = posted(delivery, channel)
     posted(delivery, channel)[:] = [{**first, "id": str(int(first["id"]) + 1)}]
     assert audit(delivery).findings == {message: "duplicate"}
 
 
 def test_an_older_text_and_an_altered_one_are_found(delivery: DeliverySetup) -> None:
-    channel, message = told(delivery)
+    channel, message = delivered(delivery)
     (first,) = posted(delivery, channel)
     old = [dict(embed) for embed in first["embeds"]]
     delivery.say(message, "Defeat")
@@ -129,24 +129,24 @@ def test_altered_messages_say_nothing_against_their_channel(delivery: DeliverySe
     for each in posted(delivery, channel):
         each["embeds"] = []
     assert audit(delivery).findings == dict.fromkeys(messages, "altered")
-    later = delivery.message(channel, "later")
+    second = delivery.message(channel, "second")
     delivery.run()
-    assert delivery.row(later).state == "delivered"
+    assert delivery.row(second).state == "delivered"
 
 
 def test_a_history_that_slack_cannot_read_just_now_says_nothing_of_the_message(
     delivery: DeliverySetup,
 ) -> None:
     """Slack answers 200, whatever happened."""
-    _, message = told(delivery, "slack-bot")
+    _, message = delivered(delivery, "slack-bot")
     delivery.slack.script("history", slack_error("internal_error"))
     report = audit(delivery)
     assert (report.findings, report.unseen) == ({}, (message,))
 
 
 def test_a_message_that_the_history_does_not_show_is_found(delivery: DeliverySetup) -> None:
-    """A look after an unanswered send would take such a one for absent, and it would be repeated."""
-    channel, message = told(delivery, "slack-bot")
+    """A scan after an unanswered send would take such a one for absent, and it would be repeated."""
+    channel, message = delivered(delivery, "slack-bot")
     (first,) = posted(delivery, channel)
     empty = answer(200, json.dumps({"ok": True, "messages": [], "has_more": False}))
     delivery.slack.script("history", None, lambda call: call.connection.send(empty))
@@ -154,8 +154,8 @@ def test_a_message_that_the_history_does_not_show_is_found(delivery: DeliverySet
     assert first["ts"] == delivery.row(message).remote_id
 
 
-def test_what_stands_wrong_is_looked_at_again_however_old(delivery: DeliverySetup) -> None:
-    channel, message = told(delivery)
+def test_what_stands_wrong_is_audited_again_however_old(delivery: DeliverySetup) -> None:
+    channel, message = delivered(delivery)
     (first,) = posted(delivery, channel)
     kept, first["embeds"] = first["embeds"], []
     audit(delivery)
@@ -164,7 +164,7 @@ def test_what_stands_wrong_is_looked_at_again_however_old(delivery: DeliverySetu
     assert audit(delivery).findings == {message: "stands"}
 
 
-def test_a_sample_of_what_was_told_lately_is_taken(delivery: DeliverySetup) -> None:
+def test_a_sample_of_recent_messages_is_taken(delivery: DeliverySetup) -> None:
     channel = delivery.channel()
     for number in range(6):
         delivery.message(channel, f"{number}")
@@ -177,7 +177,7 @@ def test_a_sample_of_what_was_told_lately_is_taken(delivery: DeliverySetup) -> N
 def test_a_closed_channel_is_left_alone_and_a_webhooks_end_closes_one(
     delivery: DeliverySetup,
 ) -> None:
-    channel, message = told(delivery, "discord-webhook")
+    channel, message = delivered(delivery, "discord-webhook")
     delivery.discord.script("get", refuse(404, 10015))
     assert audit(delivery).unseen == (message,)
     assert delivery.breaker(f"channel:{channel}") is not None
@@ -190,8 +190,8 @@ def test_a_closed_channel_is_left_alone_and_a_webhooks_end_closes_one(
 def test_a_bot_that_may_post_and_not_read_goes_on_posting_after_an_audit(
     delivery: DeliverySetup, kind: str
 ) -> None:
-    """Who is refused a look is not refused to send: nothing waits for an hour because of that."""
-    channel, message = told(delivery, kind)
+    """Whoever may not read may still send: nothing waits for an hour because of that."""
+    channel, message = delivered(delivery, kind)
     delivery.discord.may_read_history = False
     delivery.slack.history_error = "missing_scope"
     assert audit(delivery).unseen == (message,)
@@ -199,13 +199,13 @@ def test_a_bot_that_may_post_and_not_read_goes_on_posting_after_an_audit(
     assert delivery.run().delivered == 1
 
 
-def test_a_message_that_was_told_long_before_its_row_was_made_is_found(
+def test_a_message_that_was_delivered_long_before_its_row_was_made_is_found(
     delivery: DeliverySetup,
 ) -> None:
     """After a restored backup a game is worked out anew, and its old message found in the channel:
     the history shows that message from the game's end on, not from the row's creation.
     """
-    channel, first = told(delivery)
+    channel, first = delivered(delivery)
     with delivery.database.writing() as session:
         row = session.get_one(Message, first)
         # An hour later, as far as the row knows.
@@ -218,12 +218,12 @@ def test_a_message_that_was_told_long_before_its_row_was_made_is_found(
 
 
 def test_an_audit_ends_in_time(delivery: DeliverySetup) -> None:
-    told(delivery)
+    delivered(delivery)
     assert audit(delivery, budget=timedelta(0)).findings == {}
 
 
-def test_a_message_that_is_about_to_be_edited_is_not_looked_at(delivery: DeliverySetup) -> None:
-    _, message = told(delivery)
+def test_a_message_that_is_about_to_be_edited_is_not_audited(delivery: DeliverySetup) -> None:
+    _, message = delivered(delivery)
     delivery.say(message, "Defeat")
     assert audit(delivery).findings == {}
     with delivery.database.reading() as session:

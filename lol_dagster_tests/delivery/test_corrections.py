@@ -78,10 +78,10 @@ def test_an_edit_that_cannot_be_read_back_is_made_again_and_holds_up_no_message(
     delivery.pass_time(3)
     delivery.run()
     delivery.pass_time(3700)
-    delivery.message(channel, "later", order_at=delivery.now)
+    delivery.message(channel, "newer", order_at=delivery.now)
     report = delivery.run(wait=5)
     assert (report.edited, report.delivered) == (1, 1)
-    assert delivery.titles(channel) == ["Defeat", "later"]
+    assert delivery.titles(channel) == ["Defeat", "newer"]
     outcomes = delivery.attempts(corrected)[1:]
     assert outcomes == [("PATCH", "uncertain"), ("GET", "blocked"), ("PATCH", "accepted")]
 

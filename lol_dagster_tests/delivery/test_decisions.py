@@ -1,4 +1,4 @@
-"""Parked messages after a person's decision, sent by real sweeps."""
+"""Messages that need review after a person's decision, sent by real delivery runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def resend(delivery: DeliverySetup, message: str) -> None:
         )
 
 
-def parked(delivery: DeliverySetup, channel: int, **values: object) -> str:
+def needing_review(delivery: DeliverySetup, channel: int, **values: object) -> str:
     """A message of which a POST may have got through, given up."""
     delivery.run()
     return delivery.message(
@@ -56,22 +56,24 @@ def test_what_got_through_is_found_and_not_posted_again(delivery: DeliverySetup,
 @pytest.mark.parametrize("kind", READABLE)
 def test_what_did_not_get_through_is_posted_once(delivery: DeliverySetup, kind: str) -> None:
     channel = delivery.channel(kind)
-    delivery.message(channel, "witness")
-    message = parked(delivery, channel)
+    delivery.message(channel, "another")
+    message = needing_review(delivery, channel)
     resend(delivery, message)
     delivery.pass_time(31)
     delivery.run(wait=5)
     assert delivery.row(message).state == "delivered"
-    assert delivery.titles(channel) == ["witness", "Victory"]
+    assert delivery.titles(channel) == ["another", "Victory"]
 
 
-@pytest.mark.parametrize("blind", [True, False])
-def test_where_nobody_can_look_it_is_posted(delivery: DeliverySetup, blind: bool) -> None:
-    channel = delivery.channel("discord-bot" if blind else "slack-webhook")
-    if blind:
+@pytest.mark.parametrize("is_unreadable", [True, False])
+def test_where_the_history_is_unreadable_it_is_posted(
+    delivery: DeliverySetup, is_unreadable: bool
+) -> None:
+    channel = delivery.channel("discord-bot" if is_unreadable else "slack-webhook")
+    if is_unreadable:
         with delivery.database.writing() as session:
             session.add(ChannelProbe(channel_id=channel, unreadable_history=True))
-    message = parked(delivery, channel)
+    message = needing_review(delivery, channel)
     resend(delivery, message)
     delivery.run()
     assert delivery.row(message).state == "delivered"
@@ -79,14 +81,14 @@ def test_where_nobody_can_look_it_is_posted(delivery: DeliverySetup, blind: bool
 
 
 def test_a_deliverer_that_comes_back_late_is_fenced_off(delivery: DeliverySetup) -> None:
-    message = parked(delivery, delivery.channel(), fence=4)
+    message = needing_review(delivery, delivery.channel(), fence=4)
     resend(delivery, message)
     assert delivery.row(message).fence == 5
 
 
 def test_a_resend_that_goes_unanswered_is_uncertain_again(delivery: DeliverySetup) -> None:
     channel = delivery.channel("slack-webhook")
-    message = parked(delivery, channel)
+    message = needing_review(delivery, channel)
     resend(delivery, message)
     delivery.slack.script("hook", fail_before_accept())
     delivery.run()
@@ -98,7 +100,7 @@ def test_a_resend_that_goes_unanswered_is_uncertain_again(delivery: DeliverySetu
 
 def test_nothing_is_resent_into_a_removed_channel(delivery: DeliverySetup) -> None:
     channel = delivery.channel()
-    message = parked(delivery, channel)
+    message = needing_review(delivery, channel)
     with delivery.database.writing() as session:
         session.get_one(Channel, channel).removed_at = delivery.now
     with pytest.raises(decisions.DecisionError, match="its channel was removed"):
@@ -106,7 +108,7 @@ def test_nothing_is_resent_into_a_removed_channel(delivery: DeliverySetup) -> No
 
 
 def test_the_decision_is_signed_on_both_databases(any_delivery: DeliverySetup) -> None:
-    message = parked(any_delivery, any_delivery.channel())
+    message = needing_review(any_delivery, any_delivery.channel())
     resend(any_delivery, message)
     with any_delivery.database.reading() as session:
         entry = session.query(AuditEntry).filter_by(table="messages").one()

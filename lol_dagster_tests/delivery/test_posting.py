@@ -63,7 +63,7 @@ def test_slacks_link_is_the_permalink(delivery: DeliverySetup) -> None:
     assert sent.link == f"https://friends.slack.com/archives/C0123/p{digits}"
 
 
-def test_only_the_messages_of_the_chosen_games_are_carried(delivery: DeliverySetup) -> None:
+def test_only_the_messages_of_the_chosen_games_are_sent(delivery: DeliverySetup) -> None:
     channel = delivery.channel()
     chosen, other = delivery.message(channel, "chosen"), delivery.message(channel, "other")
     with delivery.database.writing() as session:

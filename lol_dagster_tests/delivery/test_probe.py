@@ -283,7 +283,7 @@ def test_a_removed_channel_is_not_tried(delivery: DeliverySetup) -> None:
 def test_another_channels_breaker_is_not_touched(delivery: DeliverySetup) -> None:
     ours, other = delivery.channel(), delivery.channel()
     with delivery.database.writing() as session:
-        session.add(Breaker(scope=f"channel:{other}", dead=True, reason="gone"))
+        session.add(Breaker(scope=f"channel:{other}", dead=True, reason="deleted"))
     assert probe(delivery, ours).ok
     assert delivery.breaker(f"channel:{other}") is not None
     with delivery.database.reading() as session:

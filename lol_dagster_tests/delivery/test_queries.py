@@ -28,7 +28,7 @@ from lol_dagster_tests._support.fake_channels import NOW, fail_before_accept
 from lol_dagster_tests.delivery.conftest import DeliverySetup, content
 
 HISTORY = 4000
-"""Messages told before: so many that reading them all costs more than any index."""
+"""Messages delivered before: so many that reading them all costs more than any index."""
 GROWING = ("messages", "attempts", "audit_entries", "message_games", "message_audits")
 """The tables that grow with every game."""
 
@@ -37,7 +37,7 @@ Statement = tuple[str, Any]
 
 def _tell_history(delivery: DeliverySetup, channel: int) -> None:
     ids = [str(uuid.UUID(int=number)) for number in range(HISTORY)]
-    told = [
+    delivered = [
         {
             "id": id_, "channel_id": channel, "subject": f"NA1_{number}", "kind": "game",
             "order_at": NOW - timedelta(minutes=number + 60),
@@ -64,7 +64,7 @@ def _tell_history(delivery: DeliverySetup, channel: int) -> None:
     ]
     audits = [{"message_id": id_, "at": NOW, "finding": "stands"} for id_ in ids]
     with delivery.database.writing() as session:
-        session.execute(insert(Message), told)
+        session.execute(insert(Message), delivered)
         session.execute(insert(Match), matches)
         session.execute(insert(MessageGame), games)
         session.execute(insert(Attempt), posts)
@@ -123,7 +123,7 @@ def test_delivering_reads_no_table_of_history_from_end_to_end(any_delivery: Deli
         deliverer.next_due_at()
         delivery.run()  # goes unanswered
         delivery.pass_time(3600)
-        delivery.run()  # is looked for with a witness, and posted
+        delivery.run()  # is searched for with a visibility check, and posted
         delivery.say(message, "newer")
         delivery.run()
     assert delivery.titles(channel) == ["newer"]

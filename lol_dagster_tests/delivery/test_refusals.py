@@ -154,7 +154,7 @@ def test_row_14_a_rejected_token_blocks_its_channels_and_no_others(delivery: Del
     assert delivery.run(settings=renewed).delivered == 2
 
 
-def test_a_missing_token_is_told_by_the_name_of_its_setting(delivery: DeliverySetup) -> None:
+def test_a_missing_token_is_named_by_its_setting(delivery: DeliverySetup) -> None:
     channel, slack = delivery.channel(), delivery.channel("slack-bot")
     message = delivery.message(channel)
     delivery.message(slack)
@@ -179,7 +179,7 @@ def test_row_14_a_webhook_that_is_gone_is_never_called_again(
     assert delivery.discord.count("post") == 1
 
 
-def test_what_was_in_hand_while_another_deliverer_met_a_webhooks_end_is_told_at_the_new_one(
+def test_what_was_in_hand_while_another_deliverer_met_a_webhooks_end_is_posted_at_the_new_one(
     any_delivery: DeliverySetup,
 ) -> None:
     delivery = any_delivery
@@ -213,7 +213,7 @@ def test_what_was_in_hand_while_another_deliverer_met_a_webhooks_end_is_told_at_
         ("slack-bot", slack_error("msg_too_long")),
     ],
 )
-def test_row_15_a_refused_text_parks_only_itself(
+def test_row_15_a_refused_text_stops_only_itself(
     delivery: DeliverySetup, kind: str, fault: object
 ) -> None:
     channel = delivery.channel(kind)
@@ -228,7 +228,7 @@ def test_row_15_a_refused_text_parks_only_itself(
     assert row.last_error
 
 
-def test_a_text_that_cannot_be_rendered_parks_only_itself(delivery: DeliverySetup) -> None:
+def test_a_text_that_cannot_be_rendered_stops_only_itself(delivery: DeliverySetup) -> None:
     channel = delivery.channel()
     bad = delivery.message(channel, content={"title": 7})
     delivery.message(channel, "good", order_at=NOW + timedelta(seconds=1))

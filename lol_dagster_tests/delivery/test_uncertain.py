@@ -84,7 +84,7 @@ def test_row_08_what_is_proven_absent_is_posted_again_with_the_same_nonce(
     delivery: DeliverySetup,
 ) -> None:
     channel = delivery.channel()
-    # The witness: a message of ours that the history shows.
+    # The visibility check: a message of ours that the history shows.
     delivery.message(channel, "earlier")
     delivery.run()
     message = delivery.message(channel, "Victory")
@@ -119,7 +119,7 @@ def test_an_empty_channel_is_believed_when_a_single_message_may_be_asked_for(
     delivery.pass_time(6)
     delivery.run()
     assert delivery.titles(channel) == ["Victory"]
-    # The witness: GET of an id that cannot exist was answered with "unknown message".
+    # The visibility check: GET of an id that cannot exist was answered with "unknown message".
     assert delivery.discord.count("get") == 1
 
 
@@ -161,7 +161,7 @@ def test_a_history_in_which_our_markers_are_lost_proves_nothing(delivery: Delive
     assert delivery.discord.count("post") == 2
 
 
-def test_a_message_that_stays_uncertain_is_parked_in_the_end(delivery: DeliverySetup) -> None:
+def test_a_message_that_stays_uncertain_needs_review_in_the_end(delivery: DeliverySetup) -> None:
     message = delivery.message(delivery.channel())
     delivery.discord.script("post", fail_after_accept())
     delivery.discord.may_read_history = False
@@ -172,8 +172,8 @@ def test_a_message_that_stays_uncertain_is_parked_in_the_end(delivery: DeliveryS
     assert delivery.discord.count("post") == 1
 
 
-def test_five_server_errors_that_posted_nothing_park_the_message(delivery: DeliverySetup) -> None:
-    """Discord answers some payloads with 500 for ever (discord-api-docs#6965)."""
+def test_five_server_errors_that_posted_nothing_hold_the_message(delivery: DeliverySetup) -> None:
+    """Discord answers some payloads with 500 forever (discord-api-docs#6965)."""
     channel = delivery.channel()
     message = delivery.message(channel)
     delivery.discord.script("post", *[fail_before_accept(500)] * 9)
@@ -299,7 +299,9 @@ def test_row_25_slack_says_when_the_history_cannot_be_read(
 
 
 @pytest.mark.parametrize("kind", ["discord-webhook", "slack-webhook"])
-def test_a_webhook_alone_parks_what_nobody_can_look_up(delivery: DeliverySetup, kind: str) -> None:
+def test_a_webhook_alone_holds_what_nobody_can_read_back(
+    delivery: DeliverySetup, kind: str
+) -> None:
     delivery.settings = delivery.settings.model_copy(update={"discord_bot_token": None})
     message = delivery.message(delivery.channel(kind))
     delivery.discord.script("post", fail_after_accept())
@@ -340,9 +342,9 @@ def test_a_bot_that_is_known_to_read_nothing_trusts_the_nonce_for_a_minute(
     assert (delivery.discord.count("post"), delivery.titles(channel)) == (2, ["Victory"])
     assert delivery.attempts(message) == [("POST", "uncertain"), ("POST", "accepted")]
 
-    late = delivery.message(channel, "late")
+    third = delivery.message(channel, "third")
     delivery.discord.script("post", fail_after_accept())
     delivery.run()
     delivery.pass_time(61)
     delivery.run()
-    assert delivery.row(late).state == "needs_review"
+    assert delivery.row(third).state == "needs_review"

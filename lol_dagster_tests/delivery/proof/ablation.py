@@ -15,7 +15,7 @@ from lol_dagster.delivery.outbox import Outbox
 from lol_dagster.delivery.transports.base import Answer, Transport
 from lol_dagster.storage.models import Message
 
-Mechanism = Literal["intent", "fence", "claim's age", "settling", "scan", "witness"]
+Mechanism = Literal["intent", "fence", "claim's age", "settling", "scan", "visibility check"]
 
 
 def take_out(mechanism: Mechanism, transports: Mapping[str, Transport]) -> None:
@@ -33,7 +33,7 @@ def take_out(mechanism: Mechanism, transports: Mapping[str, Transport]) -> None:
         case "scan":
             for each in transports.values():
                 _patch(each, scan=lambda *_: Answer(Absent()))
-        case "witness":
+        case "visibility check":
             for each in transports.values():
                 _patch(each, scan=_believing(each))
 
@@ -44,7 +44,7 @@ def _patch(transport: Transport, **attributes: Any) -> None:
 
 
 def _believing(transport: Transport) -> Any:
-    """A look into a history that says nothing: so there is nothing."""
+    """A scan of a history that shows nothing: so there is nothing."""
     scan = type(transport).scan
 
     def believe(self: Transport, *args: Any) -> Answer[Any]:

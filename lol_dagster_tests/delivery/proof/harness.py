@@ -1,7 +1,7 @@
 """Deliverers in real processes against the simulated world, and the oracle that judges them.
 
 What was posted is what the world's truth log says, whatever any answer or any row claims. Judged as
-Jepsen's total-queue checker does: lost, duplicated, unexpected, recovered; and parked besides.
+Jepsen's total-queue checker does: lost, duplicated, unexpected, recovered; and those that need review.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ REVISION = re.compile(r"text(\d+)\.")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of the messages, by title."""
+    """How the messages ended, by title."""
 
     lost: frozenset[str]
-    """Never posted, and not parked for a person to decide."""
+    """Never posted, and not held for a person to decide."""
     duplicated: frozenset[str]
     """Posted more often than once, also if a copy was deleted."""
     unexpected: frozenset[str]
@@ -55,10 +55,10 @@ class Verdict:
     stale: frozenset[str]
     """Settled, editable and still standing, with another text than the newest."""
     open: frozenset[str]
-    """Neither delivered nor parked in the end."""
+    """Neither delivered nor held for review in the end."""
     recovered: frozenset[str]
-    """Delivered, as a look into the channel has shown."""
-    parked: frozenset[str]
+    """Delivered, as a scan of the channel has shown."""
+    needs_review: frozenset[str]
     delivered: frozenset[str]
 
     @property
@@ -83,7 +83,7 @@ class Harness:
     titles: dict[str, str] = field(default_factory=dict)
     """By message id."""
     matches: list[str] = field(default_factory=list)
-    """In the order in which they were to be told."""
+    """In the order in which they were to be sent."""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _names: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _alive: list[Process] = field(default_factory=list)
@@ -201,9 +201,9 @@ class Harness:
         return process
 
     def freeze(self, match_id: str, label: str, **orders: Any) -> Process:
-        """A worker that carries the match's message alone and stands still at the label."""
+        """A worker that sends the match's message alone and stands still at the label."""
         frozen = self.start(only=match_id, strike=Strike(label, deed="freeze"), **orders)
-        # What it writes down comes before the deed: woken too early it would sleep for ever.
+        # What it writes down comes before the deed: woken too early it would sleep forever.
         wait_for("frozen worker", lambda: _stands_still(frozen), seconds=30)
         return frozen
 
@@ -220,7 +220,7 @@ class Harness:
     def strike(
         self, strikes: Iterable[tuple[str, Strike]], *, at_once: int = 5, **orders: Any
     ) -> Counter[int | None]:
-        """For each match a worker that carries its message alone and meets its fate on the way;
+        """For each match a worker that sends its message alone and meets its fate on the way;
         their exit codes.
         """
         left = list(strikes)[::-1]
@@ -307,22 +307,22 @@ class Harness:
 
     def verdict(self) -> Verdict:
         posted = self.world.truth.posted
-        told = Counter(title_of(entry) for entry in posted)
+        posted_times = Counter(title_of(entry) for entry in posted)
         ids = {(title_of(entry), entry["message"]) for entry in posted}
         with self.database.reading() as session:
             rows = {self.titles[row.id]: row for row in session.scalars(select(Message))}
             fixed = set(session.scalars(select(Channel.id).where(Channel.kind == "slack-webhook")))
         standing = self._standing()
         delivered = {title for title, row in rows.items() if row.state == "delivered"}
-        parked = {title for title, row in rows.items() if row.state == "needs_review"}
+        needs_review = {title for title, row in rows.items() if row.state == "needs_review"}
         return Verdict(
-            lost=frozenset(rows.keys() - told.keys() - parked),
-            duplicated=frozenset(title for title, times in told.items() if times > 1),
-            unexpected=frozenset(told.keys() - rows.keys()),
+            lost=frozenset(rows.keys() - posted_times.keys() - needs_review),
+            duplicated=frozenset(title for title, times in posted_times.items() if times > 1),
+            unexpected=frozenset(posted_times.keys() - rows.keys()),
             falsely_delivered=frozenset(
                 title
                 for title in delivered
-                if title not in told
+                if title not in posted_times
                 or not (rows[title].remote_id is None or (title, rows[title].remote_id) in ids)
             ),
             stale=frozenset(
@@ -334,10 +334,10 @@ class Harness:
             open=frozenset(
                 title
                 for title, row in rows.items()
-                if title not in delivered | parked or row.due_at is not None
+                if title not in delivered | needs_review or row.due_at is not None
             ),
             recovered=frozenset(title for title, row in rows.items() if row.evidence == "scan"),
-            parked=frozenset(parked),
+            needs_review=frozenset(needs_review),
             delivered=frozenset(delivered),
         )
 

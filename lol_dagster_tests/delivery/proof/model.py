@@ -69,14 +69,14 @@ class Rules:
     terms: Terms
     pause: float = 0.0
     """Longest pause between the last check and the bytes of a POST (0: within the margin)."""
-    late: float = 30.0
+    delay: float = 30.0
     """Latest that a request which was given up on is still accepted."""
     jumps: tuple[float, ...] = (31.0, 61.0)
     scan: bool = True
-    witness: bool = True
+    visibility_check: bool = True
     durable_intent: bool = True
-    second_look: bool = True
-    """The claim's age is looked at once more after the intent."""
+    second_check: bool = True
+    """The claim's age is checked once more after the intent."""
     uncertain_state: bool = True
     fence: bool = True
     settling: bool = True
@@ -87,11 +87,11 @@ class Rules:
     @classmethod
     def of(cls, terms: Terms, **values: object) -> Rules:
         if terms.nonce and terms.read_back:
-            values = {"pause": 61.0, "late": 61.0, "jumps": (61.0,), **values}
+            values = {"pause": 61.0, "delay": 61.0, "jumps": (61.0,), **values}
         elif terms.nonce:
             # The nonce must outlive the minute that it is trusted for, the age of a claim under
             # which a call may begin (45 s), and this: 60 + 45 + 14 < 120.
-            values = {"pause": 14.0, "late": 14.0, "jumps": (44.0, 59.0), **values}
+            values = {"pause": 14.0, "delay": 14.0, "jumps": (44.0, 59.0), **values}
         return cls(terms, **values)  # type: ignore[arg-type]
 
 
@@ -233,13 +233,13 @@ def _worker_moves(world: World, worker: Worker, number: int, rules: Rules) -> It
 
 
 def _next_moves(world: World, worker: Worker, put: Put, rules: Rules) -> Iterator[Move]:
-    """A deliverer goes on to what it has been told to do."""
+    """A deliverer goes on to what it has been asked to do."""
     old = not may_send(worker.claim_age, rules.terms)
     match worker.effect:
         case Send():
             event: Event = HoldBack(WALL, "old") if old else Intend(None)
             yield type(event).__name__, _write_down(world, replace(worker, event=event), put, rules)
-        case Post() | Patch() if old and rules.second_look and not worker.checked:
+        case Post() | Patch() if old and rules.second_check and not worker.checked:
             yield "finds its claim old", put(world, _learned(worker, NotSent("old", 0.0)))
         case Post() | Patch() if not worker.checked:
             yield "checks its claim", put(world, replace(worker, checked=True))
@@ -265,7 +265,7 @@ def _claim(world: World, rules: Rules) -> tuple[World, Worker]:
 def _sendings(
     world: World, worker: Worker, effect: Post | Patch, rules: Rules
 ) -> Iterator[tuple[str, World, PostVerdict]]:
-    """What can become of a request, and what the deliverer learns of it."""
+    """What can happen to a request, and what the deliverer learns of it."""
     accepted, verdict = _accept(world, effect, rules)
     yield "sends, answered", accepted, verdict
     yield "sends, answer lost", accepted, Uncertain("lost")
@@ -275,11 +275,11 @@ def _sendings(
         yield "sends, text refused", world, Refused("400")
         yield "sends, channel refuses", world, Blocked("403")
     flying = replace(world, flights=(*world.flights, Flight(effect, worker.pause)))
-    yield "sends, request delayed", flying, Uncertain("late")
+    yield "sends, request delayed", flying, Uncertain("delayed")
 
 
 def _sights(world: World, effect: Effect | None, rules: Rules) -> Iterator[tuple[str, Event]]:
-    """What a look into the channel can show."""
+    """What a scan of the channel can show."""
     there = world.visible
     if isinstance(effect, Get):
         yield "reads", Seen(there[0].rev) if there else Deleted("deleted")
@@ -289,7 +289,10 @@ def _sights(world: World, effect: Effect | None, rules: Rules) -> Iterator[tuple
     else:
         yield "scans", Absent()
     if isinstance(effect, Scan):
-        yield "scans blindly", UnreadableHistory("no permission") if rules.witness else Absent()
+        yield (
+            "scans an unreadable history",
+            UnreadableHistory("no permission") if rules.visibility_check else Absent(),
+        )
     yield "looks in vain", NotSeen("500")
 
 
@@ -355,7 +358,7 @@ def _jump(world: World, seconds: float, rules: Rules) -> World | None:
         if worker.pause > (0.0 if isinstance(worker.effect, Patch) else rules.pause):
             return None
     aged = (replace(flight, age=flight.age + seconds) for flight in world.flights)
-    latest = {Post: rules.late, Patch: rules.terms.settle}
+    latest = {Post: rules.delay, Patch: rules.terms.settle}
     row = world.row
     return replace(
         world,
@@ -423,13 +426,13 @@ def normal(world: World, rules: Rules) -> World:
 def wrong(world: World) -> str | None:
     """What must never be."""
     row = world.row
-    holders = [each for each in world.workers if each.fence == row.fence and not each.idle]
-    if row.delivered and any(isinstance(each.effect, Post) for each in holders):
-        return "posts what was told"
-    if row.state in {"delivered", "needs_review", "dropped"} and holders:
+    owners = [each for each in world.workers if each.fence == row.fence and not each.idle]
+    if row.delivered and any(isinstance(each.effect, Post) for each in owners):
+        return "posts what was delivered"
+    if row.state in {"delivered", "needs_review", "dropped"} and owners:
         return "goes on with what is settled"
     if len(world.visible) > 1:
-        return "told twice"
+        return "duplicate"
     if row.state == "delivered" and not world.channel and row.evidence != "operator":
         return "called delivered and never posted"
     if row.state in {"pending", "sending", "uncertain", "blocked"} and row.due_at is None:

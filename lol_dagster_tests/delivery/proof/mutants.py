@@ -24,7 +24,7 @@ class Mutant:
     taken_out: str
     searched: Rules
     """In which the search of every order of events must find it."""
-    finds: str = "told twice"
+    finds: str = "duplicate"
     walked: tuple[Terms, Limits] | None = None
     """With which Hypothesis' walks must find it."""
     mechanism: Mechanism | None = None
@@ -43,19 +43,19 @@ def _walked(without: str) -> tuple[Terms, Limits]:
 MUTANTS = (
     Mutant(
         "scan",
-        "the channel is not looked into: whatever is in doubt counts as absent",
+        "the channel is not read back: whatever is in doubt counts as absent",
         _of_slack(scan=False),
         walked=_walked("scan"),
         mechanism="scan",
         scenario=scenarios.goes_unanswered_and_the_nonce_is_forgotten,
     ),
     Mutant(
-        "witness",
+        "visibility check",
         "an empty history is believed, with the permission to read it or without",
-        _of_slack(witness=False),
-        walked=_walked("witness"),
-        mechanism="witness",
-        scenario=scenarios.goes_unanswered_and_the_history_is_blind,
+        _of_slack(visibility_check=False),
+        walked=_walked("visibility check"),
+        mechanism="visibility check",
+        scenario=scenarios.goes_unanswered_and_the_history_is_unreadable,
     ),
     Mutant(
         "intent",
@@ -66,11 +66,11 @@ MUTANTS = (
         scenario=scenarios.dies_before_the_answer,
     ),
     Mutant(
-        "second look",
-        "the claim's age is not looked at once more after the intent",
-        _of_slack(second_look=False),
+        "second check",
+        "the claim's age is not checked once more after the intent",
+        _of_slack(second_check=False),
         mechanism="claim's age",
-        scenario=scenarios.freezes_before_its_last_look,
+        scenario=scenarios.freezes_before_its_last_check,
     ),
     Mutant(
         "uncertain",
@@ -87,7 +87,7 @@ MUTANTS = (
     ),
     Mutant(
         "settling",
-        "the channel is looked into at once after an unanswered call",
+        "the channel is read back at once after an unanswered call",
         _of_slack(settling=False),
         mechanism="settling",
         scenario=scenarios.is_accepted_late,
@@ -101,7 +101,7 @@ MUTANTS = (
     ),
     Mutant(
         "A1",
-        "without a nonce: a pause of 61 s between the last look and the first byte",
+        "without a nonce: a pause of 61 s between the last check and the first byte",
         _of_slack(pause=61.0),
     ),
     Mutant(
@@ -112,12 +112,12 @@ MUTANTS = (
     Mutant(
         "A2",
         "without a nonce: a request is accepted long after the settling time",
-        _of_slack(late=200.0),
+        _of_slack(delay=200.0),
     ),
     Mutant(
         "A2 with a nonce",
         "a request is accepted after the nonce was forgotten",
-        Rules.of(DISCORD_BOT, late=400.0),
+        Rules.of(DISCORD_BOT, delay=400.0),
     ),
     Mutant(
         "A3",

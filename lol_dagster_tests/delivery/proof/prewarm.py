@@ -24,7 +24,7 @@ from lol_dagster_tests.delivery.proof.worker import Orders, Strike, Struck, work
 
 
 def live_once(home: Path) -> None:
-    """Carry a message to where nobody listens, and die of it."""
+    """Send a message to where nobody listens, and die of it."""
     settings = Settings(
         home=home, discord_url="http://127.0.0.1:9", discord_bot_token=SecretStr("none")
     )

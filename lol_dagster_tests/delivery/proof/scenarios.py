@@ -32,7 +32,7 @@ def goes_unanswered_and_the_nonce_is_forgotten(
     return harness.finish(without=without)
 
 
-def goes_unanswered_and_the_history_is_blind(
+def goes_unanswered_and_the_history_is_unreadable(
     harness: Harness, without: Mechanism | None
 ) -> Verdict:
     harness.fault("discord.list=unreadable", "discord.get=unreadable")
@@ -51,7 +51,7 @@ def is_accepted_late(harness: Harness, without: Mechanism | None) -> Verdict:
     return harness.verdict()
 
 
-def freezes_before_its_last_look(harness: Harness, without: Mechanism | None) -> Verdict:
+def freezes_before_its_last_check(harness: Harness, without: Mechanism | None) -> Verdict:
     """For longer than its lease, just after its intent; another one tells the message meanwhile."""
     match_id = harness.say(harness.channel("slack-bot")[0])
     frozen = harness.freeze(match_id, "after_intent", without=without)
@@ -61,13 +61,13 @@ def freezes_before_its_last_look(harness: Harness, without: Mechanism | None) ->
 
 
 def writes_its_result_late(harness: Harness, without: Mechanism | None) -> Verdict:
-    """Refused with "later", it freezes; another one posts the message unanswered and dies; then the
+    """Refused with a pause, it freezes; another one posts the message unanswered and dies; then the
     first one writes down that nothing was sent."""
     channel, place = harness.channel("slack-bot")
     harness.fault(f"slack.post@{place}=429(0.1)*1", f"slack.post@{place}={UNSEEN}*1")
     match_id = harness.say(channel)
     frozen = harness.freeze(match_id, "after_call", without=without)
-    # The first result is that of its look into the channel.
+    # The first result is that of its scan of the channel.
     harness.join(
         [harness.start(only=match_id, strike=Strike("after_result", nth=2), without=without)]
     )

@@ -58,15 +58,15 @@ class Limits:
     """The assumptions, and what is taken out."""
 
     pause: float = 0.0
-    """Longest pause between the last look at a claim's age and the bytes (0: within the margin)."""
-    late: float = 30.0
+    """Longest pause between the last check of a claim's age and the bytes (0: within the margin)."""
+    delay: float = 30.0
     """Latest that a request which was given up on is still accepted."""
     nonce_window: float = NONCE_WINDOW
     without: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, terms: Terms, *without: str) -> Limits:
-        limits = cls(pause=61.0, late=58.0) if terms.nonce else cls()
+        limits = cls(pause=61.0, delay=58.0) if terms.nonce else cls()
         return replace(limits, without=frozenset(without))
 
 
@@ -110,8 +110,8 @@ class Hands:
     fence: int
     claimed_at: float
     effect: Effect | None
-    looked_at: float | None = None
-    """When it last looked at its claim's age, just before the bytes."""
+    checked_at: float | None = None
+    """When it last checked its claim's age, just before the bytes."""
     event: Event | None = None
     """Learned, and not yet written down."""
 
@@ -126,7 +126,7 @@ class Flight:
 
 FATES = ("answered", "answer lost", "answer lost", "request lost", "delayed", "no connection",
          "refused")  # fmt: skip
-SIGHTS = ("clear", "clear", "blind", "none")
+SIGHTS = ("clear", "clear", "unreadable", "none")
 SOMETIMES = st.sampled_from([False, False, False, True])
 RARELY = st.sampled_from([False] * 9 + [True])
 
@@ -176,9 +176,9 @@ class Delivery(RuleBasedStateMachine):
         elif isinstance(hands.effect, Send):
             self.write_intent_down(who)
         elif isinstance(hands.effect, Scan | Get):
-            self.look_into_the_channel(who, sight)
-        elif hands.looked_at is None:
-            self.look_at_claims_age_once_more(who)
+            self.scan_the_channel(who, sight)
+        elif hands.checked_at is None:
+            self.check_claims_age_once_more(who)
         else:
             self.send(who, fate)
 
@@ -202,20 +202,20 @@ class Delivery(RuleBasedStateMachine):
         hands.event = Intend(None) if is_young else HoldBack(self.wall(), "old")
         self.write_down(who)
 
-    def look_at_claims_age_once_more(self, who: int) -> None:
+    def check_claims_age_once_more(self, who: int) -> None:
         hands = self.hands[who]
         is_young = may_send(self.now - hands.claimed_at, self.terms)
         if is_young or "second look" in self.limits.without:
-            hands.looked_at = self.now
+            hands.checked_at = self.now
         else:
             self.learn(hands, NotSent("old", 0.0))
 
     def send(self, who: int, fate: str) -> None:
         hands = self.hands[who]
-        effect, looked_at = hands.effect, hands.looked_at
+        effect, checked_at = hands.effect, hands.checked_at
         assert isinstance(effect, Post | Patch)
-        assert looked_at is not None
-        pause = self.now - looked_at
+        assert checked_at is not None
+        pause = self.now - checked_at
         if pause > (0.0 if isinstance(effect, Patch) else self.limits.pause):
             del self.hands[who]  # against the assumptions: so it was killed
             return
@@ -226,26 +226,28 @@ class Delivery(RuleBasedStateMachine):
             case "answer lost":
                 self.remote.accept(effect, self.now)
             case "delayed":
-                late = self.limits.late if isinstance(effect, Post) else self.terms.settle
-                self.flights.append(Flight(effect, self.now - pause + late))
+                delay = self.limits.delay if isinstance(effect, Post) else self.terms.settle
+                self.flights.append(Flight(effect, self.now - pause + delay))
             case "no connection":
                 verdict = NotSent(fate)
             case "refused":
                 verdict = Blocked(fate) if isinstance(effect, Patch) else Refused(fate)
         self.learn(hands, verdict)
 
-    def look_into_the_channel(self, who: int, sight: str) -> None:
+    def scan_the_channel(self, who: int, sight: str) -> None:
         hands = self.hands[who]
         there = self.remote.visible
         if sight == "none":
             hands.event = NotSeen("500")
-        elif isinstance(hands.effect, Get) and sight == "blind":
+        elif isinstance(hands.effect, Get) and sight == "unreadable":
             hands.event = Blocked("no permission")
         elif isinstance(hands.effect, Get):
             hands.event = Seen(there[0].rev) if there else Deleted("deleted")
-        elif sight == "blind":
+        elif sight == "unreadable":
             hands.event = (
-                Absent() if "witness" in self.limits.without else UnreadableHistory("blind")
+                Absent()
+                if "visibility check" in self.limits.without
+                else UnreadableHistory("unreadable")
             )
         elif there and "scan" not in self.limits.without:
             hands.event = Found("1", there[0].rev)
@@ -322,8 +324,8 @@ class Delivery(RuleBasedStateMachine):
     # --- what must never be ----------------------------------------------------------------------
 
     @invariant()
-    def it_is_told_once(self) -> None:
-        assert len(self.remote.visible) <= 1 or self.rash, "told twice"
+    def it_is_posted_once(self) -> None:
+        assert len(self.remote.visible) <= 1 or self.rash, "duplicate"
 
     @invariant()
     def nothing_is_called_delivered_that_was_never_posted(self) -> None:
@@ -334,12 +336,12 @@ class Delivery(RuleBasedStateMachine):
         assert self.row.state in TERMINAL or self.row.due_at is not None, "stuck"
 
     @invariant()
-    def what_was_told_is_not_posted(self) -> None:
+    def what_was_delivered_is_not_posted(self) -> None:
         posting = any(
             each.fence == self.row.fence and isinstance(each.effect, Post)
             for each in self.hands.values()
         )
-        assert not (self.row.delivered and posting), "posts what was told"
+        assert not (self.row.delivered and posting), "posts what was delivered"
 
     def teardown(self) -> None:
         """From wherever it has got to, calm brings an end."""
@@ -356,7 +358,7 @@ class Delivery(RuleBasedStateMachine):
             self.claim(0)
             while self.hands:
                 self.goes_on(0, "answered", "clear")
-                self.it_is_told_once()
+                self.it_is_posted_once()
         assert self.row.state in TERMINAL, "never settled"
         stands = self.row.state == "delivered" and self.remote.visible and not self.removed
         if stands and self.terms.edit and self.row.remote_id is not None:
@@ -380,7 +382,7 @@ class Delivery(RuleBasedStateMachine):
     def learn(self, hands: Hands, verdict: PostVerdict) -> None:
         maybe_before = isinstance(hands.effect, Post) and hands.effect.maybe_before
         hands.event = Answered(verdict, maybe_before)
-        hands.looked_at = None
+        hands.checked_at = None
 
     def write_down(self, who: int) -> None:
         """Compare-and-set on (id, fence, state)."""

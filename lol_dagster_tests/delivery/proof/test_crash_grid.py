@@ -1,7 +1,7 @@
-"""Killed with SIGKILL at every labelled point, under every fault: told once all the same.
+"""Killed with SIGKILL at every labelled point, under every fault: posted once all the same.
 
 One message per (fault, label), each with a channel and a first worker of its own, which dies at the
-label; then workers that live carry everything to its end.
+label; then workers that live bring everything to its end.
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ def ask(
 
 @HALVES
 @pytest.mark.parametrize("kind", READABLE)
-def test_killed_anywhere_under_any_fault_a_message_is_told_once(
+def test_killed_anywhere_under_any_fault_a_message_is_posted_once(
     harness: Harness, kind: str, labels: tuple[str, ...]
 ) -> None:
     harness.fault(f"discord.post=nonce-window({NONCE_WINDOW})")
     ask(harness, kind, FAULTS[kind], labels)
     verdict = harness.finish()
     assert verdict.wrong == {}
-    assert verdict.parked == frozenset()
+    assert verdict.needs_review == frozenset()
     # Under error-after-accept each was accepted unseen, wherever its worker died, and found.
     assert len(verdict.recovered) >= len(labels)
 
@@ -86,19 +86,19 @@ def test_the_whole_grid(harness: Harness, kind: str, label: str) -> None:
     verdict = harness.finish()
     print(f"\n{kind}, {len(faults)} faults, killed at {label}: {verdict}")  # noqa: T201 - the figures
     assert verdict.wrong == {}
-    assert verdict.parked == frozenset()
+    assert verdict.needs_review == frozenset()
 
 
 @HALVES
 @pytest.mark.parametrize("kind", ["discord-webhook", "slack-webhook"])
-def test_killed_anywhere_a_webhook_alone_parks_what_is_in_doubt_and_never_tells_twice(
+def test_killed_anywhere_a_webhook_alone_holds_what_is_in_doubt_and_never_duplicates(
     harness: Harness, kind: str, labels: tuple[str, ...]
 ) -> None:
     harness.settings = harness.settings.model_copy(update={"discord_bot_token": None})
     ask(harness, kind, (NONE, "error-after-accept(500)", "429(0.3)"), labels, uncertain="review")
     verdict = harness.finish()
     assert verdict.wrong == {}
-    assert verdict.parked
+    assert verdict.needs_review
     assert verdict.recovered == frozenset()
 
 
@@ -115,7 +115,7 @@ def test_killed_anywhere_a_webhook_alone_that_resends_loses_nothing(
     )
     verdict = harness.finish()
     assert verdict.wrong.keys() <= {"duplicated"}  # as its promise says
-    assert verdict.parked == frozenset()
+    assert verdict.needs_review == frozenset()
 
 
 def test_the_same_harness_shows_that_sending_and_then_marking_duplicates(harness: Harness) -> None:

@@ -1,7 +1,7 @@
 """Texts that change while workers die, freeze and lose answers: one message, with the newest text.
 
 The oracle reads what stands in the channel from the world's truth log. Labels are passed first by
-the PATCH here, as every message was told before.
+the PATCH here, as every message was delivered before.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ALL_FAULTS = (
 )  # fmt: skip
 
 
-def told(harness: Harness, kind: str, number: int) -> list[tuple[str, str]]:
+def delivered(harness: Harness, kind: str, number: int) -> list[tuple[str, str]]:
     """Messages that stand in channels of their own: match and place."""
     messages = []
     for _ in range(number):
@@ -56,7 +56,7 @@ def kill_around_edits(
     harness: Harness, kind: str, faults: Sequence[str], labels: Sequence[str] = LABELS
 ) -> None:
     cases = list(itertools.product(faults, labels))
-    messages = told(harness, kind, len(cases))
+    messages = delivered(harness, kind, len(cases))
     strikes = []
     for (fault, label), (match_id, place) in zip(cases, messages, strict=True):
         harness.change(match_id)
@@ -99,7 +99,7 @@ def test_a_grid_of_edits_on_postgresql(any_harness: Harness, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", BOTS)
-def test_row_29_a_text_that_changes_after_its_deliverer_died_anywhere_is_told_once(
+def test_row_29_a_text_that_changes_after_its_deliverer_died_anywhere_is_posted_once(
     harness: Harness, kind: str
 ) -> None:
     """Pending, in doubt or delivered, as the label will have it."""
@@ -116,7 +116,9 @@ def test_row_29_a_text_that_changes_after_its_deliverer_died_anywhere_is_told_on
     assert len(verdict.delivered) == len(strikes)
 
 
-def test_row_29_a_text_that_changes_under_a_deliverers_hands_is_told_once(harness: Harness) -> None:
+def test_row_29_a_text_that_changes_while_a_deliverer_has_it_is_posted_once(
+    harness: Harness,
+) -> None:
     frozen = []
     for kind, label in itertools.product(BOTS, BETWEEN_COMMITS):
         each = freeze(harness, kind, label, UNSEEN)
@@ -138,7 +140,7 @@ def test_row_30_an_edit_that_lands_late_is_not_the_last_one(harness: Harness, ki
 
 
 def edited_late(harness: Harness, kind: str, **orders: Any) -> Verdict:
-    ((match_id, place),) = told(harness, kind, 1)
+    ((match_id, place),) = delivered(harness, kind, 1)
     harness.fault(f"{EDIT[kind]}@{place}=late-accept(0.8)*1")
     harness.change(match_id)
     worker = harness.start(only=match_id, **orders)
@@ -149,9 +151,9 @@ def edited_late(harness: Harness, kind: str, **orders: Any) -> Verdict:
     return harness.verdict()
 
 
-def test_row_30_frozen_after_its_last_look_an_older_edit_can_land_last(harness: Harness) -> None:
+def test_row_30_frozen_after_its_last_check_an_older_edit_can_land_last(harness: Harness) -> None:
     """Assumption A1 of docs/delivery.md, for edits: no channel compares revisions."""
-    ((match_id, _),) = told(harness, "discord-bot", 1)
+    ((match_id, _),) = delivered(harness, "discord-bot", 1)
     harness.change(match_id)
     frozen = harness.freeze(match_id, "before_call")
     harness.change(match_id)

@@ -76,7 +76,7 @@ def test_no_order_of_events_tells_twice_or_lies_or_gets_stuck(terms: Terms, clai
     assert worlds > 500  # or the model has lost its moves
 
 
-def told(claims: int, texts: int) -> World:
+def delivered_world(claims: int, texts: int) -> World:
     """The message stands in the channel, and its text is about to change."""
     world = begin(claims=claims, texts=texts)
     row = replace(
@@ -93,24 +93,26 @@ def told(claims: int, texts: int) -> World:
 
 
 def test_no_order_of_events_leaves_another_text_than_is_believed() -> None:
-    worlds, counterexample = search(told(claims=3, texts=2), Rules.of(SLACK_BOT))
+    worlds, counterexample = search(delivered_world(claims=3, texts=2), Rules.of(SLACK_BOT))
     assert counterexample is None
     assert worlds > 500
 
 
 def test_without_settling_a_late_edit_overtakes_a_newer_one() -> None:
     rules = Rules.of(SLACK_BOT, settling=False)
-    _, counterexample = search(told(claims=3, texts=2), rules)
+    _, counterexample = search(delivered_world(claims=3, texts=2), rules)
     assert counterexample is not None
     assert counterexample[-1] == "another text stands there than is believed"
 
 
-@pytest.mark.parametrize("mechanism", ["scan", "witness", "durable_intent", "uncertain_state"])
+@pytest.mark.parametrize(
+    "mechanism", ["scan", "visibility_check", "durable_intent", "uncertain_state"]
+)
 def test_the_nonce_alone_does_not_replace_a_mechanism(mechanism: str) -> None:
     rules = replace(Rules.of(DISCORD_BOT), **{mechanism: False})  # type: ignore[arg-type]
     _, counterexample = search(begin(claims=3), rules)
     assert counterexample is not None
-    assert counterexample[-1] == "told twice"
+    assert counterexample[-1] == "duplicate"
 
 
 @pytest.mark.parametrize(
@@ -136,10 +138,10 @@ def test_a_webhook_alone_may_tell_twice_by_the_operators_decision_to_resend() ->
     _, counterexample = search(begin(claims=3, decisions=1), Rules.of(BARE_WEBHOOK))
     assert counterexample is not None
     assert "the operator decides: Resend" in counterexample
-    assert counterexample[-1] == "told twice"
+    assert counterexample[-1] == "duplicate"
 
 
 def test_a_webhook_alone_that_resends_may_tell_twice_as_its_promise_says() -> None:
     _, counterexample = search(begin(claims=3), Rules.of(RESENDING_WEBHOOK))
     assert counterexample is not None
-    assert counterexample[-1] == "told twice"
+    assert counterexample[-1] == "duplicate"

@@ -8,7 +8,7 @@ wrong → what must be seen):
 7-12   server error after and before acceptance, no answer, broken answer, late acceptance, no way there
 13-16  rate limits, refusals of the channel, refusals of the text, Slack's internal errors
 17-19  database locked or full, connection cut at a commit, power cut
-20-24  two at once, frozen before and after the last look, stale results, clocks
+20-24  two at once, frozen before and after the last check, stale results, clocks
 25-26  history without permission, deleted while uncertain
 27-31  the same again, other text, other text while uncertain, unclear edits, deleted or put off
 32-33  too long a text, a worker or a name server that hangs

@@ -1,7 +1,7 @@
 """Real processes that freeze, lose their database, disagree about the time, or cannot see.
 
 Each test that says what must not happen has one beside it, or a count in it, that shows that the
-trouble was there.
+fault was there.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def test_row_21_a_worker_that_froze_for_longer_than_its_lease_finds_itself_repla
     assert "fenced" in any_harness.stderr
 
 
-def test_row_22_frozen_after_its_last_look_discord_drops_the_second_post(harness: Harness) -> None:
+def test_row_22_frozen_after_its_last_check_discord_drops_the_second_post(harness: Harness) -> None:
     frozen = freeze(harness, "discord-bot", "before_call")
     assert harness.finish().wrong == {}
     thaw(harness, [frozen])
@@ -66,7 +66,7 @@ def test_row_22_frozen_after_its_last_look_discord_drops_the_second_post(harness
     assert len(harness.world.truth.events("deduplicated")) == 1
 
 
-def test_row_22_frozen_after_its_last_look_slack_shows_it_twice(harness: Harness) -> None:
+def test_row_22_frozen_after_its_last_check_slack_shows_it_twice(harness: Harness) -> None:
     """Assumption A1 of docs/delivery.md: a service without a nonce cannot check our fence."""
     frozen = freeze(harness, "slack-bot", "before_call")
     assert harness.finish().wrong == {}
@@ -150,12 +150,12 @@ def test_row_17_a_disk_that_is_full_at_any_commit_doubles_nothing(harness: Harne
     assert len(verdict.recovered) == 2
 
 
-def test_row_17_a_webhook_alone_parks_what_it_could_not_write_down(harness: Harness) -> None:
+def test_row_17_a_webhook_alone_holds_what_it_could_not_write_down(harness: Harness) -> None:
     match_id = harness.say(harness.channel("slack-webhook")[0])
     harness.strike([(match_id, Strike("after_call", deed="lock"))], busy_ms=100)
     verdict = harness.finish()
     assert verdict.wrong == {}
-    assert len(verdict.parked) == len(harness.world.truth.posted) == 1
+    assert len(verdict.needs_review) == len(harness.world.truth.posted) == 1
 
 
 @pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
@@ -176,14 +176,14 @@ def test_row_18_a_connection_that_is_cut_before_a_commit_doubles_nothing(
 
 @pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
 @pytest.mark.parametrize(
-    ("deed", "parked"),
+    ("deed", "needs_review"),
     [
         ("lose-commit", 1),  # the webhook's that was posted, and could not be noted
         ("lose-answer", 1),  # the webhook's whose intent stands, and that was not posted
     ],
 )
 def test_row_18_a_connection_lost_during_any_commit_doubles_nothing(
-    any_harness: Harness, deed: Deed, parked: int
+    any_harness: Harness, deed: Deed, needs_review: int
 ) -> None:
     """COMMIT does not arrive, or its answer does not: to the deliverer that is the same."""
     for kind in ("discord-bot", "slack-bot", "slack-webhook"):
@@ -195,13 +195,13 @@ def test_row_18_a_connection_lost_during_any_commit_doubles_nothing(
     assert len(any_harness.world.truth.posted) == 3  # of those that were to conclude
     verdict = any_harness.finish()
     assert verdict.wrong == {}
-    assert len(verdict.parked) == parked
-    # What was noted, though nobody was told so, need not be looked for.
+    assert len(verdict.needs_review) == needs_review
+    # What was written, though the worker believed otherwise, need not be searched for.
     assert len(verdict.recovered) == (2 if deed == "lose-commit" else 0)
 
 
 def test_row_18_a_commit_whose_answer_is_lost_doubles_nothing(any_harness: Harness) -> None:
-    """It was committed, and the worker is told that it failed (Temporal's ExecuteAndTimeout)."""
+    """It was committed, and the worker hears that it failed (Temporal's ExecuteAndTimeout)."""
     for kind in ("discord-bot", "slack-bot"):
         for label in ("after_claim", "after_intent", "after_result"):
             match_id = any_harness.say(any_harness.channel(kind)[0])
@@ -271,7 +271,7 @@ def test_row_25_without_the_permission_to_read_nothing_is_posted_again(harness: 
     verdict = harness.finish()  # leases run out later than the nonces: only the protocol protects
     assert verdict.wrong == {}
     # "after_intent" and "before_call" had sent nothing, but nobody could know.
-    assert len(verdict.parked) == len(LABELS)
+    assert len(verdict.needs_review) == len(LABELS)
     called = Counter(each["place"] for each in harness.world.truth.calls("discord.post"))
     assert set(called.values()) == {1}
     assert len(called) >= len(LABELS) - 2

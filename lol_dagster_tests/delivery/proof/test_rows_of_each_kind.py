@@ -33,7 +33,7 @@ def run_until_settled(delivery: DeliverySetup) -> None:
         delivery.pass_time(61)
 
 
-def test_row_04_killed_before_the_answer_a_webhook_alone_parks(harness: Harness) -> None:
+def test_row_04_killed_before_the_answer_a_webhook_alone_holds_it(harness: Harness) -> None:
     harness.fault("slack-hook.post=no-answer*1")
     worker = harness.start(only=harness.say(harness.channel("slack-webhook")[0]))
     wait_for("call", lambda: harness.world.truth.calls("slack-hook.post"), seconds=30)
@@ -42,7 +42,7 @@ def test_row_04_killed_before_the_answer_a_webhook_alone_parks(harness: Harness)
     harness.join([worker])
     verdict = harness.finish()
     assert verdict.wrong == {}
-    assert len(verdict.parked) == len(harness.world.truth.posted) == 1
+    assert len(verdict.needs_review) == len(harness.world.truth.posted) == 1
 
 
 @pytest.mark.parametrize(
@@ -102,16 +102,16 @@ def test_row_14_slacks_refusal_is_tried_once_an_hour(delivery: DeliverySetup) ->
     assert 4 <= delivery.slack.count("post") <= 5  # in four hours, and one at the beginning
 
 
-def test_row_22_frozen_after_its_last_look_a_webhook_alone_shows_it_once_and_parks(
+def test_row_22_frozen_after_its_last_check_a_webhook_alone_shows_it_once_and_holds_it(
     harness: Harness,
 ) -> None:
     match_id = harness.say(harness.channel("slack-webhook")[0])
     frozen = harness.freeze(match_id, "before_call")
-    assert len(harness.finish().parked) == 1
+    assert len(harness.finish().needs_review) == 1
     harness.thaw(frozen)
     verdict = harness.verdict()
     assert verdict.wrong == {}
-    assert len(verdict.parked) == len(harness.world.truth.posted) == 1
+    assert len(verdict.needs_review) == len(harness.world.truth.posted) == 1
 
 
 def test_row_26_deleted_while_uncertain_slack_shows_one_at_most(delivery: DeliverySetup) -> None:
@@ -140,7 +140,7 @@ def test_row_28_a_webhook_alone_edits_by_its_own_token(delivery: DeliverySetup) 
 
 
 @pytest.mark.parametrize("kind", ALONE)
-def test_row_29_a_text_that_changes_while_a_webhook_alone_is_uncertain_is_parked(
+def test_row_29_a_text_that_changes_while_a_webhook_alone_is_uncertain_is_held(
     delivery: DeliverySetup, kind: str
 ) -> None:
     without_reader(delivery)

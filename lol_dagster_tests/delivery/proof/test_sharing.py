@@ -43,13 +43,13 @@ def test_row_20_three_processes_share_the_work_without_meeting(any_delivery: Del
         worker.join(180)
 
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    told = any_delivery.titles(channels[0]) + any_delivery.titles(channels[1])
-    assert sorted(told) == sorted(titles)
+    posted = any_delivery.titles(channels[0]) + any_delivery.titles(channels[1])
+    assert sorted(posted) == sorted(titles)
     with any_delivery.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Attempt)) == 30
         assert set(session.scalars(select(Message.state))) == {"delivered"}
-        holders = set(session.scalars(select(Message.lease_owner)))
-    assert len(holders) > 1  # or nothing was shared
+        owners = set(session.scalars(select(Message.lease_owner)))
+    assert len(owners) > 1  # or nothing was shared
 
 
 def test_both_clocks_go_forward_and_bear_a_name(any_database: Database) -> None:

@@ -21,7 +21,7 @@ from lol_dagster_tests.delivery.proof.model import (
 )
 from lol_dagster_tests.delivery.proof.state_machine import Limits, machine
 
-BLIND = Limits(pause=14.0, late=14.0)
+UNREADABLE = Limits(pause=14.0, delay=14.0)
 """A bot without the history needs more of A2: see docs/delivery.md."""
 
 
@@ -29,7 +29,7 @@ BLIND = Limits(pause=14.0, late=14.0)
     ("terms", "limits"),
     [
         pytest.param(DISCORD_BOT, Limits.of(DISCORD_BOT), id="discord-bot"),
-        pytest.param(UNREADABLE_DISCORD_BOT, BLIND, id="discord-bot without history"),
+        pytest.param(UNREADABLE_DISCORD_BOT, UNREADABLE, id="discord-bot without history"),
         pytest.param(SLACK_BOT, Limits.of(SLACK_BOT), id="slack-bot"),
         pytest.param(BARE_WEBHOOK, Limits.of(BARE_WEBHOOK), id="webhook alone"),
     ],

@@ -83,10 +83,10 @@ class Orders:
     """For `passages` (one line per crash point: worker, label, and the deed if one was done there)
     and `stderr`."""
     only: str | None = None
-    """The match whose message is to be carried; None: all."""
+    """The match whose message is to be sent; None: all."""
     strike: Strike | None = None
     settle: float = SETTLE
-    """Seconds after an unanswered call before the channel is looked into."""
+    """Seconds after an unanswered call before the channel is read back."""
     skew: float = 0.0
     """Seconds by which this process's idea of the delivery clock and of the wall are ahead."""
     wall_skew: float = 0.0

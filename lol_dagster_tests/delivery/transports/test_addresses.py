@@ -80,7 +80,7 @@ def test_a_right_address_is_taken_as_it_is(kind: str, address: str, transports: 
         ("slack-webhook", DISCORD),
     ],
 )
-def test_a_wrong_address_is_told_how_it_should_be_without_repeating_it(
+def test_an_error_says_how_an_address_should_be_without_repeating_it(
     kind: str, address: str
 ) -> None:
     with pytest.raises(AddressError, match="the address should ") as caught:
@@ -88,7 +88,7 @@ def test_a_wrong_address_is_told_how_it_should_be_without_repeating_it(
     assert SECRET not in str(caught.value)
 
 
-def test_a_webhook_of_another_host_is_told_which_setting_decides() -> None:
+def test_a_webhook_of_another_host_is_refused_with_the_setting_that_decides() -> None:
     with pytest.raises(AddressError, match="LOL_DISCORD_URL"):
         checked_address("discord-webhook", DISCORD, SIMULATED)
 

@@ -96,7 +96,7 @@ def test_a_retry_that_is_accepted_costs_nothing(any_delivery: DeliverySetup) -> 
     assert any_delivery.titles(channel) == ["again"]
 
 
-def test_a_look_into_the_channel_is_no_retry(any_delivery: DeliverySetup) -> None:
+def test_a_scan_of_the_channel_is_no_retry(any_delivery: DeliverySetup) -> None:
     """What arrived is known to have arrived, however much was repeated."""
     channel = any_delivery.channel()
     message = any_delivery.message(channel)
@@ -109,7 +109,7 @@ def test_a_look_into_the_channel_is_no_retry(any_delivery: DeliverySetup) -> Non
     assert (row.state, row.evidence) == ("delivered", "scan")
 
 
-def test_what_waits_for_its_turn_for_days_is_not_parked_for_that(delivery: DeliverySetup) -> None:
+def test_what_waits_for_its_turn_for_days_is_not_held_for_that(delivery: DeliverySetup) -> None:
     channel = delivery.channel()
     message = delivery.message(channel)
     delivery.discord.script("post", fail_before_accept(520))
@@ -127,7 +127,7 @@ def test_what_waits_for_its_turn_for_days_is_not_parked_for_that(delivery: Deliv
 
 
 def test_a_post_that_only_the_nonce_protects_is_not_held_back(delivery: DeliverySetup) -> None:
-    """Later nobody could tell whether it was posted: it would be parked for having waited."""
+    """Later nobody could tell whether it was posted: it would need review for having waited."""
     channel = delivery.channel()
     delivery.discord.may_read_history = False
     with delivery.database.writing() as session:
@@ -153,7 +153,7 @@ def test_a_breakers_probe_is_neither_held_back_nor_counted(delivery: DeliverySet
         assert not any(session.scalars(select(Attempt.retry)))
 
 
-def test_edits_are_rationed_like_posts(any_delivery: DeliverySetup) -> None:
+def test_edits_have_the_same_retry_budget_as_posts(any_delivery: DeliverySetup) -> None:
     channel = any_delivery.channel()
     message = any_delivery.message(channel)
     any_delivery.run()
@@ -169,7 +169,7 @@ def test_edits_are_rationed_like_posts(any_delivery: DeliverySetup) -> None:
     assert any_delivery.titles(channel) == ["Defeat"]
 
 
-def test_the_ration_is_shared_through_the_database(any_delivery: DeliverySetup) -> None:
+def test_the_retry_budget_is_shared_through_the_database(any_delivery: DeliverySetup) -> None:
     channel = any_delivery.channel()
     use_up(any_delivery, channel)
     with any_delivery.database.reading() as session:
