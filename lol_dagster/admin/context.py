@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,6 +12,8 @@ from flask import Flask, current_app, g
 
 from lol_dagster.admin.probing import Probes
 from lol_dagster.admin.server import THIS_MACHINE, WebAddress
+from lol_dagster.delivery.transports.base import Transport
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.riot.client import RiotClient, riot_client
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -40,6 +42,11 @@ class AdminContext:
     def install(self, app: Flask) -> None:
         """Make this the context of an app."""
         app.extensions[_EXTENSION] = self
+
+    @cached_property
+    def transports(self) -> Mapping[str, Transport]:
+        """By `Channel.kind`."""
+        return all_transports(self.settings)
 
     @cached_property
     def riot(self) -> RiotClient:

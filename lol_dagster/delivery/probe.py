@@ -16,8 +16,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast, get_args
 
-from sqlalchemy.orm import Session
-
 from lol_dagster.delivery import circuit_breaker
 from lol_dagster.delivery.clock import Clock, Watch, clock_for
 from lol_dagster.delivery.model import (
@@ -132,8 +130,11 @@ def probe_channel(
     Raises:
         ProbeError: there is no such channel, or it was removed.
     """
-    probe = _Probe(database, transports, clock or clock_for(database), now)
-    return probe.of(channel_id)
+    with database.reading() as session:
+        channel = session.get(Channel, channel_id)
+    if channel is None or channel.removed_at is not None:
+        raise ProbeError("there is no such channel (any more)")
+    return _Probe(database, transports, channel, clock or clock_for(database), now).run()
 
 
 class _Probe:
@@ -143,201 +144,202 @@ class _Probe:
         self,
         database: Database,
         transports: Mapping[str, Transport],
+        channel: Channel,
         clock: Clock,
         now: datetime,
     ) -> None:
         self._database = database
         self._transports = transports
+        self._channel = channel
+        self._transport = transports[channel.kind]
         self._clock = clock
         self._started = now
         self._watch = Watch(now, clock)
-        self._timing = Timing()
         self._outbox = Outbox(
             database,
             transports,
             clock,
-            timing=self._timing,
+            timing=Timing(),
             lease_owner=f"doctor@{socket.gethostname()}:{os.getpid()}",
             jitter=lambda: 0.0,
             crashpoint=lambda _label: None,
         )
-        self._found: dict[Step, Finding] = {}
+        self._findings: dict[Step, Finding] = {}
+        self._readable: bool | None = None
+        """Whether the channel's history shows our messages, as far as it is known."""
 
-    def now(self) -> datetime:
-        return self._watch.now()
-
-    def of(self, channel_id: int) -> ProbeReport:
-        with self._database.reading() as session:
-            channel = session.get(Channel, channel_id)
-            if channel is None or channel.removed_at is not None:
-                raise ProbeError("there is no such channel (any more)")
-            destination = circuit_breaker.destinations(session, self._transports)[channel.id]
-            obstacle = self._obstacle(session, channel, destination)
-            # From when on its rate limits allow a call.
-            limits = circuit_breaker.opening_times(session, [destination], breakers=False)
-            opening = limits.get(channel.id, self.now())
-        transport = self._transports[channel.kind]
+    def run(self) -> ProbeReport:
         message_id = None
-        readable: bool | None = None
-        if obstacle is None and opening > self.now() + _LONGEST_HOLD:
-            obstacle = f"a rate limit forbids any call until {opening:%H:%M:%S} UTC"
+        opening, obstacle = self._before()
         if obstacle is not None:
             self._note("post", "missing", obstacle)
         else:
-            self._clock.sleep(max(0.0, (opening - self.now()).total_seconds()))
-            claimed = self._opened(channel)
+            self._clock.sleep(max(0.0, (opening - self._now()).total_seconds()))
+            claimed = self._claim()
             message_id = claimed.row.id
-            remote_id, readable = self._post(transport, claimed)
+            remote_id = self._post(claimed)
             if remote_id is not None:
-                readable = self._steps(transport, claimed, remote_id, readable)
+                self._steps(claimed, remote_id)
         for step in STEPS:
-            if step not in self._found:
-                self._without_post(transport, step)
-        return self._written(channel, transport, message_id, readable)
+            if step not in self._findings:
+                self._not_tried(step)
+        return self._written(message_id)
+
+    def _now(self) -> datetime:
+        return self._watch.now()
 
     # --- before -----------------------------------------------------------------------------------
 
-    def _obstacle(
-        self, session: Session, channel: Channel, destination: circuit_breaker.Destination
-    ) -> str | None:
-        """Why no call can be made at all."""
-        transport = self._transports[channel.kind]
-        unusable = transport.unusable(channel.address)
+    def _before(self) -> tuple[datetime, str | None]:
+        """From when on rate limits allow a call, and why none can be made at all."""
+        now = self._now()
+        unusable = self._transport.unusable(self._channel.address)
         if unusable is not None:
-            return unusable
-        for scope, fingerprint in destination.scopes.items():
-            breaker = session.get(Breaker, scope)
-            if breaker is not None and breaker.dead and breaker.fingerprint == fingerprint:
-                # Discord locks out who goes on calling a webhook that is gone.
-                return f"not called any more until it is changed: {breaker.reason}"
-        return None
+            return now, unusable
+        with self._database.reading() as session:
+            destinations = circuit_breaker.destinations(session, self._transports)
+            destination = destinations[self._channel.id]
+            for scope, fingerprint in destination.scopes.items():
+                breaker = session.get(Breaker, scope)
+                if breaker is not None and breaker.dead and breaker.fingerprint == fingerprint:
+                    # Discord locks out who goes on calling a webhook that is gone.
+                    return now, f"not called any more until it is changed: {breaker.reason}"
+            limits = circuit_breaker.opening_times(session, [destination], breakers=False)
+        opening = limits.get(self._channel.id, now)
+        if opening > now + _LONGEST_HOLD:
+            return opening, f"a rate limit forbids any call until {opening:%H:%M:%S} UTC"
+        return opening, None
 
-    def _opened(self, channel: Channel) -> ClaimedMessage:
+    def _claim(self) -> ClaimedMessage:
         with self._database.writing() as session:
             salt = installation_salt(session)
-        return self._outbox.open_test(_test_message(channel, salt, self.now()), self.now())
+        return self._outbox.open_test(_test_message(self._channel, salt, self._now()), self._now())
 
     # --- the one POST -----------------------------------------------------------------------------
 
-    def _post(
-        self, transport: Transport, claimed: ClaimedMessage
-    ) -> tuple[str | None, bool | None]:
-        """Post, and see to it that the message comes to an end; its id if it stands there, and
-        what is known by then of the history.
-        """
-        intended = self._outbox.intend(claimed, Send("POST"), self.now())
+    def _post(self, claimed: ClaimedMessage) -> str | None:
+        """Post, and see to it that the message comes to an end; its id if it stands there."""
+        intended = self._outbox.intend(claimed, Send("POST"), self._now())
         if intended is None or not intended.effects:
             reason = (
-                "another call was in the way: try again"
-                if intended is None
-                else intended.row.last_error
+                intended.row.last_error if intended else "another call was in the way: try again"
             )
             self._note("post", "missing", str(reason))
-            self._ended(claimed)
-            return None, None
+            self._end(claimed)
+            return None
         post = cast("Post", intended.effects[0])
         message = intended.outgoing
         assert message is not None, "what is to be sent was intended"
         answer = (
             message
             if isinstance(message, Answer)
-            else sending(lambda: transport.post(claimed.address, message))
+            else sending(lambda: self._transport.post(claimed.address, message))
         )
         if isinstance(answer.verdict, Uncertain):
-            self._outbox.record(intended, post, answer, self.now())
-            return self._find_unanswered(transport, replace(intended, attempt_id=None), answer)
-        self._outbox.conclude(intended, post, answer, self.now())
+            self._outbox.record(intended, post, answer, self._now())
+            return self._find_unanswered(replace(intended, attempt_id=None), answer)
+        self._outbox.conclude(intended, post, answer, self._now())
         if not isinstance(answer.verdict, Accepted):
-            self._refused("post", transport, answer)
-            self._ended(claimed)
-            return None, None
+            self._refused("post", answer)
+            self._end(claimed)
+            return None
         self._note("post", "ok", "posted")
-        if answer.verdict.remote_id is None:
-            return None, None
-        return answer.verdict.remote_id, None
+        return answer.verdict.remote_id
 
-    def _find_unanswered(
-        self, transport: Transport, claimed: ClaimedMessage, posted: Answer[PostVerdict]
-    ) -> tuple[str | None, bool | None]:
+    def _find_unanswered(self, claimed: ClaimedMessage, posted: Answer[PostVerdict]) -> str | None:
         """The POST went unanswered: is the message there?"""
         unanswered = f"the POST went unanswered ({_reason(posted.verdict)})"
-        if not transport.capabilities.read_back:
-            self._ended(claimed)
+        if not self._transport.capabilities.read_back:
+            self._end(claimed)
             self._note("post", "unknown", f"{unanswered}: check the channel yourself")
-            return None, None
-        self._clock.sleep(transport.capabilities.settle)
-        scan, answer = self._scan(transport, claimed)
+            return None
+        self._clock.sleep(self._transport.capabilities.settle)
+        scan, answer = self._scan(claimed)
         found = answer.verdict
-        if isinstance(found, Found) and self._outbox.conclude(claimed, scan, answer, self.now()):
+        if isinstance(found, Found) and self._outbox.conclude(claimed, scan, answer, self._now()):
             self._note("post", "ok", f"{unanswered}, but it is there")
-            return found.remote_id, True
-        self._outbox.record(claimed, scan, answer, self.now())
-        self._ended(claimed)
+            self._readable = True
+            return found.remote_id
+        self._outbox.record(claimed, scan, answer, self._now())
+        self._end(claimed)
         if isinstance(found, Absent):
             self._note("post", "missing", f"{unanswered}, and it is not there")
-            return None, None
-        self._note("post", "unknown", f"{unanswered}, and it cannot be searched for")
-        self._refused("find", transport, answer)
-        return None, False if isinstance(found, UnreadableHistory) else None
+        else:
+            self._note("post", "unknown", f"{unanswered}, and it cannot be searched for")
+            self._unread(answer)
+        return None
 
-    def _ended(self, claimed: ClaimedMessage) -> None:
-        self._outbox.withdraw(claimed.row.id, "a test is never sent again", self.now())
+    def _end(self, claimed: ClaimedMessage) -> None:
+        self._outbox.withdraw(claimed.row.id, "a test is never sent again", self._now())
 
     # --- what may be repeated ---------------------------------------------------------------------
 
-    def _steps(
-        self, transport: Transport, claimed: ClaimedMessage, remote_id: str, readable: bool | None
-    ) -> bool | None:
-        """Find, edit, read and delete the posted message; whether the history shows it."""
-        if transport.capabilities.read_back:
-            readable = self._find(transport, claimed)
-        if transport.can_edit:
-            message_id, address = claimed.row.id, claimed.address
-            edited = replace(claimed, content=_test_content(2).to_json())
-            body = rendered(transport, edited, 2)
-            assert isinstance(body, Outgoing), "what rendered once renders again"
-            patch = lambda: sending(lambda: transport.patch(address, remote_id, body))  # noqa: E731
-            answer = self._repeat(claimed, Patch(remote_id, 2), patch)
-            changed = isinstance(answer.verdict, Accepted) and answer.verdict.rev == 2
-            self._conclude("edit", transport, answer, done="edited" if changed else None)
-            get = lambda: reading(lambda: transport.get(address, remote_id, message_id))  # noqa: E731
-            answer = self._repeat(claimed, Get(remote_id), get)
-            newest = isinstance(answer.verdict, Seen) and (answer.verdict.rev == 2 or not changed)
-            self._conclude("read", transport, answer, done="read back" if newest else None)
-            delete = lambda: sending(lambda: transport.delete(address, remote_id))  # noqa: E731
-            answer = self._repeat(claimed, Delete(remote_id), delete)
-            gone = isinstance(answer.verdict, Deleted)
-            self._conclude("delete", transport, answer, done="deleted" if gone else None)
-            self._keep(claimed.row.id, edited=changed, gone=gone)
-        return readable
+    def _steps(self, claimed: ClaimedMessage, remote_id: str) -> None:
+        """Find, edit, read and delete the posted message."""
+        if self._transport.capabilities.read_back:
+            self._find(claimed)
+        if not self._transport.can_edit:
+            return
+        transport, address = self._transport, claimed.address
+        body = rendered(transport, replace(claimed, content=_test_content(2).to_json()), 2)
+        assert isinstance(body, Outgoing), "what rendered once renders again"
 
-    def _find(self, transport: Transport, claimed: ClaimedMessage) -> bool | None:
+        answer = self._repeat(
+            claimed,
+            Patch(remote_id, 2),
+            lambda: sending(lambda: transport.patch(address, remote_id, body)),
+        )
+        edited = isinstance(answer.verdict, Accepted) and answer.verdict.rev == 2
+        self._conclude("edit", answer, done="edited" if edited else None)
+
+        answer = self._repeat(
+            claimed,
+            Get(remote_id),
+            lambda: reading(lambda: transport.get(address, remote_id, claimed.row.id)),
+        )
+        newest = isinstance(answer.verdict, Seen) and (answer.verdict.rev == 2 or not edited)
+        self._conclude("read", answer, done="read back" if newest else None)
+
+        answer = self._repeat(
+            claimed,
+            Delete(remote_id),
+            lambda: sending(lambda: transport.delete(address, remote_id)),
+        )
+        deleted = isinstance(answer.verdict, Deleted)
+        self._conclude("delete", answer, done="deleted" if deleted else None)
+        self._keep(claimed.row.id, edited=edited, deleted=deleted)
+
+    def _find(self, claimed: ClaimedMessage) -> None:
         """Whether the channel's history shows what was just posted."""
-        scan, answer = self._scan(transport, claimed)
+        scan, answer = self._scan(claimed)
         if isinstance(answer.verdict, Absent):
             # What was posted a moment ago may take its time to be shown.
-            self._outbox.record(claimed, scan, answer, self.now())
-            self._clock.sleep(transport.capabilities.settle)
-            scan, answer = self._scan(transport, claimed)
-        self._outbox.record(claimed, scan, answer, self.now())
+            self._outbox.record(claimed, scan, answer, self._now())
+            self._clock.sleep(self._transport.capabilities.settle)
+            scan, answer = self._scan(claimed)
+        self._outbox.record(claimed, scan, answer, self._now())
         match answer.verdict:
             case Found():
                 self._note("find", "ok", "found by its marker")
-                return True
+                self._readable = True
             case Absent():
                 self._note(
                     "find",
                     "missing",
                     "the history can be read, but does not show the message with its marker",
                 )
-                return False
-        self._refused("find", transport, answer)
-        return False if isinstance(answer.verdict, UnreadableHistory) else None
+                self._readable = False
+            case _:
+                self._unread(answer)
 
-    def _scan(self, transport: Transport, claimed: ClaimedMessage) -> tuple[Scan, Answer[Verdict]]:
-        after_id = transport.after_id(claimed.row.created_at)
+    def _unread(self, answer: Answer[Verdict]) -> None:
+        self._refused("find", answer)
+        self._readable = False if isinstance(answer.verdict, UnreadableHistory) else None
+
+    def _scan(self, claimed: ClaimedMessage) -> tuple[Scan, Answer[Verdict]]:
+        after_id = self._transport.after_id(claimed.row.created_at)
         wanted = Wanted(claimed.row.id, after_id, self._outbox.visibility_check(claimed))
-        return Scan(after_id), reading(lambda: transport.scan(claimed.address, wanted))
+        return Scan(after_id), reading(lambda: self._transport.scan(claimed.address, wanted))
 
     def _repeat(
         self, claimed: ClaimedMessage, effect: Effect, call: Callable[[], Answer[Any]]
@@ -345,7 +347,7 @@ class _Probe:
         """A call that may be repeated, again while a rate limit says when."""
         for _ in range(_TRIES):
             answer = call()
-            self._outbox.record(claimed, effect, answer, self.now())
+            self._outbox.record(claimed, effect, answer, self._now())
             verdict = answer.verdict
             wait = verdict.retry_after if isinstance(verdict, NotSent | NotSeen) else None
             if wait is None or wait > _LONGEST_HOLD.total_seconds():
@@ -356,57 +358,55 @@ class _Probe:
     # --- what it comes to -------------------------------------------------------------------------
 
     def _note(self, step: Step, result: Result, said: str) -> None:
-        self._found.setdefault(step, Finding(step, result, said))
+        self._findings.setdefault(step, Finding(step, result, said))
 
-    def _conclude(
-        self, step: Step, transport: Transport, answer: Answer[Any], *, done: str | None
-    ) -> None:
+    def _conclude(self, step: Step, answer: Answer[Any], *, done: str | None) -> None:
         if done is not None:
             self._note(step, "ok", done)
         else:
-            self._refused(step, transport, answer)
+            self._refused(step, answer)
 
-    def _refused(self, step: Step, transport: Transport, answer: Answer[Any]) -> None:
-        help_ = transport.remedy(step, answer.code, answer.http_status)
+    def _refused(self, step: Step, answer: Answer[Any]) -> None:
+        remedy = self._transport.remedy(step, answer.code, answer.http_status)
         said = _reason(answer.verdict)
         unknown = isinstance(answer.verdict, Uncertain | NotSeen)
         self._note(
-            step, "unknown" if unknown else "missing", said if help_ is None else f"{said}: {help_}"
+            step, "unknown" if unknown else "missing", f"{said}: {remedy}" if remedy else said
         )
 
-    def _without_post(self, transport: Transport, step: Step) -> None:
-        """A step that was not tried: its kind cannot do it, or there was nothing to try it on."""
-        if step == "find" and not transport.capabilities.read_back:
-            self._note(step, "cannot", f"a {transport.kind} cannot read its channel")
-        elif step != "post" and not transport.can_edit:
-            self._note(step, "cannot", f"a {transport.kind} cannot change what it has posted")
+    def _not_tried(self, step: Step) -> None:
+        """Its kind cannot do it, or there was nothing to try it on."""
+        kind = self._transport.kind
+        if step == "find" and not self._transport.capabilities.read_back:
+            self._note(step, "cannot", f"a {kind} cannot read its channel")
+        elif step != "post" and not self._transport.can_edit:
+            self._note(step, "cannot", f"a {kind} cannot change what it has posted")
         else:
             self._note(step, "skipped", "not tried, as nothing was posted")
 
-    def _keep(self, message_id: str, *, edited: bool, gone: bool) -> None:
+    def _keep(self, message_id: str, *, edited: bool, deleted: bool) -> None:
         """What stands in the channel now."""
         with self._database.writing() as session:
             message = session.get_one(Message, message_id, with_for_update={"of": Message})
-            message.remote_deleted = gone
+            message.remote_deleted = deleted
             if edited:
                 session.add(MessageText(message_id=message_id, rev=1, content=message.content))
                 content = _test_content(2)
                 message.content, message.desired_hash = content.to_json(), content.content_hash()
                 message.desired_rev = message.remote_rev = 2
 
-    def _written(
-        self, channel: Channel, transport: Transport, message_id: str | None, readable: bool | None
-    ) -> ProbeReport:
-        findings = tuple(self._found[step] for step in STEPS)
+    def _written(self, message_id: str | None) -> ProbeReport:
+        findings = tuple(self._findings[step] for step in STEPS)
+        channel = self._channel
         with self._database.writing() as session:
             probe = session.get(ChannelProbe, channel.id)
             if probe is None:
                 probe = ChannelProbe(channel_id=channel.id, unreadable_history=False)
                 session.add(probe)
             probe.probed_at = self._started
-            if readable is not None:
-                probe.can_read_back = readable
-                probe.unreadable_history = not readable
+            if self._readable is not None:
+                probe.can_read_back = self._readable
+                probe.unreadable_history = not self._readable
             probe.findings = {
                 "message_id": message_id,
                 "steps": [asdict(finding) for finding in findings],
@@ -419,8 +419,8 @@ class _Probe:
             probed_at=self._started,
             message_id=message_id,
             findings=findings,
-            can_read_back=readable,
-            promise=transport.capabilities.promised(unreadable_history=unreadable),
+            can_read_back=self._readable,
+            promise=self._transport.capabilities.promised(unreadable_history=unreadable),
         )
 
 

@@ -25,7 +25,7 @@ from lol_dagster.admin.merging import Typed, typed_value
 from lol_dagster.admin.roster_view import RosterView, removed_filter
 from lol_dagster.delivery.probe import Finding, is_left_behind, probe_channel
 from lol_dagster.delivery.transports.base import AddressError
-from lol_dagster.delivery.transports.registry import all_transports, transport_type, transport_types
+from lol_dagster.delivery.transports.registry import transport_type, transport_types
 from lol_dagster.riot.queues import QUEUE_NAMES
 from lol_dagster.roster.channels import (
     CHOSEN_KINDS,
@@ -137,7 +137,7 @@ def _label(kind: str) -> str:
 
 
 def _shown_address(channel: Channel) -> str:
-    return all_transports(admin_context().settings)[channel.kind].shown_address(channel.address)
+    return admin_context().transports[channel.kind].shown_address(channel.address)
 
 
 def _typed_queues(form: Any) -> Any:
@@ -257,7 +257,7 @@ class ChannelView(RosterView):
         return form
 
     def save(self, session: Session, form: Form, row: Channel | None) -> Channel:
-        transports = all_transports(admin_context().settings)
+        transports = admin_context().transports
         address = (form.address.data or "").strip() or None
         _at("name", lambda: clean_name(form.name.data))
         queues = _at("other_queues", form.chosen_queues)
@@ -306,7 +306,7 @@ class ChannelView(RosterView):
         started = context.probes.start(
             channel.id,
             lambda: probe_channel(
-                context.database, all_transports(context.settings), channel.id, now=context.now()
+                context.database, context.transports, channel.id, now=context.now()
             ),
         )
         if not started:
@@ -321,7 +321,7 @@ class ChannelView(RosterView):
         with context.database.reading() as session:
             probe = session.get(ChannelProbe, channel.id)
             breaker = session.get(Breaker, f"channel:{channel.id}")
-        transport = all_transports(context.settings)[channel.kind]
+        transport = context.transports[channel.kind]
         steps = (probe.findings or {}).get("steps", []) if probe else []
         return Tried(
             is_running=is_running,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -28,7 +28,6 @@ from lol_dagster.admin.views.played import parts_shown, who_played
 from lol_dagster.delivery import decisions
 from lol_dagster.delivery.clock import clock_for
 from lol_dagster.delivery.transports.base import Transport
-from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.explain.game import explain_message
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import write_marker
@@ -117,7 +116,7 @@ class MessageView(BaseModelView):
         message: Message = self.get_one(key)
         session = reading()
         channel = message.channel
-        transports = _transports()
+        transports = admin_context().transports
         # Kinds of one service show a message alike; where it goes comes first.
         services = {each.service: each for each in (transports[channel.kind], *transports.values())}
         previews = _previews(message, message.content, message.desired_rev, services.values())
@@ -198,7 +197,7 @@ def _decide(decide: Callable[..., Message], session: Session, message: Message) 
     return decide(
         session,
         message.id,
-        transports=_transports(),
+        transports=admin_context().transports,
         clock=clock_for(context.database),
         now=context.now(),
     )
@@ -224,10 +223,6 @@ def _previews(
     except Exception:  # whatever is stored there: the rest of the page is what helps then
         logger.exception("message %s, revision %d: cannot be shown", message.id, rev)
         return None
-
-
-def _transports() -> Mapping[str, Transport]:
-    return all_transports(admin_context().settings)
 
 
 def _found_by(text: str) -> ColumnElement[bool]:
@@ -265,7 +260,7 @@ def _former(message: Message) -> list[tuple[int, list[Markup] | None]]:
         .where(MessageText.message_id == message.id)
         .order_by(MessageText.rev.desc())
     )
-    transports = [_transports()[message.channel.kind]]
+    transports = [admin_context().transports[message.channel.kind]]
     return [(each.rev, _previews(message, each.content, each.rev, transports)) for each in texts]
 
 

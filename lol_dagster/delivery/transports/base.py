@@ -64,6 +64,11 @@ UNREADABLE_PROMISE = (
     "maybe delivered twice)."
 )
 """Of a channel whose kind reads its messages back, while it cannot be read."""
+WRITE_ONLY_PROMISE = (
+    "Never delivered twice, but a send that goes unanswered waits for your decision, as nobody can look "
+    "it up (with --uncertain resend: never lost, but maybe delivered twice)."
+)
+"""Of a channel in which our messages can never be read back."""
 
 
 class AddressError(UserError):

@@ -20,6 +20,7 @@ from lol_dagster.delivery.model import (
 )
 from lol_dagster.delivery.transports import discord_api
 from lol_dagster.delivery.transports.base import (
+    WRITE_ONLY_PROMISE,
     AddressError,
     Answer,
     Capabilities,
@@ -80,9 +81,7 @@ class DiscordWebhook(discord_api.DiscordTransport):
             identity=None,
             read_back=False,
             settle=30.0,
-            promise="Never delivered twice, but a send that goes unanswered waits for your "
-            "decision, as nobody can look it up (with --uncertain resend: never lost, but maybe "
-            "delivered twice). A bot token in LOL_DISCORD_BOT_TOKEN removes the doubt.",
+            promise=f"{WRITE_ONLY_PROMISE} A bot token in LOL_DISCORD_BOT_TOKEN removes the doubt.",
         )
 
     def check_address(self, address: str) -> None:

@@ -18,6 +18,7 @@ from lol_dagster.delivery.model import (
 )
 from lol_dagster.delivery.transports import slack_api
 from lol_dagster.delivery.transports.base import (
+    WRITE_ONLY_PROMISE,
     AddressError,
     Answer,
     Caller,
@@ -58,9 +59,7 @@ class SlackWebhook(slack_api.SlackTransport):
             identity=None,
             read_back=False,
             settle=30.0,
-            promise="Never delivered twice, but a send that goes unanswered waits for your "
-            "decision, as nobody can look it up (with --uncertain resend: never lost, but maybe "
-            "delivered twice). A correction does not reach a message that is posted.",
+            promise=f"{WRITE_ONLY_PROMISE} A correction does not reach a message that is posted.",
         )
 
     def check_address(self, address: str) -> None:
