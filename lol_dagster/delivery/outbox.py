@@ -99,7 +99,7 @@ class Outbox:
     ) -> None:
         """
         Args:
-            transports: By `Channel.kind`, all four.
+            transports: `transports.registry.all_transports(settings)`.
             lease_owner: Who claims, for people.
             jitter: Uniform in [0, 1).
         """

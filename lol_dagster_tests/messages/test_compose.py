@@ -75,7 +75,7 @@ def arena(name: str, placement: int | None, subteam: int, **values: Any) -> Memb
     )
 
 
-def test_a_won_ranked_game_tells_result_mode_length_and_how_each_member_did():
+def test_a_won_ranked_game_shows_result_mode_length_and_how_each_member_did():
     bob = member("Bob", "Lulu", kills=1, deaths=4, assists=21, kda=5.5, cs_per_min=0.96)
     content = compose_game(
         game(member("Ann", highlights=("penta_kill", "first_blood", "most_damage")), bob)
@@ -96,7 +96,7 @@ def test_a_won_ranked_game_tells_result_mode_length_and_how_each_member_did():
     )
 
 
-def test_a_lost_game_is_told_as_a_defeat():
+def test_a_lost_game_is_a_defeat():
     content = compose_game(game(member("Ann", outcome="loss")))
     assert content.title == "Defeat · Ranked Solo · 32:10"
     assert content.tone == "bad"
@@ -112,7 +112,7 @@ def test_a_game_that_riot_ended_over_behaviour_says_so_and_blames_nobody():
     assert content.tone == "bad"
 
 
-def test_a_remake_is_told_without_figures():
+def test_a_remake_has_no_figures():
     remade = member("Ann", outcome="remake", kills=0, deaths=1, assists=0, highlights=("x",))
     content = compose_game(game(remade, duration_s=192))
     assert shown(content) == "Remake · Ranked Solo · 3:12\n**Ann** · Jinx"
@@ -179,7 +179,7 @@ def test_a_remake_between_members_names_both_sides_and_no_winner():
     )
 
 
-def test_arena_is_told_by_placement():
+def test_arena_is_announced_by_placement():
     content = compose_game(
         game(
             arena("Ann", 2, 5),
@@ -209,7 +209,7 @@ def test_the_better_half_of_an_arena_game_is_good_news(placement, subteams, tone
     assert compose_game(played).tone == tone
 
 
-def test_members_in_several_arena_subteams_are_told_with_their_places():
+def test_members_in_several_arena_subteams_are_listed_with_their_places():
     content = compose_game(
         game(
             arena("Cid", 7, 3),
@@ -226,18 +226,18 @@ def test_members_in_several_arena_subteams_are_told_with_their_places():
 
 
 def test_an_arena_game_without_places_says_so():
-    # KR_6604607115: every placement is 0 (weird-games E2).
+    # KR_6604607115: every placement is 0.
     content = compose_game(game(arena("Ann", None, 1), queue_name="Arena", mode_family="arena"))
     assert content.title == "No placement · Arena · 32:10"
     assert content.tone == "neutral"
 
 
-def test_a_player_with_several_accounts_is_told_with_the_one_played():
+def test_a_player_with_several_accounts_is_named_with_the_one_played():
     content = compose_game(game(member("Ann", account_name="AnnSmurf")))
     assert "**Ann (AnnSmurf)** · Jinx · 10/2/8" in shown(content)
 
 
-def test_a_player_on_both_sides_of_a_game_is_told_against_herself():
+def test_a_player_on_both_sides_of_a_game_is_listed_against_themselves():
     content = compose_game(
         game(member("Ann", account_name="Ann"), member("Ann", account_name="Smurf", **LOST))
     )
@@ -252,7 +252,7 @@ def test_an_unknown_platform_gets_no_link():
     assert compose_game(game(member("Ann"), match_id="PBE1_4500000000")).url is None
 
 
-def test_only_the_three_most_remarkable_highlights_are_told():
+def test_only_the_three_most_remarkable_highlights_are_named():
     ann = member("Ann", highlights=("quadra_kill", "first_blood", "most_kills", "most_damage"))
     assert "⭐ quadra kill, first blood, most kills" in shown(compose_game(game(ann))).splitlines()
 

@@ -186,7 +186,9 @@ class Transport(ABC):
         Args:
             deadline: Seconds for each call, all of it.
         """
-        secret: SecretStr | None = getattr(settings, self.token_setting or "", None)
+        secret: SecretStr | None = (
+            getattr(settings, self.token_setting) if self.token_setting else None
+        )
         self._token = None if secret is None else secret.get_secret_value()
 
     @property
