@@ -1,4 +1,4 @@
-"""`lol-dagster demo`: all of it at work in the simulated world, with nothing to set up.
+"""`lol-dagster demo`: all of it running in the simulated world, with nothing to set up.
 
 The demo has a home of its own inside LOL_HOME, made anew each time; it never touches other data.
 """
@@ -24,7 +24,7 @@ from lol_dagster.settings import Settings, ensure_home, load_settings
 
 _MARK = ".made-by-the-demo"
 _SEED = "1"
-_TOLD_SINCE = timedelta(hours=3)
+_ANNOUNCED_SINCE = timedelta(hours=3)
 """So that there is something to see at once."""
 # Two teams that share a player, one on Discord and one on Slack.
 _TEAMS = {
@@ -71,7 +71,7 @@ def demo(ui_port: int, world_port: int, admin_port: int, pace: float) -> None:
         wait_until_answering(f"http://127.0.0.1:{world_port}/people", timeout=30)
         _seed(settings)
         click.echo(f"The simulated Discord and Slack: http://127.0.0.1:{world_port}")
-        _look_once(settings)
+        _run_once(settings)
         run_services(settings, ui_port=ui_port, web_view=web_view)
     finally:
         world.stop()
@@ -90,7 +90,7 @@ def _fresh_home(settings: Settings) -> Path:
     return home
 
 
-def _look_once(settings: Settings) -> None:
+def _run_once(settings: Settings) -> None:
     """A first cycle, so that there is something to see before the schedule's first minute."""
     app, cycles = app_and_cycles(settings, show=lambda doing, _games: click.echo(f"  {doing} …"))
     cycles.cycle()
@@ -98,7 +98,7 @@ def _look_once(settings: Settings) -> None:
 
 
 def _leave_for(home: Path) -> None:
-    """Forget the real settings: the environment's, and the `.env` of the working directory."""
+    """Drop the real settings: the environment's, and the `.env` of the working directory."""
     for name in [name for name in os.environ if name.startswith("LOL_")]:
         del os.environ[name]
     os.chdir(home)
@@ -138,7 +138,7 @@ def _seed(settings: Settings) -> None:
                     friend.game_name,
                     team=team,
                     account=None if friend in seen else known[friend],
-                    since=now - _TOLD_SINCE,
+                    since=now - _ANNOUNCED_SINCE,
                     now=now,
                 )
                 seen.add(friend)

@@ -1,6 +1,6 @@
-"""The only room that imports Dagster: assets, sensors, schedules, jobs and the instance.
+"""The only package that imports Dagster: assets, sensors, schedules, jobs and the instance.
 
-Thin shells: what they do is plain functions of the rooms below.
+Thin shells: what they do is plain functions of the packages below.
 """
 
 import warnings

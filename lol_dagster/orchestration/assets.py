@@ -1,7 +1,7 @@
 """The five assets. Bodies are thin: plain functions do the work, and what came back is reported.
 
 games, player_stats and messages come out of one op without outputs: only an op that yields its own
-materializations can leave one weird partition of a range unmaterialized while the rest go on.
+materializations can leave one malformed partition of a range unmaterialized while the rest go on.
 """
 
 from collections.abc import Collection, Generator, Iterator, Sequence
@@ -42,10 +42,10 @@ _SENSOR_TAGS = {BATCH_TAG, QUARANTINE_TAG, REQUEST_TAG}
 
 _OWNER = "team:operators"
 _GROUP = "league"
-"""One group: the UI folds several up, and the whole way should be seen at a glance."""
+"""One group: the UI collapses several, and all of it should be seen at a glance."""
 
 
-def _of_every_game(
+def _per_match_asset(
     key: str, *, after: str, description: str, kinds: set[str], code_version: str | None = None
 ) -> dg.AssetSpec:
     return dg.AssetSpec(
@@ -105,7 +105,7 @@ def match_lists(
 @dg.multi_asset(
     name="process_games",
     specs=[
-        _of_every_game(
+        _per_match_asset(
             "games",
             after="match_lists",
             description="The match as Riot gave it, archived byte for byte. Nothing is ever "
@@ -113,7 +113,7 @@ def match_lists(
             kinds={"python", "api"},
             code_version=CODE_VERSIONS["games"],
         ),
-        _of_every_game(
+        _per_match_asset(
             "player_stats",
             after="games",
             description="The game, its participants and how the tracked players among them did, "
@@ -121,11 +121,11 @@ def match_lists(
             kinds={"python", "pandas"},
             code_version=CODE_VERSIONS["player_stats"],
         ),
-        _of_every_game(
+        _per_match_asset(
             "messages",
             after="player_stats",
-            description="What is to be said of the game and to which channels; written down in "
-            "one transaction with the stats, sent from nowhere but `deliveries`.",
+            description="What is to be said of the game and to which channels; recorded in one "
+            "transaction with the stats, and sent by `deliveries` alone.",
             kinds={"python"},
             code_version=CODE_VERSIONS["messages"],
         ),
@@ -165,7 +165,7 @@ class ChosenGames(dg.Config):
     pool=RIOT_POOL,
     out={},
     description="Processes games that stand in no range of the partitions. One that is (still) "
-    "weird is quarantined, and the run stays green.",
+    "malformed is quarantined, and the run stays green.",
 )
 def process_chosen(
     context: dg.OpExecutionContext,
@@ -191,7 +191,7 @@ def _process(
     match_ids: Sequence[str],
     wanted: Collection[str],
 ) -> Generator[dg.AssetMaterialization | dg.AssetObservation, None, list[Outcome]]:
-    """Take the matches through the stages, and report on those assets that are wanted."""
+    """Take the matches through the stages, and report the assets that are wanted."""
     outcomes: list[Outcome] = []
     shown: set[str] = set()
     by_hand = not _SENSOR_TAGS & context.run.tags.keys()
@@ -237,7 +237,7 @@ def _count(run_counts: RunCounts, outcome: Outcome) -> None:
 def _fail_if_alone(
     context: dg.AssetExecutionContext, database: Database, outcomes: Sequence[Outcome]
 ) -> None:
-    """In a run of its own a weird game fails for all to see, with the error it was quarantined for."""
+    """In a run of its own a malformed game fails for all to see, with the error it was quarantined for."""
     if BATCH_TAG in context.run.tags or len(outcomes) != 1:
         return
     outcome = outcomes[0]
@@ -252,11 +252,11 @@ def _fail_if_alone(
 @dg.multi_asset(
     name="deliver_chosen",
     specs=[
-        _of_every_game(
+        _per_match_asset(
             "deliveries",
             after="messages",
-            description="Where the game was told. The job `deliver_messages` carries whatever is "
-            "due; materializing chosen partitions carries only their messages.",
+            description="Where the game was announced. The job `deliver_messages` sends whatever is "
+            "due; materializing chosen partitions sends only their messages.",
             kinds={"python", "api"},
         )
     ],
@@ -280,7 +280,7 @@ def deliver_chosen(
 @dg.op(
     pool=CHANNELS_POOL,
     out={},
-    description="Carries every message that is due to its channel, whatever game it is about.",
+    description="Sends every message that is due to its channel, whatever game it is about.",
 )
 def deliver_due(
     context: dg.OpExecutionContext,
@@ -309,7 +309,7 @@ def _deliver(
     for match_id, values in metadata.of_deliveries(delivered):
         yield dg.AssetMaterialization("deliveries", partition=match_id, metadata=values)
     yield dg.AssetObservation(
-        "deliveries", description="The sweep", metadata=metadata.of_sweep(delivered)
+        "deliveries", description="The delivery run", metadata=metadata.of_delivery_run(delivered)
     )
     evaluate_checks(context, database, settings, clock.now(), "deliveries")
 

@@ -1,4 +1,4 @@
-"""What of Dagster's own records is let go of, and when: Dagster itself only ever lets go of ticks.
+"""What of Dagster's own records is deleted, and when: Dagster itself only ever deletes ticks.
 
 Our database is the record and Dagster's history the view, so nothing is lost that is needed. A run's
 deletion takes its materializations along: the runs over games are kept as long as the games' partitions.
@@ -132,7 +132,7 @@ def _keep(run: dg.DagsterRun) -> timedelta:
 
 def prune_events(instance: dg.DagsterInstance, now: datetime) -> int:
     """Delete old evaluations of checks and old events without a run, but for the last of each kind,
-    which is what the UI shows. Dagster keeps both for ever.
+    which is what the UI shows. Dagster keeps both forever.
 
     Returns:
         How many.

@@ -1,6 +1,6 @@
 """Dagster's instance: created once, alone, with every pool limit set, before anything runs.
 
-Two processes that open a new SQLite home together leave it with two schema heads for ever
+Two processes that open a new SQLite home together leave it with two schema heads forever
 (dagster-io/dagster#27390), and a pool's `default_limit` is not enforced in the first pass of the
 queue that meets the pool. Both are closed here, so every command and service goes through
 `prepare_instance` before it starts Dagster.

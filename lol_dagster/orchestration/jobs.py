@@ -1,4 +1,4 @@
-"""The jobs: each bounded by `dagster/max_runtime`, so that none can hold its place for ever."""
+"""The jobs: each bounded by `dagster/max_runtime`, so that none can hold its place forever."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lol_dagster.orchestration.runs import MAX_RUNTIME_TAG
 
 
 def _assets(*keys: str) -> dg.AssetSelection:
-    """These assets without their checks: checks look at everything, once in a while, not per run."""
+    """These assets without their checks, which a run evaluates once for each asset, at its end."""
     return dg.AssetSelection.assets(*keys).without_checks()
 
 
@@ -25,15 +25,15 @@ process_job = dg.define_asset_job(
     "process_matches",
     selection=_assets("games", "player_stats", "messages"),
     tags={MAX_RUNTIME_TAG: "900"},
-    description="Fetch games, work out how everyone did, write down what to say.",
+    description="Fetch games, work out how everyone did, record what to say.",
 )
 
 
 @dg.job(
     name="process_requested",
     tags={MAX_RUNTIME_TAG: "900"},
-    description="Process many games that people asked for. No asset job: what was asked for stands "
-    "in no range of the partitions.",
+    description="Process many games that people asked for. No asset job: what was asked for is "
+    "no range of the partitions.",
 )
 def requested_job() -> None:
     process_chosen()
@@ -42,8 +42,8 @@ def requested_job() -> None:
 @dg.job(
     name="deliver_messages",
     tags={MAX_RUNTIME_TAG: "600"},
-    description="Carry what is due to the channels. No asset job: a run of a partitioned asset "
-    "needs partitions, and what is due stands in no range of them.",
+    description="Send what is due to the channels. No asset job: a run of a partitioned asset "
+    "needs partitions, and what is due is no range of them.",
 )
 def deliver_job() -> None:
     deliver_due()
@@ -52,7 +52,7 @@ def deliver_job() -> None:
 @dg.job(
     name="audit_messages",
     tags={MAX_RUNTIME_TAG: "600"},
-    description="Does what was told stand in its channel, once and as told? Reads only.",
+    description="Is every delivered message in its channel, once and unchanged? Reads only.",
 )
 def audit_job() -> None:
     audit_sample()

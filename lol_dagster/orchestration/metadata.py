@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 Metadata = Mapping[str, Any]
 _CELL = 300
-_NOBODY = "none: nobody is to be told"
+_NO_CHANNEL = "none: the game is announced nowhere"
 
 
 def explain(outcome: Outcome) -> str:
@@ -64,16 +64,15 @@ def explain(outcome: Outcome) -> str:
 
 
 def of_polling(found: DiscoveryReport) -> Metadata:
-    """What a sweep over the match lists brought."""
-    troubles = found.failures
+    """What a poll of the match lists brought."""
     return {
         "accounts": len(found.polls),
-        "new_matches_sensor": len(found.new_match_ids),
-        "in_trouble": len(troubles),
+        "new_games": len(found.new_match_ids),
+        "failed": len(found.failures),
         "left_due": found.not_asked,
         "accounts_asked": dg.MetadataValue.md(
             _table(
-                ("Account", "New games", "Trouble"),
+                ("Account", "New games", "Failure"),
                 [
                     (poll.riot_id, ", ".join(poll.new_match_ids), poll.trouble or "")
                     for poll in found.polls
@@ -86,8 +85,7 @@ def of_polling(found: DiscoveryReport) -> Metadata:
 def of_outcome(database: Database, outcome: Outcome) -> dict[str, Metadata]:
     """Per asset that the match materialized, its metadata; empty for one that brought nothing.
 
-    Among them is `deliveries` if nobody is to be told: then it is done with, and no sweep will ever
-    say so.
+    Among them is `deliveries` if the game is announced nowhere: no delivery run will ever report it.
     """
     if not isinstance(outcome, ProcessedGame):
         return {}
@@ -99,7 +97,7 @@ def of_outcome(database: Database, outcome: Outcome) -> dict[str, Metadata]:
                 "games": _of_payload(session, match_id),
                 "player_stats": _of_stats(session, match_id),
                 "messages": _of_messages(messages),
-                **({} if messages else {"deliveries": {"channels": _NOBODY}}),
+                **({} if messages else {"deliveries": {"channels": _NO_CHANNEL}}),
             }
     except Exception as error:
         if not is_the_games(error):
@@ -140,7 +138,7 @@ def _of_stats(session: Session, match_id: str) -> Metadata:
 
 def _of_messages(messages: Sequence[Row[Message, Channel]]) -> Metadata:
     if not messages:
-        return {"channels": _NOBODY}
+        return {"channels": _NO_CHANNEL}
     return {
         "channels": ", ".join(channel.name for _, channel in messages),
         "preview": dg.MetadataValue.md(
@@ -155,17 +153,17 @@ def _of_messages(messages: Sequence[Row[Message, Channel]]) -> Metadata:
 def of_batch(database: Database, outcomes: Sequence[Outcome]) -> Metadata:
     """A batch run's table of its games."""
     processed = [each.match_id for each in outcomes if isinstance(each, ProcessedGame)]
-    set_aside = [each for each in outcomes if isinstance(each, QuarantinedGame)]
+    quarantined = [each for each in outcomes if isinstance(each, QuarantinedGame)]
     waiting = [each for each in outcomes if isinstance(each, NotGiven | IgnoredGame)]
     rows = _rows_of(database, processed)
-    rows += [(each.match_id, "", "quarantined", explain(each)) for each in set_aside]
+    rows += [(each.match_id, "", "quarantined", explain(each)) for each in quarantined]
     rows += [
         (each.match_id, "", getattr(each, "outcome", "ignored"), each.reason) for each in waiting
     ]
     return {
         "games": dg.MetadataValue.md(_table(("Match", "Mode", "Result", "Players"), rows)),
         "processed": len(processed),
-        "set_aside": len(set_aside),
+        "quarantined": len(quarantined),
         "not_there": len(waiting),
     }
 
@@ -183,15 +181,15 @@ def _rows_of(database: Database, match_ids: Sequence[str]) -> list[tuple[str, ..
 
 
 def of_deliveries(found: DeliveryReport) -> Iterator[tuple[str, Metadata]]:
-    """Per game that a sweep told of, where it was told."""
+    """Per game that a delivery run announced, where it did."""
     by_match: dict[str, list[DeliveryResult]] = {}
-    for carried in found.messages:
-        if carried.outcome in ("delivered", "edited"):
-            for match_id in carried.match_ids:
-                by_match.setdefault(match_id, []).append(carried)
-    for match_id, told in by_match.items():
-        metadata: dict[str, Any] = {"channels": ", ".join(each.channel for each in told)}
-        for each in told:
+    for result in found.messages:
+        if result.outcome in ("delivered", "edited"):
+            for match_id in result.match_ids:
+                by_match.setdefault(match_id, []).append(result)
+    for match_id, results in by_match.items():
+        metadata: dict[str, Any] = {"channels": ", ".join(each.channel for each in results)}
+        for each in results:
             if each.link is not None:
                 metadata[f"link_{each.message_id[:8]}"] = dg.MetadataValue.url(each.link)
         yield match_id, metadata
@@ -200,18 +198,18 @@ def of_deliveries(found: DeliveryReport) -> Iterator[tuple[str, Metadata]]:
 def of_finished(messages: Sequence[Row[Message, Channel]]) -> Metadata:
     """How delivery ended of a game that no delivery run has reported."""
     ends = (f"{channel.name} ({message.state})" for message, channel in messages)
-    return {"channels": ", ".join(ends) or _NOBODY}
+    return {"channels": ", ".join(ends) or _NO_CHANNEL}
 
 
-def of_sweep(found: DeliveryReport) -> Metadata:
-    """What a sweep over the due messages did."""
+def of_delivery_run(found: DeliveryReport) -> Metadata:
+    """What a delivery run did."""
     return {
         "delivered": found.delivered,
         "edited": found.edited,
         "uncertain": found.uncertain,
-        "parked": found.needs_review,
+        "needs_review": found.needs_review,
         "blocked": found.blocked,
-        "later": found.deferred,
+        "deferred": found.deferred,
         "messages": dg.MetadataValue.md(
             _table(
                 ("Channel", "Games", "Outcome", "Why"),

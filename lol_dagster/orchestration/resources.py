@@ -24,15 +24,11 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.schema import open_database
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass
 class WallClock:
     """The time, in UTC."""
 
-    now: Callable[[], datetime] = _utc_now
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 _JSON_KEYS = {"quarantined": "set_aside", "not_found": "gone", "needs_review": "parked"}

@@ -119,7 +119,7 @@ def worker_is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
     if server.get("host", "localhost") not in _THIS_MACHINE:
         return False
-    match worker_liveness.look(_file(instance, run.run_id)):
+    match worker_liveness.liveness(_file(instance, run.run_id)):
         case "alive":
             return False
         case "dead":
@@ -154,7 +154,7 @@ def end_overdue_workers(instance: dg.DagsterInstance) -> int:
     """
     ended = 0
     for file in _folder(instance).glob("*"):
-        if worker_liveness.look(file) != "alive":
+        if worker_liveness.liveness(file) != "alive":
             continue
         record = instance.get_run_record_by_id(file.name)
         if record is None or record.start_time is None:
@@ -190,7 +190,7 @@ def fail_abandoned_runs(instance: dg.DagsterInstance) -> int:
 def _forget_ended(instance: dg.DagsterInstance) -> None:
     """Remove the files of workers whose runs are over."""
     for file in _folder(instance).glob("*"):
-        if worker_liveness.look(file) == "dead":
+        if worker_liveness.liveness(file) == "dead":
             run = instance.get_run_by_id(file.name)
             if run is None or run.is_finished:
                 file.unlink(missing_ok=True)

@@ -58,7 +58,7 @@ def other_services(settings: Settings, code: Address, *, ui_port: int) -> list[S
     workspace = str(_write_workspace(settings.dagster_home, code))
     return [
         _logged("daemon", "dagster._daemon", "run", "-w", workspace,
-                answers=_DaemonBeats(settings.dagster_home)),
+                answers=_DaemonHeartbeats(settings.dagster_home)),
         _logged(
             "webserver", "dagster_webserver",
             "-w", workspace, "-h", "127.0.0.1", "-p", str(ui_port),
@@ -83,11 +83,11 @@ def _code_server_answers(address: Address) -> Callable[[], bool]:
     return answers
 
 
-class _DaemonBeats:
-    """Whether Dagster's daemon has shown a sign of life since it was last asked.
+class _DaemonHeartbeats:
+    """Whether Dagster's daemon has written a heartbeat since it was last asked.
 
-    It writes one every half minute. One of its threads that hangs alone it notices itself, and
-    ends. No age is looked at, so a clock that jumps says nothing of it.
+    It writes one every half minute. A single thread that hangs it notices itself, and ends. Ages
+    are not compared, so that a clock that jumps does not matter.
     """
 
     def __init__(self, dagster_home: Path) -> None:

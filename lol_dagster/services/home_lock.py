@@ -13,10 +13,10 @@ def alone_in(home: Path) -> TextIO:
     """Hold the home until the file that is returned is closed: two daemons would do everything
     twice, and a database that is moved must not be written to meanwhile.
 
-    A flock, which the system lets go of however its holder dies.
+    A flock, which the system releases however its owner dies.
 
     Raises:
-        UserError: somebody else holds it.
+        UserError: another process holds it.
     """
     lock = (home / "up.lock").open("w")
     try:

@@ -1,7 +1,6 @@
-"""Whether a service that lives also answers.
+"""Whether a service that is running also answers, and for how long it has been silent.
 
-Belongs here: asking it again and again, and for how long it has been silent. What is done about
-that is supervisor.py; how a service is asked is orchestration/services.py.
+What is done about that is supervisor.py; how a service is asked is orchestration/services.py.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ _LARGEST_ANSWER = 1_000_000
 """Bytes."""
 
 
-class Vigil:
-    """Asks one service from a thread of its own."""
+class LivenessProbe:
+    """Asks one service again and again, from a thread of its own."""
 
     def __init__(self, name: str, answers: Callable[[], bool], *, every: float) -> None:
         """
@@ -40,7 +39,7 @@ class Vigil:
         self._start = 0
         self._silent_for = 0.0
         self._has_answered = False
-        self._thread = threading.Thread(target=self._go_on, name=f"vigil-{name}", daemon=True)
+        self._thread = threading.Thread(target=self._go_on, name=f"probe-{name}", daemon=True)
 
     @property
     def silent_for(self) -> float:

@@ -42,7 +42,7 @@ class ProcessGroups:
         """To be called often: an empty group's number may be given to somebody else's process.
 
         Args:
-            running: Leaders that their owner will reap himself.
+            running: Leaders that their owner will reap.
         """
         for group in list(self._services):
             if group not in running:

@@ -29,12 +29,12 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from lol_dagster.errors import UserError
-from lol_dagster.services.liveness_probe import Vigil
+from lol_dagster.services.liveness_probe import LivenessProbe
 from lol_dagster.services.process_groups import ProcessGroups, adopting_orphans
 
 _log = logging.getLogger(__name__)
 
-_TICK = 0.1  # seconds between two looks at the services
+_TICK = 0.1  # seconds between two checks of the services
 _KILLED_WITHIN = 2.0  # seconds
 _CHILD = Path(__file__).with_name("child.py")
 _LAST_LINE_BYTES = 4096
@@ -61,8 +61,8 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long is waited for what, in seconds.
+class Timeouts:
+    """Pauses and timeouts, in seconds.
 
     Attributes:
         first_pause: Before the first restart; doubled for each further one.
@@ -88,7 +88,7 @@ class NoAnswerError(UserError):
 
 
 class Supervisor:
-    """Runs services until it is told to stop; never gives one up."""
+    """Runs services until it is stopped; never gives one up."""
 
     def __init__(
         self,
@@ -96,19 +96,19 @@ class Supervisor:
         *,
         log_dir: Path,
         say: Callable[[str], None],
-        patience: Patience = Patience(),
+        timeouts: Timeouts = Timeouts(),
     ) -> None:
         """
         Args:
             services: Started in this order, none waiting for another.
             log_dir: Where the services' output goes; created if it is not there.
-            say: Tells the operator one line; called from the supervisor's own thread.
-            patience: Pauses and grace.
+            say: Shows the operator one line; called from the supervisor's own thread.
+            timeouts: Pauses and timeouts.
         """
-        self._children = [_Child(service, log_dir, patience) for service in services]
+        self._children = [_Child(service, log_dir, timeouts) for service in services]
         self._groups = ProcessGroups()
         self._say = say
-        self._patience = patience
+        self._timeouts = timeouts
         # A plain number, as a signal handler may wait for no lock: 1 ends, 2 kills at once.
         self._stops = 0
         self._failure: Exception | None = None
@@ -129,7 +129,7 @@ class Supervisor:
     def start(self) -> None:
         """Start the services and watch them from a thread.
 
-        Whoever calls it calls `stop` in the end; if he dies instead, the services die too.
+        Whoever calls it calls `stop` in the end; if that process dies instead, the services die too.
         """
         self._thread.start()
 
@@ -200,7 +200,7 @@ class Supervisor:
 
     def _end_all(self) -> None:
         self._groups.signal(signal.SIGTERM)
-        deadline = time.monotonic() + self._patience.grace
+        deadline = time.monotonic() + self._timeouts.grace
         while self._any_left() and time.monotonic() < deadline and self._stops < 2:
             time.sleep(_TICK / 2)
         for service in self._groups.services:
@@ -227,18 +227,18 @@ class Supervisor:
 class _Child:
     """One service's process: starts it when its pause is over, notices its end."""
 
-    def __init__(self, service: Service, log_dir: Path, patience: Patience) -> None:
+    def __init__(self, service: Service, log_dir: Path, timeouts: Timeouts) -> None:
         self.service = service
         self.current_pause = 0.0
         self._log_dir = log_dir
-        self._patience = patience
+        self._timeouts = timeouts
         self._process: subprocess.Popen[bytes] | None = None
         self._log_file = log_dir
         self._log_start = 0
         self._started = 0.0
         self._due = 0.0  # time.monotonic() from which it may be started
-        self._vigil = (
-            Vigil(service.name, service.answers, every=patience.ask_every)
+        self._probe = (
+            LivenessProbe(service.name, service.answers, every=timeouts.ask_every)
             if service.answers is not None
             else None
         )
@@ -265,7 +265,7 @@ class _Child:
             self._kill_if_silent(self._process)
             return None
         self._process = None
-        if time.monotonic() - self._started >= self._patience.steady_after:
+        if time.monotonic() - self._started >= self._timeouts.steady_after:
             self.current_pause = 0.0
         self.pause()
         last_line = _last_line(self._log_file, self._log_start)
@@ -276,22 +276,22 @@ class _Child:
 
     def _kill_if_silent(self, process: subprocess.Popen[bytes]) -> None:
         """Once, and it alone: the run workers of a code server that hangs go on to their end."""
-        if self._vigil is None or self._killed_after:
+        if self._probe is None or self._killed_after:
             return
-        patience = self._patience
-        limit = patience.silence if self._vigil.has_answered else patience.first_answer
-        if self._vigil.silent_for >= limit:
+        timeouts = self._timeouts
+        limit = timeouts.silence if self._probe.has_answered else timeouts.first_answer
+        if self._probe.silent_for >= limit:
             process.kill()
             self._killed_after = limit
 
     def give_up_asking(self) -> None:
-        if self._vigil:
-            self._vigil.end()
+        if self._probe:
+            self._probe.end()
 
     def pause(self) -> None:
         """Put off the next start, longer than the last time."""
-        doubled = self.current_pause * 2 or self._patience.first_pause
-        self.current_pause = min(doubled, self._patience.longest_pause)
+        doubled = self.current_pause * 2 or self._timeouts.first_pause
+        self.current_pause = min(doubled, self._timeouts.longest_pause)
         self._due = time.monotonic() + self.current_pause
 
     def reap(self) -> None:
@@ -314,8 +314,8 @@ class _Child:
             )
         self._started = time.monotonic()
         self._killed_after = 0.0  # seconds of silence
-        if self._vigil:
-            self._vigil.begin_anew()
+        if self._probe:
+            self._probe.begin_anew()
 
 
 def _ended(status: int) -> str:

@@ -1,7 +1,7 @@
-"""Whether the process that works on something is still alive, and an end for one that hangs.
+"""Whether a worker process is still alive, and an end for one that hangs.
 
-A worker holds a lock on a file of its own: the system lets go of it however the worker dies, so
-nobody has to believe a process id, and nothing has to be cleaned up by hand. The watchdog runs
+A worker holds a lock on a file of its own: the system releases it however the worker dies, so that
+no process id has to be trusted and nothing has to be cleaned up by hand. The watchdog runs
 outside of Python's interpreter: it ends a process that is stuck in a system call, too.
 """
 
@@ -16,22 +16,22 @@ from typing import Literal
 
 from lol_dagster.storage.file_locks import hold, is_held
 
-_LOOKED_AT = 10.0
-"""Seconds; nobody else holds the file of a piece of work, but some look at it."""
+_LOCKED_WITHIN = 10.0
+"""Seconds; others take the lock for a moment only, to see whether it is held."""
 
 
 @contextlib.contextmanager
 def alive(file: Path) -> Iterator[None]:
-    """Show that this process is at work, until the end of the block or of the process.
+    """Show that this process is working, until the end of the block or of the process.
 
     Args:
-        file: Of this piece of work alone; its folder is made if it is not there.
+        file: Of this piece of work alone; its folder is created if it is missing.
     """
     handle = _hold(file)
     try:
         yield
     finally:
-        # Before the lock is let go: whoever finds no file asks no further.
+        # Before the lock is released: whoever finds no file does not check the lock.
         file.unlink(missing_ok=True)
         os.close(handle)
 
@@ -41,8 +41,8 @@ def alive_for_good(file: Path) -> None:
     _hold(file)
 
 
-def look(file: Path) -> Literal["alive", "dead", "unknown"]:
-    """What the file says of the process that works on it; `unknown`: there is none."""
+def liveness(file: Path) -> Literal["alive", "dead", "unknown"]:
+    """Of the process that the file belongs to; `unknown`: there is no such file."""
     try:
         return "alive" if is_held(file) else "dead"
     except FileNotFoundError:
@@ -68,4 +68,4 @@ def end_after(seconds: float) -> None:
 
 def _hold(file: Path) -> int:
     file.parent.mkdir(parents=True, exist_ok=True)
-    return hold(file, within=_LOOKED_AT)
+    return hold(file, within=_LOCKED_WITHIN)

@@ -20,7 +20,7 @@ from typing import Any
 
 import requests
 
-from lol_dagster.services.worker_liveness import look
+from lol_dagster.services.worker_liveness import liveness
 from lol_dagster.settings import Settings
 from lol_dagster.storage.models import Match
 from lol_dagster_tests._support.payloads import participant
@@ -110,7 +110,7 @@ class RunningApp:
         found = {}
         for file in folder.glob("*") if folder.is_dir() else ():
             with suppress(FileNotFoundError, ValueError):
-                if look(file) == "alive":
+                if liveness(file) == "alive":
                     found[file.name] = int(file.read_text())
         return found
 

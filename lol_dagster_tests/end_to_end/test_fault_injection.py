@@ -1,6 +1,6 @@
 """`lol-dagster up` goes on by itself, whatever is killed or frozen: real processes, real signals.
 
-After each wound a game is told, once, with no hand laid on anything.
+After each injected fault a game is announced, once, without anybody doing anything.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def test_up_survives_the_death_of_each_of_its_processes(world: World, settings: 
     world.add_team("Gamers", "Ann")
     with running_app(world, settings) as home:
         home.wait_until_up()
-        for number, wound in enumerate((kill_the_worker, kill_the_worker_and_all_services), 1):
+        for number, fault in enumerate((kill_the_worker, kill_the_worker_and_all_services), 1):
             match_id = f"NA1_510000000{number}"
-            wound(home, match_id)
+            fault(home, match_id)
             home.wait_until_delivered("Gamers", match_id)
         home.list_game("NA1_5100000009", "Ann")
         wait_and_kill_a_worker(home, home.cut_the_power)

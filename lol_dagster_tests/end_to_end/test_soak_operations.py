@@ -1,4 +1,4 @@
-"""An hour of `lol-dagster up`, wounded all the while: `make soak-operations`.
+"""An hour of `lol-dagster up` under injected faults: `make soak-operations`.
 
 First everything is killed in turn, services too; then only what does not start a service anew, so
 that growth would show; in the end nobody plays, and what idling costs is measured.
@@ -35,9 +35,9 @@ TEAMS = {"Gamers": ["Ann", "Ben", "Cid", "Dee"], "Night Shift": ["Eve", "Fay", "
 KINDS = {"Gamers": "discord-bot", "Night Shift": "slack-bot"}
 EVERY_GAME = 20.0
 """Seconds between two games that end."""
-EVERY_WEIRD = 15
-"""Each so many games is one that nobody can make sense of."""
-EVERY_WOUND = 45.0
+EVERY_MALFORMED = 15
+"""Each so many games is malformed."""
+EVERY_FAULT = 45.0
 EVERY_SAMPLE = 20.0
 
 MOST_POSTS_FAIL = ",".join(
@@ -54,19 +54,19 @@ class Soak:
     rng: random.Random = field(default_factory=lambda: random.Random(1))
     games: dict[str, set[str]] = field(default_factory=dict)
     """Match id → the channels that should hear of it."""
-    weird: set[str] = field(default_factory=set)
-    wounds: Counter[str] = field(default_factory=Counter)
+    malformed: set[str] = field(default_factory=set)
+    faults_injected: Counter[str] = field(default_factory=Counter)
     samples: list[tuple[float, dict[str, Usage], int]] = field(default_factory=list)
     """Second, usage by kind, queued runs."""
 
     def play(self) -> None:
         """A game of one to three of the friends ends."""
-        number = len(self.games) + len(self.weird) + 1
+        number = len(self.games) + len(self.malformed) + 1
         match_id = f"NA1_52{number:08d}"
         everybody = sorted({name for names in TEAMS.values() for name in names})
         players = self.rng.sample(everybody, self.rng.randint(1, 3))
-        if number % EVERY_WEIRD == 0:
-            self.weird.add(match_id)
+        if number % EVERY_MALFORMED == 0:
+            self.malformed.add(match_id)
             people = [participant(name, deaths="many") for name in players]
         else:
             self.games[match_id] = {team for team in TEAMS if set(players) & set(TEAMS[team])}
@@ -82,7 +82,7 @@ class Soak:
             queued = len(runs["runsOrError"]["results"])
         self.samples.append((second, usage(self.home.process.pid), queued))
 
-    # --- wounds ------------------------------------------------------------------------------
+    # --- faults ------------------------------------------------------------------------------
 
     def kill(self, service: str) -> None:
         with suppress(AssertionError):  # it is just being started anew
@@ -116,7 +116,7 @@ class Soak:
 
     @property
     def gentle(self) -> dict[str, Callable[[], None]]:
-        """Wounds that start no service anew."""
+        """Faults that restart no service."""
         return {
             "most posts to Discord fail": lambda: self.faults(f"discord.post={MOST_POSTS_FAIL}"),
             "a run worker is killed": self.kill_a_worker,
@@ -140,7 +140,7 @@ class Soak:
 
 @pytest.mark.soak_operations
 @pytest.mark.timeout(0)
-def test_an_hour_of_wounds_loses_nothing_doubles_nothing_and_grows_nothing(
+def test_an_hour_of_faults_loses_nothing_doubles_nothing_and_grows_nothing(
     world: World, settings: Settings, pytestconfig: pytest.Config
 ) -> None:
     whole = 60.0 * pytestconfig.getoption("soak_minutes")
@@ -164,14 +164,14 @@ def run_course(
     began = time.monotonic()
     rough, gentle = cycle(soak.rough.items()), cycle(soak.gentle.items())
 
-    def wound(second: float) -> None:
-        name, strike = next(rough if second < rough_until else gentle)
-        soak.wounds[name] += 1
-        strike()
+    def inject(second: float) -> None:
+        name, inject_fault = next(rough if second < rough_until else gentle)
+        soak.faults_injected[name] += 1
+        inject_fault()
 
     clocks = [
         Recurring(EVERY_GAME, lambda _: soak.play(), until=idle_from),
-        Recurring(EVERY_WOUND, wound, until=gentle_until),
+        Recurring(EVERY_FAULT, inject, until=gentle_until),
         Recurring(EVERY_SAMPLE, soak.sample, until=whole),
     ]
     while (second := time.monotonic() - began) < whole:
@@ -200,7 +200,7 @@ def check_what_was_delivered(soak: Soak) -> None:
         return Counter(
             (match_id, team)
             for team in TEAMS
-            for match_id in (*soak.games, *soak.weird)
+            for match_id in (*soak.games, *soak.malformed)
             for _ in range(soak.home.deliveries_of(team, match_id))
         )
 
@@ -211,11 +211,11 @@ def check_what_was_delivered(soak: Soak) -> None:
     posted = {team: soak.home.world.posted(team) for team in TEAMS}
     say(f"\nmessages: {sum(found.values())}, of {len(soak.games)} games; "
           f"lost {sum((expected - found).values())}, twice {sum((found - expected).values())}, "
-          f"weird games {len(soak.weird)}; posts that got through {sum(map(len, posted.values()))}")  # fmt: skip
+          f"malformed games {len(soak.malformed)}; posts that got through {sum(map(len, posted.values()))}")  # fmt: skip
     assert found == expected
     with soak.home.world.app.database.reading() as session:
         states = {match.match_id: match.state for match in session.query(Match)}
-    assert {each for each, state in states.items() if state == "quarantined"} == soak.weird
+    assert {each for each, state in states.items() if state == "quarantined"} == soak.malformed
     assert {each for each, state in states.items() if state == "processed"} == set(soak.games)
 
 
@@ -238,7 +238,7 @@ def check_growth(soak: Soak, since: float, until: float) -> None:
 
 
 def report(soak: Soak, rough_until: float, gentle_until: float, idle_from: float) -> None:
-    say("wounds: " + ", ".join(f"{name} {count}×" for name, count in soak.wounds.items()))
+    say("faults: " + ", ".join(f"{name} {count}×" for name, count in soak.faults_injected.items()))
     say(f"{'second':>7} {'MB':>6} {'handles':>8} {'processes':>10} {'queued':>7}   MB each")
     for second, by_kind, queued in soak.samples[:: max(1, len(soak.samples) // 30)]:
         all_of_it = total(by_kind.values())

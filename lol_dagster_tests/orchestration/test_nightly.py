@@ -105,7 +105,7 @@ def test_there_are_never_more_partitions_than_the_ui_bears(
     assert partitions(instance) == [4, 5, 6]
 
 
-def test_old_runs_go_and_what_shows_a_weird_game_stays(
+def test_old_runs_go_and_what_shows_a_malformed_game_stays(
     instance: dg.DagsterInstance, database: Database
 ) -> None:
     failed = dg.DagsterRunStatus.FAILURE
@@ -170,7 +170,7 @@ def test_what_deleted_runs_leave_on_the_disk_goes(
     assert index.exists()
 
 
-def test_evaluations_of_checks_do_not_grow_for_ever(
+def test_evaluations_of_checks_do_not_grow_forever(
     instance: dg.DagsterInstance, database: Database
 ) -> None:
     """Weeks of ticks in which nothing happens: the checks are evaluated, and their runs deleted."""

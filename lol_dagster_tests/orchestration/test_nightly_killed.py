@@ -1,4 +1,4 @@
-"""The night's work is killed with SIGKILL in the middle, and the next night carries on."""
+"""The nightly job is killed with SIGKILL in the middle, and the next one completes it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from lol_dagster_tests._support.dagster_history import (
     list_games,
     partitions,
 )
+from lol_dagster_tests._support.waiting import wait_for
 
 ONCE = """
 import os, signal, sys
@@ -36,19 +38,19 @@ from dagster._core.storage.event_log import SqlEventLogStorage
 from lol_dagster.cli import main
 from lol_dagster.backups import sqlite
 
-where, told = sys.argv.pop(1), int(sys.argv.pop(1))
+where, pipe = sys.argv.pop(1), int(sys.argv.pop(1))
 deleted = []
 
-def stand_still(*_):
-    os.write(told, b"!")
+def block(*_):
+    os.write(pipe, b"!")
     signal.pause()
 
 def delete_one(storage, run_id, delete=SqlEventLogStorage.delete_events):
     deleted.append(run_id)
-    return delete(storage, run_id) if len(deleted) == 1 else stand_still()
+    return delete(storage, run_id) if len(deleted) == 1 else block()
 
 if where == "backup":
-    sqlite.check = stand_still
+    sqlite.check = block
 else:
     SqlEventLogStorage.delete_events = delete_one
 main()
@@ -57,17 +59,17 @@ main()
 
 def killed_in(where: str) -> None:
     """`lol-dagster once` in a process of its own, killed when it is in the middle of that."""
-    seen, told = os.pipe()
+    reached, pipe = os.pipe()
     with subprocess.Popen(
-        [sys.executable, "-c", ONCE, where, str(told), "once"],
-        pass_fds=[told],
+        [sys.executable, "-c", ONCE, where, str(pipe), "once"],
+        pass_fds=[pipe],
         stdout=subprocess.DEVNULL,
     ) as process:
-        os.close(told)
+        os.close(pipe)
         try:
-            assert os.read(seen, 1) == b"!", f"it never came to the {where}"
+            assert os.read(reached, 1) == b"!", f"it never reached the {where}"
         finally:
-            os.close(seen)
+            os.close(reached)
             process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
 
@@ -78,7 +80,7 @@ def next_night(database: Database) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_night_that_is_killed_anywhere_is_taken_up_by_the_next(
+def test_a_nightly_job_that_is_killed_anywhere_is_completed_by_the_next(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOL_RIOT_API_KEY", "RGAPI-of-nobody")
@@ -107,6 +109,9 @@ def test_a_night_that_is_killed_anywhere_is_taken_up_by_the_next(
         assert 1 < len(runs("deliver_messages")) < 5
 
         next_night(database)
+        # Backups are named after their second: this one is not made in that of the last.
+        killed_at = int(time.time())
+        wait_for("the next second", lambda: int(time.time()) > killed_at, seconds=5)
         with pytest.raises(SystemExit) as ending:
             cli(["once"])
         assert ending.value.code == 0

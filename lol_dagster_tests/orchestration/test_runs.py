@@ -32,7 +32,7 @@ import os, sys
 from pathlib import Path
 from lol_dagster.services.worker_liveness import alive_for_good
 alive_for_good(Path(sys.argv[1]))
-print("at work", flush=True)
+print("working", flush=True)
 os.read(0, 1)
 """
 

@@ -13,8 +13,8 @@ import pytest
 from dagster._daemon.types import DaemonHeartbeat
 
 from lol_dagster.orchestration.instance import prepare_instance
-from lol_dagster.orchestration.services import _DaemonBeats, code_server, other_services
-from lol_dagster.services.supervisor import Patience, Service, Supervisor
+from lol_dagster.orchestration.services import _DaemonHeartbeats, code_server, other_services
+from lol_dagster.services.supervisor import Service, Supervisor, Timeouts
 from lol_dagster.settings import Settings
 from lol_dagster.storage.schema import open_database
 from lol_dagster_tests._support.process_harness import (
@@ -27,8 +27,8 @@ from lol_dagster_tests._support.waiting import wait_for
 
 
 @dataclass
-class Household:
-    """What the services answered whenever they were asked, and what the operator was told."""
+class Services:
+    """What the services answered whenever they were asked, and what was shown to the operator."""
 
     answers: dict[str, list[bool]] = field(
         default_factory=lambda: {"code-server": [], "webserver": []}
@@ -40,13 +40,13 @@ class Household:
 
 
 @pytest.fixture
-def household(settings: Settings, tmp_path: Path) -> Iterator[Household]:
-    """Code server and web server under a supervisor that is soon out of patience."""
+def services_(settings: Settings, tmp_path: Path) -> Iterator[Services]:
+    """Code server and web server under a supervisor with short timeouts."""
     prepare_instance(settings).dispose()
     open_database(settings).dispose()
     code, address = code_server()
     services = [code, *other_services(settings, address, ui_port=free_port())]
-    home = Household()
+    home = Services()
 
     def noting(service: Service) -> Service:
         ask = service.answers
@@ -62,7 +62,7 @@ def household(settings: Settings, tmp_path: Path) -> Iterator[Household]:
         [noting(each) for each in services if each.name in home.answers],
         log_dir=tmp_path / "logs",
         say=home.said.append,
-        patience=Patience(first_pause=0.1, ask_every=1.0, silence=4.0, first_answer=240.0),
+        timeouts=Timeouts(first_pause=0.1, ask_every=1.0, silence=4.0, first_answer=240.0),
     )
     supervisor.start()
     yield home
@@ -76,30 +76,30 @@ def running(service: str) -> int:
 
 @pytest.mark.timeout(600)
 def test_a_frozen_code_server_and_a_frozen_web_server_are_started_again(
-    household: Household,
+    services_: Services,
 ) -> None:
     """Their ports are open: the kernel answers for a frozen process as far as it can."""
     frozen = {}
-    for name in household.answers:
-        household.wait_for_answer(name)
+    for name in services_.answers:
+        services_.wait_for_answer(name)
         frozen[name] = running(name)
     for pid in frozen.values():
         os.kill(pid, signal.SIGSTOP)
-    wait_for("word of both", lambda: len(household.said) == 2, seconds=60)
-    assert {line.partition(" was killed")[0] for line in household.said} == {
+    wait_for("word of both", lambda: len(services_.said) == 2, seconds=60)
+    assert {line.partition(" was killed")[0] for line in services_.said} == {
         "code-server did not answer for 4 s and",
         "webserver did not answer for 4 s and",
     }
     for name, pid in frozen.items():
-        household.answers[name].clear()
-        household.wait_for_answer(name)
+        services_.answers[name].clear()
+        services_.wait_for_answer(name)
         assert running(name) != pid
 
 
-def test_a_daemon_answers_by_each_new_sign_of_life_whatever_its_time(settings: Settings) -> None:
+def test_a_daemon_answers_by_each_new_heartbeat_whatever_its_time(settings: Settings) -> None:
     """Dagster's daemons write one each half minute; a clock that was put back is no silence."""
     instance = prepare_instance(settings)
-    answers = _DaemonBeats(settings.dagster_home)
+    answers = _DaemonHeartbeats(settings.dagster_home)
 
     def beat(daemon: str, at: float) -> None:
         instance.add_daemon_heartbeat(DaemonHeartbeat(at, daemon, None, []))
@@ -108,7 +108,7 @@ def test_a_daemon_answers_by_each_new_sign_of_life_whatever_its_time(settings: S
     now = time.time()
     beat("SENSOR", now)
     assert answers()
-    assert not answers(), "the same sign again"
+    assert not answers(), "the same heartbeat again"
     beat("SCHEDULER", now)
     assert answers()
     beat("SENSOR", now - 3600)

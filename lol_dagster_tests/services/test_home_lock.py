@@ -13,7 +13,7 @@ import pytest
 from lol_dagster.errors import UserError
 from lol_dagster.services.home_lock import alone_in
 
-LIVING_IN = """
+LOCK_HOLDING_PROCESS = """
 import os, sys
 from pathlib import Path
 from lol_dagster.errors import UserError
@@ -28,9 +28,9 @@ os.read(0, 1)
 """
 
 
-def move_in(home: Path) -> subprocess.Popen[str]:
+def lock_in_a_process(home: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", LIVING_IN, str(home)],
+        [sys.executable, "-c", LOCK_HOLDING_PROCESS, str(home)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -38,7 +38,7 @@ def move_in(home: Path) -> subprocess.Popen[str]:
 
 
 def test_of_several_that_start_together_one_gets_the_home(tmp_path: Path) -> None:
-    processes = [move_in(tmp_path) for _ in range(3)]
+    processes = [lock_in_a_process(tmp_path) for _ in range(3)]
     said = [each.stdout.readline().strip() for each in processes if each.stdout is not None]
     for each in processes:
         each.kill()
@@ -46,12 +46,12 @@ def test_of_several_that_start_together_one_gets_the_home(tmp_path: Path) -> Non
     assert sorted(said) == ["alone", "refused", "refused"]
 
 
-def test_the_home_is_free_as_soon_as_its_holder_is_killed(tmp_path: Path) -> None:
-    holder = move_in(tmp_path)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "alone\n"
+def test_the_home_is_free_as_soon_as_its_owner_is_killed(tmp_path: Path) -> None:
+    owner = lock_in_a_process(tmp_path)
+    assert owner.stdout is not None
+    assert owner.stdout.readline() == "alone\n"
     with pytest.raises(UserError, match="another `lol-dagster up` runs in"):
         alone_in(tmp_path)
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.communicate()
+    os.kill(owner.pid, signal.SIGKILL)
+    owner.communicate()
     alone_in(tmp_path).close()

@@ -1,7 +1,7 @@
 """The supervisor with real processes: small Python programs that write down what happens to them.
 
 Nothing here sleeps for a fixed time: tests wait for what a process wrote, and pauses are shortened
-through `Patience`.
+through `Timeouts`.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from pathlib import Path
 import pytest
 
 from lol_dagster.services import liveness_probe
-from lol_dagster.services.liveness_probe import Vigil, over_http
+from lol_dagster.services.liveness_probe import LivenessProbe, over_http
 from lol_dagster.services.supervisor import (
     NoAnswerError,
-    Patience,
     Service,
     Supervisor,
+    Timeouts,
     wait_until_answering,
 )
 
-QUICK = Patience(first_pause=0.01, longest_pause=0.04, steady_after=60.0, grace=10.0)
+QUICK = Timeouts(first_pause=0.01, longest_pause=0.04, steady_after=60.0, grace=10.0)
 CHECKOUT = Path(__file__).parents[2]
 
 # Runs until SIGTERM, which it takes in peace: says so and ends with 0.
@@ -69,9 +69,9 @@ def service(name: str, program: str, **env: str) -> Service:
     return Service(name, [sys.executable, "-c", textwrap.dedent(program)], env)
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+def wait_for(is_true: Callable[[], object], what: str, seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not is_true():
         if time.monotonic() > deadline:
             pytest.fail(f"waited {seconds} s in vain for {what}")
         time.sleep(0.01)
@@ -120,11 +120,11 @@ def grandchild_in(log: str) -> int | None:
 class Watched:
     """A supervisor in this process, what it said, and what its services wrote."""
 
-    def __init__(self, logs: Path, *services: Service, patience: Patience = QUICK) -> None:
+    def __init__(self, logs: Path, *services: Service, timeouts: Timeouts = QUICK) -> None:
         self.said: list[str] = []
         self.logs = logs
         self.supervisor = Supervisor(
-            services, log_dir=logs, say=self.said.append, patience=patience
+            services, log_dir=logs, say=self.said.append, timeouts=timeouts
         )
 
     def log(self, name: str) -> str:
@@ -135,8 +135,8 @@ class Watched:
 def watch(tmp_path: Path) -> Iterator[Callable[..., Watched]]:
     with contextlib.ExitStack() as stack:
 
-        def start(*services: Service, patience: Patience = QUICK) -> Watched:
-            watched = Watched(tmp_path / "logs", *services, patience=patience)
+        def start(*services: Service, timeouts: Timeouts = QUICK) -> Watched:
+            watched = Watched(tmp_path / "logs", *services, timeouts=timeouts)
             watched.supervisor.start()
             stack.callback(watched.supervisor.stop)
             return watched
@@ -226,8 +226,8 @@ class TestADeath:
         self, watch: Callable[..., Watched]
     ) -> None:
         # Nothing counts as short: whatever it ran was long enough.
-        recovered = Patience(first_pause=0.01, longest_pause=0.04, steady_after=0.0)
-        watched = watch(service("daemon", "exit(1)"), patience=recovered)
+        recovered = Timeouts(first_pause=0.01, longest_pause=0.04, steady_after=0.0)
+        watched = watch(service("daemon", "exit(1)"), timeouts=recovered)
         wait_for(lambda: len(watched.said) >= 3, "three deaths")
         assert all(line.endswith("again in 0.01 s") for line in watched.said[:3])
 
@@ -267,8 +267,8 @@ class TestADeath:
             sys.stdout.write(f"grandchild {child.pid}\\n")
             os.kill(os.getpid(), 9)
         """
-        slow = Patience(first_pause=600.0, longest_pause=600.0, grace=10.0)
-        watched = watch(service("code-server", program), patience=slow)
+        slow = Timeouts(first_pause=600.0, longest_pause=600.0, grace=10.0)
+        watched = watch(service("code-server", program), timeouts=slow)
         wait_for(lambda: watched.said, "word of the death")
         worker = grandchild_in(watched.log("code-server"))
         assert worker is not None
@@ -341,8 +341,8 @@ class TestAHang:
             return answers[-1]
 
         web = Service("web", [sys.executable, "-c", program], {"PORT": str(port)}, note_answer)
-        patience = Patience(first_pause=0.01, ask_every=0.05, silence=1.0, first_answer=60.0)
-        watched = watch(web, patience=patience)
+        timeouts = Timeouts(first_pause=0.01, ask_every=0.05, silence=1.0, first_answer=60.0)
+        watched = watch(web, timeouts=timeouts)
         wait_for(lambda: any(answers), "the first answer")
         grandchild = grandchild_in(watched.log("web"))
         assert grandchild is not None
@@ -365,8 +365,8 @@ class TestAHang:
             "web", [sys.executable, "-c", PATIENT], answers=lambda: bool(asked.append(None))
         )
         # Each question counts for the five seconds that it may take, and the pause before it.
-        patience = Patience(first_pause=600.0, ask_every=0.001, silence=1.0, first_answer=14.0)
-        watched = watch(deaf, patience=patience)
+        timeouts = Timeouts(first_pause=600.0, ask_every=0.001, silence=1.0, first_answer=14.0)
+        watched = watch(deaf, timeouts=timeouts)
         wait_for(lambda: watched.said, "word of the hang")
         assert watched.said[0].startswith("web did not answer for 14 s and was killed")
         assert len(asked) >= 3
@@ -378,7 +378,7 @@ def ticking(step: float) -> Callable[[], float]:
     return lambda: next(times)
 
 
-class TestAVigil:
+class TestLivenessProbe:
     """What counts as silence; the clock is in hand."""
 
     def ask(self, *answers: bool | Exception) -> list[float]:
@@ -399,7 +399,7 @@ class TestAVigil:
                 raise found
             return found
 
-        asked = Vigil("web", answer, every=0.001)
+        asked = LivenessProbe("web", answer, every=0.001)
         asked.begin_anew()
         assert over.wait(20)
         asked.end()
@@ -434,8 +434,8 @@ class TestTheEnd:
     def test_reaches_the_children_of_services_and_kills_what_does_not_end(
         self, watch: Callable[..., Watched]
     ) -> None:
-        hurried = Patience(grace=0.2)
-        watched = watch(service("code-server", PARENT_OF_A_STUBBORN_CHILD), patience=hurried)
+        hurried = Timeouts(grace=0.2)
+        watched = watch(service("code-server", PARENT_OF_A_STUBBORN_CHILD), timeouts=hurried)
         wait_for(lambda: "deaf" in watched.log("code-server"), "the grandchild's line")
         wait_for(lambda: grandchild_in(watched.log("code-server")), "its parent's line")
         grandchild = grandchild_in(watched.log("code-server"))
@@ -448,10 +448,10 @@ class TestTheEnd:
         self, watch: Callable[..., Watched]
     ) -> None:
         # With ten minutes of grace, only Ctrl-C can end it within this test's time.
-        endless = Patience(grace=600.0)
+        endless = Timeouts(grace=600.0)
         deaf = "import signal; signal.signal(signal.SIGTERM, lambda *_: print('heard'))\n"
         program = deaf + "print('running', flush=True)\nwhile True: signal.pause()"
-        watched = watch(service("daemon", program), patience=endless)
+        watched = watch(service("daemon", program), timeouts=endless)
         wait_for(lambda: "running" in watched.log("daemon"), "the start")
 
         def press_ctrl_c() -> None:
@@ -483,7 +483,7 @@ class TestTheEnd:
             [service("daemon", "print('up'); exit(1)")],
             log_dir=tmp_path / "logs",
             say=closed,
-            patience=QUICK,
+            timeouts=QUICK,
         )
         supervisor.start()
         try:
@@ -498,13 +498,13 @@ class TestTheEnd:
 SUPERVISING = """
 import sys
 from pathlib import Path
-from lol_dagster.services.supervisor import Patience, Service, Supervisor
+from lol_dagster.services.supervisor import Timeouts, Service, Supervisor
 Supervisor(
     [Service("parent", [sys.executable, "-c", sys.argv[2]]),
      Service("patient", [sys.executable, "-c", sys.argv[3]])],
     log_dir=Path(sys.argv[1]),
     say=lambda line: print(line, flush=True),
-    patience=Patience(grace=float(sys.argv[4])),
+    timeouts=Timeouts(grace=float(sys.argv[4])),
 ).run()
 print("all ended", flush=True)
 """

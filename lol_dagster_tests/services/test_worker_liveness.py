@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lol_dagster.services.worker_liveness import alive, look
+from lol_dagster.services.worker_liveness import alive, liveness
 
 
 @contextmanager
@@ -40,11 +40,11 @@ os.read(0, 1)
 def test_a_process_is_alive_until_it_is_killed(tmp_path: Path) -> None:
     file = tmp_path / "workers" / "one"
     with process(WORKING, str(file)) as child:
-        assert look(file) == "alive"
+        assert liveness(file) == "alive"
         assert file.read_text() == f"{child.pid}\n", "people find the process by this"
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-        assert look(file) == "dead"
+        assert liveness(file) == "dead"
 
 
 def test_a_frozen_process_is_alive(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_frozen_process_is_alive(tmp_path: Path) -> None:
     file = tmp_path / "one"
     with process(WORKING, str(file)) as child:
         os.kill(child.pid, signal.SIGSTOP)
-        assert look(file) == "alive"
+        assert liveness(file) == "alive"
 
 
 def test_a_child_that_outlives_its_parent_does_not_keep_it_alive(tmp_path: Path) -> None:
@@ -62,15 +62,15 @@ def test_a_child_that_outlives_its_parent_does_not_keep_it_alive(tmp_path: Path)
     with process(code, str(file)) as child:
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-        assert look(file) == "dead"
+        assert liveness(file) == "dead"
 
 
 def test_nothing_is_known_of_work_that_never_began_or_has_ended(tmp_path: Path) -> None:
     file = tmp_path / "one"
-    assert look(file) == "unknown"
+    assert liveness(file) == "unknown"
     with alive(file):
-        assert look(file) == "alive"
-    assert look(file) == "unknown"
+        assert liveness(file) == "alive"
+    assert liveness(file) == "unknown"
 
 
 def test_a_process_that_is_stuck_in_a_system_call_is_ended_and_says_where(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def run(world: World, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
 
 
 @pytest.fixture
-def told(world: World) -> str:
+def delivered(world: World) -> str:
     """A game that has gone the whole way."""
     world.add_team("Gamers", "Ann")
     world.finish(FIRST, participants=[participant("Ann")])
@@ -58,24 +58,24 @@ def told(world: World) -> str:
     return FIRST
 
 
-def test_a_request_becomes_one_run_over_the_matchs_partition(world: World, told: str) -> None:
-    ask(world, told)
+def test_a_request_becomes_one_run_over_the_matchs_partition(world: World, delivered: str) -> None:
+    ask(world, delivered)
     (request,) = tick(world)
-    assert (request.job_name, request.partition_key) == ("process_matches", told)
-    assert progress(world, told).state == "queued"
+    assert (request.job_name, request.partition_key) == ("process_matches", delivered)
+    assert progress(world, delivered).state == "queued"
     # A tick that was cut short is repeated, and Dagster knows the run by its key.
     (again,) = tick(world)
     assert again.run_key == request.run_key
 
     result = run(world, request)
     assert result.success
-    done = progress(world, told)
+    done = progress(world, delivered)
     assert (done.state, done.run_id) == ("processed", result.run_id)
     assert tick(world) == []
 
 
-def test_the_run_is_known_while_it_is_queued(world: World, told: str) -> None:
-    ask(world, told)
+def test_the_run_is_known_while_it_is_queued(world: World, delivered: str) -> None:
+    ask(world, delivered)
     (request,) = tick(world)
     queued = world.instance.create_run_for_job(
         world.definitions.resolve_job_def("process_matches"),
@@ -83,14 +83,17 @@ def test_the_run_is_known_while_it_is_queued(world: World, told: str) -> None:
         tags=dict(request.tags),
     )
     assert tick(world) == []
-    assert (progress(world, told).state, progress(world, told).run_id) == ("queued", queued.run_id)
+    assert (progress(world, delivered).state, progress(world, delivered).run_id) == (
+        "queued",
+        queued.run_id,
+    )
 
 
 @pytest.mark.parametrize("will_retry", [False, True])
-def test_a_run_that_died_is_told_unless_dagster_repeats_it(
-    world: World, told: str, will_retry: bool
+def test_a_run_that_died_fails_the_request_unless_dagster_repeats_it(
+    world: World, delivered: str, will_retry: bool
 ) -> None:
-    ask(world, told)
+    ask(world, delivered)
     (request,) = tick(world)
     retry = {"dagster/will_retry": "true"} if will_retry else {}
     dead = world.instance.create_run_for_job(
@@ -98,11 +101,11 @@ def test_a_run_that_died_is_told_unless_dagster_repeats_it(
     )
     world.instance.report_run_failed(dead)
     assert tick(world) == []
-    assert progress(world, told).state == ("queued" if will_retry else "failed")
-    assert progress(world, told).run_id == dead.run_id
+    assert progress(world, delivered).state == ("queued" if will_retry else "failed")
+    assert progress(world, delivered).run_id == dead.run_id
 
 
-def test_a_game_that_is_weird_still_fails_in_its_run_and_says_so(world: World) -> None:
+def test_a_game_that_is_still_malformed_fails_in_its_run_and_says_so(world: World) -> None:
     world.add_team("Gamers", "Ann")
     world.finish(FIRST, participants=[participant("Ann", deaths="many")])
     world.once()
@@ -119,8 +122,8 @@ def test_many_requests_share_a_run_that_stays_green(world: World) -> None:
     world.add_team("Gamers", "Ann")
     games = [f"NA1_500000000{number}" for number in range(7)]
     for match_id in games:
-        weird = {"deaths": "many"} if match_id == games[3] else {}
-        world.finish(match_id, participants=[participant("Ann", **weird)])
+        malformed = {"deaths": "many"} if match_id == games[3] else {}
+        world.finish(match_id, participants=[participant("Ann", **malformed)])
     world.once()
     runs_before = len(world.runs("process_matches"))
     ask(world, *games)
@@ -134,17 +137,19 @@ def test_many_requests_share_a_run_that_stays_green(world: World) -> None:
     assert len(world.runs("process_matches")) == runs_before
 
 
-def test_whatever_run_takes_the_match_up_works_the_request_off(world: World, told: str) -> None:
-    ask(world, told)
-    assert world.process(told).success
-    assert progress(world, told).state == "processed"
+def test_whatever_run_processes_the_match_completes_the_request(
+    world: World, delivered: str
+) -> None:
+    ask(world, delivered)
+    assert world.process(delivered).success
+    assert progress(world, delivered).state == "processed"
     assert tick(world) == []
 
 
-def test_once_works_requests_off_also_of_games_that_nobodys_list_has_shown(
+def test_once_completes_requests_also_for_games_that_no_match_list_has_shown(
     world: World,
 ) -> None:
-    """Bob is watched by nobody; the operator asks for a game of his by its id."""
+    """Bob is tracked by nobody; the operator asks for one of their games by its id."""
     world.finish(SECOND, participants=[participant("Bob")])
     ask(world, SECOND)
     assert world.once()["processed"] == 1
@@ -152,7 +157,7 @@ def test_once_works_requests_off_also_of_games_that_nobodys_list_has_shown(
     assert world.materialized("player_stats") == {SECOND}
 
 
-def test_a_game_that_riot_does_not_have_is_late_and_the_batches_go_on_with_it(
+def test_a_game_that_riot_does_not_have_is_delayed_and_the_batches_go_on_with_it(
     world: World,
 ) -> None:
     ask(world, FIRST)
@@ -164,18 +169,20 @@ def test_a_game_that_riot_does_not_have_is_late_and_the_batches_go_on_with_it(
         assert session.get_one(Match, FIRST).next_try_at is not None
 
 
-def test_while_riot_refuses_our_key_only_what_is_archived_is_done(world: World, told: str) -> None:
+def test_while_riot_refuses_our_key_only_what_is_archived_is_done(
+    world: World, delivered: str
+) -> None:
     soon = world.app.clock.now() + timedelta(minutes=5)
     with world.app.database.writing() as session:
         session.add(Breaker(scope=RIOT_KEY_SCOPE, open_until=soon))
-    ask(world, told, SECOND)
+    ask(world, delivered, SECOND)
     (request,) = tick(world)
-    assert request.partition_key == told
+    assert request.partition_key == delivered
     assert progress(world, SECOND).state == "waiting"
 
 
-def test_a_partition_that_was_retired_is_admitted_again(world: World, told: str) -> None:
-    world.instance.delete_dynamic_partition("match_id", told)
-    ask(world, told)
+def test_a_partition_that_was_retired_is_admitted_again(world: World, delivered: str) -> None:
+    world.instance.delete_dynamic_partition("match_id", delivered)
+    ask(world, delivered)
     assert len(tick(world)) == 1
-    assert world.instance.get_dynamic_partitions("match_id") == [told]
+    assert world.instance.get_dynamic_partitions("match_id") == [delivered]

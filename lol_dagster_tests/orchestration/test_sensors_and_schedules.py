@@ -170,7 +170,7 @@ def test_only_quarantined_games_that_nobody_has_seen_yet_are_shown(world: World)
     assert isinstance(skipped, dg.SkipReason)
 
 
-def test_a_game_set_aside_by_a_stage_that_is_no_more_does_not_keep_the_others_from_being_shown(
+def test_a_game_quarantined_by_a_removed_stage_does_not_keep_the_others_from_being_shown(
     world: World,
 ) -> None:
     world.add_team("Gamers", "Ann")

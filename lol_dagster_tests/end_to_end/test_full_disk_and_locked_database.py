@@ -1,4 +1,4 @@
-"""A disk without room and a database that somebody holds: what was tried is done later, once."""
+"""A full disk and a locked database: what was tried is done later, once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def no_file_larger_than(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def assert_told_once_each(world: World) -> None:
+def assert_announced_once_each(world: World) -> None:
     assert len(world.posted("Gamers")) == len(GAMES)
     with world.app.database.reading() as session:
         assert set(session.scalars(select(Match.state))) == {"processed"}
@@ -41,7 +41,7 @@ def assert_told_once_each(world: World) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_on_a_full_disk_nothing_is_lost_and_with_room_again_all_is_done(world: World) -> None:
+def test_on_a_full_disk_nothing_is_lost_and_with_space_again_all_is_done(world: World) -> None:
     """The disk is full at another point of the way each time, in our database or in Dagster's."""
     world.instance = prepare_instance(world.app.settings)
     world.add_team("Gamers", "Ann")
@@ -57,26 +57,26 @@ def test_on_a_full_disk_nothing_is_lost_and_with_room_again_all_is_done(world: W
         with no_file_larger_than(size), pytest.raises(OperationalError, match="disk I/O error"):
             world.once()
     world.once()
-    assert_told_once_each(world)
+    assert_announced_once_each(world)
     world.instance.dispose()
 
 
 @pytest.mark.timeout(300)
-def test_a_database_that_somebody_holds_for_long_is_waited_for_and_then_left_for_later(
+def test_a_database_locked_for_long_is_waited_for_and_then_left_for_later(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database_module, "BUSY_TIMEOUT_MS", 100)
     world.add_team("Gamers", "Ann")
     for match_id in GAMES:
         world.finish(match_id, participants=[participant("Ann")])
-    holder = sqlite3.connect(world.app.database.url.database or "", isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
+    connection = sqlite3.connect(world.app.database.url.database or "", isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
     with pytest.raises(OperationalError, match="database is locked"):
         world.once()
-    holder.execute("ROLLBACK")
-    holder.close()
+    connection.execute("ROLLBACK")
+    connection.close()
     assert world.posted("Gamers") == []
     assert world.once()["delivered"] == len(GAMES)
-    assert_told_once_each(world)
+    assert_announced_once_each(world)
     with world.app.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Attempt)) == len(GAMES)

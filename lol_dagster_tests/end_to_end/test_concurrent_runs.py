@@ -1,4 +1,4 @@
-"""What slips through every other layer changes nothing: the same work, twice at the same time."""
+"""The same work, done by two processes at the same time, is done once."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ from lol_dagster_tests._support.world import World
 
 LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
 GOOD = [f"NA1_500000000{number}" for number in range(1, 5)]
-"""No more than Discord takes in a row, so that no sweep is to wait."""
-WEIRD = "NA1_5000000007"
+"""No more than Discord takes in a row, so that no delivery run has to wait."""
+MALFORMED = "NA1_5000000007"
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def real_instance(world: World) -> Iterator[World]:
     world.instance.dispose()
 
 
-def _whole_way(urls: list[str], together: Any) -> None:
+def _run_pipeline(urls: list[str], together: Any) -> None:
     """Poll, process and deliver, each step in the same moment as the other process."""
     for url in urls:
         app = AppContext(load_settings().model_copy(update={"database_url": SecretStr(url)}))
@@ -70,9 +70,7 @@ def _whole_way(urls: list[str], together: Any) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_two_processes_that_do_the_same_at_the_same_time_do_it_once(
-    world: World, postgres_url: str
-) -> None:
+def test_two_concurrent_processes_do_the_same_work_once(world: World, postgres_url: str) -> None:
     on_postgres = World(
         world.simulator,
         AppContext(world.app.settings.model_copy(update={"database_url": SecretStr(postgres_url)})),
@@ -80,14 +78,14 @@ def test_two_processes_that_do_the_same_at_the_same_time_do_it_once(
     )
     for match_id in GOOD:
         world.finish(match_id, participants=[participant("Ann"), participant("Ben")])
-    world.finish(WEIRD, participants=[participant("Ann", deaths="many")])
+    world.finish(MALFORMED, participants=[participant("Ann", deaths="many")])
     worlds = {"sqlite": world, "postgresql": on_postgres}
     for name, each in worlds.items():
         each.add_team(name, "Ann", "Ben")
     context = multiprocessing.get_context("spawn")
     together = context.Barrier(2)
     urls = [each.app.database.url.render_as_string(hide_password=False) for each in worlds.values()]
-    workers = [context.Process(target=_whole_way, args=(urls, together)) for _ in range(2)]
+    workers = [context.Process(target=_run_pipeline, args=(urls, together)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -126,7 +124,7 @@ def a_once() -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.timeout(600)
-def test_a_frozen_once_holds_nobody_up_and_when_it_wakes_nothing_is_double(
+def test_a_frozen_once_blocks_no_other_and_when_it_wakes_nothing_is_done_twice(
     real_instance: World,
 ) -> None:
     """Cron calls `once` beside one that was frozen in the middle of a batch."""
@@ -143,7 +141,7 @@ def test_a_frozen_once_holds_nobody_up_and_when_it_wakes_nothing_is_double(
         (held,) = world.runs("process_matches")
 
         world.finish(GOOD[1], participants=[participant("Ann")])
-        assert world.once()["discovered"] == 1, "what nobody is at is done"
+        assert world.once()["discovered"] == 1, "what no other run does is done"
         assert world.runs("process_matches") == [held], "no second batch beside the living one"
         assert world.posted("Gamers") == []
 
@@ -163,7 +161,7 @@ import os, sys
 from pathlib import Path
 from lol_dagster.services.worker_liveness import alive_for_good
 alive_for_good(Path(sys.argv[1]))
-print("at work", flush=True)
+print("working", flush=True)
 os.read(0, 1)
 """
 
@@ -197,7 +195,7 @@ def twenty_minutes_later(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_once_that_never_wakes_is_killed_by_the_next_one_and_its_work_done(
     real_instance: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cron alone, no daemon: nobody else would ever give its run up."""
+    """Cron alone, no daemon: nothing else would ever fail its run."""
     world = real_instance
     world.add_team("Gamers", "Ann")
     world.finish(GOOD[0], participants=[participant("Ann")])
@@ -223,7 +221,7 @@ def test_a_worker_that_never_wakes_is_killed_by_the_daemons_tick(
 
 
 @pytest.mark.timeout(600)
-def test_two_once_at_the_same_time_tell_each_game_once(real_instance: World) -> None:
+def test_two_concurrent_once_announce_each_game_once(real_instance: World) -> None:
     world = real_instance
     world.add_team("Gamers", "Ann")
     for match_id in GOOD:
