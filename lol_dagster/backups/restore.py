@@ -17,7 +17,8 @@ from lol_dagster.backups import postgres, sqlite
 from lol_dagster.backups.contents import Contents, drop_tables, refuse_unless_empty
 from lol_dagster.backups.files import BackupError, whole_or_not_at_all
 from lol_dagster.backups.take import BEGUN_FACT
-from lol_dagster.messages.restored import Restoration, note_restoration
+from lol_dagster.delivery.message_rows import note_restoration
+from lol_dagster.messages.restored import Restoration
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.schema import known_revision
 

@@ -18,6 +18,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.message_rows import reopen
 from lol_dagster.delivery.model import (
     Absent,
     Blocked,
@@ -31,7 +32,7 @@ from lol_dagster.delivery.model import (
     Verdict,
 )
 from lol_dagster.delivery.transports.base import Hold, Transport, fingerprint
-from lol_dagster.storage.models import Breaker, Channel, Message, SendBucket
+from lol_dagster.storage.models import Breaker, Channel, SendBucket
 
 logger = logging.getLogger(__name__)
 
@@ -210,12 +211,7 @@ def _open(session: Session, scope: str, destinations: Iterable[Destination], now
     if was_closed:
         logger.info("open again: %s", scope, extra={"scope": scope})
         channels = [each.channel_id for each in destinations if scope in each.scopes]
-        session.execute(
-            update(Message)
-            .where(Message.channel_id.in_(channels), Message.state == "blocked")
-            .values(due_at=now)
-            .execution_options(synchronize_session=False)
-        )
+        reopen(session, channels, now)
 
 
 def _breaker(session: Session, scope: str) -> Breaker:

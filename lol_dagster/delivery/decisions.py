@@ -14,9 +14,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.clock import Clock
-from lol_dagster.delivery.message_rows import row_of, terms_of, write_row
+from lol_dagster.delivery.message_rows import apply, terms_of
 from lol_dagster.delivery.model import Decision, Drop, MarkDelivered, Moment, Resend, Timing
-from lol_dagster.delivery.protocol import step
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.errors import UserError
 from lol_dagster.storage.audit import add_entry
@@ -173,8 +172,7 @@ def _decide(
     epoch, at = clock.read(session)
     moment = Moment(epoch=epoch, at=at, wall=now, jitter=0.0)
     terms = terms_of(session, message.channel, transports, Timing())
-    row, _ = step(row_of(message), decision, moment, terms)
-    write_row(message, row)
+    apply(message, decision, moment, terms)
     who = session.info.get("who", "system")
     add_entry(session, message, action, who=who, at=now, before=before, after=_shown(message))
     session.flush()

@@ -1,19 +1,75 @@
-"""A message's row as the protocol knows it, and what the protocol may count on in its channel."""
+"""The one writer of messages' rows: new messages, new texts, and whatever the protocol decides.
+
+Nothing else in the product makes a `Message` or sets a column of one: a row changes by an event of
+the protocol (`apply`, `change_row`), or begins as the protocol says that it begins. A test reads all
+modules and holds them to it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Literal
 
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session, defer
 
-from lol_dagster.delivery.model import Row, Terms, Timing
+from lol_dagster.delivery import protocol
+from lol_dagster.delivery.model import (
+    Change,
+    Event,
+    Moment,
+    Reopened,
+    Restored,
+    Row,
+    Terms,
+    TestEnded,
+    TextChanged,
+    Timing,
+    Withdraw,
+)
 from lol_dagster.delivery.transports.base import Transport
-from lol_dagster.storage.models import Channel, ChannelProbe, Message
+from lol_dagster.delivery.transports.registry import can_edit
+from lol_dagster.messages.announcements import Announcement, announcements
+from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.identity import delivery_nonce, installation_salt
+from lol_dagster.messages.restored import Restoration, keep_restoration
+from lol_dagster.storage.models import (
+    Attempt,
+    Channel,
+    ChannelProbe,
+    Message,
+    MessageGame,
+    MessageText,
+)
+
+logger = logging.getLogger(__name__)
 
 _ROW = [each.name for each in fields(Row)]
-_NEVER_WRITTEN = {"id", "created_at", "desired_rev"}
-"""Not the deliverer's to change: what is to be said may change at any time."""
+_NEVER_CHANGED = {"id", "created_at"}
+_UNSETTLED = ("pending", "sending", "uncertain", "blocked")
+
+
+# --- the protocol's row --------------------------------------------------------------------------
+
+
+def row_of(message: Message) -> Row:
+    """The part of a message that the protocol knows."""
+    return Row(**{name: getattr(message, name) for name in _ROW})
+
+
+def apply(message: Message, event: Event, now: Moment, terms: Terms) -> protocol.Step:
+    """Take one step with a row that the session has locked, and write the row."""
+    row, effects = protocol.step(row_of(message), event, now, terms)
+    _write(message, row)
+    return row, effects
+
+
+def change_row(message: Message, event: Change) -> None:
+    """The same for an event that needs neither the delivery clock nor the channel's terms."""
+    _write(message, protocol.change(row_of(message), event))
 
 
 def terms_of(
@@ -33,13 +89,223 @@ def terms_of(
     )
 
 
-def row_of(message: Message) -> Row:
-    """The part of a message that the core knows."""
-    return Row(**{name: getattr(message, name) for name in _ROW})
-
-
-def write_row(message: Message, row: Row) -> None:
-    """Put what a step has made of it back."""
+def _write(message: Message, row: Row) -> None:
     for name in _ROW:
-        if name not in _NEVER_WRITTEN:
+        if name not in _NEVER_CHANGED:
             setattr(message, name, getattr(row, name))
+
+
+# --- new messages, and new texts -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WrittenMessage:
+    """A message about a game, as it now stands in the database."""
+
+    message_id: str
+    team: str
+    channel: str
+    channel_id: int
+    kind: str
+    subject: str
+    change: Literal["created", "changed", "unchanged"]
+    content: MessageContent
+
+
+def write_messages(
+    session: Session, match_id: str, *, stale_after: timedelta, now: datetime
+) -> list[WrittenMessage]:
+    """Write what is to be said of a game, for every channel that is to hear of it.
+
+    Written again for the same game it changes nothing unless the words have changed; then the
+    message's revision grows, and delivery edits what it has posted.
+
+    Args:
+        session: The writing transaction in which the game's rows were written.
+        stale_after: LOL_STALE_AFTER.
+    """
+    found = announcements(session, match_id, stale_after=stale_after, can_edit=can_edit, now=now)
+    return [_write_announcement(session, each, now) for each in found]
+
+
+def _write_announcement(session: Session, said: Announcement, now: datetime) -> WrittenMessage:
+    change: Literal["created", "changed", "unchanged"]
+    if said.exists:
+        message = session.get_one(Message, said.message_id)  # locked, as it was read
+        change = "changed" if _change_text(session, message, said.content, now) else "unchanged"
+    else:
+        add_message(
+            session,
+            said.message_id,
+            channel_id=said.channel_id,
+            kind=said.kind,
+            subject=said.subject,
+            order_at=said.order_at,
+            content=said.content,
+            now=now,
+            maybe_delivered=said.maybe_delivered,
+        )
+        change = "created"
+    if session.get(MessageGame, (said.channel_id, said.match_id)) is None:
+        session.add(
+            MessageGame(
+                channel_id=said.channel_id, match_id=said.match_id, message_id=said.message_id
+            )
+        )
+    session.flush()
+    logger.info(
+        "Message %s for channel %s: %s",
+        said.message_id,
+        said.channel,
+        change,
+        extra={
+            "match_id": said.match_id,
+            "message_id": said.message_id,
+            "channel": said.channel,
+        },
+    )
+    return WrittenMessage(
+        message_id=said.message_id,
+        team=said.team,
+        channel=said.channel,
+        channel_id=said.channel_id,
+        kind=said.kind,
+        subject=said.subject,
+        change=change,
+        content=said.content,
+    )
+
+
+def add_message(
+    session: Session,
+    message_id: str,
+    *,
+    channel_id: int,
+    kind: str,
+    subject: str,
+    order_at: datetime,
+    content: MessageContent,
+    now: datetime,
+    maybe_delivered: bool = False,
+) -> Message:
+    """Add a message that is due at once.
+
+    Args:
+        subject: As `Message.subject`.
+        order_at: As `Message.order_at`.
+        maybe_delivered: It may have been delivered before a backup was restored: it is looked for
+            in the channel before it is posted.
+    """
+    message = Message(
+        id=message_id,
+        channel_id=channel_id,
+        kind=kind,
+        subject=subject,
+        order_at=order_at,
+        created_at=now,
+        content=content.to_json(),
+        desired_hash=content.content_hash(),
+        nonce=delivery_nonce(installation_salt(session), message_id),
+    )
+    _write(message, Row(message_id, created_at=now, desired_rev=1, due_at=now))
+    if maybe_delivered:
+        change_row(message, Restored(now))
+    session.add(message)
+    session.flush()
+    return message
+
+
+def _change_text(
+    session: Session, message: Message, content: MessageContent, now: datetime
+) -> bool:
+    """Have the message say `content`; False if it does already."""
+    if message.desired_hash == content.content_hash():
+        return False
+    _set_text(session, message, content)
+    change_row(message, TextChanged(now))
+    return True
+
+
+def _set_text(session: Session, message: Message, content: MessageContent) -> None:
+    rev = message.desired_rev
+    sent = select(Attempt.id).where(Attempt.message_id == message.id, Attempt.rev == rev).limit(1)
+    if session.scalar(sent) is not None:
+        # What the channel was given has to be known later.
+        session.add(MessageText(message_id=message.id, rev=rev, content=message.content))
+    message.content = content.to_json()
+    message.desired_hash = content.content_hash()
+
+
+# --- changes from outside ------------------------------------------------------------------------
+
+
+def withdraw(session: Session, message_id: str, reason: str, *, even_if_sent: bool = False) -> bool:
+    """Give a message up: nothing of it is sent any more.
+
+    Args:
+        even_if_sent: Also if it is claimed or may have been sent; never if it was delivered.
+
+    Returns:
+        Whether it is given up.
+    """
+    message = session.get(
+        Message, message_id, with_for_update={"of": Message}, populate_existing=True
+    )
+    if message is None:
+        return False
+    unsent = message.state in ("pending", "blocked") and not message.sent_maybe
+    if not unsent and (not even_if_sent or row_of(message).delivered):
+        return False
+    change_row(message, Withdraw(reason))
+    session.flush()
+    return True
+
+
+def reopen(session: Session, channel_ids: Collection[int], now: datetime) -> None:
+    """Let the messages that these channels had refused be tried again at once."""
+    _change_all(
+        session, Reopened(now), Message.channel_id.in_(channel_ids) & (Message.state == "blocked")
+    )
+
+
+def note_restoration(session: Session, restored: Restoration) -> int:
+    """Let the database know that it was restored, before anything is sent from it.
+
+    Returns:
+        How many messages may have been delivered since its backup was taken, and are looked for.
+    """
+    keep_restoration(session, restored)
+    event = Restored(restored.restored_at)
+    _change_all(session, event, Message.state == "needs_review")
+    return _change_all(session, event, Message.state.in_(_UNSETTLED))
+
+
+def end_test(
+    session: Session, message_id: str, edited: MessageContent | None, *, deleted: bool
+) -> None:
+    """What has become of a test message that its test has edited and deleted.
+
+    Args:
+        edited: What it said in the end; None: what it said at first.
+    """
+    message = session.get_one(
+        Message, message_id, with_for_update={"of": Message}, populate_existing=True
+    )
+    if edited is not None:
+        _set_text(session, message, edited)
+    change_row(message, TestEnded(edited is not None, deleted))
+
+
+def _change_all(session: Session, event: Change, which: ColumnElement[bool]) -> int:
+    messages = session.scalars(
+        select(Message)
+        .where(which)
+        .order_by(Message.id)  # always in one order, or two could wait for each other
+        .options(defer(Message.content))
+        .with_for_update(of=Message)
+        .execution_options(populate_existing=True)
+    ).all()
+    for message in messages:
+        change_row(message, event)
+    session.flush()
+    return len(messages)

@@ -120,18 +120,60 @@ class Row:
 # --- what can happen -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A deliverer takes the row."""
+# To whichever row, claimed or not:
 
-    lease_owner: str
+
+@dataclass(frozen=True)
+class TextChanged:
+    """The message is to say something else from now on: its revision grows."""
+
+    at: datetime
 
 
 @dataclass(frozen=True)
 class Withdraw:
-    """Nothing is to be sent any more: the channel was removed, or a test is over."""
+    """Nothing is to be sent any more: the channel was removed, a test or an alert is over."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """The destination, which had refused us, is open again."""
+
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A backup was restored: since it was taken the message may have been sent."""
+
+    at: datetime
+
+
+@dataclass(frozen=True)
+class TestEnded:
+    """The test of a channel is over: what it has done with its own message."""
+
+    edited: bool
+    """The next revision stands in the channel, and is the newest."""
+    deleted: bool
+
+
+Change = TextChanged | Withdraw | Reopened | Restored | TestEnded
+"""What may happen to a row that nobody has claimed, or that another one has."""
+
+# Under a claim:
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A deliverer claims the row."""
+
+    lease_owner: str
+    after_id: str | None = None
+    """Where in the channel's history the message would stand at the earliest, for a row that may
+    have been sent and does not know: a backup was restored."""
 
 
 @dataclass(frozen=True)
@@ -290,15 +332,7 @@ class Drop:
 
 Decision = Resend | MarkDelivered | Drop
 Event = (
-    Claim
-    | Withdraw
-    | HoldBack
-    | OverBudget
-    | Intend
-    | Answered
-    | ScanVerdict
-    | GetVerdict
-    | Decision
+    Change | Claim | HoldBack | OverBudget | Intend | Answered | ScanVerdict | GetVerdict | Decision
 )
 
 

@@ -7,6 +7,7 @@ for too long finds nothing to write to and stops. The network is never touched f
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session
 from lol_dagster.delivery import circuit_breaker
 from lol_dagster.delivery.circuit_breaker import FOREVER, Destination
 from lol_dagster.delivery.clock import Clock
-from lol_dagster.delivery.message_rows import row_of, terms_of, write_row
+from lol_dagster.delivery.message_rows import add_message, apply, row_of, terms_of
 from lol_dagster.delivery.model import (
     Absent,
     Answered,
@@ -45,7 +46,7 @@ from lol_dagster.delivery.model import (
     Verdict,
     Withdraw,
 )
-from lol_dagster.delivery.protocol import can_wait, is_retry, may_send, step
+from lol_dagster.delivery.protocol import can_wait, is_retry, may_send
 from lol_dagster.delivery.retry_budget import take_turn
 from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport
 from lol_dagster.messages.content import MessageContent
@@ -201,32 +202,37 @@ class Outbox:
     ) -> ClaimedMessage:
         channel = session.get_one(Channel, message.channel_id)
         claimed = as_claimed(session, message, self._transports, destination, self._timing)
-        row, terms = claimed.row, claimed.terms
-        if row.sent_maybe and row.after_id is None:
-            # A backup was restored: the lost installation may have posted it as soon as the game
-            # had ended.
-            after_id = self._transports[channel.kind].after_id(message.order_at)
-            row = replace(row, after_id=after_id)
-        row, effects = step(row, Claim(self._lease_owner), now, terms)
+        # If a backup was restored, the lost installation may have posted it as soon as the game had
+        # ended.
+        after_id = self._transports[channel.kind].after_id(message.order_at)
+        claim, terms = Claim(self._lease_owner, after_id), claimed.terms
+        row, effects = apply(message, claim, now, terms)
         if channel.removed_at is not None:
-            row, effects = step(row, Withdraw("its channel was removed"), now, terms)
+            row, effects = apply(message, Withdraw("its channel was removed"), now, terms)
         elif message.kind == "test" and row.fence > 1:
             # The process that made it has died: it is about no game, and is never sent later.
-            row, effects = step(row, Withdraw("the test was not completed"), now, terms)
-        write_row(message, row)
+            row, effects = apply(message, Withdraw("the test was not completed"), now, terms)
         return replace(claimed, row=row, effects=effects)
 
-    def open_test(self, message: Message, now: datetime) -> ClaimedMessage:
+    def open_test(self, channel_id: int, content: MessageContent, now: datetime) -> ClaimedMessage:
         """Add a test message, claimed already: no deliverer ever sends it.
 
         Its claim is a probe: a circuit breaker does not hold it back, since a person asks.
         """
         claimed_at = self._clock.local()
         with self._database.writing() as session:
-            session.add(message)
-            session.flush()
-            destinations = circuit_breaker.destinations(session, self._transports)
-            destination = destinations[message.channel_id]
+            message_id = str(uuid.uuid4())
+            message = add_message(
+                session,
+                message_id,
+                channel_id=channel_id,
+                kind="test",
+                subject=f"test:{message_id}",
+                order_at=now,
+                content=content,
+                now=now,
+            )
+            destination = circuit_breaker.destinations(session, self._transports)[channel_id]
             claimed = self._take(session, message, destination, self._moment(session, now))
             return replace(claimed, probing=True, claimed_at=claimed_at)
 
@@ -339,20 +345,6 @@ class Outbox:
                 .limit(1)
             ).first()
 
-    def withdraw(self, message_id: str, reason: str, now: datetime) -> Row:
-        """End what was not delivered, whoever has claimed it: it is never sent any more."""
-        with self._database.writing() as session:
-            message = session.get_one(
-                Message, message_id, with_for_update={"of": Message}, populate_existing=True
-            )
-            row = row_of(message)
-            if not row.delivered:
-                channel = session.get_one(Channel, message.channel_id)
-                terms = terms_of(session, channel, self._transports, self._timing)
-                row, _ = step(row, Withdraw(reason), self._moment(session, now), terms)
-                write_row(message, row)
-            return row
-
     def _apply(
         self, session: Session, claimed: ClaimedMessage, event: Event, now: datetime
     ) -> ClaimedMessage | None:
@@ -372,8 +364,7 @@ class Outbox:
                 extra={"message_id": claimed.row.id, "fence": claimed.row.fence},
             )
             return None
-        row, effects = step(row_of(message), event, self._moment(session, now), claimed.terms)
-        write_row(message, row)
+        row, effects = apply(message, event, self._moment(session, now), claimed.terms)
         return replace(
             claimed,
             row=row,

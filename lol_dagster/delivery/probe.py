@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import socket
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from typing import Any, Literal, cast, get_args
 
 from lol_dagster.delivery import circuit_breaker
 from lol_dagster.delivery.clock import Clock, Watch, clock_for
+from lol_dagster.delivery.message_rows import end_test, withdraw
 from lol_dagster.delivery.model import (
     Absent,
     Accepted,
@@ -44,9 +44,8 @@ from lol_dagster.delivery.transports.base import Answer, Outgoing, Step, Transpo
 from lol_dagster.delivery.worker import reading, sending
 from lol_dagster.errors import UserError
 from lol_dagster.messages.content import Line, MessageContent, Section
-from lol_dagster.messages.identity import delivery_nonce, installation_salt
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message, MessageText
+from lol_dagster.storage.models import Breaker, Channel, ChannelProbe
 
 Result = Literal["ok", "missing", "unknown", "cannot", "skipped"]
 """Done; refused or not working; nobody can tell; this kind of channel never does it; not tried."""
@@ -175,7 +174,7 @@ class _Probe:
             self._note("post", "missing", obstacle)
         else:
             self._clock.sleep(max(0.0, (opening - self._now()).total_seconds()))
-            claimed = self._claim()
+            claimed = self._outbox.open_test(self._channel.id, _test_content(1), self._now())
             message_id = claimed.row.id
             remote_id = self._post(claimed)
             if remote_id is not None:
@@ -209,11 +208,6 @@ class _Probe:
         if opening > now + _LONGEST_HOLD:
             return opening, f"a rate limit forbids any call until {opening:%H:%M:%S} UTC"
         return opening, None
-
-    def _claim(self) -> ClaimedMessage:
-        with self._database.writing() as session:
-            salt = installation_salt(session)
-        return self._outbox.open_test(_test_message(self._channel, salt, self._now()), self._now())
 
     # --- the one POST -----------------------------------------------------------------------------
 
@@ -270,7 +264,8 @@ class _Probe:
         return None
 
     def _end(self, claimed: ClaimedMessage) -> None:
-        self._outbox.withdraw(claimed.row.id, "a test is never sent again", self._now())
+        with self._database.writing() as session:
+            withdraw(session, claimed.row.id, "a test is never sent again", even_if_sent=True)
 
     # --- what may be repeated ---------------------------------------------------------------------
 
@@ -307,7 +302,8 @@ class _Probe:
         )
         deleted = isinstance(answer.verdict, Deleted)
         self._conclude("delete", answer, done="deleted" if deleted else None)
-        self._keep(claimed.row.id, edited=edited, deleted=deleted)
+        with self._database.writing() as session:
+            end_test(session, claimed.row.id, _test_content(2) if edited else None, deleted=deleted)
 
     def _find(self, claimed: ClaimedMessage) -> None:
         """Whether the channel's history shows what was just posted."""
@@ -384,17 +380,6 @@ class _Probe:
         else:
             self._note(step, "skipped", "not tried, as nothing was posted")
 
-    def _keep(self, message_id: str, *, edited: bool, deleted: bool) -> None:
-        """What stands in the channel now."""
-        with self._database.writing() as session:
-            message = session.get_one(Message, message_id, with_for_update={"of": Message})
-            message.remote_deleted = deleted
-            if edited:
-                session.add(MessageText(message_id=message_id, rev=1, content=message.content))
-                content = _test_content(2)
-                message.content, message.desired_hash = content.to_json(), content.content_hash()
-                message.desired_rev = message.remote_rev = 2
-
     def _written(self, message_id: str | None) -> ProbeReport:
         findings = tuple(self._findings[step] for step in STEPS)
         channel = self._channel
@@ -448,22 +433,4 @@ def _test_content(rev: int) -> MessageContent:
         summary="Test message from lol-dagster: this channel works.",
         sections=(Section(lines),),
         footer="No game was played.",
-    )
-
-
-def _test_message(channel: Channel, salt: str, now: datetime) -> Message:
-    """A test message for a channel, as it is before it is claimed."""
-    message_id = str(uuid.uuid4())
-    content = _test_content(1)
-    return Message(
-        id=message_id,
-        channel_id=channel.id,
-        kind="test",
-        subject=f"test:{message_id}",
-        order_at=now,
-        created_at=now,
-        due_at=now,
-        content=content.to_json(),
-        desired_hash=content.content_hash(),
-        nonce=delivery_nonce(salt, message_id),
     )

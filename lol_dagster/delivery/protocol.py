@@ -10,7 +10,8 @@ that keeps a message from being posted twice is in this module:
 - what was delivered is only ever edited.
 
 In reading order: `step`, claiming, the POST, reconciling (what became of a POST before it is
-repeated), editing, the operator's decisions, and the states in which a step can leave a row.
+repeated), editing, the operator's decisions, changes from outside, and the states in which a step
+can leave a row.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from lol_dagster.delivery.model import (
     Accepted,
     Answered,
     Blocked,
+    Change,
     Claim,
     Delete,
     Deleted,
@@ -43,12 +45,16 @@ from lol_dagster.delivery.model import (
     Patch,
     Post,
     Refused,
+    Reopened,
     Resend,
+    Restored,
     Row,
     Scan,
     Seen,
     Send,
     Terms,
+    TestEnded,
+    TextChanged,
     Uncertain,
     Unmarked,
     UnreadableHistory,
@@ -65,13 +71,13 @@ UNEDITABLE = "the text has changed since, and this kind of channel cannot edit"
 def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
     """Apply one event to a row.
 
-    The caller guarantees that the row is its own: for every event but `Claim` and the operator's
-    decisions it stands under the fence of the caller's claim and in state `sending`. A decision
-    concerns a row that is neither claimed nor delivered.
+    The caller guarantees that the row is its own: for every event but `Claim`, a `Change` and the
+    operator's decisions it stands under the fence of the caller's claim and in state `sending`. A
+    decision concerns a row that is neither claimed nor delivered.
     """
     match event:
-        case Claim(lease_owner):
-            return _claim(row, lease_owner, now, terms)
+        case Claim():
+            return _claim(row, event, now, terms)
         case HoldBack() | OverBudget():
             return _hold_back(row, event, now), ()
         case Intend(after_id):
@@ -84,11 +90,11 @@ def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
             return _read_back(row, event, now, terms)
         case NotSeen() | Blocked():
             return (_read_back if row.delivered else _scanned)(row, event, now, terms)
-        case Withdraw(reason):
-            return _withdraw(row, reason), ()
         case Resend() | MarkDelivered() | Drop():
             # Whoever may still hold a claim, from before, is fenced off.
             return _decide(replace(row, fence=row.fence + 1), event, now), ()
+        case _:
+            return change(row, event), ()
 
 
 def may_send(claim_age: float, terms: Terms) -> bool:
@@ -114,7 +120,9 @@ def can_wait(row: Row, now: Moment, terms: Terms) -> bool:
 # --- claiming ------------------------------------------------------------------------------------
 
 
-def _claim(row: Row, lease_owner: str, now: Moment, terms: Terms) -> Step:
+def _claim(row: Row, claim: Claim, now: Moment, terms: Terms) -> Step:
+    if row.sent_maybe and row.after_id is None:
+        row = replace(row, after_id=claim.after_id)
     if row.clock != now.epoch:
         # Nothing that was noted on another clock can be compared with this one.
         row = replace(
@@ -126,7 +134,7 @@ def _claim(row: Row, lease_owner: str, now: Moment, terms: Terms) -> Step:
         row,
         state="sending",
         fence=row.fence + 1,
-        lease_owner=lease_owner,
+        lease_owner=claim.lease_owner,
         clock=now.epoch,
         lease_until=now.at + terms.timing.lease,
         due_at=_after(now, terms.timing.lease),
@@ -147,12 +155,6 @@ def _hold_back(row: Row, event: HoldBack | OverBudget, now: Moment) -> Row:
             since = None if row.uncertain_since is None else now.wall
             row = _due_again(row, until, "it waits, as the channel's retries are used up for now")
             return replace(row, uncertain_since=since)
-
-
-def _withdraw(row: Row, reason: str) -> Row:
-    if row.delivered:
-        return _at_rest(row)
-    return replace(row, state="dropped", due_at=None, last_error=reason)
 
 
 # --- the POST ------------------------------------------------------------------------------------
@@ -391,6 +393,56 @@ def _decide(row: Row, decision: Resend | MarkDelivered | Drop, now: Moment) -> R
             if row.sent_maybe:
                 row = replace(row, uncertain_since=now.wall)
             return _due_again(row, now.wall, None)
+
+
+# --- changes from outside, of a row that the caller has locked and need not have claimed -----------
+
+MAYBE_DELIVERED = "restored from a backup: it may have been delivered before"
+
+
+def change(row: Row, event: Change) -> Row:
+    """Apply an event that needs neither the delivery clock nor the channel's terms."""
+    match event:
+        case TextChanged(at):
+            # State and lease are those of the deliverer that may have claimed the row. It becomes
+            # due only where nothing else would look at it again.
+            wakes = row.state == "delivered" and row.due_at is None and not row.remote_deleted
+            return replace(row, desired_rev=row.desired_rev + 1, due_at=at if wakes else row.due_at)
+        case Withdraw() if row.delivered:
+            return _at_rest(row)
+        case Withdraw(reason):
+            return replace(row, state="dropped", due_at=None, last_error=reason)
+        case Reopened(at):
+            return replace(row, due_at=at) if row.state == "blocked" else row
+        case Restored(at):
+            return _restored(row, at)
+        case TestEnded(edited, deleted):
+            if edited:
+                rev = row.desired_rev + 1
+                row = replace(row, desired_rev=rev, remote_rev=rev)
+            return replace(row, remote_deleted=deleted)
+
+
+def _restored(row: Row, at: datetime) -> Row:
+    """Whatever counts as unsent may have been sent; a row in review stays there, but not as unsent."""
+    if row.state == "needs_review":
+        return replace(row, sent_maybe=True)
+    if row.state in ("delivered", "dropped"):
+        return row
+    return replace(
+        row,
+        state="uncertain",
+        due_at=at,
+        fence=row.fence + 1,
+        sent_maybe=True,
+        # Of no clock, so that the settling time begins with the first claim.
+        clock=None,
+        settle_until=0.0,
+        first_sent_at=None,
+        uncertain_since=at,
+        uncertain_rounds=0,
+        last_error=MAYBE_DELIVERED,
+    )
 
 
 # --- the states in which a step can leave a row --------------------------------------------------

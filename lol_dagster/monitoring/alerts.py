@@ -29,10 +29,8 @@ from typing import Literal
 from sqlalchemy import Select, func, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from lol_dagster.delivery.withdraw import withdraw
+from lol_dagster.delivery.message_rows import add_message, withdraw
 from lol_dagster.messages.content import Line, MessageContent, Section
-from lol_dagster.messages.identity import installation_salt
-from lol_dagster.messages.pending import pending_message
 from lol_dagster.monitoring.alert_channel import alert_channel_problem, find_alert_channel
 from lol_dagster.monitoring.checks import CHECKS, CheckResult, failing, run_checks
 from lol_dagster.settings import Settings
@@ -304,8 +302,8 @@ def _write(
     """Have it delivered to the channel, in the session's transaction."""
     first = alerts[0]
     about = first.key if len(alerts) == 1 else first.kind
-    message = pending_message(
-        installation_salt(session),
+    return add_message(
+        session,
         str(uuid.uuid4()),
         channel_id=channel.id,
         kind="alert",
@@ -314,9 +312,6 @@ def _write(
         content=content,
         now=now,
     )
-    session.add(message)
-    session.flush()
-    return message
 
 
 def _withdraw_beginning(session: Session, alert: Alert) -> None:

@@ -18,8 +18,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
-from lol_dagster.delivery.transports.registry import can_edit
-from lol_dagster.messages.record import MESSAGES_CODE_VERSION, WrittenMessage, write_messages
+from lol_dagster.delivery.message_rows import WrittenMessage, write_messages
+from lol_dagster.messages.announcements import MESSAGES_CODE_VERSION
 from lol_dagster.pipeline.failures import full_traceback, is_the_games, summary
 from lol_dagster.pipeline.match import (
     IGNORED_MEANWHILE,
@@ -202,9 +202,7 @@ class _Run:
                     session, match_id, code_version=STATS_CODE_VERSION, now=now, run_id=run_id
                 )
             with _stage("messages"):
-                messages = write_messages(
-                    session, match_id, stale_after=self.stale_after, can_edit=can_edit, now=now
-                )
+                messages = write_messages(session, match_id, stale_after=self.stale_after, now=now)
             was_quarantined = open_quarantine(session, match_id) is not None
             count = len(messages)
             detail = f"{count or 'no'} message{'' if count == 1 else 's'} about it"

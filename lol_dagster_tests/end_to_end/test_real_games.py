@@ -15,8 +15,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery.transports.registry import can_edit
-from lol_dagster.messages.record import write_messages
+from lol_dagster.delivery.message_rows import write_messages
 from lol_dagster.messages.rules import decide
 from lol_dagster.stats.record import record_game
 from lol_dagster.storage.database import Database
@@ -90,9 +89,7 @@ def test_every_real_game_is_told_or_it_is_known_why_not(
             account = track_somebody(session, team, game)
             make_archived(session, match_id, body, at=NOW, listed_by=account.id)
             record_game(session, match_id, code_version="1", now=NOW, run_id="test")
-            written = write_messages(
-                session, match_id, stale_after=TOLD_HOWEVER_OLD, can_edit=can_edit, now=NOW
-            )
+            written = write_messages(session, match_id, stale_after=TOLD_HOWEVER_OLD, now=NOW)
             (decision,) = decide(session, match_id, stale_after=TOLD_HOWEVER_OLD, now=NOW)
             expected = should_be_told(game)
             seen.add(expected)

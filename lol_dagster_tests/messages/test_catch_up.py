@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import func, select, text, update
 
+from lol_dagster.delivery.message_rows import WrittenMessage
+from lol_dagster.messages.announcements import CATCH_UP_OPEN
 from lol_dagster.messages.identity import installation_salt
-from lol_dagster.messages.record import CATCH_UP_OPEN, WrittenMessage
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Fact, Message, MessageGame, Player
 from lol_dagster_tests._support.message_rows import NOW, add_game, played

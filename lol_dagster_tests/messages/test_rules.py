@@ -8,8 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery.transports.registry import can_edit
-from lol_dagster.messages.record import write_messages
+from lol_dagster.delivery.message_rows import write_messages
 from lol_dagster.messages.rules import Decision, decide
 from lol_dagster.storage.models import Match
 from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
@@ -180,7 +179,5 @@ def test_a_decision_names_the_message_that_tells_of_the_game_already(session):
     make_channel(session, team)
     add_game(session, "EUW1_1", played(make_member(session, team)))
     assert decisions(session)[0].message_id is None
-    (written,) = write_messages(
-        session, "EUW1_1", stale_after=STALE_AFTER, can_edit=can_edit, now=NOW
-    )
+    (written,) = write_messages(session, "EUW1_1", stale_after=STALE_AFTER, now=NOW)
     assert decisions(session)[0].message_id == written.message_id

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery.transports.registry import can_edit
-from lol_dagster.messages.record import WrittenMessage, write_messages
+from lol_dagster.delivery.message_rows import WrittenMessage, write_messages
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel, Message, Participant, Player
 from lol_dagster_tests._support.message_rows import ENDED, NOW
@@ -20,7 +19,7 @@ LONG_AFTER = ENDED + timedelta(days=3)
 
 
 def write(session: Session, match_id: str, now: datetime = NOW) -> list[WrittenMessage]:
-    return write_messages(session, match_id, stale_after=STALE_AFTER, can_edit=can_edit, now=now)
+    return write_messages(session, match_id, stale_after=STALE_AFTER, now=now)
 
 
 def world(database: Database, **channel) -> tuple[Player, Channel]:

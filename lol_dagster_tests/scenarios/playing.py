@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from lol_dagster.delivery.transports.registry import can_edit
-from lol_dagster.messages.record import write_messages
+from lol_dagster.delivery.message_rows import write_messages
 from lol_dagster.messages.rules import decide
 from lol_dagster.pipeline.failures import is_the_games
 from lol_dagster.stats.record import record_game
@@ -54,7 +53,7 @@ def play(database: Database, scenario: Json) -> Json:
         with database.writing() as session:
             recorded = record_game(session, match_id, code_version="1", now=now, run_id="test")
             stage = "messages"
-            write_messages(session, match_id, stale_after=HOWEVER_OLD, can_edit=can_edit, now=now)
+            write_messages(session, match_id, stale_after=HOWEVER_OLD, now=now)
             decisions = decide(session, match_id, stale_after=HOWEVER_OLD, now=now)
     except Exception as error:
         if not is_the_games(error):

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy.orm import Session
 
 from lol_dagster.admin.app import create_app
+from lol_dagster.delivery.message_rows import write_messages
 from lol_dagster.delivery.transports import registry
 from lol_dagster.delivery.worker import Deliverer
-from lol_dagster.messages.record import write_messages
 from lol_dagster.settings import load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Player
@@ -57,9 +57,7 @@ def visitor(database: Database, monkeypatch: pytest.MonkeyPatch) -> Visitor:
 def play(session: Session, player: Player) -> str:
     """A game of the player's, and the id of the message about it."""
     add_game(session, "EUW1_1", played(player))
-    (written,) = write_messages(
-        session, "EUW1_1", stale_after=timedelta(hours=12), can_edit=registry.can_edit, now=NOW
-    )
+    (written,) = write_messages(session, "EUW1_1", stale_after=timedelta(hours=12), now=NOW)
     return written.message_id
 
 

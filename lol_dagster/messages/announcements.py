@@ -1,0 +1,184 @@
+"""The stage `messages`: what is to be said of a game, to which channels. Plain values; the rows are
+written by `delivery.message_rows`, in the same transaction.
+
+A message that was written stays. If processing the game again says that a channel should not have
+heard of it (a membership was edited, a filter set, the game turned out to be void), the message keeps
+its text and its fate: taking it back would make "exactly once" depend on when the edit happened. The
+operator can drop one that has not been sent.
+
+Catch-up messages: stale games of a channel share one. It is open for `CATCH_UP_OPEN`, and as long
+as text added to it is still going to be read: until it is sent where nothing can be edited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from lol_dagster.messages.announced_games import load_announced_games
+from lol_dagster.messages.compose import compose_catch_up, compose_game
+from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.identity import installation_salt
+from lol_dagster.messages.restored import message_id, restoration
+from lol_dagster.messages.rules import Decision, Kind, candidate_teams, decide
+from lol_dagster.storage.models import Channel, Game, Message, MessageGame
+
+MESSAGES_CODE_VERSION = "1"
+CATCH_UP_OPEN = timedelta(hours=6)
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What a channel is to be told about a game, and in which message."""
+
+    match_id: str
+    team: str
+    channel: str
+    channel_id: int
+    kind: str
+    content: MessageContent
+    message_id: str
+    """Worked out and not drawn: a restored backup writes the same message under the same id."""
+    exists: bool
+    """The message is there already, and is to say `content` from now on."""
+    subject: str
+    order_at: datetime
+    """When the game ended."""
+    maybe_delivered: bool
+    """A backup was restored, and before that the message may have been delivered."""
+
+
+def announcements(
+    session: Session,
+    match_id: str,
+    *,
+    stale_after: timedelta,
+    can_edit: Callable[[str], bool],
+    now: datetime,
+) -> list[Announcement]:
+    """What is to be said of a game, one for each channel that is to hear of it.
+
+    Locks those channels and the messages that exist until the transaction ends.
+
+    Args:
+        session: The writing transaction in which the game's rows were written.
+        stale_after: LOL_STALE_AFTER.
+        can_edit: Whether a posted message can be changed, by `Channel.kind`.
+    """
+    _lock_channels(session, match_id)
+    decisions = decide(session, match_id, stale_after=stale_after, now=now)
+    return [
+        _announcement(session, match_id, decision, decision.channel, decision.kind, can_edit, now)
+        for decision in decisions
+        if decision.kind is not None and decision.channel is not None
+    ]
+
+
+def _lock_channels(session: Session, match_id: str) -> None:
+    """Let nobody else write messages for these channels until this transaction ends: on
+    PostgreSQL two writers could otherwise both open a catch-up message. SQLite has one writer.
+    """
+    teams = [team.id for team in candidate_teams(session, match_id)]
+    session.execute(
+        select(Channel.id)
+        .where(Channel.team_id.in_(teams))
+        .order_by(Channel.id)  # always in one order, or two writers could wait for each other
+        .with_for_update(key_share=True)
+    )
+
+
+def _announcement(
+    session: Session,
+    match_id: str,
+    decision: Decision,
+    channel: Channel,
+    kind: Kind,
+    can_edit: Callable[[str], bool],
+    now: datetime,
+) -> Announcement:
+    game = session.get_one(Game, match_id)
+    restored = restoration(session)
+    message = _existing(session, match_id, decision, channel, can_edit, now)
+    match_ids = {match_id}
+    if message is not None:
+        match_ids |= set(
+            session.scalars(
+                select(MessageGame.match_id).where(MessageGame.message_id == message.id)
+            )
+        )
+    games = load_announced_games(session, channel.team_id, match_ids)
+    new_subject = match_id if kind == "game" else f"catch-up:{match_id}"
+    return Announcement(
+        match_id=match_id,
+        team=decision.team.name,
+        channel=channel.name,
+        channel_id=channel.id,
+        kind=kind if message is None else message.kind,
+        content=compose_catch_up(games) if kind == "catch_up" else compose_game(games[0]),
+        message_id=_new_id(session, match_id, kind, channel) if message is None else message.id,
+        exists=message is not None,
+        subject=new_subject if message is None else message.subject,
+        order_at=game.ended_at,
+        maybe_delivered=restored is not None and restored.may_have_been_delivered(game.ended_at),
+    )
+
+
+def _existing(
+    session: Session,
+    match_id: str,
+    decision: Decision,
+    channel: Channel,
+    can_edit: Callable[[str], bool],
+    now: datetime,
+) -> Message | None:
+    """The message that is about the game already, or the catch-up message it joins. Locked: a
+    deliverer that claims it meanwhile waits, and reads the new text.
+    """
+    if decision.message_id is not None:
+        return session.get(
+            Message, decision.message_id, with_for_update=True, populate_existing=True
+        )
+    if decision.kind != "catch_up":
+        return None
+    if restored := restoration(session):
+        # Before the backup was restored it may have joined the one that was open then.
+        ended_at = session.get_one(Game, match_id).ended_at
+        now = restored.first_processed_at(ended_at, now)
+    latest = session.scalars(
+        select(Message)
+        .where(
+            Message.channel_id == channel.id,
+            Message.kind == "catch_up",
+            Message.created_at > now - CATCH_UP_OPEN,
+        )
+        .order_by(Message.created_at.desc())
+        .limit(1)
+        .with_for_update()
+    ).first()
+    return latest if latest is not None and _is_open(latest, can_edit(channel.kind)) else None
+
+
+def _is_open(message: Message, can_be_edited: bool) -> bool:
+    """Whether text that is added to the catch-up message will still be read."""
+    if message.state in {"needs_review", "dropped"} or message.remote_deleted:
+        return False
+    if not can_be_edited:
+        return message.state in {"pending", "blocked"} and not message.sent_maybe
+    return True
+
+
+def _new_id(session: Session, match_id: str, kind: Kind, channel: Channel) -> str:
+    """By the game, or by the number of the channel's catch-up message. By the first of its games
+    that one would not be known again after a restoration, as another may come first then.
+    """
+    which = match_id
+    if kind == "catch_up":
+        of_channel = select(func.count(Message.id)).where(
+            Message.channel_id == channel.id, Message.kind == kind
+        )
+        which = str(session.scalar(of_channel))
+    return message_id(installation_salt(session), channel.id, kind, which)
