@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import click
@@ -12,10 +12,27 @@ from lol_dagster.cli.context import CommandContext, command_context
 from lol_dagster.cli.output import as_json_option, print_json, print_table, shown
 from lol_dagster.delivery.probe import ProbeReport, probe_channel
 from lol_dagster.delivery.transports.registry import all_transports
-from lol_dagster.monitoring.setup_check import SetupCheck, check_setup
+from lol_dagster.monitoring.alert_channel import alert_channel_error
+from lol_dagster.riot.client import riot_client
+from lol_dagster.riot.errors import KeyRejected, NotFound, RiotError
 from lol_dagster.roster.channels import channels, get_channel
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.integrity import undurable
 
 _WORDS = {"ok": "ok", "cannot": "–", "missing": "MISSING", "unknown": "UNKNOWN", "skipped": "–"}
+_NOBODY = ("lol-dagster doctor", "0")
+"""A Riot ID that nobody has: only whether Riot answers counts."""
+
+
+@dataclass(frozen=True)
+class SetupCheck:
+    """One thing that every stage needs, and whether it is there."""
+
+    name: str
+    ok: bool
+    said: str
+    """What was found, and what to put right."""
 
 
 @click.command()
@@ -32,7 +49,7 @@ def doctor(context: click.Context, names: tuple[str, ...], as_json: bool) -> Non
     """
     with command_context() as app:
         wanted = _wanted(app, names)
-        setup = [] if names else list(check_setup(app.settings, app.database))
+        setup = [] if names else list(_setup(app.settings, app.database))
         if not as_json:
             _print_setup(setup)
         transports = all_transports(app.settings)
@@ -57,6 +74,43 @@ def doctor(context: click.Context, names: tuple[str, ...], as_json: bool) -> Non
     elif not reports:
         click.echo("There is no channel yet: add one with 'lol-dagster channel add'.")
     context.exit(0 if ok else 1)
+
+
+def _setup(settings: Settings, database: Database) -> Iterator[SetupCheck]:
+    yield _database(database)
+    yield _riot_key(settings, database)
+    if settings.alert_channel is not None:
+        with database.reading() as session:
+            wrong = alert_channel_error(session, settings)
+        yield SetupCheck("alert channel", ok=wrong is None, said=wrong or settings.alert_channel)
+
+
+def _database(database: Database) -> SetupCheck:
+    where = database.url.render_as_string(hide_password=True)
+    wrong = undurable(database)
+    if wrong is not None:
+        return SetupCheck("database", ok=False, said=f"{where}: {wrong}")
+    return SetupCheck(
+        "database", ok=True, said=f"{where}, and what is committed survives a power cut"
+    )
+
+
+def _riot_key(settings: Settings, database: Database) -> SetupCheck:
+    if settings.riot_api_key is None:
+        return SetupCheck(
+            "Riot key",
+            ok=False,
+            said="LOL_RIOT_API_KEY is not set: get a key at https://developer.riotgames.com",
+        )
+    try:
+        riot_client(settings, database).account_by_riot_id(*_NOBODY, "na1")
+    except NotFound:
+        pass  # so the key was taken
+    except KeyRejected as error:
+        return SetupCheck("Riot key", ok=False, said=str(error))
+    except RiotError as error:
+        return SetupCheck("Riot key", ok=False, said=f"Riot could not be asked: {error}")
+    return SetupCheck("Riot key", ok=True, said="Riot takes it")
 
 
 def _wanted(app: CommandContext, names: Sequence[str]) -> list[int]:

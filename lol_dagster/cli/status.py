@@ -32,8 +32,8 @@ def _for_programs(health: Health) -> dict[str, Any]:
     figures = {key: value for key, value in vars(health).items() if key != "checks"}
     return {
         "healthy": health.healthy,
-        "problems": health.problems,
-        "notices": health.notices,
+        "errors": health.errors,
+        "warnings": health.warnings,
         "checks": {
             result.check.id: {
                 "count": result.count,
@@ -57,10 +57,10 @@ def _plain(value: Any) -> Any:
 def _print(health: Health) -> None:
     if health.healthy:
         click.echo("All is well.")
-    for problem in health.problems:
-        click.echo(f"! {shown(problem)}")
-    for notice in health.notices:
-        click.echo(f"  {shown(notice)}")
+    for error in health.errors:
+        click.echo(f"! {shown(error)}")
+    for warning in health.warnings:
+        click.echo(f"  {shown(warning)}")
     click.echo()
     print_table(
         ("PLATFORM", "ACCOUNTS", "LAST MATCH LIST"),

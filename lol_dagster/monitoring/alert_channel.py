@@ -15,7 +15,7 @@ def find_alert_channel(session: Session, settings: Settings) -> Channel | None:
     return channel if channel is not None and _takes_alerts(channel) else None
 
 
-def alert_channel_problem(session: Session, settings: Settings) -> str | None:
+def alert_channel_error(session: Session, settings: Settings) -> str | None:
     """What is wrong with LOL_ALERT_CHANNEL, in a line; None also if it is not set."""
     if settings.alert_channel is None:
         return None

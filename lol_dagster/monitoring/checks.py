@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from lol_dagster.backups.take import last_backup
 from lol_dagster.delivery.transports.registry import transport_type
 from lol_dagster.monitoring import queries
-from lol_dagster.monitoring.alert_channel import alert_channel_problem, find_alert_channel
+from lol_dagster.monitoring.alert_channel import alert_channel_error, find_alert_channel
 from lol_dagster.monitoring.disk import read_disk, size
 from lol_dagster.monitoring.failed_jobs import run_link
 from lol_dagster.monitoring.heartbeat import Silence, read_beats, silence
@@ -36,7 +36,7 @@ from lol_dagster.storage.models import Account, Breaker, Channel, FailedJob, Tea
 Face = Literal["status", "metrics", "alerts", "ping", "dagster"]
 
 BACKUP_DEADLINE = timedelta(hours=26)
-"""One is taken each night; two hours for it to come late."""
+"""One is taken each night; two hours more in case it takes long."""
 NO_ANSWER_FOR = timedelta(minutes=5)
 """A channel that does not answer is tried again every minute, and is mostly soon back."""
 CATCH_UP_FOR = timedelta(minutes=10)
@@ -150,7 +150,7 @@ class CheckResult:
         return [self.line]
 
     def apart(self) -> list[CheckResult]:
-        """A result for each one affected, if that is how the check is told of; else this one."""
+        """A result for each one affected, if each has an alert of its own; else this one."""
         if not self.check.each:
             return [self]
         return [replace(self, count=1, affected=(each,)) for each in self.affected]
@@ -273,15 +273,15 @@ def _full_disk(moment: Moment) -> Iterator[Affected]:
 
 
 def _alert_channel(moment: Moment) -> Iterator[Affected]:
-    problem = alert_channel_problem(moment.session, moment.settings)
+    error = alert_channel_error(moment.session, moment.settings)
     channel = find_alert_channel(moment.session, moment.settings)
-    if problem is None and channel is not None:
+    if error is None and channel is not None:
         scopes = _scopes(channel)
         breakers = moment.session.scalars(queries.blocked_breakers())
         if any(breaker.scope in scopes for breaker in breakers):
-            problem = f"LOL_ALERT_CHANNEL names {channel.name!r}, which cannot be used"
-    if problem is not None:
-        yield Affected(_ITSELF, why=problem)
+            error = f"LOL_ALERT_CHANNEL names {channel.name!r}, which cannot be used"
+    if error is not None:
+        yield Affected(_ITSELF, why=error)
 
 
 def _overdue_backup(moment: Moment) -> Iterator[Affected]:
@@ -372,7 +372,7 @@ def _minutes(time: timedelta) -> str:
 _NO_ASSET = "it is about the system as a whole, which is no asset"
 _BEING_SET_UP = "whoever sets the system up is there to read its status"
 _NOTHING_TO_DO = "there is nothing to do yet"
-_FOR_PEOPLE = "it waits for a person, whom status and an alert tell, and holds nothing else up"
+_FOR_PEOPLE = "it waits for a person, who has an alert, and holds nothing else up"
 
 CHECKS: tuple[Check, ...] = (
     # What is set up, and runs.
@@ -411,7 +411,7 @@ CHECKS: tuple[Check, ...] = (
         one="Nothing is running",
         remedy="start 'lol-dagster up', or let cron call 'lol-dagster once'",
         left_out={
-            "alerts": "whoever would write the alert is what does not run; the ping's silence tells",
+            "alerts": "whoever would write the alert is what does not run; the ping's silence says so",
             "dagster": "whoever would run the check is what does not run",
         },
     ),
@@ -425,10 +425,10 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "full_disk",
-        passes="The disk has room for 500 MB and a backup.",
+        passes="The disk has space for 500 MB and a backup.",
         find=_full_disk,
         one="The disk is nearly full",
-        remedy="make room, as a full disk stops everything",
+        remedy="free some space, as a full disk stops everything",
         left_out={"ping": _FOR_PEOPLE, "dagster": _NO_ASSET},
     ),
     Check(
@@ -481,7 +481,7 @@ CHECKS: tuple[Check, ...] = (
         each=True,
         hidden_by=("refused_key",),
         left_out={
-            "ping": "what the job did not do is late by itself: games, messages, the backup",
+            "ping": "what the job did not do has checks of its own: games, messages, the backup",
             "dagster": "the failed run itself is there",
         },
     ),
@@ -507,7 +507,7 @@ CHECKS: tuple[Check, ...] = (
         "minutes; nothing to do but wait, and to know that somebody has played",
         hidden_by=("refused_key",),
         asset="match_lists",
-        left_out={"ping": "Riot's lists come; nothing of ours stands still"},
+        left_out={"ping": "Riot gives its lists; nothing is stuck on our side"},
     ),
     Check(
         "unpolled_account",
@@ -529,9 +529,9 @@ CHECKS: tuple[Check, ...] = (
         remedy="'lol-dagster logs --level warning' may say more",
         asset="match_lists",
         left_out={
-            "status": "after a pause it is so for a while; unpolled_account tells if it stays so",
-            "alerts": "after a pause it is so for a while; unpolled_account tells if it stays so",
-            "dagster": "after a pause it is so for a while; unpolled_account tells if it stays so",
+            "status": "after a pause it is so for a while; unpolled_account says if it stays so",
+            "alerts": "after a pause it is so for a while; unpolled_account says if it stays so",
+            "dagster": "after a pause it is so for a while; unpolled_account says if it stays so",
         },
     ),
     # Games.
@@ -622,7 +622,7 @@ CHECKS: tuple[Check, ...] = (
         find=_messages_needing_review,
         one="The message {name} needs review",
         many="{count} messages need review",
-        remedy="nobody can find out whether it was delivered: look in the channel, then 'lol-dagster "
+        remedy="nobody can find out whether it was delivered: see whether it is in the channel, then 'lol-dagster "
         "message resend {name}', or 'mark-delivered' or 'drop' instead of 'resend'",
         id_length=8,
         each=True,

@@ -1,4 +1,4 @@
-"""How much room is left, and when that is too little."""
+"""How much disk space is left, and when that is too little."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Disk:
 
     @property
     def is_nearly_full(self) -> bool:
-        """Whether there is no room for the reserve and one backup of the database."""
+        """Whether there is no space for the reserve and one backup of the database."""
         return self.free < RESERVE_BYTES + self.database
 
 

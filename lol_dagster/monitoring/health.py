@@ -92,18 +92,18 @@ class Health:
         return sum(each.accounts for each in self.platforms)
 
     @property
-    def problems(self) -> list[str]:
+    def errors(self) -> list[str]:
         """What is wrong and what to do about it, a line each, causes before their effects."""
         return self._lines("error")
 
     @property
-    def notices(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """What is worth knowing though nothing is wrong yet, a line each."""
         return self._lines("warning")
 
     @property
     def healthy(self) -> bool:
-        return not self.problems
+        return not self.errors
 
     def _lines(self, severity: Literal["error", "warning"]) -> list[str]:
         return [

@@ -32,12 +32,12 @@ def healthz(database: Database, settings: Settings, now: datetime) -> tuple[int,
     """
     try:
         with database.reading() as session:
-            problems = read_health(session, now, settings).problems
+            errors = read_health(session, now, settings).errors
     except DBAPIError:
         return 503, "the database does not answer\n"
-    if not problems:
+    if not errors:
         return 200, "ok\n"
-    return 503, f"problems: {len(problems)}; 'lol-dagster status' names them\n"
+    return 503, f"errors: {len(errors)}; 'lol-dagster status' names them\n"
 
 
 def render_metrics(database: Database, settings: Settings, now: datetime) -> bytes:

@@ -1,7 +1,7 @@
 """The asset checks: those rows of the table of checks that are about an asset.
 
-They stand in one op of their own, not among the assets' `check_specs`. An op with assets and checks has
-one pool and one set of partitions: a check that finds out that polling stands still would wait in the
+They are one op of their own, not the assets' `check_specs`. An op with assets and checks has
+one pool and one set of partitions: a check that finds out that polling is stuck would wait in the
 pool for what holds polling up, and those of the games would need a match to be about. For the same
 reason they are unpartitioned: "is anything wrong now" is the question.
 """
@@ -56,7 +56,7 @@ def evaluate_checks(
     """Evaluate the asset's checks in a run that has just materialized it.
 
     Dagster's UI counts a result only until the asset is materialized again, and ours is with every
-    batch: without this the checks would stand there unanswered nearly all the time.
+    batch: without this the checks would have no result nearly all the time.
     """
     with bound_contextvars(run_id=context.run.run_id):
         keys = {key for key in _ROWS if key.asset_key == dg.AssetKey(asset)}

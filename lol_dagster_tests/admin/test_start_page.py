@@ -20,18 +20,18 @@ from lol_dagster_tests.admin.hostile import QUARANTINED, fill
 HOUR = timedelta(hours=1)
 
 
-def test_every_problem_that_status_names_stands_on_it(
+def test_every_error_that_status_names_is_on_it(
     operator: Visitor, database: Database, settings: Settings, clock: HandClock
 ) -> None:
     with database.writing() as session:
         fill(session)
     with database.reading() as session:
-        problems = read_health(session, clock(), settings).problems
-    assert problems
+        errors = read_health(session, clock(), settings).errors
+    assert errors
     page = operator.get("/").text
     assert "Something is wrong" in page
-    for problem in problems:
-        assert escape(problem).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page
+    for error in errors:
+        assert escape(error).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page
 
 
 def test_what_waits_for_a_decision_is_a_click_away(operator: Visitor, database: Database) -> None:

@@ -38,7 +38,7 @@ def test_the_same_for_programs(database: Database) -> None:
     now = all_well(database)
     value = as_json("status")
     assert value["healthy"] is True
-    assert value["problems"] == []
+    assert value["errors"] == []
     (platform,) = value["platforms"]
     assert datetime.fromisoformat(platform["last_good_poll_at"]) == now
     # Every state is there, so that a program can rely on it.
@@ -64,7 +64,7 @@ def test_what_is_wrong_comes_first_and_the_exit_status_is_1(database: Database) 
     assert f"NA1_7, since {now - timedelta(hours=2):%Y-%m-%d %H:%M} UTC\n" in result.stdout
     value = json.loads(run("status", "--json").stdout)
     assert value["healthy"] is False
-    assert len(value["problems"]) == 1
+    assert len(value["errors"]) == 1
     assert value["checks"]["stuck_game"] == {
         "count": 1, "affected": ["NA1_7"], "severity": "error",
     }  # fmt: skip

@@ -380,14 +380,14 @@ def test_only_the_alert_channel_ever_gets_alerts(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kinds", "problem"),
+    ("name", "kinds", "error"),
     [
         ("nowhere", None, "there is no channel of that name"),
         ("main", ["game", "catch_up"], "does not take messages of the kind 'alert'"),
     ],
 )
 def test_an_alert_channel_that_cannot_be_used_is_named_and_nothing_crashes(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch, name: str, kinds: list[str], problem: str
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, name: str, kinds: list[str], error: str
 ) -> None:
     monkeypatch.setenv("LOL_ALERT_CHANNEL", name)
     watched.settings = load_settings()
@@ -395,8 +395,8 @@ def test_an_alert_channel_that_cannot_be_used_is_named_and_nothing_crashes(
     watched.do(close("riot-key"))
     assert watched.watch(1, 2) == []
     with watched.database.reading() as session:
-        problems = read_health(session, watched.now(2), watched.settings).problems
-    assert any(repr(name) in each and problem in each for each in problems)
+        errors = read_health(session, watched.now(2), watched.settings).errors
+    assert any(repr(name) in each and error in each for each in errors)
     # Once it can be used, what is still wrong is announced.
     watched.do(lambda session: setattr(main_channel(session), "message_kinds", None))
     watched.do(lambda session: setattr(main_channel(session), "name", name))
@@ -424,8 +424,8 @@ def test_a_refused_alert_channel_gets_no_alert_about_itself_but_status_says_so(
     )
     assert watched.watch(1, 30) == []
     with watched.database.reading() as session:
-        problems = read_health(session, NOW, watched.settings).problems
-    assert any("'ops' refuses us" in each for each in problems)
+        errors = read_health(session, NOW, watched.settings).errors
+    assert any("'ops' refuses us" in each for each in errors)
 
 
 def test_what_was_over_before_it_could_be_sent_is_announced_in_one_message(

@@ -39,7 +39,7 @@ FACES = ("status", "metrics", "alerts", "ping", "dagster")
 
 
 class Watched:
-    """An installation, and whoever looks at it in one of its faces. All is well at first."""
+    """An installation, as each face shows it. All is well at first."""
 
     def __init__(
         self, database: Database, monkeypatch: pytest.MonkeyPatch, pinged: RawServer

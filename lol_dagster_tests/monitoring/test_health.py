@@ -69,15 +69,15 @@ def affected(result: CheckResult) -> list[str]:
 # --- What is set up -----------------------------------------------------------------------------
 
 
-def test_a_new_installation_is_told_to_begin_with_a_team(session: Session) -> None:
-    assert health_of(session).problems == [
+def test_a_new_installation_is_asked_to_begin_with_a_team(session: Session) -> None:
+    assert health_of(session).errors == [
         "There is no team yet: begin with 'lol-dagster team add NAME'"
     ]
 
 
-def test_a_team_without_members_and_channels_is_told_how_to_add_both(session: Session) -> None:
+def test_without_members_and_channels_it_says_how_to_add_both(session: Session) -> None:
     make_team(session)
-    nobody, nothing = health_of(session).problems
+    nobody, nothing = health_of(session).errors
     assert nobody.startswith("Nobody is tracked: ")
     assert "lol-dagster player add" in nobody
     assert nothing.startswith("There is no channel: ")
@@ -95,7 +95,7 @@ def test_all_is_well(session: Session) -> None:
     all_well(session)
     health = health_of(session)
     assert health.healthy
-    assert health.problems == []
+    assert health.errors == []
     assert health.platforms == (PlatformPolls("na1", 1, minutes_ago(1)),)
 
 
@@ -134,13 +134,13 @@ def test_an_account_not_polled_for_an_hour_is_named(
     make_channel(session, team)
     member = make_member(session, team, game_name="Faker", tag_line="KR1")
     polled(session, member, last_good_poll_at)
-    problems = [
+    errors = [
         (
             "No match list of 1 account for over an hour (Faker#KR1): "
             "'lol-dagster logs --level warning' may say more"
         )
     ]
-    assert health_of(session).problems == (problems if is_late else [])
+    assert health_of(session).errors == (errors if is_late else [])
 
 
 def test_the_error_of_the_account_that_failed_most_often_is_named(session: Session) -> None:
@@ -148,8 +148,8 @@ def test_the_error_of_the_account_that_failed_most_often_is_named(session: Sessi
     make_channel(session, team)
     polled(session, make_member(session, team), hours_ago(2), failures=1, last_error="a glitch")
     polled(session, make_member(session, team), hours_ago(2), failures=9, last_error="Riot is down")
-    (problem,) = health_of(session).problems
-    assert ": Riot is down): " in problem
+    (error,) = health_of(session).errors
+    assert ": Riot is down): " in error
 
 
 def test_an_account_that_was_just_added_or_has_left_is_not_overdue(session: Session) -> None:
@@ -160,10 +160,10 @@ def test_an_account_that_was_just_added_or_has_left_is_not_overdue(session: Sess
     make_membership(session, team, returned, since=minutes_ago(10))
     make_membership(session, team, left, until=hours_ago(5))
     assert added.name
-    assert health_of(session).problems == []
+    assert health_of(session).errors == []
 
 
-def test_a_refused_key_is_the_one_problem_as_it_explains_the_others(
+def test_a_refused_key_is_the_one_error_as_it_explains_the_others(
     database: Database, settings: Settings
 ) -> None:
     settings = settings.model_copy(update={"riot_api_key": SecretStr("k")})
@@ -177,11 +177,9 @@ def test_a_refused_key_is_the_one_problem_as_it_explains_the_others(
     with pytest.raises(KeyRejected), watching_key(database, riot, NOW):
         raise KeyRejected("unknown key", method="match-v5.match", route="europe", status=401)
     with database.reading() as session:
-        (problem,) = read_health(session, NOW, settings).problems
-    assert problem.startswith(
-        "Riot refuses the API key (match-v5.match on europe answered 401): get"
-    )
-    assert "LOL_RIOT_API_KEY" in problem
+        (error,) = read_health(session, NOW, settings).errors
+    assert error.startswith("Riot refuses the API key (match-v5.match on europe answered 401): get")
+    assert "LOL_RIOT_API_KEY" in error
     note_key_accepted(database, riot, NOW)
     with database.reading() as session:
         assert result_of(read_health(session, NOW, settings).checks, "refused_key").passed
@@ -206,28 +204,28 @@ def test_a_route_that_is_down_hides_what_follows_from_it(session: Session) -> No
     session.add(Breaker(scope="riot-route:americas", since=hours_ago(2), reason="it said 503"))
     health = health_of(session)
     assert result_of(health.checks, "refused_channel").passed
-    (problem,) = health.problems
-    assert problem.startswith(
+    (error,) = health.errors
+    assert error.startswith(
         "Riot gives no match lists for americas (it said 503): nothing to do but wait"
     )
 
 
-def test_missing_games_are_told_apart_from_unpolled_accounts(session: Session) -> None:
+def test_missing_games_are_distinct_from_unpolled_accounts(session: Session) -> None:
     all_well(session)
     session.execute(
         update(AccountPoll).values(
             missing_games_since=hours_ago(2), missing_games_from=hours_ago(3)
         )
     )
-    (problem,) = health_of(session).problems
-    assert problem.startswith("Games of 1 account are missing (Faker#KR1): ")
+    (error,) = health_of(session).errors
+    assert error.startswith("Games of 1 account are missing (Faker#KR1): ")
 
 
 def test_with_nothing_running_the_first_line_says_so(session: Session) -> None:
     all_well(session)
     session.execute(update(Heartbeat).values(at=hours_ago(1)))
-    (problem,) = health_of(session).problems
-    assert problem.startswith("Nothing is running (since 2026-08-01 19:00 UTC): start")
+    (error,) = health_of(session).errors
+    assert error.startswith("Nothing is running (since 2026-08-01 19:00 UTC): start")
 
 
 # --- Games --------------------------------------------------------------------------------------
@@ -241,7 +239,7 @@ def test_a_game_due_for_half_an_hour_is_stuck(
     match_id = match(session, next_try_at=minutes_ago(due_for))
     health = health_of(session)
     assert health.oldest_due_game == Oldest(match_id, minutes_ago(due_for))
-    assert health.problems == (
+    assert health.errors == (
         [
             (
                 "1 game has been due for over half an hour (NA1_1): "
@@ -253,7 +251,7 @@ def test_a_game_due_for_half_an_hour_is_stuck(
     )
 
 
-def test_a_delayed_game_that_is_not_yet_due_again_is_no_problem(session: Session) -> None:
+def test_a_delayed_game_that_is_not_yet_due_again_is_no_error(session: Session) -> None:
     all_well(session)
     match(session, first_missing_at=hours_ago(3), next_try_at=NOW + timedelta(hours=1))
     health = health_of(session)
@@ -266,10 +264,10 @@ def test_quarantined_games_are_named_up_to_five(session: Session) -> None:
     for number in range(7):
         match(session, number, state="quarantined", listed_at=minutes_ago(number))
     health = health_of(session)
-    (problem,) = health.problems
+    (error,) = health.errors
     # The newest first: NA1_0 was listed last.
-    assert "7 games are quarantined (NA1_0, NA1_1, NA1_2, NA1_3, NA1_4 and 2 more)" in problem
-    assert "'lol-dagster why NA1_0' says" in problem
+    assert "7 games are quarantined (NA1_0, NA1_1, NA1_2, NA1_3, NA1_4 and 2 more)" in error
+    assert "'lol-dagster why NA1_0' says" in error
     assert health.games["quarantined"] == 7
     assert health.games["not_found"] == 0
 
@@ -295,12 +293,12 @@ def test_games_of_the_last_day_are_those_that_ended_in_it(session: Session) -> N
 
 
 @pytest.mark.parametrize("state", ["pending", "sending", "uncertain", "blocked"])
-def test_a_message_due_for_half_an_hour_is_a_problem(session: Session, state: str) -> None:
+def test_a_message_due_for_half_an_hour_is_an_error(session: Session, state: str) -> None:
     channel = all_well(session)
     message(session, channel, 1, state=state, due_at=minutes_ago(29))
     assert health_of(session).healthy
     message(session, channel, 2, state=state, due_at=minutes_ago(31))
-    assert health_of(session).problems == [
+    assert health_of(session).errors == [
         (
             "1 message has not been delivered for too long (00000002): "
             "'lol-dagster message show 00000002' has what was tried"
@@ -308,7 +306,7 @@ def test_a_message_due_for_half_an_hour_is_a_problem(session: Session, state: st
     ]
 
 
-def test_a_message_that_keeps_being_put_off_is_a_problem_after_a_day(session: Session) -> None:
+def test_a_message_that_keeps_being_put_off_is_an_error_after_a_day(session: Session) -> None:
     channel = all_well(session)
     later = NOW + timedelta(minutes=10)
     message(session, channel, 1, state="uncertain", due_at=later, created_at=hours_ago(24))
@@ -326,7 +324,7 @@ def test_a_message_at_its_end_is_never_overdue(session: Session) -> None:
     assert health.oldest_undelivered_message is None
 
 
-def test_the_oldest_undelivered_message_is_given_even_if_it_is_no_problem(session: Session) -> None:
+def test_the_oldest_undelivered_message_is_given_even_if_it_is_no_error(session: Session) -> None:
     channel = all_well(session)
     message(session, channel, 1, created_at=minutes_ago(3))
     oldest = message(session, channel, 2, created_at=minutes_ago(7))
@@ -338,9 +336,9 @@ def test_the_oldest_undelivered_message_is_given_even_if_it_is_no_problem(sessio
 def test_a_message_that_needs_review_waits_for_a_decision(session: Session) -> None:
     channel = all_well(session)
     message(session, channel, state="needs_review")
-    (problem,) = health_of(session).problems
-    assert problem.startswith("The message 00000001 needs review (NA1_1 in main): ")
-    assert "'lol-dagster message resend 00000001'" in problem
+    (error,) = health_of(session).errors
+    assert error.startswith("The message 00000001 needs review (NA1_1 in main): ")
+    assert "'lol-dagster message resend 00000001'" in error
 
 
 def test_a_message_with_two_remote_ids_is_a_duplicate(session: Session) -> None:
@@ -350,8 +348,8 @@ def test_a_message_with_two_remote_ids_is_a_duplicate(session: Session) -> None:
         attempt(session, row, remote_id)
     health = health_of(session)
     assert affected(result_of(health.checks, "duplicate_message")) == [twice.id]
-    (problem,) = health.problems
-    assert problem.startswith(
+    (error,) = health.errors
+    assert error.startswith(
         "1 message was posted twice (00000002): 'lol-dagster message show 00000002'"
     )
 
@@ -375,7 +373,7 @@ def test_a_dead_channel_is_named_with_the_reason(session: Session) -> None:
     scope = f"channel:{channel.id}"
     session.add(Breaker(scope=scope, dead=True, reason="Unknown Channel", since=hours_ago(1)))
     health = health_of(session)
-    assert health.problems == [
+    assert health.errors == [
         (
             "The channel 'main' refuses us (Unknown Channel; it is not tried again before "
             "something has changed): put its permissions or its address right"
@@ -386,8 +384,8 @@ def test_a_dead_channel_is_named_with_the_reason(session: Session) -> None:
 def test_a_refused_token_is_named_with_the_time_of_the_next_trial(session: Session) -> None:
     all_well(session)
     session.add(Breaker(scope="discord-token", open_until=NOW + timedelta(minutes=30), reason="no"))
-    (problem,) = health_of(session).problems
-    assert problem == (
+    (error,) = health_of(session).errors
+    assert error == (
         "The discord-token is refused (no; it is tried again after 20:30 UTC): set another token"
     )
 
@@ -416,8 +414,8 @@ def test_messages_of_a_channel_that_cannot_be_used_are_not_overdue(session: Sess
     channel = all_well(session)
     session.add(Breaker(scope=f"channel:{channel.id}", dead=True))
     message(session, channel, due_at=hours_ago(1))
-    (problem,) = health_of(session).problems
-    assert problem.startswith("The channel 'main' refuses us")
+    (error,) = health_of(session).errors
+    assert error.startswith("The channel 'main' refuses us")
     another = make_channel(session, channel.team, "another", kind="slack-bot")
     overdue = message(session, another, 2, due_at=hours_ago(1))
     assert affected(check(session, "unsettled_message")) == [overdue.id]
@@ -454,13 +452,13 @@ def test_what_delivery_leaves_contradicts_nothing(session: Session, state: str) 
         ("delivered", {"desired_rev": 2}),  # an older text, for no reason and forever
     ],
 )
-def test_a_row_that_says_two_things_at_once_is_a_problem(
+def test_a_row_that_says_two_things_at_once_is_an_error(
     session: Session, state: str, wrong: dict[str, Any]
 ) -> None:
     row = message(session, all_well(session), **{"state": state, **wrong})
     health = health_of(session)
     assert affected(result_of(health.checks, "contradictory_message")) == [row.id]
-    assert any("contradicts itself" in problem for problem in health.problems)
+    assert any("contradicts itself" in error for error in health.errors)
 
 
 @pytest.mark.parametrize(

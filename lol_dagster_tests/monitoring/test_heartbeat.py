@@ -104,7 +104,7 @@ def test_a_silence_is_noticed_and_cron_is_none(
 @pytest.mark.parametrize(
     ("free", "is_nearly_full"), [(RESERVE_BYTES + 999, True), (RESERVE_BYTES + 1000, False)]
 )
-def test_a_disk_without_room_for_a_backup_is_nearly_full(free: int, is_nearly_full: bool) -> None:
+def test_a_disk_without_space_for_a_backup_is_nearly_full(free: int, is_nearly_full: bool) -> None:
     assert Disk(free=free, total=10**12, database=1000).is_nearly_full is is_nearly_full
 
 

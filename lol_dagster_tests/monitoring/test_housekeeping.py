@@ -26,21 +26,21 @@ def test_where_nothing_schedules_it_the_nightly_work_becomes_overdue(database: D
 
 
 def test_a_backup_is_overdue_after_the_first_night(database: Database, tmp_path: Path) -> None:
-    def problem(hours: float) -> str | None:
+    def error(hours: float) -> str | None:
         with database.reading() as session:
             results = run_checks(session, load_settings(), NOW + timedelta(hours=hours))
         result = result_of(results, "overdue_backup")
         return None if result.passed else result.line
 
-    assert problem(0) is None
+    assert error(0) is None
     with database.writing() as session:
         note_night(session, NOW)
-    assert problem(0.5) is None
-    assert str(problem(2)).startswith(
+    assert error(0.5) is None
+    assert str(error(2)).startswith(
         "The backup is overdue (there is no good one): 'lol-dagster db backup'"
     )
     take_backup(database, tmp_path, NOW)
-    assert problem(25) is None
-    assert str(problem(27)).startswith(
+    assert error(25) is None
+    assert str(error(27)).startswith(
         "The backup is overdue (the last good one is of 2026-08-01 04:15 UTC): "
     )

@@ -169,7 +169,7 @@ def test_healthz_says_ok_or_how_much_is_wrong_and_not_what(
         message(session, channel, state="needs_review")
     status, body = healthz(database, keyed, NOW)
     assert status == 503
-    assert body.startswith("problems: 1;")
+    assert body.startswith("errors: 1;")
     assert "00000001" not in body
 
 
