@@ -30,9 +30,9 @@ from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Breaker, Message, MessageAudit
 from lol_dagster_tests._support.broken import BREAKS, Installation, install
+from lol_dagster_tests._support.commands import run
 from lol_dagster_tests._support.raw_server import RawServer, answer, raw_server
-from lol_dagster_tests.admin.asking import QUICK_HASH, Visitor
-from lol_dagster_tests.cli.running import run
+from lol_dagster_tests._support.web_visitor import QUICK_HASH, Visitor
 
 BY_ID = {check.id: check for check in CHECKS}
 FACES = ("status", "metrics", "alerts", "ping", "dagster")
