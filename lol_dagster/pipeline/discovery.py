@@ -27,7 +27,7 @@ from lol_dagster.riot.errors import (
     RateLimited,
     RiotError,
     RouteDown,
-    ServerTrouble,
+    ServerError,
 )
 from lol_dagster.riot.polling import (
     due_accounts,
@@ -207,7 +207,7 @@ def poll_account(
 
 
 def _on_trouble(report: PollReport, trouble: Exception, *, route_fails: bool) -> PollReport:
-    is_servers = isinstance(trouble, ServerTrouble)
+    is_servers = isinstance(trouble, ServerError)
     return replace(
         report,
         trouble=str(trouble),

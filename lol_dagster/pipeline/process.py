@@ -35,7 +35,7 @@ from lol_dagster.pipeline.match import (
 from lol_dagster.pipeline.records import is_ignored, open_quarantine, record
 from lol_dagster.riot.archive import GAMES_CODE_VERSION, archive_payload, fetch_match
 from lol_dagster.riot.client import RiotClient
-from lol_dagster.riot.errors import BrokenBody, ForbiddenHere, NotFound, RateLimited, ServerTrouble
+from lol_dagster.riot.errors import BrokenBody, ForbiddenHere, NotFound, RateLimited, ServerError
 from lol_dagster.stats.record import STATS_CODE_VERSION, RecordedGame, record_game
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, Match, Payload, RunRequest
@@ -287,7 +287,7 @@ def _ask_riot(
         return Deferred(run_id, str(limited), limited.retry_at), None
     except (NotFound, ForbiddenHere, BrokenBody) as missing:
         return Missing(run_id, str(missing)), None
-    except ServerTrouble as trouble:
+    except ServerError as trouble:
         return Deferred(run_id, str(trouble)), None
 
 

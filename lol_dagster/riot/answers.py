@@ -16,7 +16,7 @@ from lol_dagster.riot.errors import (
     NotFound,
     RateLimited,
     RiotError,
-    ServerTrouble,
+    ServerError,
 )
 
 _LONGEST_QUOTE = 120
@@ -36,14 +36,14 @@ def error_of(call: Call, answer: Response, *, secret: str, retry_at: datetime) -
 
     Args:
         secret: The key, which Riot's message might quote.
-        retry_at: For a 429: when there may be room again.
+        retry_at: For a 429: when calls may be possible again.
     """
     said = _message(answer.body).replace(secret, "…")
     where = {"method": call.method, "route": call.route}
     status = answer.status
     if status == 429:
         return RateLimited(
-            f"too many calls, room again at {retry_at:%H:%M:%S} UTC",
+            f"too many calls, possible again at {retry_at:%H:%M:%S} UTC",
             retry_at=retry_at, status=status, **where,
         )  # fmt: skip
     if status == 404:
@@ -54,7 +54,7 @@ def error_of(call: Call, answer: Response, *, secret: str, retry_at: datetime) -
     if 400 <= status < 500 and status != 408:
         foreign = "decrypt" in said.lower()
         return BadRequest(said or "refused", foreign_puuid=foreign, status=status, **where)
-    return ServerTrouble(said or "no answer of Riot's own", status=status, **where)
+    return ServerError(said or "no answer of Riot's own", status=status, **where)
 
 
 def _message(body: bytes) -> str:

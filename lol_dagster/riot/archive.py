@@ -31,11 +31,11 @@ def fetch_match(client: RiotClient, match_id: str, *, known_account: Account | N
 
     Args:
         known_account: With a puuid. If the match is forbidden, Riot is asked for this account, which
-            every key may do: so a restricted mode or a private game is told from a dead key.
+            every key may do: so a restricted mode or a private game is distinguished from a refused key.
 
     Raises:
         KeyRejected: Riot refuses the key itself.
-        RiotError: any other trouble, as `RiotClient.match` raises it.
+        RiotError: anything else, as `RiotClient.match` raises it.
         UnknownPlatform: no route knows matches with this prefix.
     """
     try:

@@ -21,7 +21,7 @@ from lol_dagster.riot.errors import (
     RateLimited,
     RiotError,
     RouteDown,
-    ServerTrouble,
+    ServerError,
 )
 from lol_dagster.riot.limiter import Priority, RateLimiter, Reservation
 from lol_dagster.riot.rate_headers import read_rate_headers
@@ -95,8 +95,8 @@ class Caller:
         try:
             body = self._try(call, path, params, priority, check, may_wait=may_wait)
         except (BrokenBody, RateLimited):
-            raise  # one weird match, or our own hurry, says nothing about the route
-        except ServerTrouble:
+            raise  # one malformed match, or our own hurry, says nothing about the route
+        except ServerError:
             self._note_failure(call.route)
             raise
         except RiotError:
@@ -127,10 +127,10 @@ class Caller:
                 if number == TRIES:
                     raise
                 # The limiter holds the scope: the next turn comes when Riot wants it.
-            except ServerTrouble as trouble:
+            except ServerError as error:
                 if number == TRIES:
                     raise
-                log.info("%s; trying again", trouble, extra={"route": call.route})
+                log.info("%s; trying again", error, extra={"route": call.route})
                 self._sleep(0.5 * 3 ** (number - 1) * self._rng.uniform(0.5, 1.5))
         raise AssertionError("the last try returns or raises")
 
@@ -139,16 +139,16 @@ class Caller:
             turn = self._limiter.reserve(call.route, call.method, priority)
             if isinstance(turn, Reservation):
                 return turn
-            room_at = self._clock() + turn.seconds
-            if room_at > give_up_at:
+            allowed_at = self._clock() + turn.seconds
+            if allowed_at > give_up_at:
                 raise RateLimited(
                     "our share of Riot's limits is used up",
                     method=call.method,
                     route=call.route,
                     status=None,
-                    retry_at=datetime.fromtimestamp(room_at, UTC),
+                    retry_at=datetime.fromtimestamp(allowed_at, UTC),
                 )
-            # In short sleeps: room may come sooner, and the clock may be put back meanwhile.
+            # In short sleeps: the limits may allow it sooner, and the clock may be put back meanwhile.
             self._sleep(min(turn.seconds, 5.0))
 
     def _make(
@@ -173,12 +173,12 @@ class Caller:
             raise _no_answer(call, error) from None
         except MaybeSent as error:  # counted by Riot, or not: the reservation runs out by itself
             raise _no_answer(call, error) from None
-        room_at = self._limiter.observe(
+        allowed_at = self._limiter.observe(
             reservation, answer.status, read_rate_headers(answer.headers)
         )
         if answer.status == 200:
             return answer.body
-        retry_at = datetime.fromtimestamp(room_at, UTC)
+        retry_at = datetime.fromtimestamp(allowed_at, UTC)
         raise error_of(call, answer, secret=secret, retry_at=retry_at)
 
     def _refuse_if_resting(self, call: Call) -> None:
@@ -201,5 +201,5 @@ class Caller:
             log.warning("Riot's %s fails; leaving it alone for %.0f s", route, REST_S)
 
 
-def _no_answer(call: Call, error: Exception) -> ServerTrouble:
-    return ServerTrouble(str(error), method=call.method, route=call.route, status=None)
+def _no_answer(call: Call, error: Exception) -> ServerError:
+    return ServerError(str(error), method=call.method, route=call.route, status=None)

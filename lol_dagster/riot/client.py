@@ -69,12 +69,12 @@ class RiotClient:
         Raises:
             NotFound: nobody bears it.
             KeyRejected: Riot refuses the key.
-            RiotError: any other trouble.
+            RiotError: anything else.
             UnknownPlatform: Riot has no such platform.
         """
         path = f"/riot/account/v1/accounts/by-riot-id/{_part(game_name)}/{_part(tag_line)}"
         call = Call("account-v1.by-riot-id", account_route(platform))
-        return self._read(call, _ACCOUNT, self._get_as_witness(call, path))
+        return self._read(call, _ACCOUNT, self._get_proving_the_key(call, path))
 
     def account_by_puuid(self, puuid: str, platform: str) -> RiotAccount:
         """account-v1: the Riot ID that an account bears now.
@@ -84,10 +84,10 @@ class RiotClient:
         Raises:
             KeyRejected: Riot refuses the key.
             BadRequest: `foreign_puuid` if it was encrypted for another application.
-            RiotError: any other trouble.
+            RiotError: anything else.
         """
         call = Call("account-v1.by-puuid", account_route(platform))
-        body = self._get_as_witness(call, f"/riot/account/v1/accounts/by-puuid/{_part(puuid)}")
+        body = self._get_proving_the_key(call, f"/riot/account/v1/accounts/by-puuid/{_part(puuid)}")
         return self._read(call, _ACCOUNT, body)
 
     def active_platform(self, puuid: str, platform: str) -> str:
@@ -97,7 +97,7 @@ class RiotClient:
         for a hint, not for a verdict.
 
         Raises:
-            RiotError: any trouble; NotFound for an account that never played.
+            RiotError: it failed; NotFound for an account that never played.
         """
         call = Call("account-v1.region", account_route(platform))
         path = f"/riot/account/v1/region/by-game/lol/by-puuid/{_part(puuid)}"
@@ -125,7 +125,7 @@ class RiotClient:
         Raises:
             ForbiddenHere: refused; whether it is the key that is refused, another call must show.
             BadRequest: `foreign_puuid` if it was encrypted for another application.
-            RiotError: any other trouble.
+            RiotError: anything else.
         """
         params: dict[str, str | int] = {"start": start, "count": count}
         if start_time is not None:
@@ -148,7 +148,7 @@ class RiotClient:
             NotFound: not there, or not yet.
             ForbiddenHere: refused; this match alone, or the key.
             BrokenBody: not a JSON object, or an error that says 200.
-            RiotError: any other trouble.
+            RiotError: anything else.
             UnknownPlatform: no route knows matches with this prefix.
         """
         call = Call("match-v5.match", regional_route(platform_of(match_id)))
@@ -163,8 +163,8 @@ class RiotClient:
 
         Raises:
             NotFound: it never played there.
-            RateLimited: it may not wait, and there is no room just now.
-            RiotError: any other trouble.
+            RateLimited: it may not wait, and the limits do not allow it just now.
+            RiotError: anything else.
         """
         call = Call("summoner-v4.by-puuid", validate_platform(platform))
         path = f"/lol/summoner/v4/summoners/by-puuid/{_part(puuid)}"
@@ -176,19 +176,19 @@ class RiotClient:
         """league-v4: an account's ranks; empty for an unranked one. Never waits for the limits.
 
         Raises:
-            RiotError: any trouble; RateLimited where there is no room for it just now.
+            RiotError: it failed; RateLimited where the limits do not allow it just now.
         """
         call = Call("league-v4.by-puuid", validate_platform(platform))
         path = f"/lol/league/v4/entries/by-puuid/{_part(puuid)}"
         body = self._caller.get(call, path, priority="backfill", may_wait=False)
         return self._read(call, _LEAGUE, body)
 
-    def _get_as_witness(self, call: Call, path: str) -> bytes:
+    def _get_proving_the_key(self, call: Call, path: str) -> bytes:
         """GET from an endpoint that is open to every key.
 
         Raises:
             KeyRejected: refused twice: Riot answers 401 at random, too.
-            RiotError: any other trouble.
+            RiotError: anything else.
         """
         try:
             return self._caller.get(call, path)
@@ -220,7 +220,7 @@ def riot_client(
     """The client as the settings describe it.
 
     Args:
-        longest_wait_s: How long a call may wait for room in Riot's limits.
+        longest_wait_s: How long a call may wait for Riot's limits.
 
     Raises:
         SettingsError: there is no key.

@@ -6,7 +6,7 @@
     ├── ForbiddenHere    401 or 403 for this one call, which says little about the key
     ├── KeyRejected      the key itself is refused: a person must act
     ├── BadRequest       any other 4xx: asking again will not help
-    └── ServerTrouble    5xx, or no complete answer: asking again later may help
+    └── ServerError    5xx, or no complete answer: asking again later may help
         ├── BrokenBody   200 with a body that cannot be what was asked for
         └── RouteDown    not asked at all, as the route has only failed lately
 
@@ -41,7 +41,7 @@ class RiotError(Exception):
 
 
 class RateLimited(RiotError):
-    """No room in Riot's limits before `retry_at`."""
+    """Riot's limits allow no call before `retry_at`."""
 
     def __init__(
         self, what: str, *, method: str, route: str, status: int | None, retry_at: datetime
@@ -73,13 +73,13 @@ class BadRequest(RiotError):
         """The puuid was encrypted for another Riot application than our key's."""
 
 
-class ServerTrouble(RiotError):
+class ServerError(RiotError):
     """Riot's servers, its edge or the network fail."""
 
 
-class BrokenBody(ServerTrouble):
+class BrokenBody(ServerError):
     """An answer of status 200 that is not what the endpoint gives: HTML, half a document, nothing."""
 
 
-class RouteDown(ServerTrouble):
+class RouteDown(ServerError):
     """The route failed several times a moment ago and is left alone for now."""

@@ -7,12 +7,12 @@ window's length more calls than allowed could have been counted, wherever Riot's
 is counted by Riot somewhere between its reservation and its answer; until the answer is there it
 weighs on every window, and from then on for the window's length.
 
-    reserve()   one short transaction: room, or how long to wait
+    reserve()   one short transaction: a reservation, or how long to wait
     observe()   after the answer: limits and counts from the headers, pauses from refusals
     give_back() if nothing was sent
 
 Limits come from headers alone. Before the first answer one call at a time is let out; where answers
-carry no limits, 20 calls a second. Times are epoch seconds, as several processes share them.
+have no limits, 20 calls a second. Times are epoch seconds, as several processes share them.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ SHARES: dict[Priority, float] = {"live": 1.0, "backfill": 0.6}
 """How much of a window each kind of call may fill: what is left is kept for the kinds before it."""
 
 DEFAULT_LIMITS = {1: 20}
-"""Seconds → calls, where Riot's answers carry no limits: the shorter limit of the smallest key."""
+"""Seconds → calls, where Riot's answers have no limits: the shorter limit of the smallest key."""
 
 LEASE_S = 15.0
-"""A call is over by then, whatever becomes of its process: longer than a call's deadline."""
+"""A call is over by then, whatever happens to its process: longer than a call's deadline."""
 
 EDGE_S = 0.2
 """Kept at the end of each window for clocks that do not run quite alike."""
@@ -66,7 +66,7 @@ class Reservation:
 
 @dataclass(frozen=True)
 class Wait:
-    """No room now; worth asking again after this time."""
+    """Not now; worth asking again after this time."""
 
     seconds: float
 
@@ -94,7 +94,7 @@ class RateLimiter:
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
 
     def reserve(self, route: str, method: str, priority: Priority) -> Reservation | Wait:
-        """Take room for one call in both of its scopes, or learn how long to wait.
+        """Reserve one call in both of its scopes, or learn how long to wait.
 
         Args:
             route: Platform or regional route.
@@ -109,7 +109,7 @@ class RateLimiter:
             _mend_after_clock_change(session, holds, now)
             wait = max(
                 *(hold.until - now for hold in holds),
-                *(_wait_for_room(session, scope, SHARES[priority], now) for scope in scopes),
+                *(_wait_for_capacity(session, scope, SHARES[priority], now) for scope in scopes),
             )
             if wait > 0:
                 return Wait(wait)
@@ -190,7 +190,7 @@ def _mend_after_clock_change(session: Session, holds: Sequence[RateHold], now: f
     )
 
 
-def _wait_for_room(session: Session, scope: str, share: float, now: float) -> float:
+def _wait_for_capacity(session: Session, scope: str, share: float, now: float) -> float:
     """Seconds until one more call fits into all windows of the scope; 0: it fits."""
     windows = session.scalars(select(RateWindow).where(RateWindow.scope == scope)).all()
     if not windows:

@@ -28,7 +28,7 @@ from pydantic.alias_generators import to_camel
 BOT_PUUIDS: Final = frozenset({"BOT", "00000000-0000-0000-0000-000000000000"})
 """All bots have one of these: the second stands in payloads of Riot's regional servers."""
 
-_MAX_TOLD: Final = 20
+_MAX_NAMED: Final = 20
 _AUGMENT: Final = re.compile(r"playerAugment(\d+)", re.IGNORECASE)
 
 
@@ -40,10 +40,10 @@ class BrokenPayload(Exception):  # noqa: N818 (it names what is broken)
     """
 
     def __init__(self, match_id: str, errors: list[str]) -> None:
-        told = errors[:_MAX_TOLD]
-        if len(errors) > len(told):
-            told = [*told, f"… and {len(errors) - len(told)} more"]
-        super().__init__(f"payload of {match_id}: {'; '.join(told)}")
+        named = errors[:_MAX_NAMED]
+        if len(errors) > len(named):
+            named = [*named, f"… and {len(errors) - len(named)} more"]
+        super().__init__(f"payload of {match_id}: {'; '.join(named)}")
         self.errors = errors
 
 
@@ -51,7 +51,7 @@ def _whole(value: object) -> object:
     return round(value) if isinstance(value, float) and math.isfinite(value) else value
 
 
-# The bounds are those of the columns: a number beyond them is told here, by its path, and not by
+# The bounds are those of the columns: a number beyond them is named here, by its path, and not by
 # the database. The characters likewise: PostgreSQL takes no NUL in a text.
 Int32 = Annotated[int, BeforeValidator(_whole), Field(ge=-(2**31), le=2**31 - 1)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**31 - 1)]
@@ -185,13 +185,13 @@ def parse_match(match_id: str, body: bytes) -> InfoPayload:
     try:
         payload = MatchPayload.model_validate_json(body)
     except ValidationError as error:
-        raise BrokenPayload(match_id, [_told(item) for item in error.errors()]) from None
+        raise BrokenPayload(match_id, [_named(item) for item in error.errors()]) from None
     if errors := _contradictions(match_id, payload):
         raise BrokenPayload(match_id, errors)
     return payload.info
 
 
-def _told(item: Any) -> str:
+def _named(item: Any) -> str:
     path = ".".join(str(part) for part in item["loc"]) or "payload"
     return f"{path}: {item['msg'][:100]}"
 

@@ -4,9 +4,9 @@
 apart: its revision date moves with every game, but also with a new icon or a level; so it only says
 when to ask for the ranks. That Riot has counted another ranked game is proof that one was played,
 and ranked games are always listed. If then no game of the account shows up, and none is on its way,
-for `MISSING_GAMES_AFTER`, we are blind. Who plays no ranked games is not watched over this way.
+for `MISSING_GAMES_AFTER`, games are missing. Who plays no ranked games is not watched in this way.
 
-An account is checked about once an hour, at the lowest priority: a check that finds no room in the
+An account is checked about once an hour, at the lowest priority: a check that finds no capacity in the
 limits is left for later.
 """
 
@@ -28,7 +28,7 @@ from lol_dagster.storage.models.games import MATCH_STATES
 log = logging.getLogger(__name__)
 
 CHECK_EVERY = timedelta(hours=1)
-CHECKS_PER_SWEEP = 2
+CHECKS_PER_RUN = 2
 MISSING_GAMES_AFTER = timedelta(minutes=90)
 """Riot's lists are half an hour late at times, and an account may be asked every half hour only."""
 _COUNTED_LATE = timedelta(hours=1)
@@ -50,12 +50,12 @@ def check_profiles(database: Database, client: RiotClient, *, now: datetime) -> 
     for account, poll in due:
         try:
             _check(database, client, account, poll, now)
-        except (RateLimited, RouteDown) as trouble:
-            log.info("Profiles are left for later: %s", trouble)
+        except (RateLimited, RouteDown) as error:
+            log.info("Profiles are left for later: %s", error)
             break
-        except RiotError as trouble:
+        except RiotError as error:
             # Once an hour like any other: what always fails must not be asked for every minute.
-            log.info("%s: profile: %s", account.riot_id, trouble, extra={"account_id": account.id})
+            log.info("%s: profile: %s", account.riot_id, error, extra={"account_id": account.id})
             _write(database, account, now, revision=None, ranked_games=None)
         else:
             checked += 1
@@ -89,7 +89,7 @@ def _due(session: Session, now: datetime) -> list[tuple[Account, AccountPoll]]:
             ),
         )
         .order_by(AccountPoll.profile_checked_at.asc().nulls_first(), Account.id)
-        .limit(CHECKS_PER_SWEEP)
+        .limit(CHECKS_PER_RUN)
     )
     return [(account, poll) for account, poll in rows]
 

@@ -1,6 +1,6 @@
 """A payload without the people in it: every text that may name somebody is replaced.
 
-What is kept is what the weirdness of a payload may lie in: its structure, its numbers, the words of
+What is kept is what may be odd about a payload: its structure, its numbers, the words of
 Riot's own vocabulary, and of every other text its length and its odd characters. Texts are replaced
 unless they are known to be harmless, as names turn up in fields that nobody has heard of. The same
 text becomes the same pseudonym, different texts different ones.
@@ -98,7 +98,7 @@ class Pseudonyms:
         return "".join(found)
 
     def text(self, text: str) -> str:
-        """The pseudonym of a text, of the same length where there is room for it."""
+        """The pseudonym of a text, of the same length if it is long enough."""
         if (match_id := _MATCH_ID.fullmatch(text)) is not None:
             platform = match_id[1] if match_id[1].lower() in PLATFORMS else "NA1"
             return f"{platform}_{self._id(match_id[2])}"
@@ -162,7 +162,7 @@ class Pseudonyms:
         return name if _KEY.fullmatch(name) and not names_somebody else self.text(name)
 
     def _id(self, digits: str) -> str:
-        """A number that somebody can be found by, in as many digits where there is room for it."""
+        """A number that somebody can be found by, in as many digits if it is long enough."""
         if digits not in self._ids:
             count = len(self._ids) + 1
             is_long = len(digits) > len(str(count))

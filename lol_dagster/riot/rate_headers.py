@@ -2,7 +2,7 @@
 
 Form (hextechdocs.dev/rate-limiting): `X-App-Rate-Limit: 20:1,100:120` is 20 calls in 1 second and
 100 in 120; `X-App-Rate-Limit-Count: 3:1,57:120` the calls counted so far. Any number of windows,
-and they may change with any answer. A refusal from behind Riot's edge carries none of them.
+and they may change with any answer. A refusal from behind Riot's edge has none of them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def read_rate_headers(headers: Mapping[str, str]) -> RateHeaders:
 
 def _scope(headers: Mapping[str, str], name: str) -> ScopeHeaders:
     limits = _pairs(headers.get(name, ""))
-    # A limit of 0 would close the scope for ever; Riot says 403 or Retry-After when it means that.
+    # A limit of 0 would close the scope forever; Riot says 403 or Retry-After when it means that.
     possible = {seconds: calls for seconds, calls in limits.items() if seconds and calls}
     return ScopeHeaders(possible, _pairs(headers.get(f"{name}-Count", "")))
 

@@ -23,7 +23,7 @@ _WHO = "riot"
 """Who changes a row here, for the audit trail."""
 
 
-class UnresolvedAccount(Exception):  # noqa: N818 - named as the other errors of this room
+class UnresolvedAccount(Exception):  # noqa: N818 - named as the other errors of this package
     """Riot gives no puuid for an account's Riot ID, or one that another account has."""
 
 

@@ -10,7 +10,7 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from lol_dagster.errors import UserError
-from lol_dagster.riot.errors import KeyRejected, ServerTrouble
+from lol_dagster.riot.errors import KeyRejected, ServerError
 
 _CALL = {"method": "match-v5.match", "route": "europe"}
 
@@ -27,7 +27,7 @@ def wrong() -> None:
 
 @click.command()
 def riot_failure() -> None:
-    raise ServerTrouble("no answer", status=503, **_CALL)
+    raise ServerError("no answer", status=503, **_CALL)
 
 
 @click.command()

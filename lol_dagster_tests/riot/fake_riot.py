@@ -1,4 +1,4 @@
-"""A Riot of raw sockets for this room's tests: what it says is a small script in each test."""
+"""A Riot of raw sockets for this package's tests: what it says is a small script in each test."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from lol_dagster.riot.errors import (
     RateLimited,
     RiotError,
     RouteDown,
-    ServerTrouble,
+    ServerError,
 )
 from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.riot.models import LeagueEntry
@@ -133,7 +133,7 @@ def test_a_match_is_given_byte_for_byte_from_the_route_of_its_prefix(
     [b"", b"<html>", b'{"info":', b"[]", b'"x"', b"\xff\xfe", b"[" * 100_000,
      b'{"status":{"status_code":404,"message":"x"}}'],
 )  # fmt: skip
-def test_what_cannot_be_a_match_is_tried_again_and_then_told(
+def test_what_cannot_be_a_match_is_tried_again_and_then_raised(
     riot: FakeRiot, client: RiotClient, body: bytes
 ) -> None:
     riot.on("matches/NA1_1", Reply(200, body))
@@ -173,7 +173,7 @@ def test_ranks_come_from_the_platform_and_may_lack_a_tier(
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"null", b'{"ids": []}', b'"NA1_1"'])
-def test_a_list_that_is_none_is_told(riot: FakeRiot, client: RiotClient, body: bytes) -> None:
+def test_a_list_that_is_none_is_an_error(riot: FakeRiot, client: RiotClient, body: bytes) -> None:
     riot.on("/ids", Reply(200, body))
     with pytest.raises(BrokenBody, match=r"match-v5\.ids on americas answered 200"):
         client.match_ids("p", "na1")
@@ -183,10 +183,10 @@ def test_a_list_that_is_none_is_told(riot: FakeRiot, client: RiotClient, body: b
     ("status", "error", "calls"),
     [
         (400, BadRequest, 1), (401, ForbiddenHere, 1), (403, ForbiddenHere, 1),
-        (404, NotFound, 1), (405, BadRequest, 1), (408, ServerTrouble, 3),
-        (415, BadRequest, 1), (500, ServerTrouble, 3), (502, ServerTrouble, 3),
-        (503, ServerTrouble, 3), (504, ServerTrouble, 3), (302, ServerTrouble, 3),
-        (204, ServerTrouble, 3),
+        (404, NotFound, 1), (405, BadRequest, 1), (408, ServerError, 3),
+        (415, BadRequest, 1), (500, ServerError, 3), (502, ServerError, 3),
+        (503, ServerError, 3), (504, ServerError, 3), (302, ServerError, 3),
+        (204, ServerError, 3),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("body", [b"<html>edge</html>", b'{"status":{"message":"It is so"}}'])
@@ -208,7 +208,7 @@ def test_an_error_is_known_by_its_status_whatever_the_body(
     assert len(riot.targets) == calls
 
 
-def test_trouble_that_passes_is_not_noticed(
+def test_an_error_that_passes_is_not_noticed(
     riot: FakeRiot, client: RiotClient, time_: Time
 ) -> None:
     riot.on("matches/NA1_1", [Reply(503, b"<html>", {}), Reply(502, b"", {}), Reply(200, {})])
@@ -233,7 +233,7 @@ def test_where_nobody_listens_no_budget_is_used(database: Database, riot: FakeRi
     time_ = Time()
     key = SecretStr(KEY)
     limiter = RateLimiter(database, "key", clock=time_.clock)
-    for url, error in (("http://127.0.0.1:1", ServerTrouble), (riot.server.url(), NotFound)):
+    for url, error in (("http://127.0.0.1:1", ServerError), (riot.server.url(), NotFound)):
         caller = Caller(
             key,
             url,
@@ -256,7 +256,7 @@ def test_a_route_that_only_fails_is_left_alone_and_then_probed_once(
     riot.on("americas", Reply(503, b"", {}))
     riot.on("europe", Reply(200, {}))
     for _ in range(3):
-        with pytest.raises(ServerTrouble):
+        with pytest.raises(ServerError):
             client.match("NA1_1")
     asked = len(riot.targets)
 
@@ -267,7 +267,7 @@ def test_a_route_that_only_fails_is_left_alone_and_then_probed_once(
     client.match("EUW1_1")
 
     time_.now += REST_S + 1
-    with pytest.raises(ServerTrouble):
+    with pytest.raises(ServerError):
         client.match("NA1_3")
     with pytest.raises(RouteDown):
         client.match("NA1_4")
@@ -280,7 +280,7 @@ def test_a_route_that_only_fails_is_left_alone_and_then_probed_once(
 
 def test_an_answer_between_failures_keeps_a_route_open(riot: FakeRiot, client: RiotClient) -> None:
     riot.on("NA1_1", Reply(503, b"", {}))  # of NA1_2 Riot knows nothing, which is an answer
-    for match_id, error in [("NA1_1", ServerTrouble), ("NA1_2", NotFound)] * 4:
+    for match_id, error in [("NA1_1", ServerError), ("NA1_2", NotFound)] * 4:
         with pytest.raises(error):
             client.match(match_id)
 
@@ -296,7 +296,7 @@ def test_a_429_is_waited_out_as_long_as_riot_says(
     assert sum(time_.slept) == pytest.approx(9.5)
 
 
-def test_a_wait_longer_than_the_bound_is_told_with_its_end(
+def test_a_wait_longer_than_the_bound_is_an_error_with_its_end(
     riot: FakeRiot, client: RiotClient, time_: Time
 ) -> None:
     riot.on("matches/NA1_1", refusal(429, Retry_After="600", X_Rate_Limit_Type="method"))
@@ -322,7 +322,7 @@ def test_the_bound_lets_a_development_keys_window_pass(
     assert time_.now - began == pytest.approx(120.2)
 
 
-def test_a_429_that_does_not_end_is_told(riot: FakeRiot, client: RiotClient) -> None:
+def test_a_429_that_does_not_end_is_an_error(riot: FakeRiot, client: RiotClient) -> None:
     riot.on("matches/NA1_1", refusal(429))
     with pytest.raises(RateLimited):
         client.match("NA1_1")
@@ -369,14 +369,14 @@ def test_the_key_is_in_no_error_and_no_log_line(
     riot: FakeRiot, client: RiotClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    told = []
+    said = []
     for status in (400, 401, 403, 404, 429, 500, 503):
         riot.on("NA1_1", refusal(status, f"your key {KEY} is\nno good"))
         with pytest.raises(RiotError) as caught:
             client.match("NA1_1")
-        told.append(str(caught.value))
-    assert all(line.isprintable() and KEY not in line for line in told)
-    assert "no good" in told[0]
+        said.append(str(caught.value))
+    assert all(line.isprintable() and KEY not in line for line in said)
+    assert "no good" in said[0]
     assert KEY not in caplog.text
     assert KEY not in repr(client.__dict__)
 

@@ -85,7 +85,7 @@ def bench(any_database: Database) -> Bench:
 
 def test_before_limits_are_known_one_call_at_a_time_goes_out(bench: Bench) -> None:
     first = bench.take()
-    assert 0 < bench.wait() < 1, "the others are told to ask again soon"
+    assert 0 < bench.wait() < 1, "the others may ask again soon"
 
     bench.limiter.observe(first, 200, says("3:1"))
 
@@ -95,13 +95,13 @@ def test_before_limits_are_known_one_call_at_a_time_goes_out(bench: Bench) -> No
     assert bench.wait() > 0
 
 
-def test_a_first_call_whose_process_died_does_not_block_for_ever(bench: Bench) -> None:
+def test_a_first_call_whose_process_died_does_not_block_forever(bench: Bench) -> None:
     bench.take()
     bench.time.now += LEASE_S + 0.1
     bench.take()
 
 
-def test_where_answers_carry_no_limits_20_calls_a_second_go_out(bench: Bench) -> None:
+def test_where_answers_have_no_limits_20_calls_a_second_go_out(bench: Bench) -> None:
     bench.call(NOTHING)
     assert bench.calls_until_full(NOTHING) == 19
     bench.time.now += 1 + EDGE_S
@@ -185,7 +185,7 @@ def test_a_restart_does_not_burst(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("priority", "calls"), [("live", 10), ("backfill", 6)])
-def test_what_matters_less_leaves_room_for_what_matters_more(
+def test_what_matters_less_leaves_capacity_for_what_matters_more(
     bench: Bench, priority: Priority, calls: int
 ) -> None:
     limits = says("10:120")
@@ -237,7 +237,7 @@ def test_a_lower_count_than_ours_changes_nothing(bench: Bench) -> None:
     bench.wait()
 
 
-def test_a_reservation_given_back_makes_room(bench: Bench) -> None:
+def test_a_reservation_given_back_can_be_used(bench: Bench) -> None:
     bench.call(says("2:100"))
     reservation = bench.take()
     bench.wait()
@@ -300,7 +300,7 @@ def test_an_absurd_retry_after_is_cut(bench: Bench) -> None:
     assert until == bench.time.now + LONGEST_HOLD_S
 
 
-def test_a_clock_that_is_put_back_does_not_block_for_ever(bench: Bench) -> None:
+def test_a_clock_that_is_put_back_does_not_block_forever(bench: Bench) -> None:
     bench.call(says("1:10"))
     bench.time.now -= 86_400
     assert bench.wait() == pytest.approx(10 + EDGE_S)

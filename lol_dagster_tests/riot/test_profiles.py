@@ -1,4 +1,4 @@
-"""Blindness: games that Riot counts and does not list, told apart from nobody having played."""
+"""Missing games: games that Riot counts and does not list, as distinct from nobody having played."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Profiles:
         now = NOW + hours * HOUR
         return check_profiles(self.world.database, self.world.client, now=now)
 
-    def blind(self, hours: float, *, is_polled: bool = True) -> bool:
-        """Whether we are called blind then."""
+    def misses_games(self, hours: float, *, is_polled: bool = True) -> bool:
+        """Whether games are missing then."""
         now = NOW + hours * HOUR
         with self.world.database.writing() as session:
             if is_polled:
@@ -75,41 +75,43 @@ def profiles(any_database: Database) -> Iterator[Profiles]:
         yield Profiles(World(any_database, riot))
 
 
-def test_a_ranked_game_that_never_shows_up_is_blindness_after_ninety_minutes(
+def test_a_ranked_game_that_never_shows_up_is_missing_after_ninety_minutes(
     profiles: Profiles,
 ) -> None:
     profiles.check(0)
     profiles.play_ranked(0.5)
     profiles.check(1)
-    assert not profiles.blind(2.4)
-    assert profiles.blind(2.5)
+    assert not profiles.misses_games(2.4)
+    assert profiles.misses_games(2.5)
     # Checked again and again: it stays so, from the same moment on.
     profiles.check(2.5)
     profiles.play_ranked(3)
     profiles.check(3.5)
-    assert profiles.blind(3.6)
+    assert profiles.misses_games(3.6)
 
 
-def test_nobody_having_played_is_no_blindness(profiles: Profiles) -> None:
+def test_nobody_having_played_leaves_no_game_missing(profiles: Profiles) -> None:
     for hour in range(6):
         profiles.check(hour)
-        assert not profiles.blind(hour + 0.9)
+        assert not profiles.misses_games(hour + 0.9)
 
 
-def test_a_new_icon_a_level_or_another_game_of_riots_is_no_blindness(profiles: Profiles) -> None:
+def test_a_new_icon_a_level_or_another_game_of_riots_leaves_no_game_missing(
+    profiles: Profiles,
+) -> None:
     for hour in range(6):
         profiles.revised_at = NOW + hour * HOUR
         profiles.others += 1
         profiles.check(hour)
-        assert not profiles.blind(hour + 0.9)
+        assert not profiles.misses_games(hour + 0.9)
 
 
-def test_a_game_that_was_seen_is_no_blindness(profiles: Profiles) -> None:
+def test_a_game_that_was_seen_is_not_missing(profiles: Profiles) -> None:
     profiles.check(0)
     profiles.play_ranked(0.5)
     profiles.process(0.5)
     profiles.check(1)
-    assert not profiles.blind(9)
+    assert not profiles.misses_games(9)
 
 
 def test_a_game_that_riot_counts_late_was_seen(profiles: Profiles) -> None:
@@ -117,16 +119,16 @@ def test_a_game_that_riot_counts_late_was_seen(profiles: Profiles) -> None:
     profiles.check(0)
     profiles.play_ranked(-0.5)
     profiles.check(1)
-    assert not profiles.blind(9)
+    assert not profiles.misses_games(9)
 
 
 def test_a_game_that_comes_late_ends_it(profiles: Profiles) -> None:
     profiles.check(0)
     profiles.play_ranked(0.5)
     profiles.check(1)
-    assert profiles.blind(3)
+    assert profiles.misses_games(3)
     profiles.process(0.5)
-    assert not profiles.blind(3)
+    assert not profiles.misses_games(3)
     profiles.check(4)
     assert profiles.world.poll(profiles.account).missing_games_since is None
 
@@ -137,21 +139,23 @@ def test_a_game_that_is_listed_and_on_its_way_is_seen(profiles: Profiles) -> Non
     profiles.check(1)
     with profiles.world.database.writing() as session:
         session.add(Match(match_id="NA1_9", state="quarantined", listed_at=NOW + HOUR))
-    assert not profiles.blind(9)
+    assert not profiles.misses_games(9)
 
 
-def test_who_cannot_be_asked_about_is_not_polled_rather_than_blind(profiles: Profiles) -> None:
+def test_whoever_cannot_be_polled_counts_as_such_and_not_as_missing_games(
+    profiles: Profiles,
+) -> None:
     profiles.check(0)
     profiles.play_ranked(0.5)
     profiles.check(1)
-    assert not profiles.blind(9, is_polled=False)
+    assert not profiles.misses_games(9, is_polled=False)
 
 
 def test_a_new_season_begins_at_nought(profiles: Profiles) -> None:
     profiles.check(0)
     profiles.ranked, profiles.revised_at = 4, NOW + HOUR
     profiles.check(1)
-    assert not profiles.blind(9)
+    assert not profiles.misses_games(9)
 
 
 def test_a_check_that_failed_is_no_evidence(profiles: Profiles) -> None:
@@ -163,7 +167,7 @@ def test_a_check_that_failed_is_no_evidence(profiles: Profiles) -> None:
     profiles.check(2)
     profiles.world.riot.on("summoners", lambda _: Reply(200, profiles._profile()))
     profiles.check(4)
-    assert not profiles.blind(9)
+    assert not profiles.misses_games(9)
 
 
 def test_a_check_costs_one_call_an_hour_and_a_second_if_the_profile_has_changed(

@@ -35,7 +35,7 @@ def test_a_malformed_window_counts_as_not_said(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["0:10", "20:0"])
-def test_a_limit_that_would_close_the_scope_for_ever_is_not_believed(text: str) -> None:
+def test_a_limit_that_would_close_the_scope_forever_is_not_believed(text: str) -> None:
     assert read_rate_headers({"X-App-Rate-Limit": text}).app.limits == {}
 
 

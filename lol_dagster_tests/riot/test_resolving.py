@@ -51,7 +51,7 @@ def test_a_riot_id_of_an_account_that_we_have_already_is_noted(world: World) -> 
 
 
 def test_a_puuid_of_another_application_is_asked_for_again(world: World) -> None:
-    """weird-games D3."""
+    """Puuids are encrypted per application."""
     account = world.member(puuid="foreign")
     world.riot.on("by-puuid/foreign", refusal(400, "Bad Request - Exception decrypting foreign"))
     world.riot.on("by-riot-id", Reply(200, {"puuid": "own"}))
@@ -116,7 +116,7 @@ def test_an_account_that_is_edited_while_riot_is_asked_stays_as_it_was_edited(
 def test_an_account_that_is_removed_while_riot_is_asked_stops_nobody_elses_look(
     world: World, asked: str
 ) -> None:
-    account = world.member(puuid=None if asked == "by-riot-id" else "gone", game_name="Ann")
+    account = world.member(puuid=None if asked == "by-riot-id" else "deleted", game_name="Ann")
     other = world.member()
     world.list(other, "NA1_1")
     world.riot.on("by-puuid/gone/ids", Reply(200, []))
@@ -126,7 +126,7 @@ def test_an_account_that_is_removed_while_riot_is_asked_stops_nobody_elses_look(
             row = session.get(Account, account.id)
             if row is not None:
                 session.delete(row)
-        return Reply(200, {"puuid": "gone", "gameName": "Renamed"})
+        return Reply(200, {"puuid": "deleted", "gameName": "Renamed"})
 
     world.riot.on(asked, answer_late)
     assert world.discover().new_match_ids == ("NA1_1",)
@@ -134,7 +134,7 @@ def test_an_account_that_is_removed_while_riot_is_asked_stops_nobody_elses_look(
 
 def test_an_account_is_resolved_by_itself_when_riot_answers_again(world: World) -> None:
     account = world.member(puuid=None, game_name="Ann", tag_line="NA1")
-    world.list(world.member())  # is answered: the trouble is this account's and not the route's
+    world.list(world.member())  # is answered: the failure is this account's and not the route's
     world.riot.on("by-riot-id", Reply(503, b"", ROOMY))
     now, pauses = NOW, []
     for _ in range(3):

@@ -40,7 +40,7 @@ def test_a_platform_may_be_written_in_capitals(platform: str) -> None:
 
 
 @pytest.mark.parametrize("platform", ["na", "americas", "", "na1\n\x1b[2J", "n" * 500])
-def test_an_unknown_platform_is_told_on_one_line_with_the_legal_ones(platform: str) -> None:
+def test_an_unknown_platform_is_named_on_one_line_with_the_legal_ones(platform: str) -> None:
     with pytest.raises(UnknownPlatform) as caught:
         regional_route(platform)
     message = str(caught.value)
