@@ -93,7 +93,7 @@ def known_game_json(known: KnownGame) -> dict[str, Any]:
             {
                 "team": each.team.name,
                 "channel": each.channel and each.channel.name,
-                "told": each.told,
+                "announced": each.announced,
                 "rule": each.rule,
                 "reason": each.reason,
             }
@@ -138,7 +138,7 @@ def _print(value: dict[str, Any]) -> None:
     _print_section(
         ("TEAM", "CHANNEL", "TOLD", "WHY"),
         [
-            (each["team"], each["channel"], each["told"], each["reason"])
+            (each["team"], each["channel"], each["announced"], each["reason"])
             for each in value["decisions"]
         ],
     )

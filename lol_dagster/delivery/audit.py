@@ -1,8 +1,8 @@
-"""Looking at told messages where they were told: does each stand there once, as it should?
+"""Reading back delivered messages in their channels: does each stand there once, as it should?
 
 A sample, by reading only: what is found is noted for a person and for the asset check, and nothing is
 put right from here. Channels that are closed for now are left alone, and what is learned about a
-channel on the way (it is gone, it does not answer, its rate limit) closes or opens it as ever.
+channel on the way (it was deleted, it does not answer, its rate limit) closes or opens it as ever.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel, Message, MessageAudit
 
 SAMPLE = 20
-"""Messages per audit; each costs a read by its id and a look into the channel's history."""
+"""Messages per audit; each costs a read by its id and a search of the channel's history."""
 RECENT = timedelta(days=2)
 """The older a message, the more pages of history lie above it."""
 BUDGET = timedelta(minutes=4)
-"""No message is looked at after this time."""
+"""No message is read back after this time."""
 WRONG = ("older_text", "altered", "duplicate", "hidden")
 """What should not be. That somebody deleted a message is a fact."""
 
@@ -53,7 +53,7 @@ class AuditReport:
     findings: Mapping[str, str]
     """By message id: one of `AUDIT_FINDINGS`."""
     unseen: tuple[str, ...]
-    """Ids of messages that could not be looked at: their channel did not answer, or not us."""
+    """Ids of messages that could not be read back: their channel did not answer, or not us."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -77,8 +77,8 @@ def audit_messages(
     rng: random.Random | None = None,
     run_id: str | None = None,
 ) -> AuditReport:
-    """Look at a random sample of the messages that were told lately, and again at those that did not
-    stand as they should when they were last looked at.
+    """Read back a random sample of the messages that were delivered lately, and those that did not
+    stand as they should when they were last read back.
 
     Args:
         transports: `transports.registry.all_transports(settings)`.
@@ -99,8 +99,8 @@ def audit_messages(
         claimed = _at_rest(database, transports, message_id, watch.now())
         if claimed is None:
             continue
-        look = _Look(database, transports, replace(claimed, run_id=run_id), watch)
-        finding = look.finding()
+        read = _Reading(database, transports, replace(claimed, run_id=run_id), watch)
+        finding = read.finding()
         if finding is None:
             unseen.append(message_id)
             continue
@@ -152,8 +152,8 @@ def _at_rest(
         return as_claimed(session, message, transports, destination, Timing())
 
 
-class _Look:
-    """One message's."""
+class _Reading:
+    """One message, read back."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class _Look:
         row, address = self._claimed.row, self._claimed.address
         transport = self._transports[self._claimed.kind]
         remote_id = row.remote_id
-        assert remote_id is not None, "only what has an id is looked at"
+        assert remote_id is not None, "only what has an id is read back"
         got = reading(lambda: transport.get(address, remote_id, row.id))
         self._note(Get(remote_id), got)
         if self._claimed.terms.read_back and isinstance(got.verdict, Seen | Deleted):
@@ -185,7 +185,7 @@ class _Look:
         return _standing(got, row.remote_rev or 0)
 
     def _note(self, effect: Effect, answer: Answer[Verdict]) -> None:
-        """Write down a look that nothing follows from for the message; for its channel it does."""
+        """Write down a read that has no consequences for the message; for its channel it has."""
         now = self._watch.now()
         with self._database.writing() as session:
             write_attempt(session, self._claimed, effect, answer, now)
@@ -198,14 +198,14 @@ def _miscounted(listed: Verdict, got: Verdict, remote_id: str) -> tuple[str, str
         copies = [each for each in (listed.remote_id, *listed.extras) if each != remote_id]
         return ("duplicate", f"also there as {', '.join(copies)}") if copies else None
     if isinstance(listed, Absent) and isinstance(got, Seen):
-        return "hidden", "it stands there, but a look into the history does not find it"
+        return "hidden", "it stands there, but the channel's history does not show it"
     return None
 
 
 def _standing(got: Answer[Verdict], rev: int) -> tuple[str, str | None] | None:
     match got.verdict:
         case Seen(seen) if seen < rev:
-            return "older_text", f"revision {seen} stands there, told was {rev}"
+            return "older_text", f"revision {seen} stands there, delivered was {rev}"
         case Seen():
             return "stands", None
         case Deleted(reason):

@@ -2,7 +2,7 @@
 
 Leases and settling times of several processes are only comparable on one clock that does not step.
 On PostgreSQL that is the server's; on SQLite, which one machine uses alone, the time since boot,
-suspended time included. A row carries the name of the clock that its times are of: under another
+suspended time included. A row names the clock that its times are of: under another
 name (the machine was booted since, the database moved) nothing that was noted can be compared.
 """
 

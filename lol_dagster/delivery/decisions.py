@@ -1,6 +1,7 @@
 """What a person decides about a message that the protocol cannot settle.
 
-Nothing is sent from here: a message that is to be told again is made due, and a deliverer takes it.
+Nothing is sent from here: a message that is to be sent after all becomes due, and a deliverer
+claims it.
 Each decision is written down with who made it, in the same transaction.
 """
 
@@ -30,7 +31,7 @@ _ACTIONS = {Resend: "resent", MarkDelivered: "marked delivered", Drop: "dropped"
 _WHY_NOT = {
     "pending": "it waits to be sent and will be, by itself",
     "sending": "it is being sent right now: try again in a minute",
-    "uncertain": "the channel is looked into before anything is repeated, by itself",
+    "uncertain": "the channel's history is searched before anything is repeated, by itself",
     "blocked": "it is sent by itself as soon as its channel takes messages again",
     "delivered": "it is delivered",
     "dropped": "it is given up for good",
@@ -53,7 +54,7 @@ class Choices:
     mark_delivered: bool
     drop: bool
     checks_first: bool
-    """Before it is told again the channel is looked into; else it may stand there twice."""
+    """Before it is posted again the channel's history is searched; else it may stand there twice."""
     has_ids: bool
     """A message has an id in such a channel, without which it is never edited."""
 
@@ -81,13 +82,13 @@ def resend(
     clock: Clock,
     now: datetime,
 ) -> Message:
-    """Have a parked message told after all.
+    """Have a message that needs review delivered after all.
 
-    Where the channel can be looked into, that is done first, and nothing is posted that stands
-    there. Elsewhere it is posted, and stands there twice if an earlier POST got through.
+    Where the channel's history can be read, it is searched first, and nothing is posted that stands
+    there. Elsewhere the message is posted, and stands there twice if an earlier POST got through.
 
     Raises:
-        DecisionError: it is not parked, or its channel was removed.
+        DecisionError: it does not need review, or its channel was removed.
     """
     message = _locked(session, message_id)
     if message.channel.removed_at is not None:
@@ -112,7 +113,7 @@ def mark_delivered(
         remote_id: Its id there, if known: without it, it is never edited.
 
     Raises:
-        DecisionError: it is not parked, uncertain or blocked.
+        DecisionError: it is neither in review, uncertain nor blocked.
         RemoteIdError: no message there has such an id.
     """
     message = _locked(session, message_id)
@@ -134,7 +135,7 @@ def drop(
     """Give a message up: it is never sent again.
 
     Raises:
-        DecisionError: it is not parked, uncertain or blocked.
+        DecisionError: it is neither in review, uncertain nor blocked.
     """
     message = _locked(session, message_id)
     _decide(session, message, Drop(), transports=transports, clock=clock, now=now)

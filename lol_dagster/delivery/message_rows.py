@@ -283,7 +283,7 @@ def note_restoration(session: Session, restored: Restoration) -> int:
 def end_test(
     session: Session, message_id: str, edited: MessageContent | None, *, deleted: bool
 ) -> None:
-    """What has become of a test message that its test has edited and deleted.
+    """Note what a test has done with its own message.
 
     Args:
         edited: What it said in the end; None: what it said at first.

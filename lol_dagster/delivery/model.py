@@ -1,6 +1,6 @@
 """The words of the delivery protocol: a message's row, what can happen to it, what is to be done.
 
-Values only. `protocol.step` decides; `outbox` and `deliver` carry out. docs/delivery.md explains.
+Values only. `protocol.step` decides, `outbox` writes, `worker` calls. docs/delivery.md explains.
 All durations are seconds.
 """
 
@@ -25,19 +25,19 @@ class Timing:
     margin: float = 5.0
     """What must be left of a lease after the longest call."""
     nonce_alone: float = 60.0
-    """How long after the first POST Discord's nonce is trusted without looking into the channel:
+    """How long after the first POST Discord's nonce is trusted without reading the channel's history:
     half of the "past few minutes" that Discord speaks of without giving a number."""
     backoff: tuple[float, ...] = (15, 30, 60, 120, 300, 900, 3600)
     """Longest wait before the 1st, 2nd, … repetition; the actual one is a random part of it."""
     probe: float = 3600.0
     """How often a destination that refuses us is tried."""
     review_after: float = 24 * 3600.0
-    """How long a message may stay uncertain."""
+    """How long a message may stay uncertain before it needs review."""
     review_rounds: int = 12
-    """How many POSTs or looks into the channel may leave a message uncertain."""
+    """How many POSTs or searches of the channel's history may leave a message uncertain."""
     review_absent: int = 5
     """How many server errors, each proven to have posted nothing, a message may meet: Discord
-    answers some payloads with 500 for ever (discord-api-docs#6965)."""
+    answers some payloads with 500 forever (discord-api-docs#6965)."""
     edit_rounds: int = 12
     """How many PATCHes of one message may fail before the old text is left standing."""
     retry_window: float = 600.0
@@ -65,7 +65,7 @@ class Terms:
     """The channel can be read, and our messages found in it."""
     edit: bool
     resend: bool
-    """Post again where the fate of a POST cannot be found out; otherwise park."""
+    """Post again where the fate of a POST cannot be found out; otherwise it needs review."""
     timing: Timing = field(default_factory=Timing)
 
 
@@ -209,7 +209,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class NotSent:
-    """No byte of the request left, or a known refusal says "later"."""
+    """No byte of the request left, or a known refusal asks us to wait."""
 
     reason: str
     retry_after: float | None = None
@@ -258,7 +258,9 @@ class Found:
 
 @dataclass(frozen=True)
 class Absent:
-    """The channel's history was seen, with a witness, and does not hold the message."""
+    """The channel's history was read, which the visibility check confirms, and does not hold the
+    message.
+    """
 
     after_server_error: bool = False
     """The last POST was answered with a server error."""
@@ -266,14 +268,14 @@ class Absent:
 
 @dataclass(frozen=True)
 class UnreadableHistory:
-    """The history answered, but nothing shows that we may see it."""
+    """The history was answered, but nothing shows that we may read it."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class NotSeen:
-    """The look into the channel failed."""
+    """The channel's history, or the message, could not be read."""
 
     reason: str
     retry_after: float | None = None
@@ -288,9 +290,9 @@ class Seen:
 
 @dataclass(frozen=True)
 class Unmarked:
-    """The posted message was read by its id, and does not carry our marker."""
+    """The posted message was read by its id, and does not hold our marker."""
 
-    reason: str = "the message there does not carry our marker"
+    reason: str = "the message there does not hold our marker"
 
 
 PostVerdict = Accepted | NotSent | Uncertain | Deleted | Refused | Blocked
@@ -310,10 +312,10 @@ class Answered:
 
 @dataclass(frozen=True)
 class Resend:
-    """The operator wants a parked message to be told."""
+    """The operator wants a message that needs review to be delivered."""
 
     check_first: bool
-    """The channel can be looked into: post only what is proven absent. Otherwise post, whatever
+    """The channel's history can be searched: post only what is proven absent. Otherwise post, whatever
     the earlier POSTs have done."""
 
 
@@ -341,7 +343,7 @@ Event = (
 
 @dataclass(frozen=True)
 class Scan:
-    """Look for the message in the channel's history from `after_id` on."""
+    """Search the channel's history for the message, from `after_id` on."""
 
     after_id: str | None
 
@@ -379,7 +381,7 @@ class Get:
 
 @dataclass(frozen=True)
 class Delete:
-    """Take a superfluous copy away, and raise the alarm."""
+    """Delete a duplicate, and raise the alarm."""
 
     remote_id: str
 

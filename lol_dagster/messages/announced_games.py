@@ -33,7 +33,7 @@ def load_announced_games(
 ) -> list[AnnouncedGame]:
     """Those of the games in which the team had members when they ended, by match id.
 
-    Plain columns and a fixed number of queries: a catch-up message may tell of hundreds of games,
+    Plain columns and a fixed number of queries: a catch-up message may announce hundreds of games,
     and is written anew for each that joins it.
     """
     statement = (

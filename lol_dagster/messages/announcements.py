@@ -33,7 +33,7 @@ CATCH_UP_OPEN = timedelta(hours=6)
 
 @dataclass(frozen=True)
 class Announcement:
-    """What a channel is to be told about a game, and in which message."""
+    """What is to be said of a game in one channel, and in which message."""
 
     match_id: str
     team: str
@@ -42,7 +42,7 @@ class Announcement:
     kind: str
     content: MessageContent
     message_id: str
-    """Worked out and not drawn: a restored backup writes the same message under the same id."""
+    """Computed, not random: a restored backup writes the same message under the same id."""
     exists: bool
     """The message is there already, and is to say `content` from now on."""
     subject: str

@@ -1,19 +1,19 @@
-"""Who is told of a game: one decision per channel that could be, each with the rule that made it.
+"""In which channels a game is announced: one decision per channel, each with the rule behind it.
 
 The rules in their order; the first that applies decides:
 
-1. Nobody is told of a game that is `empty` or `aborted`, nor of the practice tool and tutorials.
-   Remakes are told, as remakes.
+1. A game that is `empty` or `aborted` is not announced, nor are the practice tool and tutorials.
+   Remakes are announced, as remakes.
 2. A game counts for the teams that its players were in at the moment it ended.
-3. A removed channel is told nothing, nor is one that was added after the game had first been
-   processed: working an old game out again is no reason to announce it.
+3. Nothing is announced in a removed channel, nor in one that was added after the game had first been
+   processed: processing an old game again is no reason to announce it.
 4. A channel may be limited to some queues and to some kinds of message.
 5. A game that had ended longer ago than LOL_STALE_AFTER when it was first processed goes into the
-   channel's catch-up message; any other is told by itself. After a backup was restored, what ended
+   channel's catch-up message; any other has a message of its own. After a backup was restored, what ended
    before counts as processed when the backup was taken (restored.py).
 
-What these rules decide is where a game that a channel has not heard of is told. Once written, its
-message is there to stay: see record.py.
+These rules decide about games that a channel has no message about. Once written, a message is there
+to stay: see announcements.py.
 """
 
 from __future__ import annotations
@@ -61,21 +61,21 @@ _TUTORIAL_QUEUES = frozenset({2000, 2010, 2020})
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a channel is told of a game, and why (not)."""
+    """Whether a game is announced in a channel, and why (not)."""
 
     team: Team
     channel: Channel | None
     """None: the team has no channel."""
     kind: Kind | None
-    """In which kind of message; None: not told."""
+    """In which kind of message; None: not announced."""
     rule: Rule
     reason: str
     """The rule in words, with what it was applied to."""
     message_id: str | None
-    """The message that tells of it already, if there is one."""
+    """The message that announces it already, if there is one."""
 
     @property
-    def told(self) -> bool:
+    def announced(self) -> bool:
         return self.kind is not None
 
 
@@ -91,7 +91,7 @@ def decide(
 ) -> list[Decision]:
     """The decisions for a game, by team and channel.
 
-    Empty if the game has not been worked out, or if nobody who ever was in a team took part.
+    Empty if the game has not been processed, or if nobody who ever was in a team took part.
 
     Args:
         stale_after: LOL_STALE_AFTER.
@@ -165,7 +165,7 @@ def _on_game(game: Game) -> _Verdict | None:
         or game.game_type == "TUTORIAL_GAME"
         or game.queue_id in _TUTORIAL_QUEUES
     ):
-        return _Verdict(None, "practice", "the practice tool and tutorials are not told")
+        return _Verdict(None, "practice", "the practice tool and tutorials are not announced")
     return None
 
 
@@ -204,4 +204,4 @@ def _on_channel(channel: Channel, game: Game, kind: Kind, processed_at: datetime
         return _Verdict(None, "message_kinds", f"the channel does not want {kind} messages")
     if kind == "catch_up":
         return _Verdict(kind, "stale", "it had ended long before it was first processed")
-    return _Verdict(kind, "game", "it is told by itself")
+    return _Verdict(kind, "game", "it has a message of its own")

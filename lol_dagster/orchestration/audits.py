@@ -1,4 +1,4 @@
-"""The daily look at told messages in their channels."""
+"""The daily audit of delivered messages in their channels."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ from lol_dagster.storage.database import Database
 @dg.op(
     pool=CHANNELS_POOL,
     out={},
-    description="Looks up a sample of the messages that were told lately, by reading only.",
+    description="Reads back a sample of the messages that were delivered lately, and changes nothing.",
 )
 def audit_sample(
     context: dg.OpExecutionContext,
@@ -34,8 +34,8 @@ def audit_sample(
         "deliveries",
         description="The audit",
         metadata={
-            "looked up": len(found.findings),
-            "not to be seen": len(found.unseen),
+            "read back": len(found.findings),
+            "could not be read": len(found.unseen),
             **{finding.replace("_", " "): count for finding, count in found.counts.items()},
             **found.wrong,
         },

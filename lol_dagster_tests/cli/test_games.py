@@ -105,7 +105,7 @@ def test_a_told_game_shows_its_whole_way(database: Database) -> None:
     for shown in (
         "Ranked Solo", "32:10", SHA256, "run-7",  # 1930 s
         "Faker", "Hide on bush#KR1", "Jinx", "10/2/8", "win", "9.0", "penta kill, first blood",
-        "it is told by itself", "0d186506", "2026-08-01 20:04:00 UTC",
+        "it has a message of its own", "0d186506", "2026-08-01 20:04:00 UTC",
     ):  # fmt: skip
         assert shown in text
 
@@ -122,7 +122,7 @@ def test_programs_get_all_of_it(database: Database) -> None:
     assert (player["player"], player["champion"], player["kda"]) == ("Faker", "Jinx", 9.0)
     assert player["highlights"] == ["penta_kill", "first_blood"]
     (decision,) = value["decisions"]
-    assert (decision["channel"], decision["told"], decision["rule"]) == ("main", True, "game")
+    assert (decision["channel"], decision["announced"], decision["rule"]) == ("main", True, "game")
     (message,) = value["messages"]
     assert (message["team"], message["channel"], message["remote_id"]) == ("Barons", "main", "77")
     assert value["quarantine"] == []
@@ -190,7 +190,7 @@ def test_a_game_that_nobody_hears_of_says_by_which_rule(database: Database) -> N
         channel.queues = [440]
     assert stages()["deliveries"] == ("done", None, "nobody is to be told")
     (decision,) = as_json("game", "show", "NA1_1")["decisions"]
-    assert (decision["told"], decision["rule"]) == (False, "queues")
+    assert (decision["announced"], decision["rule"]) == (False, "queues")
     assert "the channel does not want queue 420 (Ranked Solo)" in said("game", "show", "NA1_1")
 
 

@@ -55,12 +55,12 @@ def should_be_told(game: dict[str, Any]) -> str:
     if not people:
         return "empty"
     if any(person["win"] for person in people):
-        return "told"
+        return "announced"
     if info["gameMode"] == "CHERRY":  # E2: nobody is said to have won, yet it was played
-        return "told"
+        return "announced"
     alone = len({person["teamId"] for person in people}) == 1
     if alone and not info.get("endOfGameResult", "").strip().startswith("Abort"):
-        return "told"  # A4: a Swarm that everybody lost
+        return "announced"  # A4: a Swarm that everybody lost
     return "aborted"
 
 
@@ -93,8 +93,12 @@ def test_every_real_game_is_told_or_it_is_known_why_not(
             (decision,) = decide(session, match_id, stale_after=TOLD_HOWEVER_OLD, now=NOW)
             expected = should_be_told(game)
             seen.add(expected)
-            found = "told" if decision.told else decision.rule
-            if found != expected or bool(written) != (expected == "told") or not decision.reason:
+            found = "announced" if decision.announced else decision.rule
+            if (
+                found != expected
+                or bool(written) != (expected == "announced")
+                or not decision.reason
+            ):
                 wrong.append(f"{match_id}: {found} ({decision.reason}), expected {expected}")
     assert wrong == []
-    assert "told" in seen
+    assert "announced" in seen

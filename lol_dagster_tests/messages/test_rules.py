@@ -45,7 +45,7 @@ def test_a_fresh_game_is_told_by_itself_in_every_channel_of_the_team(session):
     make_channel(session, team, "two")
     add_game(session, "EUW1_1", played(make_member(session, team)))
     told = decisions(session)
-    assert [(d.channel.name, d.told, d.kind, d.rule) for d in told] == [
+    assert [(d.channel.name, d.announced, d.kind, d.rule) for d in told] == [
         ("one", True, "game", "game"),
         ("two", True, "game", "game"),
     ]
@@ -57,7 +57,7 @@ def test_two_teams_in_one_game_are_both_told(session):
     make_channel(session, second)
     ann, bob = make_member(session, first), make_member(session, second)
     add_game(session, "EUW1_1", played(ann), played(bob, outcome="loss", team_id=200))
-    assert [(d.team.name, d.told) for d in decisions(session)] == [("A", True), ("B", True)]
+    assert [(d.team.name, d.announced) for d in decisions(session)] == [("A", True), ("B", True)]
 
 
 def test_nobody_is_told_of_a_game_without_members(session):
@@ -120,7 +120,7 @@ def test_a_game_counts_for_the_teams_of_the_moment_it_ended(session, since, unti
     make_membership(session, team, ann, since=since, until=until)
     add_game(session, "EUW1_1", played(ann))
     (decision,) = decisions(session)
-    assert decision.told is told
+    assert decision.announced is told
     if not told:
         assert decision.rule == "membership"
         assert decision.reason == "not in the team when the game ended: Ann"
@@ -130,7 +130,7 @@ def test_a_team_without_a_channel_is_explained(session):
     team = make_team(session)
     add_game(session, "EUW1_1", played(make_member(session, team)))
     (decision,) = decisions(session)
-    assert (decision.channel, decision.rule, decision.told) == (None, "no_channel", False)
+    assert (decision.channel, decision.rule, decision.announced) == (None, "no_channel", False)
 
 
 @pytest.mark.parametrize(

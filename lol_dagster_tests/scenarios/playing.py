@@ -64,7 +64,7 @@ def play(database: Database, scenario: Json) -> Json:
         "result": recorded.result,
         "queue": recorded.queue_name,
         "participants": recorded.participants,
-        "announced": any(each.told for each in decisions),
+        "announced": any(each.announced for each in decisions),
         "rule": decisions[0].rule if decisions else None,
     }
 
