@@ -44,6 +44,19 @@ ORDINARY_NAMES = [
     "x-y",
 ]
 
+MESSAGES_OF_OTHERS: list[dict[str, Any]] = [
+    {},
+    {"embeds": []},
+    {"embeds": [{}]},
+    {"embeds": [{"url": "https://example.org/?d=nonsense"}]},
+    {"embeds": [{"url": "https://example.org/?d=a.1.2"}]},
+    {"embeds": [{"url": "http://[bad"}]},
+    {"embeds": "x", "blocks": [], "metadata": None},
+    {"blocks": [{"block_id": "Xy7="}], "metadata": {"event_type": "other"}},
+    {"metadata": {"event_type": "lol_dagster_message"}},
+]
+"""As Discord or Slack would return them: none carries a marker of ours."""
+
 anything = st.one_of(
     st.sampled_from(NASTY),
     st.text(min_size=1, max_size=30),

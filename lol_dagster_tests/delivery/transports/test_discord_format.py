@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from lol_dagster.delivery.transports import discord_format
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster_tests._support.hostile_content import (
+    MESSAGES_OF_OTHERS,
     ORDINARY_NAMES,
     assert_nothing_hidden,
     contents,
@@ -107,20 +108,7 @@ def test_the_link_keeps_its_own_query_beside_the_marker():
     assert url == "https://example.org/match?id=5&d=0a.3#top"
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        {},
-        {"embeds": []},
-        {"embeds": [{}]},
-        {"embeds": [{"url": "https://example.org/?d=nonsense"}]},
-        {"embeds": [{"url": "https://example.org/?d=a.1.2"}]},
-        {"embeds": [{"url": "http://[bad"}]},
-        {"embeds": "x", "blocks": [], "metadata": None},
-        {"blocks": [{"block_id": "Xy7="}], "metadata": {"event_type": "other"}},
-        {"metadata": {"event_type": "lol_dagster_message"}},
-    ],
-)
+@pytest.mark.parametrize("message", MESSAGES_OF_OTHERS)
 def test_messages_of_others_have_no_marker(message):
     assert discord_format.read_marker(message) is None
 

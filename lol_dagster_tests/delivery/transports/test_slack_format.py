@@ -13,6 +13,7 @@ import pytest
 from lol_dagster.delivery.transports import slack_format
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster_tests._support.hostile_content import (
+    MESSAGES_OF_OTHERS,
     ORDINARY_NAMES,
     assert_nothing_hidden,
     on_hostile_contents,
@@ -70,20 +71,7 @@ def test_a_long_section_is_split_into_blocks_and_lines_that_are_left_out_are_cou
     assert strings(blocks[-1])[-1] == f"… and {60 - shown} more"
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        {},
-        {"embeds": []},
-        {"embeds": [{}]},
-        {"embeds": [{"url": "https://example.org/?d=nonsense"}]},
-        {"embeds": [{"url": "https://example.org/?d=a.1.2"}]},
-        {"embeds": [{"url": "http://[bad"}]},
-        {"embeds": "x", "blocks": [], "metadata": None},
-        {"blocks": [{"block_id": "Xy7="}], "metadata": {"event_type": "other"}},
-        {"metadata": {"event_type": "lol_dagster_message"}},
-    ],
-)
+@pytest.mark.parametrize("message", MESSAGES_OF_OTHERS)
 def test_messages_of_others_have_no_marker(message):
     assert slack_format.read_marker(message) is None
 
