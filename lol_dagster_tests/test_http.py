@@ -298,7 +298,7 @@ def test_an_answer_is_returned_whatever_its_status(session: DeadlineSession) -> 
     assert 0 < response.elapsed_s < ENOUGH
 
 
-def test_the_request_carries_what_was_asked_for_and_nothing_from_the_environment(
+def test_the_request_has_what_was_asked_for_and_nothing_from_the_environment(
     session: DeadlineSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def set_cookie(_: Request, connection: Connection) -> None:

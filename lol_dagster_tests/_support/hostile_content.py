@@ -55,7 +55,7 @@ MESSAGES_OF_OTHERS: list[dict[str, Any]] = [
     {"blocks": [{"block_id": "Xy7="}], "metadata": {"event_type": "other"}},
     {"metadata": {"event_type": "lol_dagster_message"}},
 ]
-"""As Discord or Slack would return them: none carries a marker of ours."""
+"""As Discord or Slack would return them: none has a marker of ours."""
 
 anything = st.one_of(
     st.sampled_from(NASTY),

@@ -212,7 +212,7 @@ class MessageAudit(Base):
 class Breaker(Base):
     """A destination or a token that is not to be called for now.
 
-    `scope` is `discord-token`, `slack-token`, `channel:<id>`, …
+    `scope` is `channel:<id>`, or a transport's `token_scope` such as `discord-token`.
     """
 
     __tablename__ = "breakers"
