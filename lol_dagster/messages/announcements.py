@@ -166,6 +166,8 @@ def _is_open(message: Message, can_be_edited: bool) -> bool:
     """Whether text that is added to the catch-up message will still be read."""
     if message.state in {"needs_review", "dropped"} or message.remote_deleted:
         return False
+    if message.state == "delivered" and message.remote_id is None:
+        return False  # without its id it is never edited
     if not can_be_edited:
         return message.state in {"pending", "blocked"} and not message.sent_maybe
     return True

@@ -68,6 +68,8 @@ POSTED = {"state": "delivered", "sent_maybe": True, "remote_id": "9", "due_at": 
         ("discord-bot", {"state": "sending", "sent_maybe": True}, True),
         ("discord-bot", {"state": "uncertain", "sent_maybe": True}, True),
         ("discord-bot", {**POSTED, "remote_deleted": True}, False),
+        # Somebody has marked it delivered without its id.
+        ("discord-bot", {**POSTED, "remote_id": None}, False),
         ("discord-bot", {"state": "needs_review", "sent_maybe": True}, False),
         ("discord-bot", {"state": "dropped"}, False),
         ("slack-webhook", {"state": "pending"}, True),
