@@ -10,7 +10,7 @@ import click
 from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
 from lol_dagster.cli.requests import AFTERWARDS, follow, in_words, progress_json
-from lol_dagster.explain.known_game import KnownGame, Played, read_game
+from lol_dagster.explain.game import GameRows, Played, load_game
 from lol_dagster.pipeline.run_requests import Progress, progress_of, request_run
 from lol_dagster.riot.routing import validate_match_id
 from lol_dagster.storage.models import Base, Message
@@ -45,8 +45,8 @@ def show(match_id: str, as_json: bool) -> None:
     match_id = validate_match_id(match_id.strip().upper())
     with command_context() as app, app.database.reading() as session:
         stale_after = app.settings.stale_after
-        known = read_game(session, match_id, stale_after=stale_after, now=app.now)
-        value = known_game_json(known)
+        known = load_game(session, match_id, stale_after=stale_after, now=app.now)
+        value = game_json(known)
     print_either(value, as_json, lambda: _print(value))
 
 
@@ -79,7 +79,7 @@ def _say(found: Progress, waited: bool) -> None:
         click.echo("It is not done yet." if waited else AFTERWARDS)
 
 
-def known_game_json(known: KnownGame) -> dict[str, Any]:
+def game_json(known: GameRows) -> dict[str, Any]:
     """All that is known of a game, for programs."""
     return {
         "match_id": known.match.match_id,
@@ -100,7 +100,7 @@ def known_game_json(known: KnownGame) -> dict[str, Any]:
             for each in known.decisions
         ],
         "messages": [_message(each) for each in known.messages],
-        "quarantine": [_picked(each, _QUARANTINE) for each in known.set_aside],
+        "quarantine": [_picked(each, _QUARANTINE) for each in known.quarantines],
     }
 
 

@@ -45,7 +45,7 @@ def list_games(which: str, as_json: bool) -> None:
         values,
         as_json,
         lambda: print_table(
-            ("GAME", "STAGE", "SET ASIDE", "TRIES", "CLOSED AS", "ERROR"),
+            ("GAME", "STAGE", "QUARANTINED", "TRIES", "CLOSED AS", "ERROR"),
             (
                 (
                     value["match_id"],
@@ -106,7 +106,7 @@ def retry(match_id: str | None, everything: bool, as_json: bool) -> None:
 @click.option("--reason", default="", help="Why, for the audit trail.")
 @as_json_option
 def ignore(match_id: str, reason: str, as_json: bool) -> None:
-    """Leave a quarantined game be for good; `quarantine retry` takes that back."""
+    """Ignore a quarantined game for good; `quarantine retry` takes that back."""
     match_id = validate_match_id(match_id.strip().upper())
     with command_context() as app, app.writing() as session:
         games.ignore(session, match_id, session.info["who"], reason, now=app.now)
@@ -135,7 +135,7 @@ def export(match_id: str, file: Path | None) -> None:
         file.write_text(text + "\n")
     except OSError as error:
         raise UserError(f"{str(file)!a} cannot be written: {error.strerror}") from None
-    click.echo(f"Written to {file}: say in it why the game is weird, and what is expected.")
+    click.echo(f"Written to {file}: say in it what is wrong with the game, and what is expected.")
 
 
 def _row(row: Quarantine) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from lol_dagster.cli.context import CommandContext, command_context
-from lol_dagster.cli.games import known_game_json
+from lol_dagster.cli.games import game_json
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
 from lol_dagster.cli.requests import in_words, progress_json
 from lol_dagster.explain.game import ChannelStory, GameStory, Member, explain_game
@@ -27,7 +27,7 @@ from lol_dagster.riot.routing import InvalidMatchId, validate_match_id
 )
 @as_json_option
 def why(match_id_or_riot_id: str, last: int, as_json: bool) -> None:
-    """Say why a game was (not) told, or what became of a player's last games.
+    """Say why a game was announced or not, or what became of a player's last games.
 
     A player is named by a Riot ID 'Name#TAG' of theirs, or by their name here.
     """
@@ -50,7 +50,7 @@ def _game(app: CommandContext, match_id: str, as_json: bool) -> None:
     with app.database.reading() as session:
         story = explain_game(session, match_id, stale_after=app.settings.stale_after, now=app.now)
         value = {
-            **known_game_json(story.known),
+            **game_json(story.rows),
             "answer": story.answer,
             "request": story.request and progress_json(story.request),
             "channels": [_channel_json(each) for each in story.channels],
@@ -63,7 +63,7 @@ def _channel_json(story: ChannelStory) -> dict[str, Any]:
 
 
 def _print_game(story: GameStory) -> None:
-    payload, request = story.known.payload, story.request
+    payload, request = story.rows.payload, story.request
     fields: list[tuple[str, object]] = [("game", story.match_id), ("answer", story.answer)]
     if payload is not None:
         fields.append(("payload", f"{payload.size} bytes, sha256 {payload.sha256}"))
@@ -89,10 +89,10 @@ def _print_game(story: GameStory) -> None:
     for each in story.channels:
         if each.message is not None and each.message.command is not None:
             click.echo(f"\nTo decide about {shown(each.channel)}: {each.message.command}")
-    if story.known.set_aside:
+    if story.rows.quarantines:
         click.echo()
         print_table(
-            ("SET ASIDE", "STAGE", "TRIES", "CLOSED", "AS", "ERROR"),
+            ("QUARANTINED", "STAGE", "TRIES", "CLOSED", "AS", "ERROR"),
             [
                 (
                     each.quarantined_at,
@@ -102,7 +102,7 @@ def _print_game(story: GameStory) -> None:
                     each.closed_as,
                     each.error,
                 )
-                for each in story.known.set_aside
+                for each in story.rows.quarantines
             ],
             empty="",
         )

@@ -1,8 +1,8 @@
-"""Why a game was told, or what stopped it: everything known of it, put into words.
+"""What is known of a game, and why it was announced or not, in words.
 
-For `lol-dagster why MATCH_ID` and the admin's page of a game. The rows are known_game.py's; here it
-is said what they mean: how far the game has come, which teams and channels were considered, which
-rule let it pass or stopped it, and what became of each message.
+For `lol-dagster game show`, `lol-dagster why MATCH_ID` and a game's page. `load_game` reads the rows;
+`explain_game` says what they mean: how far the game has come, which teams and channels were
+considered, which rule let it pass or stopped it, and what became of each message.
 """
 
 from __future__ import annotations
@@ -10,32 +10,208 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from lol_dagster.delivery.transports.registry import transport_type
-from lol_dagster.explain.known_game import KnownGame, Stage, read_game
+from lol_dagster.errors import UserError
+from lol_dagster.messages.rules import Decision, decide
 from lol_dagster.pipeline.run_requests import Progress, latest_progress
+from lol_dagster.stats.played import select_played
 from lol_dagster.storage.audit import entries_about
 from lol_dagster.storage.models import (
+    Account,
     Attempt,
     Breaker,
     Channel,
+    Game,
     Match,
     Membership,
     Message,
+    MessageGame,
+    Participant,
+    Payload,
     Player,
     PlayerStat,
+    Quarantine,
 )
+
+StageState = Literal["done", "waiting", "failed", "given up"]
+
 
 # None: the process died before it could say.
 _MAY_STAND = ("accepted", "uncertain", None)
 
 
+class UnknownGameError(UserError):
+    """No such match id is on record."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far the game has come in one of the five stages."""
+
+    name: str
+    """The asset's: match_lists, games, player_stats, messages, deliveries."""
+    state: StageState
+    at: datetime | None
+    """When it was done or failed; for one that waits, when it is due."""
+    detail: str
+
+
+@dataclass(frozen=True)
+class Played:
+    """How a tracked account took part."""
+
+    player: Player
+    account: Account
+    participant: Participant
+    stat: PlayerStat
+
+
+@dataclass(frozen=True)
+class GameRows:
+    """Rows about one game; None and empty: it has not come so far."""
+
+    match: Match
+    listed_by: Account | None
+    payload: Payload | None
+    game: Game | None
+    played: Sequence[Played]
+    decisions: Sequence[Decision]
+    """Which channels were considered, and which rule decided."""
+    messages: Sequence[Message]
+    """With their channels."""
+    quarantines: Sequence[Quarantine]
+    """Every time a stage failed on it, latest last."""
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The five stages in their order."""
+        return (
+            self._listed(),
+            self._fetched(),
+            self._processed("player_stats", self._stats_detail()),
+            self._processed("messages", _number(len(self.messages), "message")),
+            self._delivered(),
+        )
+
+    def _listed(self) -> Stage:
+        by = f"in the list of {self.listed_by.riot_id}" if self.listed_by else "asked for by its id"
+        return Stage("match_lists", "done", self.match.listed_at, by)
+
+    def _fetched(self) -> Stage:
+        if self.payload is not None:
+            return Stage(
+                "games", "done", self.payload.fetched_at, f"{self.payload.size} bytes archived"
+            )
+        if self.match.state in {"not_found", "ignored"}:
+            why = self.match.last_error or f"the game is {self.match.state}"
+            return Stage("games", "given up", None, why)
+        return self._failed("games") or self._waiting("games")
+
+    def _processed(self, name: str, detail: str) -> Stage:
+        if failed := self._failed(name):
+            return failed
+        if self.match.state == "processed":
+            return Stage(name, "done", self.match.processed_at, detail)
+        return self._waiting(name)
+
+    def _delivered(self) -> Stage:
+        undelivered = [each for each in self.messages if each.delivered_at is None]
+        if undelivered:
+            states = ", ".join(sorted({each.state.replace("_", " ") for each in undelivered}))
+            detail = f"{len(undelivered)} of {_number(len(self.messages), 'message')}: {states}"
+            if all(each.state in {"needs_review", "dropped"} for each in undelivered):
+                return Stage("deliveries", "given up", None, detail)
+            due = min((each.due_at for each in undelivered if each.due_at), default=None)
+            return Stage("deliveries", "waiting", due, detail)
+        if self.messages:
+            last = max(each.delivered_at for each in self.messages if each.delivered_at)
+            channels = ", ".join(each.channel.name for each in self.messages)
+            return Stage("deliveries", "done", last, f"delivered to {channels}")
+        if self.match.state == "processed":
+            return Stage("deliveries", "done", None, "no channel is to announce it")
+        return self._waiting("deliveries")
+
+    def _failed(self, name: str) -> Stage | None:
+        for row in self.quarantines:
+            if row.closed_at is None and row.stage == name:
+                return Stage(name, "failed", row.quarantined_at, row.error)
+        return None
+
+    def _waiting(self, name: str) -> Stage:
+        if self.match.state in {"quarantined", "not_found", "ignored"}:
+            return Stage(name, "waiting", None, f"the game is {self.match.state.replace('_', ' ')}")
+        return Stage(name, "waiting", self.match.next_try_at, self.match.last_error or "")
+
+    def _stats_detail(self) -> str:
+        if self.game is None:
+            return ""
+        return f"{self.game.queue_name}, {self.game.result}, {len(self.played)} tracked"
+
+
+def load_game(
+    session: Session, match_id: str, *, stale_after: timedelta, now: datetime
+) -> GameRows:
+    """Everything about one game.
+
+    Args:
+        stale_after: LOL_STALE_AFTER, on which it depends how a game is announced.
+
+    Raises:
+        UnknownGameError: nobody's list has shown it.
+    """
+    match = session.get(Match, match_id)
+    if match is None:
+        raise UnknownGameError(
+            f"no game {match_id} is known: Riot has not listed it for anyone who is watched "
+            "(a match id looks like NA1_5012345678)"
+        )
+    return GameRows(
+        match=match,
+        listed_by=session.get(Account, match.listed_by) if match.listed_by else None,
+        payload=session.get(Payload, match_id),
+        game=session.get(Game, match_id),
+        played=_played(session, match_id),
+        decisions=decide(session, match_id, stale_after=stale_after, now=now),
+        messages=_messages(session, match_id),
+        quarantines=session.scalars(
+            select(Quarantine).where(Quarantine.match_id == match_id).order_by(Quarantine.id)
+        ).all(),
+    )
+
+
+def _played(session: Session, match_id: str) -> list[Played]:
+    rows = session.execute(
+        select_played(Player, Account, Participant, PlayerStat)
+        .join(Account, Account.id == PlayerStat.account_id)
+        .join(Player, Player.id == PlayerStat.player_id)
+        .where(PlayerStat.match_id == match_id)
+        .order_by(PlayerStat.participant_id)
+    )
+    return [Played(*row) for row in rows]
+
+
+def _messages(session: Session, match_id: str) -> Sequence[Message]:
+    return session.scalars(
+        select(Message)
+        .join(MessageGame, MessageGame.message_id == Message.id)
+        .where(MessageGame.match_id == match_id)
+        .options(joinedload(Message.channel).joinedload(Channel.team))
+        .order_by(Message.created_at, Message.id)
+    ).all()
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Member:
-    """A player of the game who is or was in a team, and whether he was when the game ended."""
+    """A player of the game who is or was in a team, and whether they were when the game ended."""
 
     player: str
     since: datetime
@@ -45,8 +221,8 @@ class Member:
 
 
 @dataclass(frozen=True)
-class ToldMessage:
-    """A message that tells of the game."""
+class MessageStory:
+    """A message that announces the game."""
 
     message_id: str
     kind: str
@@ -76,20 +252,19 @@ class ChannelStory:
     """Which rule of messages/rules.py decided; `written`: none does any more, the message stays."""
     reason: str
     """The rule in words, with what it was applied to."""
-    message: ToldMessage | None
+    message: MessageStory | None
 
     @property
     def words(self) -> str:
         """What became of it, in a sentence."""
-        return self.message.words if self.message else f"not told: {self.reason}"
+        return self.message.words if self.message else f"not announced: {self.reason}"
 
 
 @dataclass(frozen=True)
 class GameStory:
     """The whole way of a game."""
 
-    known: KnownGame
-    """The rows themselves."""
+    rows: GameRows
     answer: str
     """What has become of it and what stopped it, in a sentence."""
     stages: tuple[Stage, ...]
@@ -99,7 +274,7 @@ class GameStory:
 
     @property
     def match_id(self) -> str:
-        return self.known.match.match_id
+        return self.rows.match.match_id
 
 
 def explain_game(
@@ -108,17 +283,17 @@ def explain_game(
     """The whole way of a game.
 
     Args:
-        stale_after: LOL_STALE_AFTER, on which it depends how a game is told.
+        stale_after: LOL_STALE_AFTER, on which it depends how a game is announced.
 
     Raises:
         UnknownGameError: nobody's list has shown it, and nobody has asked for it.
     """
-    known = read_game(session, match_id, stale_after=stale_after, now=now)
-    channels = _channels(session, known)
+    game = load_game(session, match_id, stale_after=stale_after, now=now)
+    channels = _channels(session, game)
     return GameStory(
-        known=known,
-        answer=_answer(session, known, channels),
-        stages=known.stages,
+        rows=game,
+        answer=_answer(session, game, channels),
+        stages=game.stages,
         channels=channels,
         request=latest_progress(session, match_id),
     )
@@ -129,21 +304,21 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _answer(session: Session, known: KnownGame, channels: Sequence[ChannelStory]) -> str:
-    told = [each for each in channels if each.message is not None]
-    words = "; ".join(f"{each.channel}: {each.words}" for each in told)
-    if known.match.state == "ignored":
-        stopped: str | None = _ignored(session, known.match.match_id)
+def _answer(session: Session, game: GameRows, channels: Sequence[ChannelStory]) -> str:
+    announced = [each for each in channels if each.message is not None]
+    words = "; ".join(f"{each.channel}: {each.words}" for each in announced)
+    if game.match.state == "ignored":
+        stopped: str | None = _ignored(session, game.match.match_id)
     else:
-        stopped = next((each for each in map(_stopped_at, known.stages[:-1]) if each), None)
+        stopped = next((each for each in map(_stopped_at, game.stages[:-1]) if each), None)
     if stopped:
         return f"{stopped}; before that, {words}" if words else stopped
     if words:
         return words
     if not channels:
-        return "not told: nobody in it was ever in a team"
+        return "not announced: nobody in it was ever in a team"
     reasons = "; ".join(f"{each.channel or each.team}: {each.reason}" for each in channels)
-    return f"not told: {reasons}"
+    return f"not announced: {reasons}"
 
 
 def _ignored(session: Session, match_id: str) -> str:
@@ -168,10 +343,12 @@ def _stopped_at(stage: Stage) -> str | None:
     return f"waiting for {stage.name}{when}{why}"
 
 
-def _channels(session: Session, known: KnownGame) -> tuple[ChannelStory, ...]:
-    by_channel = {message.channel_id: message for message in known.messages}
-    told = {message.channel_id: explain_message(session, message) for message in known.messages}
-    members = _members(session, known)
+def _channels(session: Session, game: GameRows) -> tuple[ChannelStory, ...]:
+    by_channel = {message.channel_id: message for message in game.messages}
+    stories_by_channel = {
+        message.channel_id: explain_message(session, message) for message in game.messages
+    }
+    members = _members(session, game)
     stories = [
         ChannelStory(
             team=decision.team.name,
@@ -179,12 +356,12 @@ def _channels(session: Session, known: KnownGame) -> tuple[ChannelStory, ...]:
             members=members.get(decision.team.id, ()),
             rule=decision.rule,
             reason=decision.reason,
-            message=told.pop(decision.channel.id, None) if decision.channel else None,
+            message=stories_by_channel.pop(decision.channel.id, None) if decision.channel else None,
         )
-        for decision in known.decisions
+        for decision in game.decisions
     ]
     # A message that was written stays, also when its team would not be considered any more.
-    for channel_id, message in told.items():
+    for channel_id, message in stories_by_channel.items():
         channel = by_channel[channel_id].channel
         stories.append(
             ChannelStory(
@@ -199,18 +376,18 @@ def _channels(session: Session, known: KnownGame) -> tuple[ChannelStory, ...]:
     return tuple(stories)
 
 
-def _members(session: Session, known: KnownGame) -> dict[int, tuple[Member, ...]]:
+def _members(session: Session, game: GameRows) -> dict[int, tuple[Member, ...]]:
     """By team, the memberships of those who took part."""
-    if known.game is None:
+    if game.game is None:
         return {}
-    players = select(PlayerStat.player_id).where(PlayerStat.match_id == known.game.match_id)
+    players = select(PlayerStat.player_id).where(PlayerStat.match_id == game.game.match_id)
     rows = session.execute(
         select(Membership, Player.name)
         .join(Player, Player.id == Membership.player_id)
         .where(Membership.player_id.in_(players))
         .order_by(Membership.team_id, Player.name, Membership.since)
     )
-    ended_at = known.game.ended_at
+    ended_at = game.game.ended_at
     found: dict[int, tuple[Member, ...]] = {}
     for membership, name in rows:
         since, until = membership.since, membership.until
@@ -220,14 +397,14 @@ def _members(session: Session, known: KnownGame) -> dict[int, tuple[Member, ...]
     return found
 
 
-def explain_message(session: Session, message: Message) -> ToldMessage:
+def explain_message(session: Session, message: Message) -> MessageStory:
     """How far a message has come, and what that means."""
     attempts = session.scalars(
         select(Attempt).where(Attempt.message_id == message.id).order_by(Attempt.id)
     ).all()
     sent = [each.at for each in attempts if each.op == "POST" and each.outcome in _MAY_STAND]
     edited = [each.at for each in attempts if each.op == "PATCH" and each.outcome == "accepted"]
-    return ToldMessage(
+    return MessageStory(
         message_id=message.id,
         kind=message.kind,
         state=message.state,
@@ -251,11 +428,11 @@ def _what_became_of(session: Session, message: Message, edited: Sequence[datetim
     if message.state == "delivered":
         return _delivered(message, edited)
     if message.state == "needs_review":
-        return f"parked{why}; look into the channel and decide"
+        return f"needs review{why}; check the channel and decide"
     if message.state == "dropped":
         return f"given up{why or ': somebody dropped it'}"
     if message.state == "uncertain":
-        return f"sent, and it is not known yet whether it arrived{why}; this is looked into"
+        return f"sent, and it is not known yet whether it arrived{why}; this is being checked"
     closed = _closed(session, message.channel)
     if closed is not None or message.state == "blocked":
         return f"waits until the channel takes messages again{closed or why}"
@@ -269,7 +446,7 @@ def _delivered(message: Message, edited: Sequence[datetime]) -> str:
     at = f" at {moment(message.delivered_at)}" if message.delivered_at else ""
     under = f" under the id {message.remote_id}" if message.remote_id else ""
     shared = " in a catch-up message" if message.kind == "catch_up" else ""
-    words = f"told{shared}{at}{under}"
+    words = f"delivered{shared}{at}{under}"
     if edited:
         words += f", edited at {moment(edited[-1])}"
     if message.remote_deleted:

@@ -1,4 +1,4 @@
-"""Why a player's games were (not) told: his accounts, and his last games with what stopped each.
+"""Why a player's games were announced or not: their accounts, and their last games with what stopped each.
 
 For `lol-dagster why RIOT_ID` and the admin's page of a player.
 """
@@ -28,13 +28,13 @@ from lol_dagster.storage.models import (
     PlayerStat,
 )
 
-_NOT_WORKED_OUT = ("listed", "fetched", "quarantined", "ignored", "not_found")
+_UNPROCESSED = ("listed", "fetched", "quarantined", "ignored", "not_found")
 _EMPTY_SINCE = timedelta(days=30)
 
 
 @dataclass(frozen=True)
 class AccountStory:
-    """How an account is looked at."""
+    """How an account is polled."""
 
     riot_id: str
     platform: str
@@ -42,7 +42,7 @@ class AccountStory:
     """When Riot last gave its match list."""
     next_at: datetime | None
     failures: int
-    """Looks that failed in a row."""
+    """Polls that failed in a row."""
     words: str
     """How it stands, in a sentence."""
 
@@ -74,11 +74,11 @@ class PlayerStory:
     games: tuple[GameLine, ...]
     """The newest first."""
     answer: str
-    """What is to be said of all of it: where nothing is seen, why."""
+    """Where there are no games: why."""
 
 
 def find_player(session: Session, name_or_riot_id: str) -> Player:
-    """By a Riot ID `Name#TAG` of his, or by his name.
+    """By a Riot ID `Name#TAG` of theirs, or by their name.
 
     Raises:
         UserError: no player is called so.
@@ -97,7 +97,7 @@ def find_player(session: Session, name_or_riot_id: str) -> Player:
 def explain_player(
     session: Session, player: Player, *, last: int, stale_after: timedelta, now: datetime
 ) -> PlayerStory:
-    """How a player's accounts are looked at, and what became of his last games.
+    """How a player's accounts are polled, and what became of their last games.
 
     Args:
         last: How many games.
@@ -146,7 +146,7 @@ def _last_games(
 ) -> list[tuple[str, str, datetime]]:
     """Match id, state and moment of the newest games.
 
-    Of a game that is not worked out it is only known in whose list it was; so is that of one
+    Of a game that is not processed it is only known in whose list it was; so is that of one
     without anybody inside.
     """
     ids = [each.id for each in accounts]
@@ -157,7 +157,7 @@ def _last_games(
         .order_by(PlayerStat.ended_at.desc()),
         select(Match.match_id, Match.state, func.coalesce(Game.ended_at, Match.listed_at))
         .outerjoin(Game, Game.match_id == Match.match_id)
-        .where(Match.state.in_(_NOT_WORKED_OUT), Match.listed_by.in_(ids))
+        .where(Match.state.in_(_UNPROCESSED), Match.listed_by.in_(ids))
         .order_by(Match.listed_at.desc()),
         select(Match.match_id, Match.state, Game.ended_at)
         .join(Game, Game.match_id == Match.match_id)
@@ -191,13 +191,13 @@ def _how_it_stands(poll: AccountPoll | None, is_watched: bool, now: datetime) ->
         words = f"its match list was last read at {moment(poll.last_good_poll_at)}"
     if poll is not None and poll.failures:
         times = "once" if poll.failures == 1 else f"{poll.failures} times in a row"
-        words += f"; the look at it failed {times}: {poll.last_error}"
+        words += f"; polling it failed {times}: {poll.last_error}"
     if poll is not None and poll.missing_games_since is not None:
         words += f"; Riot counts a game of which it has listed nothing (seen {moment(poll.missing_games_since)})"
     if not is_watched:
-        return f"{words}; it is not looked at, as its player is in no team"
+        return f"{words}; it is not polled, as its player is in no team"
     due = "now" if poll is None or poll.next_poll_at <= now else f"at {moment(poll.next_poll_at)}"
-    return f"{words}; the next look is due {due}"
+    return f"{words}; the next poll is due {due}"
 
 
 def _answer(

@@ -2,7 +2,7 @@
 
 Only the fields that something here is computed from; everything else may come, go or change its
 type without anybody noticing. A field is optional where real payloads were seen without it. No
-meaning is worked out here: that is stats/reading.py.
+meaning is decided here: that is stats/reading.py.
 
 Real payloads disagree with Riot's documentation: see docs/architecture.md. In particular numbers
 documented as integers arrive as floats, and esports dumps are an `info` object without `metadata`.

@@ -1,6 +1,6 @@
 """The stage `player_stats`: from an archived payload to the rows of its game.
 
-The rows are worked out anew each time and replace those that are there, so that repeating the
+The rows are computed anew each time and replace those that are there, so that repeating the
 stage changes nothing and a fixed bug reaches old games. What is said about them is messages/.
 """
 
@@ -43,7 +43,7 @@ class RecordedGame:
 def record_game(
     session: Session, match_id: str, *, code_version: str, now: datetime, run_id: str
 ) -> RecordedGame:
-    """Work out a game from the archive and replace its rows, in the caller's transaction.
+    """Read a game from the archive and replace its rows, in the caller's transaction.
 
     `Match.processed_at` is set the first time; the match's state is the caller's.
 

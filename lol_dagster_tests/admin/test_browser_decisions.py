@@ -59,7 +59,7 @@ def test_a_game_that_was_set_aside_is_tried_again_and_cured_before_ones_eyes(
     expect(page.get_by_role("heading", level=1)).to_have_text(f"{GAME} processed")
     expect(page.get_by_role("button", name="Try again")).to_have_count(0)
     page.get_by_role("link", name="The game").click()
-    expect(page.get_by_text("told at").first).to_be_visible()
+    expect(page.get_by_text("delivered at").first).to_be_visible()
     assert len(world.posted("Amigos")) == 1
 
 

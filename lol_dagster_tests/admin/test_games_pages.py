@@ -120,16 +120,16 @@ def test_a_games_page_leads_from_what_was_told_back_to_what_riot_gave(
     operator: Visitor, ids: dict[str, int]
 ) -> None:
     page = operator.get(f"/game/details/?id={RANKED}").text
-    assert "told at" in page
+    assert "delivered at" in page
     for said in ("12/1/7", "penta kill", "amigos-hook", "needs_review", "1122334455667788990"):
         assert said in page, said
     # sha256 of BODY, by hand: sha256sum
     assert page.count("sha256 of 52 bytes") == 1
     messages = re.findall(r'href="(/message/details/\?id=[^"]+)"', page)
     assert f"/game/details/?id={RANKED}" in operator.get(messages[0]).text
-    set_aside = operator.get(f"/game/details/?id={QUARANTINED}").text
-    assert "Quarantined: player_stats failed: no info in it." in set_aside
-    assert "/quarantine/details/?id=" in set_aside
+    quarantined = operator.get(f"/game/details/?id={QUARANTINED}").text
+    assert "Quarantined: player_stats failed: no info in it." in quarantined
+    assert "/quarantine/details/?id=" in quarantined
     assert "Waiting for games" in operator.get(f"/game/details/?id={LISTED}").text
 
 

@@ -99,7 +99,7 @@ def test_a_told_game_shows_its_whole_way(database: Database) -> None:
         "games": ("done", DONE.isoformat(), "66849 bytes archived"),
         "player_stats": ("done", DONE.isoformat(), "Ranked Solo, played, 1 tracked"),
         "messages": ("done", DONE.isoformat(), "1 message"),
-        "deliveries": ("done", TOLD.isoformat(), "told in main"),
+        "deliveries": ("done", TOLD.isoformat(), "delivered to main"),
     }
     text = said("game", "show", "NA1_1")
     for shown in (
@@ -151,7 +151,7 @@ def test_a_gone_game_was_given_up(database: Database) -> None:
     assert stages()["messages"] == ("waiting", None, "the game is not found")
 
 
-def test_a_set_aside_game_names_the_stage_and_the_error(database: Database) -> None:
+def test_a_quarantined_game_names_the_stage_and_the_error(database: Database) -> None:
     listed(database, state="quarantined")
     with database.writing() as session:
         for closed_at, error in ((DONE, "ValueError: then"), (None, "KeyError: now")):
@@ -188,7 +188,7 @@ def test_a_game_that_nobody_hears_of_says_by_which_rule(database: Database) -> N
     with database.writing() as session:
         channel = known_game(session)
         channel.queues = [440]
-    assert stages()["deliveries"] == ("done", None, "nobody is to be told")
+    assert stages()["deliveries"] == ("done", None, "no channel is to announce it")
     (decision,) = as_json("game", "show", "NA1_1")["decisions"]
     assert (decision["announced"], decision["rule"]) == (False, "queues")
     assert "the channel does not want queue 420 (Ranked Solo)" in said("game", "show", "NA1_1")

@@ -31,12 +31,12 @@ def test_a_game_is_explained_by_its_id(database: Database) -> None:
         )
     text = said("why", GAME.lower())
     for shown in (
-        GAME, "main: told at 2026-08-01 20:04 UTC under the id 7", "12 bytes, sha256 abab",
+        GAME, "main: delivered at 2026-08-01 20:04 UTC under the id 7", "12 bytes, sha256 abab",
         "match_lists", "deliveries", "Barons", "Ann (member since 2024-01-01)",
     ):  # fmt: skip
         assert shown in text
     value = as_json("why", GAME)
-    assert value["answer"] == "main: told at 2026-08-01 20:04 UTC under the id 7"
+    assert value["answer"] == "main: delivered at 2026-08-01 20:04 UTC under the id 7"
     assert value["channels"][0]["message"]["message_id"] == MESSAGE
     assert value["stages"][0]["name"] == "match_lists"
     assert value["request"] is None
@@ -114,8 +114,8 @@ def test_a_look_that_fails_is_told_with_its_reason(database: Database) -> None:
     watched(database, failures=3, last_error="Riot answered 500")
     (account,) = as_json("why", "Ann")["accounts"]
     assert account["words"].startswith(
-        "its match list has never been read; the look at it failed 3 times in a row: "
-        "Riot answered 500; the next look is due "
+        "its match list has never been read; polling it failed 3 times in a row: "
+        "Riot answered 500; the next poll is due "
     )
 
 

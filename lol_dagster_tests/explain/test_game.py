@@ -1,4 +1,4 @@
-"""Why a game was told, or what stopped it: one test per thing that can stop one."""
+"""Why a game was announced, or what stopped it: one test per thing that can stop one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from lol_dagster.explain.game import GameStory, explain_game
-from lol_dagster.explain.known_game import UnknownGameError
+from lol_dagster.explain.game import GameStory, UnknownGameError, explain_game
 from lol_dagster.pipeline import quarantine
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
@@ -45,7 +44,7 @@ def story(database: Database, match_id: str = GAME, *, now: datetime = NOW) -> G
 
 
 def processed(session: Session, **channel: Any) -> Channel:
-    """A game of Ann's, who is in the team Barons with the channel main: worked out, not told."""
+    """A game of Ann's, who is in the team Barons with the channel main: processed, not announced."""
     team = make_team(session, "Barons")
     found = make_channel(session, team, "main", **channel)
     ann = make_member(session, team, "Ann")
@@ -95,7 +94,7 @@ def test_a_told_game_names_the_moment_the_remote_id_and_the_edits(any_database: 
             session.add(Attempt(message_id=row.id, fence=1, op=op, outcome=outcome, at=at))
     found = story(any_database)
     # ENDED is 20:00, NOW three minutes later.
-    words = "told at 2026-08-01 20:04 UTC under the id 77, edited at 2026-08-01 21:03 UTC"
+    words = "delivered at 2026-08-01 20:04 UTC under the id 77, edited at 2026-08-01 21:03 UTC"
     assert found.answer == f"main: {words}"
     (channel_story,) = found.channels
     assert channel_story.message is not None
@@ -119,12 +118,12 @@ def test_a_told_game_names_the_moment_the_remote_id_and_the_edits(any_database: 
         ({"state": "blocked", "last_error": "403"}, "takes messages again: 403"),
         (
             {"state": "needs_review", "last_error": "nobody knows"},
-            "parked: nobody knows; look into",
+            "needs review: nobody knows; check",
         ),
         ({"state": "dropped", "last_error": "its channel was removed"}, "given up: its channel"),
         ({"state": "delivered", "remote_deleted": True}, "deleted there since"),
         ({"state": "delivered", "due_at": NOW}, "to be edited at"),
-        ({"state": "delivered", "kind": "catch_up"}, "told in a catch-up message"),
+        ({"state": "delivered", "kind": "catch_up"}, "delivered in a catch-up message"),
     ],
 )
 def test_what_became_of_a_message_is_said_in_a_sentence(
@@ -166,7 +165,7 @@ def test_the_rule_that_stopped_a_game_is_named(
     with any_database.writing() as session:
         processed(session, **channel)
     found = story(any_database)
-    assert found.answer.startswith("not told: main: ")
+    assert found.answer.startswith("not announced: main: ")
     assert words in found.answer
     assert [each.rule for each in found.channels] == [rule]
 
@@ -185,7 +184,7 @@ def test_who_was_not_in_the_team_then_is_shown_with_the_dates(any_database: Data
             Payload(match_id=GAME, encoding="zlib", body=b"", sha256="", size=1, fetched_at=NOW)
         )
     found = story(any_database)
-    assert found.answer == "not told: main: not in the team when the game ended: Bob"
+    assert found.answer == "not announced: main: not in the team when the game ended: Bob"
     (channel,) = found.channels
     (member,) = channel.members
     assert (member.until, member.counts) == (left, False)
@@ -213,10 +212,10 @@ def test_a_message_whose_team_is_not_considered_any_more_is_still_shown(
             session.delete(membership)
     (channel_story,) = story(database).channels
     assert channel_story.rule == "written"
-    assert channel_story.words.startswith("told at")
+    assert channel_story.words.startswith("delivered at")
 
 
-def test_a_set_aside_game_says_where_it_failed_and_an_ignored_one_who_said_so(
+def test_a_quarantined_game_says_where_it_failed_and_an_ignored_one_who_said_so(
     any_database: Database,
 ) -> None:
     with any_database.writing() as session:
@@ -230,7 +229,7 @@ def test_a_set_aside_game_says_where_it_failed_and_an_ignored_one_who_said_so(
     assert story(any_database).answer == "ignored by olga at 2026-08-01 20:03 UTC: a bot game"
 
 
-def test_a_game_that_was_told_and_is_set_aside_since_says_both(database: Database) -> None:
+def test_a_game_that_was_announced_and_is_quarantined_since_says_both(database: Database) -> None:
     with database.writing() as session:
         channel = processed(session)
         message(session, channel, state="delivered", delivered_at=NOW)
@@ -249,7 +248,7 @@ def test_a_game_that_was_told_and_is_set_aside_since_says_both(database: Databas
         )
     assert story(database).answer == (
         "quarantined: player_stats failed: ValueError: new code; "
-        "before that, main: told at 2026-08-01 20:03 UTC"
+        "before that, main: delivered at 2026-08-01 20:03 UTC"
     )
 
 

@@ -73,12 +73,12 @@ def test_a_game_is_shown_with_its_payload_its_versions_and_what_came_before(
         assert (game.request, game.decisions) == (None, [])
 
 
-def test_a_game_that_was_never_set_aside_is_told_as_such(database: Database) -> None:
+def test_a_game_that_was_never_quarantined_is_refused(database: Database) -> None:
     with database.writing() as session, pytest.raises(NotQuarantinedError, match="not known"):
         quarantine.show_quarantined(session, GAME)
 
 
-def test_an_ignored_game_is_no_trouble_any_more_and_it_is_known_who_said_so(
+def test_an_ignored_game_is_not_reported_any_more_and_it_is_known_who_said_so(
     any_database: Database,
 ) -> None:
     with any_database.writing() as session:
@@ -110,7 +110,7 @@ def test_what_was_asked_for_before_it_was_ignored_is_withdrawn(database: Databas
 
 
 @pytest.mark.parametrize("state", ["processed", "listed", "ignored", "not_found"])
-def test_only_a_set_aside_game_can_be_ignored(database: Database, state: str) -> None:
+def test_only_a_quarantined_game_can_be_ignored(database: Database, state: str) -> None:
     with database.writing() as session:
         session.add(Match(match_id=GAME, state=state, listed_at=NOW))
         session.flush()

@@ -17,7 +17,7 @@ import dagster as dg
 import pytest
 from sqlalchemy import event, select
 
-from lol_dagster.explain.known_game import read_game
+from lol_dagster.explain.game import load_game
 from lol_dagster.monitoring.health import read_health
 from lol_dagster.orchestration.partitions import BATCH_LIMIT
 from lol_dagster.orchestration.planning import plan_quarantined, plan_requested
@@ -134,7 +134,7 @@ def test_no_frequent_query_reads_a_whole_table(world: World, asked: list[Stateme
         # What monitoring asks, and people.
         read_health(session, now, app.settings)
         for match_id in ("NA1_5000000001", "NA1_5000000003"):
-            read_game(session, match_id, stale_after=app.settings.stale_after, now=now)
+            load_game(session, match_id, stale_after=app.settings.stale_after, now=now)
         for player_id in session.scalars(select(Player.id)):
             form(session, player_id, until=now - timedelta(hours=1))
     assert len(asked) > 80

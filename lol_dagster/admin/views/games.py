@@ -1,4 +1,4 @@
-"""Games: the list of those that are worked out, and the page of any match id."""
+"""Games: the list of those that are processed, and the page of any match id."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from lol_dagster.admin.transactions import reading, writing
 from lol_dagster.admin.views.game_filters import game_filters
 from lol_dagster.admin.views.played import Part, parts_shown, who_played
 from lol_dagster.errors import UserError
-from lol_dagster.explain.game import GameStory, explain_game
-from lol_dagster.explain.known_game import UnknownGameError
+from lol_dagster.explain.game import GameStory, UnknownGameError, explain_game
 from lol_dagster.messages.compose import match_url
 from lol_dagster.pipeline.process import CODE_VERSIONS
 from lol_dagster.pipeline.run_requests import UnknownRequestError, progress, request_run
@@ -35,7 +34,7 @@ def length(seconds: int) -> str:
 
 
 class GameView(BaseModelView):
-    """The list of games. Its page shows any match id, also one that is not worked out."""
+    """The list of games. Its page shows any match id, also one that is not processed."""
 
     column_list = ("ended_at", "match_id", "queue_name", "duration_s", "players")
     column_labels = {
@@ -75,7 +74,7 @@ class GameView(BaseModelView):
 
     @expose("/details/")
     def details_view(self) -> ResponseReturnValue:
-        """Everything about a game, from Riot's list to what was told."""
+        """Everything about a game, from Riot's list to what was announced."""
         context = admin_context()
         try:
             story = explain_game(
@@ -90,7 +89,7 @@ class GameView(BaseModelView):
             self.details_template,
             story=story,
             answer=_sentence(story),
-            known=story.known,
+            known=story.rows,
             participants=_participants(story.match_id),
             code_versions=CODE_VERSIONS,
             match_url=match_url(story.match_id),

@@ -1,4 +1,4 @@
-"""Match ids of which there is no worked-out game: on their way, quarantined, ignored, or never given."""
+"""Match ids that are not processed: on their way, quarantined, ignored, or never given."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class UnfinishedView(BaseModelView):
         return "match id"
 
     def get_empty_list_message(self) -> str:
-        return "Every game that Riot has listed is worked out."
+        return "Every game that Riot has listed is processed."
 
     def get_query(self) -> Any:
         return super().get_query().filter(Match.state.in_(_STATES))

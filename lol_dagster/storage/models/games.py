@@ -1,8 +1,8 @@
-"""Games: what Riot listed, what it answered, and what was worked out from that.
+"""Games: what Riot listed, what it answered, and what follows from that.
 
 `Match` is the record of a match id's way through the stages, `Payload` the archive that nothing
-ever changes, and `Game`, `Participant` and `PlayerStat` can be dropped and worked out again from
-the archive at any time.
+ever changes, and `Game`, `Participant` and `PlayerStat` can be dropped and computed again from the
+archive at any time. `Match`, `Quarantine` and `RunRequest` are written by pipeline/records.py alone.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Payload(Base):
 
 
 class Game(Base):
-    """One game, as worked out from its payload."""
+    """One game, as read from its payload."""
 
     __tablename__ = "games"
     __table_args__ = (
