@@ -35,9 +35,9 @@ def is_the_games(error: Exception) -> bool:
 def summary(error: BaseException) -> str:
     """The error in a line that any database and any page takes."""
     # Unlike str() this also copes with an error whose own text cannot be had.
-    told = "".join(traceback.format_exception_only(error)).partition(": ")[2].strip()
+    text = "".join(traceback.format_exception_only(error)).partition(": ")[2].strip()
     name = type(error).__name__
-    return _storable(f"{name}: {told}" if told else name, _LONGEST_SUMMARY)
+    return _storable(f"{name}: {text}" if text else name, _LONGEST_SUMMARY)
 
 
 def full_traceback(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""A weird game as a scenario file for the test suite, without the people in it.
+"""A game as a scenario file for the test suite, without the people in it.
 
 docs/adding-a-scenario.md describes the file.
 """
@@ -22,7 +22,7 @@ class NothingArchivedError(UserError):
 
 
 def export_scenario(session: Session, match_id: str) -> dict[str, Any]:
-    """The scenario of a game, weird or not: its payload under pseudonyms, and a header.
+    """The scenario of a game: its payload under pseudonyms, and a header.
 
     Raises:
         NothingArchivedError: no payload of it is archived.

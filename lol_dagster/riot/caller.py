@@ -15,13 +15,14 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from lol_dagster.http import DeadlineSession, MaybeSent, NotSent
-from lol_dagster.riot.answers import Call, error_of
 from lol_dagster.riot.errors import (
     BrokenBody,
+    Call,
     RateLimited,
     RiotError,
     RouteDown,
     ServerError,
+    error_of,
 )
 from lol_dagster.riot.limiter import Priority, RateLimiter, Reservation
 from lol_dagster.riot.rate_headers import read_rate_headers

@@ -11,9 +11,8 @@ import logging
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from lol_dagster.riot.client import RiotClient
+from lol_dagster.riot.client import RiotAccount, RiotClient
 from lol_dagster.riot.errors import NotFound
-from lol_dagster.riot.models import RiotAccount
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account
 

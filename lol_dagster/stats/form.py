@@ -188,17 +188,17 @@ def game_table(session: Session, match_ids: Sequence[str]) -> pd.DataFrame:
     """
     games = session.scalars(select(Game).where(Game.match_id.in_(match_ids)))
     by_id = {game.match_id: game for game in games}
-    told: dict[str, list[str]] = {match_id: [] for match_id in by_id}
+    lines: dict[str, list[str]] = {match_id: [] for match_id in by_id}
     for player, person in session.execute(
         select_played(Player.name, Participant)
         .join(Player, Player.id == PlayerStat.player_id)
         .where(PlayerStat.match_id.in_(match_ids))
         .order_by(PlayerStat.match_id, PlayerStat.participant_id)
     ):
-        told[person.match_id].append(_told(player, person))
+        lines[person.match_id].append(_line(player, person))
     return pd.DataFrame.from_records(
         [
-            (match_id, game.queue_name, game.result, "; ".join(told[match_id]))
+            (match_id, game.queue_name, game.result, "; ".join(lines[match_id]))
             for match_id in match_ids
             if (game := by_id.get(match_id))
         ],
@@ -206,7 +206,7 @@ def game_table(session: Session, match_ids: Sequence[str]) -> pd.DataFrame:
     )
 
 
-def _told(player: str, person: Participant) -> str:
+def _line(player: str, person: Participant) -> str:
     outcome = person.outcome
     if outcome == "placement":
         outcome = f"#{person.placement}" if person.placement else "placement unknown"

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from lol_dagster.http import DeadlineSession
 from lol_dagster.riot.caller import LONGEST_WAIT_S, REST_S, Caller
-from lol_dagster.riot.client import RiotClient, key_fingerprint, riot_client
+from lol_dagster.riot.client import LeagueEntry, RiotClient, key_fingerprint, riot_client
 from lol_dagster.riot.errors import (
     BadRequest,
     BrokenBody,
@@ -24,7 +24,6 @@ from lol_dagster.riot.errors import (
     ServerError,
 )
 from lol_dagster.riot.limiter import RateLimiter
-from lol_dagster.riot.models import LeagueEntry
 from lol_dagster.settings import Settings, SettingsError, load_settings
 from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster_tests._support.raw_server import Request

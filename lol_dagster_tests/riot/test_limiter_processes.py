@@ -10,8 +10,8 @@ from random import Random
 from pydantic import SecretStr
 
 from lol_dagster.http import DeadlineSession
-from lol_dagster.riot.answers import Call
 from lol_dagster.riot.caller import Caller
+from lol_dagster.riot.errors import Call
 from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster_tests._support.processes import FORKED

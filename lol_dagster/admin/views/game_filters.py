@@ -71,7 +71,7 @@ def _with_outcome(value: str) -> ColumnElement[bool]:
         return Game.mode_family == "arena"
     if value not in _OURS:
         return false()
-    # Of most games one is true: looked up game by game, from the newest on.
+    # Of most games one is true: checked game by game, from the newest on.
     return (
         select_played(PlayerStat.match_id)
         .where(PlayerStat.match_id == Game.match_id, Participant.outcome == value)

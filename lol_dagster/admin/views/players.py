@@ -20,7 +20,7 @@ from lol_dagster.admin.roster_view import RosterView
 from lol_dagster.admin.transactions import reading
 from lol_dagster.admin.views.accounts import State, account_state
 from lol_dagster.admin.views.memberships import MembershipList, TeamRow, save_rows
-from lol_dagster.admin.views.recent_games import RecentGames, recent_games
+from lol_dagster.admin.views.played import RecentGames, recent_games
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.players import remove_player, rename_player
 from lol_dagster.storage.models import Account, Membership, Player, Team

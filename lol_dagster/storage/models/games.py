@@ -25,8 +25,9 @@ MODE_FAMILIES = ("rift", "aram", "arena", "swarm", "other")
 class Match(Base):
     """A match id that Riot has listed, and how far it has come.
 
-    listed → fetched → processed; `quarantined`: a stage failed on it, see `Quarantine`; `ignored`:
-    given up by the operator; `not_found`: Riot listed it and never gave it.
+    listed → fetched → processed; `quarantined`: a stage failed on it, see `Quarantine`; `ignored`: left
+    so for good by the operator; `not_found`: Riot listed it and never gave it. What leads from one to
+    the other is decided in pipeline/match.py, and written by pipeline/records.py alone.
     """
 
     __tablename__ = "matches"
