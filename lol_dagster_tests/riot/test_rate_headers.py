@@ -8,7 +8,7 @@ from lol_dagster.riot.rate_headers import ScopeHeaders, read_rate_headers
 
 
 def test_a_regular_answer_names_limits_and_counts_of_both_scopes() -> None:
-    # The example of riot-api.md.
+    # The example of the documentation.
     said = read_rate_headers(
         {
             "X-App-Rate-Limit": "20:1,100:120",

@@ -47,7 +47,7 @@ class UnknownKind(Transport):
         return "…"
 
     def unusable(self, address: str) -> str:
-        return "this version of lol-dagster has no such kind of channel"
+        return "this version of lol_dagster has no such kind of channel"
 
     def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
         return {"text": content.summary}

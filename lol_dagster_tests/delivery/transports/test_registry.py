@@ -28,7 +28,7 @@ def test_a_kind_without_ids_cannot_edit(kind: str) -> None:
 
 def test_a_kind_that_is_not_there_is_stood_in_for_by_one_that_cannot_be_used() -> None:
     unknown = registry.all_transports(Settings())["carrier-pigeon"]
-    assert unknown.unusable("the roof") == "this version of lol-dagster has no such kind of channel"
+    assert unknown.unusable("the roof") == "this version of lol_dagster has no such kind of channel"
     assert unknown.shown_address("the roof") == "…"
     assert not registry.can_edit("carrier-pigeon")
     with pytest.raises(AddressError):
