@@ -1,1 +1,1 @@
-"""The tests: they mirror the package's rooms; end_to_end/ and scenarios/ go through all of them."""
+"""The tests: they mirror the package; end_to_end/ and scenarios/ go through all of them."""

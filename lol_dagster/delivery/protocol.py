@@ -9,7 +9,7 @@ that keeps a message from being posted twice is in this module:
 - a row that may have been sent never goes back to "not sent", unless that very call sent nothing;
 - what was delivered is only ever edited.
 
-In reading order: `step`, claiming, the POST, reconciling (what became of a POST before it is
+In reading order: `step`, claiming, the POST, reconciling (what happened to a POST before it is
 repeated), editing, the operator's decisions, changes from outside, and the states in which a step
 can leave a row.
 """
@@ -235,7 +235,7 @@ def _wait_after_uncertain(row: Row, now: Moment, terms: Terms) -> float:
     return _backoff(row.uncertain_rounds - 1 + 2 * row.proven_absent, now, terms)
 
 
-# --- reconciling: what became of a POST, before it is repeated -----------------------------------
+# --- reconciling: what happened to a POST, before it is repeated -----------------------------------
 
 
 def _begin_reconciling(row: Row, now: Moment, terms: Terms) -> Step:
@@ -405,7 +405,7 @@ def change(row: Row, event: Change) -> Row:
     match event:
         case TextChanged(at):
             # State and lease are those of the deliverer that may have claimed the row. It becomes
-            # due only where nothing else would look at it again.
+            # due only where nothing else would check it again.
             wakes = row.state == "delivered" and row.due_at is None and not row.remote_deleted
             return replace(row, desired_rev=row.desired_rev + 1, due_at=at if wakes else row.due_at)
         case Withdraw() if row.delivered:

@@ -2,8 +2,8 @@
 
 Within ten minutes as many retries of a channel may fail as a fifth of its first tries, and five in any
 case. A retry that is accepted costs nothing: when a channel has come back, all that waits goes out at
-once. First tries are never held back, nor are a breaker's probes, which have their own pace; looks
-into a channel are no retries. What is held back waits for its turn.
+once. First tries are never held back, nor are a breaker's probes, which have their own pace; scans
+of a channel are no retries. What is held back waits for its turn.
 
 Counted from the attempts, which all deliverers share. All times are wall times: they decide when
 something is tried, never whether it may be sent twice.

@@ -3,7 +3,7 @@
 The installation that was lost went on after the backup was taken: it listed games, wrote messages and
 delivered them, and the restored database knows nothing of that. Two things keep such games from being
 announced twice. A message's id is computed, not random (`message_id`), so that the message that is
-written anew carries the same marker and nonce as the lost one; and every message about a game that had
+written anew has the same marker and nonce as the lost one; and every message about a game that had
 ended when the backup was restored begins as one that may have been sent, so that delivery looks for it
 in the channel before it posts (docs/delivery.md).
 """

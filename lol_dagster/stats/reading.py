@@ -1,7 +1,7 @@
 """From an archived payload to plain values: a game and its participants.
 
 A pure function of the payload's bytes. What is computed from these values (rates, shares, what
-stood out) is metrics.py; what becomes of them in the database is record.py.
+stood out) is metrics.py; how they are stored is record.py.
 """
 
 from __future__ import annotations

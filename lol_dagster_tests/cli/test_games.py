@@ -26,12 +26,12 @@ from lol_dagster_tests._support.roster_rows import make_channel, make_member, ma
 ENDED = datetime.fromisoformat("2026-08-01T20:00:00+00:00")
 LISTED = ENDED + timedelta(minutes=2)
 DONE = ENDED + timedelta(minutes=3)
-TOLD = ENDED + timedelta(minutes=4)
+DELIVERED = ENDED + timedelta(minutes=4)
 SHA256 = "ab" * 32
 
 
-def known_game(session: Session, name: str = "Faker", address: str = "1" * 18) -> Channel:
-    """NA1_1, in which a member of a team with one channel played: processed, not yet told."""
+def processed_game(session: Session, name: str = "Faker", address: str = "1" * 18) -> Channel:
+    """NA1_1, in which a member of a team with one channel played: processed, not yet announced."""
     team = make_team(session, "Barons")
     channel = make_channel(session, team, "main", address=address)
     member = make_member(session, team, name, game_name="Hide on bush", tag_line="KR1")
@@ -55,7 +55,7 @@ def known_game(session: Session, name: str = "Faker", address: str = "1" * 18) -
     return channel
 
 
-def told(session: Session, channel: Channel, **values: Any) -> Message:
+def announcement(session: Session, channel: Channel, **values: Any) -> Message:
     """The message about NA1_1."""
     row = Message(
         **{
@@ -78,7 +78,7 @@ def told(session: Session, channel: Channel, **values: Any) -> Message:
 
 
 def listed(database: Database, **values: Any) -> None:
-    """NA1_1, of which Riot has told the id only."""
+    """NA1_1, of which Riot has given the id only."""
     with database.writing() as session:
         session.add(Match(**{"match_id": "NA1_1", "listed_at": LISTED, **values}))
 
@@ -90,16 +90,16 @@ def stages() -> dict[str, tuple[str, str | None, str]]:
     }
 
 
-def test_a_told_game_shows_its_whole_way(database: Database) -> None:
+def test_an_announced_game_shows_its_whole_way(database: Database) -> None:
     with database.writing() as session:
-        channel = known_game(session)
-        told(session, channel, state="delivered", delivered_at=TOLD, remote_id="77")
+        channel = processed_game(session)
+        announcement(session, channel, state="delivered", delivered_at=DELIVERED, remote_id="77")
     assert stages() == {
         "match_lists": ("done", LISTED.isoformat(), "in the list of Hide on bush#KR1"),
         "games": ("done", DONE.isoformat(), "66849 bytes archived"),
         "player_stats": ("done", DONE.isoformat(), "Ranked Solo, played, 1 tracked"),
         "messages": ("done", DONE.isoformat(), "1 message"),
-        "deliveries": ("done", TOLD.isoformat(), "delivered to main"),
+        "deliveries": ("done", DELIVERED.isoformat(), "delivered to main"),
     }
     text = said("game", "show", "NA1_1")
     for shown in (
@@ -112,8 +112,8 @@ def test_a_told_game_shows_its_whole_way(database: Database) -> None:
 
 def test_programs_get_all_of_it(database: Database) -> None:
     with database.writing() as session:
-        channel = known_game(session)
-        told(session, channel, state="delivered", delivered_at=TOLD, remote_id="77")
+        channel = processed_game(session)
+        announcement(session, channel, state="delivered", delivered_at=DELIVERED, remote_id="77")
     value = as_json("game", "show", "NA1_1")
     assert (value["match_id"], value["state"], value["run_id"]) == ("NA1_1", "processed", "run-7")
     assert value["payload"] == {"sha256": SHA256, "size": 66849, "fetched_at": DONE.isoformat()}
@@ -175,18 +175,18 @@ def test_a_quarantined_game_names_the_stage_and_the_error(database: Database) ->
         ("needs_review", ("given up", None, "1 of 1 message: needs review")),
     ],
 )
-def test_an_untold_message_is_told_of(
+def test_a_message_that_is_not_delivered_is_shown(
     database: Database, state: str, stage: tuple[str, str | None, str]
 ) -> None:
     with database.writing() as session:
-        channel = known_game(session)
-        told(session, channel, state=state, due_at=DONE if state == "pending" else None)
+        channel = processed_game(session)
+        announcement(session, channel, state=state, due_at=DONE if state == "pending" else None)
     assert stages()["deliveries"] == stage
 
 
 def test_a_game_that_nobody_hears_of_says_by_which_rule(database: Database) -> None:
     with database.writing() as session:
-        channel = known_game(session)
+        channel = processed_game(session)
         channel.queues = [440]
     assert stages()["deliveries"] == ("done", None, "no channel is to announce it")
     (decision,) = as_json("game", "show", "NA1_1")["decisions"]
@@ -205,7 +205,7 @@ def test_an_unknown_game_is_an_error_that_says_what_an_id_looks_like(database: D
 
 def test_names_reach_the_terminal_without_control_characters(database: Database) -> None:
     with database.writing() as session:
-        known_game(session, name="\x1b[31mred\r\nline")
+        processed_game(session, name="\x1b[31mred\r\nline")
         session.get_one(Account, 1).game_name = "\x1b]0;title\x07"
     for text in (said("game", "show", "NA1_1"), said("game", "show", "NA1_1", "--json")):
         assert not {c for c in text if not c.isprintable()} - {"\n"}
@@ -216,6 +216,6 @@ def test_names_reach_the_terminal_without_control_characters(database: Database)
 def test_a_webhooks_address_is_not_shown(database: Database) -> None:
     secret = "https://discord.com/api/webhooks/123/very-secret"
     with database.writing() as session:
-        told(session, known_game(session, address=secret))
+        announcement(session, processed_game(session, address=secret))
     assert "very-secret" not in said("game", "show", "NA1_1")
     assert "very-secret" not in said("game", "show", "NA1_1", "--json")

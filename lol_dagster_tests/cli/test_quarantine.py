@@ -103,7 +103,7 @@ def test_an_export_goes_to_the_screen_or_into_a_file(database: Database, tmp_pat
     archived(database, b'{"info": "a word"}', game=GAME)
     scenario = json.loads(said("quarantine", "export", GAME))
     assert (scenario["expected"], scenario["payload"]) == (None, {"info": "x xxx1"})
-    file = tmp_path / "weird.json"
+    file = tmp_path / "malformed.json"
     assert str(file) in said("quarantine", "export", GAME, "--to", str(file))
     assert json.loads(file.read_text()) == scenario
     assert "cannot be written" in refused("quarantine", "export", GAME, "--to", "/no/such/folder/x")

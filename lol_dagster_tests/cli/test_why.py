@@ -42,7 +42,7 @@ def test_a_game_is_explained_by_its_id(database: Database) -> None:
     assert value["request"] is None
 
 
-def test_what_to_type_about_a_parked_message_is_said(database: Database) -> None:
+def test_what_to_type_about_a_message_that_needs_review_is_said(database: Database) -> None:
     with database.writing() as session:
         message(session, processed(session), state="needs_review", last_error="no answer")
     command = f"lol-dagster message resend|mark-delivered|drop {MESSAGE[:8]}"
@@ -51,7 +51,7 @@ def test_what_to_type_about_a_parked_message_is_said(database: Database) -> None
 
 
 def watched(database: Database, **poll: Any) -> None:
-    """Ann of the Barons, with one account that is looked at."""
+    """Ann of the Barons, with one account that is polled."""
     with database.writing() as session:
         team = make_team(session, "Barons")
         make_channel(session, team, "main")
@@ -68,7 +68,7 @@ def watched(database: Database, **poll: Any) -> None:
         )
 
 
-def test_a_players_last_games_each_say_what_became_of_them(database: Database) -> None:
+def test_a_players_last_games_each_say_what_happened_to_them(database: Database) -> None:
     watched(database, last_good_poll_at=NOW - timedelta(minutes=1))
     with database.writing() as session:
         account = session.query(Account).one()
@@ -110,7 +110,7 @@ def test_where_nothing_was_listed_it_is_said_since_when_and_when_the_list_was_re
     assert "No game of Ann was listed" not in said("why", "Ann").splitlines()[0]
 
 
-def test_a_look_that_fails_is_told_with_its_reason(database: Database) -> None:
+def test_a_poll_that_fails_is_shown_with_its_reason(database: Database) -> None:
     watched(database, failures=3, last_error="Riot answered 500")
     (account,) = as_json("why", "Ann")["accounts"]
     assert account["words"].startswith(
@@ -119,7 +119,7 @@ def test_a_look_that_fails_is_told_with_its_reason(database: Database) -> None:
     )
 
 
-def test_who_is_in_no_team_is_not_looked_at(database: Database) -> None:
+def test_whoever_is_in_no_team_is_not_polled(database: Database) -> None:
     with database.writing() as session:
         player = make_player(session, "Bob")
         make_account(session, player)
@@ -132,7 +132,7 @@ def test_who_is_in_no_team_is_not_looked_at(database: Database) -> None:
     assert value["accounts"][0]["next_at"] is None
 
 
-def test_what_is_neither_is_told_what_would_be_right(database: Database) -> None:
+def test_anything_else_is_refused_with_what_would_be_right(database: Database) -> None:
     line = refused("why", "nobody")
     assert "NA1_5012345678" in line
     assert "Name#TAG" in line

@@ -1,4 +1,4 @@
-"""Entries that are put right: one of two simultaneous edits is told of the other, history stays."""
+"""Entries that are put right: one of two simultaneous edits hears of the other, history stays."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _change(session: Session, channel: Channel, **how: object) -> Channel:
     return change_channel(session, channel.id, **values)  # type: ignore[arg-type]
 
 
-def test_the_second_of_two_edits_is_told_who_changed_what_from_what(any_database: Database) -> None:
+def test_the_second_of_two_edits_hears_who_changed_what_from_what(any_database: Database) -> None:
     with any_database.writing() as session:
         team = make_team(session, "Amigos")
         seen = team.version
@@ -119,7 +119,7 @@ def test_a_name_that_somebody_else_bears_is_refused_in_any_case(
         assert rename_team(session, team.id, "ANN", version=team.version).name == "ANN"
 
 
-def test_a_name_that_is_taken_in_the_same_moment_is_told_in_words(
+def test_a_name_that_is_taken_in_the_same_moment_is_an_error_in_words(
     any_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if the other one had committed between our look and our write."""
@@ -140,7 +140,7 @@ def test_a_name_that_is_taken_in_the_same_moment_is_told_in_words(
         _change(session, bob, name="ANN")
 
 
-def test_a_mistyped_riot_id_is_put_right_and_looked_at_anew(any_database: Database) -> None:
+def test_a_mistyped_riot_id_is_put_right_and_polled_anew(any_database: Database) -> None:
     with any_database.writing() as session:
         ann = make_player(session, "Ann")
         account = make_account(session, ann, game_name="Anm", tag_line="NA1", puuid="stranger")
@@ -294,7 +294,7 @@ def test_an_address_stays_while_a_message_may_have_gone_there(
         assert _change(session, channel, address=channel.address, name="all").name == "all"
 
 
-def test_a_team_is_not_told_twice_in_one_place_by_a_change(any_database: Database) -> None:
+def test_a_change_cannot_give_a_team_the_same_channel_twice(any_database: Database) -> None:
     with any_database.writing() as session:
         team = make_team(session, "Amigos")
         first, second = make_channel(session, team, "first"), make_channel(session, team, "second")

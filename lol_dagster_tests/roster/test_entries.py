@@ -283,7 +283,7 @@ def test_what_is_no_puuid_is_refused(puuid: str) -> None:
         account_by_hand(RiotId("Ann", "NA1"), "na1", puuid)
 
 
-def test_a_channel_that_is_removed_stays_on_record_and_frees_its_name(
+def test_a_channel_that_is_removed_keeps_its_row_and_frees_its_name(
     any_database: Database,
 ) -> None:
     with any_database.writing() as session:
@@ -299,7 +299,7 @@ def test_a_channel_that_is_removed_stays_on_record_and_frees_its_name(
         assert _add_channel(session).id != removed.id
 
 
-def test_two_teams_may_be_told_in_one_place(any_database: Database) -> None:
+def test_two_teams_may_share_one_place(any_database: Database) -> None:
     with any_database.writing() as session:
         make_team(session, "Amigos")
         make_team(session, "Bots")
@@ -315,7 +315,7 @@ def test_queues_are_riots_numbers() -> None:
             parse_queues(typed)
 
 
-def test_who_adds_the_same_in_the_same_moment_is_told_by_the_database(
+def test_adding_the_same_in_the_same_moment_is_refused_by_the_database(
     any_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if the other one had committed between our look and our write."""

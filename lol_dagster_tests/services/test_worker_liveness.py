@@ -74,7 +74,7 @@ def test_nothing_is_known_of_work_that_never_began_or_has_ended(tmp_path: Path) 
 
 
 def test_a_process_that_is_stuck_in_a_system_call_is_ended_and_says_where(tmp_path: Path) -> None:
-    """Nobody writes to its standard input: without the watchdog it would wait for ever."""
+    """Nobody writes to its standard input: without the watchdog it would wait forever."""
     code = """
 print("begins", flush=True)
 def stuck_here():

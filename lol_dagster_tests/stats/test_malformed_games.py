@@ -152,7 +152,7 @@ def test_without_a_start_stamp_the_creation_and_then_the_end_stamp_stand_in() ->
     assert read(gameStartTimestamp=0, gameCreation=0).ended_at == ENDED_AT
 
 
-def test_each_participant_has_a_time_of_his_own() -> None:
+def test_each_participant_has_their_own_time() -> None:
     ann = participant("Ann", timePlayed=431)
     assert first(read(mode="arena_18", participants=[ann])).time_played_s == 431
 
@@ -279,7 +279,7 @@ def test_arena_has_as_many_augments_as_the_patch_gives(augments: int) -> None:
     assert first(read(mode="arena_18", participants=[ann])).augments == expected
 
 
-def test_a_queue_that_nobody_has_heard_of_is_told_by_its_mode() -> None:
+def test_a_queue_that_nobody_has_heard_of_is_named_by_its_mode() -> None:
     game = read(mode="unknown_queue")
     assert (game.queue_id, game.queue_name, game.mode_family) == (98_765, "Snowballbash", "other")
     assert game.result == "played"
@@ -353,5 +353,5 @@ def test_what_we_do_not_use_may_be_as_broken_as_it_likes() -> None:
         summonerId=None,
     )
     payload = match_payload(participants=[ann])
-    payload["info"]["teams"] = "gone"
+    payload["info"]["teams"] = "not a list"
     assert read_json(payload).result == "played"

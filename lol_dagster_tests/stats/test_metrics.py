@@ -106,7 +106,7 @@ def test_shares_are_unknown_where_the_subteams_are() -> None:
     assert damage_share(unknown, unknown.participants[0]) is None
 
 
-def test_of_the_multikills_the_largest_is_told() -> None:
+def test_of_the_multikills_the_largest_is_shown() -> None:
     multikills: Json = {"doubleKills": 6, "tripleKills": 3, "quadraKills": 2, "pentaKills": 1}
     assert highlights_of_ann(participant("Ann", **multikills)) == ("penta_kill",)
     multikills["pentaKills"] = 0
@@ -124,7 +124,7 @@ def test_a_double_kill_is_nothing_special_where_everybody_fights_all_the_time(mo
     assert highlights_of_ann(several, mode=mode) == ("triple_kill",)
 
 
-def test_everything_at_once_is_told_with_the_most_remarkable_first() -> None:
+def test_of_everything_at_once_the_most_remarkable_comes_first() -> None:
     ann = participant(
         "Ann", kills=20, deaths=0, damage=50_000, pentaKills=1, firstBloodKill=True, team=200
     )
@@ -182,10 +182,10 @@ def test_shares_add_up_and_highlights_are_unique(numbers: list[Json], mode: str)
         for person in allies:
             participation = kill_participation(game, person)
             assert participation is None or 0 <= participation <= 1
-    told = [name for person in game.participants for name in highlights(game, person)]
-    assert told.count("most_damage") <= 1
-    assert told.count("most_kills") <= 1
-    assert set(told) <= set(HIGHLIGHTS)
+    shown = [name for person in game.participants for name in highlights(game, person)]
+    assert shown.count("most_damage") <= 1
+    assert shown.count("most_kills") <= 1
+    assert set(shown) <= set(HIGHLIGHTS)
     for person in game.participants:
         ranks = [HIGHLIGHTS.index(name) for name in highlights(game, person)]
         assert ranks == sorted(set(ranks))

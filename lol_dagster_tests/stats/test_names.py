@@ -83,7 +83,7 @@ def test_queues_that_we_do_not_know_are_called_after_their_mode(
         (3140, "PRACTICETOOL", "", "Practice Tool"),
     ],
 )
-def test_custom_games_are_told_apart_by_type_and_tournament_code(
+def test_custom_games_are_distinguished_by_type_and_tournament_code(
     queue_id: int, mode: str, code: str | None, said: str
 ) -> None:
     name = queue_display_name(

@@ -272,7 +272,7 @@ def test_a_game_that_riot_ended_over_behaviour_is_marked_for_whoever_tells_it(
 def test_an_empty_answer_becomes_a_game_without_anybody_in_it(any_database: Database) -> None:
     with any_database.writing() as session:
         archive(session, encode(empty_payload(MATCH, ended_at=None)))
-        track(session, "Stranger 1")  # his puuid stands in the metadata
+        track(session, "Stranger 1")  # their puuid stands in the metadata
     recorded = record(any_database)
     assert (recorded.result, recorded.account_ids) == ("empty", ())
     rows = all_rows(any_database)
@@ -288,7 +288,7 @@ def test_of_a_broken_payload_nothing_is_recorded(database: Database) -> None:
     assert all_rows(database) == {"games": [], "participants": [], "player_stats": []}
 
 
-def test_a_game_that_is_not_archived_is_told_by_name(database: Database) -> None:
+def test_a_game_that_is_not_archived_is_named(database: Database) -> None:
     with pytest.raises(LookupError, match=f"{MATCH} is not in the archive"):
         record(database)
 
@@ -305,7 +305,7 @@ def test_two_runs_that_record_one_game_at_once_leave_it_once(any_database: Datab
         try:
             for _ in range(5):
                 record(any_database)
-        except BaseException as error:  # noqa: BLE001 (told by the test's own thread)
+        except BaseException as error:  # noqa: BLE001 (reported by the test's own thread)
             failures.append(error)
 
     threads = [threading.Thread(target=run) for _ in range(2)]
