@@ -43,12 +43,13 @@ from lol_dagster.delivery.model import (
     Seen,
     Send,
     Terms,
+    TextChanged,
     Timing,
     Uncertain,
     UnreadableHistory,
     Withdraw,
 )
-from lol_dagster.delivery.protocol import may_send, step
+from lol_dagster.delivery.protocol import change, may_send, step
 
 WALL = datetime(2026, 8, 1, tzinfo=UTC)
 NOW = Moment(epoch="one", at=0.0, wall=WALL, jitter=1.0)
@@ -183,9 +184,7 @@ def moves(world: World, rules: Rules) -> Iterator[Move]:
 
 def _moves_of_people(world: World, rules: Rules) -> Iterator[Move]:
     if world.texts:
-        row = replace(world.row, desired_rev=world.row.desired_rev + 1)
-        if row.state == "delivered" and row.due_at is None and not row.remote_deleted:
-            row = replace(row, due_at=WALL)
+        row = change(world.row, TextChanged(WALL))
         yield "the text changes", replace(world, row=row, texts=world.texts - 1)
     if world.removals:
         yield "the channel is removed", replace(world, removed=True, removals=0)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from lol_dagster.delivery.clock import clock_for
-from lol_dagster.delivery.worker import deliverer
+from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.delivery.worker import Deliverer
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Attempt, Message
@@ -18,10 +21,19 @@ from lol_dagster_tests.delivery.conftest import DeliverySetup
 from lol_dagster_tests.delivery.proof.harness import Harness
 
 
-def _deliver_everything(settings: Settings, database_url: str, ready: object) -> None:
+def _deliver_everything(settings: Settings, database_url: str, all_have_claimed: Any) -> None:
+    """Deliver what is due; the first message that is claimed is held until every process has one."""
     database = Database(database_url)
-    ready.wait(120)  # type: ignore[attr-defined]
-    deliverer(settings, database).deliver_due(datetime.now(UTC), wait_up_to=timedelta(0))
+    claims = itertools.count(1)
+
+    def crashpoint(label: str) -> None:
+        if label == "after_claim" and next(claims) == 1:
+            all_have_claimed.wait(120)
+
+    deliverer = Deliverer(
+        database, all_transports(settings), clock_for(database), crashpoint=crashpoint
+    )
+    deliverer.deliver_due(datetime.now(UTC), wait_up_to=timedelta(0))
 
 
 def test_row_20_three_processes_share_the_work_without_meeting(any_delivery: DeliverySetup) -> None:
@@ -32,9 +44,11 @@ def test_row_20_three_processes_share_the_work_without_meeting(any_delivery: Del
         any_delivery.message(channels[number % 2], title, due_at=due, created_at=due)
     url = any_delivery.database.url.render_as_string(hide_password=False)
     context = multiprocessing.get_context("spawn")
-    ready = context.Barrier(3)
+    all_have_claimed = context.Barrier(3)
     workers = [
-        context.Process(target=_deliver_everything, args=(any_delivery.settings, url, ready))
+        context.Process(
+            target=_deliver_everything, args=(any_delivery.settings, url, all_have_claimed)
+        )
         for _ in range(3)
     ]
     for worker in workers:
@@ -49,7 +63,7 @@ def test_row_20_three_processes_share_the_work_without_meeting(any_delivery: Del
         assert session.scalar(select(func.count()).select_from(Attempt)) == 30
         assert set(session.scalars(select(Message.state))) == {"delivered"}
         owners = set(session.scalars(select(Message.lease_owner)))
-    assert len(owners) > 1  # or nothing was shared
+    assert len(owners) == 3
 
 
 def test_both_clocks_go_forward_and_bear_a_name(any_database: Database) -> None:
