@@ -65,7 +65,7 @@ _MATCH = {"quarantined": "bad", "not_found": "warn", "processed": "good"}
 
 
 def message_state(state: str) -> Markup:
-    return mark(state, _MESSAGE.get(state, ""))
+    return mark(state.replace("_", " "), _MESSAGE.get(state, ""))
 
 
 def stage_state(state: str) -> Markup:

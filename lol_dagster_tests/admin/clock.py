@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 
 @dataclass
-class HandClock:
+class ManualClock:
     """The time, moved by the test alone."""
 
     now: datetime = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)

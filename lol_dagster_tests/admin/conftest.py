@@ -21,15 +21,15 @@ from lol_dagster.admin.server import WebAddress, make_server
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster_tests._support.web_visitor import OPERATOR, PASSWORD, QUICK_HASH, Visitor
-from lol_dagster_tests.admin.clock import HandClock
+from lol_dagster_tests.admin.clock import ManualClock
 
 ANY_PORT = WebAddress(port=0)
 PHONE: ViewportSize = {"width": 360, "height": 740}
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings, database: Database, clock: HandClock) -> Flask:
+def app(settings: Settings, database: Database, clock: ManualClock) -> Flask:
     """The web view on a fresh SQLite database, with the clock in hand."""
     return create_app(settings, database, now=clock)
 
@@ -104,11 +104,11 @@ def new_page(browser: Browser, site: str) -> Iterator[Page]:
     page = context.new_page()
     wrong: list[str] = []
 
-    def look_at(request_url: str) -> None:
+    def check(request_url: str) -> None:
         if not request_url.startswith((f"{site}/", "data:", "about:")):
             wrong.append(f"asked {request_url}")
 
-    page.on("request", lambda request: look_at(request.url))
+    page.on("request", lambda request: check(request.url))
     page.on("pageerror", lambda error: wrong.append(f"script error: {error}"))
     page.on(
         "console",

@@ -12,10 +12,10 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll
 from lol_dagster_tests._support.message_rows import ENDED
 from lol_dagster_tests._support.web_visitor import PASSWORD
-from lol_dagster_tests.admin.clock import HandClock
+from lol_dagster_tests.admin.clock import ManualClock
 from lol_dagster_tests.admin.conftest import PHONE
-from lol_dagster_tests.admin.hostile import fill
-from lol_dagster_tests.admin.seen import fill_house
+from lol_dagster_tests.admin.hostile_data import add_hostile_data
+from lol_dagster_tests.admin.populated import populate
 
 
 def _background(page: Page) -> str:
@@ -62,7 +62,7 @@ def test_light_and_dark_follow_the_system_until_one_is_chosen(page: Page) -> Non
         expect(page.locator("body")).to_have_css("background-color", background)
 
 
-def test_the_words_of_charts_stay_within_them(page: Page, clock: HandClock) -> None:
+def test_the_words_of_charts_stay_within_them(page: Page, clock: ManualClock) -> None:
     assert clock().hour == 12  # so the last bar has a tick, as wide as five of its neighbours
     for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 740})
@@ -78,7 +78,7 @@ def test_the_words_of_charts_stay_within_them(page: Page, clock: HandClock) -> N
 
 def test_short_words_stay_whole_in_lists(page: Page, database: Database) -> None:
     with database.writing() as session:
-        fill_house(session)
+        populate(session)
         # Leaves the other columns as little as can be.
         session.add(
             AccountPoll(account_id=1, next_poll_at=ENDED, last_error="no such account " * 20)
@@ -112,7 +112,7 @@ def test_fields_above_a_list_do_not_lie_on_one_another(page: Page) -> None:
 
 def test_every_page_of_the_menu_is_clean_and_fits_a_phone(page: Page, database: Database) -> None:
     with database.writing() as session:
-        fill(session)
+        add_hostile_data(session)
     page.set_viewport_size(PHONE)
     page.goto("/")
     lines = page.locator("nav.menu a")

@@ -1,4 +1,4 @@
-"""Deciding in a real browser: a game that was quarantined is cured, a parked message is settled."""
+"""Deciding in a real browser: a quarantined game is retried, a message that needs review is decided."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from lol_dagster.storage.models import Message
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.web_visitor import QUICK_HASH
 from lol_dagster_tests._support.world import World, world  # noqa: F401 - a fixture
-from lol_dagster_tests.admin.conftest import PHONE, HandClock
-from lol_dagster_tests.admin.test_story import elsewhere, press_tab_until
+from lol_dagster_tests.admin.conftest import PHONE, ManualClock
+from lol_dagster_tests.admin.test_walkthrough import elsewhere, press_tab_until
 
 GAME = "NA1_5000000001"
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(datetime.now(UTC))
+def clock() -> ManualClock:
+    return ManualClock(datetime.now(UTC))
 
 
 @pytest.fixture
-def app(world: World, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> Flask:  # noqa: F811
+def app(world: World, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> Flask:  # noqa: F811
     monkeypatch.setenv("LOL_ADMIN_PASSWORD_HASH", QUICK_HASH)
     return create_app(load_settings(), world.app.database, now=clock)
 
 
-def test_a_game_that_was_set_aside_is_tried_again_and_cured_before_ones_eyes(
+def test_a_quarantined_game_is_retried_and_the_page_follows_it(
     page: Page,
     world: World,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -54,19 +54,19 @@ def test_a_game_that_was_set_aside_is_tried_again_and_cured_before_ones_eyes(
     steps = page.get_by_role("list", name="Progress")
     expect(steps.locator("[aria-current=step]")).to_have_text("waiting")
     elsewhere(world.once)
-    # Nobody reloads: the page looks for itself, and shows the whole truth once it is over.
+    # Nobody reloads: the page polls, and is loaded once more when the run is over.
     expect(steps.locator("[aria-current=step]")).to_have_text("processed")
     expect(page.get_by_role("heading", level=1)).to_have_text(f"{GAME} processed")
     expect(page.get_by_role("button", name="Try again")).to_have_count(0)
-    page.get_by_role("link", name="The game").click()
+    page.get_by_role("link", name="Show game").click()
     expect(page.get_by_text("delivered at").first).to_be_visible()
     assert len(world.posted("Amigos")) == 1
 
 
-def test_a_parked_message_is_settled_with_the_keyboard_alone_on_a_phone(
+def test_a_message_that_needs_review_is_decided_with_the_keyboard_alone_on_a_phone(
     page: Page,
     world: World,  # noqa: F811
-    clock: HandClock,
+    clock: ManualClock,
 ) -> None:
     world.add_team("Amigos", "Ann")
     world.finish(GAME, participants=[participant("Ann", champion="Jinx")])

@@ -21,8 +21,8 @@ from lol_dagster.storage.models import AuditEntry, Player, RunRequest
 from lol_dagster_tests._support.message_rows import ENDED
 from lol_dagster_tests._support.roster_rows import make_membership, make_team
 from lol_dagster_tests._support.web_visitor import Visitor
-from lol_dagster_tests.admin.conftest import HandClock
-from lol_dagster_tests.admin.seen import (
+from lol_dagster_tests.admin.conftest import ManualClock
+from lol_dagster_tests.admin.populated import (
     ARAM,
     BODY,
     FOREIGN,
@@ -31,20 +31,20 @@ from lol_dagster_tests.admin.seen import (
     RANKED,
     REMAKE,
     add_many_games,
-    fill_house,
+    populate,
 )
 
 
 @pytest.fixture
-def clock() -> HandClock:
+def clock() -> ManualClock:
     """Three hours after the last game."""
-    return HandClock(ENDED + timedelta(hours=3))
+    return ManualClock(ENDED + timedelta(hours=3))
 
 
 @pytest.fixture
 def ids(database: Database) -> dict[str, int]:
     with database.writing() as session:
-        return fill_house(session)
+        return populate(session)
 
 
 def listed(operator: Visitor, query: str = "") -> list[str]:
@@ -54,10 +54,10 @@ def listed(operator: Visitor, query: str = "") -> list[str]:
 
 
 def test_games_are_found_by_team_player_queue_outcome_and_day(
-    settings: Settings, any_database: Database, clock: HandClock
+    settings: Settings, any_database: Database, clock: ManualClock
 ) -> None:
     with any_database.writing() as session:
-        ids = fill_house(session)
+        ids = populate(session)
         zoe = session.get_one(Player, ids["Zoe"])
         # Her game ended three days before `ENDED`: in the one team she was until later.
         for name, days in (("Former", 2), ("Long left", 4)):
@@ -116,12 +116,12 @@ def test_games_are_taken_away_as_csv_and_json(operator: Visitor, ids: dict[str, 
     ]
 
 
-def test_a_games_page_leads_from_what_was_told_back_to_what_riot_gave(
+def test_a_games_page_leads_from_its_messages_back_to_what_riot_gave(
     operator: Visitor, ids: dict[str, int]
 ) -> None:
     page = operator.get(f"/game/details/?id={RANKED}").text
     assert "delivered at" in page
-    for said in ("12/1/7", "penta kill", "amigos-hook", "needs_review", "1122334455667788990"):
+    for said in ("12/1/7", "penta kill", "amigos-hook", "needs review", "1122334455667788990"):
         assert said in page, said
     # sha256 of BODY, by hand: sha256sum
     assert page.count("sha256 of 52 bytes") == 1
@@ -145,7 +145,7 @@ def test_the_payload_is_taken_away_byte_for_byte_and_never_shown_as_a_page(
 
 
 def test_a_game_is_processed_again_and_its_progress_is_seen(
-    operator: Visitor, ids: dict[str, int], database: Database, clock: HandClock
+    operator: Visitor, ids: dict[str, int], database: Database, clock: ManualClock
 ) -> None:
     for _ in range(2):  # asked for twice, it is one request
         assert operator.post("/game/reprocess/", {"id": RANKED}).status_code == 303

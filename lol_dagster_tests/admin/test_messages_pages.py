@@ -16,21 +16,21 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Game, Match, Message, MessageText, Quarantine
 from lol_dagster_tests._support.message_rows import ENDED
 from lol_dagster_tests._support.web_visitor import Visitor
-from lol_dagster_tests.admin.conftest import HandClock
-from lol_dagster_tests.admin.seen import ARAM, CONTENT, FOREIGN, RANKED, add_message, fill_house
+from lol_dagster_tests.admin.conftest import ManualClock
+from lol_dagster_tests.admin.populated import ARAM, CONTENT, FOREIGN, RANKED, add_message, populate
 
 _REMOTE_ID = "1122334455667788990"
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(ENDED + timedelta(hours=3))
+def clock() -> ManualClock:
+    return ManualClock(ENDED + timedelta(hours=3))
 
 
 @pytest.fixture
 def ids(database: Database) -> dict[str, int]:
     with database.writing() as session:
-        return fill_house(session)
+        return populate(session)
 
 
 def message_in(database: Database, state: str) -> str:
@@ -66,31 +66,31 @@ def refused_mark(operator: Visitor, message_id: str, remote_id: str) -> str:
 
 
 def test_messages_are_found_by_state_channel_kind_day_game_and_id(
-    settings: Settings, any_database: Database, clock: HandClock
+    settings: Settings, any_database: Database, clock: ManualClock
 ) -> None:
     with any_database.writing() as session:
-        ids = fill_house(session)
+        ids = populate(session)
     operator = Visitor(create_app(settings, any_database, now=clock))
     operator.sign_in()
 
     def states(query: str) -> set[str]:
         text = operator.get(f"/message/?{query}").text.partition("<tbody>")[2]
-        return set(re.findall(r'class="state \w*">(\w+)<', text))
+        return set(re.findall(r'class="state \w*">([\w ]+)<', text))
 
-    assert states("") == {"delivered", "needs_review", "blocked"}
-    assert states("flt0_state=needs_review") == {"needs_review"}
+    assert states("") == {"delivered", "needs review", "blocked"}
+    assert states("flt0_state=needs_review") == {"needs review"}
     assert states(f"flt0_channel={ids['amigos-bot']}") == {"delivered", "blocked"}
     assert states("flt0_kind=alert") == set()
     assert states("flt0_from=2026-08-01&flt0_to=2026-08-01") == {
         "delivered",
-        "needs_review",
+        "needs review",
         "blocked",
     }
     assert states("flt0_to=2026-07-31") == set()
     assert states(f"search={ARAM}") == {"blocked"}
-    assert states(f"search={RANKED.lower()}") == {"delivered", "needs_review"}
-    parked = message_in(any_database, "needs_review")
-    assert states(f"search={parked[:8].upper()}") == {"needs_review"}
+    assert states(f"search={RANKED.lower()}") == {"delivered", "needs review"}
+    waiting = message_in(any_database, "needs_review")
+    assert states(f"search={waiting[:8].upper()}") == {"needs review"}
 
 
 def test_a_message_that_is_no_message_stops_neither_list_nor_export(
@@ -168,7 +168,7 @@ def test_each_decision_says_what_it_risks_and_only_those_that_make_sense_are_off
     assert 'name="remote_id"' in readable
 
 
-def test_a_parked_message_is_resent_and_the_trail_says_by_whom(
+def test_a_message_that_needs_review_is_resent_and_the_trail_says_by_whom(
     operator: Visitor, ids: dict[str, int], database: Database
 ) -> None:
     message_id = message_in(database, "needs_review")
@@ -187,7 +187,7 @@ def test_a_message_is_marked_as_delivered_under_the_id_that_it_has_there(
 ) -> None:
     message_id = message_in(database, "blocked")
     refused = refused_mark(operator, message_id, "<b>1</b>")
-    # What was typed stands there still, with what is wrong with it.
+    # What was typed is still there, with what is wrong with it.
     field = refused.partition('<label for="remote_id">')[2].partition("</ul>")[0]
     assert 'value="&lt;b&gt;1&lt;/b&gt;"' in field
     assert "is no id of a discord-bot" in field
@@ -199,18 +199,18 @@ def test_a_message_is_marked_as_delivered_under_the_id_that_it_has_there(
 def test_an_id_that_was_typed_too_late_is_not_lost(
     operator: Visitor, ids: dict[str, int], database: Database
 ) -> None:
-    told = message_in(database, "delivered")
-    refused = refused_mark(operator, told, "1122334455667788991")
+    delivered = message_in(database, "delivered")
+    refused = refused_mark(operator, delivered, "1122334455667788991")
     assert 'value="1122334455667788991"' in refused
     assert "it is delivered" in refused
-    assert state_of(database, told) == ("delivered", _REMOTE_ID)
+    assert state_of(database, delivered) == ("delivered", _REMOTE_ID)
 
 
 @pytest.mark.parametrize(
     ("action", "states", "done", "said"),
     [
         ("drop", {"dropped"}, "dropped", "Dropped 2."),
-        # The channel of one can be looked into, which is done first.
+        # The channel of one can be read, which is done first.
         ("resend", {"uncertain", "pending"}, "resent", "2 to be sent with the next delivery run"),
     ],
 )
@@ -226,20 +226,22 @@ def test_several_messages_are_decided_about_at_once_each_with_its_line_in_the_tr
     with database.writing() as session:
         add_message(session, ids["amigos-bot"], FOREIGN, "needs_review")
     with database.reading() as session:
-        parked = set(session.scalars(select(Message.id).where(Message.state == "needs_review")))
-    told = message_in(database, "delivered")
+        waiting = set(session.scalars(select(Message.id).where(Message.state == "needs_review")))
+    delivered = message_in(database, "delivered")
     listed = operator.get("/message/?flt0_state=needs_review").text
     assert re.search(f'name="action" value="{action}" data-confirm="[^"]+"', listed)
-    form = {"action": action, "rowid": [*parked, told, "nobody"]}
+    form = {"action": action, "rowid": [*waiting, delivered, "nobody"]}
     page = operator.get(operator.post("/message/action/", form).location).text
     assert said in page
-    assert "it is delivered" in page  # and so are not decided about: one that is told,
+    assert "it is delivered" in page  # and so are not decided about: one that is delivered,
     assert "One of them no longer exists." in page  # and one that never was
-    assert {state_of(database, each)[0] for each in parked} == states
-    assert state_of(database, told)[0] == "delivered"
+    assert {state_of(database, each)[0] for each in waiting} == states
+    assert state_of(database, delivered)[0] == "delivered"
     with database.reading() as session:
         entries = session.scalars(select(AuditEntry).where(AuditEntry.action == done)).all()
-    assert {(entry.who, entry.row) for entry in entries} == {("Ann (web)", each) for each in parked}
+    assert {(entry.who, entry.row) for entry in entries} == {
+        ("Ann (web)", each) for each in waiting
+    }
 
 
 def test_a_message_is_dropped_and_what_makes_no_sense_is_refused_in_words(
@@ -249,10 +251,12 @@ def test_a_message_is_dropped_and_what_makes_no_sense_is_refused_in_words(
     assert "Dropped" in decide(operator, message_id, "drop")
     assert state_of(database, message_id)[0] == "dropped"
     assert "it is given up for good" in decide(operator, message_id, "resend")
-    told = message_in(database, "delivered")
-    assert "it is delivered" in decide(operator, told, "drop")
-    assert state_of(database, told) == ("delivered", _REMOTE_ID)
-    assert operator.post("/message/decide/", {"id": told, "decision": "shout"}).status_code == 400
+    delivered = message_in(database, "delivered")
+    assert "it is delivered" in decide(operator, delivered, "drop")
+    assert state_of(database, delivered) == ("delivered", _REMOTE_ID)
+    assert (
+        operator.post("/message/decide/", {"id": delivered, "decision": "shout"}).status_code == 400
+    )
 
 
 def test_what_is_only_shown_cannot_be_added_edited_or_removed(

@@ -155,7 +155,7 @@ def test_a_change_is_saved_under_the_name_of_who_made_it(
     assert (entry.who, entry.action, entry.after) == ("Ann (web)", "changed", {"name": "Anna"})
 
 
-def test_the_second_of_two_editors_is_told_loses_nothing_and_may_go_on(
+def test_the_second_of_two_editors_is_stopped_loses_nothing_and_may_go_on(
     operator: Visitor, ann: int, database: Database
 ) -> None:
     with database.writing(who="somebody else") as session:
@@ -172,7 +172,7 @@ def test_the_second_of_two_editors_is_told_loses_nothing_and_may_go_on(
     assert "Anna" in names(database)
 
 
-def test_what_is_wrong_stands_at_its_field(operator: Visitor, ann: int) -> None:
+def test_an_error_is_shown_at_its_field(operator: Visitor, ann: int) -> None:
     refused = _edit(operator, ann, "forbidden", "1")
     assert refused.status_code == 422
     assert (
@@ -181,7 +181,7 @@ def test_what_is_wrong_stands_at_its_field(operator: Visitor, ann: int) -> None:
     )
 
 
-def test_what_the_database_refuses_is_told_without_its_words(
+def test_what_the_database_refuses_is_explained_without_its_words(
     operator: Visitor, ann: int, database: Database
 ) -> None:
     refused = operator.post("/people/new/", {"name": "aNN"})

@@ -19,8 +19,8 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Message
 from lol_dagster_tests._support.web_visitor import Visitor
-from lol_dagster_tests.admin.clock import HandClock
-from lol_dagster_tests.admin.hostile import QUARANTINED, Page, fill
+from lol_dagster_tests.admin.clock import ManualClock
+from lol_dagster_tests.admin.hostile_data import QUARANTINED, Page, add_hostile_data
 
 PUBLIC = {"/sign-in", "/theme", "/static/<path:filename>", "/healthz", "/metrics"}
 """What answers to whoever is not signed in. `/metrics`: to this machine alone."""
@@ -146,10 +146,10 @@ def test_error_pages_are_ours_and_say_nothing_of_the_code(
 
 @pytest.mark.parametrize("strange", ["a\0b", "http://[x", "-" + "9" * 30, "é" * 250, ""])
 def test_nothing_strange_that_is_sent_breaks_a_page(
-    settings: Settings, any_database: Database, clock: HandClock, strange: str
+    settings: Settings, any_database: Database, clock: ManualClock, strange: str
 ) -> None:
     with any_database.writing() as session:
-        fill(session)
+        add_hostile_data(session)
     app = create_app(settings, any_database, now=clock)
     operator = Visitor(app)
     operator.sign_in()
@@ -191,7 +191,7 @@ def test_hostile_names_stay_text_on_every_page_that_can_be_reached(
     operator: Visitor, app: Flask, database: Database
 ) -> None:
     with database.writing() as session:
-        fill(session)
+        add_hostile_data(session)
     seen: set[str] = set()
     visited: Counter[str] = Counter()
     faults: list[str] = []
@@ -241,7 +241,7 @@ def test_healthz_tells_anybody_no_more_than_whether_all_is_well(anybody: Visitor
 
 
 def test_behind_a_proxy_its_name_and_its_origin_are_ours_and_cookies_are_for_https(
-    settings: Settings, database: Database, clock: HandClock
+    settings: Settings, database: Database, clock: ManualClock
 ) -> None:
     app = create_app(
         settings, database, now=clock, address=WebAddress(public_url="https://lol.example.org")

@@ -13,20 +13,20 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AuditEntry, Match, Quarantine, RunRequest
 from lol_dagster_tests._support.message_rows import ENDED
 from lol_dagster_tests._support.web_visitor import Visitor
-from lol_dagster_tests.admin.conftest import HandClock
-from lol_dagster_tests.admin.seen import QUARANTINED, fill_house
+from lol_dagster_tests.admin.conftest import ManualClock
+from lol_dagster_tests.admin.populated import QUARANTINED, populate
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(ENDED + timedelta(hours=3))
+def clock() -> ManualClock:
+    return ManualClock(ENDED + timedelta(hours=3))
 
 
 @pytest.fixture
 def row_id(database: Database) -> int:
     """Of the game that is quarantined; another was once, and a third is ignored."""
     with database.writing() as session:
-        fill_house(session)
+        populate(session)
         for match_id, state, closed_as in (
             ("EUW1_31", "processed", "processed"),
             ("EUW1_32", "quarantined", None),

@@ -237,10 +237,8 @@ def test_a_name_that_is_taken_is_said_at_its_field_also_by_a_race(
             )
 
 
-def test_one_click_takes_somebody_out_of_a_team(
-    operator: Visitor, team: None, database: Database
-) -> None:
-    """A second one, on a page that has not been loaded again, is told."""
+def test_one_click_ends_a_membership(operator: Visitor, team: None, database: Database) -> None:
+    """A second click, on a page that has not been reloaded, is refused."""
     said = {"id": "2", "version": "1", "back": "/team/details/?id=1"}
     out = operator.post("/team/end/", said)
     assert out.location == "/team/details/?id=1"
@@ -251,7 +249,7 @@ def test_one_click_takes_somebody_out_of_a_team(
     assert operator.post("/team/end/", {**said, "back": "//evil.example/"}).location == "/team/"
 
 
-def test_one_of_many_that_is_gone_already_does_not_keep_the_others(
+def test_one_of_many_that_is_gone_already_does_not_stop_the_others(
     operator: Visitor, team: None, database: Database
 ) -> None:
     with database.writing() as session:
@@ -345,7 +343,7 @@ def test_an_address_is_never_shown_again_and_stays_when_it_is_left_empty(
         ({"kind": "carrier-pigeon"}, "kind", "Not a valid choice"),
     ],
 )
-def test_what_is_wrong_with_a_channel_stands_at_its_field(
+def test_an_error_of_a_channel_is_shown_at_its_field(
     operator: Visitor, channel: None, typed: dict[str, str], field: str, said: str
 ) -> None:
     page = operator.get("/channel/new/?team=Amigos").text

@@ -15,7 +15,7 @@ from lol_dagster.errors import UserError
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster_tests._support.web_visitor import PASSWORD, Visitor
-from lol_dagster_tests.admin.clock import HandClock
+from lol_dagster_tests.admin.clock import ManualClock
 
 MINUTE = timedelta(minutes=1)
 
@@ -29,7 +29,7 @@ def is_in(visitor: Visitor) -> bool:
     return visitor.get("/").status_code == 200
 
 
-def test_whoever_knows_the_password_gets_to_the_page_he_wanted(anybody: Visitor) -> None:
+def test_whoever_knows_the_password_gets_to_the_page_they_wanted(anybody: Visitor) -> None:
     asked = anybody.get("/team/?search=x")
     assert asked.status_code == 302
     wanted = asked.headers["Location"]
@@ -63,7 +63,7 @@ def test_another_password_lets_nobody_in(anybody: Visitor, password: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["", "   ", "Ann\x07", "\u202eAnn"])
-def test_a_name_is_asked_for_as_changes_stand_under_it(anybody: Visitor, name: str) -> None:
+def test_a_name_is_required_as_changes_are_recorded_under_it(anybody: Visitor, name: str) -> None:
     answer = anybody.post("/sign-in", {"name": name, "password": PASSWORD})
     assert "Enter your name" in answer.text
     assert not is_in(anybody)
@@ -75,7 +75,7 @@ def test_the_cookie_is_of_no_use_to_scripts_and_other_sites(anybody: Visitor) ->
 
 
 def test_a_session_ends_when_nothing_is_asked_for_two_hours(
-    operator: Visitor, clock: HandClock
+    operator: Visitor, clock: ManualClock
 ) -> None:
     clock.move(119 * MINUTE)
     assert is_in(operator)  # and that counts as asking
@@ -86,7 +86,7 @@ def test_a_session_ends_when_nothing_is_asked_for_two_hours(
 
 
 def test_a_session_ends_after_twelve_hours_whatever_is_asked(
-    operator: Visitor, clock: HandClock
+    operator: Visitor, clock: ManualClock
 ) -> None:
     for _ in range(11):
         clock.move(60 * MINUTE)
@@ -112,7 +112,7 @@ def test_one_who_signs_out_leaves_the_others_in(operator: Visitor, app: Flask) -
 
 
 def test_another_password_ends_every_session(
-    operator: Visitor, database: Database, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+    operator: Visitor, database: Database, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("another password")
     monkeypatch.setenv("LOL_ADMIN_PASSWORD_HASH", new)
@@ -122,7 +122,7 @@ def test_another_password_ends_every_session(
 
 
 def test_a_restart_with_the_same_password_signs_nobody_out(
-    operator: Visitor, settings: Settings, database: Database, clock: HandClock
+    operator: Visitor, settings: Settings, database: Database, clock: ManualClock
 ) -> None:
     restarted = Visitor(create_app(settings, database, now=clock))
     restarted.take_cookies_of(operator)
@@ -130,7 +130,7 @@ def test_a_restart_with_the_same_password_signs_nobody_out(
 
 
 def test_wrong_tries_make_the_next_wait_even_with_the_right_password(
-    app: Flask, clock: HandClock, settings: Settings, database: Database
+    app: Flask, clock: ManualClock, settings: Settings, database: Database
 ) -> None:
     visitor = Visitor(app)
     for _ in range(FREE_TRIES):
@@ -149,7 +149,7 @@ def test_wrong_tries_make_the_next_wait_even_with_the_right_password(
     assert try_(Visitor(app)).status_code == 422  # counting begins anew
 
 
-def test_nobody_is_locked_out_for_more_than_a_minute(app: Flask, clock: HandClock) -> None:
+def test_nobody_is_locked_out_for_more_than_a_minute(app: Flask, clock: ManualClock) -> None:
     visitor = Visitor(app)
     for _ in range(30):
         if (answer := try_(visitor)).status_code == 429:
@@ -168,7 +168,7 @@ def test_an_ipv6_network_counts_as_one_address(app: Flask) -> None:
 
 
 def test_tries_from_everywhere_make_everybody_wait_a_few_seconds(
-    app: Flask, clock: HandClock
+    app: Flask, clock: ManualClock
 ) -> None:
     visitor = Visitor(app)
     for number in range(MANY):
@@ -188,14 +188,14 @@ def test_choosing_a_password_forgets_all_tries(app: Flask, database: Database) -
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "said"),
     [("", "is not set: 'lol-dagster admin set-password'"), ("hunter2", "is no hash of a password")],
 )
 def test_without_a_password_there_is_no_web_view(
-    database: Database, monkeypatch: pytest.MonkeyPatch, value: str, told: str
+    database: Database, monkeypatch: pytest.MonkeyPatch, value: str, said: str
 ) -> None:
     monkeypatch.setenv("LOL_ADMIN_PASSWORD_HASH", value)
-    with pytest.raises(UserError, match=f"LOL_ADMIN_PASSWORD_HASH {told}") as caught:
+    with pytest.raises(UserError, match=f"LOL_ADMIN_PASSWORD_HASH {said}") as caught:
         create_app(load_settings(), database)
     assert "hunter2" not in str(caught.value)
 

@@ -72,7 +72,7 @@ def all_at_once(
         return dict(zip([each.name for each in editors], pool.map(edit, editors), strict=True))
 
 
-def test_of_twenty_editors_one_is_taken_and_the_others_are_told_who_it_was(
+def test_of_twenty_editors_one_is_saved_and_the_others_see_who_it_was(
     editors: list[Editor], any_database: Database
 ) -> None:
     """And of rows of their own, all are taken."""
@@ -120,7 +120,7 @@ def test_every_list_is_searched_and_sorted_alike_on_both_databases(
 
 
 def _renamed_by_one_of(editors: list[Editor], word: str) -> str:
-    """The name that was taken; all others were told of it and keep what they typed."""
+    """The name that was taken; all others see it and keep what they typed."""
     answers = all_at_once(
         editors, lambda editor, page: filled_in(page, name=f"{editor.name} {word}")
     )

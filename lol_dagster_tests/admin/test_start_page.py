@@ -14,17 +14,17 @@ from lol_dagster.storage.models import Message
 from lol_dagster_tests._support.message_rows import add_game, played
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
 from lol_dagster_tests._support.web_visitor import Visitor
-from lol_dagster_tests.admin.clock import HandClock
-from lol_dagster_tests.admin.hostile import QUARANTINED, fill
+from lol_dagster_tests.admin.clock import ManualClock
+from lol_dagster_tests.admin.hostile_data import QUARANTINED, add_hostile_data
 
 HOUR = timedelta(hours=1)
 
 
 def test_every_error_that_status_names_is_on_it(
-    operator: Visitor, database: Database, settings: Settings, clock: HandClock
+    operator: Visitor, database: Database, settings: Settings, clock: ManualClock
 ) -> None:
     with database.writing() as session:
-        fill(session)
+        add_hostile_data(session)
     with database.reading() as session:
         errors = read_health(session, clock(), settings).errors
     assert errors
@@ -38,7 +38,7 @@ def test_what_waits_for_a_decision_is_a_click_away(operator: Visitor, database: 
     nothing = operator.get("/").text
     assert "Waiting for you" not in nothing
     with database.writing() as session:
-        fill(session)
+        add_hostile_data(session)
     page = operator.get("/").text
     for title in (
         "Games in quarantine", "Messages that need review", "Channels that refuse us",
@@ -51,7 +51,7 @@ def test_what_waits_for_a_decision_is_a_click_away(operator: Visitor, database: 
 
 
 def test_the_games_of_the_last_day_stand_there_with_who_played(
-    operator: Visitor, database: Database, clock: HandClock
+    operator: Visitor, database: Database, clock: ManualClock
 ) -> None:
     with database.writing() as session:
         ann = make_member(session, make_team(session), "Ann")
@@ -68,7 +68,9 @@ def test_the_games_of_the_last_day_stand_there_with_who_played(
     assert "Jinx 10/2/8" in page
 
 
-def test_games_and_deliveries_are_counted_by_the_hour(database: Database, clock: HandClock) -> None:
+def test_games_and_deliveries_are_counted_by_the_hour(
+    database: Database, clock: ManualClock
+) -> None:
     # It is 12:00. Of the last three hours: 10:00 has two games, 11:00 one and a delivery.
     with database.writing() as session:
         team = make_team(session)

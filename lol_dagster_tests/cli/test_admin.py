@@ -32,7 +32,7 @@ def choose(password: str, *options: str) -> str:
     return result.stdout
 
 
-def test_the_hash_is_written_into_env_beside_what_stands_there() -> None:
+def test_the_hash_is_written_into_env_beside_its_other_lines() -> None:
     file = Path(".env")
     file.write_text("LOL_STALE_AFTER=1h\nLOL_ADMIN_PASSWORD_HASH=old\n# end")
     file.chmod(0o640)

@@ -25,7 +25,7 @@ _PAGES = {
     "messages": "message",
     "matches": "game",
 }
-"""Table → the endpoint on which its rows are seen."""
+"""Table → the endpoint that shows its rows."""
 _TABLES = (*_PAGES, "memberships")
 _NAMED: dict[str, type[Base]] = {
     "player": Player,
@@ -43,7 +43,7 @@ class AuditView(BaseModelView):
 
     can_view_details = False
     column_list = ("at", "who", "action", "row", "change")
-    column_labels = {"at": "When (UTC)", "action": "What", "row": "Of"}
+    column_labels = {"at": "When (UTC)", "action": "Action", "row": "Entry"}
     column_export_list = ("at", "who", "action", "table", "row", "before", "after")
     column_sortable_list = ("at",)
     column_default_sort = ("id", True)
@@ -52,7 +52,7 @@ class AuditView(BaseModelView):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.column_filters = (
             Filter(
-                "Of",
+                "Table",
                 lambda value: AuditEntry.table == value,
                 options=[(each, each) for each in _TABLES],
             ),
@@ -78,14 +78,14 @@ def _row(entry: AuditEntry) -> Markup:
 
 
 def _named(endpoint: str, key: Any) -> Markup:
-    """A link to a row's page, with its name if it is still there."""
+    """A link to a row's page, with its name if it still exists."""
     model = _NAMED.get(endpoint)
     row = None if model is None else reading().get(model, number_in(key))
     return row_link(endpoint, key, str(key if row is None else row))
 
 
 def _change(entry: AuditEntry) -> Markup:
-    """What was and what is, a line for each value."""
+    """Before and after, a line for each value."""
     lines = [
         Markup('<div><span class="faint">{}:</span> {}</div>').format(
             name.removesuffix("_id").replace("_", " "), _between(name, before, after)
@@ -96,7 +96,7 @@ def _change(entry: AuditEntry) -> Markup:
 
 
 def _values(entry: AuditEntry) -> Iterator[tuple[str, Any, Any]]:
-    """Name, before and after of each value that is another one now."""
+    """Name, before and after of each value that changed."""
     before, after = entry.before or {}, entry.after or {}
     for name in dict.fromkeys((*before, *after)):
         was, now = before.get(name), after.get(name)
@@ -107,7 +107,7 @@ def _values(entry: AuditEntry) -> Iterator[tuple[str, Any, Any]]:
 
 def _between(name: str, before: Any, after: Any) -> Markup:
     was, now = _value(name, before), _value(name, after)
-    if before == after:  # a secret: another one, that is all there is to say
+    if before == after:  # a secret: only that it changed
         return Markup("<em>changed</em>")
     if before is None:
         return now

@@ -78,7 +78,7 @@ class MessageView(BaseModelView):
             Filter(
                 "State",
                 lambda value: Message.state == value,
-                options=[(each, each) for each in MESSAGE_STATES],
+                options=[(each, each.replace("_", " ")) for each in MESSAGE_STATES],
             ),
             Filter(
                 "Channel",

@@ -188,5 +188,5 @@ def _will_be_tried(count: int) -> str:
 
 def register(admin: Admin) -> None:
     admin.add_view(
-        QuarantineView(Quarantine, name="Quarantined", endpoint="quarantine", category="Games")
+        QuarantineView(Quarantine, name="Quarantine", endpoint="quarantine", category="Games")
     )

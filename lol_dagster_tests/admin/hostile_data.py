@@ -30,7 +30,7 @@ from lol_dagster_tests._support.roster_rows import (
     make_member,
     make_team,
 )
-from lol_dagster_tests.admin.clock import HandClock
+from lol_dagster_tests.admin.clock import ManualClock
 
 TAG = "<script>alert(1)</script>"
 QUOTES = "\"' onmouseover='alert(2)' x=\""
@@ -39,7 +39,7 @@ TEMPLATE = "{{ 7 * 191 }}"
 """1337 where it comes alive."""
 HOOK = "https://discord.com/api/webhooks/420420420420420420/t0k3n-that-no-page-may-show"
 QUARANTINED = "NA1_5000000002"
-AT = HandClock().now - timedelta(hours=1)
+AT = ManualClock().now - timedelta(hours=1)
 """When it all happened: lately, by the clock of the tests."""
 GAMES = ("NA1_5000000001", QUARANTINED, "NA1_5000000003")
 HOSTILE_CONTENT = MessageContent(
@@ -56,7 +56,7 @@ HOSTILE_CONTENT = MessageContent(
 )
 
 
-def fill(session: Session) -> None:
+def add_hostile_data(session: Session) -> None:
     """Rows in every table that pages show."""
     team = make_team(session, f"{TAG}{QUOTES}")
     ann = make_member(session, team, IMAGE, game_name=f"{TAG[:16]}", tag_line=TEMPLATE)
@@ -133,9 +133,9 @@ class Page(HTMLParser):
         if "t0k3n" in text:
             self.faults.append("a webhook's token is shown")
         self.feed(text)
-        twice = {each for each in self.ids if self.ids.count(each) > 1}
-        if twice:
-            self.faults.append(f"ids that stand twice: {twice}")
+        repeated = {each for each in self.ids if self.ids.count(each) > 1}
+        if repeated:
+            self.faults.append(f"repeated ids: {repeated}")
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
@@ -150,9 +150,9 @@ class Page(HTMLParser):
                 self.faults.append(f"<{tag} {name}={value!r}>")
         if tag == "style" or (tag == "script" and not values.get("src")):
             self.faults.append(f"<{tag}> inside the page is forbidden by the policy")
-        self._look_where_it_leads(tag, values)
+        self._check_targets(tag, values)
 
-    def _look_where_it_leads(self, tag: str, values: dict[str, str | None]) -> None:
+    def _check_targets(self, tag: str, values: dict[str, str | None]) -> None:
         if tag in {"script", "img", "link", "iframe", "form", "object", "embed", "video", "audio"}:
             for name in ("src", "href", "action", "srcset"):
                 if urlsplit(values.get(name) or "").netloc:

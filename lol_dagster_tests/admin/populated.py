@@ -46,7 +46,7 @@ CONTENT = MessageContent(
 )
 
 
-def fill_house(session: Session) -> dict[str, int]:
+def populate(session: Session) -> dict[str, int]:
     """Games of two teams, a message of each kind of fate, a game quarantined, one on its way.
 
     Returns:
@@ -119,16 +119,16 @@ def add_message(
     remote_id: str | None = None,
     content: MessageContent = CONTENT,
 ) -> Message:
-    """A message about a game; one that is delivered or parked was sent once."""
-    told = state == "delivered"
+    """A message about a game; one that is delivered or needs review was sent once."""
+    delivered = state == "delivered"
     message = Message(
         channel_id=channel_id, subject=match_id, kind="game", order_at=ENDED,
         created_at=ENDED + timedelta(minutes=1), state=state, nonce=f"{channel_id}-{match_id}",
         content=content.to_json(), desired_hash=content.content_hash(), remote_id=remote_id,
-        delivered_at=ENDED + timedelta(minutes=2) if told else None,
-        evidence="response" if told else None,
+        delivered_at=ENDED + timedelta(minutes=2) if delivered else None,
+        evidence="response" if delivered else None,
         sent_maybe=state in {"delivered", "needs_review"},
-        last_error=None if told else "no answer within 10 s",
+        last_error=None if delivered else "no answer within 10 s",
     )  # fmt: skip
     session.add(message)
     session.flush()
@@ -137,9 +137,9 @@ def add_message(
         session.add(
             Attempt(
                 message_id=message.id, fence=1, op="POST", rev=1,
-                at=ENDED + timedelta(minutes=2), outcome="accepted" if told else "uncertain",
-                http_status=200 if told else None, remote_id=remote_id, elapsed_ms=180,
-                body_sha256="ab" * 32, detail=None if told else "no answer within 10 s",
+                at=ENDED + timedelta(minutes=2), outcome="accepted" if delivered else "uncertain",
+                http_status=200 if delivered else None, remote_id=remote_id, elapsed_ms=180,
+                body_sha256="ab" * 32, detail=None if delivered else "no answer within 10 s",
             )
         )  # fmt: skip
     session.flush()

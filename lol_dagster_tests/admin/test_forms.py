@@ -1,4 +1,4 @@
-"""What boxes offer where there is more than anybody would look through."""
+"""What boxes offer where there is more than anybody would read."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster_tests._support.roster_rows import LONG_AGO, make_channel, make_member, make_team
 from lol_dagster_tests._support.web_visitor import Visitor
-from lol_dagster_tests.admin.clock import HandClock
+from lol_dagster_tests.admin.clock import ManualClock
 
 
 @pytest.fixture
 def operator(
     settings: Settings,
     any_database: Database,
-    clock: HandClock,
+    clock: ManualClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Visitor:
     """Ann, in an installation with four teams, of which boxes offer two."""
@@ -37,7 +37,7 @@ def operator(
 
 
 def offered(page: str, name: str) -> list[str]:
-    """The words of a box; what is chosen stands in brackets."""
+    """The words of a box; what is chosen is in brackets."""
     box = re.search(rf'<select [^>]*name="{name}"[^>]*>(.*?)</select>', page, re.DOTALL)
     assert box is not None, name
     options = re.findall(r"<option ([^>]*)>([^<]*)</option>", box[1])
@@ -59,7 +59,7 @@ def test_filters_offer_the_first_by_name_and_what_is_chosen(operator: Visitor) -
     ]
 
 
-def test_removed_channels_are_offered_as_far_as_there_is_room(
+def test_removed_channels_are_offered_up_to_the_limit(
     operator: Visitor, any_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with any_database.writing() as session:

@@ -1,4 +1,4 @@
-"""From an empty web view to a game that is told: in a real browser, against the simulated world."""
+"""From an empty web view to a game that is announced: in a real browser, against the simulated world."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def elsewhere(work: Callable[[], object]) -> None:
         pool.submit(work).result()
 
 
-def test_a_mistyped_player_is_put_right_and_their_next_game_is_told(
+def test_a_mistyped_player_is_corrected_and_their_next_game_is_announced(
     page: Page,
     world: World,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -93,12 +93,12 @@ def test_a_mistyped_player_is_put_right_and_their_next_game_is_told(
     page.get_by_role("button", name="Yes, save").click()
     expect(page.get_by_text("Anm#NA1 is now Ann#NA1.")).to_be_visible()
 
-    told_before = len(world.posted("general"))
+    posted_before = len(world.posted("general"))
     world.finish("NA1_1", participants=[participant("Ann")], minutes_ago=0)
     elsewhere(world.once)
-    told = world.posted("general")[told_before:]
-    assert len(told) == 1
-    assert "Ann" in str(told[0])
+    announced = world.posted("general")[posted_before:]
+    assert len(announced) == 1
+    assert "Ann" in str(announced[0])
     page.goto("/account/")
     expect(page.get_by_text("tracked")).to_be_visible()
 

@@ -15,8 +15,8 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel, Player
 from lol_dagster.storage.slow_queries import LOGGER_NAME
 from lol_dagster_tests._support.web_visitor import Visitor
-from lol_dagster_tests.admin.conftest import HandClock
-from lol_dagster_tests.admin.seen import fill_house
+from lol_dagster_tests.admin.conftest import ManualClock
+from lol_dagster_tests.admin.populated import populate
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -35,7 +35,7 @@ def write_lines(folder: Path, at: datetime, *lines: dict[str, Any]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def log(settings: Settings, clock: HandClock) -> None:
+def log(settings: Settings, clock: ManualClock) -> None:
     write_lines(
         settings.logs_dir,
         clock() - timedelta(hours=2),
@@ -72,7 +72,7 @@ def test_lines_are_found_by_what_they_are_about(
     assert not_there not in page
 
 
-def test_what_is_logged_stays_text_and_the_newest_line_stands_first(operator: Visitor) -> None:
+def test_what_is_logged_stays_text_and_the_newest_line_comes_first(operator: Visitor) -> None:
     page = operator.get("/logs/").text
     assert HOSTILE not in page
     assert page.count("&lt;script&gt;alert(1)") >= 3
@@ -91,7 +91,7 @@ def test_the_trail_shows_what_was_and_what_is_and_no_secret(
     operator: Visitor, database: Database
 ) -> None:
     with database.writing() as session:
-        ids = fill_house(session)
+        ids = populate(session)
     with database.writing(who=HOSTILE) as session:
         session.get_one(Player, ids["Ann"]).name = "Anna"
         hook = session.scalars(select(Channel).where(Channel.name == "amigos-hook")).one()
@@ -103,5 +103,5 @@ def test_the_trail_shows_what_was_and_what_is_and_no_secret(
     assert f"/player/details/?id={ids['Ann']}" in changed
     assert "2 in all" in changed
     assert "hidden" not in operator.get("/audit/export/json/").text
-    of_ann = operator.get(f"/audit/?flt0_of=players&flt0_id={ids['Ann']}").text
+    of_ann = operator.get(f"/audit/?flt0_table=players&flt0_id={ids['Ann']}").text
     assert "2 in all" in of_ann  # added and changed

@@ -18,7 +18,7 @@ from lol_dagster_tests._support.payloads import match_payload, participant, puui
 from lol_dagster_tests._support.roster_rows import make_account, make_player, make_team
 from lol_dagster_tests._support.simulated_world import simulator  # noqa: F401 - a fixture
 from lol_dagster_tests._support.web_visitor import QUICK_HASH, Visitor
-from lol_dagster_tests.admin.clock import HandClock
+from lol_dagster_tests.admin.clock import ManualClock
 from lol_dagster_tests.admin.page_forms import filled_in
 
 
@@ -34,9 +34,9 @@ def settings(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @pytest.fixture
-def clock() -> HandClock:
+def clock() -> ManualClock:
     """As late as it is in the simulated world."""
-    return HandClock(datetime.now(UTC))
+    return ManualClock(datetime.now(UTC))
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ def team(database: Database) -> int:
         return int(make_team(session, "Amigos").id)
 
 
-def look(operator: Visitor, riot_id: str = "dora#tag", platform: str = "euw1", **more: str):
+def look_up(operator: Visitor, riot_id: str = "dora#tag", platform: str = "euw1", **more: str):
     page = operator.get("/account/add/?team=Amigos").text
-    typed = filled_in(page, riot_id=riot_id, platform=platform, step="look", **more)
+    typed = filled_in(page, riot_id=riot_id, platform=platform, step="look_up", **more)
     return operator.post("/account/add/", typed)
 
 
@@ -66,7 +66,7 @@ def players(database: Database) -> dict[str, list[str]]:
 def test_what_riot_shows_is_seen_before_anything_is_saved(
     operator: Visitor, team: int, database: Database
 ) -> None:
-    shown = look(operator)
+    shown = look_up(operator)
     assert shown.status_code == 200
     for said in ("Dora#TAG", "417", "ARAM", "3 h ago"):
         assert said in shown.text
@@ -92,7 +92,8 @@ def test_a_name_and_a_date_of_ones_own_are_taken(
     operator: Visitor, team: int, database: Database
 ) -> None:
     assert (
-        save(operator, look(operator, name="Dorothea", since="2026-05-01T10:00")).status_code == 303
+        save(operator, look_up(operator, name="Dorothea", since="2026-05-01T10:00")).status_code
+        == 303
     )
     assert players(database) == {"Dorothea": ["Dora#TAG"]}
     with database.reading() as session:
@@ -119,7 +120,7 @@ def test_a_name_and_a_date_of_ones_own_are_taken(
 def test_what_is_wrong_is_said_at_its_field_and_nothing_is_saved(
     operator: Visitor, team: int, database: Database, typed: dict[str, str], said: str
 ) -> None:
-    refused = look(operator, **typed)
+    refused = look_up(operator, **typed)
     assert refused.status_code == 422
     (field,) = list(typed)
     at_field = re.search(rf'id="{field}-wrong">(.*?)</ul>', refused.text, re.DOTALL)
@@ -129,25 +130,25 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_saved(
 
 
 def test_another_platform_is_chosen_by_itself(operator: Visitor, team: int) -> None:
-    refused = look(operator, platform="na1")
+    refused = look_up(operator, platform="na1")
     assert filled_in(refused.text)["platform"] == ["euw1"]
-    again = operator.post("/account/add/", filled_in(refused.text, step="look"))
+    again = operator.post("/account/add/", filled_in(refused.text, step="look_up"))
     assert "Account found" in again.text
 
 
-@pytest.mark.parametrize("trouble", ["down", "key"])
+@pytest.mark.parametrize("failure", ["down", "key"])
 def test_when_riot_cannot_be_asked_the_entry_can_be_kept(
     operator: Visitor,
     team: int,
     database: Database,
     simulator: Simulator,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
-    trouble: str,
+    failure: str,
 ) -> None:
-    simulator.faults.set("riot.account=" + ("503" if trouble == "down" else "403"))
-    shown = look(operator)
+    simulator.faults.set("riot.account=" + ("503" if failure == "down" else "403"))
+    shown = look_up(operator)
     assert "You can save the entry as it is" in shown.text
-    assert ("Riot could not be asked" if trouble == "down" else "refuses the API key") in shown.text
+    assert ("Riot could not be asked" if failure == "down" else "refuses the API key") in shown.text
     kept = save(operator, shown, step="keep")
     assert kept.status_code == 303
     page = operator.get(kept.location).text
@@ -157,7 +158,7 @@ def test_when_riot_cannot_be_asked_the_entry_can_be_kept(
         assert session.scalars(select(Account.puuid)).one() is None
 
 
-def test_an_account_of_somebody_else_leads_to_him(
+def test_an_account_of_somebody_else_leads_to_them(
     operator: Visitor, team: int, database: Database
 ) -> None:
     """By its Riot ID, and, where it was renamed, by what Riot says."""
@@ -165,14 +166,14 @@ def test_an_account_of_somebody_else_leads_to_him(
         bob = make_player(session, "Bob")
         make_account(session, bob, puuid=puuid_of("Dora"), game_name="Before", tag_line="X")
     for typed in ("before#x", "Dora#TAG"):
-        refused = look(operator, riot_id=typed)
+        refused = look_up(operator, riot_id=typed)
         assert "already belongs to the player &#39;Bob&#39;" in refused.text
         assert f'<a href="/player/details/?id={bob.id}">Bob</a>' in refused.text
 
 
 def test_what_is_saved_is_what_was_shown(operator: Visitor, team: int, database: Database) -> None:
-    """Another Riot ID typed after the look is looked up first; a forged find is none."""
-    shown = look(operator)
+    """Another Riot ID typed after the lookup is looked up first; a forged find is none."""
+    shown = look_up(operator)
     other = save(operator, shown, riot_id="Nobody#TAG")
     assert "Riot knows no account" in other.text
     forged = save(operator, shown, found_account=filled_in(shown.text)["found_account"][0][:-2])
@@ -181,16 +182,16 @@ def test_what_is_saved_is_what_was_shown(operator: Visitor, team: int, database:
     assert players(database) == {}
 
 
-def test_somebody_who_takes_the_name_meanwhile_is_told_in_words(
+def test_a_name_that_is_taken_meanwhile_is_refused_in_words(
     operator: Visitor, team: int, database: Database
 ) -> None:
-    shown = look(operator)
+    shown = look_up(operator)
     with database.writing() as session:
         make_player(session, "DORA")
     refused = save(operator, shown)
     assert refused.status_code == 422
     assert "There is already a player Dora: choose another name" in refused.text
-    assert save(operator, refused, name="Dora II").status_code == 303, "no need to look again"
+    assert save(operator, refused, name="Dora II").status_code == 303, "no need to look up again"
 
 
 def test_another_account_of_a_player(operator: Visitor, team: int, database: Database) -> None:
@@ -198,13 +199,13 @@ def test_another_account_of_a_player(operator: Visitor, team: int, database: Dat
         ann = make_player(session, "Ann")
     address = f"/account/more/?id={ann.id}"
     page = operator.get(address).text
-    shown = operator.post(address, filled_in(page, riot_id="Dora#tag", step="look"))
+    shown = operator.post(address, filled_in(page, riot_id="Dora#tag", step="look_up"))
     saved = operator.post(address, filled_in(shown.text, step="save"))
     assert "Ann also plays as Dora#TAG." in operator.get(saved.location).text
     assert players(database) == {"Ann": ["Dora#TAG"]}
 
 
-def test_a_mistyped_riot_id_is_put_right(operator: Visitor, team: int, database: Database) -> None:
+def test_a_mistyped_riot_id_is_corrected(operator: Visitor, team: int, database: Database) -> None:
     with database.writing() as session:
         account = make_account(
             session, make_player(session, "Ann"), puuid=None, game_name="Dorra", tag_line="TAG"
@@ -213,13 +214,15 @@ def test_a_mistyped_riot_id_is_put_right(operator: Visitor, team: int, database:
     page = operator.get(address).text
     assert 'value="Dorra#TAG"' in page
     shown = operator.post(
-        address, filled_in(page, riot_id="Dora#TAG", platform="euw1", step="look")
+        address, filled_in(page, riot_id="Dora#TAG", platform="euw1", step="look_up")
     )
     saved = operator.post(address, filled_in(shown.text, step="save"))
     assert "Dorra#TAG is now Dora#TAG." in operator.get(saved.location).text
 
-    # Whoever opened it before is told, keeps what he typed, and may go on.
-    late = operator.post(address, filled_in(page, riot_id="Dora#TAG", platform="euw1", step="look"))
+    # Whoever opened it before is stopped, keeps what they typed, and may go on.
+    late = operator.post(
+        address, filled_in(page, riot_id="Dora#TAG", platform="euw1", step="look_up")
+    )
     refused = operator.post(address, filled_in(late.text, step="save"))
     assert refused.status_code == 422
     assert "Ann (web) changed Dora#TAG in the meantime" in refused.text

@@ -37,7 +37,7 @@ def test_an_account_is_found_and_spelled_as_riot_spells_it(client: RiotClient) -
     assert known.puuid_key == client.key_fingerprint
 
 
-def test_a_riot_id_that_nobody_bears_says_so(client: RiotClient) -> None:
+def test_a_riot_id_that_nobody_has_says_so(client: RiotClient) -> None:
     with pytest.raises(
         NoSuchEntryError, match="Riot knows no account 'Faker#KR1': check the spell"
     ):
