@@ -27,7 +27,7 @@ from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.delivery.worker import Deliverer
 from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.pipeline.discovery import discover
-from lol_dagster.pipeline.process import Processed, due_matches
+from lol_dagster.pipeline.process import ProcessedGame, due_matches
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
@@ -80,7 +80,7 @@ class Home:
         with app.database.reading() as session:
             due = due_matches(session, now=self.now(), limit=100)
         for match_id in due:
-            assert isinstance(process(app, match_id), Processed)
+            assert isinstance(process(app, match_id), ProcessedGame)
 
     def deliver(self, *numbers: int, die_at: str | None = None) -> None:
         """Carry what is due, or the messages of these games alone.
