@@ -38,6 +38,7 @@ from lol_dagster.delivery.model import (
     PostVerdict,
     Refused,
     Resend,
+    Restored,
     Row,
     Scan,
     Seen,
@@ -147,6 +148,9 @@ class World:
     decisions: int = 0
     """How many more times the operator may decide."""
     removals: int = 0
+    withdrawals: int = 0
+    restores: int = 0
+    """How many more times a backup may be restored."""
     removed: bool = False
     """The operator took the channel away."""
 
@@ -186,6 +190,11 @@ def _moves_of_people(world: World, rules: Rules) -> Iterator[Move]:
     if world.texts:
         row = change(world.row, TextChanged(WALL))
         yield "the text changes", replace(world, row=row, texts=world.texts - 1)
+    if world.withdrawals and world.row.state in {"pending", "blocked"} and not world.row.sent_maybe:
+        row = change(world.row, Withdraw("it is over"))
+        yield "it is withdrawn", replace(world, row=row, withdrawals=world.withdrawals - 1)
+    if world.restores:
+        yield from _restorations(world)
     if world.removals:
         yield "the channel is removed", replace(world, removed=True, removals=0)
     if world.decisions:
@@ -193,6 +202,16 @@ def _moves_of_people(world: World, rules: Rules) -> Iterator[Move]:
     if world.deletions and world.visible:
         gone = tuple(replace(each, deleted=True) for each in world.channel)
         yield "a moderator deletes", replace(world, channel=gone, deletions=world.deletions - 1)
+
+
+def _restorations(world: World) -> Iterator[Move]:
+    """The installation is lost with its deliverers, and goes on from a backup elsewhere. Requests that
+    were under way may still arrive; what it had delivered stands in the channel.
+    """
+    lost = replace(world, workers=(Worker(), Worker()), restores=world.restores - 1)
+    first = begin().row
+    for when, row in (("before it was sent", first), ("of this moment", world.row)):
+        yield f"a backup {when} is restored", replace(lost, row=change(row, Restored(WALL)))
 
 
 OPEN_TO = {
@@ -397,7 +416,9 @@ def _without(flights: tuple[Flight, ...], number: int) -> tuple[Flight, ...]:
 def normal(world: World, rules: Rules) -> World:
     """Without what has no bearing on what can happen, so that equal worlds are equal."""
     row = world.row
-    settled = row.settle_until is None or (row.settle_until == 0 and not row.delivered)
+    # On no clock (a backup was restored) the settling time begins with the next claim.
+    is_over = row.settle_until == 0 and not row.delivered and row.clock is not None
+    settled = row.settle_until is None or is_over
     row = replace(
         row,
         last_error=None,

@@ -42,6 +42,7 @@ from lol_dagster.delivery.model import (
     Seen,
     Send,
     Terms,
+    TextChanged,
     Uncertain,
     UnreadableHistory,
     Withdraw,
@@ -287,13 +288,7 @@ class Delivery(RuleBasedStateMachine):
     @rule()
     def the_text_changes(self) -> None:
         self.texts -= 1
-        self.row = replace(self.row, desired_rev=self.row.desired_rev + 1)
-        if (
-            self.row.state == "delivered"
-            and self.row.due_at is None
-            and not self.row.remote_deleted
-        ):
-            self.row = replace(self.row, due_at=self.wall())
+        self.apply(TextChanged(self.wall()))
 
     @precondition(lambda self: self.remote.visible and self.row.delivered)
     @rule()
@@ -370,7 +365,7 @@ class Delivery(RuleBasedStateMachine):
         return WALL + timedelta(seconds=self.now)
 
     def is_free(self) -> bool:
-        """As `due.free`."""
+        """As `outbox._claimable`."""
         row = self.row
         in_hand = row.state == "sending" and row.clock == f"{self.epoch}"
         return (

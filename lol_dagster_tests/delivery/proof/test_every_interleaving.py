@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from lol_dagster.delivery.model import Terms
+from lol_dagster_tests.delivery.proof import model
 from lol_dagster_tests.delivery.proof.model import (
     BARE_WEBHOOK,
     DISCORD_BOT,
@@ -123,6 +124,12 @@ def test_the_nonce_alone_does_not_replace_a_mechanism(mechanism: str) -> None:
         pytest.param(BARE_WEBHOOK, begin(claims=2, decisions=1), id="webhook alone, decisions"),
         pytest.param(SLACK_BOT, begin(claims=2, decisions=1, removals=1), id="slack-bot, removal"),
         pytest.param(BARE_WEBHOOK, begin(claims=2, decisions=1, removals=1), id="webhook, removal"),
+        pytest.param(SLACK_BOT, begin(claims=3, restores=1), id="slack-bot, restored"),
+        pytest.param(DISCORD_BOT, begin(claims=3, restores=1), id="discord-bot, restored"),
+        pytest.param(BARE_WEBHOOK, begin(claims=3, restores=1), id="webhook alone, restored"),
+        pytest.param(
+            SLACK_BOT, begin(claims=2, decisions=1, withdrawals=1), id="slack-bot, withdrawn"
+        ),
         pytest.param(SLACK_BOT, begin(claims=2, texts=1, deletions=1), id="slack-bot, texts"),
         pytest.param(DISCORD_BOT, begin(claims=2, texts=1, deletions=1), id="discord-bot, texts"),
         pytest.param(BARE_WEBHOOK, begin(claims=2, texts=1, deletions=1), id="webhook, texts"),
@@ -144,4 +151,12 @@ def test_a_webhook_alone_may_tell_twice_by_the_operators_decision_to_resend() ->
 def test_a_webhook_alone_that_resends_may_tell_twice_as_its_promise_says() -> None:
     _, counterexample = search(begin(claims=3), Rules.of(RESENDING_WEBHOOK))
     assert counterexample is not None
+    assert counterexample[-1] == "duplicate"
+
+
+def test_a_restored_backup_that_is_believed_posts_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "change", lambda row, _event: row)
+    _, counterexample = search(begin(claims=3, restores=1), Rules.of(SLACK_BOT))
+    assert counterexample is not None
+    assert "a backup before it was sent is restored" in counterexample
     assert counterexample[-1] == "duplicate"
