@@ -1,6 +1,6 @@
 """Two people in one form: what the first has changed is shown to the second beside their own changes.
 
-A form carries the version that it was filled from. Where the row has another one by now, the audit
+A form holds the version that it was filled from. Where the row has another one by now, the audit
 trail says what has changed since: fields that were not touched take the new value, fields that both
 changed keep what was typed and say what the other one entered. Only a person whose own changes meet
 somebody else's is stopped; saving again, with both in view, is their decision.
@@ -77,13 +77,13 @@ def refuse_if_stale(
     Args:
         session: Of the writing transaction.
         row: As it is now.
-        version_field: Name of the form's field that carries the version.
+        version_field: Name of the form's field that holds the version.
 
     Returns:
         Whether the form changes anything; False: leave the row alone.
 
     Raises:
-        StaleEntryError: both the row and the form were changed; the form shows both now and carries
+        StaleEntryError: both the row and the form were changed; the form shows both now and holds
             the new version.
         NoSuchEntryError: it is gone.
     """

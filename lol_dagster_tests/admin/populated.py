@@ -57,7 +57,7 @@ def populate(session: Session) -> dict[str, int]:
     bob = make_member(session, amigos, "Bob", game_name="Bob", tag_line="EUW")
     zoe = make_member(session, others, "Zoe", game_name="Zoe", tag_line="EUW")
     readable = make_channel(session, amigos, "amigos-bot", kind="discord-bot")
-    blind = make_channel(
+    unreadable = make_channel(
         session, amigos, "amigos-hook", kind="slack-webhook",
         address="https://hooks.slack.com/services/T0/B0/hidden",
     )  # fmt: skip
@@ -102,11 +102,11 @@ def populate(session: Session) -> dict[str, int]:
         )
     )  # fmt: skip
     add_message(session, readable.id, RANKED, "delivered", remote_id="1122334455667788990")
-    add_message(session, blind.id, RANKED, "needs_review")
+    add_message(session, unreadable.id, RANKED, "needs_review")
     add_message(session, readable.id, ARAM, "blocked")
     return {
         "Ann": ann.id, "Bob": bob.id, "Zoe": zoe.id, "Amigos": amigos.id, "Others": others.id,
-        "amigos-bot": readable.id, "amigos-hook": blind.id,
+        "amigos-bot": readable.id, "amigos-hook": unreadable.id,
     }  # fmt: skip
 
 

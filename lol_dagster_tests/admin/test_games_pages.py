@@ -181,7 +181,7 @@ def test_a_game_is_processed_again_and_its_progress_is_seen(
     assert operator.post("/game/reprocess/", {"id": "EUW1_404"}).status_code == 404
 
 
-def test_what_is_not_worked_out_is_listed_with_its_state(
+def test_what_is_unprocessed_is_listed_with_its_state(
     operator: Visitor, ids: dict[str, int]
 ) -> None:
     page = operator.get("/unfinished/").text

@@ -160,10 +160,10 @@ def test_each_decision_says_what_it_risks_and_only_those_that_make_sense_are_off
     assert offered("needs_review") == {"resend", "mark-delivered", "drop"}
     assert offered("blocked") == {"mark-delivered", "drop"}
     assert offered("delivered") == set()
-    blind = operator.get(f"/message/details/?id={message_in(database, 'needs_review')}").text
+    unreadable = operator.get(f"/message/details/?id={message_in(database, 'needs_review')}").text
     # A Slack webhook can be neither read nor edited: there are no ids.
-    assert "it will be there twice" in blind
-    assert 'name="remote_id"' not in blind
+    assert "it will be there twice" in unreadable
+    assert 'name="remote_id"' not in unreadable
     readable = operator.get(f"/message/details/?id={message_in(database, 'blocked')}").text
     assert 'name="remote_id"' in readable
 

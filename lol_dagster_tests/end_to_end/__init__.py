@@ -1,1 +1,1 @@
-"""Tests that go the whole way of a game, through all rooms."""
+"""Tests that go the whole way of a game, through all packages."""

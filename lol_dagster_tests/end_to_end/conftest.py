@@ -1,4 +1,4 @@
-"""Fixtures of the tests that go through all rooms."""
+"""Fixtures of the tests that go through all packages."""
 
 from lol_dagster_tests._support.world import world
 

@@ -172,7 +172,7 @@ class Day:
                 with watching_key(app.database, app.riot, now):
                     process(app, match_id, run_id="a-run")
 
-    def told(self) -> Counter[tuple[str, str]]:
+    def announced(self) -> Counter[tuple[str, str]]:
         """How often each game stands in each channel, by the world's own log."""
         posted = {team: [str(body) for body in self.world.posted(team)] for team in FRIENDS}
         return Counter(
@@ -201,7 +201,7 @@ OUTAGES: dict[int, str] = {
 """In which hour what goes wrong with the others. Afterwards it is our own turn."""
 
 
-def our_own_troubles(day: Day, hour: int) -> None:
+def failures_of_our_own(day: Day, hour: int) -> None:
     """What goes wrong in our own processes in this hour."""
     day.crash_probability = 0.08 if hour == 13 else 0.0
     day.clock.wall_is_ahead = {14: HOUR, 15: -HOUR}.get(hour, 0.0)
@@ -226,10 +226,10 @@ def test_a_day_of_outages_ends_with_every_game_accounted_for(
             world.add_team(team, *members, kind=KINDS[team])
         day = Day(world, clock)
         expected: Counter[tuple[str, str]] = Counter()
-        weird, never = set(), set()
+        malformed, never = set(), set()
         for hour in range(24):
             simulator.set_faults(OUTAGES.get(hour, ""))
-            our_own_troubles(day, hour)
+            failures_of_our_own(day, hour)
             for number, players in enumerate((("Ann",), ("Ben", "Cid"), ("Cid",))):
                 match_id = day.finish(*players)
                 expected += Counter(
@@ -237,17 +237,17 @@ def test_a_day_of_outages_ends_with_every_game_accounted_for(
                 )
                 run_for(day, HOUR / 3)
                 if hour % 6 == 1 and number == 0:
-                    weird.add(day.finish("Ann", deaths="many"))
+                    malformed.add(day.finish("Ann", deaths="many"))
                 if hour % 6 == 2 and number == 0:
                     never.add(day.finish("Ben", given=False))
         simulator.set_faults("")
         run_for(day, 3 * HOUR)
-        assert day.told() == expected, "each game once in each channel of its players' teams"
+        assert day.announced() == expected, "each game once in each channel of its players' teams"
         assert day.crashes, "nothing crashed: this day was too easy"
         assert not simulator.truth.violations, "Riot's limits were overrun"
         with day.app.database.reading() as session:
             states = {match.match_id: match.state for match in session.query(Match)}
-        assert {each for each, state in states.items() if state == "quarantined"} == weird
+        assert {each for each, state in states.items() if state == "quarantined"} == malformed
         assert {each for each, state in states.items() if state == "listed"} == never
         assert {each for each, state in states.items() if state == "processed"} == {
             match_id for match_id, _ in expected

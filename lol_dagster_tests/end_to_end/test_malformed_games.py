@@ -1,6 +1,6 @@
-"""A weird game of every kind stands in one batch with good ones, and stops only itself.
+"""A malformed game of every kind stands in one batch with good ones, and stops only itself.
 
-What Riot answered for a match decides what becomes of it: it is told where nothing that is used is
+What Riot answered for a match decides what happens to it: it is announced where nothing that is used is
 wrong; quarantined where something is; late where it is no match at all, as Riot may mend that.
 """
 
@@ -83,7 +83,7 @@ def said(**fields: Any) -> Callable[[str], bytes]:
     return lambda match_id: encode(payload(match_id, **fields))
 
 
-TOLD = {
+ANNOUNCED = {
     "good, the first": said(),
     "an unknown queue": said(mode="unknown_queue"),
     "two megabytes": said(new="x" * 2_000_000),
@@ -166,31 +166,33 @@ def real_instance(world: World) -> Iterator[World]:
 
 
 @pytest.mark.timeout(600)
-def test_a_weird_game_of_every_kind_stops_only_itself(real_instance: World) -> None:
+def test_a_malformed_game_of_every_kind_stops_only_itself(real_instance: World) -> None:
     world = real_instance
     world.add_team("Gamers", "Ann")
     ids: dict[str, str] = {}
-    for number, name in enumerate([*TOLD, *QUARANTINED, *LATE]):
+    for number, name in enumerate([*ANNOUNCED, *QUARANTINED, *LATE]):
         ids[name] = f"NA1_50000000{number:02}"
-    # The weird ones stand between the good ones.
-    first, *others = TOLD
+    # The malformed ones stand between the good ones.
+    first, *others = ANNOUNCED
     for name in (first, *QUARANTINED, *LATE, *others):
         match_id = ids[name]
         if name in LATE:
             body = LATE[name]
         else:
-            body = (TOLD[name] if name in TOLD else QUARANTINED[name][0])(match_id)
+            body = (ANNOUNCED[name] if name in ANNOUNCED else QUARANTINED[name][0])(match_id)
         serve(world, match_id, body)
 
     counts = world.once()
-    assert counts["processed"] == counts["delivered"] == len(TOLD) == len(world.posted("Gamers"))
+    assert (
+        counts["processed"] == counts["delivered"] == len(ANNOUNCED) == len(world.posted("Gamers"))
+    )
     assert counts["set_aside"] == len(QUARANTINED)
 
     with world.app.database.reading() as session:
         states = {name: session.get_one(Match, match_id).state for name, match_id in ids.items()}
         rows = {row.match_id: row for row in session.query(Quarantine)}
     expected = (
-        dict.fromkeys(TOLD, "processed")
+        dict.fromkeys(ANNOUNCED, "processed")
         | dict.fromkeys(QUARANTINED, "quarantined")
         | dict.fromkeys(LATE, "listed")
     )
@@ -240,7 +242,7 @@ def misread(monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Json | BaseExcepti
 GOOD, NUL, HUGE, LONG, NULL, LAST = (f"NA1_500000000{number}" for number in range(6))
 
 
-def test_what_the_database_refuses_of_one_game_sets_aside_that_game(
+def test_what_the_database_refuses_of_one_game_quarantines_that_game(
     any_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = any_world
@@ -262,7 +264,7 @@ def test_what_the_database_refuses_of_one_game_sets_aside_that_game(
     with world.app.database.reading() as session:
         states = [session.get_one(Match, match_id).state for match_id in match_ids]
         rows = session.query(Quarantine).all()
-    # SQLite takes a NUL and does not look at the length of a text.
+    # SQLite takes a NUL and does not check the length of a text.
     lenient = "processed" if world.app.database.is_sqlite else "quarantined"
     assert states == ["processed", lenient, "quarantined", lenient, "quarantined", "processed"]
     assert {row.stage for row in rows} == {"player_stats"}
@@ -309,7 +311,7 @@ def test_what_is_no_games_fault_sets_no_game_aside(
 def test_a_game_that_cannot_be_shown_is_done_all_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the UI is told of a game must not stop the others either."""
+    """What the UI is given about a game must not stop the others either."""
     from lol_dagster.orchestration import report
 
     def broken(*_: object) -> None:
@@ -326,7 +328,7 @@ def test_a_game_that_cannot_be_shown_is_done_all_the_same(
 
 @pytest.mark.parametrize("fault", ["503", "html-body", "403"])
 def test_what_riot_answers_for_one_match_only_stops_only_that(world: World, fault: str) -> None:
-    """The other match is on a route of its own, and only that route is in trouble."""
+    """The other match is on a route of its own, and only that route fails."""
     world.add_team("Gamers", "Ann")
     korean = "KR_5000000001"
     world.finish(GOOD, participants=ann())

@@ -1,4 +1,4 @@
-"""A game that has just finished becomes one told message, through Dagster, on a simulated internet."""
+"""A game that has just finished becomes one delivered message, through Dagster, on a simulated internet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def text_of(body: dict[str, Any]) -> str:
     return json.dumps(body, ensure_ascii=False)
 
 
-def test_a_game_that_has_just_finished_is_told_once_to_each_teams_channel(world: World) -> None:
+def test_a_game_that_has_just_finished_is_announced_once_in_each_teams_channel(
+    world: World,
+) -> None:
     world.add_team("Gamers", "Ann", "Bob")
     world.add_team("Rivals", "Cid", kind="slack-bot")
     world.finish(
@@ -54,7 +56,7 @@ def test_a_game_that_has_just_finished_is_told_once_to_each_teams_channel(world:
     for asset in ("games", "player_stats", "messages", "deliveries"):
         assert world.materialized(asset) == {"NA1_5000000001"}, asset
 
-    # Looking again tells nobody anything.
+    # Another cycle announces nothing.
     assert world.once() == NOTHING
     assert len(world.simulator.truth.posted) == 2
     assert world.simulator.truth.events("edited") == []
@@ -101,7 +103,7 @@ def test_a_batch_shows_a_table_of_its_games_in_which_names_are_only_names(world:
 
 
 @pytest.fixture
-def weird(world: World) -> str:
+def malformed(world: World) -> str:
     """A game whose deaths are a word, between two that are well; the batch has been through."""
     world.add_team("Gamers", "Ann")
     world.finish("NA1_5000000001", minutes_ago=3, participants=[participant("Ann")])
@@ -117,32 +119,34 @@ def weird(world: World) -> str:
     return "NA1_5000000002"
 
 
-def test_one_weird_game_stops_only_itself_and_is_seen(world: World, weird: str) -> None:
+def test_one_malformed_game_stops_only_itself_and_is_seen(world: World, malformed: str) -> None:
     assert len(world.posted("Gamers")) == 2
     assert world.materialized("player_stats") == {"NA1_5000000001", "NA1_5000000003"}
     batch, own = world.runs("process_matches")
     assert batch.status is dg.DagsterRunStatus.SUCCESS
     assert own.status is dg.DagsterRunStatus.FAILURE
-    assert own.tags["dagster/partition"] == weird
+    assert own.tags["dagster/partition"] == malformed
     with world.app.database.reading() as session:
         row = session.query(Quarantine).one()
-        assert (row.match_id, row.stage, row.closed_at) == (weird, "player_stats", None)
+        assert (row.match_id, row.stage, row.closed_at) == (malformed, "player_stats", None)
         assert row.run_id == batch.run_id
         assert row.shown_run_id == own.run_id
         assert "deaths" in row.error
         assert "Traceback" in row.traceback
-        match = session.get_one(Match, weird)
+        match = session.get_one(Match, malformed)
         assert (match.state, match.next_try_at) == ("quarantined", None)
 
 
-def test_a_weird_game_is_shown_once_and_not_in_every_cycle(world: World, weird: str) -> None:
+def test_a_malformed_game_is_shown_once_and_not_in_every_cycle(
+    world: World, malformed: str
+) -> None:
     world.once()
     world.once()
     assert len(world.runs("process_matches")) == 2
 
 
 def test_when_the_code_is_mended_rematerializing_the_partition_tells_the_game(
-    world: World, weird: str, monkeypatch: pytest.MonkeyPatch
+    world: World, malformed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The payload in the archive stays as Riot gave it; it is our reading that changes."""
     from lol_dagster.stats import record
@@ -153,18 +157,18 @@ def test_when_the_code_is_mended_rematerializing_the_partition_tells_the_game(
         return as_it_was(match_id, body.replace(b'"many"', b"4"), **how)
 
     monkeypatch.setattr(record, "read_game", mended)
-    assert world.process(weird).success
+    assert world.process(malformed).success
     with world.app.database.reading() as session:
         row = session.query(Quarantine).one()
         assert row.closed_as == "processed"
-        assert session.get_one(Match, weird).state == "processed"
+        assert session.get_one(Match, malformed).state == "processed"
     assert world.once()["delivered"] == 1
     assert len(world.posted("Gamers")) == 3
-    assert weird in world.materialized("deliveries")
+    assert malformed in world.materialized("deliveries")
 
 
-def test_a_new_code_version_tries_a_set_aside_game_again_once(
-    world: World, weird: str, monkeypatch: pytest.MonkeyPatch
+def test_a_new_code_version_tries_a_quarantined_game_again_once(
+    world: World, malformed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(CODE_VERSIONS, "player_stats", "next")
     world.once()
@@ -251,7 +255,7 @@ def test_a_game_that_riot_never_gives_is_given_up_after_two_days_and_tells_nobod
 
 
 @pytest.mark.parametrize("how", ["Riot lists it", "somebody asks for it"])
-def test_a_game_that_was_given_up_is_told_when_riot_gives_it_after_all(
+def test_a_game_that_was_given_up_is_announced_when_riot_gives_it_after_all(
     world: World, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     world.add_team("Gamers", "Ann")
@@ -273,8 +277,8 @@ def test_a_game_that_was_given_up_is_told_when_riot_gives_it_after_all(
     assert len(world.posted("Gamers")) == 1
 
 
-def test_a_payload_without_a_game_in_it_is_stored_and_not_told(world: World) -> None:
-    """weird-games A1."""
+def test_a_payload_without_a_game_in_it_is_stored_and_not_announced(world: World) -> None:
+    """Riot has such payloads: all zeros, no participants."""
     world.add_team("Gamers", "Ann")
     world.finish("NA1_5000000001", participants=[participant("Ann", challenges=ABSENT)])
     from lol_dagster_tests._support.payloads import empty_payload, puuid_of

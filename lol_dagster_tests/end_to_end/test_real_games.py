@@ -1,6 +1,6 @@
-"""Real payloads of every mode and patch through the stages: each is told, or it is known why not.
+"""Real payloads of every mode and patch through the stages: each is announced, or it is known why not.
 
-The oracle reads the raw JSON in its own way and says which of them should be told. Adding a game
+The oracle reads the raw JSON in its own way and says which of them should be announced. Adding a game
 to the folder changes no test.
 """
 
@@ -31,7 +31,7 @@ from lol_dagster_tests._support.roster_rows import (
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 SINCE = datetime(2015, 1, 1, tzinfo=UTC)
-TOLD_HOWEVER_OLD = timedelta(days=36_500)
+ANNOUNCED_HOWEVER_OLD = timedelta(days=36_500)
 # Every so many of the ranked games suffice here: stats' own tests read all of them.
 BULK_STEP = 10
 
@@ -48,8 +48,8 @@ def payloads(shared: Path) -> Iterator[tuple[str, bytes]]:
                     yield json.loads(line)["metadata"]["matchId"], line.strip()
 
 
-def should_be_told(game: dict[str, Any]) -> str:
-    """`told`, or the rule that keeps it back: an independent reading of weird-games A and E."""
+def should_be_announced(game: dict[str, Any]) -> str:
+    """`announced`, or the rule that keeps it back: an independent reading of Riot's fields."""
     info = game["info"]
     people = info["participants"]
     if not people:
@@ -75,7 +75,7 @@ def track_somebody(session: Session, team: Team, game: dict[str, Any]) -> Accoun
     return make_account(session, player, puuid=puuid)
 
 
-def test_every_real_game_is_told_or_it_is_known_why_not(
+def test_every_real_game_is_announced_or_it_is_known_why_not(
     database: Database, shared_dir: Path
 ) -> None:
     wrong: list[str] = []
@@ -89,9 +89,9 @@ def test_every_real_game_is_told_or_it_is_known_why_not(
             account = track_somebody(session, team, game)
             make_archived(session, match_id, body, at=NOW, listed_by=account.id)
             record_game(session, match_id, code_version="1", now=NOW, run_id="test")
-            written = write_messages(session, match_id, stale_after=TOLD_HOWEVER_OLD, now=NOW)
-            (decision,) = decide(session, match_id, stale_after=TOLD_HOWEVER_OLD, now=NOW)
-            expected = should_be_told(game)
+            written = write_messages(session, match_id, stale_after=ANNOUNCED_HOWEVER_OLD, now=NOW)
+            (decision,) = decide(session, match_id, stale_after=ANNOUNCED_HOWEVER_OLD, now=NOW)
+            expected = should_be_announced(game)
             seen.add(expected)
             found = "announced" if decision.announced else decision.rule
             if (

@@ -115,7 +115,7 @@ def test_hours_of_outage_cost_few_calls_and_nothing_is_missed(hours: Hours) -> N
 
 
 def test_one_bad_account_is_no_route_that_is_down(hours: Hours) -> None:
-    """Its look fails while nobody else is due: a witness says that the route answers."""
+    """Its poll fails while nobody else is due: another account shows that the route answers."""
     hours.minutes(3)
     with hours.database.writing() as session:
         for poll in session.query(AccountPoll):

@@ -23,7 +23,7 @@ from lol_dagster_tests._support.world import World
 
 # The schedule begins at a full minute, and then three runs start a process each, on two cores that
 # other tests are using.
-TOLD_WITHIN = 240.0
+ANNOUNCED_WITHIN = 240.0
 LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
 
 
@@ -66,7 +66,7 @@ def running(world: World, settings: Settings) -> Iterator[Running]:
 def test_up_tells_a_game_by_itself_shows_it_in_the_ui_and_ends_with_one_ctrl_c(
     world: World, running: Running, settings: Settings
 ) -> None:
-    (body,) = wait_for("message", lambda: world.posted("Gamers"), seconds=TOLD_WITHIN)
+    (body,) = wait_for("message", lambda: world.posted("Gamers"), seconds=ANNOUNCED_WITHIN)
     assert "Jinx" in str(body)
 
     def delivered() -> list[str]:

@@ -92,7 +92,7 @@ def test_a_stale_game_joins_only_where_it_will_be_read(database, kind, row, join
 
 
 @pytest.mark.parametrize(
-    ("later", "joins"),
+    ("afterwards", "joins"),
     [(CATCH_UP_OPEN - timedelta(seconds=1), True), (CATCH_UP_OPEN, False)],
 )
 def test_a_catch_up_message_closes_after_some_hours(database, later, joins):

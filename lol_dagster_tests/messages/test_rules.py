@@ -1,4 +1,4 @@
-"""Who is told of a game, rule by rule."""
+"""Where a game is announced, rule by rule."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ def rules(session: Session, **values) -> list[tuple[str, str | None]]:
     return [(decision.rule, decision.kind) for decision in decisions(session, **values)]
 
 
-def test_a_fresh_game_is_told_by_itself_in_every_channel_of_the_team(session):
+def test_a_fresh_game_is_announced_by_itself_in_every_channel_of_the_team(session):
     team = make_team(session)
     make_channel(session, team, "one")
     make_channel(session, team, "two")
     add_game(session, "EUW1_1", played(make_member(session, team)))
-    told = decisions(session)
-    assert [(d.channel.name, d.announced, d.kind, d.rule) for d in told] == [
+    made = decisions(session)
+    assert [(d.channel.name, d.announced, d.kind, d.rule) for d in made] == [
         ("one", True, "game", "game"),
         ("two", True, "game", "game"),
     ]
 
 
-def test_two_teams_in_one_game_are_both_told(session):
+def test_a_game_of_two_teams_is_announced_to_both(session):
     first, second = make_team(session, "A"), make_team(session, "B")
     make_channel(session, first)
     make_channel(session, second)
@@ -60,7 +60,7 @@ def test_two_teams_in_one_game_are_both_told(session):
     assert [(d.team.name, d.announced) for d in decisions(session)] == [("A", True), ("B", True)]
 
 
-def test_nobody_is_told_of_a_game_without_members(session):
+def test_a_game_without_members_is_announced_nowhere(session):
     team = make_team(session)
     make_channel(session, team)
     stranger = make_player(session)
@@ -83,7 +83,7 @@ def test_nobody_is_told_of_a_game_without_members(session):
         ({"queue_id": 9999, "game_mode": "NEWMODE"}, ("game", "game")),
     ],
 )
-def test_which_games_are_told(session, game, verdict):
+def test_which_games_are_announced(session, game, verdict):
     team = make_team(session)
     make_channel(session, team)
     add_game(session, "EUW1_1", played(make_member(session, team)), **game)
@@ -102,7 +102,7 @@ def test_an_empty_game_is_explained_to_the_team_in_whose_list_it_was(session):
 
 
 @pytest.mark.parametrize(
-    ("since", "until", "told"),
+    ("since", "until", "announced"),
     # [since, until), against the moment at which the game ended
     [
         (ENDED - SECOND, None, True),
@@ -112,7 +112,7 @@ def test_an_empty_game_is_explained_to_the_team_in_whose_list_it_was(session):
         (ENDED - SECOND, ENDED + SECOND, True),
     ],
 )
-def test_a_game_counts_for_the_teams_of_the_moment_it_ended(session, since, until, told):
+def test_a_game_counts_for_the_teams_of_the_moment_it_ended(session, since, until, announced):
     team = make_team(session)
     make_channel(session, team)
     ann = make_player(session, "Ann")
@@ -120,8 +120,8 @@ def test_a_game_counts_for_the_teams_of_the_moment_it_ended(session, since, unti
     make_membership(session, team, ann, since=since, until=until)
     add_game(session, "EUW1_1", played(ann))
     (decision,) = decisions(session)
-    assert decision.announced is told
-    if not told:
+    assert decision.announced is announced
+    if not announced:
         assert decision.rule == "membership"
         assert decision.reason == "not in the team when the game ended: Ann"
 
@@ -148,11 +148,11 @@ def test_a_team_without_a_channel_is_explained(session):
         # Processed at NOW, 3 minutes after ENDED: 11:57 before that is 12:00 old, not yet stale.
         ({}, timedelta(hours=11, minutes=57), ("game", "game")),
         ({}, timedelta(hours=11, minutes=57, seconds=1), ("stale", "catch_up")),
-        # Added while the game was played or even later, but before it was processed: told.
+        # Added while the game was played or even later, but before it was processed: announced.
         ({"created_at": NOW}, timedelta(0), ("game", "game")),
     ],
 )
-def test_what_a_channel_is_told(session, channel, ended_before, verdict):
+def test_what_a_channel_receives(session, channel, ended_before, verdict):
     team = make_team(session)
     make_channel(session, team, **channel)
     ann = make_member(session, team)

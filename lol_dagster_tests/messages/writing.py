@@ -1,4 +1,4 @@
-"""Writing messages as the stage does, and looking at what was written."""
+"""Writing messages as the stage does, and reading what was written."""
 
 from __future__ import annotations
 

@@ -95,28 +95,30 @@ def test_games_of_which_there_is_nothing_to_tell_leave_the_graph_green(lasting: 
     assert not_green(lasting) == set()
 
 
-def test_the_night_clears_away_what_no_sweep_will_ever_show(lasting: World) -> None:
-    dropped, told, waiting, weird, never = (f"NA1_500000000{number}" for number in range(1, 6))
-    for match_id in (dropped, told, waiting):
+def test_the_night_clears_away_what_no_delivery_run_will_ever_show(lasting: World) -> None:
+    dropped, announced, waiting, malformed, never = (
+        f"NA1_500000000{number}" for number in range(1, 6)
+    )
+    for match_id in (dropped, announced, waiting):
         lasting.finish(match_id, participants=[participant("Ann")])
-    lasting.finish(weird, participants=[participant("Ann", deaths="many")])
+    lasting.finish(malformed, participants=[participant("Ann", deaths="many")])
     lasting.poll()
-    assert lasting.run_batch(dropped, told, waiting, weird).success
-    assert not lasting.process(weird).success
+    assert lasting.run_batch(dropped, announced, waiting, malformed).success
+    assert not lasting.process(malformed).success
     now = lasting.app.clock.now()
     with lasting.app.database.writing() as session:
-        ignore(session, weird, "op", "of no use", now=now)
+        ignore(session, malformed, "op", "of no use", now=now)
         session.add(Match(match_id=never, state="not_found", listed_at=now - timedelta(days=2)))
         by_game = {message.subject: message for message in session.scalars(select(Message))}
         by_game[dropped].state, by_game[dropped].due_at = "dropped", None
-        # By a sweep that was killed before it could say so.
-        row = by_game[told]
+        # By a delivery run that was killed before it could say so.
+        row = by_game[announced]
         row.state, row.due_at, row.delivered_at = "delivered", None, now
         row.evidence, row.remote_id, row.remote_rev = "response", "1", 1
     lasting.instance.add_dynamic_partitions("match_id", [never])
     at_night(lasting)
-    assert lasting.instance.get_dynamic_partitions("match_id") == [dropped, told, waiting]
-    assert lasting.materialized("deliveries") == {dropped, told}
+    assert lasting.instance.get_dynamic_partitions("match_id") == [dropped, announced, waiting]
+    assert lasting.materialized("deliveries") == {dropped, announced}
     lasting.check()
     # What waits is not painted over.
     assert not_green(lasting) == {"deliveries"}

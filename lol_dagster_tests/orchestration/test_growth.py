@@ -49,7 +49,7 @@ class Course:
         self.stamp()
 
     def day(self, number: int) -> None:
-        """A game is played and told; lists are asked for, in vain once; the checks are looked at."""
+        """A game is played and announced; lists are polled, in vain once; the checks are evaluated."""
         match_id = game(number)
         with self.database.writing() as session:
             session.add(Match(match_id=match_id, state="processed", listed_at=self.now))
@@ -170,7 +170,7 @@ def test_what_dagster_holds_does_not_grow_with_the_weeks(
         for name in early
         if len({each[name] for each in steady}) > 1
     ] == []
-    # Else it would prove nothing: that is what grows where nobody looks after it.
+    # Else it would prove nothing: that is what grows where nobody deletes it.
     grown = {name for name in early if steady[-1][name] > early[name]}
     assert grown >= {
         "rows of runs", "rows of run_tags", "rows of event_logs", "rows of job_ticks",

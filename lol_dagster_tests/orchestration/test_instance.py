@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> dg.DagsterInstance:
-    """A fresh home, made once for the tests that only look at it."""
+    """A fresh home, made once for the tests that only read it."""
     home = tmp_path_factory.mktemp("instance")
     return prepare_instance(Settings(home=home))
 
@@ -81,7 +81,7 @@ def test_a_home_opened_by_several_processes_at_once_has_one_schema_head(
 def test_monitoring_and_retries_are_on_and_retry_lost_workers_only(
     instance: dg.DagsterInstance,
 ) -> None:
-    """Both are off by default, and then a killed run holds its place in the queue for ever; and
+    """Both are off by default, and then a killed run holds its place in the queue forever; and
     a failed op is our own verdict, not to be repeated."""
     assert instance.run_monitoring_enabled
     assert instance.run_monitoring_max_runtime_seconds == 900
@@ -94,7 +94,7 @@ def test_pools_are_counted_by_run_so_that_no_slot_can_leak(instance: dg.DagsterI
     assert config.pool_config.pool_granularity == dg._core.instance.config.PoolGranularity.RUN
 
 
-def test_ticks_are_not_kept_for_ever(instance: dg.DagsterInstance) -> None:
+def test_ticks_are_not_kept_forever(instance: dg.DagsterInstance) -> None:
     config = yaml.safe_load(shipped_file("dagster.yaml").read_text())
     for kind in ("schedule", "sensor"):
         assert set(config["retention"][kind]["purge_after_days"]) == {

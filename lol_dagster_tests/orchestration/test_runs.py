@@ -73,7 +73,7 @@ def health(instance: dg.DagsterInstance, run: dg.DagsterRun) -> WorkerStatus:
     return instance.run_launcher.check_run_worker_health(run).status
 
 
-def test_the_shipped_instance_asks_for_signs_of_life(instance: dg.DagsterInstance) -> None:
+def test_the_shipped_instance_asks_for_heartbeats(instance: dg.DagsterInstance) -> None:
     assert isinstance(instance.run_launcher, LivenessRunLauncher)
     assert instance.run_monitoring_enabled
     assert instance.run_launcher.supports_check_run_worker_health

@@ -2,7 +2,7 @@
 
 Requests that another site makes a browser send are refused before anything else is done. Three checks:
 the Host header must be a name of ours (a rebound DNS name is not), a write must come from a page of
-ours (Sec-Fetch-Site and Origin), and it must carry the form's token (CSRFProtect). What no page of
+ours (Sec-Fetch-Site and Origin), and it must have the form's token (CSRFProtect). What no page of
 ours asks for and no database stores is refused here as well. Responses allow nothing from elsewhere,
 nothing inline, and nothing to be kept.
 """
