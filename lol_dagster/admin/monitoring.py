@@ -1,4 +1,4 @@
-"""`/healthz` and `/metrics`, for programs: they tell numbers and no names of people.
+"""`/healthz` and `/metrics`, for programs: numbers, and no names of people.
 
 `/healthz` is for anybody. `/metrics` is for this machine, or for whoever is signed in.
 """

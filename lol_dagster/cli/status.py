@@ -37,7 +37,7 @@ def _for_programs(health: Health) -> dict[str, Any]:
         "checks": {
             result.check.id: {
                 "count": result.count,
-                "affected": [each.id for each in result.affected],
+                "affected": [each.id for each in result.affected if each.id],
                 "severity": result.check.severity,
             }
             for result in health.checks

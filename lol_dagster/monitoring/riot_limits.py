@@ -12,10 +12,10 @@ from lol_dagster.riot.key import fingerprint_of, first_used_at
 from lol_dagster.settings import Settings
 from lol_dagster.storage.models import RateCall, RateWindow
 
-DEVELOPMENT_KEY_LIVES = timedelta(hours=24)
+_DEVELOPMENT_KEY_LIFETIME = timedelta(hours=24)
 _WARN_FROM = timedelta(hours=20)
 _DEVELOPMENT_LIMITS = {1: 20, 120: 100}
-"""Seconds → calls. Personal keys have them, too, but do not die."""
+"""Seconds → calls. Personal keys have them, too, but do not expire."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class WindowUse:
     """The window's length."""
     limit: int
     used: int
-    """Calls of the last `seconds`, with those under way."""
+    """Calls of the last `seconds`, with those in progress."""
 
     @property
     def share(self) -> float:
@@ -46,12 +46,12 @@ class RiotKey:
     """Riot allows it what it allows development keys."""
 
     def expires_at(self, now: datetime) -> datetime | None:
-        """By when it dies if it is a development key, once that is near. None: it is not near, or
+        """By when it expires if it is a development key, once that is near. None: it is not near, or
         has passed and the key still works.
         """
         if self.first_used_at is None or not self.may_be_development_key:
             return None
-        end = self.first_used_at + DEVELOPMENT_KEY_LIVES
+        end = self.first_used_at + _DEVELOPMENT_KEY_LIFETIME
         return end if self.first_used_at + _WARN_FROM <= now < end else None
 
 

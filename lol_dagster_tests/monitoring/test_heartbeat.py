@@ -119,7 +119,7 @@ def test_a_disk_without_space_for_a_backup_is_nearly_full(free: int, is_nearly_f
         (22, False, False),
     ],
 )
-def test_only_what_may_be_a_development_key_is_warned_of_and_only_before_it_would_die(
+def test_only_what_may_be_a_development_key_is_warned_of_and_only_before_it_would_expire(
     hours: float, may_be: bool, warns: bool
 ) -> None:
     key = RiotKey(NOW - timedelta(hours=hours), may_be_development_key=may_be)
