@@ -56,10 +56,12 @@ def once(until_idle: bool, as_json: bool) -> None:
 
 def _print_counts(run_counts: RunCounts, error: BaseException | None, *, as_json: bool) -> None:
     """What was done, however it ended."""
+    from lol_dagster.orchestration import once as cycles
+
     counts = run_counts.counts()
     if as_json:
         failed = {} if error is None else {"failed": in_a_line(error)}
-        click.echo(json.dumps(run_counts.as_json() | failed))
+        click.echo(json.dumps(cycles.as_json(run_counts) | failed))
     elif error is None or any(counts.values()):
         click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()))
 

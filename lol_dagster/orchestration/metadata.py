@@ -67,7 +67,7 @@ def of_polling(found: DiscoveryReport) -> Metadata:
     """What a poll of the match lists brought."""
     return {
         "accounts": len(found.polls),
-        "new_games": len(found.new_match_ids),
+        "new_matches": len(found.new_match_ids),
         "failed": len(found.failures),
         "left_due": found.not_asked,
         "accounts_asked": dg.MetadataValue.md(

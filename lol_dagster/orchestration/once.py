@@ -31,7 +31,7 @@ from lol_dagster.orchestration.planning import (
     plan_requested,
     settle_requests,
 )
-from lol_dagster.orchestration.resources import AppContext
+from lol_dagster.orchestration.resources import AppContext, RunCounts
 from lol_dagster.orchestration.runs import (
     end_overdue_workers,
     executing_run,
@@ -50,6 +50,14 @@ _QUARANTINED_AT_ONCE = 200
 _QUIET = {"config": {"log_level": "CRITICAL"}}
 # A daemon on the same instance could not launch these again: they come from no code location.
 _NO_RETRIES = {"dagster/max_retries": "0"}
+
+
+# What programs read of `once --json`.
+_JSON_KEYS = {"quarantined": "set_aside", "not_found": "gone", "needs_review": "parked"}
+
+
+def as_json(run_counts: RunCounts) -> dict[str, int]:
+    return {_JSON_KEYS.get(name, name): count for name, count in run_counts.counts().items()}
 
 
 class NoMatchListError(UserError):

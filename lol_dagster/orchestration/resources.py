@@ -31,9 +31,6 @@ class WallClock:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
-_JSON_KEYS = {"quarantined": "set_aside", "not_found": "gone", "needs_review": "parked"}
-
-
 @dataclass
 class RunCounts:
     """What the runs of this process have done: the figures that `lol-dagster once` prints.
@@ -59,10 +56,6 @@ class RunCounts:
     def counts(self) -> dict[str, int]:
         """By name, in the order in which things happen."""
         return {name: len(ids) for name, ids in vars(self).items() if isinstance(ids, set)}
-
-    def as_json(self) -> dict[str, int]:
-        """As `lol-dagster once --json` gives them: programs read these keys."""
-        return {_JSON_KEYS.get(name, name): count for name, count in self.counts().items()}
 
 
 @dataclass

@@ -68,7 +68,7 @@ class RunningApp:
                 return all(each["healthy"] for each in health if each["required"])
             return False
 
-        wait_for("answer of the UI", up, seconds=120)
+        wait_for("answer of the UI", up, seconds=300)
 
     def list_game(self, match_id: str, *members: str) -> str:
         """Let a game of these members end and be listed."""
@@ -137,7 +137,7 @@ class RunningApp:
     def end(self) -> int:
         """One Ctrl-C, and its exit status."""
         os.kill(self.process.pid, signal.SIGINT)
-        return self.process.wait(timeout=90)
+        return self.process.wait(timeout=300)
 
     def cut_the_power(self) -> None:
         """Kill every process at once, as a power cut would."""

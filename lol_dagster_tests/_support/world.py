@@ -15,7 +15,7 @@ from sqlalchemy import select
 from lol_dagster.definitions import build_definitions
 from lol_dagster.monitoring.alerts import Evaluated
 from lol_dagster.orchestration.monitoring import monitor
-from lol_dagster.orchestration.once import Once
+from lol_dagster.orchestration.once import Once, as_json
 from lol_dagster.orchestration.partitions import admit, ranges
 from lol_dagster.orchestration.planning import batch_over
 from lol_dagster.orchestration.resources import AppContext, RunCounts
@@ -94,7 +94,7 @@ class World:
         """`lol-dagster once --until-idle`, and its figures."""
         self.app.run_counts = RunCounts()
         Once(self.definitions, self.instance, self.app, show=lambda *_: None).until_idle()
-        return self.app.run_counts.as_json()
+        return as_json(self.app.run_counts)
 
     def process(self, *match_ids: str, **tags: str) -> dg.ExecuteInProcessResult:
         """A run over chosen partitions as a person starts it from the UI."""

@@ -1,1 +1,1 @@
-"""Tests that go the whole way of a game, through all packages."""
+"""A game's whole way, through all packages: from Riot's match list to the message."""

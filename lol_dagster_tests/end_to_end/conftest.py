@@ -1,4 +1,4 @@
-"""Fixtures of the tests that go through all packages."""
+"""Fixtures of the end-to-end tests."""
 
 from lol_dagster_tests._support.world import world
 

@@ -172,7 +172,7 @@ class Day:
                 with watching_key(app.database, app.riot, now):
                     process(app, match_id, run_id="a-run")
 
-    def announced(self) -> Counter[tuple[str, str]]:
+    def deliveries(self) -> Counter[tuple[str, str]]:
         """How often each game stands in each channel, by the world's own log."""
         posted = {team: [str(body) for body in self.world.posted(team)] for team in FRIENDS}
         return Counter(
@@ -201,7 +201,7 @@ OUTAGES: dict[int, str] = {
 """In which hour what goes wrong with the others. Afterwards it is our own turn."""
 
 
-def failures_of_our_own(day: Day, hour: int) -> None:
+def our_own_faults(day: Day, hour: int) -> None:
     """What goes wrong in our own processes in this hour."""
     day.crash_probability = 0.08 if hour == 13 else 0.0
     day.clock.wall_is_ahead = {14: HOUR, 15: -HOUR}.get(hour, 0.0)
@@ -229,7 +229,7 @@ def test_a_day_of_outages_ends_with_every_game_accounted_for(
         malformed, never = set(), set()
         for hour in range(24):
             simulator.set_faults(OUTAGES.get(hour, ""))
-            failures_of_our_own(day, hour)
+            our_own_faults(day, hour)
             for number, players in enumerate((("Ann",), ("Ben", "Cid"), ("Cid",))):
                 match_id = day.finish(*players)
                 expected += Counter(
@@ -242,7 +242,7 @@ def test_a_day_of_outages_ends_with_every_game_accounted_for(
                     never.add(day.finish("Ben", given=False))
         simulator.set_faults("")
         run_for(day, 3 * HOUR)
-        assert day.announced() == expected, "each game once in each channel of its players' teams"
+        assert day.deliveries() == expected, "each game once in each channel of its players' teams"
         assert day.crashes, "nothing crashed: this day was too easy"
         assert not simulator.truth.violations, "Riot's limits were overrun"
         with day.app.database.reading() as session:

@@ -44,7 +44,7 @@ def kill_the_worker(home: RunningApp, match_id: str) -> None:
     home.list_game(match_id, "Ann")
     run_id = wait_and_kill_a_worker(home, lambda: None)
     home.world.simulator.set_faults("")
-    wait_for("failed run", lambda: home.status_of(run_id) == "FAILURE", seconds=20)
+    wait_for("failed run", lambda: home.status_of(run_id) == "FAILURE", seconds=300)
 
 
 def kill_the_worker_and_all_services(home: RunningApp, match_id: str) -> None:
@@ -61,7 +61,7 @@ def kill_the_worker_and_all_services(home: RunningApp, match_id: str) -> None:
     run_id = wait_and_kill_a_worker(home, kill_services)
     home.world.simulator.set_faults("")
     home.wait_until_up()
-    wait_for("failed run", lambda: home.status_of(run_id) == "FAILURE", seconds=90)
+    wait_for("failed run", lambda: home.status_of(run_id) == "FAILURE", seconds=300)
 
 
 def wait_and_kill_a_worker(home: RunningApp, before: Callable[[], None]) -> str:

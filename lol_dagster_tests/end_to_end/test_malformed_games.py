@@ -1,4 +1,4 @@
-"""A malformed game of every kind stands in one batch with good ones, and stops only itself.
+"""A malformed game of every kind is in one batch with good ones, and stops only itself.
 
 What Riot answered for a match decides what happens to it: it is announced where nothing that is used is
 wrong; quarantined where something is; late where it is no match at all, as Riot may mend that.
@@ -147,7 +147,7 @@ QUARANTINED: dict[str, tuple[Callable[[str], bytes], str]] = {
     "nested beyond what is read": (nested(500), "recursion"),
     "another match": (lambda match_id: encode(payload("NA1_4999999999")), "another match"),
 }
-LATE: dict[str, bytes] = {
+DELAYED: dict[str, bytes] = {
     "half of it": text("NA1_1").encode()[:-200],
     "a page of HTML": b"<html><body>502 Bad Gateway</body></html>",
     "a list": b"[]",
@@ -170,14 +170,14 @@ def test_a_malformed_game_of_every_kind_stops_only_itself(real_instance: World) 
     world = real_instance
     world.add_team("Gamers", "Ann")
     ids: dict[str, str] = {}
-    for number, name in enumerate([*ANNOUNCED, *QUARANTINED, *LATE]):
+    for number, name in enumerate([*ANNOUNCED, *QUARANTINED, *DELAYED]):
         ids[name] = f"NA1_50000000{number:02}"
-    # The malformed ones stand between the good ones.
+    # The malformed ones are between the good ones.
     first, *others = ANNOUNCED
-    for name in (first, *QUARANTINED, *LATE, *others):
+    for name in (first, *QUARANTINED, *DELAYED, *others):
         match_id = ids[name]
-        if name in LATE:
-            body = LATE[name]
+        if name in DELAYED:
+            body = DELAYED[name]
         else:
             body = (ANNOUNCED[name] if name in ANNOUNCED else QUARANTINED[name][0])(match_id)
         serve(world, match_id, body)
@@ -194,7 +194,7 @@ def test_a_malformed_game_of_every_kind_stops_only_itself(real_instance: World) 
     expected = (
         dict.fromkeys(ANNOUNCED, "processed")
         | dict.fromkeys(QUARANTINED, "quarantined")
-        | dict.fromkeys(LATE, "listed")
+        | dict.fromkeys(DELAYED, "listed")
     )
     assert states == expected
 
@@ -311,7 +311,7 @@ def test_what_is_no_games_fault_sets_no_game_aside(
 def test_a_game_that_cannot_be_shown_is_done_all_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the UI is given about a game must not stop the others either."""
+    """What the UI shows of a game must not stop the others either."""
     from lol_dagster.orchestration import report
 
     def broken(*_: object) -> None:

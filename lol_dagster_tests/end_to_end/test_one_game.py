@@ -24,7 +24,7 @@ def text_of(body: dict[str, Any]) -> str:
     return json.dumps(body, ensure_ascii=False)
 
 
-def test_a_game_that_has_just_finished_is_announced_once_in_each_teams_channel(
+def test_a_game_that_has_just_finished_is_announced_once_to_each_teams_channel(
     world: World,
 ) -> None:
     world.add_team("Gamers", "Ann", "Bob")
@@ -56,7 +56,7 @@ def test_a_game_that_has_just_finished_is_announced_once_in_each_teams_channel(
     for asset in ("games", "player_stats", "messages", "deliveries"):
         assert world.materialized(asset) == {"NA1_5000000001"}, asset
 
-    # Another cycle announces nothing.
+    # Another cycle sends nothing.
     assert world.once() == NOTHING
     assert len(world.simulator.truth.posted) == 2
     assert world.simulator.truth.events("edited") == []
@@ -235,21 +235,21 @@ def test_a_game_that_riot_lists_but_does_not_give_yet_is_asked_for_again(
     assert world.materialized("deliveries") == {match_id}
 
 
-def test_a_game_that_riot_never_gives_is_given_up_after_two_days_and_tells_nobody(
+def test_a_game_that_riot_never_gives_is_given_up_after_two_days_and_announced_nowhere(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.add_team("Gamers", "Ann")
     match_id = world.finish("NA1_5000000001", participants=[participant("Ann")])
     world.simulator.set_faults("riot.match=404")
     begin: datetime = world.app.clock.now()
-    gone = 0
+    given_up = 0
     for hour in range(0, 60, 3):
         at = begin + timedelta(hours=hour)
         monkeypatch.setattr(world.app.clock, "now", lambda at=at: at)
-        gone += world.once()["gone"]
+        given_up += world.once()["gone"]
         if hour < 48:
-            assert gone == 0, f"given up after {hour} hours"
-    assert gone == 1
+            assert given_up == 0, f"given up after {hour} hours"
+    assert given_up == 1
     with world.app.database.reading() as session:
         assert session.get_one(Match, match_id).state == "not_found"
 
@@ -278,7 +278,7 @@ def test_a_game_that_was_given_up_is_announced_when_riot_gives_it_after_all(
 
 
 def test_a_payload_without_a_game_in_it_is_stored_and_not_announced(world: World) -> None:
-    """Riot has such payloads: all zeros, no participants."""
+    """Riot gives such a placeholder for games that it lost."""
     world.add_team("Gamers", "Ann")
     world.finish("NA1_5000000001", participants=[participant("Ann", challenges=ABSENT)])
     from lol_dagster_tests._support.payloads import empty_payload, puuid_of

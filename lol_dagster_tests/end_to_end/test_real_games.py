@@ -48,8 +48,8 @@ def payloads(shared: Path) -> Iterator[tuple[str, bytes]]:
                     yield json.loads(line)["metadata"]["matchId"], line.strip()
 
 
-def should_be_announced(game: dict[str, Any]) -> str:
-    """`announced`, or the rule that keeps it back: an independent reading of Riot's fields."""
+def expected_rule(game: dict[str, Any]) -> str:
+    """`announced`, or the rule that holds it back, read independently of the product."""
     info = game["info"]
     people = info["participants"]
     if not people:
@@ -91,7 +91,7 @@ def test_every_real_game_is_announced_or_it_is_known_why_not(
             record_game(session, match_id, code_version="1", now=NOW, run_id="test")
             written = write_messages(session, match_id, stale_after=ANNOUNCED_HOWEVER_OLD, now=NOW)
             (decision,) = decide(session, match_id, stale_after=ANNOUNCED_HOWEVER_OLD, now=NOW)
-            expected = should_be_announced(game)
+            expected = expected_rule(game)
             seen.add(expected)
             found = "announced" if decision.announced else decision.rule
             if (

@@ -1,7 +1,7 @@
 """A home is lost, and a backup that was taken in mid-work is restored into an empty one, which goes on.
 
 What was posted is what the simulated channels say. The lost application went on after its backup: the
-restored one has to find out what was announced.
+restored one has to find out what was delivered.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def game(number: int) -> str:
     return f"NA1_50000000{number:02d}"
 
 
-def announced(world: World, channel: str) -> Counter[str]:
+def deliveries(world: World, channel: str) -> Counter[str]:
     """How often each game was posted, by match id."""
     found: Counter[str] = Counter()
     for body in world.posted(channel):
@@ -164,7 +164,7 @@ def announced(world: World, channel: str) -> Counter[str]:
 
 
 def in_mid_work(home: Home) -> None:
-    """Games 1 to 8: announced; posted without an answer; posted when the deliverer died; intended when
+    """Games 1 to 8: delivered; posted without an answer; posted when the deliverer died; intended when
     it died; claimed when it died; waiting; only listed; not even listed.
     """
     world = home.world
@@ -215,12 +215,12 @@ def empty_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 
 @pytest.fixture(params=["discord-bot", "slack-bot"])
 def home(request: pytest.FixtureRequest, empty_world: Home) -> Home:
-    """An installation with a channel that can be read."""
+    """An installation with a channel whose history can be read."""
     add_channel(empty_world.world, request.param)
     return empty_world
 
 
-def test_nothing_is_lost_and_nothing_is_announced_twice(home: Home, tmp_path: Path) -> None:
+def test_nothing_is_lost_and_nothing_is_duplicated(home: Home, tmp_path: Path) -> None:
     in_mid_work(home)
     states = home.states()
     assert states == {
@@ -235,19 +235,21 @@ def test_nothing_is_lost_and_nothing_is_announced_twice(home: Home, tmp_path: Pa
 
     home.finish(9)
     home.go_on()
-    assert announced(home.world, "Gamers") == Counter([game(number) for number in range(1, 10)])
+    assert deliveries(home.world, "Gamers") == Counter([game(number) for number in range(1, 10)])
     before = len(home.world.posted("Gamers"))
 
     home.finish(10)  # nobody sees it: the home is lost
     with restored(home, backup.file, tmp_path / "new") as new:
         new.go_on()
-        assert announced(home.world, "Gamers") == Counter([game(number) for number in range(1, 11)])
+        assert deliveries(home.world, "Gamers") == Counter(
+            [game(number) for number in range(1, 11)]
+        )
         assert len(home.world.posted("Gamers")) == before + 1
         assert set(new.states().values()) == {"delivered"}
-        # And what comes now is announced as ever.
+        # And what comes now is delivered as always.
         home.finish(11)
         new.go_on()
-        assert announced(home.world, "Gamers")[game(11)] == 1
+        assert deliveries(home.world, "Gamers")[game(11)] == 1
 
 
 def test_a_home_that_is_restored_days_later_still_finds_its_own_messages(
@@ -263,11 +265,11 @@ def test_a_home_that_is_restored_days_later_still_finds_its_own_messages(
     with restored(home, backup.file, tmp_path / "new") as new:
         new.go_on()
         assert set(new.states().values()) == {"delivered"}
-    assert announced(home.world, "Gamers") == Counter([game(1), game(2)])
+    assert deliveries(home.world, "Gamers") == Counter([game(1), game(2)])
     assert len(home.world.posted("Gamers")) == 2
 
 
-def test_a_catch_up_message_that_was_delivered_since_is_known_again(
+def test_a_catch_up_message_that_was_delivered_since_is_recognized(
     home: Home, tmp_path: Path
 ) -> None:
     """Whichever of its games comes first this time."""
@@ -284,7 +286,7 @@ def test_a_catch_up_message_that_was_delivered_since_is_known_again(
     assert "4 games while I was away" in latest
 
 
-def test_a_channel_that_cannot_be_read_receives_nothing_twice_and_a_person_decides(
+def test_a_channel_that_cannot_be_read_gets_no_duplicate_and_a_person_decides(
     empty_world: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, world = empty_world, empty_world.world
@@ -302,15 +304,12 @@ def test_a_channel_that_cannot_be_read_receives_nothing_twice_and_a_person_decid
     with restored(home, backup.file, tmp_path / "new", ago=timedelta(hours=1)) as new:
         home.finish(4)
         new.go_on()
-        assert (
-            new.states()
-            == {
-                game(1): "delivered",
-                game(2): "needs_review",
-                game(3): "needs_review",
-                game(
-                    4
-                ): "delivered",  # it ended in the new application's time: nobody else can have announced it
-            }
-        )
-        assert announced(world, "Gamers") == Counter([game(number) for number in range(1, 5)])
+        assert new.states() == {
+            game(1): "delivered",
+            game(2): "needs_review",
+            game(3): "needs_review",
+            game(
+                4
+            ): "delivered",  # it ended in the new application's time: no other can have delivered it
+        }
+        assert deliveries(world, "Gamers") == Counter([game(number) for number in range(1, 5)])

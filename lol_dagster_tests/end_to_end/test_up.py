@@ -23,7 +23,7 @@ from lol_dagster_tests._support.world import World
 
 # The schedule begins at a full minute, and then three runs start a process each, on two cores that
 # other tests are using.
-ANNOUNCED_WITHIN = 240.0
+DELIVERED_WITHIN = 240.0
 LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
 
 
@@ -63,10 +63,10 @@ def running(world: World, settings: Settings) -> Iterator[Running]:
 
 
 @pytest.mark.timeout(600)
-def test_up_tells_a_game_by_itself_shows_it_in_the_ui_and_ends_with_one_ctrl_c(
+def test_up_announces_a_game_shows_it_in_the_ui_and_ends_with_one_ctrl_c(
     world: World, running: Running, settings: Settings
 ) -> None:
-    (body,) = wait_for("message", lambda: world.posted("Gamers"), seconds=ANNOUNCED_WITHIN)
+    (body,) = wait_for("message", lambda: world.posted("Gamers"), seconds=DELIVERED_WITHIN)
     assert "Jinx" in str(body)
 
     def delivered() -> list[str]:
@@ -76,7 +76,7 @@ def test_up_tells_a_game_by_itself_shows_it_in_the_ui_and_ends_with_one_ctrl_c(
         )
         return [each["partition"] for each in found["assetNodeOrError"]["assetMaterializations"]]
 
-    assert wait_for("delivery in the UI", delivered, seconds=60) == ["NA1_5000000001"]
+    assert wait_for("delivery in the UI", delivered, seconds=300) == ["NA1_5000000001"]
     runs = running.ask("{runsOrError {... on Runs {results {jobName status}}}}")
     results = runs["runsOrError"]["results"]
     assert {run["jobName"] for run in results} >= {
@@ -117,9 +117,9 @@ def test_up_tells_a_game_by_itself_shows_it_in_the_ui_and_ends_with_one_ctrl_c(
         ]
         return {run["status"] for run in runs} == {"SUCCESS"}
 
-    wait_for("end of all runs", at_rest, seconds=60)  # one that is interrupted says so in the log
+    wait_for("end of all runs", at_rest, seconds=300)  # one that is interrupted says so in the log
     os.kill(running.process.pid, signal.SIGINT)
-    assert running.process.wait(timeout=60) == 0
+    assert running.process.wait(timeout=300) == 0
     with pytest.raises(requests.ConnectionError):
         requests.get(running.ui, timeout=5)
     assert len(world.posted("Gamers")) == 1

@@ -80,7 +80,7 @@ def at_night(world: World) -> None:
     assert job.execute_in_process(instance=world.instance).success
 
 
-def test_games_of_which_there_is_nothing_to_tell_leave_the_graph_green(lasting: World) -> None:
+def test_games_that_are_announced_nowhere_leave_the_graph_green(lasting: World) -> None:
     lasting.finish("NA1_5000000001", participants=[participant("Ann")])
     lasting.finish("NA1_5000000002", participants=[participant("Ann")], minutes_ago=40)
     with lasting.app.database.writing() as session:
@@ -95,15 +95,15 @@ def test_games_of_which_there_is_nothing_to_tell_leave_the_graph_green(lasting: 
     assert not_green(lasting) == set()
 
 
-def test_the_night_clears_away_what_no_delivery_run_will_ever_show(lasting: World) -> None:
-    dropped, announced, waiting, malformed, never = (
+def test_the_nightly_job_reports_what_no_delivery_run_will(lasting: World) -> None:
+    dropped, delivered, waiting, malformed, never = (
         f"NA1_500000000{number}" for number in range(1, 6)
     )
-    for match_id in (dropped, announced, waiting):
+    for match_id in (dropped, delivered, waiting):
         lasting.finish(match_id, participants=[participant("Ann")])
     lasting.finish(malformed, participants=[participant("Ann", deaths="many")])
     lasting.poll()
-    assert lasting.run_batch(dropped, announced, waiting, malformed).success
+    assert lasting.run_batch(dropped, delivered, waiting, malformed).success
     assert not lasting.process(malformed).success
     now = lasting.app.clock.now()
     with lasting.app.database.writing() as session:
@@ -111,14 +111,14 @@ def test_the_night_clears_away_what_no_delivery_run_will_ever_show(lasting: Worl
         session.add(Match(match_id=never, state="not_found", listed_at=now - timedelta(days=2)))
         by_game = {message.subject: message for message in session.scalars(select(Message))}
         by_game[dropped].state, by_game[dropped].due_at = "dropped", None
-        # By a delivery run that was killed before it could say so.
-        row = by_game[announced]
+        # By a run that was killed before it could report it.
+        row = by_game[delivered]
         row.state, row.due_at, row.delivered_at = "delivered", None, now
         row.evidence, row.remote_id, row.remote_rev = "response", "1", 1
     lasting.instance.add_dynamic_partitions("match_id", [never])
     at_night(lasting)
-    assert lasting.instance.get_dynamic_partitions("match_id") == [dropped, announced, waiting]
-    assert lasting.materialized("deliveries") == {dropped, announced}
+    assert lasting.instance.get_dynamic_partitions("match_id") == [dropped, delivered, waiting]
+    assert lasting.materialized("deliveries") == {dropped, delivered}
     lasting.check()
     # What waits is not painted over.
     assert not_green(lasting) == {"deliveries"}

@@ -170,7 +170,7 @@ def test_what_dagster_holds_does_not_grow_with_the_weeks(
         for name in early
         if len({each[name] for each in steady}) > 1
     ] == []
-    # Else it would prove nothing: that is what grows where nobody deletes it.
+    # Else it would prove nothing: that is what grows where nothing prunes it.
     grown = {name for name in early if steady[-1][name] > early[name]}
     assert grown >= {
         "rows of runs", "rows of run_tags", "rows of event_logs", "rows of job_ticks",

@@ -160,7 +160,7 @@ def test_what_deleted_runs_leave_on_the_disk_goes(
                 os.utime(path, (time.time() - 200_000,) * 2)
     index = home / "history" / "runs" / "index.db"
     os.utime(index, (time.time() - 200_000,) * 2)
-    # Listed, and away before it is read: so do the logs of SQLite's databases come and go.
+    # Listed, and removed before it is read: so do the logs of SQLite's databases come and go.
     (home / "history" / "runs" / f"{uuid.uuid4()}.db-wal").symlink_to(home / "nowhere")
     assert remove_leftovers(instance, home, NOW) == 2
     assert {run_id for run_id, paths in files.items() if all(map(Path.exists, paths))} == {

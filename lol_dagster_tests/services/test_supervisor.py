@@ -34,7 +34,7 @@ from lol_dagster.services.supervisor import (
     wait_until_answering,
 )
 
-QUICK = Timeouts(first_pause=0.01, longest_pause=0.04, steady_after=60.0, grace=10.0)
+QUICK = Timeouts(first_pause=0.01, longest_pause=0.04, steady_after=60.0, grace=60.0)
 CHECKOUT = Path(__file__).parents[2]
 
 # Runs until SIGTERM, which it takes in peace: says so and ends with 0.
@@ -69,7 +69,7 @@ def service(name: str, program: str, **env: str) -> Service:
     return Service(name, [sys.executable, "-c", textwrap.dedent(program)], env)
 
 
-def wait_for(is_true: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+def wait_for(is_true: Callable[[], object], what: str, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not is_true():
         if time.monotonic() > deadline:
@@ -83,6 +83,12 @@ def alive(pid: int) -> bool:
         return _stat(pid)[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def is_frozen(pid: int) -> bool:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return _stat(pid)[0] == "T"
+    return False
 
 
 def parent_of(pid: int) -> int:
@@ -267,7 +273,7 @@ class TestADeath:
             sys.stdout.write(f"grandchild {child.pid}\\n")
             os.kill(os.getpid(), 9)
         """
-        slow = Timeouts(first_pause=600.0, longest_pause=600.0, grace=10.0)
+        slow = Timeouts(first_pause=600.0, longest_pause=600.0, grace=60.0)
         watched = watch(service("code-server", program), timeouts=slow)
         wait_for(lambda: watched.said, "word of the death")
         worker = grandchild_in(watched.log("code-server"))
@@ -335,10 +341,12 @@ class TestAHang:
         program = textwrap.dedent(WEB_SERVER)
         ask = over_http(f"http://127.0.0.1:{port}/")
         answers: list[bool] = []
+        frozen: list[int] = []
 
         def note_answer() -> bool:
             answers.append(ask())
-            return answers[-1]
+            # An answer that is merely slow, on a busy machine, is no hang.
+            return answers[-1] or not any(is_frozen(pid) for pid in frozen)
 
         web = Service("web", [sys.executable, "-c", program], {"PORT": str(port)}, note_answer)
         timeouts = Timeouts(first_pause=0.01, ask_every=0.05, silence=1.0, first_answer=60.0)
@@ -346,7 +354,8 @@ class TestAHang:
         wait_for(lambda: any(answers), "the first answer")
         grandchild = grandchild_in(watched.log("web"))
         assert grandchild is not None
-        os.kill(parent_of(grandchild), signal.SIGSTOP)
+        frozen.append(parent_of(grandchild))
+        os.kill(frozen[0], signal.SIGSTOP)
         wait_for(lambda: watched.said, "word of the hang")
         assert watched.said[0].startswith("web did not answer for 1 s and was killed (")
         assert watched.said[0].endswith("it is started again in 0.01 s")
@@ -401,7 +410,7 @@ class TestLivenessProbe:
 
         asked = LivenessProbe("web", answer, every=0.001)
         asked.begin_anew()
-        assert over.wait(20)
+        assert over.wait(120)
         asked.end()
         return seen[1 : len(answers) + 1]
 
@@ -514,7 +523,7 @@ class Supervising:
     """A supervisor in a process of its own, as `lol-dagster up` is, with two services."""
 
     def __init__(
-        self, logs: Path, *, parent: str = WITH_A_CHILD, grace: float = 10.0, ignoring: str = ""
+        self, logs: Path, *, parent: str = WITH_A_CHILD, grace: float = 60.0, ignoring: str = ""
     ) -> None:
         self.logs = logs
         command = [sys.executable, "-c", SUPERVISING, str(logs), parent, PATIENT, str(grace)]
@@ -545,7 +554,7 @@ class Supervising:
 
     def end(self) -> str:
         """What it printed until its end."""
-        return self.process.communicate(timeout=30)[0]
+        return self.process.communicate(timeout=120)[0]
 
 
 @pytest.fixture
@@ -586,7 +595,7 @@ class TestTheSupervisorsProcess:
         wait_for(lambda: "in peace" in one._log("patient"), "the first signal's effect")
         one.process.send_signal(signal.SIGINT)
         assert one.end() == "parent did not end by itself and was killed\nall ended\n"
-        wait_for(lambda: not alive(one.grandchild), "the grandchild's end", seconds=2)
+        wait_for(lambda: not alive(one.grandchild), "the grandchild's end")
 
     def test_takes_the_services_with_it_when_it_is_killed(
         self, supervising: Callable[..., Supervising]
@@ -594,7 +603,7 @@ class TestTheSupervisorsProcess:
         one = supervising()
         one.process.kill()
         for pid in one.services:
-            wait_for(lambda pid=pid: not alive(pid), "the services' end", seconds=5)
+            wait_for(lambda pid=pid: not alive(pid), "the services' end")
         os.kill(one.grandchild, signal.SIGKILL)  # nobody is left to do it
 
     def test_frozen_it_holds_no_service_up_and_awake_it_goes_on(
@@ -632,7 +641,7 @@ class TestTheSupervisorsProcess:
 class TestWaitingForAnAnswer:
     def test_returns_as_soon_as_a_port_takes_connections(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
-            wait_until_answering(f"tcp://127.0.0.1:{server.getsockname()[1]}", timeout=5)
+            wait_until_answering(f"tcp://127.0.0.1:{server.getsockname()[1]}", timeout=60)
 
     def test_fails_by_name_when_nobody_answers(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -662,7 +671,7 @@ class TestWaitingForAnAnswer:
         with http.server.HTTPServer(("127.0.0.1", 0), Starting) as server:
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
             thread.start()
-            wait_until_answering(f"http://127.0.0.1:{server.server_port}/healthz", timeout=10)
+            wait_until_answering(f"http://127.0.0.1:{server.server_port}/healthz", timeout=60)
             server.shutdown()
             thread.join()
         assert asked == ["/healthz"] * 3
