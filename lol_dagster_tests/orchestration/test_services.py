@@ -28,7 +28,7 @@ from lol_dagster_tests._support.waiting import wait_for
 
 
 @dataclass
-class Services:
+class Supervised:
     """What the services answered whenever they were asked, and what was shown to the operator."""
 
     frozen: list[int] = field(default_factory=list)
@@ -43,33 +43,33 @@ class Services:
 
 
 @pytest.fixture
-def services_(settings: Settings, tmp_path: Path) -> Iterator[Services]:
+def supervised(settings: Settings, tmp_path: Path) -> Iterator[Supervised]:
     """Code server and web server under a supervisor with short timeouts."""
     prepare_instance(settings).dispose()
     open_database(settings).dispose()
     code, address = code_server()
     services = [code, *other_services(settings, address, ui_port=free_port())]
-    home = Services()
+    seen = Supervised()
 
     def noting(service: Service) -> Service:
         ask = service.answers
         assert ask is not None
 
         def answer() -> bool:
-            home.answers[service.name].append(ask())
+            seen.answers[service.name].append(ask())
             # An answer that is merely slow, on a busy machine, is no hang.
-            return home.answers[service.name][-1] or not any(map(is_frozen, home.frozen))
+            return seen.answers[service.name][-1] or not any(map(is_frozen, seen.frozen))
 
         return replace(service, answers=answer)
 
     supervisor = Supervisor(
-        [noting(each) for each in services if each.name in home.answers],
+        [noting(each) for each in services if each.name in seen.answers],
         log_dir=tmp_path / "logs",
-        say=home.said.append,
+        say=seen.said.append,
         timeouts=Timeouts(first_pause=0.1, ask_every=1.0, silence=4.0, first_answer=240.0),
     )
     supervisor.start()
-    yield home
+    yield seen
     supervisor.stop()
 
 
@@ -87,24 +87,24 @@ def running(service: str) -> int:
 
 @pytest.mark.timeout(600)
 def test_a_frozen_code_server_and_a_frozen_web_server_are_started_again(
-    services_: Services,
+    supervised: Supervised,
 ) -> None:
     """Their ports are open: the kernel answers for a frozen process as far as it can."""
     frozen = {}
-    for name in services_.answers:
-        services_.wait_for_answer(name)
+    for name in supervised.answers:
+        supervised.wait_for_answer(name)
         frozen[name] = running(name)
-    services_.frozen.extend(frozen.values())
+    supervised.frozen.extend(frozen.values())
     for pid in frozen.values():
         os.kill(pid, signal.SIGSTOP)
-    wait_for("word of both", lambda: len(services_.said) == 2, seconds=240)
-    assert {line.partition(" was killed")[0] for line in services_.said} == {
+    wait_for("word of both", lambda: len(supervised.said) == 2, seconds=240)
+    assert {line.partition(" was killed")[0] for line in supervised.said} == {
         "code-server did not answer for 4 s and",
         "webserver did not answer for 4 s and",
     }
     for name, pid in frozen.items():
-        services_.answers[name].clear()
-        services_.wait_for_answer(name)
+        supervised.answers[name].clear()
+        supervised.wait_for_answer(name)
         assert running(name) != pid
 
 
