@@ -312,13 +312,13 @@ def test_a_game_that_cannot_be_shown_is_done_all_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the UI shows of a game must not stop the others either."""
-    from lol_dagster.orchestration import report
+    from lol_dagster.orchestration import metadata
 
     def broken(*_: object) -> None:
         raise ValueError("no such champion")
 
-    monkeypatch.setattr(report, "_of_stats", broken)
-    monkeypatch.setattr(report, "game_table", broken)
+    monkeypatch.setattr(metadata, "_of_stats", broken)
+    monkeypatch.setattr(metadata, "game_table", broken)
     world.add_team("Gamers", "Ann")
     for match_id in (GOOD, LAST):
         world.finish(match_id, participants=ann())
