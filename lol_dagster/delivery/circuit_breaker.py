@@ -1,6 +1,7 @@
-"""What closes a destination for a while: breakers and rate limits, shared through the database.
+"""What closes a destination for a while: circuit breakers and rate limits, shared through the
+database.
 
-A breaker closes a channel, or all channels of a token, that refuse us or do not answer; a send
+A circuit breaker closes a channel, or all channels of a token, that refuse us or do not answer; a send
 bucket holds it back as long as its rate limit says. While one is closed no message of it is
 claimed, so that it never holds up another. All times are wall times: they decide when something is
 tried, never whether it may be sent twice.
@@ -44,7 +45,7 @@ FOREVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Destination:
-    """A channel as its circuit_breaker know it."""
+    """A channel as its circuit breakers know it."""
 
     channel_id: int
     address: str
@@ -55,7 +56,7 @@ class Destination:
 
     @property
     def scopes(self) -> dict[str, str | None]:
-        """The scopes of its circuit_breaker, each with the fingerprint of what a refusal depends on."""
+        """Its circuit breakers' scopes, each with the fingerprint of what a refusal depends on."""
         token = {} if self.token_scope is None else {self.token_scope: self.token}
         return {f"channel:{self.channel_id}": self.address, **token}
 
@@ -155,7 +156,7 @@ def note(
         _hold(session, destination.scope(hold.scope), now + timedelta(seconds=hold.seconds))
     match verdict:
         case Blocked(dead=False) if isinstance(effect, Get):
-            pass  # whom a channel does not let read may well be allowed to post there
+            pass  # a channel that refuses reads may well allow posts
         case Blocked(reason, about, dead):
             block(session, destination, destination.scope(about), reason, now, dead=dead)
         case Uncertain() | NotSent(retry_after=None) | NotSeen(retry_after=None):

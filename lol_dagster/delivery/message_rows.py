@@ -21,11 +21,11 @@ from lol_dagster.delivery.model import (
     Change,
     Event,
     Moment,
+    ProbeEnded,
     Reopened,
     Restored,
     Row,
     Terms,
-    TestEnded,
     TextChanged,
     Timing,
     Withdraw,
@@ -280,10 +280,10 @@ def note_restoration(session: Session, restored: Restoration) -> int:
     return _change_all(session, event, Message.state.in_(_UNSETTLED))
 
 
-def end_test(
+def end_probe(
     session: Session, message_id: str, edited: MessageContent | None, *, deleted: bool
 ) -> None:
-    """Note what a test has done with its own message.
+    """Note what the test of a channel has done with its own message.
 
     Args:
         edited: What it said in the end; None: what it said at first.
@@ -293,7 +293,7 @@ def end_test(
     )
     if edited is not None:
         _set_text(session, message, edited)
-    change_row(message, TestEnded(edited is not None, deleted))
+    change_row(message, ProbeEnded(edited is not None, deleted))
 
 
 def _change_all(session: Session, event: Change, which: ColumnElement[bool]) -> int:

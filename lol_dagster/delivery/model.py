@@ -152,7 +152,7 @@ class Restored:
 
 
 @dataclass(frozen=True)
-class TestEnded:
+class ProbeEnded:
     """The test of a channel is over: what it has done with its own message."""
 
     edited: bool
@@ -160,7 +160,7 @@ class TestEnded:
     deleted: bool
 
 
-Change = TextChanged | Withdraw | Reopened | Restored | TestEnded
+Change = TextChanged | Withdraw | Reopened | Restored | ProbeEnded
 """What may happen to a row that nobody has claimed, or that another one has."""
 
 # Under a claim:

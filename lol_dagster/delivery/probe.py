@@ -17,7 +17,7 @@ from typing import Any, Literal, cast, get_args
 
 from lol_dagster.delivery import circuit_breaker
 from lol_dagster.delivery.clock import Clock, Watch, clock_for
-from lol_dagster.delivery.message_rows import end_test, withdraw
+from lol_dagster.delivery.message_rows import end_probe, withdraw
 from lol_dagster.delivery.model import (
     Absent,
     Accepted,
@@ -303,7 +303,9 @@ class _Probe:
         deleted = isinstance(answer.verdict, Deleted)
         self._conclude("delete", answer, done="deleted" if deleted else None)
         with self._database.writing() as session:
-            end_test(session, claimed.row.id, _test_content(2) if edited else None, deleted=deleted)
+            end_probe(
+                session, claimed.row.id, _test_content(2) if edited else None, deleted=deleted
+            )
 
     def _find(self, claimed: ClaimedMessage) -> None:
         """Whether the channel's history shows what was just posted."""

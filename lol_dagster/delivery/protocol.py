@@ -44,6 +44,7 @@ from lol_dagster.delivery.model import (
     OverBudget,
     Patch,
     Post,
+    ProbeEnded,
     Refused,
     Reopened,
     Resend,
@@ -53,7 +54,6 @@ from lol_dagster.delivery.model import (
     Seen,
     Send,
     Terms,
-    TestEnded,
     TextChanged,
     Uncertain,
     Unmarked,
@@ -416,7 +416,7 @@ def change(row: Row, event: Change) -> Row:
             return replace(row, due_at=at) if row.state == "blocked" else row
         case Restored(at):
             return _restored(row, at)
-        case TestEnded(edited, deleted):
+        case ProbeEnded(edited, deleted):
             if edited:
                 rev = row.desired_rev + 1
                 row = replace(row, desired_rev=rev, remote_rev=rev)

@@ -67,8 +67,8 @@ def retry_budget_of(
 
 
 def take_turn(session: Session, channel_id: int, timing: Timing, now: datetime) -> RetryBudget:
-    """Like `retry_budget_of`, in a transaction that writes the retry if there is one left: until it ends,
-    no other deliverer counts.
+    """Like `retry_budget_of`, in a transaction that writes the retry if there is one left: until it
+    ends, no other deliverer counts.
     """
     session.execute(
         select(Channel.id).where(Channel.id == channel_id).with_for_update(key_share=True)
