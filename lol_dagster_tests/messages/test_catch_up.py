@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -15,6 +14,7 @@ from lol_dagster.messages.identity import installation_salt
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Fact, Message, MessageGame, Player
 from lol_dagster_tests._support.message_rows import NOW, add_game, played
+from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests.messages.writing import (
     LONG_AFTER,
     change_kills,
@@ -185,8 +185,11 @@ def test_words_that_change_while_a_deliverer_finishes_are_still_due_for_an_edit(
 
 def _wait_until_somebody_waits_for_a_lock(database: Database) -> None:
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    deadline = time.monotonic() + 30
+
     with database.engine.connect() as connection:
-        while not connection.scalar(waiting):
+
+        def somebody_waits() -> object:
             connection.rollback()  # a transaction sees one state of pg_stat_activity
-            assert time.monotonic() < deadline
+            return connection.scalar(waiting)
+
+        wait_for("transaction that waits for a lock", somebody_waits)
