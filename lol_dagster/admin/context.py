@@ -20,7 +20,7 @@ from lol_dagster.storage.database import Database
 
 _EXTENSION = "lol_dagster"
 _LONGEST_WAIT_S = 10.0
-"""How long a person waits for Riot's rate limits before they get an answer."""
+"""How long a page waits for Riot's rate limits before it gives up."""
 
 
 def utc_now() -> datetime:

@@ -83,7 +83,7 @@ def refuse_if_stale(
         Whether the form changes anything; False: leave the row alone.
 
     Raises:
-        StaleEntryError: both the row and the form were changed; the form shows both now and holds
+        StaleEntryError: both the row and the form were changed; the form shows both now and has
             the new version.
         NoSuchEntryError: it is gone.
     """

@@ -73,8 +73,8 @@ class BaseModelView(ModelView):
         return form
 
     def _written(self, form: Form | None, work: Callable[[Session], _T]) -> _T | None:
-        """What `work` returns, once it is committed. None: it could not be done, and the person hears
-        why: in the form, or else above the next page.
+        """What `work` returns, once it is committed. None: it was refused; the form says why, or, where
+        there is none, the next page.
         """
         try:
             with writing() as session:
@@ -114,7 +114,7 @@ class BaseModelView(ModelView):
         return row if row is not None else abort(404)
 
     def rows_still_there(self, ids: Iterable[str]) -> Iterator[Any]:
-        """The rows of these keys; the person hears of each that is gone."""
+        """The rows of these keys; the next page mentions each that is gone."""
         for each in ids:
             try:
                 row = self.get_one(each)
@@ -130,7 +130,7 @@ class BaseModelView(ModelView):
             work: Returns something; may raise UserError.
 
         Returns:
-            To how many it was done; the person hears why not to the others.
+            To how many it was done; the next page says why not to the others.
         """
 
         def done_to(row: Any) -> bool:

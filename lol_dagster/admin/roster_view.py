@@ -1,7 +1,7 @@
 """The base of the lists that people edit: by the rules of `roster/`, which the command line obeys, too.
 
 A write is one transaction in which the row is loaded again; if somebody else has changed it since the
-form was opened, the person hears what, and what was typed stays in the form. Removed teams and
+form was opened, the form shows what, and what was typed stays in it. Removed teams and
 channels stay as history: they are listed only when asked for.
 """
 

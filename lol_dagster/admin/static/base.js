@@ -38,7 +38,7 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// data-refresh="seconds": load again, while something is under way and the page is visible.
+// data-refresh="seconds": reload while something is running and the page is visible.
 const refreshed = document.querySelector("[data-refresh]");
 if (refreshed) {
   setInterval(() => {

@@ -234,7 +234,7 @@ def _found_by(text: str) -> ColumnElement[bool]:
 
 
 def _channels(chosen: str) -> Options:
-    """As forms.py has it; removed ones, whose messages are history, as far as they fit."""
+    """As forms.py has it; removed ones, whose messages are history, up to the limit."""
     rows = list(_first_channels(Channel.removed_at.is_(None), MOST))
     rows += _first_channels(Channel.removed_at.is_not(None), MOST - len(rows))
     if chosen and (row := reading().get(Channel, number_in(chosen))) and row not in rows:
