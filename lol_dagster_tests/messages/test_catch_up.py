@@ -95,10 +95,10 @@ def test_a_stale_game_joins_only_where_it_will_be_read(database, kind, row, join
     ("afterwards", "joins"),
     [(CATCH_UP_OPEN - timedelta(seconds=1), True), (CATCH_UP_OPEN, False)],
 )
-def test_a_catch_up_message_closes_after_some_hours(database, later, joins):
+def test_a_catch_up_message_closes_after_some_hours(database, afterwards, joins):
     ann, _ = world(database)
     first = catch_up(database, ann, "EUW1_1")
-    second = catch_up(database, ann, "EUW1_2", LONG_AFTER + later)
+    second = catch_up(database, ann, "EUW1_2", LONG_AFTER + afterwards)
     assert (second.message_id == first.message_id) is joins
 
 
