@@ -9,7 +9,7 @@ import click
 
 from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
-from lol_dagster.cli.requests import AFTERWARDS, follow, in_words, progress_json
+from lol_dagster.cli.run_requests import AFTERWARDS, follow, in_words, progress_json
 from lol_dagster.explain.game import GameRows, Played, load_game
 from lol_dagster.pipeline.run_requests import Progress, progress_of, request_run
 from lol_dagster.riot.routing import validate_match_id
@@ -41,7 +41,7 @@ def game() -> None:
 @click.argument("match_id")
 @as_json_option
 def show(match_id: str, as_json: bool) -> None:
-    """Show how far a game has come, who played, and where it is told or why not."""
+    """Show how far a game has come, who played, and where it is announced or why not."""
     match_id = validate_match_id(match_id.strip().upper())
     with command_context() as app, app.database.reading() as session:
         stale_after = app.settings.stale_after
@@ -55,7 +55,7 @@ def show(match_id: str, as_json: bool) -> None:
 @click.option("--wait", is_flag=True, help="Until it is done, for five minutes at most.")
 @as_json_option
 def reprocess(match_id: str, wait: bool, as_json: bool) -> None:
-    """Take a game through all stages again; one that was told already is corrected in place.
+    """Take a game through all stages again; one that was announced already is corrected in place.
 
     Any game will do: processed, quarantined, ignored, given up, or one that nobody's list has shown.
     With --wait the exit status is 0 only if it was processed.
@@ -136,7 +136,7 @@ def _print(value: dict[str, Any]) -> None:
         [_line(each) for each in value["players"]],
     )
     _print_section(
-        ("TEAM", "CHANNEL", "TOLD", "WHY"),
+        ("TEAM", "CHANNEL", "ANNOUNCED", "WHY"),
         [
             (each["team"], each["channel"], each["announced"], each["reason"])
             for each in value["decisions"]

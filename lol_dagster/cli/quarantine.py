@@ -10,7 +10,7 @@ import click
 
 from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
-from lol_dagster.cli.requests import AFTERWARDS, progress_json
+from lol_dagster.cli.run_requests import AFTERWARDS, progress_json
 from lol_dagster.errors import UserError
 from lol_dagster.pipeline import quarantine as games
 from lol_dagster.pipeline.quarantine import QuarantineRecord, Which

@@ -10,7 +10,7 @@ import click
 from lol_dagster.cli.context import CommandContext, command_context
 from lol_dagster.cli.games import game_json
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
-from lol_dagster.cli.requests import in_words, progress_json
+from lol_dagster.cli.run_requests import in_words, progress_json
 from lol_dagster.explain.game import ChannelStory, GameStory, Member, explain_game
 from lol_dagster.explain.player import PlayerStory, explain_player, find_player
 from lol_dagster.riot.routing import InvalidMatchId, validate_match_id
@@ -27,7 +27,7 @@ from lol_dagster.riot.routing import InvalidMatchId, validate_match_id
 )
 @as_json_option
 def why(match_id_or_riot_id: str, last: int, as_json: bool) -> None:
-    """Say why a game was announced or not, or what became of a player's last games.
+    """Say why a game was announced or not, or what happened to a player's last games.
 
     A player is named by a Riot ID 'Name#TAG' of theirs, or by their name here.
     """
@@ -79,7 +79,7 @@ def _print_game(story: GameStory) -> None:
     if story.channels:
         click.echo()
         print_table(
-            ("TEAM", "CHANNEL", "RULE", "WHO TOOK PART", "WHAT BECAME OF IT"),
+            ("TEAM", "CHANNEL", "RULE", "WHO TOOK PART", "WHAT HAPPENED"),
             [
                 (each.team, each.channel, each.rule, _members(each.members), each.words)
                 for each in story.channels
@@ -159,7 +159,7 @@ def _print_player(story: PlayerStory) -> None:
         click.echo(shown(f"{story.answer[0].upper()}{story.answer[1:]}."))
     if story.games:
         print_table(
-            ("GAME", "ENDED", "STATE", "WHAT BECAME OF IT"),
+            ("GAME", "ENDED", "STATE", "WHAT HAPPENED"),
             [(each.match_id, each.at, each.state, each.answer) for each in story.games],
             empty="",
         )

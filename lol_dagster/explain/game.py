@@ -2,7 +2,7 @@
 
 For `lol-dagster game show`, `lol-dagster why MATCH_ID` and a game's page. `load_game` reads the rows;
 `explain_game` says what they mean: how far the game has come, which teams and channels were
-considered, which rule let it pass or stopped it, and what became of each message.
+considered, which rule let it pass or stopped it, and what happened to each message.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _MAY_STAND = ("accepted", "uncertain", None)
 
 
 class UnknownGameError(UserError):
-    """No such match id is on record."""
+    """No such match id is known."""
 
 
 @dataclass(frozen=True)
@@ -235,14 +235,14 @@ class MessageStory:
     edited_at: tuple[datetime, ...]
     due_at: datetime | None
     words: str
-    """What became of it, in a sentence."""
+    """What happened to it, in a sentence."""
     command: str | None
     """What to type to decide about it; None: there is nothing to decide."""
 
 
 @dataclass(frozen=True)
 class ChannelStory:
-    """What became of the game in one channel, or in a team that has none."""
+    """What happened to the game in one channel, or in a team that has none."""
 
     team: str
     channel: str | None
@@ -256,7 +256,7 @@ class ChannelStory:
 
     @property
     def words(self) -> str:
-        """What became of it, in a sentence."""
+        """What happened to it, in a sentence."""
         return self.message.words if self.message else f"not announced: {self.reason}"
 
 
@@ -266,7 +266,7 @@ class GameStory:
 
     rows: GameRows
     answer: str
-    """What has become of it and what stopped it, in a sentence."""
+    """What happened to it and what stopped it, in a sentence."""
     stages: tuple[Stage, ...]
     channels: tuple[ChannelStory, ...]
     request: Progress | None
@@ -414,7 +414,7 @@ def explain_message(session: Session, message: Message) -> MessageStory:
         remote_id=message.remote_id,
         edited_at=tuple(edited),
         due_at=message.due_at,
-        words=_what_became_of(session, message, edited),
+        words=_what_happened(session, message, edited),
         command=(
             f"lol-dagster message resend|mark-delivered|drop {message.id[:8]}"
             if message.state == "needs_review"
@@ -423,7 +423,7 @@ def explain_message(session: Session, message: Message) -> MessageStory:
     )
 
 
-def _what_became_of(session: Session, message: Message, edited: Sequence[datetime]) -> str:
+def _what_happened(session: Session, message: Message, edited: Sequence[datetime]) -> str:
     why = f": {message.last_error}" if message.last_error else ""
     if message.state == "delivered":
         return _delivered(message, edited)

@@ -57,7 +57,7 @@ class MembershipStory:
 
 @dataclass(frozen=True)
 class GameLine:
-    """One of the player's games, and what has become of it."""
+    """One of the player's games, and what happened to it."""
 
     match_id: str
     state: str
@@ -97,7 +97,7 @@ def find_player(session: Session, name_or_riot_id: str) -> Player:
 def explain_player(
     session: Session, player: Player, *, last: int, stale_after: timedelta, now: datetime
 ) -> PlayerStory:
-    """How a player's accounts are polled, and what became of their last games.
+    """How a player's accounts are polled, and what happened to their last games.
 
     Args:
         last: How many games.

@@ -74,7 +74,7 @@ def of_polling(found: DiscoveryReport) -> Metadata:
             _table(
                 ("Account", "New games", "Failure"),
                 [
-                    (poll.riot_id, ", ".join(poll.new_match_ids), poll.trouble or "")
+                    (poll.riot_id, ", ".join(poll.new_match_ids), poll.error or "")
                     for poll in found.polls
                 ],
             )

@@ -67,13 +67,13 @@ class PollReport:
     riot_id: str
     new_match_ids: tuple[str, ...] = ()
     """Written down, also if the poll was cut short."""
-    trouble: str | None = None
+    error: str | None = None
     """Why the poll failed or was cut short, in a line."""
     stays_due: bool = False
-    """The trouble is not the account's own: it keeps its turn."""
+    """The error is not the account's own: it keeps its turn."""
     limited_until: datetime | None = None
-    """When Riot's limits have room again, if they were the trouble."""
-    is_servers_trouble: bool = False
+    """When Riot's limits allow calls again, if that is why it failed."""
+    is_servers_error: bool = False
     """It may be Riot's servers that fail, whatever the account."""
 
 
@@ -88,16 +88,16 @@ class DiscoveryReport:
     @property
     def accounts_polled(self) -> int:
         """Accounts whose list Riot gave."""
-        return sum(poll.trouble is None for poll in self.polls)
+        return sum(poll.error is None for poll in self.polls)
 
     @property
     def failures(self) -> tuple[PollReport, ...]:
         """Polls that failed for a reason of the account's own or of Riot's servers."""
-        return tuple(poll for poll in self.polls if poll.trouble and not poll.limited_until)
+        return tuple(poll for poll in self.polls if poll.error and not poll.limited_until)
 
     @property
     def limited_until(self) -> datetime | None:
-        """When Riot's limits have room again for all; None if they had."""
+        """When Riot's limits allow calls again for all; None if they do."""
         return max((poll.limited_until for poll in self.polls if poll.limited_until), default=None)
 
     @property
@@ -134,17 +134,17 @@ def discover(
             used_up.add(route)
     for route in sorted({route_of(account) for account in accounts} - used_up):
         found = [polls[account.id] for account in accounts if route_of(account) == route]
-        if route not in failing and _all_in_trouble(found):
+        if route not in failing and _all_failed(found):
             # One bad account is no bad route: somebody who is not due may say so.
             with database.reading() as session:
                 others = reliable_accounts(session, route, now)
             for other in [each for each in others if each.id not in polls][:1]:
                 polls[other.id] = poll_account(database, client, other, now=now)
                 found.append(polls[other.id])
-        if _all_in_trouble(found):
+        if _all_failed(found):
             with database.writing() as session:
-                note_route_fails(session, route, found[-1].trouble or "", now)
-        elif route in failing and any(poll.trouble is None for poll in found):
+                note_route_fails(session, route, found[-1].error or "", now)
+        elif route in failing and any(poll.error is None for poll in found):
             with database.writing() as session:
                 note_route_answers(session, route, now)
                 record_route_answers(session, now=now)
@@ -185,16 +185,16 @@ def poll_account(
             found.append(match_id)  # noqa: PERF402 - what was found counts also if the poll fails
     except KeyRejected:
         raise
-    except (RiotError, UnresolvedAccount, UnknownPlatform) as trouble:
-        report = _on_trouble(report, trouble, route_fails=route_fails)
+    except (RiotError, UnresolvedAccount, UnknownPlatform) as error:
+        report = _failed(report, error, route_fails=route_fails)
         if not report.stays_due:
-            log.warning("%s: %s", account.riot_id, trouble, extra={"account_id": account.id})
+            log.warning("%s: %s", account.riot_id, error, extra={"account_id": account.id})
             with database.writing() as session:
-                note_poll_failed(session, account.id, str(trouble), now)
+                note_poll_failed(session, account.id, str(error), now)
     else:
         with database.writing() as session:
             note_polled(session, account.id, now, was_deep=is_deep)
-    if found and report.trouble and not is_deep:
+    if found and report.error and not is_deep:
         _let_next_poll_be_deep(database, account, now)
     if found:
         log.info(
@@ -206,20 +206,20 @@ def poll_account(
     return replace(report, new_match_ids=tuple(found))
 
 
-def _on_trouble(report: PollReport, trouble: Exception, *, route_fails: bool) -> PollReport:
-    is_servers = isinstance(trouble, ServerError)
+def _failed(report: PollReport, error: Exception, *, route_fails: bool) -> PollReport:
+    is_servers = isinstance(error, ServerError)
     return replace(
         report,
-        trouble=str(trouble),
-        stays_due=isinstance(trouble, RateLimited | RouteDown) or (is_servers and route_fails),
-        limited_until=trouble.retry_at if isinstance(trouble, RateLimited) else None,
-        is_servers_trouble=is_servers,
+        error=str(error),
+        stays_due=isinstance(error, RateLimited | RouteDown) or (is_servers and route_fails),
+        limited_until=error.retry_at if isinstance(error, RateLimited) else None,
+        is_servers_error=is_servers,
     )
 
 
-def _all_in_trouble(polls: Collection[PollReport]) -> bool:
+def _all_failed(polls: Collection[PollReport]) -> bool:
     """Whether Riot's servers have failed and nobody's list came."""
-    return any(poll.is_servers_trouble for poll in polls) and all(poll.trouble for poll in polls)
+    return any(poll.is_servers_error for poll in polls) and all(poll.error for poll in polls)
 
 
 def _let_next_poll_be_deep(database: Database, account: Account, now: datetime) -> None:
@@ -268,8 +268,8 @@ def _refresh(database: Database, client: RiotClient, account: Account, puuid: st
         refresh_riot_id(database, client, account, puuid)
     except KeyRejected:
         raise
-    except RiotError as trouble:
-        log.info("Not renamed: %s", trouble, extra={"account_id": account.id})
+    except RiotError as error:
+        log.info("Not renamed: %s", error, extra={"account_id": account.id})
 
 
 @dataclass(frozen=True)
@@ -311,7 +311,7 @@ def _read_newest(database: Database, listed: _List, now: datetime) -> Iterator[s
 def _read_all(database: Database, listed: _List, now: datetime) -> Iterator[str]:
     """Read the whole list, known ids or not. Those that were given up are asked for once more.
 
-    Pages after the first are back-fill: they leave room in Riot's limits for news.
+    Pages after the first are back-fill: they leave calls in Riot's limits for news.
 
     Yields:
         The new match ids, each written down before.

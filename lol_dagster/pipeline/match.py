@@ -107,11 +107,11 @@ class Missing(FromRun):
 
 @dataclass(frozen=True)
 class Deferred(FromRun):
-    """Riot could not be asked: its servers fail, or there is no room in its limits."""
+    """Riot could not be asked: its servers fail, or its limits are used up."""
 
     reason: str
     retry_at: datetime | None = None
-    """When there is room; None: nobody knows."""
+    """When its limits allow a call; None: nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Step:
 
 
 def step(life: Life | None, event: Event, now: datetime) -> Step:
-    """What becomes of a match.
+    """What an event changes.
 
     Args:
         life: Where it stands; None: nobody has heard of it.

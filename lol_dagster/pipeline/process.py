@@ -94,7 +94,7 @@ Outcome = ProcessedGame | NotGiven | QuarantinedGame | IgnoredGame
 
 
 class _StageError(Exception):
-    """Carries which stage it was that raised its cause."""
+    """Names the stage that raised its cause."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
@@ -287,8 +287,8 @@ def _ask_riot(
         return Deferred(run_id, str(limited), limited.retry_at), None
     except (NotFound, ForbiddenHere, BrokenBody) as missing:
         return Missing(run_id, str(missing)), None
-    except ServerError as trouble:
-        return Deferred(run_id, str(trouble)), None
+    except ServerError as error:
+        return Deferred(run_id, str(error)), None
 
 
 def _known_account(session: Session, match: Match) -> Account | None:

@@ -52,7 +52,7 @@ class Progress:
 def request_run(
     session: Session, match_id: str, who: str, reason: str, *, now: datetime
 ) -> RunRequest:
-    """Ask for a match to be taken through all stages (again), whatever has become of it.
+    """Ask for a match to be taken through all stages (again), whatever its state.
 
     Any well-formed id will do, also one that nobody's list has shown. A match that was given up is
     asked for again, for another 48 hours. A request that no run has started yet is not repeated.

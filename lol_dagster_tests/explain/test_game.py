@@ -80,7 +80,9 @@ def message(session: Session, channel: Channel, **values: Any) -> Message:
     return row
 
 
-def test_a_told_game_names_the_moment_the_remote_id_and_the_edits(any_database: Database) -> None:
+def test_an_announced_game_names_the_moment_the_remote_id_and_the_edits(
+    any_database: Database,
+) -> None:
     with any_database.writing() as session:
         channel = processed(session)
         notified_at, edited_at = NOW + timedelta(minutes=1), NOW + timedelta(hours=1)
@@ -126,7 +128,7 @@ def test_a_told_game_names_the_moment_the_remote_id_and_the_edits(any_database: 
         ({"state": "delivered", "kind": "catch_up"}, "delivered in a catch-up message"),
     ],
 )
-def test_what_became_of_a_message_is_said_in_a_sentence(
+def test_what_happened_to_a_message_is_said_in_a_sentence(
     database: Database, values: dict[str, Any], words: str
 ) -> None:
     with database.writing() as session:
@@ -143,7 +145,7 @@ def test_a_message_waits_for_a_channel_or_a_token_that_refuses_us(
         message(session, channel, state="pending", due_at=NOW)
         name = f"channel:{channel.id}" if scope == "channel" else "discord-token"
         session.add(Breaker(scope=name, dead=True, reason="Missing Access"))
-        # Others' troubles are none of this channel's.
+        # What is wrong with others is none of this channel's.
         session.add(Breaker(scope="slack-token", dead=True, reason="revoked"))
     assert story(database).answer == (
         "main: waits until the channel takes messages again: Missing Access"
@@ -190,7 +192,7 @@ def test_who_was_not_in_the_team_then_is_shown_with_the_dates(any_database: Data
     assert (member.until, member.counts) == (left, False)
 
 
-def test_a_remake_is_told_and_an_aborted_game_is_not(database: Database) -> None:
+def test_a_remake_is_announced_and_an_aborted_game_is_not(database: Database) -> None:
     with database.writing() as session:
         team = make_team(session, "Barons")
         make_channel(session, team, "main")
@@ -271,6 +273,6 @@ def test_a_game_that_riot_does_not_give_says_when_it_is_asked_again(
     assert story(database).answer == words
 
 
-def test_a_game_that_nobodys_list_has_shown_is_told_as_such(database: Database) -> None:
+def test_a_game_that_nobodys_list_has_shown_is_an_error(database: Database) -> None:
     with pytest.raises(UnknownGameError, match="not listed it for anyone"):
         story(database)

@@ -1,4 +1,4 @@
-"""Which accounts are polled, what their lists bring, and what trouble with one means for the others."""
+"""Which accounts are polled, what their lists bring, and what a failure of one means for the others."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_two_accounts_of_one_game_list_it_once(world: World) -> None:
     assert world.discover().new_match_ids == ("NA1_1",)
 
 
-def test_only_accounts_of_players_who_are_or_just_were_in_a_team_are_looked_at(
+def test_only_accounts_of_players_who_are_or_just_were_in_a_team_are_polled(
     world: World,
 ) -> None:
     member = world.member()
@@ -92,7 +92,7 @@ def test_a_new_account_is_due_at_once_and_then_by_its_pause(world: World) -> Non
     assert world.poll(account).last_good_poll_at == NOW
 
 
-def test_those_looked_at_longest_ago_come_first(world: World) -> None:
+def test_those_polled_longest_ago_come_first(world: World) -> None:
     accounts = [world.member() for _ in range(3)]
     for account, hours in zip(accounts, (1, 3, 2), strict=True):
         with world.database.writing() as session:
@@ -129,7 +129,7 @@ def test_pauses_grow_smoothly() -> None:
     assert hourly[-1] == LONGEST_PAUSE
 
 
-def test_a_game_that_was_played_pulls_the_next_look_forward(world: World) -> None:
+def test_a_game_that_was_played_brings_the_next_poll_forward(world: World) -> None:
     account = world.member(created_at=NOW - timedelta(days=90))
     world.list(account)
     world.discover()
@@ -153,7 +153,7 @@ def test_a_game_may_be_noted_before_the_first_poll(world: World) -> None:
     assert world.poll(account).next_poll_at <= NOW
 
 
-def test_trouble_backs_off_the_account_that_has_it(world: World) -> None:
+def test_failures_back_off_the_account_that_has_them(world: World) -> None:
     bad, good = world.member(), world.member()
     world.riot.on(f"{bad.puuid}/ids", Reply(503, b"<html>", ROOMY))
     world.list(good, "NA1_1")
@@ -195,7 +195,7 @@ def test_with_riot_down_the_other_accounts_are_not_asked_one_by_one(world: World
         assert len(due_accounts(session, NOW + MINUTE)) == 9, "they keep their turn"
 
 
-def test_a_used_up_limit_ends_the_sweep_of_its_route_and_leaves_the_rest_due(
+def test_a_used_up_limit_ends_the_polling_of_its_route_and_leaves_the_rest_due(
     world: World,
 ) -> None:
     first, second, third = (world.member() for _ in range(3))
@@ -216,7 +216,7 @@ def test_a_used_up_limit_ends_the_sweep_of_its_route_and_leaves_the_rest_due(
         assert [account.id for account in due_accounts(session, NOW)] == [second.id, third.id]
 
 
-def test_pages_read_before_a_limit_struck_are_kept_and_told(world: World) -> None:
+def test_pages_read_before_a_limit_struck_are_kept_and_reported(world: World) -> None:
     account = world.member()
     pages = MatchList(*ids(1, 250))
     world.riot.on(
@@ -252,7 +252,7 @@ def test_a_refusal_of_one_account_alone_is_no_dead_key(world: World) -> None:
     assert "403" in (world.poll(account).last_error or "")
 
 
-def test_an_account_removed_during_its_look_is_no_error(world: World) -> None:
+def test_an_account_removed_while_it_is_polled_is_no_error(world: World) -> None:
     account = world.member()
 
     def removing(_: Any) -> Reply:

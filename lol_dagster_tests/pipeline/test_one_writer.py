@@ -27,7 +27,7 @@ MAY_DELETE = {PACKAGE / "storage" / "retention.py"}
 
 
 def writes(source: str) -> Iterator[str]:
-    """What in a module writes one of these tables, as far as can be told from its text."""
+    """What in a module writes one of these tables, as far as its text shows."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call):
             yield from _calls(node)

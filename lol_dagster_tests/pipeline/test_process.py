@@ -1,4 +1,4 @@
-"""The stage games: a match is fetched once; and what becomes of one that Riot does not give."""
+"""The stage games: a match is fetched once; and what happens to one that Riot does not give."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def test_a_forbidden_match_with_riot_down_is_left_for_later(world: World) -> Non
     assert world.match().first_missing_at is None
 
 
-def test_trouble_of_riots_servers_does_not_bring_a_match_nearer_to_being_given_up(
+def test_a_failure_of_riots_servers_does_not_bring_a_match_nearer_to_being_given_up(
     world: World,
 ) -> None:
     world.riot.on("NA1_1", Reply(503, b"<html>", ROOMY))
@@ -245,11 +245,11 @@ def test_trouble_of_riots_servers_does_not_bring_a_match_nearer_to_being_given_u
     assert world.match().next_try_at == days_later + 15 * MINUTE, "rarer, but never given up"
 
 
-def test_a_used_up_limit_leaves_the_match_for_when_there_is_room(world: World) -> None:
+def test_a_used_up_limit_leaves_the_match_for_when_it_allows_calls(world: World) -> None:
     world.riot.on("NA1_1", refusal(429, Retry_After="600", X_Rate_Limit_Type="method"))
-    room_at = datetime.fromtimestamp(world.time.now + 600.5, UTC)
+    allowed_at = datetime.fromtimestamp(world.time.now + 600.5, UTC)
     assert world.fetch(datetime.fromtimestamp(world.time.now, UTC)) == "deferred"
-    assert world.match().next_try_at == pytest.approx(room_at, abs=timedelta(seconds=1))
+    assert world.match().next_try_at == pytest.approx(allowed_at, abs=timedelta(seconds=1))
     assert world.match().tries == 0
 
 

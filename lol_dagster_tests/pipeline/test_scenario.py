@@ -1,4 +1,4 @@
-"""A weird game is exported with nobody in it, and is as weird as before."""
+"""A malformed game is exported with nobody in it, and fails as before."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lol_dagster_tests.scenarios.playing import body_of, play
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 GAME = "NA1_5012345678"
-NAME, TAG, PUUID, SUMMONER = "Hide on büsh", "KR1x", "pUuId-of_Hide-123", "summ-77-of-him"
+NAME, TAG, PUUID, SUMMONER = "Hide on büsh", "KR1x", "pUuId-of_Hide-123", "summ-77-of-them"
 PLANTED = (NAME, TAG, PUUID, SUMMONER, "büsh", "Hide", "5012345678", "987654321", "771234")
 """What must not be found in an export, in whatever case."""
 
@@ -46,7 +46,7 @@ def archived(
         return export_scenario(session, game)
 
 
-def weird_payload(**fields: Any) -> dict[str, Any]:
+def malformed_payload(**fields: Any) -> dict[str, Any]:
     """A game with the same person in every odd place."""
     me = participant(
         NAME, puuid=PUUID, tag=TAG, champion="Jinx", kills=12, deaths=1, assists=7,
@@ -75,13 +75,13 @@ def survivors(scenario: dict[str, Any]) -> list[str]:
 
 def test_no_planted_identity_survives_an_export(any_database: Database) -> None:
     error = f"KeyError: '{NAME}' of {PUUID} in {GAME}"
-    scenario = archived(any_database, encode(weird_payload()), error)
+    scenario = archived(any_database, encode(malformed_payload()), error)
     assert survivors(scenario) == []
 
 
 @pytest.mark.parametrize("cut", [100, 900, 2500, -20])
 def test_nor_does_it_where_the_payload_is_no_json(database: Database, cut: int) -> None:
-    body = encode(weird_payload())[:cut]
+    body = encode(malformed_payload())[:cut]
     scenario = archived(database, body)
     assert "text" in scenario
     assert survivors(scenario) == []
@@ -97,7 +97,7 @@ def test_nor_in_bytes_that_are_no_text(database: Database) -> None:
 
 
 def test_structure_numbers_and_riots_own_words_stay(database: Database) -> None:
-    before = weird_payload()
+    before = malformed_payload()
     after = archived(database, encode(before))["payload"]
     mine, mine_before = after["info"]["participants"][0], before["info"]["participants"][0]
     assert mine.keys() == mine_before.keys()
@@ -109,7 +109,7 @@ def test_structure_numbers_and_riots_own_words_stay(database: Database) -> None:
 
 
 def test_the_same_person_is_the_same_one_everywhere_and_nobody_else(database: Database) -> None:
-    scenario = archived(database, encode(weird_payload()))
+    scenario = archived(database, encode(malformed_payload()))
     after = scenario["payload"]
     people = [each["puuid"] for each in after["info"]["participants"]]
     assert len(set(people)) == 10
@@ -130,7 +130,7 @@ def test_the_same_person_is_the_same_one_everywhere_and_nobody_else(database: Da
         ({"win": None}, "win"),
     ],
 )
-def test_what_was_weird_is_as_weird_as_before(
+def test_what_failed_fails_as_before(
     database: Database, fields: dict[str, Any], error: str
 ) -> None:
     game = match_payload(GAME, participants=[participant("Ann", puuid=PUUID, **fields)])
@@ -142,7 +142,7 @@ def test_what_was_weird_is_as_weird_as_before(
 
 
 def test_a_game_that_is_well_is_announced(database: Database) -> None:
-    scenario = archived(database, encode(weird_payload()))
+    scenario = archived(database, encode(malformed_payload()))
     found = play(database, scenario)
     assert (found["outcome"], found["queue"], found["announced"]) == (
         "processed",

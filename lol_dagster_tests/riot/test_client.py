@@ -58,7 +58,7 @@ def client(riot: FakeRiot, database: Database, time_: Time) -> RiotClient:
     return client_of(riot.server, database, time_)
 
 
-def test_a_riot_id_is_looked_up_whatever_characters_it_has(
+def test_a_riot_id_is_asked_for_whatever_characters_it_has(
     riot: FakeRiot, client: RiotClient
 ) -> None:
     riot.on("by-riot-id", Reply(200, ACCOUNT))

@@ -72,7 +72,7 @@ def test_a_puuid_that_stays_foreign_is_asked_for_once_and_noted(world: World) ->
     assert "decrypting" in (world.poll(account).last_error or "")
 
 
-def test_a_rename_is_taken_over_by_the_deep_look(world: World) -> None:
+def test_a_rename_is_taken_over_by_the_deep_poll(world: World) -> None:
     account = world.member(game_name="Before", tag_line="NA1")
     world.list(account)
     world.riot.on(f"by-puuid/{account.puuid}$",
@@ -86,7 +86,7 @@ def test_a_rename_is_taken_over_by_the_deep_look(world: World) -> None:
     assert world.account(account).riot_id == "After#EUW", "Riot leaves the names out at times"
 
 
-def test_a_name_that_cannot_be_asked_for_does_not_fail_the_look(world: World) -> None:
+def test_a_name_that_cannot_be_asked_for_does_not_fail_the_poll(world: World) -> None:
     account = world.member()
     world.list(account, "NA1_1")
     world.riot.on(f"by-puuid/{account.puuid}$", Reply(503, b"", ROOMY))
@@ -113,7 +113,7 @@ def test_an_account_that_is_edited_while_riot_is_asked_stays_as_it_was_edited(
 
 
 @pytest.mark.parametrize("asked", ["by-riot-id", "by-puuid/[^/]+$"])
-def test_an_account_that_is_removed_while_riot_is_asked_stops_nobody_elses_look(
+def test_an_account_that_is_removed_while_riot_is_asked_stops_nobody_elses_poll(
     world: World, asked: str
 ) -> None:
     account = world.member(puuid=None if asked == "by-riot-id" else "deleted", game_name="Ann")

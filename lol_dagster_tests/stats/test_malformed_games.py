@@ -198,7 +198,7 @@ def test_bots_share_a_puuid_and_none_of_them_has_one_with_us() -> None:
         ({"riotIdGameName": "A\x00nn", "riotIdTagline": "1"}, "Ann#1"),
     ],
 )
-def test_the_name_is_looked_for_where_the_patch_had_it(fields: Json, shown: str) -> None:
+def test_the_name_is_read_from_where_the_patch_had_it(fields: Json, shown: str) -> None:
     ann = participant(champion="MonkeyKing", **fields)
     assert first(read(participants=[ann])).display_name == shown
 

@@ -1,4 +1,4 @@
-"""Watching what was asked for: how far it is, in words and as JSON."""
+"""Run requests on the command line: how far one is, in words and as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lol_dagster.storage.database import Database
 AFTERWARDS = (
     "`lol-dagster up` does it within seconds; `lol-dagster once` does it with its next call."
 )
-_LOOK_EVERY_S = 0.5
+_POLL_EVERY_S = 0.5
 
 
 def progress_json(found: Progress) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def in_words(found: Progress) -> str:
 
 
 def follow(database: Database, request_id: int, *, seconds: float, quiet: bool) -> Progress:
-    """Look at a request until it is over or the time is up; each change is a line on stderr."""
+    """Poll a request until it is over or the time is up; each change is a line on stderr."""
     said = None
     until = time.monotonic() + seconds
     while True:
@@ -46,4 +46,4 @@ def follow(database: Database, request_id: int, *, seconds: float, quiet: bool) 
             click.echo(f"{found.match_id}: {said}", err=True)
         if found.is_over or time.monotonic() > until:
             return found
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_POLL_EVERY_S)
