@@ -33,7 +33,7 @@ from lol_dagster.delivery.model import (
     Verdict,
 )
 from lol_dagster.delivery.transports.base import Hold, Transport, fingerprint
-from lol_dagster.storage.models import Breaker, Channel, SendBucket
+from lol_dagster.storage.models import Breaker, Channel, Message, SendBucket
 
 logger = logging.getLogger(__name__)
 
@@ -105,12 +105,30 @@ def opening_times(
     return times
 
 
-def forget_outdated(session: Session, destinations: Collection[Destination], now: datetime) -> None:
-    """Open the breakers of tokens and addresses that are not in use any more."""
-    current = {s: f for each in destinations for s, f in each.scopes.items()}
+def refresh(
+    session: Session, transports: Mapping[str, Transport], now: datetime
+) -> tuple[dict[int, Destination], set[int]]:
+    """Bring the breakers up to date with tokens and addresses.
+
+    Returns:
+        Every channel's destination by id, and the ids of those that are closed now.
+    """
+    found = destinations(session, transports)
+    current = {scope: print_ for each in found.values() for scope, print_ in each.scopes.items()}
     for breaker in session.scalars(select(Breaker).where(Breaker.fingerprint.is_not(None))):
-        if breaker.fingerprint != current.get(breaker.scope):
-            _open(session, breaker.scope, destinations, now)
+        if breaker.scope in current and breaker.fingerprint != current[breaker.scope]:
+            _open(session, breaker.scope, found.values(), now)
+    # Channels with messages due to which no call can even be made.
+    with_messages = select(Message.channel_id).where(Message.due_at <= now)
+    for channel in session.scalars(
+        select(Channel).where(Channel.id.in_(with_messages), Channel.removed_at.is_(None))
+    ):
+        reason = transports[channel.kind].unusable(channel.address)
+        if reason is not None:
+            destination = found[channel.id]
+            block(session, destination, destination.scope("token"), reason, now, dead=True)
+    opening = opening_times(session, found.values())
+    return found, {channel_id for channel_id, time in opening.items() if time > now}
 
 
 def begin_probe(

@@ -160,11 +160,7 @@ class Outbox:
         """
         claimed_at = self._clock.local()
         with self._database.writing() as session:
-            destinations = circuit_breaker.destinations(session, self._transports)
-            circuit_breaker.forget_outdated(session, destinations.values(), now)
-            self._block_unusable(session, destinations, now)
-            opening = circuit_breaker.opening_times(session, destinations.values())
-            closed = {channel_id for channel_id, time in opening.items() if time > now}
+            destinations, closed = circuit_breaker.refresh(session, self._transports, now)
             moment = self._moment(session, now)
             while message := self._next(session, moment, closed, only_match_ids):
                 destination = destinations[message.channel_id]
@@ -235,21 +231,6 @@ class Outbox:
             destination = circuit_breaker.destinations(session, self._transports)[channel_id]
             claimed = self._take(session, message, destination, self._moment(session, now))
             return replace(claimed, probing=True, claimed_at=claimed_at)
-
-    def _block_unusable(
-        self, session: Session, destinations: Mapping[int, Destination], now: datetime
-    ) -> None:
-        """Close the channels with messages due and to which no call can even be made."""
-        with_messages = select(Message.channel_id).where(Message.due_at <= now)
-        for channel in session.scalars(
-            select(Channel).where(Channel.id.in_(with_messages), Channel.removed_at.is_(None))
-        ):
-            transport = self._transports[channel.kind]
-            reason = transport.unusable(channel.address)
-            if reason is not None:
-                destination = destinations[channel.id]
-                scope = destination.scope("token")
-                circuit_breaker.block(session, destination, scope, reason, now, dead=True)
 
     # --- one call: the intent before it, the conclusion after it -------------------------------
 
