@@ -71,7 +71,7 @@ def _way(world: World | None, came_from: dict[World, tuple[World | None, str]]) 
         pytest.param(BARE_WEBHOOK, 4, id="webhook alone"),
     ],
 )
-def test_no_order_of_events_tells_twice_or_lies_or_gets_stuck(terms: Terms, claims: int) -> None:
+def test_no_order_of_events_posts_twice_or_lies_or_gets_stuck(terms: Terms, claims: int) -> None:
     worlds, counterexample = search(begin(claims=claims), Rules.of(terms))
     assert counterexample is None
     assert worlds > 500  # or the model has lost its moves
@@ -141,14 +141,14 @@ def test_no_decision_removal_or_change_at_any_moment_does_harm(terms: Terms, sta
     assert worlds > 500
 
 
-def test_a_webhook_alone_may_tell_twice_by_the_operators_decision_to_resend() -> None:
+def test_a_webhook_alone_may_post_twice_by_the_operators_decision_to_resend() -> None:
     _, counterexample = search(begin(claims=3, decisions=1), Rules.of(BARE_WEBHOOK))
     assert counterexample is not None
     assert "the operator decides: Resend" in counterexample
     assert counterexample[-1] == "duplicate"
 
 
-def test_a_webhook_alone_that_resends_may_tell_twice_as_its_promise_says() -> None:
+def test_a_webhook_alone_that_resends_may_post_twice_as_its_promise_says() -> None:
     _, counterexample = search(begin(claims=3), Rules.of(RESENDING_WEBHOOK))
     assert counterexample is not None
     assert counterexample[-1] == "duplicate"

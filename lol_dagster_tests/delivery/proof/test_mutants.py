@@ -47,7 +47,7 @@ def test_hypothesis_walks_find_it(mutant: Mutant) -> None:
 
 
 @mutants("scenario")
-def test_real_processes_without_it_tell_twice_and_with_it_do_not(
+def test_real_processes_without_it_post_twice_and_with_it_do_not(
     harness: Harness, mutant: Mutant
 ) -> None:
     assert mutant.scenario is not None

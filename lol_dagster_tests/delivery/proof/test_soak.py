@@ -123,7 +123,7 @@ def test_a_thousand_messages_for_slack_are_posted_once(any_harness: Harness) -> 
 
 
 @pytest.mark.soak
-def test_sending_and_then_marking_tells_twice(harness: Harness) -> None:
+def test_sending_and_then_marking_posts_twice(harness: Harness) -> None:
     harness.fault(f"discord.post={','.join(FAULTS)}")
     channel, _ = harness.channel("discord-bot")
     for _ in range(200):

@@ -34,7 +34,7 @@ UNREADABLE = Limits(pause=14.0, delay=14.0)
         pytest.param(BARE_WEBHOOK, Limits.of(BARE_WEBHOOK), id="webhook alone"),
     ],
 )
-def test_no_walk_tells_twice_or_lies_or_gets_stuck(terms: Terms, limits: Limits) -> None:
+def test_no_walk_posts_twice_or_lies_or_gets_stuck(terms: Terms, limits: Limits) -> None:
     walks = settings(
         max_examples=100,
         stateful_step_count=60,
