@@ -34,6 +34,7 @@ CHECKS = (
     ("ruff", "format", "--check", "."),
     ("mypy",),
     ("lint-imports",),
+    ("python", "tools/check_words.py"),
 )
 TESTS = ("pytest", "-n", "2", "--dist", "worksteal")
 

@@ -98,7 +98,6 @@ ALLOWED = [
     Allowed("lol_dagster/simulator/payload.py", "CARRY", "Riot's name of a role"),
     Allowed("lol_dagster_tests/_support/world.py", r'^ +"(set_aside|parked|gone)",$', "as below"),
     Allowed("lol_dagster/admin/*", r"_anchor=|text-anchor", "Flask's and SVG's own word"),
-    Allowed("lol_dagster/orchestration/resources.py", "_JSON_KEYS", "as below"),
     Allowed("lol_dagster_tests/end_to_end/*", r'"(set_aside|gone)"', "as below"),
     Allowed("*once*.py", r"set_aside|parked|gone", "keys of `once --json`, which programs read"),
 ]

@@ -237,7 +237,7 @@ def test_metrics_are_for_this_machine_and_for_who_is_signed_in(
 def test_healthz_tells_anybody_no_more_than_whether_all_is_well(anybody: Visitor) -> None:
     answer = anybody.get("/healthz")
     assert answer.status_code == 503
-    assert answer.text == "problems: 1; 'lol-dagster status' names them\n"
+    assert answer.text == "errors: 1; 'lol-dagster status' names them\n"
 
 
 def test_behind_a_proxy_its_name_and_its_origin_are_ours_and_cookies_are_for_https(
