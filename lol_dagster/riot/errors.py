@@ -6,7 +6,7 @@
     ├── ForbiddenHere    401 or 403 for this one call, which says little about the key
     ├── KeyRejected      the key itself is refused: a person must act
     ├── BadRequest       any other 4xx: asking again will not help
-    └── ServerError    5xx, or no complete answer: asking again later may help
+    └── ServerError      5xx, or no complete answer: asking again later may help
         ├── BrokenBody   200 with a body that cannot be what was asked for
         └── RouteDown    not asked at all, as the route has only failed lately
 
@@ -21,9 +21,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from lol_dagster.errors import UserError
-from lol_dagster.http import Response
+
+if TYPE_CHECKING:  # every command imports this module, and only few need requests
+    from lol_dagster.http import Response
 
 _LONGEST_QUOTE = 120
 
