@@ -445,6 +445,7 @@ CHECKS: tuple[Check, ...] = (
         find=_overdue_backup,
         one="The backup is overdue",
         remedy="'lol-dagster db backup' takes one now, or says what prevents it",
+        for_=CATCH_UP_FOR,
         left_out={"ping": _FOR_PEOPLE, "dagster": _NO_ASSET + "; the job nightly has a red run"},
     ),
     # Riot.

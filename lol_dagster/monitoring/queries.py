@@ -25,8 +25,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import QueryableAttribute
 
 from lol_dagster.delivery.audit import WRONG
-from lol_dagster.delivery.transports.registry import kinds_without_ids, transport_types
-from lol_dagster.riot.key import RIOT_KEY_SCOPE
+from lol_dagster.delivery.transports.registry import (
+    UnknownKind,
+    kinds_without_ids,
+    transport_types,
+)
 from lol_dagster.riot.polling import ROUTE_SCOPE
 from lol_dagster.riot.profiles import MISSING_GAMES_AFTER, no_game_since
 from lol_dagster.roster.memberships import is_tracked
@@ -91,14 +94,8 @@ def unsettled_messages(now: datetime, *, alerts: bool = False) -> Query:
     Args:
         alerts: Only alerts; else everything but alerts.
     """
-    token_scope = case(
-        *((Channel.kind == each.kind, each.token_scope) for each in transport_types()), else_=None
-    )
     is_blocked = select(Channel.id).where(
-        or_(
-            (literal("channel:") + cast(Channel.id, String)).in_(_blocked_scopes()),
-            token_scope.in_(_blocked_scopes()),
-        )
+        or_(_channel_scope().in_(_blocked_scopes()), _token_scope().in_(_blocked_scopes()))
     )
     return (
         select(Message.id, Message.created_at, Message.last_error)
@@ -219,16 +216,27 @@ def _blocked_scopes() -> Select[Any]:
 
 
 def _is_blocking() -> ColumnElement[bool]:
-    # Nothing is sent to a removed channel any more that could close its breaker.
-    removed = select(literal("channel:") + cast(Channel.id, String)).where(
-        Channel.removed_at.is_not(None)
-    )
+    # Nothing is sent to a removed channel any more that could close its breaker, or its token's.
+    in_use = Channel.removed_at.is_(None)
+    token_scope = _token_scope()
     return and_(
-        Breaker.scope != RIOT_KEY_SCOPE,
-        ~Breaker.scope.startswith(ROUTE_SCOPE),
         or_(Breaker.dead, Breaker.open_until.is_not(None)),
-        Breaker.scope.not_in(removed),
+        or_(
+            Breaker.scope.in_(select(_channel_scope()).where(in_use)),
+            Breaker.scope.in_(select(token_scope).where(in_use, token_scope.is_not(None))),
+        ),
     )
+
+
+def _channel_scope() -> ColumnElement[str]:
+    """Of a channel's own breaker."""
+    return literal("channel:") + cast(Channel.id, String)
+
+
+def _token_scope() -> ColumnElement[str | None]:
+    """Of the breaker of the token that a channel uses, if its kind has one."""
+    known = ((Channel.kind == each.kind, each.token_scope) for each in transport_types())
+    return case(*known, else_=UnknownKind.token_scope)
 
 
 def unpolled_accounts(now: datetime) -> Query:

@@ -16,6 +16,7 @@ from lol_dagster.monitoring.alerts import Evaluated, evaluate
 from lol_dagster.monitoring.failed_jobs import forget_job, note_failed_run, note_ui_url
 from lol_dagster.monitoring.health import read_health
 from lol_dagster.monitoring.heartbeat import beat
+from lol_dagster.monitoring.housekeeping import note_night
 from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
@@ -182,6 +183,10 @@ LATER: dict[str, tuple[Callable[[Session], object], Callable[[Session], object],
     "a message is stuck": (
         lambda s: message(s, main_channel(s), due_at=NOW - timedelta(hours=1)), settle,
         "1 message has not been delivered for too long",
+    ),
+    "the backup is overdue": (
+        lambda s: note_night(s, NOW - timedelta(hours=30)),
+        lambda s: note_night(s, NOW), "The backup is overdue",
     ),
 }  # fmt: skip
 

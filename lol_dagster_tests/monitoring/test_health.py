@@ -409,6 +409,15 @@ def test_a_removed_channel_is_not_blocked(session: Session) -> None:
     assert health_of(session).healthy
 
 
+def test_a_token_that_no_channel_uses_any_more_is_not_blocked(session: Session) -> None:
+    channel = all_well(session)
+    another = make_channel(session, channel.team, "another", kind="slack-bot")
+    session.add(Breaker(scope="slack-token", dead=True))
+    assert check(session, "refused_token").count == 1
+    another.removed_at = hours_ago(1)
+    assert health_of(session).healthy
+
+
 def test_messages_of_a_channel_that_cannot_be_used_are_not_overdue(session: Session) -> None:
     """They wait for the channel, which has a line of its own; those of another are."""
     channel = all_well(session)

@@ -64,6 +64,7 @@ def test_each_value_is_what_the_rows_say(
         polled(session, make_member(session, team, platform="na1"), minutes_ago(9))
         polled(session, make_member(session, team, platform="kr"), minutes_ago(66))
         second = make_channel(session, team, "second")
+        make_channel(session, team, "third", kind="slack-bot")
         match(session, 1, state="quarantined")
         match(session, 2, state="quarantined")
         match(session, 3, state="processed")
