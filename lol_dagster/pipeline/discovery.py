@@ -146,8 +146,9 @@ def discover(
                 note_route_fails(session, route, found[-1].error or "", now)
         elif route in failing and any(poll.error is None for poll in found):
             with database.writing() as session:
-                note_route_answers(session, route, now)
+                # Matches are locked before polls, as where a game is recorded.
                 record_route_answers(session, now=now)
+                note_route_answers(session, route, now)
     return DiscoveryReport(tuple(polls.values()), not_asked)
 
 
