@@ -35,12 +35,7 @@ def main() -> None:
     parser.add_argument("--riot-limits", default=DEFAULT_LIMITS, help="[%(default)s]")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    options = Options(
-        seed=given.seed,
-        faults=given.faults,
-        riot_limits=given.riot_limits,
-        truth_file=given.truth,
-    )
+    options = Options(given.seed, given.faults, given.riot_limits, truth_file=given.truth)
     try:
         serve(
             port=given.port,

@@ -6,7 +6,7 @@ Bodies are kept as the service shows them to readers; what they mean is the serv
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from lol_dagster.simulator.truth import Clock, TruthLog
@@ -25,8 +25,6 @@ class Message:
     posted_at: float
     edited_at: float | None = None
     deleted_at: float | None = None
-    former: list[Body] = field(default_factory=list)
-    """The bodies it had before, oldest first."""
 
 
 class Board:
@@ -52,7 +50,6 @@ class Board:
 
     def edit(self, message: Message, body: Body) -> None:
         """Put another body in the place of a message's."""
-        message.former.append(message.body)
         message.body = body
         message.edited_at = self._clock()
         self._note("edited", message)

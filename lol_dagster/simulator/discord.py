@@ -16,7 +16,6 @@ from typing import Any
 
 from lol_dagster.simulator.chat import Board, Body, Message
 from lol_dagster.simulator.discord_answers import (
-    FormError,
     check_body,
     error,
     invalid,
@@ -48,12 +47,7 @@ class Discord:
     name = "discord"
 
     def __init__(
-        self,
-        truth: TruthLog,
-        faults: Faults,
-        clock: Clock,
-        *,
-        limit: Limit = DEFAULT_LIMIT,
+        self, truth: TruthLog, faults: Faults, clock: Clock, *, limit: Limit = DEFAULT_LIMIT
     ) -> None:
         self.board = Board("discord", truth, clock)
         self._truth = truth
@@ -84,7 +78,7 @@ class Discord:
         bucket = self._bucket(call)
         overrun = bucket.overrun(self._clock())
         if overrun is not None:
-            return self.finish(call, too_many(overrun[1], "user"))
+            return self.finish(call, too_many(overrun, "user"))
         bucket.count(self._clock())
         return None
 
@@ -109,7 +103,7 @@ class Discord:
         return answer.with_headers(
             Via="1.1 google",
             X_RateLimit_Limit=str(self._limit.calls),
-            X_RateLimit_Remaining=str(max(0, bucket.remaining(now))),
+            X_RateLimit_Remaining=str(bucket.remaining(now)),
             X_RateLimit_Reset=f"{now + bucket.resets_in(now):.3f}",
             X_RateLimit_Reset_After=f"{bucket.resets_in(now):.3f}",
             X_RateLimit_Bucket=f"{call.operation}-bucket".replace(".", "-"),
@@ -130,26 +124,26 @@ class Discord:
         channel, rest = parts[1], parts[2:]
         if not _SNOWFLAKE.fullmatch(channel):
             raise RefusedError(invalid("channel_id", "NUMBER_TYPE_COERCE", "is not snowflake."))
-        name, perform = self._channel_action(request, channel, rest)
-        return Call(f"discord.{name}", channel, perform) if name else None
+        return self._channel_call(request, channel, rest)
 
-    def _channel_action(
-        self, request: Request, channel: str, rest: tuple[str, ...]
-    ) -> tuple[str, Callable[[], Answer]]:
+    def _channel_call(self, request: Request, channel: str, rest: tuple[str, ...]) -> Call | None:
+        def call(name: str, perform: Callable[[], Answer]) -> Call:
+            return Call(f"discord.{name}", channel, perform)
+
         match (request.method, *rest):
             case ("GET",):
-                return "channel", lambda: json_answer(200, _channel_json(channel))
+                return call("channel", lambda: json_answer(200, _channel_json(channel)))
             case ("GET", "messages"):
-                return "list", lambda: self._list(channel, request.query)
+                return call("list", lambda: self._list(channel, request.query))
             case ("POST", "messages"):
-                return "post", lambda: self._create(channel, _form(request))
+                return call("post", lambda: self._create(channel, _form(request)))
             case ("GET", "messages", message_id):
-                return "get", lambda: self._get(channel, message_id)
+                return call("get", lambda: self._get(channel, message_id))
             case ("PATCH", "messages", message_id):
-                return "edit", lambda: self._edit(channel, message_id, BOT_ID, _form(request))
+                return call("edit", lambda: self._edit(channel, message_id, BOT_ID, _form(request)))
             case ("DELETE", "messages", message_id):
-                return "delete", lambda: self._delete(channel, message_id)
-        return "", lambda: status_error(405)
+                return call("delete", lambda: self._delete(channel, message_id))
+        return None
 
     def _create(self, channel: str, form: Body) -> Answer:
         body = self._checked(form)
@@ -201,7 +195,7 @@ class Discord:
             return error(50005)
         shown = {**message.body, **{key: form[key] for key in _SHOWN if key in form}}
         self.board.edit(message, self._checked({**form, **shown}))
-        return self._message_answer(message, None)
+        return self._message_answer(message)
 
     def _delete(self, channel: str, message_id: str) -> Answer:
         message = self.board.find(channel, message_id)
@@ -220,48 +214,47 @@ class Discord:
             raise RefusedError(error(10015))
         if self._webhook_tokens.setdefault(webhook, token) != token:
             raise RefusedError(error(50027))
-        name, perform = self._webhook_action(request, webhook, rest)
-        return Call(f"discord-hook.{name}", webhook, perform) if name else None
 
-    def _webhook_action(
-        self, request: Request, webhook: str, rest: tuple[str, ...]
-    ) -> tuple[str, Callable[[], Answer]]:
+        def call(name: str, perform: Callable[[], Answer]) -> Call:
+            return Call(f"discord-hook.{name}", webhook, perform)
+
         match (request.method, *rest):
             case ("GET",):
-                return "webhook", lambda: json_answer(200, _webhook_json(webhook))
+                return call("webhook", lambda: json_answer(200, _webhook_json(webhook)))
             case ("POST",):
-                wait = request.query.get("wait") == "true"
-                return "post", lambda: self._execute(webhook, _form(request), wait=wait)
+                return call("post", lambda: self._execute(webhook, request))
             case ("GET", "messages", message_id):
-                return "get", lambda: self._get_of_webhook(webhook, message_id)
+                return call("get", lambda: self._get_of_webhook(webhook, message_id))
             case ("PATCH", "messages", message_id):
-                return "edit", lambda: self._edit(webhook, message_id, webhook, _form(request))
+                return call(
+                    "edit", lambda: self._edit(webhook, message_id, webhook, _form(request))
+                )
             case ("DELETE", "messages", message_id):
-                return "delete", lambda: self._delete(webhook, message_id)
-        return "", lambda: status_error(405)
+                return call("delete", lambda: self._delete(webhook, message_id))
+        return None
 
-    def _execute(self, webhook: str, form: Body, *, wait: bool) -> Answer:
-        message = self.board.post(self._snowflake(), webhook, webhook, self._checked(form))
-        return self._message_answer(message, None) if wait else Answer(HTTPStatus.NO_CONTENT)
+    def _execute(self, webhook: str, request: Request) -> Answer:
+        body = self._checked(_form(request))
+        message = self.board.post(self._snowflake(), webhook, webhook, body)
+        if request.query.get("wait") != "true":
+            return Answer(HTTPStatus.NO_CONTENT)
+        return self._message_answer(message)
 
     def _get_of_webhook(self, webhook: str, message_id: str) -> Answer:
         message = self.board.find(webhook, message_id)
         if message is None or message.author != webhook:
             return error(10008)
-        return self._message_answer(message, None)
+        return self._message_answer(message)
 
     # -- Messages -----------------------------------------------------------------------------
 
     def _checked(self, form: Body) -> Body:
-        """What readers see of a request's body."""
-        try:
-            check_body(form)
-        except FormError as wrong:
-            raise RefusedError(error(wrong.code, wrong.errors)) from None
+        """What readers see of a request's body; raises RefusedError as check_body does."""
+        check_body(form)
         shown = {key: form[key] for key in _SHOWN if form.get(key)}
         return {**shown, "mention_everyone": mentions_everyone(form)}
 
-    def _message_answer(self, message: Message, nonce: object) -> Answer:
+    def _message_answer(self, message: Message, nonce: object = None) -> Answer:
         body = self._message_json(message, as_reader=False)
         return json_answer(200, {**body, "nonce": nonce} if nonce is not None else body)
 

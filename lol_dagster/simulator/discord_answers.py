@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from lol_dagster.simulator.service import html_answer
+from lol_dagster.simulator.service import RefusedError, html_answer
 from lol_dagster.simulator.wire import Answer, json_answer
 
 _CODES: dict[int, tuple[int, str]] = {
@@ -85,19 +85,9 @@ def too_many(seconds: float, scope: str) -> Answer:
     return answer.with_headers(X_RateLimit_Global="true") if scope == "global" else answer
 
 
-MOST_EMBED_CHARACTERS = 6000
-_CONTENT, _EMBEDS, _NONCE = 2000, 10, 25
+_CONTENT, _EMBEDS, _EMBED_CHARACTERS, _NONCE = 2000, 10, 6000, 25
 _EMBED_TEXTS = {"title": 256, "description": 4096}
 _FIELDS, _FIELD_TEXTS = 25, {"name": 256, "value": 1024}
-
-
-class FormError(Exception):
-    """Discord refuses the body, with this JSON code and this `errors` object."""
-
-    def __init__(self, code: int, errors: dict[str, Any] | None = None) -> None:
-        super().__init__(code)
-        self.code = code
-        self.errors = errors
 
 
 Path = tuple[str, ...]
@@ -108,10 +98,10 @@ def check_body(form: dict[str, Any]) -> None:
     """Check the body of a message.
 
     Raises:
-        FormError: 50006 when it is empty, 50035 when something is of a wrong type or too long.
+        RefusedError: 50006 when it is empty, 50035 when something is of a wrong type or too long.
     """
     if not any(form.get(key) for key in ("content", "embeds", "components")):
-        raise FormError(50006)
+        raise RefusedError(error(50006))
     violations = list(_violations(form))
     if violations:
         errors: dict[str, Any] = {}
@@ -120,7 +110,7 @@ def check_body(form: dict[str, Any]) -> None:
             for step in path:
                 place = place.setdefault(step, {})
             place.setdefault("_errors", []).append({"code": code, "message": message})
-        raise FormError(50035, errors)
+        raise RefusedError(error(50035, errors))
 
 
 def _violations(form: dict[str, Any]) -> Iterator[_Violation]:
@@ -136,11 +126,11 @@ def _violations(form: dict[str, Any]) -> Iterator[_Violation]:
         yield _too_few_or_many(("embeds",), _EMBEDS)
     for number, embed in enumerate(embeds):
         yield from _embed_violations(embed, ("embeds", str(number)))
-    if sum(_characters(embed) for embed in embeds) > MOST_EMBED_CHARACTERS:
+    if sum(_characters(embed) for embed in embeds) > _EMBED_CHARACTERS:
         yield (
             ("embeds",),
             "MAX_EMBED_SIZE_EXCEEDED",
-            (f"Embed size exceeds maximum size of {MOST_EMBED_CHARACTERS}"),
+            f"Embed size exceeds maximum size of {_EMBED_CHARACTERS}",
         )
 
 
@@ -151,11 +141,8 @@ def _embed_violations(embed: dict[str, Any], path: Path) -> Iterator[_Violation]
     yield from _text(embed.get("author") or {}, "name", 256, (*path, "author"))
     url = embed.get("url")
     if url is not None and not str(url).startswith(("http://", "https://")):
-        yield (
-            (*path, "url"),
-            "URL_TYPE_INVALID_SCHEME",
-            ("Scheme must be one of ('http', 'https')."),
-        )
+        message = "Scheme must be one of ('http', 'https')."
+        yield (*path, "url"), "URL_TYPE_INVALID_SCHEME", message
     color = embed.get("color")
     if color is not None and (not isinstance(color, int) or not 0 <= color <= 0xFFFFFF):
         yield (*path, "color"), "NUMBER_TYPE_MAX", "int value should be 16777215 or less."
@@ -189,12 +176,8 @@ def _too_few_or_many(path: Path, most: int) -> _Violation:
 
 
 def _characters(embed: dict[str, Any]) -> int:
-    texts = [
-        embed.get("title"),
-        embed.get("description"),
-        (embed.get("footer") or {}).get("text"),
-        (embed.get("author") or {}).get("name"),
-    ]
+    footer, author = embed.get("footer") or {}, embed.get("author") or {}
+    texts = [embed.get("title"), embed.get("description"), footer.get("text"), author.get("name")]
     for field in embed.get("fields") or []:
         texts += [field.get("name"), field.get("value")]
     return sum(len(text) for text in texts if isinstance(text, str))

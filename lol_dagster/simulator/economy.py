@@ -52,41 +52,33 @@ def take_objectives(rng: Random, lineup: Lineup) -> None:
     winner, loser = sorted(lineup.teams, key=lambda team: not team.win)
     minutes = lineup.seconds / 60
     whole = not lineup.ending
-    winner.towers = rng.randint(5, 11) if whole else rng.randint(0, int(minutes / 3))
-    loser.towers = rng.randint(0, 5) if whole else rng.randint(0, int(minutes / 6))
-    winner.inhibitors = rng.randint(1, 3) if whole else 0
+    winner.taken["tower"] = rng.randint(5, 11) if whole else rng.randint(0, int(minutes / 3))
+    loser.taken["tower"] = rng.randint(0, 5) if whole else rng.randint(0, int(minutes / 6))
+    winner.taken["inhibitor"] = rng.randint(1, 3) if whole else 0
     if lineup.map_id == _RIFT:
         dragons = int(minutes / 6.5)
-        winner.dragons = rng.randint(dragons // 2, dragons)
-        loser.dragons = dragons - winner.dragons
-        winner.barons = rng.randint(0, 1 + (minutes > 30)) if minutes > 22 else 0
-        winner.heralds = int(minutes > 16)
-    for name, numbers in (
-        ("tower", (winner.towers, loser.towers)),
-        ("dragon", (winner.dragons, loser.dragons)),
-        ("baron", (winner.barons, loser.barons)),
-        ("inhibitor", (winner.inhibitors, loser.inhibitors)),
-        ("riftHerald", (winner.heralds, loser.heralds)),
-        ("champion", _first_blood(lineup, winner, loser)),
-    ):
-        takers = [team for team, number in zip((winner, loser), numbers, strict=True) if number]
-        if takers:
-            first = rng.choice(takers)
-            first.first = first.first | {name}
+        winner.taken["dragon"] = rng.randint(dragons // 2, dragons)
+        loser.taken["dragon"] = dragons - winner.taken["dragon"]
+        winner.taken["baron"] = rng.randint(0, 1 + (minutes > 30)) if minutes > 22 else 0
+        winner.taken["riftHerald"] = int(minutes > 16)
+    first_blood = next((seat.team_id for seat in lineup.seats if seat.score.first_blood), 0)
+    takers = {
+        name: [team for team in (winner, loser) if team.taken[name]]
+        for name in ("tower", "dragon", "baron", "inhibitor", "riftHerald")
+    }
+    takers["champion"] = [team for team in (winner, loser) if team.team_id == first_blood]
+    for name, teams in takers.items():
+        if teams:
+            rng.choice(teams).first |= {name}
     for team in lineup.teams:
         seats = [seat for seat in lineup.seats if seat.team_id == team.team_id]
         _share(rng, team, seats)
 
 
-def _first_blood(lineup: Lineup, winner: Team, loser: Team) -> tuple[int, int]:
-    team_id = next((seat.team_id for seat in lineup.seats if seat.score.first_blood), 0)
-    return int(team_id == winner.team_id), int(team_id == loser.team_id)
-
-
 def _share(rng: Random, team: Team, seats: list[Seat]) -> None:
-    for _ in range(team.towers):
+    for _ in range(team.taken["tower"]):
         rng.choice(seats).towers += 1
-    for _ in range(team.inhibitors):
+    for _ in range(team.taken["inhibitor"]):
         rng.choice(seats).inhibitors += 1
     jungle = next((seat for seat in seats if seat.position == "JUNGLE"), seats[0])
-    jungle.dragons, jungle.barons = team.dragons, team.barons
+    jungle.dragons, jungle.barons = team.taken["dragon"], team.taken["baron"]

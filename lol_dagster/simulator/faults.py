@@ -17,8 +17,9 @@ that the truth log has it: the message is there, whatever the client was answere
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from random import Random
 from threading import Lock
 
@@ -66,23 +67,27 @@ class Kind:
     """The argument when none is given; None when one must be given or none is taken."""
 
 
+_before = partial(Kind, Stage.BEFORE)
+_after = partial(Kind, Stage.AFTER)
+_behaviour = partial(Kind, Stage.BEHAVIOUR)
+
+
 def _limited(says: str, targets: tuple[str, ...], default: str = "1") -> Kind:
-    return Kind(Stage.BEFORE, says, targets, "seconds", default)
+    return _before(says, targets, "seconds", default)
 
 
 KINDS: dict[str, Kind] = {
-    "refuse": Kind(
-        Stage.BEFORE,
+    "refuse": _before(
         "the service's own refusal with this code, as in refuse(50013) or refuse(is_archived)",
         (*_DISCORD, *_SLACK),
         "code",
     ),
-    "outage": Kind(
-        Stage.BEFORE,
+    "outage": _before(
         "503 with an HTML body to every call, for so many seconds from when it is set (0: until it "
         "is taken back)",
-        argument="seconds",
-        default="0",
+        _EVERY,
+        "seconds",
+        "0",
     ),
     "429": _limited("too many requests, in the service's commonest form", _EVERY),
     "429-route": _limited("Discord: this bucket only", _DISCORD),
@@ -94,65 +99,51 @@ KINDS: dict[str, Kind] = {
     "429-service": _limited("Riot: type service, no Retry-After", ("riot",)),
     "429-server": _limited("Riot: type server, Retry-After, no limit headers", ("riot",), "5"),
     "429-bare": _limited("Riot's edge: neither type nor Retry-After", ("riot",)),
-    "reset-before-accept": Kind(Stage.BEFORE, "connection reset, not accepted"),
-    "no-answer-before-accept": Kind(Stage.BEFORE, "never answered, not accepted"),
-    "late-accept": Kind(
-        Stage.AFTER,
+    "reset-before-accept": _before("connection reset, not accepted"),
+    "no-answer-before-accept": _before("never answered, not accepted"),
+    "late-accept": _after(
         "accepted only after so many seconds, also when the client has gone",
-        argument="seconds",
-        default="12",
+        _EVERY,
+        "seconds",
+        "12",
     ),
-    "error-after-accept": Kind(
-        Stage.AFTER, "accepted, answered with this status", argument="status", default="500"
+    "error-after-accept": _after("accepted, answered with this status", _EVERY, "status", "500"),
+    "internal-error": _after(
+        "accepted, answered 200 ok:false with this error", _SLACK, "error", "internal_error"
     ),
-    "internal-error": Kind(
-        Stage.AFTER,
-        "accepted, answered 200 ok:false with this error",
-        _SLACK,
-        "error",
-        "internal_error",
+    "reset": _after("accepted, then the connection is reset"),
+    "half-body": _after("accepted, half of the body, then closed"),
+    "header-drip": _after(
+        "accepted, a byte of the head every so many seconds", _EVERY, "seconds", "0.5"
     ),
-    "reset": Kind(Stage.AFTER, "accepted, then the connection is reset"),
-    "half-body": Kind(Stage.AFTER, "accepted, half of the body, then closed"),
-    "header-drip": Kind(
-        Stage.AFTER,
-        "accepted, a byte of the head every so many seconds",
-        argument="seconds",
-        default="0.5",
+    "body-drip": _after(
+        "accepted, a byte of the body every so many seconds", _EVERY, "seconds", "0.5"
     ),
-    "body-drip": Kind(
-        Stage.AFTER,
-        "accepted, a byte of the body every so many seconds",
-        argument="seconds",
-        default="0.5",
-    ),
-    "no-answer": Kind(Stage.AFTER, "accepted, never answered"),
-    "html-body": Kind(Stage.AFTER, "accepted, 200 with an HTML page"),
-    "no-content": Kind(Stage.AFTER, "accepted, 204 without a body"),
-    "no-limit-headers": Kind(Stage.BEHAVIOUR, "rate-limit headers are missing"),
-    "unreadable": Kind(
-        Stage.BEHAVIOUR,
+    "no-answer": _after("accepted, never answered"),
+    "html-body": _after("accepted, 200 with an HTML page"),
+    "no-content": _after("accepted, 204 without a body"),
+    "no-limit-headers": _behaviour("rate-limit headers are missing"),
+    "unreadable": _behaviour(
         "no permission to read history: Discord lists [] and refuses one message with 403, Slack "
         "answers missing_scope",
         ("discord.list", "discord.get", "slack.history"),
     ),
-    "lagging": Kind(
-        Stage.BEHAVIOUR,
+    "lagging": _behaviour(
         "what is younger than so many seconds is not shown yet",
         ("riot.match-list", "riot.match", "discord.list", "slack.history"),
         "seconds",
         "30",
     ),
-    "nonce-window": Kind(
-        Stage.BEHAVIOUR, "how long Discord remembers a nonce", ("discord.post",), "seconds", "0"
+    "nonce-window": _behaviour(
+        "how long Discord remembers a nonce", ("discord.post",), "seconds", "0"
     ),
-    "unordered": Kind(Stage.BEHAVIOUR, "Riot's list of match ids is shuffled", _LIST),
-    "holes": Kind(Stage.BEHAVIOUR, "Riot's list of match ids leaves out every third", _LIST),
-    "endless": Kind(Stage.BEHAVIOUR, "Riot's list of match ids ignores start", _LIST),
+    "unordered": _behaviour("Riot's list of match ids is shuffled", _LIST),
+    "holes": _behaviour("Riot's list of match ids leaves out every third", _LIST),
+    "endless": _behaviour("Riot's list of match ids ignores start", _LIST),
 }
 """Kinds by name, beside the statuses 400 to 599 (not accepted, the service's own error body)."""
 
-_STATUS = Kind(Stage.BEFORE, "this status with the service's own error body, not accepted")
+_STATUS = _before("this status with the service's own error body, not accepted")
 _FAULT = re.compile(
     r"(?P<kind>[a-z0-9-]+)(?:\((?P<argument>[^()]*)\))?"
     r"(?::(?P<probability>[0-9.]+))?(?:\*(?P<times>[0-9]+))?"
@@ -313,10 +304,7 @@ class _Drawer:
 
     rule: Rule
     rng: Random
-    left: list[int | None] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.left = [fault.times for fault in self.rule.faults]
+    left: list[int | None]
 
     def take(self, index: int) -> Fault | None:
         left = self.left[index]
@@ -348,7 +336,11 @@ class Faults:
             self.spec = spec
             self._set_at = self._clock()
             self._drawers = [
-                _Drawer(rule, seeded_rng(self._seed, number, rule))
+                _Drawer(
+                    rule,
+                    seeded_rng(self._seed, number, rule),
+                    [fault.times for fault in rule.faults],
+                )
                 for number, rule in enumerate(rules)
             ]
 

@@ -160,14 +160,15 @@ class Games:
     def __init__(self) -> None:
         self.by_id: dict[str, Game] = {}
         self._by_puuid: dict[str, list[Game]] = {}
-        self._accounts: dict[str, Account] = {}
+        self.accounts: dict[str, Account] = {}
         self._by_name: dict[tuple[str, str], Account] = {}
 
     def add(self, game: Game, accounts: Iterable[Account] = ()) -> None:
         """Add a game, or put it in the place of the one with its id, with the people who played it."""
         old = self.by_id.pop(game.match_id, None)
-        for puuid in old.puuids if old else ():
-            self._by_puuid[puuid].remove(old)  # type: ignore[arg-type]  # old is no None in here
+        if old is not None:
+            for puuid in old.puuids:
+                self._by_puuid[puuid].remove(old)
         self.by_id[game.match_id] = game
         for puuid in dict.fromkeys(game.puuids):
             bisect.insort(self._by_puuid.setdefault(puuid, []), game, key=lambda one: one.ended_at)
@@ -176,28 +177,21 @@ class Games:
 
     def add_account(self, account: Account) -> None:
         """Add an account; a later name of the same puuid takes the place of the earlier one."""
-        old = self._accounts.get(account.puuid)
+        old = self.accounts.get(account.puuid)
         if not account.game_name and old is not None:
             return
         if old is not None and self._by_name.get(old.folded) is old:
             del self._by_name[old.folded]
-        self._accounts[account.puuid] = account
+        self.accounts[account.puuid] = account
         if account.game_name:
             self._by_name[account.folded] = account
-
-    def account(self, puuid: str) -> Account | None:
-        return self._accounts.get(puuid)
 
     def account_by_name(self, game_name: str, tag_line: str) -> Account | None:
         return self._by_name.get((fold(game_name), fold(tag_line)))
 
-    @property
-    def accounts(self) -> list[Account]:
-        return list(self._accounts.values())
-
     def busiest(self, number: int) -> list[Account]:
         """The named accounts with the most games, the most first."""
-        named = [account for account in self.accounts if account.game_name]
+        named = [account for account in self.accounts.values() if account.game_name]
         named.sort(key=lambda one: (-len(self._by_puuid.get(one.puuid, [])), one.folded))
         return named[:number]
 

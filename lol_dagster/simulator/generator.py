@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 
 from lol_dagster.simulator.games import Account, Game, game_of
-from lol_dagster.simulator.modes import MODES, Crowd, Mode, make_lineup
+from lol_dagster.simulator.modes import MODES, Crowd, Mode
 from lol_dagster.simulator.payload import match_payload, void_payload
 from lol_dagster.simulator.people import FRIENDS, strangers
 from lol_dagster.simulator.rng import seeded_rng
@@ -77,7 +78,7 @@ class Generator:
         crowd = self._crowd(rng, stream, number, platform)
         fitting = [mode for mode in MODES if len(crowd.party) <= mode.party]
         mode = rng.choices(fitting, [one.weight for one in fitting])[0]
-        lineup = make_lineup(mode, rng, crowd)
+        lineup = mode.make(mode, rng, crowd)
         # Ten ids a second for each of the two streams: apart, and in the order of time.
         serial = int((ended_at - _YEAR_2026) * 10) * 2 + (stream is self._live)
         match_id = f"{platform.upper()}_{_FIRST_GAME_ID + serial}"
@@ -92,10 +93,7 @@ class Generator:
         together = seeded_rng(self._seed, stream.name, number // _EPISODE, platform)
         together.shuffle(friends)
         left = iter(friends)
-        parties = [
-            tuple(next(left) for _ in range(size))
-            for size in together.choice(_SPLITS[len(friends)])
-        ]
+        parties = [tuple(islice(left, size)) for size in together.choice(_SPLITS[len(friends)])]
         party = parties[number % len(parties)]
         meeting = len(parties) > 1 and rng.random() < _MEETING
         rivals = parties[(number + 1) % len(parties)] if meeting else ()

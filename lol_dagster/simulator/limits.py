@@ -48,15 +48,15 @@ class Windows:
         self._started = [float("-inf")] * len(limits)
         self._counts = [0] * len(limits)
 
-    def overrun(self, now: float) -> tuple[Limit, float] | None:
-        """The limit that one more call would break, and the seconds until its window ends."""
+    def overrun(self, now: float) -> float | None:
+        """The seconds until one more call is allowed; None when it is now."""
         self._roll(now)
-        worst = None
-        for limit, started, count in zip(self.limits, self._started, self._counts, strict=True):
-            wait = started + limit.seconds - now
-            if count >= limit.calls and (worst is None or wait > worst[1]):
-                worst = (limit, wait)
-        return worst
+        waits = [
+            started + limit.seconds - now
+            for limit, started, count in zip(self.limits, self._started, self._counts, strict=True)
+            if count >= limit.calls
+        ]
+        return max(waits, default=None)
 
     def count(self, now: float) -> None:
         """Count a call."""

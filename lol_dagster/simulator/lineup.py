@@ -5,6 +5,7 @@ payload.py writes it as match-v5 has it; modes.py makes it up.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from lol_dagster.simulator.champions import Champion
@@ -47,13 +48,10 @@ class Team:
     team_id: int
     win: bool
     bans: tuple[int, ...] = ()
-    towers: int = 0
-    dragons: int = 0
-    barons: int = 0
-    inhibitors: int = 0
-    heralds: int = 0
+    taken: Counter[str] = field(default_factory=Counter)
+    """Riot's name of an objective → how many the team took."""
     first: frozenset[str] = frozenset()
-    """Names of objectives that this team took first."""
+    """Names of those that it took first."""
 
 
 @dataclass

@@ -75,7 +75,7 @@ class Simulator:
 
         Raises:
             ValueError: the faults or the limits in `options` are malformed.
-            PortTakenError: another program listens on the port.
+            OSError: another program listens on the port.
         """
         options = self._options = options or Options()
         self.clock = clock
@@ -188,15 +188,11 @@ class Simulator:
         """
         self.faults.set(spec)
 
-    def _let_games_finish(self) -> None:
-        if self._generator is None:
-            return
-        with self._lock:
-            for game, accounts in self._generator.live(self.clock()):
-                self.games.add(game, accounts)
-
     def _answer(self, request: Request) -> Answer:
-        self._let_games_finish()
+        if self._generator is not None:
+            with self._lock:
+                for game, accounts in self._generator.live(self.clock()):
+                    self.games.add(game, accounts)
         service = self._services.get(request.segments[0]) if request.segments else None
         if service is not None:
             return self._dispatcher.answer(service, request, self._server.stopping)
@@ -224,7 +220,7 @@ def serve(
     Raises:
         ValueError: the faults, the limits, the pace or the folder of games are wrong; the text
             says how.
-        PortTakenError: another program listens on the port.
+        OSError: another program listens on the port.
     """
     over = Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 
 from lol_dagster.simulator.champions import ALL, BY_POSITION, POSITIONS, SWARM, Champion
@@ -50,11 +51,6 @@ class Crowd:
     strangers: tuple[Account, ...]
 
 
-def make_lineup(mode: Mode, rng: Random, crowd: Crowd) -> Lineup:
-    """Make a game of a mode up."""
-    return mode.make(mode, rng, crowd)
-
-
 def _sides(mode: Mode, rng: Random, crowd: Crowd) -> Lineup:
     """Two teams of five: the Rift, the Abyss and all that is played like them."""
     home = rng.choice((100, 200))
@@ -62,7 +58,7 @@ def _sides(mode: Mode, rng: Random, crowd: Crowd) -> Lineup:
     others = iter(rng.sample(crowd.strangers, 10))
     seats: list[Seat] = []
     for team_id, friends in ((home, crowd.party), (away, crowd.rivals[: mode.party])):
-        people = [*friends, *(next(others) for _ in range(5 - len(friends)))]
+        people = [*friends, *islice(others, 5 - len(friends))]
         rng.shuffle(people)
         seats += _seats(mode, rng, people, team_id)
     seats.sort(key=lambda seat: seat.team_id)
@@ -71,8 +67,7 @@ def _sides(mode: Mode, rng: Random, crowd: Crowd) -> Lineup:
 
 def _coop(mode: Mode, rng: Random, crowd: Crowd) -> Lineup:
     """Five people against five bots."""
-    others = iter(rng.sample(crowd.strangers, 5))
-    people = [*crowd.party, *(next(others) for _ in range(5 - len(crowd.party)))]
+    people = [*crowd.party, *rng.sample(crowd.strangers, 5)[: 5 - len(crowd.party)]]
     bots: list[Account | None] = [None] * 5
     seats = [*_seats(mode, rng, people, 100), *_seats(mode, rng, bots, 200)]
     return _play(mode, rng, seats, winner=100, lead=6.0)
@@ -158,7 +153,7 @@ def _arena(mode: Mode, rng: Random, crowd: Crowd) -> Lineup:
     number, size = mode.subteams
     others = iter(rng.sample(crowd.strangers, number * size))
     groups = [
-        [*friends[:size], *(next(others) for _ in range(size - len(friends[:size])))]
+        [*friends[:size], *islice(others, max(0, size - len(friends)))]
         for friends in (crowd.party, crowd.rivals, *[()] * (number - 2))
     ]
     rng.shuffle(groups)
@@ -185,14 +180,8 @@ def _arena(mode: Mode, rng: Random, crowd: Crowd) -> Lineup:
     for seat, score in zip(seats, fight_out(rng, sides, len(seats), kills), strict=True):
         seat.score = score
     bans = (*(champion.id for champion in rng.sample(ALL, number * size - 2)), -1, -1)
-    lineup = Lineup(
-        mode.queue_id,
-        mode.game_mode,
-        mode.map_id,
-        seats,
-        [Team(100, win=False, bans=bans), Team(0, win=False)],
-        seconds,
-    )
+    teams = [Team(100, win=False, bans=bans), Team(0, win=False)]
+    lineup = Lineup(mode.queue_id, mode.game_mode, mode.map_id, seats, teams, seconds)
     earn(rng, lineup, mode.minions)
     return lineup
 

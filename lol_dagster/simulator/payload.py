@@ -266,26 +266,20 @@ def _economy(seat: Seat) -> dict[str, Any]:
 
 def _objectives(lineup: Lineup, seat: Seat) -> dict[str, Any]:
     lost = [team for team in lineup.teams if team.team_id != seat.team_id]
-    first_tower = any(
-        team.team_id == seat.team_id and "tower" in team.first for team in lineup.teams
-    )
+    first = [team.team_id for team in lineup.teams if "tower" in team.first]
+    takers = [one for one in lineup.seats if one.team_id == seat.team_id and one.towers]
     return {
         "turretKills": seat.towers,
         "turretTakedowns": seat.towers,
-        "turretsLost": sum(team.towers for team in lost),
+        "turretsLost": sum(team.taken["tower"] for team in lost),
         "inhibitorKills": seat.inhibitors,
         "inhibitorTakedowns": seat.inhibitors,
-        "inhibitorsLost": sum(team.inhibitors for team in lost),
+        "inhibitorsLost": sum(team.taken["inhibitor"] for team in lost),
         "dragonKills": seat.dragons,
         "baronKills": seat.barons,
-        "firstTowerKill": first_tower and _takes_first_tower(lineup, seat),
+        "firstTowerKill": seat.team_id in first and bool(takers) and takers[0] is seat,
         "firstTowerAssist": False,
     }
-
-
-def _takes_first_tower(lineup: Lineup, seat: Seat) -> bool:
-    own = [one for one in lineup.seats if one.team_id == seat.team_id and one.towers]
-    return bool(own) and own[0] is seat
 
 
 def _end(lineup: Lineup, seat: Seat) -> dict[str, Any]:
@@ -342,12 +336,5 @@ def _challenges(lineup: Lineup, seat: Seat) -> dict[str, Any]:
 
 def _team(lineup: Lineup, team: Team) -> dict[str, Any]:
     kills = sum(seat.score.kills for seat in lineup.seats if seat.team_id == team.team_id)
-    numbers = {
-        "baron": team.barons,
-        "champion": kills,
-        "dragon": team.dragons,
-        "inhibitor": team.inhibitors,
-        "riftHerald": team.heralds,
-        "tower": team.towers,
-    }
-    return team_entry(team.team_id, win=team.win, bans=team.bans, kills=numbers, first=team.first)
+    taken = {**team.taken, "champion": kills}
+    return team_entry(team.team_id, win=team.win, bans=team.bans, kills=taken, first=team.first)

@@ -24,10 +24,6 @@ Payload = dict[str, Any]
 _STAMPS = ("gameCreation", "gameStartTimestamp", "gameEndTimestamp")
 
 
-class NoGamesError(ValueError):
-    """The folder holds no game."""
-
-
 def load_games(
     folder: Path, now: float, *, keep_times: bool = False
 ) -> list[tuple[Game, list[Account]]]:
@@ -37,20 +33,19 @@ def load_games(
     is left out, with one line in the log. With `keep_times` the bytes are served as they are.
 
     Raises:
-        NoGamesError: there is none.
-        ValueError: a file is not JSON.
+        ValueError: there is none, or a file is not JSON.
     """
     payloads: dict[str, tuple[Payload, bytes]] = {}
     left_out = 0
     for payload, body in _read(folder):
-        if not _is_match(payload):
+        if _is_match(payload):
+            payloads[payload["metadata"]["matchId"]] = (payload, body)
+        else:
             left_out += 1
-            continue
-        payloads[payload["metadata"]["matchId"]] = (payload, body)
     if left_out:
         logger.warning("left out %d of the payloads in %s: no match-v5 objects", left_out, folder)
     if not payloads:
-        raise NoGamesError(
+        raise ValueError(
             f"{folder} holds no match-v5 payload: give a folder with *.json or *.jsonl"
         )
     ordered = sorted(payloads.values(), key=lambda one: real_end(one[0]["info"]))
@@ -67,11 +62,8 @@ def _read(folder: Path) -> Iterator[tuple[Any, bytes]]:
         if path.name.endswith(".json"):
             body = path.read_bytes()
             yield _parsed(body, path), body
-        elif path.name.endswith(".jsonl"):
-            with path.open("rb") as lines:
-                yield from ((_parsed(line, path), line.strip()) for line in lines if line.strip())
-        elif path.name.endswith(".jsonl.xz"):
-            with lzma.open(path, "rb") as lines:
+        elif path.name.endswith((".jsonl", ".jsonl.xz")):
+            with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as lines:
                 yield from ((_parsed(line, path), line.strip()) for line in lines if line.strip())
 
 

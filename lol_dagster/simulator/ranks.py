@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from lol_dagster.simulator.games import Account, Game
 from lol_dagster.simulator.rng import seeded_rng
@@ -15,12 +15,11 @@ _POINTS_PER_DIVISION = 100
 _GAIN, _LOSS = 21, 19
 
 
-def league_entries(account: Account, games: Iterable[Game]) -> list[dict[str, object]]:
+def league_entries(account: Account, games: Sequence[Game]) -> list[dict[str, object]]:
     """An account's entries: solo and flex with tier, Arena without, as Riot has them.
 
     About one account in six is unranked until it plays a ranked game.
     """
-    games = list(games)
     entries = []
     for queue_id, queue_type in _QUEUES.items():
         rng = seeded_rng(account.puuid, queue_type)

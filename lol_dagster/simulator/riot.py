@@ -8,9 +8,7 @@ with Riot's headers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Collection, Mapping
 
 from lol_dagster.simulator.faults import Fault, Faults
 from lol_dagster.simulator.games import REGION_OF, REGIONS, Account, Games
@@ -36,6 +34,7 @@ _METHOD_LIMITS = {
 }
 """Method limits in the order of size that developers report for production keys."""
 
+_ACCOUNT_HOSTS = REGIONS.keys() - {"sea"}
 _PUUID_LENGTH = 78
 _MOST_IDS = 100
 
@@ -60,26 +59,6 @@ def error(status: int, message: str = "") -> Answer:
     return json_answer(status, {"status": {"message": text, "status_code": status}})
 
 
-@dataclass(frozen=True)
-class _Endpoint:
-    operation: str
-    pattern: tuple[str, ...]
-    hosts: frozenset[str]
-    perform: Callable[[str, Mapping[str, str], Mapping[str, str]], Answer]
-    """Called with the route host, the path's variables and the query."""
-
-    def match(self, parts: tuple[str, ...]) -> dict[str, str] | None:
-        if len(parts) != len(self.pattern):
-            return None
-        found = {}
-        for want, part in zip(self.pattern, parts, strict=True):
-            if want.startswith("{"):
-                found[want.strip("{}")] = part
-            elif want != part:
-                return None
-        return found
-
-
 class Riot:
     """Riot's API over the world's games."""
 
@@ -96,7 +75,6 @@ class Riot:
         self._shuffler = seeded_rng(seed, "unordered")
         self._app: dict[str, Windows] = {}
         self._method: dict[tuple[str, str], Windows] = {}
-        self._endpoints = self._table()
 
     def find(self, request: Request) -> Call:
         """`/riot/{route}/…`; the key first, then the path, as at Riot's edge."""
@@ -108,14 +86,12 @@ class Riot:
         if key != API_KEY:
             raise RefusedError(error(403, "Unknown apikey"))
         host, parts = request.segments[1], request.segments[2:]
-        for endpoint in self._endpoints:
-            found = endpoint.match(parts)
-            if found is not None and host in endpoint.hosts:
-                if request.method != "GET":
-                    raise RefusedError(error(405))
-                perform = partial(endpoint.perform, host, found, request.query)
-                return Call(endpoint.operation, host, perform)
-        raise RefusedError(error(404, "Not Found"))
+        operation, hosts, perform = self._route(host, parts, request.query)
+        if host not in hosts:
+            raise RefusedError(error(404, "Not Found"))
+        if request.method != "GET":
+            raise RefusedError(error(405))
+        return Call(f"riot.{operation}", host, perform)
 
     def admit(self, call: Call) -> Answer | None:
         """Count the call in the application's and the method's windows."""
@@ -124,12 +100,9 @@ class Riot:
         for kind, windows in (("application", app), ("method", method)):
             overrun = windows.overrun(now)
             if overrun is not None:
-                return self.finish(
-                    call,
-                    error(429).with_headers(
-                        X_Rate_Limit_Type=kind, Retry_After=str(math.ceil(overrun[1]))
-                    ),
-                )
+                wait = str(math.ceil(overrun))
+                refusal = error(429).with_headers(X_Rate_Limit_Type=kind, Retry_After=wait)
+                return self.finish(call, refusal)
         app.count(now)
         method.count(now)
         return None
@@ -151,11 +124,8 @@ class Riot:
     def finish(self, call: Call, answer: Answer) -> Answer:
         """Add Riot's limit headers, which an edge's answer and a `server` 429 lack."""
         edge = answer.headers.get("Content-Type", "").startswith("text/html")
-        unlimited = answer.status == 429 and answer.headers.get("X-Rate-Limit-Type") in {
-            None,
-            "server",
-        }
-        if edge or unlimited:
+        kind = answer.headers.get("X-Rate-Limit-Type", "server")
+        if edge or (answer.status == 429 and kind == "server"):
             return answer
         app, method = self._windows(call)
         now = self._clock()
@@ -183,58 +153,52 @@ class Riot:
         method = self._method.setdefault((call.place, call.operation), Windows(limits))
         return app, method
 
-    def _table(self) -> tuple[_Endpoint, ...]:
-        matches = frozenset(REGIONS)
-        accounts = matches - {"sea"}
-        platforms = frozenset(REGION_OF)
-
-        def at(
-            operation: str,
-            path: str,
-            hosts: frozenset[str],
-            perform: Callable[[str, Mapping[str, str], Mapping[str, str]], Answer],
-        ) -> _Endpoint:
-            return _Endpoint(f"riot.{operation}", tuple(path.strip("/").split("/")), hosts, perform)
-
-        account, lol = "/riot/account/v1", "/lol"
-        return (
-            at("account", f"{account}/accounts/by-riot-id/{{name}}/{{tag}}", accounts, self._by_name),
-            at("account", f"{account}/accounts/by-puuid/{{puuid}}", accounts, self._by_puuid),
-            at("region", f"{account}/region/by-game/lol/by-puuid/{{puuid}}", accounts, self._region),
-            at("match-list", f"{lol}/match/v5/matches/by-puuid/{{puuid}}/ids", matches, self._ids),
-            at("match", f"{lol}/match/v5/matches/{{match_id}}", matches, self._match),
-            at("league", f"{lol}/league/v4/entries/by-puuid/{{puuid}}", platforms, self._league),
-            at("summoner", f"{lol}/summoner/v4/summoners/by-puuid/{{puuid}}", platforms,
-               self._summoner),
-            at("status", f"{lol}/status/v4/platform-data", platforms, self._status),
-        )  # fmt: skip
+    def _route(
+        self, host: str, parts: tuple[str, ...], query: Mapping[str, str]
+    ) -> tuple[str, Collection[str], Callable[[], Answer]]:
+        """What a path asks for, the route hosts that offer it (none: an unknown path), and its answer."""
+        match parts:
+            case ("riot", "account", "v1", "accounts", "by-riot-id", name, tag):
+                return "account", _ACCOUNT_HOSTS, lambda: self._by_name(name, tag)
+            case ("riot", "account", "v1", "accounts", "by-puuid", puuid):
+                return "account", _ACCOUNT_HOSTS, lambda: self._by_puuid(puuid)
+            case ("riot", "account", "v1", "region", "by-game", "lol", "by-puuid", puuid):
+                return "region", _ACCOUNT_HOSTS, lambda: self._region(puuid)
+            case ("lol", "match", "v5", "matches", "by-puuid", puuid, "ids"):
+                return "match-list", REGIONS, lambda: self._ids(host, puuid, query)
+            case ("lol", "match", "v5", "matches", match_id):
+                return "match", REGIONS, lambda: self._match(host, match_id)
+            case ("lol", "league", "v4", "entries", "by-puuid", puuid):
+                return "league", REGION_OF, lambda: self._league(host, puuid)
+            case ("lol", "summoner", "v4", "summoners", "by-puuid", puuid):
+                return "summoner", REGION_OF, lambda: self._summoner(host, puuid)
+            case ("lol", "status", "v4", "platform-data"):
+                return "status", REGION_OF, lambda: _status(host)
+        return "", (), lambda: error(404)
 
     def _account(self, puuid: str) -> Account:
-        account = self._games.account(puuid)
+        account = self._games.accounts.get(puuid)
         if account is None or len(puuid) != _PUUID_LENGTH:
             # What Riot says to a puuid that was encrypted for another application's key.
             raise RefusedError(error(400, f"Bad Request - Exception decrypting {puuid}"))
         return account
 
-    def _by_name(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
-        account = self._games.account_by_name(path["name"], path["tag"])
+    def _by_name(self, name: str, tag: str) -> Answer:
+        account = self._games.account_by_name(name, tag)
         if account is None:
-            return error(
-                404,
-                "Data not found - No results found for player with riot id "
-                f"{path['name']}#{path['tag']}",
-            )
+            missing = f"No results found for player with riot id {name}#{tag}"
+            return error(404, f"Data not found - {missing}")
         return json_answer(200, _account_json(account))
 
-    def _by_puuid(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
-        return json_answer(200, _account_json(self._account(path["puuid"])))
+    def _by_puuid(self, puuid: str) -> Answer:
+        return json_answer(200, _account_json(self._account(puuid)))
 
-    def _region(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
-        account = self._account(path["puuid"])
+    def _region(self, puuid: str) -> Answer:
+        account = self._account(puuid)
         return json_answer(200, {"puuid": account.puuid, "game": "lol", "region": account.platform})
 
-    def _ids(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
-        puuid = self._account(path["puuid"]).puuid
+    def _ids(self, host: str, puuid: str, query: Mapping[str, str]) -> Answer:
+        self._account(puuid)
         start = _number(query, "start", 0)
         count = _number(query, "count", 20)
         if count > _MOST_IDS:
@@ -259,8 +223,8 @@ class Riot:
             self._shuffler.shuffle(page)
         return json_answer(200, page)
 
-    def _match(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
-        game = self._games.by_id.get(path["match_id"])
+    def _match(self, host: str, match_id: str) -> Answer:
+        game = self._games.by_id.get(match_id)
         lagging = self._faults.behaviour("lagging", "riot.match", host)
         now = self._clock() - (lagging.seconds if lagging else 0.0)
         if (
@@ -272,15 +236,15 @@ class Riot:
             return error(404, "Data not found - match file not found")
         return Answer(200, game.body, {"Content-Type": "application/json;charset=utf-8"})
 
-    def _league(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
-        account = self._account(path["puuid"])
+    def _league(self, host: str, puuid: str) -> Answer:
+        account = self._account(puuid)
         if account.platform != host:
             return json_answer(200, [])
         games = self._games.played_by(account.puuid, self._clock())
         return json_answer(200, league_entries(account, games))
 
-    def _summoner(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
-        account = self._account(path["puuid"])
+    def _summoner(self, host: str, puuid: str) -> Answer:
+        account = self._account(puuid)
         if account.platform != host:
             return error(404, "Data not found - summoner not found")
         games = self._games.played_by(account.puuid, self._clock())
@@ -294,17 +258,11 @@ class Riot:
             },
         )
 
-    def _status(self, host: str, path: Mapping[str, str], query: Mapping[str, str]) -> Answer:
-        return json_answer(
-            200,
-            {
-                "id": host.upper(),
-                "name": host.upper(),
-                "locales": ["en_US"],
-                "maintenances": [],
-                "incidents": [],
-            },
-        )
+
+def _status(host: str) -> Answer:
+    name = host.upper()
+    status = {"id": name, "name": name, "locales": ["en_US"], "maintenances": [], "incidents": []}
+    return json_answer(200, status)
 
 
 def _account_json(account: Account) -> dict[str, str]:

@@ -27,10 +27,6 @@ Handler = Callable[[Request], Answer]
 _IDLE_SECONDS = 60.0
 
 
-class PortTakenError(OSError):
-    """Somebody else listens on the port."""
-
-
 class Server:
     """Serves `handler` on a port of 127.0.0.1 (0 = any free one) from `start` to `stop`."""
 
@@ -38,7 +34,7 @@ class Server:
         """Bind the port.
 
         Raises:
-            PortTakenError: another program listens there.
+            OSError: another program listens there.
         """
         self._handler = handler
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -47,7 +43,7 @@ class Server:
             self._listener.bind(("127.0.0.1", port))
         except OSError as error:
             self._listener.close()
-            raise PortTakenError(
+            raise OSError(
                 error.errno, f"port {port} of 127.0.0.1 cannot be used: {error.strerror}"
             ) from None
         self._listener.listen(128)

@@ -47,6 +47,10 @@ def error(name: str, **more: str) -> Answer:
     return json_answer(200, {"ok": False, "error": name, **more})
 
 
+def _ok(**fields: object) -> Answer:
+    return json_answer(200, {"ok": True, **fields})
+
+
 class Slack:
     """Slack's Web API and its incoming webhooks."""
 
@@ -96,7 +100,7 @@ class Slack:
         windows = self._windows.setdefault((call.operation, call.place), Windows((self._limit,)))
         overrun = windows.overrun(self._clock())
         if overrun is not None:
-            return _too_many(call, overrun[1])
+            return _too_many(call, overrun)
         windows.count(self._clock())
         return None
 
@@ -121,32 +125,20 @@ class Slack:
     # -- Methods ------------------------------------------------------------------------------
 
     def _auth_test(self, arguments: Mapping[str, Any]) -> Answer:
-        return json_answer(
-            200,
-            {
-                "ok": True,
-                "url": "https://simulated.slack.com/",
-                "team": "Simulated",
-                "user": "lol-dagster",
-                "team_id": _TEAM_ID,
-                "user_id": _USER_ID,
-                "bot_id": BOT_ID,
-                "is_enterprise_install": False,
-            },
+        return _ok(
+            url="https://simulated.slack.com/",
+            team="Simulated",
+            user="lol-dagster",
+            team_id=_TEAM_ID,
+            user_id=_USER_ID,
+            bot_id=BOT_ID,
+            is_enterprise_install=False,
         )
 
     def _post(self, arguments: Mapping[str, Any]) -> Answer:
         channel = _channel(arguments)
         message = self.board.post(self._ts(), channel, BOT_ID, _checked(arguments))
-        return json_answer(
-            200,
-            {
-                "ok": True,
-                "channel": channel,
-                "ts": message.id,
-                "message": _shown(message, all_=True),
-            },
-        )
+        return _ok(channel=channel, ts=message.id, message=_shown(message, all_=True))
 
     def _update(self, arguments: Mapping[str, Any]) -> Answer:
         channel, message = self._own_message(arguments, "cant_update_message")
@@ -154,21 +146,13 @@ class Slack:
         if "metadata" not in body and "metadata" in message.body:
             body["metadata"] = message.body["metadata"]
         self.board.edit(message, body)
-        return json_answer(
-            200,
-            {
-                "ok": True,
-                "channel": channel,
-                "ts": message.id,
-                "text": message.body.get("text", ""),
-                "message": _shown(message, all_=True),
-            },
-        )
+        text, shown = message.body.get("text", ""), _shown(message, all_=True)
+        return _ok(channel=channel, ts=message.id, text=text, message=shown)
 
     def _delete(self, arguments: Mapping[str, Any]) -> Answer:
         channel, message = self._own_message(arguments, "cant_delete_message")
         self.board.delete(message)
-        return json_answer(200, {"ok": True, "channel": channel, "ts": message.id})
+        return _ok(channel=channel, ts=message.id)
 
     def _own_message(self, arguments: Mapping[str, Any], otherwise: str) -> tuple[str, Message]:
         channel = _channel(arguments)
@@ -184,23 +168,12 @@ class Slack:
         if self.board.find(channel, ts) is None:
             return error("message_not_found")
         link = f"https://simulated.slack.com/archives/{channel}/p{ts.replace('.', '')}"
-        return json_answer(200, {"ok": True, "channel": channel, "permalink": link})
+        return _ok(channel=channel, permalink=link)
 
     def _info(self, arguments: Mapping[str, Any]) -> Answer:
         channel = _channel(arguments)
-        return json_answer(
-            200,
-            {
-                "ok": True,
-                "channel": {
-                    "id": channel,
-                    "name": channel.lower(),
-                    "is_channel": True,
-                    "is_member": True,
-                    "is_archived": False,
-                },
-            },
-        )
+        states = {"is_channel": True, "is_member": True, "is_archived": False}
+        return _ok(channel={"id": channel, "name": channel.lower(), **states})
 
     def _history(self, arguments: Mapping[str, Any]) -> Answer:
         channel = _channel(arguments)
@@ -224,17 +197,13 @@ class Slack:
         ]
         page, more = found[:limit], len(found) > limit
         all_ = str(arguments.get("include_all_metadata", "")).lower() in {"1", "true"}
-        return json_answer(
-            200,
-            {
-                "ok": True,
-                "messages": [_shown(message, all_=all_) for message in page],
-                "has_more": more,
-                "pin_count": 0,
-                "channel_actions_ts": None,
-                "channel_actions_count": 0,
-                "response_metadata": {"next_cursor": page[-1].id if more else ""},
-            },
+        return _ok(
+            messages=[_shown(message, all_=all_) for message in page],
+            has_more=more,
+            pin_count=0,
+            channel_actions_ts=None,
+            channel_actions_count=0,
+            response_metadata={"next_cursor": page[-1].id if more else ""},
         )
 
     def _ts(self) -> str:

@@ -3,10 +3,10 @@
 It is the oracle of tests: a message counts as posted when it stands here. Each entry is one JSON object
 with `seq` (from 1), `at` (epoch seconds) and `event`; with `--truth FILE` it is also appended to a file.
 
-Events: `call` (any call to Riot, Discord or Slack: operation, place, method,
-path, status, fault and the request's body), `posted`, `edited`,
-`deleted` (service, channel, message, body), `deduplicated` (a nonce was used again: nothing was created)
-and `violation` (a rate limit was overrun: operation, place, limit).
+Events: `call` (any call to Riot, Discord or Slack: operation, place, method, path, status, fault and the
+request's body), `posted`, `edited`, `deleted` (service, channel, message, author, body), `deduplicated` (a
+nonce was used again: nothing was created: service, channel, message)
+and `violation` (a rate limit was overrun: operation, place).
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from threading import Thread
 import pytest
 
 from lol_dagster.simulator.main import Simulator, environment
-from lol_dagster.simulator.server import PortTakenError
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests.simulator.asking import ask, post_discord
 
@@ -67,7 +66,7 @@ def test_a_wrong_argument_is_one_line_and_status_2(arguments: list[str], says: s
 
 
 def test_a_taken_port_is_named(world: Simulator) -> None:
-    with pytest.raises(PortTakenError, match=f"port {world.port} of 127.0.0.1 cannot be used"):
+    with pytest.raises(OSError, match=f"port {world.port} of 127.0.0.1 cannot be used"):
         Simulator(port=world.port)
 
 
