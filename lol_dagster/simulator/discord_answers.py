@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
 from lol_dagster.simulator.service import RefusedError, html_answer
@@ -67,9 +67,9 @@ def status_error(status: int, operation: str = "") -> Answer:
     if status == 404 and operation:
         return error(_MISSING.get(operation, 10003))
     if status in {502, 503, 504}:
-        return html_answer(status, f"{status} {HTTPStatus(status).phrase}")
-    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error"
-    return json_answer(status, {"message": f"{status}: {phrase}", "code": 0})
+        return html_answer(status, f"{status} {responses[status]}")
+    message = f"{status}: {responses.get(status, 'Error')}"
+    return json_answer(status, {"message": message, "code": 0})
 
 
 def too_many(seconds: float, scope: str) -> Answer:

@@ -217,15 +217,10 @@ def parse_spec(spec: str) -> tuple[Rule, ...]:
 
 def _check_target(target: str) -> None:
     service, _, operation = target.partition(".")
-    if target == "all" or (
-        service in OPERATIONS and (not operation or operation in OPERATIONS[service])
-    ):
+    if target == "all" or (service in OPERATIONS and operation in {"", *OPERATIONS[service]}):
         return
-    if service in OPERATIONS:
-        legal = ", ".join(f"{service}.{name}" for name in OPERATIONS[service])
-    else:
-        legal = ", ".join(["all", *OPERATIONS])
-    raise ValueError(f"fault target {target!r} should be one of {legal}")
+    legal = [f"{service}.{name}" for name in OPERATIONS.get(service, ())] or ["all", *OPERATIONS]
+    raise ValueError(f"fault target {target!r} should be one of {', '.join(legal)}")
 
 
 def _check_place(target: str, place: str) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, RLock
-from types import TracebackType
 from typing import Any, Self
 
 from lol_dagster.simulator import discord, riot, slack
@@ -106,32 +105,17 @@ class Simulator:
             clock,
         )
         self._server = Server(self._answer, port)
+        self.port = self._server.port
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = environment(self.port)
 
     def __enter__(self) -> Self:
         self._server.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.stop()
         self.truth.close()
-
-    @property
-    def port(self) -> int:
-        return self._server.port
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The LOL_* variables that lead the product here."""
-        return environment(self.port)
 
     def add_game(self, payload: Mapping[str, Any], *, available_at: float | None = 0.0) -> None:
         """Add a match-v5 payload, or put it in the place of the one with its id.

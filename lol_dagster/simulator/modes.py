@@ -86,7 +86,8 @@ def _seats(mode: Mode, rng: Random, people: Sequence[Account | None], team_id: i
 
 
 def _play(mode: Mode, rng: Random, seats: list[Seat], winner: int, lead: float = 0.0) -> Lineup:
-    _without_twins(rng, seats, mode)
+    if mode.positions:
+        _without_twins(rng, seats)
     ending, seconds = _ending(mode, rng)
     lineup = Lineup(
         queue_id=mode.queue_id,
@@ -132,10 +133,8 @@ def _ending(mode: Mode, rng: Random) -> tuple[str, int]:
     return "", rng.randint(mode.minutes[0] * 60, mode.minutes[1] * 60)
 
 
-def _without_twins(rng: Random, seats: list[Seat], mode: Mode) -> None:
-    """Give champions that were picked more than once to one seat only, where the mode asks for that."""
-    if not mode.positions:
-        return
+def _without_twins(rng: Random, seats: list[Seat]) -> None:
+    """Give champions that were picked more than once to one seat only."""
     seen: set[Champion] = set()
     for seat in seats:
         while seat.champion in seen:

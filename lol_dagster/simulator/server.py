@@ -22,15 +22,13 @@ from lol_dagster.simulator.wire import (
 
 logger = logging.getLogger(__name__)
 
-Handler = Callable[[Request], Answer]
-
 _IDLE_SECONDS = 60.0
 
 
 class Server:
     """Serves `handler` on a port of 127.0.0.1 (0 = any free one) from `start` to `stop`."""
 
-    def __init__(self, handler: Handler, port: int = 0) -> None:
+    def __init__(self, handler: Callable[[Request], Answer], port: int = 0) -> None:
         """Bind the port.
 
         Raises:

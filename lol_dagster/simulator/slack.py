@@ -215,8 +215,7 @@ class Slack:
 
     def _hook_call(self, request: Request) -> Call:
         match request.segments:
-            case (_, "services", team, hook, secret) if team[:1] == "T" and hook[:1] == "B":
-                del secret
+            case (_, "services", team, hook, _) if team[:1] == "T" and hook[:1] == "B":
                 return Call("slack-hook.post", hook, lambda: self._hook_post(hook, request))
         raise RefusedError(text_answer(404, "no_service"))
 

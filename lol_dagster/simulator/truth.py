@@ -12,7 +12,7 @@ and `violation` (a rate limit was overrun: operation, place).
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -39,7 +39,7 @@ class TruthLog:
         self._sequence = 0
         self._events: list[Entry] = []
         self._calls: deque[Entry] = deque(maxlen=_CALLS_KEPT)
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._file: TextIO | None = file.open("a", encoding="utf-8") if file else None
 
     def add(self, event: str, **details: object) -> None:
@@ -50,7 +50,7 @@ class TruthLog:
             if event == "call":
                 self._calls.append(entry)
                 outcome = str(details["fault"] or details["status"])
-                self._counts[str(details["operation"]), outcome] += 1
+                self._counts[str(details["operation"])][outcome] += 1
             else:
                 self._events.append(entry)
             if self._file:
@@ -84,10 +84,7 @@ class TruthLog:
     def counts(self) -> dict[str, dict[str, int]]:
         """Calls since the start: operation → status or fault → number."""
         with self._lock:
-            table: dict[str, dict[str, int]] = {}
-            for (operation, outcome), number in sorted(self._counts.items()):
-                table.setdefault(operation, {})[outcome] = number
-            return table
+            return {name: dict(sorted(each.items())) for name, each in sorted(self._counts.items())}
 
     def close(self) -> None:
         """Close the file, if there is one."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from http import HTTPStatus
+from http.client import responses
 from threading import Event
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -198,10 +199,6 @@ def _drip(connection: socket.socket, data: bytes, pause: float, stopping: Event)
 
 
 def _head(answer: Answer, keep_alive: bool) -> bytes:
-    try:
-        phrase = HTTPStatus(answer.status).phrase
-    except ValueError:
-        phrase = "Unknown"
     headers = {
         **answer.headers,
         "Content-Length": str(len(answer.body)),
@@ -209,6 +206,6 @@ def _head(answer: Answer, keep_alive: bool) -> bytes:
     }
     if answer.status == HTTPStatus.NO_CONTENT:
         del headers["Content-Length"]
-    lines = [f"HTTP/1.1 {answer.status} {phrase}"]
+    lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Unknown')}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
