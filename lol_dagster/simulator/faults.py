@@ -168,11 +168,6 @@ class Fault:
         """The argument as a number of seconds."""
         return float(self.argument)
 
-    @property
-    def status(self) -> int | None:
-        """The HTTP status when the kind is one."""
-        return int(self.kind) if self.kind.isdigit() else None
-
     def __str__(self) -> str:
         return f"{self.kind}({self.argument})" if self.argument else self.kind
 

@@ -150,20 +150,19 @@ def _puuids(lineup: Lineup) -> list[str]:
 def _participant(lineup: Lineup, seat: Seat, number: int) -> dict[str, Any]:
     return {
         **dict.fromkeys(_ZERO, 0),
-        **_who(seat, number),
-        **_place(lineup, seat),
+        **_who(lineup, seat, number),
         **_fights(seat),
         **_damage(seat),
         **_economy(seat),
-        **_objectives(lineup, seat),
-        **_end(lineup, seat),
+        **_outcome(lineup, seat),
         **_outfit(lineup, seat, number),
         "challenges": _challenges(lineup, seat),
     }
 
 
-def _who(seat: Seat, number: int) -> dict[str, Any]:
+def _who(lineup: Lineup, seat: Seat, number: int) -> dict[str, Any]:
     account = seat.account
+    lane, role = _LANES.get(seat.position, ("NONE", "SUPPORT"))
     return {
         "participantId": number,
         "puuid": account.puuid if account else _BOT,
@@ -177,12 +176,6 @@ def _who(seat: Seat, number: int) -> dict[str, Any]:
         "championName": seat.champion.name,
         "champLevel": seat.level,
         "champExperience": seat.level * 1050,
-    }
-
-
-def _place(lineup: Lineup, seat: Seat) -> dict[str, Any]:
-    lane, role = _LANES.get(seat.position, ("NONE", "SUPPORT"))
-    return {
         "teamId": seat.team_id,
         # A remake ends before Riot can tell who played where.
         "teamPosition": "" if lineup.ending == "remake" else seat.position,
@@ -264,7 +257,8 @@ def _economy(seat: Seat) -> dict[str, Any]:
     }
 
 
-def _objectives(lineup: Lineup, seat: Seat) -> dict[str, Any]:
+def _outcome(lineup: Lineup, seat: Seat) -> dict[str, Any]:
+    remake = lineup.ending == "remake"
     lost = [team for team in lineup.teams if team.team_id != seat.team_id]
     first = [team.team_id for team in lineup.teams if "tower" in team.first]
     takers = [one for one in lineup.seats if one.team_id == seat.team_id and one.towers]
@@ -279,12 +273,6 @@ def _objectives(lineup: Lineup, seat: Seat) -> dict[str, Any]:
         "baronKills": seat.barons,
         "firstTowerKill": seat.team_id in first and bool(takers) and takers[0] is seat,
         "firstTowerAssist": False,
-    }
-
-
-def _end(lineup: Lineup, seat: Seat) -> dict[str, Any]:
-    remake = lineup.ending == "remake"
-    return {
         "win": seat.win,
         "gameEndedInEarlySurrender": remake,
         "gameEndedInSurrender": lineup.ending == "surrender",

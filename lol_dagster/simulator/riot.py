@@ -109,10 +109,10 @@ class Riot:
 
     def refuse(self, call: Call, fault: Fault) -> Answer:
         """A status with Riot's error body (502 in HTML, from the edge), or a 429 of some type."""
-        if fault.status == 502:
+        if fault.kind == "502":
             return html_answer(502, "502 Bad Gateway")
-        if fault.status != 429 and fault.status is not None:
-            return error(fault.status)
+        if fault.kind.isdigit() and fault.kind != "429":
+            return error(int(fault.kind))
         answer = error(429)
         kind = fault.kind.partition("-")[2] or "application"
         if kind != "bare":
