@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import click
@@ -89,13 +90,8 @@ def add(player: str, riot_id: str, platform: str | None, puuid: str | None, as_j
         with app.writing() as session:
             owner = players.get_player(session, player)
             value = _as_json(accounts.add_account(session, owner, known, now=app.now))
-    print_either(
-        value,
-        as_json,
-        lambda: click.echo(
-            f"{value['player']} also plays as {value['riot_id']} on {value['platform']}."
-        ),
-    )
+    said = f"{value['player']} also plays as {value['riot_id']} on {value['platform']}."
+    print_either(value, as_json, said)
 
 
 @account.command("list")
@@ -104,21 +100,13 @@ def list_accounts(as_json: bool) -> None:
     """List all accounts."""
     with command_context() as app, app.database.reading() as session:
         values = [_as_json(each) for each in accounts.accounts(session)]
+    listed = itemgetter("riot_id", "platform", "player", "last_played_at")
     print_either(
         values,
         as_json,
         lambda: print_table(
             ("ACCOUNT", "PLATFORM", "PLAYER", "LAST PLAYED", "ERROR"),
-            (
-                (
-                    value["riot_id"],
-                    value["platform"],
-                    value["player"],
-                    value["last_played_at"],
-                    shown_error(value),
-                )
-                for value in values
-            ),
+            ((*listed(value), shown_error(value)) for value in values),
             empty="There is no account yet: add a player with 'lol-dagster player add'.",
         ),
     )
@@ -131,11 +119,8 @@ def show(riot_id: str, as_json: bool) -> None:
     """Show an account, and when Riot was last asked about it."""
     with command_context() as app, app.database.reading() as session:
         value = _as_json(accounts.get_account(session, riot_id))
-    print_either(
-        value,
-        as_json,
-        lambda: print_fields((name.replace("_", " "), each) for name, each in value.items()),
-    )
+    fields = [(name.replace("_", " "), each) for name, each in value.items()]
+    print_either(value, as_json, lambda: print_fields(fields))
 
 
 @account.command("remove")
@@ -148,15 +133,12 @@ def remove(riot_id: str, as_json: bool) -> None:
     """
     with command_context() as app, app.writing() as session:
         row = accounts.get_account(session, riot_id)
-        value: dict[str, Any] = {"riot_id": row.riot_id, "player": row.player.name}
-        value["forgotten_games"] = accounts.remove_account(session, row)
+        riot_id, player = row.riot_id, row.player.name
+        count = accounts.remove_account(session, row)
     print_either(
-        value,
+        {"riot_id": riot_id, "player": player, "forgotten_games": count},
         as_json,
-        lambda: click.echo(
-            f"{value['player']} no longer plays as {value['riot_id']}; "
-            f"{value['forgotten_games']} games no longer count."
-        ),
+        f"{player} no longer plays as {riot_id}; {count} games no longer count.",
     )
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 import click
 
 from lol_dagster.cli.context import command_context
-from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
+from lol_dagster.cli.output import (
+    as_json_option,
+    print_either,
+    print_fields,
+    print_section,
+    print_table,
+    shown,
+)
 from lol_dagster.delivery.model import Timing
 from lol_dagster.delivery.retry_budget import retry_budget_of
 from lol_dagster.delivery.transports.base import Transport
@@ -53,6 +61,8 @@ def add(
     """Announce a team's games in a channel, beginning with those that finish now."""
     with command_context() as app:
         transports = all_transports(app.settings)
+        only_queues = None if queues is None else channels.parse_queues(queues)
+        only_kinds = None if message_kinds is None else channels.parse_message_kinds(message_kinds)
         with app.writing() as session:
             added = channels.add_channel(
                 session,
@@ -61,22 +71,14 @@ def add(
                 kind=kind,
                 address=address,
                 transports=transports,
-                queues=None if queues is None else channels.parse_queues(queues),
-                message_kinds=None
-                if message_kinds is None
-                else channels.parse_message_kinds(message_kinds),
+                queues=only_queues,
+                message_kinds=only_kinds,
                 uncertain=uncertain,
                 now=app.now,
             )
             value = _as_json(added, transports)
-    print_either(
-        value,
-        as_json,
-        lambda: click.echo(
-            f"Games of the team {value['team']!r} are announced in {value['name']!r}. "
-            f"{value['promise']}"
-        ),
-    )
+    said = f"Games of the team {value['team']!r} are announced in {value['name']!r}. "
+    print_either(value, as_json, said + value["promise"])
 
 
 @channel.command("list")
@@ -86,25 +88,21 @@ def list_channels(as_json: bool) -> None:
     with command_context() as app, app.database.reading() as session:
         transports = all_transports(app.settings)
         values = [_as_json(each, transports) for each in channels.channels(session)]
+    listed = itemgetter("name", "team", "kind", "address")
 
     def for_people() -> None:
         print_table(
             ("CHANNEL", "TEAM", "KIND", "ADDRESS", "QUEUES", "TESTED", "HISTORY"),
             (
-                (
-                    value["name"],
-                    value["team"],
-                    value["kind"],
-                    value["address"],
-                    value["queues"] or "all",
-                    _tested(value),
-                    {None: None, True: "hidden", False: "seen"}[value["history_hidden"]],
-                )
+                (*listed(value), value["queues"] or "all", _tested(value), _history(value))
                 for value in values
             ),
             empty="There is no channel yet: add one with 'lol-dagster channel add'.",
         )
-        for promise, names in _promises(values).items():
+        promised: dict[str, list[str]] = {}
+        for value in values:
+            promised.setdefault(value["promise"], []).append(shown(value["name"]))
+        for promise, names in promised.items():
             click.echo(f"\n{', '.join(names)}: {promise}")
 
     print_either(values, as_json, for_people)
@@ -126,17 +124,11 @@ def show(name: str, as_json: bool) -> None:
         }
 
     def for_people() -> None:
-        steps = value["tested"]
         print_fields(
             (name.replace("_", " "), each) for name, each in value.items() if name != "tested"
         )
-        if steps:
-            click.echo()
-            print_table(
-                ("TESTED", "RESULT", ""),
-                ((each["step"], each["result"], each["said"]) for each in steps),
-                empty="",
-            )
+        steps = map(itemgetter("step", "result", "said"), value["tested"] or ())
+        print_section(("TESTED", "RESULT", ""), list(steps))
 
     print_either(value, as_json, for_people)
 
@@ -146,22 +138,10 @@ def show(name: str, as_json: bool) -> None:
 @as_json_option
 def remove(name: str, as_json: bool) -> None:
     """Stop sending messages there. Its history stays."""
-    with command_context() as app:
-        with app.writing() as session:
-            removed = channels.remove_channel(session, name, now=app.now)
-        print_either(
-            {"name": removed.name, "removed_at": removed.removed_at},
-            as_json,
-            lambda: click.echo(f"Removed the channel {removed.name!r}."),
-        )
-
-
-def _promises(values: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Each promise, with the names of the channels to which it applies."""
-    made: dict[str, list[str]] = {}
-    for value in values:
-        made.setdefault(value["promise"], []).append(shown(value["name"]))
-    return made
+    with command_context() as app, app.writing() as session:
+        removed = channels.remove_channel(session, name, now=app.now)
+    value = {"name": removed.name, "removed_at": removed.removed_at}
+    print_either(value, as_json, f"Removed the channel {removed.name!r}.")
 
 
 def _tested(value: dict[str, Any]) -> str:
@@ -169,6 +149,10 @@ def _tested(value: dict[str, Any]) -> str:
         return "never"
     failed = [each["step"] for each in value["tested"] if each["result"] not in {"ok", "cannot"}]
     return f"cannot {', '.join(failed)}" if failed else "ok"
+
+
+def _history(value: dict[str, Any]) -> str | None:
+    return {None: None, True: "hidden", False: "seen"}[value["history_hidden"]]
 
 
 def _as_json(row: Channel, transports: Mapping[str, Transport]) -> dict[str, Any]:

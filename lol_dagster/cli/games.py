@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from operator import itemgetter
 from typing import Any
 
 import click
 
 from lol_dagster.cli.context import command_context
-from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
+from lol_dagster.cli.output import (
+    as_json_option,
+    columns_of,
+    print_either,
+    print_fields,
+    print_section,
+)
 from lol_dagster.cli.run_requests import AFTERWARDS, follow, in_words, progress_json
-from lol_dagster.explain.game import GameRows, Played, load_game
+from lol_dagster.explain.game import GameRows, load_game
 from lol_dagster.pipeline.run_requests import Progress, progress_of, request_run
 from lol_dagster.riot.routing import validate_match_id
-from lol_dagster.storage.models import Base, Message
 
 _WAIT_S = 300.0
 _MATCH = ("state", "listed_at", "next_try_at", "tries", "first_missing_at", "last_error",
@@ -83,12 +89,20 @@ def game_json(known: GameRows) -> dict[str, Any]:
     """All that is known of a game, for programs."""
     return {
         "match_id": known.match.match_id,
-        **_picked(known.match, _MATCH),
+        **columns_of(known.match, _MATCH),
         "listed_by": known.listed_by and known.listed_by.riot_id,
         "stages": [asdict(each) for each in known.stages],
-        "payload": known.payload and _picked(known.payload, _PAYLOAD),
-        "game": known.game and _picked(known.game, _GAME),
-        "players": [_player(each) for each in known.played],
+        "payload": known.payload and columns_of(known.payload, _PAYLOAD),
+        "game": known.game and columns_of(known.game, _GAME),
+        "players": [
+            {
+                "player": each.player.name,
+                "account": each.account.riot_id,
+                **columns_of(each.participant, _PARTICIPANT),
+                **columns_of(each.stat, _STAT),
+            }
+            for each in known.played
+        ],
         "decisions": [
             {
                 "team": each.team.name,
@@ -99,68 +113,37 @@ def game_json(known: GameRows) -> dict[str, Any]:
             }
             for each in known.decisions
         ],
-        "messages": [_message(each) for each in known.messages],
-        "quarantine": [_picked(each, _QUARANTINE) for each in known.quarantines],
+        "messages": [
+            {
+                "team": each.channel.team.name,
+                "channel": each.channel.name,
+                **columns_of(each, _MESSAGE),
+            }
+            for each in known.messages
+        ],
+        "quarantine": [columns_of(each, _QUARANTINE) for each in known.quarantines],
     }
-
-
-def _player(played: Played) -> dict[str, Any]:
-    return {
-        "player": played.player.name,
-        "account": played.account.riot_id,
-        **_picked(played.participant, _PARTICIPANT),
-        **_picked(played.stat, _STAT),
-    }
-
-
-def _message(row: Message) -> dict[str, Any]:
-    return {
-        "team": row.channel.team.name,
-        "channel": row.channel.name,
-        **_picked(row, _MESSAGE),
-    }
-
-
-def _picked(row: Base, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in names}
 
 
 def _print(value: dict[str, Any]) -> None:
     print_fields(_heading(value))
-    _print_section(
+    delivery = itemgetter("channel", "state", "delivered_at", "last_error")
+    print_section(
         ("STAGE", "STATE", "AT", ""),
-        [(each["name"], each["state"], each["at"], each["detail"]) for each in value["stages"]],
+        list(map(itemgetter("name", "state", "at", "detail"), value["stages"])),
     )
-    _print_section(
+    print_section(
         ("PLAYER", "ACCOUNT", "CHAMPION", "K/D/A", "OUTCOME", "KDA", "STOOD OUT"),
         [_line(each) for each in value["players"]],
     )
-    _print_section(
+    print_section(
         ("TEAM", "CHANNEL", "ANNOUNCED", "WHY"),
-        [
-            (each["team"], each["channel"], each["announced"], each["reason"])
-            for each in value["decisions"]
-        ],
+        list(map(itemgetter("team", "channel", "announced", "reason"), value["decisions"])),
     )
-    _print_section(
+    print_section(
         ("MESSAGE", "CHANNEL", "STATE", "DELIVERED", "LAST ERROR"),
-        [
-            (
-                each["id"][:8],
-                each["channel"],
-                each["state"],
-                each["delivered_at"],
-                each["last_error"],
-            )
-            for each in value["messages"]
-        ],
+        [(each["id"][:8], *delivery(each)) for each in value["messages"]],
     )
-
-
-def _print_section(headings: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
-    if rows:
-        click.echo()
-        print_table(headings, rows, empty="")
 
 
 def _heading(value: dict[str, Any]) -> list[tuple[str, object]]:

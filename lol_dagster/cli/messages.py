@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import click
@@ -11,7 +12,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from lol_dagster.cli.context import command_context
-from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
+from lol_dagster.cli.output import (
+    as_json_option,
+    columns_of,
+    print_either,
+    print_fields,
+    print_section,
+    print_table,
+    shown,
+)
 from lol_dagster.delivery import decisions
 from lol_dagster.delivery.audit import audit_messages
 from lol_dagster.delivery.clock import clock_for
@@ -21,13 +30,7 @@ from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.text import MAX_TEXT, more_line, plain, plain_rows
 from lol_dagster.roster.channels import get_channel
 from lol_dagster.storage.audit import entries_about
-from lol_dagster.storage.models import (
-    Attempt,
-    Channel,
-    Message,
-    MessageAudit,
-    MessageText,
-)
+from lol_dagster.storage.models import Channel, Message, MessageAudit, MessageText
 from lol_dagster.storage.models.delivery import MESSAGE_STATES
 
 _MESSAGE = ("id", "subject", "kind", "state", "created_at", "due_at", "delivered_at", "evidence",
@@ -79,13 +82,16 @@ def show(message_id: str, as_json: bool) -> None:
     """
     with command_context() as app, app.database.reading() as session:
         row = _find(session, message_id)
+        audited = session.get(MessageAudit, row.id)
         value = {
             **_as_json(row),
             "match_ids": sorted(each.match_id for each in row.games),
             "content": row.content,
             "former_texts": _former_texts(session, row),
-            "attempts": [_attempt(each) for each in row.attempt_rows],
-            "audit": _audit(session, row),
+            "attempts": [
+                {"revision": each.rev, **columns_of(each, _ATTEMPT)} for each in row.attempt_rows
+            ],
+            "audit": audited and columns_of(audited, ("at", "finding", "detail")),
             "decisions": _decisions(session, row),
         }
     print_either(value, as_json, lambda: _print(value))
@@ -123,12 +129,8 @@ def resend(message_id: str, as_json: bool) -> None:
 
     Where the channel cannot be read it may then appear twice: check the channel first.
     """
-    _decide(
-        message_id,
-        as_json,
-        decisions.resend,
-        "It goes out with the next delivery run, unless it is found in the channel.",
-    )
+    done = "It goes out with the next delivery run, unless it is found in the channel."
+    _decide(message_id, as_json, decisions.resend, done)
 
 
 @message.command("mark-delivered")
@@ -156,7 +158,7 @@ def _decide(message_id: str, as_json: bool, decide: Callable[..., Message], done
             found = _find(session, message_id).id
             row = decide(session, found, transports=transports, clock=clock, now=app.now)
             value = {**_as_json(row), "decisions": _decisions(session, row)}
-    print_either(value, as_json, lambda: click.echo(f"{value['id'][:8]}: {done}"))
+    print_either(value, as_json, f"{value['id'][:8]}: {done}")
 
 
 def _former_texts(session: Session, row: Message) -> list[dict[str, Any]]:
@@ -167,20 +169,10 @@ def _former_texts(session: Session, row: Message) -> list[dict[str, Any]]:
     return [{"revision": each.rev, "content": each.content} for each in texts]
 
 
-def _audit(session: Session, row: Message) -> dict[str, Any] | None:
-    """What its last audit found."""
-    found = session.get(MessageAudit, row.id)
-    if found is None:
-        return None
-    return {"at": found.at, "finding": found.finding, "detail": found.detail}
-
-
 def _decisions(session: Session, row: Message) -> list[dict[str, Any]]:
     """What people have decided about it, oldest first."""
-    return [
-        {"at": each.at, "who": each.who, "action": each.action}
-        for each in entries_about(session, Message, row.id)
-    ]
+    about = entries_about(session, Message, row.id)
+    return [columns_of(each, ("at", "who", "action")) for each in about]
 
 
 def _find(session: Session, beginning: str) -> Message:
@@ -198,7 +190,7 @@ def _find(session: Session, beginning: str) -> Message:
 
 def _as_json(row: Message) -> dict[str, Any]:
     return {
-        **{name: getattr(row, name) for name in _MESSAGE},
+        **columns_of(row, _MESSAGE),
         "team": row.channel.team.name,
         "channel": row.channel.name,
         "revision": row.desired_rev,
@@ -206,10 +198,6 @@ def _as_json(row: Message) -> dict[str, Any]:
         "attempts_made": row.attempts,
         "summary": row.content["summary"],
     }
-
-
-def _attempt(row: Attempt) -> dict[str, Any]:
-    return {"revision": row.rev, **{name: getattr(row, name) for name in _ATTEMPT}}
 
 
 def _print(value: dict[str, Any]) -> None:
@@ -239,13 +227,8 @@ def _print(value: dict[str, Any]) -> None:
         words = audited["finding"].replace("_", " ")
         why = f" ({shown(audited['detail'])})" if audited["detail"] else ""
         click.echo(f"\nLast audited {shown(audited['at'])}: {words}{why}")
-    if value["decisions"]:
-        click.echo()
-        print_table(
-            ("AT", "DECISION", "BY"),
-            ((each["at"], each["action"], each["who"]) for each in value["decisions"]),
-            empty="",
-        )
+    made = list(map(itemgetter("at", "action", "who"), value["decisions"]))
+    print_section(("AT", "DECISION", "BY"), made)
 
 
 def _print_content(content: dict[str, Any]) -> None:

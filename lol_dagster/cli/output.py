@@ -10,6 +10,8 @@ from typing import Any
 import click
 from rich.cells import cell_len
 
+from lol_dagster.storage.models import Base
+
 as_json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
@@ -18,12 +20,18 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, default=_iso))
 
 
-def print_either(value: Any, as_json: bool, for_people: Callable[[], None]) -> None:
-    """The value as JSON, or whatever `for_people` prints."""
+def print_either(value: Any, as_json: bool, for_people: str | Callable[[], None]) -> None:
+    """The value as JSON, or what people read: a sentence, or whatever `for_people` prints."""
     if as_json:
         print_json(value)
+    elif isinstance(for_people, str):
+        click.echo(for_people)
     else:
         for_people()
+
+
+def columns_of(row: Base, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
@@ -43,6 +51,13 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, em
             cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)
         )
         click.echo("  ".join(padded).rstrip())
+
+
+def print_section(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A blank line and the table; nothing where there are no rows."""
+    if rows:
+        click.echo()
+        print_table(headings, rows, empty="")
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:

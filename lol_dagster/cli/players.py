@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 import click
@@ -64,15 +65,10 @@ def add(
             )
             session.refresh(added)
             value = _as_json(added)
-    print_either(
-        value,
-        as_json,
-        lambda: click.echo(
-            f"{value['name']} is in the team {team!r} since {from_when:%Y-%m-%d %H:%M} UTC, with "
-            + ", ".join(each["riot_id"] for each in value["accounts"])
-            + "."
-        ),
-    )
+    plays_as = ", ".join(each["riot_id"] for each in value["accounts"])
+    since = f"{from_when:%Y-%m-%d %H:%M} UTC"
+    said = f"{value['name']} is in the team {team!r} since {since}, with {plays_as}."
+    print_either(value, as_json, said)
 
 
 @player.command("list")
@@ -106,28 +102,20 @@ def show(name: str, as_json: bool) -> None:
     """Show a player, their accounts and their teams, past ones too."""
     with command_context() as app, app.database.reading() as session:
         value = _as_json(players.get_player(session, name))
+    listed = itemgetter("riot_id", "platform", "last_played_at", "last_good_poll_at")
 
     def for_people() -> None:
         print_fields([("player", value["name"]), ("added", value["added_at"])])
         click.echo()
         print_table(
             ("ACCOUNT", "PLATFORM", "LAST PLAYED", "LAST POLLED", "ERROR"),
-            (
-                (
-                    each["riot_id"],
-                    each["platform"],
-                    each["last_played_at"],
-                    each["last_good_poll_at"],
-                    shown_error(each),
-                )
-                for each in value["accounts"]
-            ),
+            ((*listed(each), shown_error(each)) for each in value["accounts"]),
             empty="No account.",
         )
         click.echo()
         print_table(
             ("TEAM", "SINCE", "UNTIL"),
-            ((each["team"], each["since"], each["until"]) for each in value["teams"]),
+            map(itemgetter("team", "since", "until"), value["teams"]),
             empty="In no team.",
         )
 
@@ -147,11 +135,7 @@ def remove(name: str, team: str | None, as_json: bool) -> None:
         removed, for_good = players.remove_player(session, name, team=team, now=app.now)
     where = f"the team {team!r}" if team else "all teams"
     said = f"Removed {removed.name}" + (" for good." if for_good else f" from {where}.")
-    print_either(
-        {"name": removed.name, "team": team, "for_good": for_good},
-        as_json,
-        lambda: click.echo(said),
-    )
+    print_either({"name": removed.name, "team": team, "for_good": for_good}, as_json, said)
 
 
 def _as_json(row: Player) -> dict[str, Any]:

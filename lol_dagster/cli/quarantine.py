@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
 from lol_dagster.cli.context import command_context
-from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
+from lol_dagster.cli.output import (
+    as_json_option,
+    columns_of,
+    print_either,
+    print_fields,
+    print_section,
+    print_table,
+    shown,
+)
 from lol_dagster.cli.run_requests import AFTERWARDS, progress_json
 from lol_dagster.errors import UserError
 from lol_dagster.pipeline import quarantine as games
@@ -17,8 +26,8 @@ from lol_dagster.pipeline.quarantine import QuarantineRecord, Which
 from lol_dagster.pipeline.run_requests import progress_of
 from lol_dagster.pipeline.scenario import export_scenario
 from lol_dagster.riot.routing import validate_match_id
-from lol_dagster.storage.models import Quarantine
 
+_LISTED = itemgetter("match_id", "stage", "quarantined_at", "tries", "closed_as", "error")
 _ROW = ("match_id", "stage", "error", "code_version", "tries", "quarantined_at", "run_id",
         "shown_run_id", "closed_at", "closed_as")  # fmt: skip
 
@@ -40,23 +49,15 @@ def quarantine() -> None:
 def list_games(which: str, as_json: bool) -> None:
     """List the games that are quarantined, the newest first."""
     with command_context() as app, app.database.reading() as session:
-        values = [_row(each) for each in games.list_quarantined(session, cast("Which", which))]
+        values = [
+            columns_of(each, _ROW) for each in games.list_quarantined(session, cast("Which", which))
+        ]
     print_either(
         values,
         as_json,
         lambda: print_table(
             ("GAME", "STAGE", "QUARANTINED", "TRIES", "CLOSED AS", "ERROR"),
-            (
-                (
-                    value["match_id"],
-                    value["stage"],
-                    value["quarantined_at"],
-                    value["tries"],
-                    value["closed_as"],
-                    value["error"],
-                )
-                for value in values
-            ),
+            map(_LISTED, values),
             empty="No game is quarantined." if which == "open" else "No game was ever quarantined.",
         ),
     )
@@ -111,7 +112,7 @@ def ignore(match_id: str, reason: str, as_json: bool) -> None:
     with command_context() as app, app.writing() as session:
         games.ignore(session, match_id, session.info["who"], reason, now=app.now)
         value = _as_json(games.show_quarantined(session, match_id))
-    print_either(value, as_json, lambda: click.echo(f"{match_id}: ignored."))
+    print_either(value, as_json, f"{match_id}: ignored.")
 
 
 @quarantine.command("export")
@@ -138,28 +139,18 @@ def export(match_id: str, file: Path | None) -> None:
     click.echo(f"Written to {file}: say in it what is wrong with the game, and what is expected.")
 
 
-def _row(row: Quarantine) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in _ROW}
-
-
 def _as_json(game: QuarantineRecord) -> dict[str, Any]:
     payload = game.payload
     return {
-        **_row(game.row),
+        **columns_of(game.row, _ROW),
         "state": game.match.state,
         "current_code_version": game.current_code_version,
         "traceback": game.row.traceback,
-        "payload": payload
-        and {
-            "sha256": payload.sha256,
-            "size": payload.size,
-            "fetched_at": payload.fetched_at,
-        },
+        "payload": payload and columns_of(payload, ("sha256", "size", "fetched_at")),
         "request": game.request and progress_json(game.request),
-        "earlier": [_row(each) for each in game.earlier],
+        "earlier": [columns_of(each, _ROW) for each in game.earlier],
         "decisions": [
-            {"at": each.at, "who": each.who, "action": each.action, "after": each.after}
-            for each in game.decisions
+            columns_of(each, ("at", "who", "action", "after")) for each in game.decisions
         ],
     }
 
@@ -183,16 +174,13 @@ def _print(value: dict[str, Any]) -> None:
             ("last request", request and f"{request['state']} {request['detail']}".strip()),
         ]
     )
-    if value["decisions"]:
-        click.echo()
-        print_table(
-            ("AT", "DECISION", "BY", "WHY"),
-            (
-                (each["at"], each["action"], each["who"], (each["after"] or {}).get("reason"))
-                for each in value["decisions"]
-            ),
-            empty="",
-        )
+    print_section(
+        ("AT", "DECISION", "BY", "WHY"),
+        [
+            (each["at"], each["action"], each["who"], (each["after"] or {}).get("reason"))
+            for each in value["decisions"]
+        ],
+    )
     click.echo()
     for line in value["traceback"].splitlines():
-        click.echo("".join(c if c.isprintable() else "·" for c in line))
+        click.echo(shown(line))

@@ -23,10 +23,9 @@ def team() -> None:
 @as_json_option
 def add(name: str, as_json: bool) -> None:
     """Add a team."""
-    with command_context() as app:
-        with app.writing() as session:
-            value = _as_json(session, teams.add_team(session, name, now=app.now))
-        print_either(value, as_json, lambda: click.echo(f"Added the team {value['name']!r}."))
+    with command_context() as app, app.writing() as session:
+        value = _as_json(session, teams.add_team(session, name, now=app.now))
+    print_either(value, as_json, f"Added the team {value['name']!r}.")
 
 
 @team.command("list")
@@ -41,11 +40,7 @@ def list_teams(as_json: bool) -> None:
         lambda: print_table(
             ("TEAM", "PLAYERS", "CHANNELS"),
             (
-                (
-                    value["name"],
-                    [each["name"] for each in value["players"]],
-                    [each["name"] for each in value["channels"]],
-                )
+                (value["name"], _names(value["players"]), _names(value["channels"]))
                 for value in values
             ),
             empty="There is no team yet: add one with 'lol-dagster team add NAME'.",
@@ -85,14 +80,14 @@ def show(name: str, as_json: bool) -> None:
 @as_json_option
 def remove(name: str, force: bool, as_json: bool) -> None:
     """Remove a team. Its history is kept."""
-    with command_context() as app:
-        with app.writing() as session:
-            removed = teams.remove_team(session, name, even_if_used=force, now=app.now)
-        print_either(
-            {"name": removed.name, "removed_at": removed.removed_at},
-            as_json,
-            lambda: click.echo(f"Removed the team {removed.name!r}."),
-        )
+    with command_context() as app, app.writing() as session:
+        removed = teams.remove_team(session, name, even_if_used=force, now=app.now)
+    value = {"name": removed.name, "removed_at": removed.removed_at}
+    print_either(value, as_json, f"Removed the team {removed.name!r}.")
+
+
+def _names(values: list[dict[str, Any]]) -> list[str]:
+    return [each["name"] for each in values]
 
 
 def _as_json(session: Session, row: Team) -> dict[str, Any]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from operator import attrgetter
 
 import click
 
 from lol_dagster.cli.context import CommandContext, command_context
 from lol_dagster.cli.games import game_json
-from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
+from lol_dagster.cli.output import (
+    as_json_option,
+    print_either,
+    print_fields,
+    print_section,
+    print_table,
+    shown,
+)
 from lol_dagster.cli.run_requests import in_words, progress_json
-from lol_dagster.explain.game import ChannelStory, GameStory, Member, explain_game
+from lol_dagster.explain.game import GameStory, Member, explain_game
 from lol_dagster.explain.player import PlayerStory, explain_player, find_player
 from lol_dagster.riot.routing import InvalidMatchId, validate_match_id
 
@@ -53,13 +60,9 @@ def _game(app: CommandContext, match_id: str, as_json: bool) -> None:
             **game_json(story.rows),
             "answer": story.answer,
             "request": story.request and progress_json(story.request),
-            "channels": [_channel_json(each) for each in story.channels],
+            "channels": [{**asdict(each), "words": each.words} for each in story.channels],
         }
         print_either(value, as_json, lambda: _print_game(story))
-
-
-def _channel_json(story: ChannelStory) -> dict[str, Any]:
-    return {**asdict(story), "words": story.words}
 
 
 def _print_game(story: GameStory) -> None:
@@ -70,42 +73,23 @@ def _print_game(story: GameStory) -> None:
     if request is not None:
         fields.append(("last request", in_words(request)))
     print_fields(fields)
-    click.echo()
-    print_table(
-        ("STAGE", "STATE", "AT", ""),
-        [(each.name, each.state, each.at, each.detail) for each in story.stages],
-        empty="",
+    stages = map(attrgetter("name", "state", "at", "detail"), story.stages)
+    print_section(("STAGE", "STATE", "AT", ""), list(stages))
+    print_section(
+        ("TEAM", "CHANNEL", "RULE", "WHO TOOK PART", "WHAT HAPPENED"),
+        [
+            (each.team, each.channel, each.rule, _members(each.members), each.words)
+            for each in story.channels
+        ],
     )
-    if story.channels:
-        click.echo()
-        print_table(
-            ("TEAM", "CHANNEL", "RULE", "WHO TOOK PART", "WHAT HAPPENED"),
-            [
-                (each.team, each.channel, each.rule, _members(each.members), each.words)
-                for each in story.channels
-            ],
-            empty="",
-        )
     for each in story.channels:
         if each.message is not None and each.message.command is not None:
             click.echo(f"\nTo decide about {shown(each.channel)}: {each.message.command}")
-    if story.rows.quarantines:
-        click.echo()
-        print_table(
-            ("QUARANTINED", "STAGE", "TRIES", "CLOSED", "AS", "ERROR"),
-            [
-                (
-                    each.quarantined_at,
-                    each.stage,
-                    each.tries,
-                    each.closed_at,
-                    each.closed_as,
-                    each.error,
-                )
-                for each in story.rows.quarantines
-            ],
-            empty="",
-        )
+    failed = attrgetter("quarantined_at", "stage", "tries", "closed_at", "closed_as", "error")
+    print_section(
+        ("QUARANTINED", "STAGE", "TRIES", "CLOSED", "AS", "ERROR"),
+        list(map(failed, story.rows.quarantines)),
+    )
 
 
 def _members(members: tuple[Member, ...]) -> list[str]:
@@ -113,13 +97,7 @@ def _members(members: tuple[Member, ...]) -> list[str]:
     found = []
     for each in members:
         until = f" to {each.until:%F}" if each.until else ""
-        word = (
-            "member since"
-            if each.counts and not until
-            else "member"
-            if each.counts
-            else "not then:"
-        )
+        word = "not then:" if not each.counts else "member" if until else "member since"
         found.append(f"{each.player} ({word} {each.since:%F}{until})")
     return found
 
@@ -160,6 +138,6 @@ def _print_player(story: PlayerStory) -> None:
     if story.games:
         print_table(
             ("GAME", "ENDED", "STATE", "WHAT HAPPENED"),
-            [(each.match_id, each.at, each.state, each.answer) for each in story.games],
+            map(attrgetter("match_id", "at", "state", "answer"), story.games),
             empty="",
         )

@@ -6,16 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lol_dagster.roster.errors import (
-    AccountTakenError,
-    AlreadyThereError,
-    NoSuchEntryError,
-    RosterError,
-)
-from lol_dagster.roster.names import RiotId, parse_riot_id
+from lol_dagster.roster.errors import AccountTakenError, NoSuchEntryError, RosterError
+from lol_dagster.roster.names import RiotId, flush_unless, parse_riot_id
 from lol_dagster.roster.riot_lookup import KnownAccount
 from lol_dagster.roster.versions import as_seen
 from lol_dagster.storage.models import Account, AccountPoll, Player, PlayerStat
@@ -57,10 +51,8 @@ def check_not_taken(
         candidates = select(Account.id, Account.game_name, Account.tag_line).order_by(Account.id)
         if puuid:
             candidates = candidates.where(Account.puuid.is_(None))
-        taken = next(
-            (row for row, name, tag in session.execute(candidates) if riot_id.is_same(name, tag)),
-            None,
-        )
+        same = (row for row, *name in session.execute(candidates) if riot_id.is_same(*name))
+        taken = next(same, None)
     if taken is None or taken == but:
         return
     account = session.get_one(Account, taken)
@@ -87,7 +79,7 @@ def add_account(session: Session, player: Player, known: KnownAccount, *, now: d
         created_at=now,
     )
     session.add(account)
-    _flush(session, known)
+    flush_unless(session, f"the account '{known.riot_id}' already belongs to a player")
     return account
 
 
@@ -112,7 +104,7 @@ def correct_account(
     account.tag_line = known.riot_id.tag_line
     account.platform = known.platform
     account.puuid, account.puuid_key = known.puuid, known.puuid_key
-    _flush(session, known)
+    flush_unless(session, f"the account '{known.riot_id}' already belongs to a player")
     # As for a new account: it is polled at once, and its first poll reads further back.
     session.execute(delete(AccountPoll).where(AccountPoll.account_id == account_id))
     return account
@@ -144,15 +136,6 @@ def move_account(session: Session, account_id: int, player_id: int, *, version: 
     return account
 
 
-def _flush(session: Session, known: KnownAccount) -> None:
-    try:
-        session.flush()
-    except IntegrityError:  # somebody else has just added it
-        raise AlreadyThereError(
-            f"the account '{known.riot_id}' already belongs to a player"
-        ) from None
-
-
 def remove_account(session: Session, account: Account) -> int:
     """Take an account out of the roster; its games no longer count as the player's.
 
@@ -161,10 +144,8 @@ def remove_account(session: Session, account: Account) -> int:
     Returns:
         How many games no longer count.
     """
-    deleted = session.execute(
-        delete(PlayerStat).where(PlayerStat.account_id == account.id).returning(PlayerStat.match_id)
-    )
-    count = len(deleted.all())
+    stats = delete(PlayerStat).where(PlayerStat.account_id == account.id)
+    count = len(session.execute(stats.returning(PlayerStat.match_id)).all())
     session.delete(account)
     session.flush()
     return count

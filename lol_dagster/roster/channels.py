@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.riot.queues import QUEUE_NAMES
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
-from lol_dagster.roster.names import clean_name, find_named, get_named
+from lol_dagster.roster.names import clean_name, find_named, flush_unless, get_named, name_taken
 from lol_dagster.roster.teams import get_team, live_channels
 from lol_dagster.roster.versions import as_seen
 from lol_dagster.storage.models import Channel, Message, Team
@@ -134,10 +133,7 @@ def add_channel(
         created_at=now,
     )
     session.add(channel)
-    try:
-        session.flush()
-    except IntegrityError:  # somebody else has added it in this moment
-        raise AlreadyThereError(f"there is already a channel {name!r}") from None
+    flush_unless(session, f"there is already a channel {name!r}")
     return channel
 
 
@@ -184,10 +180,7 @@ def change_channel(
     channel.name, channel.kind, channel.address = name, kind, address
     channel.queues, channel.message_kinds = queues, message_kinds
     channel.uncertain = uncertain
-    try:
-        session.flush()
-    except IntegrityError:  # somebody else has taken the name in this moment
-        raise AlreadyThereError(f"there is already a channel {name!r}") from None
+    flush_unless(session, f"there is already a channel {name!r}")
     return channel
 
 
@@ -208,7 +201,7 @@ def _check_free(
 ) -> None:
     there = find_named(channels(session), name)
     if there is not None and there is not but:
-        raise AlreadyThereError(f"there is already a channel {there.name!r}: choose another name")
+        raise AlreadyThereError(name_taken(there.name, "channel"))
     for other in live_channels(session, team):
         if other is not but and (other.kind, other.address) == (kind, address):
             raise AlreadyThereError(

@@ -6,14 +6,13 @@ that was entered by mistake ends when it starts, so that no game counts for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, and_, or_, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.roster.errors import AlreadyThereError, RosterError
+from lol_dagster.roster.names import flush_unless
 from lol_dagster.roster.versions import as_seen
 from lol_dagster.storage.models import Account, Membership, Player, Team
 
@@ -51,12 +50,11 @@ def add_membership(
         RosterError: the team was removed, or it would end before it starts.
         AlreadyThereError: the player was in the team then.
     """
-    _check_dates(since, until)
-    _check_team(team, until)
+    _check_possible(team, since, until)
     check_no_overlap(session, team, player, since, until)
     membership = Membership(team_id=team.id, player_id=player.id, since=since, until=until)
     session.add(membership)
-    _flush(session, team.name, player.name)
+    flush_unless(session, f"{player.name} is already in the team {team.name!r}")
     return membership
 
 
@@ -82,12 +80,11 @@ def correct_membership(
     membership = as_seen(session, Membership, membership_id, version)
     if (membership.since, membership.until) == (since, until):
         return membership
-    _check_dates(since, until)
     team, player = membership.team, membership.player
-    _check_team(team, until)
+    _check_possible(team, since, until)
     check_no_overlap(session, team, player, since, until, but=membership)
     membership.since, membership.until = since, until
-    _flush(session, team.name, player.name)
+    flush_unless(session, f"{player.name} is already in the team {team.name!r}")
     return membership
 
 
@@ -111,7 +108,8 @@ def check_no_overlap(
     Raises:
         AlreadyThereError: the player was in the team at some of the time.
     """
-    for other in _memberships(session, team, player):
+    same = select(Membership).filter_by(team_id=team.id, player_id=player.id)
+    for other in session.scalars(same.order_by(Membership.since)):
         if other is but:
             continue
         # Each from `since` until before `until`: one may begin when another ends.
@@ -129,28 +127,9 @@ def check_no_overlap(
         )
 
 
-def _flush(session: Session, team: str, player: str) -> None:
-    """Names, not rows: a failed flush takes the rows' contents with it."""
-    try:
-        session.flush()
-    except IntegrityError:  # somebody else has just added another
-        raise AlreadyThereError(f"{player} is already in the team {team!r}") from None
-
-
-def _memberships(session: Session, team: Team, player: Player) -> Sequence[Membership]:
-    return session.scalars(
-        select(Membership)
-        .where(Membership.team_id == team.id, Membership.player_id == player.id)
-        .order_by(Membership.since)
-    ).all()
-
-
-def _check_dates(since: datetime, until: datetime | None) -> None:
+def _check_possible(team: Team, since: datetime, until: datetime | None) -> None:
     if until is not None and until < since:
         raise RosterError("it would end before it starts: choose a later end")
-
-
-def _check_team(team: Team, until: datetime | None) -> None:
     if until is None and team.removed_at is not None:
         raise RosterError(f"the team {team.name!r} was removed: nobody can be in it")
 
@@ -163,9 +142,7 @@ def is_tracked(now: datetime, *, since: datetime | None = None) -> ColumnElement
     """
     return Account.player_id.in_(
         select(Membership.player_id).where(
-            and_(
-                Membership.since <= (since or now),
-                or_(Membership.until.is_(None), Membership.until > now),
-            )
+            Membership.since <= (since or now),
+            or_(Membership.until.is_(None), Membership.until > now),
         )
     )

@@ -106,20 +106,28 @@ def free_name(rows: Iterable[_N], text: str, what: str, *, but: Named | None = N
     name = clean_name(text)
     there = find_named(rows, name)
     if there is not None and there is not but:
-        raise _taken(there.name, what)
+        raise AlreadyThereError(name_taken(there.name, what))
     return name
 
 
-def flush_name(session: Session, name: str, what: str) -> None:
-    """Flush a row with a new name.
+def name_taken(name: str, what: str) -> str:
+    return f"there is already a {what} {name!r}: choose another name"
+
+
+def flush_unless(session: Session, taken: str) -> None:
+    """Flush a row that was free when it was checked.
+
+    Args:
+        taken: What to say if somebody else was faster; made beforehand, as a failed flush takes the
+            rows' contents with it.
 
     Raises:
-        AlreadyThereError: somebody else has just taken it.
+        AlreadyThereError: somebody else was.
     """
     try:
         session.flush()
     except IntegrityError:
-        raise _taken(name, what) from None
+        raise AlreadyThereError(taken) from None
 
 
 def get_named(rows: Iterable[_N], name: str, what: str) -> _N:
@@ -138,10 +146,6 @@ def get_named(rows: Iterable[_N], name: str, what: str) -> _N:
     names = ", ".join(row.name for row in rows[:20]) + (", …" if len(rows) > 20 else "")
     known = f"the {what}s are {names}" if rows else f"add one with 'lol-dagster {what} add'"
     raise NoSuchEntryError(f"there is no {what} {name!r}: {known}")
-
-
-def _taken(name: str, what: str) -> AlreadyThereError:
-    return AlreadyThereError(f"there is already a {what} {name!r}: choose another name")
 
 
 def _folded(name: str) -> str:

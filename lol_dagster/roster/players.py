@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.roster.accounts import add_account
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
 from lol_dagster.roster.memberships import add_membership, check_no_overlap, end_membership
-from lol_dagster.roster.names import clean_name, find_named, flush_name, free_name, get_named
+from lol_dagster.roster.names import (
+    clean_name,
+    find_named,
+    flush_unless,
+    free_name,
+    get_named,
+    name_taken,
+)
 from lol_dagster.roster.riot_lookup import KnownAccount
 from lol_dagster.roster.teams import get_team
 from lol_dagster.roster.versions import as_seen
@@ -83,7 +90,7 @@ def add_player(
         assert account is not None, "check_may_add refuses a new player without an account"
         player = Player(name=clean_name(name), created_at=now)
         session.add(player)
-        flush_name(session, player.name, "player")
+        flush_unless(session, name_taken(player.name, "player"))
         add_account(session, player, account, now=now)
     add_membership(session, get_team(session, team), player, since=since)
     return player
@@ -102,7 +109,7 @@ def rename_player(session: Session, player_id: int, name: str, *, version: int) 
     """
     player = as_seen(session, Player, player_id, version)
     player.name = free_name(players(session), name, "player", but=player)
-    flush_name(session, player.name, "player")
+    flush_unless(session, name_taken(player.name, "player"))
     return player
 
 
@@ -132,9 +139,7 @@ def remove_player(
             raise NoSuchEntryError(f"{player.name} is not in the team {left.name!r}")
         end_membership(current[0], now)
         return player, False
-    if session.scalars(
-        select(PlayerStat).where(PlayerStat.player_id == player.id).limit(1)
-    ).first():
+    if session.scalar(select(exists().where(PlayerStat.player_id == player.id))):
         for membership in current:
             end_membership(membership, now)
         return player, False

@@ -133,11 +133,8 @@ def look_up(client: RiotClient, riot_id: RiotId, platform: str) -> FoundAccount:
     """
     known = ask_riot(client, riot_id, platform)
     assert known.puuid is not None, "Riot's accounts have one"
-    return FoundAccount(
-        known,
-        _level(client, known.puuid, known.platform),
-        _last_game(client, known.puuid, known.platform),
-    )
+    asked = (client, known.puuid, known.platform)
+    return FoundAccount(known, _level(*asked), _last_game(*asked))
 
 
 def _check_platform(client: RiotClient, riot_id: RiotId, puuid: str, platform: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.roster.errors import NoSuchEntryError, RosterError
 from lol_dagster.roster.memberships import end_membership
-from lol_dagster.roster.names import flush_name, free_name, get_named
+from lol_dagster.roster.names import flush_unless, free_name, get_named, name_taken
 from lol_dagster.roster.versions import as_seen
 from lol_dagster.storage.models import Channel, Membership, Player, Team
 
@@ -38,7 +38,7 @@ def add_team(session: Session, name: str, *, now: datetime) -> Team:
     name = free_name(teams(session), name, "team")
     team = Team(name=name, created_at=now)
     session.add(team)
-    flush_name(session, name, "team")
+    flush_unless(session, name_taken(name, "team"))
     return team
 
 
@@ -57,7 +57,7 @@ def rename_team(session: Session, team_id: int, name: str, *, version: int) -> T
     if team.removed_at is not None:
         raise NoSuchEntryError(f"the team {team.name!r} was removed: its history stays as it is")
     team.name = free_name(teams(session), name, "team", but=team)
-    flush_name(session, team.name, "team")
+    flush_unless(session, name_taken(team.name, "team"))
     return team
 
 

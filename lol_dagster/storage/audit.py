@@ -13,15 +13,7 @@ from typing import Any
 from sqlalchemy import insert, inspect, select
 from sqlalchemy.orm import InstanceState, Session, UOWTransaction
 
-from lol_dagster.storage.models import (
-    Account,
-    AuditEntry,
-    Base,
-    Channel,
-    Membership,
-    Player,
-    Team,
-)
+from lol_dagster.storage.models import Account, AuditEntry, Base, Channel, Membership, Player, Team
 
 _AUDITED = (Account, Channel, Membership, Player, Team)
 _SECRET = {(Channel, "address")}

@@ -153,14 +153,13 @@ def _create_engine(url: URL, slow_query_ms: float | None) -> Engine:
         engine = create_engine(url, connect_args={**waiting, **measuring}, **options)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-        event.listen(engine, "handle_error", _say_which)
-        return engine
-    # A server that went away is noticed at checkout instead of in the middle of a transaction.
-    waiting = {name: each for name, each in _SERVER_WAITS.items() if name not in url.query}
-    engine = create_engine(
-        url, pool_pre_ping=True, connect_args={**waiting, **measuring}, **options
-    )
-    event.listen(engine, "begin", _begin_postgresql)
+    else:
+        # A server that went away is noticed at checkout instead of in the middle of a transaction.
+        waiting = {name: each for name, each in _SERVER_WAITS.items() if name not in url.query}
+        engine = create_engine(
+            url, pool_pre_ping=True, connect_args={**waiting, **measuring}, **options
+        )
+        event.listen(engine, "begin", _begin_postgresql)
     event.listen(engine, "handle_error", _say_which)
     return engine
 

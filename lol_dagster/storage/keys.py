@@ -83,9 +83,7 @@ class Keyring:
 
     def add_key(self) -> None:
         """Put a new key in front of those in the file. Killed at any point, it has or has not."""
-        keys = [_new_key(), *self._keys()]
-        draft = self._draft(keys)
-        draft.replace(self._file)
+        self._draft([secrets.token_urlsafe(_KEY_BYTES), *self._keys()]).replace(self._file)
 
     def _keys(self) -> tuple[str, ...]:
         if self._given is not None:
@@ -100,7 +98,7 @@ class Keyring:
         keys = self._keys()
         if keys:
             return keys
-        draft = self._draft([_new_key()])
+        draft = self._draft([secrets.token_urlsafe(_KEY_BYTES)])
         try:
             # Of several processes that do this together one makes it, and whole.
             os.link(draft, self._file)
@@ -139,10 +137,6 @@ def keyring(settings: Settings) -> Keyring:
     return Keyring(given.get_secret_value() if given else None, settings.home / "secret.key")
 
 
-def _new_key() -> str:
-    return secrets.token_urlsafe(_KEY_BYTES)
-
-
 @lru_cache(maxsize=8)
 def _cipher(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet(
@@ -151,7 +145,5 @@ def _cipher(keys: tuple[str, ...]) -> MultiFernet:
 
 
 def _derived(key: str, purpose: str) -> bytes:
-    hkdf = HKDF(
-        algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=f"lol_dagster {purpose}".encode()
-    )
-    return hkdf.derive(key.encode())
+    info = f"lol_dagster {purpose}".encode()
+    return HKDF(SHA256(), length=_KEY_BYTES, salt=None, info=info).derive(key.encode())

@@ -8,12 +8,11 @@ nobody waits for it; interrupted anywhere, it leaves the rest to the next night.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, delete, or_, select, text
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Alert, Attempt, Message, RateCall, RateHold, RateWindow
@@ -55,14 +54,9 @@ def prune_rate_rows(database: Database, now: datetime, *, key_fingerprint: str |
     if key_fingerprint is None:
         return deleted
     for model in (RateWindow, RateHold):
-        unused = (
-            select(model.scope)
-            .where(
-                model.scope.not_like(f"{key_fingerprint}/%"),
-                model.scope.not_in(select(RateCall.scope)),
-            )
-            .distinct()
-        )
+        is_of_other_key = model.scope.not_like(f"{key_fingerprint}/%")
+        is_unused = model.scope.not_in(select(RateCall.scope))
+        unused = select(model.scope).where(is_of_other_key, is_unused).distinct()
         deleted += _delete_all(database, model.scope, unused)
     return deleted
 
@@ -89,16 +83,12 @@ def _delete_all(database: Database, key: InstrumentedAttribute[Any], old: Select
     while time.monotonic() < ends:
         with database.writing() as session:
             found = session.scalars(old.limit(BATCH)).all()
-            _delete(session, key, found)
+            statement = delete(key.class_).where(key.in_(found))
+            session.execute(statement, execution_options={"synchronize_session": False})
         deleted += len(found)
         if len(found) < BATCH:
             break
     return deleted
-
-
-def _delete(session: Session, key: InstrumentedAttribute[Any], found: Sequence[object]) -> None:
-    statement = delete(key.class_).where(key.in_(found))
-    session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def refresh_statistics(database: Database) -> None:

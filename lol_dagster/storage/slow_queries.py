@@ -13,8 +13,9 @@ import re
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 LOGGER_NAME = "lol-dagster.slow-queries"
@@ -147,7 +148,17 @@ class _Measuring:
                 plan = self.plan_of(self.connection, statement, self._values)
             except Exception as error:  # noqa: BLE001 - the line is worth having without it
                 plan = [f"not to be had: {type(error).__name__}"]
-        _write(statement, self._spent, rows, plan[:_LONGEST_PLAN])
+        log.warning(
+            "slow query",
+            extra={
+                "statement": normalised(statement),
+                "duration_ms": round(self._spent * 1000, 1),
+                "rows": rows,
+                # PostgreSQL repeats the values that the plan depends on.
+                "plan": [_STRING.sub("'…'", line) for line in plan[:_LONGEST_PLAN]],
+                "caller": _caller(),
+            },
+        )
 
 
 def _has_plan(statement: str) -> bool:
@@ -182,30 +193,12 @@ def _plan_of_postgresql(connection: Any, statement: str, values: Any) -> list[st
         cursor.close()
 
 
-def _write(statement: str, spent: float, rows: int, plan: list[str]) -> None:
-    log.warning(
-        "slow query",
-        extra={
-            "statement": normalised(statement),
-            "duration_ms": round(spent * 1000, 1),
-            "rows": rows,
-            # PostgreSQL repeats the values that the plan depends on.
-            "plan": [_STRING.sub("'…'", line) for line in plan],
-            "caller": _caller(),
-        },
-    )
-
-
 def _caller() -> str | None:
     """The line of the app on whose behalf the statement ran: `riot/archive.py:123 due_matches`."""
-    for filename, line, name in _frames():
-        if filename.startswith(_PACKAGE) and filename not in _NOT_CALLERS:
-            return f"{filename.removeprefix(_PACKAGE)}:{line} {name}"
-    return None
-
-
-def _frames() -> Iterator[tuple[str, int, str]]:
-    frame = sys._getframe()  # noqa: SLF001 - documented, and quick where `inspect` reads sources
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - documented, and quicker than `inspect`
     while frame is not None:
-        yield frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
-        frame = frame.f_back  # type: ignore[assignment]
+        filename = frame.f_code.co_filename
+        if filename.startswith(_PACKAGE) and filename not in _NOT_CALLERS:
+            return f"{filename.removeprefix(_PACKAGE)}:{frame.f_lineno} {frame.f_code.co_name}"
+        frame = frame.f_back
+    return None

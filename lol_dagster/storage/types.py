@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import DateTime, Dialect, Enum, String
+from sqlalchemy import DateTime, Dialect, Enum, String, text
 from sqlalchemy.types import TypeDecorator
 
 from lol_dagster.storage.keys import MARK, Keyring
@@ -68,6 +68,11 @@ def _keys_of(dialect: Dialect) -> Keyring:
     if keyring is None:
         raise RuntimeError("this database was opened without the keys to its secrets")
     return keyring
+
+
+def only_where(condition: str) -> dict[str, Any]:
+    """What makes an `Index` of a table partial on both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 def choice(*values: str, name: str) -> Enum:

@@ -1,73 +1,32 @@
 """The tables, one class each. Other packages import them from here."""
 
-from lol_dagster.storage.models.base import Base
-from lol_dagster.storage.models.delivery import (
-    Attempt,
-    Breaker,
-    Message,
-    MessageAudit,
-    MessageGame,
-    MessageText,
-    SendBucket,
-)
-from lol_dagster.storage.models.games import (
-    Game,
-    Match,
-    Participant,
-    Payload,
-    PlayerStat,
-    Quarantine,
-)
-from lol_dagster.storage.models.roster import (
-    Account,
-    AccountPoll,
-    Channel,
-    ChannelProbe,
-    Membership,
-    Player,
-    Team,
-)
-from lol_dagster.storage.models.system import (
-    Alert,
-    AuditEntry,
-    Fact,
-    FailedJob,
-    Heartbeat,
-    RateCall,
-    RateHold,
-    RateWindow,
-    RunRequest,
-)
-
-__all__ = [
-    "Account",
-    "AccountPoll",
-    "Alert",
-    "Attempt",
-    "AuditEntry",
-    "Base",
-    "Breaker",
-    "Channel",
-    "ChannelProbe",
-    "Fact",
-    "FailedJob",
-    "Game",
-    "Heartbeat",
-    "Match",
-    "Membership",
-    "Message",
-    "MessageAudit",
-    "MessageGame",
-    "MessageText",
-    "Participant",
-    "Payload",
-    "Player",
-    "PlayerStat",
-    "Quarantine",
-    "RateCall",
-    "RateHold",
-    "RateWindow",
-    "RunRequest",
-    "SendBucket",
-    "Team",
-]
+from lol_dagster.storage.models.base import Base as Base
+from lol_dagster.storage.models.delivery import Attempt as Attempt
+from lol_dagster.storage.models.delivery import Breaker as Breaker
+from lol_dagster.storage.models.delivery import Message as Message
+from lol_dagster.storage.models.delivery import MessageAudit as MessageAudit
+from lol_dagster.storage.models.delivery import MessageGame as MessageGame
+from lol_dagster.storage.models.delivery import MessageText as MessageText
+from lol_dagster.storage.models.delivery import SendBucket as SendBucket
+from lol_dagster.storage.models.games import Game as Game
+from lol_dagster.storage.models.games import Match as Match
+from lol_dagster.storage.models.games import Participant as Participant
+from lol_dagster.storage.models.games import Payload as Payload
+from lol_dagster.storage.models.games import PlayerStat as PlayerStat
+from lol_dagster.storage.models.games import Quarantine as Quarantine
+from lol_dagster.storage.models.roster import Account as Account
+from lol_dagster.storage.models.roster import AccountPoll as AccountPoll
+from lol_dagster.storage.models.roster import Channel as Channel
+from lol_dagster.storage.models.roster import ChannelProbe as ChannelProbe
+from lol_dagster.storage.models.roster import Membership as Membership
+from lol_dagster.storage.models.roster import Player as Player
+from lol_dagster.storage.models.roster import Team as Team
+from lol_dagster.storage.models.system import Alert as Alert
+from lol_dagster.storage.models.system import AuditEntry as AuditEntry
+from lol_dagster.storage.models.system import Fact as Fact
+from lol_dagster.storage.models.system import FailedJob as FailedJob
+from lol_dagster.storage.models.system import Heartbeat as Heartbeat
+from lol_dagster.storage.models.system import RateCall as RateCall
+from lol_dagster.storage.models.system import RateHold as RateHold
+from lol_dagster.storage.models.system import RateWindow as RateWindow
+from lol_dagster.storage.models.system import RunRequest as RunRequest

@@ -9,12 +9,12 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, false, text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from lol_dagster.storage.models.base import Base
 from lol_dagster.storage.models.roster import Channel
-from lol_dagster.storage.types import UtcDateTime, choice
+from lol_dagster.storage.types import UtcDateTime, choice, only_where
 
 MESSAGE_KINDS = ("game", "catch_up", "alert", "test")
 MESSAGE_STATES = (
@@ -45,13 +45,7 @@ class Message(Base):
     __table_args__ = (
         UniqueConstraint("channel_id", "subject", "kind"),
         # What a deliverer claims next; partial, as nearly all rows are delivered and never due.
-        Index(
-            "ix_messages_due",
-            "due_at",
-            "order_at",
-            sqlite_where=text("due_at IS NOT NULL"),
-            postgresql_where=text("due_at IS NOT NULL"),
-        ),
+        Index("ix_messages_due", "due_at", "order_at", **only_where("due_at IS NOT NULL")),
         Index("ix_messages_state_created_at", "state", "created_at"),
         Index("ix_messages_subject", "subject"),
         Index("ix_messages_created_at", "created_at"),
@@ -61,8 +55,7 @@ class Message(Base):
             "ix_messages_standing",
             "channel_id",
             "delivered_at",
-            sqlite_where=text("remote_id IS NOT NULL"),
-            postgresql_where=text("remote_id IS NOT NULL"),
+            **only_where("remote_id IS NOT NULL"),
         ),
         # A channel's latest catch-up message.
         Index("ix_messages_channel_id_kind_created_at", "channel_id", "kind", "created_at"),
@@ -155,8 +148,7 @@ class Attempt(Base):
             "ix_attempts_remote_id",
             "message_id",
             "remote_id",
-            sqlite_where=text("remote_id IS NOT NULL"),
-            postgresql_where=text("remote_id IS NOT NULL"),
+            **only_where("remote_id IS NOT NULL"),
         ),
         # How much was retried lately.
         Index("ix_attempts_at", "at"),

@@ -10,11 +10,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from lol_dagster.storage.models.base import Base
-from lol_dagster.storage.types import UtcDateTime, choice
+from lol_dagster.storage.types import UtcDateTime, choice, only_where
 
 MATCH_STATES = ("listed", "fetched", "processed", "quarantined", "ignored", "not_found")
 GAME_RESULTS = ("played", "remake", "aborted", "empty")
@@ -34,11 +34,7 @@ class Match(Base):
     __table_args__ = (
         # What is to be done next. Partial: nearly all rows are processed and never due again.
         Index(
-            "ix_matches_due",
-            "next_try_at",
-            "listed_at",
-            sqlite_where=text("next_try_at IS NOT NULL"),
-            postgresql_where=text("next_try_at IS NOT NULL"),
+            "ix_matches_due", "next_try_at", "listed_at", **only_where("next_try_at IS NOT NULL")
         ),
         Index("ix_matches_state_listed_at", "state", "listed_at"),
     )
@@ -206,13 +202,7 @@ class Quarantine(Base):
 
     __tablename__ = "quarantine"
     __table_args__ = (
-        Index(
-            "uq_quarantine_open",
-            "match_id",
-            unique=True,
-            sqlite_where=text("closed_at IS NULL"),
-            postgresql_where=text("closed_at IS NULL"),
-        ),
+        Index("uq_quarantine_open", "match_id", unique=True, **only_where("closed_at IS NULL")),
         Index("ix_quarantine_match_id", "match_id"),
         # All that are open: SQLite does not go through the partial index for these.
         Index("ix_quarantine_closed_at", "closed_at"),

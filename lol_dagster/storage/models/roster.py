@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from lol_dagster.storage.models.base import Base
-from lol_dagster.storage.types import AddressText, UtcDateTime, choice
+from lol_dagster.storage.types import AddressText, UtcDateTime, choice, only_where
 
 UNCERTAIN_POLICIES = ("review", "resend")
 
@@ -123,8 +123,7 @@ class Team(Base):
             "uq_teams_name_folded",
             func.lower(text("name")),
             unique=True,
-            sqlite_where=text("removed_at IS NULL"),
-            postgresql_where=text("removed_at IS NULL"),
+            **only_where("removed_at IS NULL"),
         ),
     )
 
@@ -161,8 +160,7 @@ class Membership(Base):
             "team_id",
             "player_id",
             unique=True,
-            sqlite_where=text("until IS NULL"),
-            postgresql_where=text("until IS NULL"),
+            **only_where("until IS NULL"),
         ),
         Index("ix_memberships_player_id_since", "player_id", "since"),
     )
@@ -192,8 +190,7 @@ class Channel(Base):
             "uq_channels_name_folded",
             func.lower(text("name")),
             unique=True,
-            sqlite_where=text("removed_at IS NULL"),
-            postgresql_where=text("removed_at IS NULL"),
+            **only_where("removed_at IS NULL"),
         ),
         Index("ix_channels_team_id", "team_id"),
     )

@@ -7,11 +7,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, text
+from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lol_dagster.storage.models.base import Base
-from lol_dagster.storage.types import UtcDateTime, choice
+from lol_dagster.storage.types import UtcDateTime, choice, only_where
 
 RUN_OUTCOMES = ("processed", "quarantined", "delayed", "deferred", "not_found", "failed")
 
@@ -69,12 +69,7 @@ class RunRequest(Base):
 
     __tablename__ = "run_requests"
     __table_args__ = (
-        Index(
-            "ix_run_requests_open",
-            "requested_at",
-            sqlite_where=text("finished_at IS NULL"),
-            postgresql_where=text("finished_at IS NULL"),
-        ),
+        Index("ix_run_requests_open", "requested_at", **only_where("finished_at IS NULL")),
         Index("ix_run_requests_match_id", "match_id"),
     )
 
@@ -147,21 +142,14 @@ class Alert(Base):
 
     __tablename__ = "alerts"
     __table_args__ = (
-        Index(
-            "uq_alerts_open",
-            "key",
-            unique=True,
-            sqlite_where=text("closed_at IS NULL"),
-            postgresql_where=text("closed_at IS NULL"),
-        ),
+        Index("uq_alerts_open", "key", unique=True, **only_where("closed_at IS NULL")),
         Index("ix_alerts_key_closed_at", "key", "closed_at"),
         Index("ix_alerts_kind_notified_at", "kind", "notified_at"),
         # Over and not yet said to be over.
         Index(
             "ix_alerts_to_end",
             "closed_at",
-            sqlite_where=text("notified_at IS NOT NULL AND ended_at IS NULL"),
-            postgresql_where=text("notified_at IS NOT NULL AND ended_at IS NULL"),
+            **only_where("notified_at IS NOT NULL AND ended_at IS NULL"),
         ),
     )
 
