@@ -141,7 +141,7 @@ def test_the_installed_script_passes_the_exit_statuses_on() -> None:
 
     unhealthy = run("status")
     assert (unhealthy.returncode, unhealthy.stderr) == (1, "")
-    assert unhealthy.stdout.startswith("! there is no team yet")
+    assert unhealthy.stdout.startswith("! There is no team yet")
     malformed = run("game", "show", "five")
     assert (malformed.returncode, malformed.stdout) == (2, "")
     assert malformed.stderr == (
