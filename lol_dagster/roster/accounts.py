@@ -90,12 +90,9 @@ def correct_account(
 
     The entry stays, with the games that count for it, and is polled as a new one.
 
-    Args:
-        version: The one that was seen.
-
     Raises:
         NoSuchEntryError: there is no such entry.
-        StaleEntryError: somebody else has changed it.
+        StaleEntryError: somebody else has changed it since this version.
         AlreadyThereError: a player has the account already.
     """
     account = as_seen(session, Account, account_id, version)
@@ -113,12 +110,9 @@ def correct_account(
 def move_account(session: Session, account_id: int, player_id: int, *, version: int) -> Account:
     """Give an account to another player: it was entered for the wrong one.
 
-    Args:
-        version: The one that was seen.
-
     Raises:
         NoSuchEntryError: there is no such account or player.
-        StaleEntryError: somebody else has changed it.
+        StaleEntryError: somebody else has changed it since this version.
         RosterError: games count for it already.
     """
     account = as_seen(session, Account, account_id, version)

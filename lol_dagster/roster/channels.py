@@ -154,11 +154,10 @@ def change_channel(
 
     Args:
         address: None: as it was.
-        version: The one that was seen.
 
     Raises:
         NoSuchEntryError: there is no such channel, or it was removed.
-        StaleEntryError: somebody else has changed it.
+        StaleEntryError: somebody else has changed it since this version.
         RosterError: this cannot be a name, there is no such kind, or messages hang on how the
             channel is.
         AddressError: the address is none of this kind.

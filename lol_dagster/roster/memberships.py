@@ -68,12 +68,9 @@ def correct_membership(
 ) -> Membership:
     """Give a membership other dates.
 
-    Args:
-        version: The one that was seen.
-
     Raises:
         NoSuchEntryError: there is no such membership.
-        StaleEntryError: somebody else has changed it.
+        StaleEntryError: somebody else has changed it since this version.
         RosterError: it would end before it starts, or the team was removed.
         AlreadyThereError: the player was in the team then by another membership.
     """

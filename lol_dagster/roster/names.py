@@ -5,12 +5,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
+from lol_dagster.storage.models import Channel, Player, Team
 
 LONGEST_NAME = 100
 # Riot's own rule for new names is 3 to 16 characters, then # and 3 to 5: older names break it, so
@@ -21,14 +22,8 @@ _UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, half characters, l
 _VISIBLE = "LNPS"  # letters, numbers, punctuation, symbols
 
 
-class Named(Protocol):
-    """A row of the roster that people call by its name."""
-
-    @property
-    def name(self) -> str: ...
-
-
-_N = TypeVar("_N", bound=Named)
+_N = TypeVar("_N", Channel, Player, Team)
+"""A row of the roster that people call by its name."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,7 @@ def find_named(rows: Iterable[_N], name: str) -> _N | None:
     return next((row for row in rows if _folded(row.name) == folded), None)
 
 
-def free_name(rows: Iterable[_N], text: str, what: str, *, but: Named | None = None) -> str:
+def free_name(rows: Iterable[_N], text: str, what: str, *, but: _N | None = None) -> str:
     """A name, cleaned, that none of the rows has.
 
     Args:

@@ -98,9 +98,6 @@ def add_player(
 
 def rename_player(session: Session, player_id: int, name: str, *, version: int) -> Player:
     """
-    Args:
-        version: The one that was seen.
-
     Raises:
         NoSuchEntryError: there is no such player.
         StaleEntryError: somebody else has changed the entry.

@@ -44,12 +44,9 @@ def add_team(session: Session, name: str, *, now: datetime) -> Team:
 
 def rename_team(session: Session, team_id: int, name: str, *, version: int) -> Team:
     """
-    Args:
-        version: The one that was seen.
-
     Raises:
         NoSuchEntryError: there is no such team, or it was removed.
-        StaleEntryError: somebody else has changed it.
+        StaleEntryError: somebody else has changed it since this version.
         RosterError: this cannot be a name.
         AlreadyThereError: another team has it.
     """

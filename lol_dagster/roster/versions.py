@@ -71,15 +71,13 @@ def as_seen(session: Session, model: type[_V], row_id: int, version: int) -> _V:
     """
     row = session.get(model, row_id, with_for_update=True, populate_existing=True)
     if row is None:
-        raise NoSuchEntryError(_gone(session, model, row_id))
+        removed = entries_about(session, model, row_id, "removed", latest=1)
+        raise NoSuchEntryError(
+            f"{removed[0].who} removed this entry at {removed[0].at:%Y-%m-%d %H:%M} UTC"
+            if removed
+            else "this entry no longer exists"
+        )
     if row.version != version:
         count = max(row.version - version, 0)
         raise StaleEntryError(row, entries_about(session, model, row_id, "changed", latest=count))
     return row
-
-
-def _gone(session: Session, model: type[_V], row_id: int) -> str:
-    entries = entries_about(session, model, row_id, "removed", latest=1)
-    if not entries:
-        return "this entry no longer exists"
-    return f"{entries[0].who} removed this entry at {entries[0].at:%Y-%m-%d %H:%M} UTC"
