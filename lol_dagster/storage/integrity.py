@@ -34,11 +34,9 @@ def undurable(database: Database) -> str | None:
         if database.is_sqlite:
             level = session.scalar(text("PRAGMA synchronous"))
             return None if level is not None and level >= _FULL else "synchronous is not FULL"
-        off = [
-            name
-            for name in ("fsync", "full_page_writes")
-            if session.scalar(text("SELECT current_setting(:name)"), {"name": name}) == "off"
-        ]
+        current = text("SELECT current_setting(:name)")
+        names = ("fsync", "full_page_writes")
+        off = [each for each in names if session.scalar(current, {"name": each}) == "off"]
     if not off:
         return None
     return (

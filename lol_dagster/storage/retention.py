@@ -8,11 +8,12 @@ nobody waits for it; interrupted anywhere, it leaves the rest to the next night.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, delete, or_, select, text
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Alert, Attempt, Message, RateCall, RateHold, RateWindow
@@ -83,12 +84,16 @@ def _delete_all(database: Database, key: InstrumentedAttribute[Any], old: Select
     while time.monotonic() < ends:
         with database.writing() as session:
             found = session.scalars(old.limit(BATCH)).all()
-            statement = delete(key.class_).where(key.in_(found))
-            session.execute(statement, execution_options={"synchronize_session": False})
+            _delete(session, key, found)
         deleted += len(found)
         if len(found) < BATCH:
             break
     return deleted
+
+
+def _delete(session: Session, key: InstrumentedAttribute[Any], found: Sequence[object]) -> None:
+    statement = delete(key.class_).where(key.in_(found))
+    session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def refresh_statistics(database: Database) -> None:

@@ -58,8 +58,7 @@ def schema_state(database: Database) -> SchemaState:
 
 def known_revision(revision: str) -> bool:
     """Whether it is this version's schema or an older one."""
-    scripts = _scripts()
-    return revision in {script.revision for script in scripts.walk_revisions()}
+    return revision in {script.revision for script in _scripts().walk_revisions()}
 
 
 def upgrade(database: Database, *, lock_file: Path) -> None:
@@ -82,14 +81,10 @@ def upgrade(database: Database, *, lock_file: Path) -> None:
         if _checked_state(_state(connection)) != "current":
             command.upgrade(alembic_config(connection), "head")
         connection.commit()
-        if database.is_sqlite:
-            _leave_nothing_in_the_log(connection)
-
-
-def _leave_nothing_in_the_log(connection: Connection) -> None:
-    """Let the file have what the migrations wrote: they may have encrypted what stood in it."""
-    assert connection.connection.dbapi_connection is not None
-    connection.connection.dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        driver = connection.connection.dbapi_connection
+        if database.is_sqlite and driver is not None:
+            # Let the file have what the migrations wrote: they may have encrypted what stood in it.
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
 
 def _checked_state(state: SchemaState) -> SchemaState:
@@ -115,11 +110,10 @@ def _connection(database: Database, *, read_only: bool = False) -> Iterator[Conn
 
 
 def _state(connection: Connection) -> SchemaState:
-    scripts = _scripts()
     revision = MigrationContext.configure(connection).get_current_revision()
     if revision is None:
         return "empty"
-    if revision == scripts.get_current_head():
+    if revision == _scripts().get_current_head():
         return "current"
     return "behind" if known_revision(revision) else "newer"
 

@@ -30,10 +30,6 @@ AUDIT_FINDINGS = ("stands", "deleted", "older_text", "altered", "duplicate", "hi
 EVIDENCE = ("response", "scan", "nonce_deleted", "operator")
 
 
-def _new_id() -> str:
-    return str(uuid.uuid4())
-
-
 class Message(Base):
     """One thing to say in one channel, and how far its delivery has come.
 
@@ -63,7 +59,7 @@ class Message(Base):
         Index("ix_messages_channel_id_created_at", "channel_id", "created_at"),
     )
 
-    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=_new_id)
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=lambda: str(uuid.uuid4()))
     channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"))
     subject: Mapped[str] = mapped_column(String(80))
     """The match id, or what else the message is about: `catch-up:…`, `alert:…`."""
