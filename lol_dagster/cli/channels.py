@@ -128,7 +128,7 @@ def show(name: str, as_json: bool) -> None:
             (name.replace("_", " "), each) for name, each in value.items() if name != "tested"
         )
         steps = map(itemgetter("step", "result", "said"), value["tested"] or ())
-        print_section(("TESTED", "RESULT", ""), list(steps))
+        print_section(("TESTED", "RESULT", ""), steps)
 
     print_either(value, as_json, for_people)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -47,14 +46,8 @@ def upgrade(as_json: bool) -> None:
     upgrade_schema(database, lock_file=settings.home / "upgrade.lock")
     value = {"database": _shown_url(database), "before": before, "state": schema_state(database)}
     database.dispose()
-    print_either(
-        value,
-        as_json,
-        lambda: click.echo(
-            f"{value['database']} "
-            + ("was up to date already." if before == "current" else "is up to date now.")
-        ),
-    )
+    is_new = "was up to date already." if before == "current" else "is up to date now."
+    print_either(value, as_json, f"{value['database']} {is_new}")
 
 
 @db.command()
@@ -70,9 +63,13 @@ def check(ctx: click.Context, as_json: bool) -> None:
     database = Database(settings.effective_database_url, keyring(settings))
     state = _state(database)
     found = damage(database) if state == "current" else []
-    value = {"database": _shown_url(database), "state": state, "damage": found}
+    where = _shown_url(database)
     database.dispose()
-    print_either(value, as_json, lambda: _print_check(value))
+    lines = [f"{state}: {where} {_MEANING[state]}.", *(f"! {line}" for line in found)]
+    if found:
+        lines.append("The database is damaged: restore a backup.")
+    value = {"database": where, "state": state, "damage": found}
+    print_either(value, as_json, "\n".join(lines))
     if state != "current" or found:
         ctx.exit(1)
 
@@ -105,15 +102,12 @@ def backup(to: Path | None, as_json: bool) -> None:
         "removed": [str(path) for path in made.removed],
         "not_inside": not_inside,
     }
-    print_either(value, as_json, lambda: _print_backup(value))
-
-
-def _print_backup(value: dict[str, Any]) -> None:
-    rows = sum(value["rows"].values())
-    click.echo(f"{value['file']}: {value['bytes']:,} bytes, {rows:,} rows, verified.")
-    for path in value["removed"]:
-        click.echo(f"Removed {path}, which need not be kept.")
-    click.echo("Not inside, keep copies elsewhere: " + "; ".join(value["not_inside"]) + ".")
+    lines = [
+        f"{made.file}: {made.size:,} bytes, {sum(made.rows.values()):,} rows, verified.",
+        *(f"Removed {path}, which need not be kept." for path in made.removed),
+        f"Not inside, keep copies elsewhere: {'; '.join(not_inside)}.",
+    ]
+    print_either(value, as_json, "\n".join(lines))
 
 
 @db.command()
@@ -142,21 +136,18 @@ def restore(file: Path, as_json: bool) -> None:
     }
     database.dispose()
     home.close()
-    print_either(value, as_json, lambda: _print_restored(value))
-
-
-def _print_restored(value: dict[str, Any]) -> None:
-    rows = sum(value["rows"].values())
-    click.echo(f"{value['database']} holds {rows:,} rows as of {shown(value['taken_at'])}.")
-    if value["maybe_delivered"]:
-        click.echo(
-            f"{value['maybe_delivered']} messages were not delivered then: they are searched for "
-            "in their channels before anything is sent."
+    rows = sum(restored.rows.values())
+    lines = [f"{value['database']} holds {rows:,} rows as of {shown(restored.taken_at)}."]
+    if restored.doubtful:
+        lines.append(
+            f"{restored.doubtful} messages were not delivered then: they are searched for in their "
+            "channels before anything is sent."
         )
-    click.echo("Did these come along? " + "; ".join(value["not_inside"]) + ".")
-    click.echo(
-        "Go on with 'lol-dagster up', in one installation only: two would announce everything twice."
-    )
+    lines += [
+        f"Did these come along? {'; '.join(_not_inside(settings))}.",
+        "Go on with 'lol-dagster up', in one installation only: two would announce everything twice.",
+    ]
+    print_either(value, as_json, "\n".join(lines))
 
 
 @db.command()
@@ -186,16 +177,12 @@ def copy(to_url: str, as_json: bool) -> None:
         }
         home.close()
         target.dispose()
-    print_either(value, as_json, lambda: _print_copied(value))
-
-
-def _print_copied(value: dict[str, Any]) -> None:
-    rows = sum(value["rows"].values())
-    click.echo(f"{rows:,} rows were copied to {value['to']} and are the same there.")
-    click.echo(
+    said = (
+        f"{sum(moved.rows.values()):,} rows were copied to {value['to']} and are the same there.\n"
         "Set LOL_DATABASE_URL to it before you start anything again: two installations would "
         "announce everything twice."
     )
+    print_either(value, as_json, said)
 
 
 @db.command("rotate-key")
@@ -220,17 +207,17 @@ def rotate_key(give_up_lost: bool, as_json: bool) -> None:
         "given_up": list(rotated.given_up),
         "file": str(keys.in_file) if keys.in_file else None,
     }
-    print_either(value, as_json, lambda: _print_rotated(value))
-
-
-def _print_rotated(value: dict[str, Any]) -> None:
-    click.echo(f"{value['rewritten']} addresses are encrypted with the new key.")
-    for name in value["given_up"]:
-        click.echo(f"The address of channel {name!r} is lost: give it a new one.")
-    if value["file"] is None:
-        click.echo("The older keys may go from LOL_SECRET_KEY; older backups need them.")
-    else:
-        click.echo(f"{value['file']} keeps the older keys for older backups. Keep a copy of it.")
+    lines = [
+        f"{rotated.rewritten} addresses are encrypted with the new key.",
+        *(
+            f"The address of channel {name!r} is lost: give it a new one."
+            for name in rotated.given_up
+        ),
+        "The older keys may go from LOL_SECRET_KEY; older backups need them."
+        if keys.in_file is None
+        else f"{keys.in_file} keeps the older keys for older backups. Keep a copy of it.",
+    ]
+    print_either(value, as_json, "\n".join(lines))
 
 
 def _not_inside(settings: Settings) -> list[str]:
@@ -239,14 +226,6 @@ def _not_inside(settings: Settings) -> list[str]:
     if settings.secret_key is None:
         found.append(f"{settings.home / 'secret.key'}, with which addresses of webhooks are read")
     return found
-
-
-def _print_check(value: dict[str, Any]) -> None:
-    click.echo(f"{value['state']}: {value['database']} {_MEANING[value['state']]}.")
-    for line in value["damage"]:
-        click.echo(f"! {line}")
-    if value["damage"]:
-        click.echo("The database is damaged: restore a backup.")
 
 
 def _state(database: Database) -> SchemaState:

@@ -51,7 +51,10 @@ def demo(ui_port: int, world_port: int, admin_port: int, pace: float) -> None:
     ports = {"--ui-port": ui_port, "--world-port": world_port, "--admin-port": admin_port}
     for option, port in ports.items():
         refuse_taken_port(port, option)
-    _leave_for(home)
+    # The real settings are left behind: the environment's, and the `.env` of the working directory.
+    for name in [name for name in os.environ if name.startswith("LOL_")]:
+        del os.environ[name]
+    os.chdir(home)
     os.environ.update(environment(world_port), LOL_HOME=str(home), LOL_ADMIN_PORT=str(admin_port))
     settings = load_settings()
     web_view = web_view_service(settings, demo=True)
@@ -71,7 +74,10 @@ def demo(ui_port: int, world_port: int, admin_port: int, pace: float) -> None:
         wait_until_answering(f"http://127.0.0.1:{world_port}/people", timeout=30)
         _seed(settings)
         click.echo(f"The simulated Discord and Slack: http://127.0.0.1:{world_port}")
-        _run_once(settings)
+        # A first cycle, so that there is something to see before the schedule's first minute.
+        app, cycles = app_and_cycles(settings, show=lambda doing, _: click.echo(f"  {doing} …"))
+        cycles.cycle()
+        app.database.dispose()
         run_services(settings, ui_port=ui_port, web_view=web_view)
     finally:
         world.stop()
@@ -88,20 +94,6 @@ def _fresh_home(settings: Settings) -> Path:
     home.mkdir()
     (home / _MARK).touch()
     return home
-
-
-def _run_once(settings: Settings) -> None:
-    """A first cycle, so that there is something to see before the schedule's first minute."""
-    app, cycles = app_and_cycles(settings, show=lambda doing, _games: click.echo(f"  {doing} …"))
-    cycles.cycle()
-    app.database.dispose()
-
-
-def _leave_for(home: Path) -> None:
-    """Drop the real settings: the environment's, and the `.env` of the working directory."""
-    for name in [name for name in os.environ if name.startswith("LOL_")]:
-        del os.environ[name]
-    os.chdir(home)
 
 
 def _seed(settings: Settings) -> None:

@@ -77,40 +77,30 @@ def doctor(context: click.Context, names: tuple[str, ...], as_json: bool) -> Non
 
 
 def _setup(settings: Settings, database: Database) -> Iterator[SetupCheck]:
-    yield _database(database)
-    yield _riot_key(settings, database)
+    wrong = undurable(database)
+    where = database.url.render_as_string(hide_password=True)
+    said = f"{where}: {wrong}" if wrong else f"{where}, and what is committed survives a power cut"
+    yield SetupCheck("database", wrong is None, said)
+    yield SetupCheck("Riot key", *_riot_key(settings, database))
     if settings.alert_channel is not None:
         with database.reading() as session:
             wrong = alert_channel_error(session, settings)
-        yield SetupCheck("alert channel", ok=wrong is None, said=wrong or settings.alert_channel)
+        yield SetupCheck("alert channel", wrong is None, wrong or settings.alert_channel)
 
 
-def _database(database: Database) -> SetupCheck:
-    where = database.url.render_as_string(hide_password=True)
-    wrong = undurable(database)
-    if wrong is not None:
-        return SetupCheck("database", ok=False, said=f"{where}: {wrong}")
-    return SetupCheck(
-        "database", ok=True, said=f"{where}, and what is committed survives a power cut"
-    )
-
-
-def _riot_key(settings: Settings, database: Database) -> SetupCheck:
+def _riot_key(settings: Settings, database: Database) -> tuple[bool, str]:
+    """Whether Riot takes it, and what was found."""
     if settings.riot_api_key is None:
-        return SetupCheck(
-            "Riot key",
-            ok=False,
-            said="LOL_RIOT_API_KEY is not set: get a key at https://developer.riotgames.com",
-        )
+        return False, "LOL_RIOT_API_KEY is not set: get a key at https://developer.riotgames.com"
     try:
         riot_client(settings, database).account_by_riot_id(*_NOBODY, "na1")
     except NotFound:
         pass  # so the key was taken
     except KeyRejected as error:
-        return SetupCheck("Riot key", ok=False, said=str(error))
+        return False, str(error)
     except RiotError as error:
-        return SetupCheck("Riot key", ok=False, said=f"Riot could not be asked: {error}")
-    return SetupCheck("Riot key", ok=True, said="Riot takes it")
+        return False, f"Riot could not be asked: {error}"
+    return True, "Riot takes it"
 
 
 def _wanted(app: CommandContext, names: Sequence[str]) -> list[int]:

@@ -18,7 +18,7 @@ from lol_dagster.cli.output import (
 )
 from lol_dagster.cli.run_requests import AFTERWARDS, follow, in_words, progress_json
 from lol_dagster.explain.game import GameRows, load_game
-from lol_dagster.pipeline.run_requests import Progress, progress_of, request_run
+from lol_dagster.pipeline.run_requests import progress_of, request_run
 from lol_dagster.riot.routing import validate_match_id
 
 _WAIT_S = 300.0
@@ -74,15 +74,12 @@ def reprocess(match_id: str, wait: bool, as_json: bool) -> None:
             found = progress_of(request)
         if wait:
             found = follow(app.database, found.request_id, seconds=_WAIT_S, quiet=as_json)
-    print_either(progress_json(found), as_json, lambda: _say(found, wait))
+    said = f"{found.match_id}: {in_words(found)}."
+    if not found.is_over:
+        said += "\nIt is not done yet." if wait else f"\n{AFTERWARDS}"
+    print_either(progress_json(found), as_json, said)
     if wait and found.state != "processed":
         raise SystemExit(1)
-
-
-def _say(found: Progress, waited: bool) -> None:
-    click.echo(f"{found.match_id}: {in_words(found)}.")
-    if not found.is_over:
-        click.echo("It is not done yet." if waited else AFTERWARDS)
 
 
 def game_json(known: GameRows) -> dict[str, Any]:
@@ -130,7 +127,7 @@ def _print(value: dict[str, Any]) -> None:
     delivery = itemgetter("channel", "state", "delivered_at", "last_error")
     print_section(
         ("STAGE", "STATE", "AT", ""),
-        list(map(itemgetter("name", "state", "at", "detail"), value["stages"])),
+        map(itemgetter("name", "state", "at", "detail"), value["stages"]),
     )
     print_section(
         ("PLAYER", "ACCOUNT", "CHAMPION", "K/D/A", "OUTCOME", "KDA", "STOOD OUT"),
@@ -138,7 +135,7 @@ def _print(value: dict[str, Any]) -> None:
     )
     print_section(
         ("TEAM", "CHANNEL", "ANNOUNCED", "WHY"),
-        list(map(itemgetter("team", "channel", "announced", "reason"), value["decisions"])),
+        map(itemgetter("team", "channel", "announced", "reason"), value["decisions"]),
     )
     print_section(
         ("MESSAGE", "CHANNEL", "STATE", "DELIVERED", "LAST ERROR"),

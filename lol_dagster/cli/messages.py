@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -83,11 +83,15 @@ def show(message_id: str, as_json: bool) -> None:
     with command_context() as app, app.database.reading() as session:
         row = _find(session, message_id)
         audited = session.get(MessageAudit, row.id)
+        former = session.scalars(
+            select(MessageText).where(MessageText.message_id == row.id).order_by(MessageText.rev)
+        )
         value = {
             **_as_json(row),
             "match_ids": sorted(each.match_id for each in row.games),
             "content": row.content,
-            "former_texts": _former_texts(session, row),
+            # In revisions that may have been sent and are not the newest.
+            "former_texts": [{"revision": each.rev, "content": each.content} for each in former],
             "attempts": [
                 {"revision": each.rev, **columns_of(each, _ATTEMPT)} for each in row.attempt_rows
             ],
@@ -161,14 +165,6 @@ def _decide(message_id: str, as_json: bool, decide: Callable[..., Message], done
     print_either(value, as_json, f"{value['id'][:8]}: {done}")
 
 
-def _former_texts(session: Session, row: Message) -> list[dict[str, Any]]:
-    """What it said in revisions that may have been sent and are not the newest, oldest first."""
-    texts = session.scalars(
-        select(MessageText).where(MessageText.message_id == row.id).order_by(MessageText.rev)
-    )
-    return [{"revision": each.rev, "content": each.content} for each in texts]
-
-
 def _decisions(session: Session, row: Message) -> list[dict[str, Any]]:
     """What people have decided about it, oldest first."""
     about = entries_about(session, Message, row.id)
@@ -227,27 +223,24 @@ def _print(value: dict[str, Any]) -> None:
         words = audited["finding"].replace("_", " ")
         why = f" ({shown(audited['detail'])})" if audited["detail"] else ""
         click.echo(f"\nLast audited {shown(audited['at'])}: {words}{why}")
-    made = list(map(itemgetter("at", "action", "who"), value["decisions"]))
-    print_section(("AT", "DECISION", "BY"), made)
+    decided = map(itemgetter("at", "action", "who"), value["decisions"])
+    print_section(("AT", "DECISION", "BY"), decided)
 
 
-def _print_content(content: dict[str, Any]) -> None:
-    for line in _preview(MessageContent.from_json(content)):
-        click.echo(line)
-    click.echo()
-
-
-def _preview(content: MessageContent) -> Iterator[str]:
-    yield plain(content.title, MAX_TEXT)
+def _print_content(json: dict[str, Any]) -> None:
+    content = MessageContent.from_json(json)
+    click.echo(plain(content.title, MAX_TEXT))
     for section in content.sections:
         if section.heading:
-            yield plain(section.heading, MAX_TEXT)
+            click.echo(plain(section.heading, MAX_TEXT))
         for line in section.lines:
-            yield f"  {plain(line.lead, MAX_TEXT)}"
-            yield from (f"    {row}" for row in plain_rows(line))
+            click.echo(f"  {plain(line.lead, MAX_TEXT)}")
+            for row in plain_rows(line):
+                click.echo(f"    {row}")
     if content.more:
-        yield more_line(content.more)
+        click.echo(more_line(content.more))
     if content.footer:
-        yield plain(content.footer, MAX_TEXT)
+        click.echo(plain(content.footer, MAX_TEXT))
     if content.url:
-        yield content.url
+        click.echo(content.url)
+    click.echo()

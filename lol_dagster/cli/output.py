@@ -53,11 +53,14 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, em
         click.echo("  ".join(padded).rstrip())
 
 
-def print_section(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A blank line and the table; nothing where there are no rows."""
-    if rows:
+def print_section(
+    headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = ""
+) -> None:
+    """A blank line, then as `print_table`; nothing where there are no rows and nothing to say of it."""
+    rows = list(rows)
+    if rows or empty:
         click.echo()
-        print_table(headings, rows, empty="")
+        print_table(headings, rows, empty=empty)
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:

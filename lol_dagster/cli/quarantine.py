@@ -91,15 +91,9 @@ def retry(match_id: str | None, everything: bool, as_json: bool) -> None:
             requests = [games.retry(session, found, who, now=app.now)]
         values = [progress_json(progress_of(each)) for each in requests]
 
-    def say() -> None:
-        if not values:
-            click.echo("No game is quarantined.")
-        for value in values:
-            click.echo(f"{value['match_id']}: will be tried again (request {value['request']}).")
-        if values:
-            click.echo(AFTERWARDS)
-
-    print_either(values, as_json, say)
+    lines = [f"{v['match_id']}: will be tried again (request {v['request']})." for v in values]
+    said = "\n".join([*lines, AFTERWARDS]) if lines else "No game is quarantined."
+    print_either(values, as_json, said)
 
 
 @quarantine.command("ignore")

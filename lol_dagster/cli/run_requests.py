@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -17,14 +18,8 @@ _POLL_EVERY_S = 0.5
 
 
 def progress_json(found: Progress) -> dict[str, Any]:
-    return {
-        "request": found.request_id,
-        "match_id": found.match_id,
-        "state": found.state,
-        "at": found.at,
-        "run_id": found.run_id,
-        "detail": found.detail,
-    }
+    fields = asdict(found)
+    return {"request": fields.pop("request_id"), **fields}
 
 
 def in_words(found: Progress) -> str:

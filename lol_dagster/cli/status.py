@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
 
 from lol_dagster.cli.context import command_context
-from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table, shown
+from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_section, shown
 from lol_dagster.monitoring.disk import size
 from lol_dagster.monitoring.health import Health, Oldest, read_health
 
@@ -29,7 +28,8 @@ def status(context: click.Context, as_json: bool) -> None:
 
 
 def _for_programs(health: Health) -> dict[str, Any]:
-    figures = {key: value for key, value in vars(health).items() if key != "checks"}
+    figures = asdict(replace(health, checks=()))
+    del figures["checks"]
     return {
         "healthy": health.healthy,
         "errors": health.errors,
@@ -42,16 +42,8 @@ def _for_programs(health: Health) -> dict[str, Any]:
             }
             for result in health.checks
         },
-        **{key: _plain(value) for key, value in figures.items()},
+        **figures,
     }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _print(health: Health) -> None:
@@ -61,19 +53,18 @@ def _print(health: Health) -> None:
         click.echo(f"! {shown(error)}")
     for warning in health.warnings:
         click.echo(f"  {shown(warning)}")
-    click.echo()
-    print_table(
+    print_section(
         ("PLATFORM", "ACCOUNTS", "LAST MATCH LIST"),
         ((each.platform, each.accounts, each.last_good_poll_at) for each in health.platforms),
         empty="Nobody is tracked.",
     )
-    click.echo()
-    print_table(
+    print_section(
         ("PART", "LAST HEARTBEAT", "RUNNING SINCE"),
         ((each.part, each.at, each.started_at) for each in health.heartbeats.values()),
         empty="Nothing has run yet.",
     )
     click.echo()
+    free = size(health.disk.free)
     print_fields(
         [
             ("games", _by_state(health.games)),
@@ -87,10 +78,7 @@ def _print(health: Health) -> None:
             ("  last 24 h", f"{health.delivered_last_day} delivered"),
             ("  oldest undelivered", _oldest(health.oldest_undelivered_message)),
             ("Riot's limits", _most_used(health)),
-            (
-                "disk",
-                f"{size(health.disk.free)} free, the database has {size(health.disk.database)}",
-            ),
+            ("disk", f"{free} free, the database has {size(health.disk.database)}"),
         ]
     )
 

@@ -38,19 +38,13 @@ def why(match_id_or_riot_id: str, last: int, as_json: bool) -> None:
 
     A player is named by a Riot ID 'Name#TAG' of theirs, or by their name here.
     """
-    match_id = _as_match_id(match_id_or_riot_id)
     with command_context() as app:
-        if match_id is not None:
-            _game(app, match_id, as_json)
-        else:
+        try:
+            match_id = validate_match_id(match_id_or_riot_id.strip().upper())
+        except InvalidMatchId:
             _player(app, match_id_or_riot_id, last, as_json)
-
-
-def _as_match_id(text: str) -> str | None:
-    try:
-        return validate_match_id(text.strip().upper())
-    except InvalidMatchId:
-        return None
+        else:
+            _game(app, match_id, as_json)
 
 
 def _game(app: CommandContext, match_id: str, as_json: bool) -> None:
@@ -74,7 +68,7 @@ def _print_game(story: GameStory) -> None:
         fields.append(("last request", in_words(request)))
     print_fields(fields)
     stages = map(attrgetter("name", "state", "at", "detail"), story.stages)
-    print_section(("STAGE", "STATE", "AT", ""), list(stages))
+    print_section(("STAGE", "STATE", "AT", ""), stages)
     print_section(
         ("TEAM", "CHANNEL", "RULE", "WHO TOOK PART", "WHAT HAPPENED"),
         [
@@ -88,7 +82,7 @@ def _print_game(story: GameStory) -> None:
     failed = attrgetter("quarantined_at", "stage", "tries", "closed_at", "closed_as", "error")
     print_section(
         ("QUARANTINED", "STAGE", "TRIES", "CLOSED", "AS", "ERROR"),
-        list(map(failed, story.rows.quarantines)),
+        map(failed, story.rows.quarantines),
     )
 
 
@@ -104,34 +98,20 @@ def _members(members: tuple[Member, ...]) -> list[str]:
 
 def _player(app: CommandContext, text: str, last: int, as_json: bool) -> None:
     with app.database.reading() as session:
-        story = explain_player(
-            session,
-            find_player(session, text),
-            last=last,
-            stale_after=app.settings.stale_after,
-            now=app.now,
-        )
+        player, stale_after = find_player(session, text), app.settings.stale_after
+        story = explain_player(session, player, last=last, stale_after=stale_after, now=app.now)
     print_either(asdict(story), as_json, lambda: _print_player(story))
 
 
 def _print_player(story: PlayerStory) -> None:
-    print_fields(
-        [
-            ("player", story.player),
-            *(
-                (
-                    "team",
-                    f"{each.team}, since {each.since:%F}"
-                    + (f" to {each.until:%F}" if each.until else ""),
-                )
-                for each in story.memberships
-            ),
-            *(
-                ("account", f"{each.riot_id} on {each.platform}: {each.words}")
-                for each in story.accounts
-            ),
-        ]
-    )
+    fields = [("player", story.player)]
+    for membership in story.memberships:
+        until = f" to {membership.until:%F}" if membership.until else ""
+        fields.append(("team", f"{membership.team}, since {membership.since:%F}{until}"))
+    fields += [
+        ("account", f"{each.riot_id} on {each.platform}: {each.words}") for each in story.accounts
+    ]
+    print_fields(fields)
     click.echo()
     if story.answer:
         click.echo(shown(f"{story.answer[0].upper()}{story.answer[1:]}."))
