@@ -12,6 +12,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+
 Tone = Literal["good", "bad", "mixed", "neutral"]
 
 
@@ -63,31 +65,9 @@ class MessageContent:
         """The inverse of `to_json`.
 
         Raises:
-            KeyError, TypeError: it was not written by `to_json`.
+            pydantic.ValidationError: it was not written by `to_json`.
         """
-        return cls(
-            title=content["title"],
-            summary=content["summary"],
-            sections=tuple(
-                Section(
-                    lines=tuple(
-                        Line(
-                            lead=line["lead"],
-                            facts=tuple(line["facts"]),
-                            details=tuple(line["details"]),
-                            highlights=tuple(line["highlights"]),
-                        )
-                        for line in section["lines"]
-                    ),
-                    heading=section["heading"],
-                )
-                for section in content["sections"]
-            ),
-            url=content["url"],
-            tone=content["tone"],
-            footer=content["footer"],
-            more=content["more"],
-        )
+        return TypeAdapter(cls).validate_python(content)
 
     def content_hash(self) -> str:
         """sha256, in hex, of the canonical JSON: equal exactly for equal contents."""

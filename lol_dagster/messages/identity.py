@@ -14,10 +14,10 @@ import re
 import secrets
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from lol_dagster.storage.models import Fact
+from lol_dagster.storage.upsert import insert_if_absent
 
 NONCE_LENGTH = 22
 """Of at most 25 that Discord takes; 132 bits."""
@@ -47,12 +47,6 @@ def installation_salt(session: Session) -> str:
     stored = select(Fact.value).where(Fact.name == _SALT)
     salt = session.scalar(stored)
     if salt is None:
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-        session.execute(
-            dialect.insert(Fact)
-            .values(name=_SALT, value=secrets.token_hex(16))
-            .on_conflict_do_nothing()
-        )
-        # Another writer may have been first.
-        salt = session.scalar(stored)
+        insert_if_absent(session, Fact, [{"name": _SALT, "value": secrets.token_hex(16)}])
+        salt = session.scalar(stored)  # another writer may have been first
     return str(salt)

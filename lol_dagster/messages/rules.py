@@ -79,11 +79,8 @@ class Decision:
         return self.kind is not None
 
 
-@dataclass(frozen=True)
-class _Verdict:
-    kind: Kind | None
-    rule: Rule
-    reason: str
+_Verdict = tuple[Kind | None, Rule, str]
+"""Kind, rule and reason of a `Decision`."""
 
 
 def decide(
@@ -120,15 +117,14 @@ def decide(
             select(Channel).where(Channel.team_id == team.id).order_by(Channel.id)
         ).all()
         if not channels:
-            verdict = verdict_on_game or _Verdict(None, "no_channel", "the team has no channel")
-            decisions.append(_decision(team, None, verdict, None))
+            verdict = verdict_on_game or (None, "no_channel", "the team has no channel")
+            decisions.append(Decision(team, None, *verdict, message_id=None))
         for channel in channels:
             message = already.get(channel.id)
             kind: Kind = message.kind if message else _kind(game, first_processed_at, stale_after)
             verdict = verdict_on_game or _on_channel(channel, game, kind, processed_at)
-            decisions.append(
-                _decision(team, channel, verdict, message.message_id if message else None)
-            )
+            message_id = message.message_id if message else None
+            decisions.append(Decision(team, channel, *verdict, message_id))
     return decisions
 
 
@@ -148,24 +144,18 @@ def candidate_teams(session: Session, match_id: str) -> Sequence[Team]:
     return session.scalars(select(Team).where(Team.id.in_(teams)).order_by(Team.id)).all()
 
 
-def _decision(
-    team: Team, channel: Channel | None, verdict: _Verdict, message_id: str | None
-) -> Decision:
-    return Decision(team, channel, verdict.kind, verdict.rule, verdict.reason, message_id)
-
-
 def _on_game(game: Game) -> _Verdict | None:
     if game.result == "empty":
-        return _Verdict(None, "empty", "Riot's answer has no game inside")
+        return None, "empty", "Riot's answer has no game inside"
     if game.result == "aborted":
-        return _Verdict(None, "aborted", "the game ended without a result")
+        return None, "aborted", "the game ended without a result"
     if (
         game.game_mode == "PRACTICETOOL"
         or game.game_mode.startswith("TUTORIAL")
         or game.game_type == "TUTORIAL_GAME"
         or game.queue_id in _TUTORIAL_QUEUES
     ):
-        return _Verdict(None, "practice", "the practice tool and tutorials are not announced")
+        return None, "practice", "the practice tool and tutorials are not announced"
     return None
 
 
@@ -182,7 +172,7 @@ def _on_team(session: Session, match_id: str, team: Team) -> _Verdict | None:
     if session.scalars(participants.where(was_member()).limit(1)).first() is not None:
         return None
     names = ", ".join(dict.fromkeys(session.scalars(participants)))
-    return _Verdict(None, "membership", f"not in the team when the game ended: {names}")
+    return None, "membership", f"not in the team when the game ended: {names}"
 
 
 def _kind(game: Game, processed_at: datetime, stale_after: timedelta) -> Kind:
@@ -191,17 +181,17 @@ def _kind(game: Game, processed_at: datetime, stale_after: timedelta) -> Kind:
 
 def _on_channel(channel: Channel, game: Game, kind: Kind, processed_at: datetime) -> _Verdict:
     if channel.removed_at is not None:
-        return _Verdict(None, "removed", f"the channel was removed at {channel.removed_at:%F %R}")
+        return None, "removed", f"the channel was removed at {channel.removed_at:%F %R}"
     if channel.created_at > processed_at:
-        return _Verdict(
-            None, "added_later", "the channel was added after the game had been processed"
-        )
+        return None, "added_later", "the channel was added after the game had been processed"
     if channel.queues is not None and game.queue_id not in channel.queues:
-        return _Verdict(
-            None, "queues", f"the channel does not want queue {game.queue_id} ({game.queue_name})"
+        return (
+            None,
+            "queues",
+            f"the channel does not want queue {game.queue_id} ({game.queue_name})",
         )
     if channel.message_kinds is not None and kind not in channel.message_kinds:
-        return _Verdict(None, "message_kinds", f"the channel does not want {kind} messages")
+        return None, "message_kinds", f"the channel does not want {kind} messages"
     if kind == "catch_up":
-        return _Verdict(kind, "stale", "it had ended long before it was first processed")
-    return _Verdict(kind, "game", "it has a message of its own")
+        return kind, "stale", "it had ended long before it was first processed"
+    return kind, "game", "it has a message of its own"

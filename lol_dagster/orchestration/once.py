@@ -159,8 +159,8 @@ class Once:
         found = self._app.run_counts.polling
         if found is not None and found.polls and not found.accounts_polled:
             # What is wrong with Riot explains more than what is wrong with one account.
-            first = max(found.polls, key=lambda poll: poll.is_servers_error or poll.stays_due)
-            if first.is_servers_error or first.stays_due:
+            first = max(found.polls, key=lambda poll: poll.is_riots_fault or poll.stays_due)
+            if first.is_riots_fault or first.stays_due:
                 raise NoMatchListError(f"Riot could not be asked for any account: {first.error}")
             raise NoMatchListError(
                 f"no account's match list came; of {first.riot_id}, for one: {first.error}"

@@ -73,7 +73,7 @@ class PollReport:
     """The error is not the account's own: it keeps its turn."""
     limited_until: datetime | None = None
     """When Riot's limits allow calls again, if that is why it failed."""
-    is_servers_error: bool = False
+    is_riots_fault: bool = False
     """It may be Riot's servers that fail, whatever the account."""
 
 
@@ -214,13 +214,13 @@ def _failed(report: PollReport, error: Exception, *, route_fails: bool) -> PollR
         error=str(error),
         stays_due=isinstance(error, RateLimited | RouteDown) or (is_servers and route_fails),
         limited_until=error.retry_at if isinstance(error, RateLimited) else None,
-        is_servers_error=is_servers,
+        is_riots_fault=is_servers,
     )
 
 
 def _all_failed(polls: Collection[PollReport]) -> bool:
     """Whether Riot's servers have failed and nobody's list came."""
-    return any(poll.is_servers_error for poll in polls) and all(poll.error for poll in polls)
+    return any(poll.is_riots_fault for poll in polls) and all(poll.error for poll in polls)
 
 
 def _let_next_poll_be_deep(database: Database, account: Account, now: datetime) -> None:

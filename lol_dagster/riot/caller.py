@@ -142,13 +142,8 @@ class Caller:
                 return turn
             allowed_at = self._clock() + turn.seconds
             if allowed_at > give_up_at:
-                raise RateLimited(
-                    "our share of Riot's limits is used up",
-                    method=call.method,
-                    route=call.route,
-                    status=None,
-                    retry_at=datetime.fromtimestamp(allowed_at, UTC),
-                )
+                retry_at = datetime.fromtimestamp(allowed_at, UTC)
+                raise RateLimited("our share of Riot's limits is used up", call, retry_at=retry_at)
             # In short sleeps: the limits may allow it sooner, and the clock may be put back meanwhile.
             self._sleep(min(turn.seconds, 5.0))
 
@@ -171,9 +166,9 @@ class Caller:
             )
         except NotSent as error:
             self._limiter.give_back(reservation)
-            raise _no_answer(call, error) from None
+            raise ServerError(str(error), call) from None
         except MaybeSent as error:  # counted by Riot, or not: the reservation runs out by itself
-            raise _no_answer(call, error) from None
+            raise ServerError(str(error), call) from None
         allowed_at = self._limiter.observe(
             reservation, answer.status, read_rate_headers(answer.headers)
         )
@@ -186,12 +181,7 @@ class Caller:
         rest = self._resting_until.get(call.route, 0.0) - self._clock()
         # More than a rest ahead: the clock was put back.
         if 0 < rest <= REST_S:
-            raise RouteDown(
-                f"not asked, as it only fails; again in {rest:.0f} s",
-                method=call.method,
-                route=call.route,
-                status=None,
-            )
+            raise RouteDown(f"not asked, as it only fails; again in {rest:.0f} s", call)
 
     def _note_failure(self, route: str) -> None:
         self._failures[route] = self._failures.get(route, 0) + 1
@@ -200,7 +190,3 @@ class Caller:
             self._failures[route] = FAILURES_TO_REST - 1
             self._resting_until[route] = self._clock() + REST_S
             log.warning("Riot's %s fails; leaving it alone for %.0f s", route, REST_S)
-
-
-def _no_answer(call: Call, error: Exception) -> ServerError:
-    return ServerError(str(error), method=call.method, route=call.route, status=None)

@@ -88,22 +88,14 @@ class Summoner(_Answer):
 
 
 class LeagueEntry(_Answer):
-    """Of league-v4: an account's rank in one queue. Arena's entries have neither tier nor rank."""
+    """Of league-v4: an account's games in one ranked queue."""
 
     queue_type: str = Field(alias="queueType")
     """RANKED_SOLO_5x5, RANKED_FLEX_SR, CHERRY."""
-    tier: str | None = None
-    rank: str | None = None
-    league_points: int | None = Field(default=None, alias="leaguePoints")
     wins: int | None = None
     losses: int | None = None
 
 
-_ACCOUNT = TypeAdapter(RiotAccount)
-_REGION = TypeAdapter(ActiveRegion)
-_SUMMONER = TypeAdapter(Summoner)
-_LEAGUE = TypeAdapter(list[LeagueEntry])
-_IDS = TypeAdapter(list[object])
 _T = TypeVar("_T")
 
 
@@ -134,7 +126,7 @@ class RiotClient:
         """
         path = f"/riot/account/v1/accounts/by-riot-id/{_part(game_name)}/{_part(tag_line)}"
         call = Call("account-v1.by-riot-id", account_route(platform))
-        return self._read(call, _ACCOUNT, self._get_proving_the_key(call, path))
+        return self._read(call, RiotAccount, self._get_proving_the_key(call, path))
 
     def account_by_puuid(self, puuid: str, platform: str) -> RiotAccount:
         """account-v1: the Riot ID that an account bears now.
@@ -148,7 +140,7 @@ class RiotClient:
         """
         call = Call("account-v1.by-puuid", account_route(platform))
         body = self._get_proving_the_key(call, f"/riot/account/v1/accounts/by-puuid/{_part(puuid)}")
-        return self._read(call, _ACCOUNT, body)
+        return self._read(call, RiotAccount, body)
 
     def active_platform(self, puuid: str, platform: str) -> str:
         """account-v1: the platform where an account plays League of Legends, in lower case.
@@ -161,7 +153,7 @@ class RiotClient:
         """
         call = Call("account-v1.region", account_route(platform))
         path = f"/riot/account/v1/region/by-game/lol/by-puuid/{_part(puuid)}"
-        return self._read(call, _REGION, self._caller.get(call, path)).region.lower()
+        return self._read(call, ActiveRegion, self._caller.get(call, path)).region.lower()
 
     def match_ids(
         self,
@@ -192,7 +184,9 @@ class RiotClient:
             params["startTime"] = _epoch_seconds(start_time)
         call = Call("match-v5.ids", regional_route(platform))
         path = f"/lol/match/v5/matches/by-puuid/{_part(puuid)}/ids"
-        listed = self._read(call, _IDS, self._caller.get(call, path, params, priority=priority))
+        listed = self._read(
+            call, list[object], self._caller.get(call, path, params, priority=priority)
+        )
         ids = [each for each in listed if isinstance(each, str) and _is_match_id(each)]
         if len(ids) < len(listed):
             log.warning(
@@ -230,7 +224,7 @@ class RiotClient:
         path = f"/lol/summoner/v4/summoners/by-puuid/{_part(puuid)}"
         priority: Priority = "live" if may_wait else "backfill"
         body = self._caller.get(call, path, priority=priority, may_wait=may_wait)
-        return self._read(call, _SUMMONER, body)
+        return self._read(call, Summoner, body)
 
     def league_entries(self, puuid: str, platform: str) -> list[LeagueEntry]:
         """league-v4: an account's ranks; empty for an unranked one. Never waits for the limits.
@@ -241,7 +235,7 @@ class RiotClient:
         call = Call("league-v4.by-puuid", validate_platform(platform))
         path = f"/lol/league/v4/entries/by-puuid/{_part(puuid)}"
         body = self._caller.get(call, path, priority="backfill", may_wait=False)
-        return self._read(call, _LEAGUE, body)
+        return self._read(call, list[LeagueEntry], body)
 
     def _get_proving_the_key(self, call: Call, path: str) -> bytes:
         """GET from an endpoint that is open to every key.
@@ -260,18 +254,20 @@ class RiotClient:
             raise KeyRejected(
                 "Riot refuses the API key: get a new one at https://developer.riotgames.com "
                 "and put it into LOL_RIOT_API_KEY",
-                method=refusal.method, route=refusal.route, status=refusal.status,
-            ) from None  # fmt: skip
+                call,
+                refusal.status,
+            ) from None
 
-    def _read(self, call: Call, shape: TypeAdapter[_T], body: bytes) -> _T:
+    def _read(self, call: Call, shape: type[_T], body: bytes) -> _T:
         try:
-            return shape.validate_json(body)
+            return TypeAdapter(shape).validate_json(body)
         except ValidationError as error:
             raise BrokenBody(
                 f"not what the endpoint gives: {error.error_count()} errors, "
                 f"the first in {error.errors(include_input=False)[0]['loc'] or 'the whole'}",
-                method=call.method, route=call.route, status=200,
-            ) from None  # fmt: skip
+                call,
+                200,
+            ) from None
 
 
 def riot_client(
@@ -318,14 +314,11 @@ def _is_match_id(text: str) -> bool:
 
 
 def _check_match(call: Call, body: bytes) -> None:
-    def broken(what: str) -> BrokenBody:
-        return BrokenBody(what, method=call.method, route=call.route, status=200)
-
     try:
         payload: Any = json.loads(body)
     except (ValueError, RecursionError):
-        raise broken(f"{len(body)} bytes that are not JSON") from None
+        raise BrokenBody(f"{len(body)} bytes that are not JSON", call, 200) from None
     if not isinstance(payload, dict):
-        raise broken("JSON, but no object")
+        raise BrokenBody("JSON, but no object", call, 200)
     if "status" in payload and not payload.keys() & {"metadata", "info"}:
-        raise broken("an error in place of a match")
+        raise BrokenBody("an error in place of a match", call, 200)

@@ -31,21 +31,29 @@ if TYPE_CHECKING:  # every command imports this module, and only few need reques
 _LONGEST_QUOTE = 120
 
 
+@dataclass(frozen=True)
+class Call:
+    """A call to Riot, as errors and limits name it."""
+
+    method: str
+    """Riot's name of the endpoint, such as `match-v5.match`."""
+    route: str
+    """Platform or regional route, such as `na1` or `europe`."""
+
+
 class RiotError(Exception):
     """A call to Riot that brought no usable answer."""
 
-    def __init__(self, what: str, *, method: str, route: str, status: int | None) -> None:
+    def __init__(self, what: str, call: Call, status: int | None = None) -> None:
         """
         Args:
             what: What happened, in words.
-            method: Riot's name of the endpoint, such as `match-v5.match`.
-            route: Platform or regional route, such as `na1` or `europe`.
             status: The answer's HTTP status; None if there was no answer.
         """
         answered = "" if status is None else f" answered {status}"
-        super().__init__(f"{method} on {route}{answered}: {what}")
-        self.method = method
-        self.route = route
+        super().__init__(f"{call.method} on {call.route}{answered}: {what}")
+        self.method = call.method
+        self.route = call.route
         self.status = status
 
 
@@ -53,9 +61,9 @@ class RateLimited(RiotError):
     """Riot's limits allow no call before `retry_at`."""
 
     def __init__(
-        self, what: str, *, method: str, route: str, status: int | None, retry_at: datetime
+        self, what: str, call: Call, status: int | None = None, *, retry_at: datetime
     ) -> None:
-        super().__init__(what, method=method, route=route, status=status)
+        super().__init__(what, call, status)
         self.retry_at = retry_at
 
 
@@ -75,9 +83,9 @@ class BadRequest(RiotError):
     """Refused for good as it was asked."""
 
     def __init__(
-        self, what: str, *, method: str, route: str, status: int | None, foreign_puuid: bool = False
+        self, what: str, call: Call, status: int | None = None, *, foreign_puuid: bool = False
     ) -> None:
-        super().__init__(what, method=method, route=route, status=status)
+        super().__init__(what, call, status)
         self.foreign_puuid = foreign_puuid
         """The puuid was encrypted for another Riot application than our key's."""
 
@@ -94,15 +102,6 @@ class RouteDown(ServerError):
     """The route failed several times a moment ago and is left alone for now."""
 
 
-@dataclass(frozen=True)
-class Call:
-    """A call to Riot, as errors and limits name it."""
-
-    method: str
-    """Riot's name of the endpoint, such as `match-v5.match`."""
-    route: str
-
-
 def error_of(call: Call, answer: Response, *, secret: str, retry_at: datetime) -> RiotError:
     """The error that an answer other than 200 stands for.
 
@@ -111,22 +110,19 @@ def error_of(call: Call, answer: Response, *, secret: str, retry_at: datetime) -
         retry_at: For a 429: when calls may be possible again.
     """
     said = _message(answer.body).replace(secret, "…")
-    where = {"method": call.method, "route": call.route}
     status = answer.status
     if status == 429:
-        return RateLimited(
-            f"too many calls, possible again at {retry_at:%H:%M:%S} UTC",
-            retry_at=retry_at, status=status, **where,
-        )  # fmt: skip
+        what = f"too many calls, possible again at {retry_at:%H:%M:%S} UTC"
+        return RateLimited(what, call, status, retry_at=retry_at)
     if status == 404:
-        return NotFound(said or "there is no such thing", status=status, **where)
+        return NotFound(said or "there is no such thing", call, status)
     # A new development key may be «unknown» with status 400 for a while.
     if status in {401, 403} or (status == 400 and "apikey" in said.lower().replace(" ", "")):
-        return ForbiddenHere(said or "refused", status=status, **where)
+        return ForbiddenHere(said or "refused", call, status)
     if 400 <= status < 500 and status != 408:
         foreign = "decrypt" in said.lower()
-        return BadRequest(said or "refused", foreign_puuid=foreign, status=status, **where)
-    return ServerError(said or "no answer of Riot's own", status=status, **where)
+        return BadRequest(said or "refused", call, status, foreign_puuid=foreign)
+    return ServerError(said or "no answer of Riot's own", call, status)
 
 
 def _message(body: bytes) -> str:
@@ -137,5 +133,4 @@ def _message(body: bytes) -> str:
         return ""
     if not isinstance(said, str):
         return ""
-    line = "".join(c if c.isprintable() else " " for c in said)
-    return line[:_LONGEST_QUOTE]
+    return "".join(c if c.isprintable() else " " for c in said)[:_LONGEST_QUOTE]

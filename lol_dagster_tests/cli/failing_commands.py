@@ -10,9 +10,9 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from lol_dagster.errors import UserError
-from lol_dagster.riot.errors import KeyRejected, ServerError
+from lol_dagster.riot.errors import Call, KeyRejected, ServerError
 
-_CALL = {"method": "match-v5.match", "route": "europe"}
+_CALL = Call("match-v5.match", "europe")
 
 
 @click.command()
@@ -27,12 +27,12 @@ def wrong() -> None:
 
 @click.command()
 def riot_failure() -> None:
-    raise ServerError("no answer", status=503, **_CALL)
+    raise ServerError("no answer", _CALL, 503)
 
 
 @click.command()
 def refused_key() -> None:
-    raise KeyRejected("unknown key", status=401, **_CALL)
+    raise KeyRejected("unknown key", _CALL, 401)
 
 
 @click.command()

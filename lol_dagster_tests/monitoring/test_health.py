@@ -15,7 +15,7 @@ from lol_dagster.monitoring import queries
 from lol_dagster.monitoring.checks import CheckResult, result_of
 from lol_dagster.monitoring.health import Health, Oldest, PlatformPolls, read_health
 from lol_dagster.riot.client import riot_client
-from lol_dagster.riot.errors import KeyRejected
+from lol_dagster.riot.errors import Call, KeyRejected
 from lol_dagster.riot.key import fingerprint_of, note_key_accepted, watching_key
 from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
@@ -175,7 +175,7 @@ def test_a_refused_key_is_the_one_error_as_it_explains_the_others(
         make_member(session, team)  # never polled
         match(session, next_try_at=hours_ago(2))
     with pytest.raises(KeyRejected), watching_key(database, riot, NOW):
-        raise KeyRejected("unknown key", method="match-v5.match", route="europe", status=401)
+        raise KeyRejected("unknown key", Call("match-v5.match", "europe"), 401)
     with database.reading() as session:
         (error,) = read_health(session, NOW, settings).errors
     assert error.startswith("Riot refuses the API key (match-v5.match on europe answered 401): get")

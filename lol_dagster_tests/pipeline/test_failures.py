@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import exc
 
 from lol_dagster.pipeline.failures import full_traceback, is_the_games, summary
-from lol_dagster.riot.errors import BadRequest, KeyRejected
+from lol_dagster.riot.errors import BadRequest, Call, KeyRejected
 from lol_dagster.riot.payload import BrokenPayload
 from lol_dagster.settings import SettingsError
 
-WHERE = {"method": "match-v5.match", "route": "americas", "status": 403}
+CALL = Call("match-v5.match", "americas")
 
 
 def database_said(kind: type[exc.DBAPIError], *, gone_away: bool = False) -> exc.DBAPIError:
@@ -24,7 +24,7 @@ def database_said(kind: type[exc.DBAPIError], *, gone_away: bool = False) -> exc
         RecursionError(),
         MemoryError(),
         OverflowError(),
-        BadRequest("never", **WHERE),
+        BadRequest("never", CALL, 400),
         database_said(exc.DataError),
         database_said(exc.IntegrityError),
         database_said(exc.ProgrammingError),
@@ -37,7 +37,7 @@ def test_what_is_wrong_with_a_game_is_the_games(error: Exception) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        KeyRejected("refused", **WHERE),
+        KeyRejected("refused", CALL, 403),
         SettingsError("LOL_RIOT_API_KEY is missing"),
         exc.TimeoutError("no connection left"),
         database_said(exc.OperationalError),  # locked, full, refused
