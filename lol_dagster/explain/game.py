@@ -36,10 +36,10 @@ from lol_dagster.storage.models import (
     Player,
     PlayerStat,
     Quarantine,
+    Team,
 )
 
 StageState = Literal["done", "waiting", "failed", "given up"]
-
 
 # None: the process died before it could say.
 _MAY_STAND = ("accepted", "uncertain", None)
@@ -170,39 +170,32 @@ def load_game(
             f"no game {match_id} is known: Riot has not listed it for anyone who is watched "
             "(a match id looks like NA1_5012345678)"
         )
-    return GameRows(
-        match=match,
-        listed_by=session.get(Account, match.listed_by) if match.listed_by else None,
-        payload=session.get(Payload, match_id),
-        game=session.get(Game, match_id),
-        played=_played(session, match_id),
-        decisions=decide(session, match_id, stale_after=stale_after, now=now),
-        messages=_messages(session, match_id),
-        quarantines=session.scalars(
-            select(Quarantine).where(Quarantine.match_id == match_id).order_by(Quarantine.id)
-        ).all(),
-    )
-
-
-def _played(session: Session, match_id: str) -> list[Played]:
-    rows = session.execute(
+    played = (
         select_played(Player, Account, Participant, PlayerStat)
         .join(Account, Account.id == PlayerStat.account_id)
         .join(Player, Player.id == PlayerStat.player_id)
         .where(PlayerStat.match_id == match_id)
         .order_by(PlayerStat.participant_id)
     )
-    return [Played(*row) for row in rows]
-
-
-def _messages(session: Session, match_id: str) -> Sequence[Message]:
-    return session.scalars(
+    messages = (
         select(Message)
         .join(MessageGame, MessageGame.message_id == Message.id)
         .where(MessageGame.match_id == match_id)
         .options(joinedload(Message.channel).joinedload(Channel.team))
         .order_by(Message.created_at, Message.id)
-    ).all()
+    )
+    return GameRows(
+        match=match,
+        listed_by=session.get(Account, match.listed_by) if match.listed_by else None,
+        payload=session.get(Payload, match_id),
+        game=session.get(Game, match_id),
+        played=[Played(*row) for row in session.execute(played)],
+        decisions=decide(session, match_id, stale_after=stale_after, now=now),
+        messages=session.scalars(messages).all(),
+        quarantines=session.scalars(
+            select(Quarantine).where(Quarantine.match_id == match_id).order_by(Quarantine.id)
+        ).all(),
+    )
 
 
 def _number(count: int, noun: str) -> str:
@@ -344,36 +337,25 @@ def _stopped_at(stage: Stage) -> str | None:
 
 
 def _channels(session: Session, game: GameRows) -> tuple[ChannelStory, ...]:
-    by_channel = {message.channel_id: message for message in game.messages}
-    stories_by_channel = {
-        message.channel_id: explain_message(session, message) for message in game.messages
-    }
+    messages = {message.channel_id: message for message in game.messages}
     members = _members(session, game)
-    stories = [
-        ChannelStory(
-            team=decision.team.name,
-            channel=decision.channel.name if decision.channel else None,
-            members=members.get(decision.team.id, ()),
-            rule=decision.rule,
-            reason=decision.reason,
-            message=stories_by_channel.pop(decision.channel.id, None) if decision.channel else None,
+
+    def story(team: Team, channel: Channel | None, rule: str, reason: str) -> ChannelStory:
+        message = messages.pop(channel.id, None) if channel else None
+        return ChannelStory(
+            team=team.name,
+            channel=channel.name if channel else None,
+            members=members.get(team.id, ()),
+            rule=rule,
+            reason=reason,
+            message=explain_message(session, message) if message else None,
         )
-        for decision in game.decisions
-    ]
+
+    stories = [story(each.team, each.channel, each.rule, each.reason) for each in game.decisions]
     # A message that was written stays, also when its team would not be considered any more.
-    for channel_id, message in stories_by_channel.items():
-        channel = by_channel[channel_id].channel
-        stories.append(
-            ChannelStory(
-                team=channel.team.name,
-                channel=channel.name,
-                members=members.get(channel.team_id, ()),
-                rule="written",
-                reason="it was written when its team was considered; it is not any more",
-                message=message,
-            )
-        )
-    return tuple(stories)
+    reason = "it was written when its team was considered; it is not any more"
+    rest = [message.channel for message in messages.values()]
+    return (*stories, *(story(each.team, each, "written", reason) for each in rest))
 
 
 def _members(session: Session, game: GameRows) -> dict[int, tuple[Member, ...]]:

@@ -115,30 +115,21 @@ def explain_player(
         .options(joinedload(Membership.team))
         .order_by(Membership.since, Membership.id)
     ).all()
-    is_watched = _is_watched(session, player, now)
-    games = _last_games(session, player, accounts, last, now)
+    watched = select(Account.id).where(Account.player_id == player.id, is_tracked(now))
+    is_watched = session.scalar(watched.limit(1)) is not None
+    games = [
+        GameLine(*game, explain_game(session, game[0], stale_after=stale_after, now=now).answer)
+        for game in _last_games(session, player, accounts, last, now)
+    ]
     return PlayerStory(
         player=player.name,
         memberships=tuple(
             MembershipStory(each.team.name, each.since, each.until) for each in memberships
         ),
         accounts=tuple(_account(each, is_watched, now) for each in accounts),
-        games=tuple(
-            GameLine(
-                match_id,
-                state,
-                at,
-                explain_game(session, match_id, stale_after=stale_after, now=now).answer,
-            )
-            for match_id, state, at in games
-        ),
+        games=tuple(games),
         answer=_answer(player, accounts, memberships, bool(games), is_watched),
     )
-
-
-def _is_watched(session: Session, player: Player, now: datetime) -> bool:
-    watched = select(Account.id).where(Account.player_id == player.id, is_tracked(now))
-    return session.scalar(watched.limit(1)) is not None
 
 
 def _last_games(

@@ -111,7 +111,10 @@ def _players_with_several_accounts(session: Session, team_id: int) -> frozenset[
 def _member(row: Any, has_several_accounts: bool) -> Member:
     return Member(
         name=row.name,
-        account_name=_game_name(row.display_name) if has_several_accounts else None,
+        # `Ann` of `Ann#EUW`: among friends the tag says nothing.
+        account_name=(row.display_name.partition("#")[0] or row.display_name)
+        if has_several_accounts
+        else None,
         champion=row.champion,
         kills=row.kills,
         deaths=row.deaths,
@@ -125,8 +128,3 @@ def _member(row: Any, has_several_accounts: bool) -> Member:
         cs_per_min=row.cs_per_min,
         highlights=tuple(row.highlights),
     )
-
-
-def _game_name(riot_id: str) -> str:
-    """`Ann` of `Ann#EUW`: among friends the tag says nothing."""
-    return riot_id.partition("#")[0] or riot_id

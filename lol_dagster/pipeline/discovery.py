@@ -11,9 +11,10 @@ push it on, and `start` was once ignored. So no id is taken for a cursor.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import update
 from structlog.contextvars import bound_contextvars
@@ -187,7 +188,15 @@ def poll_account(
     except KeyRejected:
         raise
     except (RiotError, UnresolvedAccount, UnknownPlatform) as error:
-        report = _failed(report, error, route_fails=route_fails)
+        is_riots_fault = isinstance(error, ServerError)
+        report = replace(
+            report,
+            error=str(error),
+            stays_due=isinstance(error, RateLimited | RouteDown)
+            or (is_riots_fault and route_fails),
+            limited_until=error.retry_at if isinstance(error, RateLimited) else None,
+            is_riots_fault=is_riots_fault,
+        )
         if not report.stays_due:
             log.warning("%s: %s", account.riot_id, error, extra={"account_id": account.id})
             with database.writing() as session:
@@ -205,17 +214,6 @@ def poll_account(
             extra={"account_id": account.id, "match_ids": found},
         )
     return replace(report, new_match_ids=tuple(found))
-
-
-def _failed(report: PollReport, error: Exception, *, route_fails: bool) -> PollReport:
-    is_servers = isinstance(error, ServerError)
-    return replace(
-        report,
-        error=str(error),
-        stays_due=isinstance(error, RateLimited | RouteDown) or (is_servers and route_fails),
-        limited_until=error.retry_at if isinstance(error, RateLimited) else None,
-        is_riots_fault=is_servers,
-    )
 
 
 def _all_failed(polls: Collection[PollReport]) -> bool:
@@ -248,7 +246,13 @@ def _poll(
     puuid = account.puuid or resolve_puuid(database, client, account)
     for has_own_puuid in (False, True):
         try:
-            yield from read(database, _List(client, account, puuid, since), now)
+            list_ids = partial(
+                client.match_ids,
+                puuid,
+                account.platform,
+                start_time=since if since >= OLDEST_START_TIME else None,
+            )
+            yield from read(database, list_ids, account.id, now)
             break
         except ForbiddenHere:
             # Every key may ask for an account: if that is refused too, KeyRejected says so.
@@ -260,40 +264,18 @@ def _poll(
             log.warning("Puuid of another application", extra={"account_id": account.id})
             puuid = resolve_puuid(database, client, account)
     if is_deep:
-        _refresh(database, client, account, puuid)
+        try:
+            refresh_riot_id(database, client, account, puuid)
+        except KeyRejected:
+            raise
+        except RiotError as error:
+            # A Riot ID out of date is no reason to call a poll failed that brought the list.
+            log.info("Not renamed: %s", error, extra={"account_id": account.id})
 
 
-def _refresh(database: Database, client: RiotClient, account: Account, puuid: str) -> None:
-    """A Riot ID out of date is no reason to call a poll failed that brought the list."""
-    try:
-        refresh_riot_id(database, client, account, puuid)
-    except KeyRejected:
-        raise
-    except RiotError as error:
-        log.info("Not renamed: %s", error, extra={"account_id": account.id})
-
-
-@dataclass(frozen=True)
-class _List:
-    """An account's match list, from some moment on."""
-
-    client: RiotClient
-    account: Account
-    puuid: str
-    since: datetime
-
-    def page(self, start: int, count: int, *, backfill: bool = False) -> list[str]:
-        return self.client.match_ids(
-            self.puuid,
-            self.account.platform,
-            start=start,
-            count=count,
-            start_time=self.since if self.since >= OLDEST_START_TIME else None,
-            priority="backfill" if backfill else "live",
-        )
-
-
-def _read_newest(database: Database, listed: _List, now: datetime) -> Iterator[str]:
+def _read_newest(
+    database: Database, list_ids: Callable[..., list[str]], account_id: int, now: datetime
+) -> Iterator[str]:
     """Read the newest ids, and on while whole pages bring new ones.
 
     Yields:
@@ -301,15 +283,17 @@ def _read_newest(database: Database, listed: _List, now: datetime) -> Iterator[s
     """
     start, count = 0, FIRST_PAGE
     for _ in range(MOST_PAGES):
-        page = listed.page(start, count)
-        new = record_listed(database, page, listed_by=listed.account.id, now=now)
+        page = list_ids(start=start, count=count)
+        new = record_listed(database, page, listed_by=account_id, now=now)
         yield from new
         if len(page) < count or not new:
             return
         start, count = start + count, MAX_IDS
 
 
-def _read_all(database: Database, listed: _List, now: datetime) -> Iterator[str]:
+def _read_all(
+    database: Database, list_ids: Callable[..., list[str]], account_id: int, now: datetime
+) -> Iterator[str]:
     """Read the whole list, known ids or not. Those that were given up are asked for once more.
 
     Pages after the first are back-fill: they leave calls in Riot's limits for news.
@@ -319,8 +303,9 @@ def _read_all(database: Database, listed: _List, now: datetime) -> Iterator[str]
     """
     seen: set[str] = set()
     for number in range(MOST_PAGES):
-        page = listed.page(number * MAX_IDS, MAX_IDS, backfill=number > 0)
-        yield from record_listed(database, page, listed_by=listed.account.id, now=now)
+        priority = "backfill" if number else "live"
+        page = list_ids(start=number * MAX_IDS, count=MAX_IDS, priority=priority)
+        yield from record_listed(database, page, listed_by=account_id, now=now)
         record_still_listed(database, page, now=now)
         if len(page) < MAX_IDS or seen.issuperset(page):
             return

@@ -36,7 +36,7 @@ from lol_dagster.pipeline.records import is_ignored, open_quarantine, record
 from lol_dagster.riot.archive import GAMES_CODE_VERSION, archive_payload, fetch_match
 from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.errors import BrokenBody, ForbiddenHere, NotFound, RateLimited, ServerError
-from lol_dagster.stats.record import STATS_CODE_VERSION, RecordedGame, record_game
+from lol_dagster.stats.record import STATS_CODE_VERSION, record_game
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, Match, Payload, RunRequest
 
@@ -56,7 +56,6 @@ class ProcessedGame:
     """All stages done."""
 
     match_id: str
-    recorded: RecordedGame
     messages: tuple[WrittenMessage, ...]
 
 
@@ -198,7 +197,7 @@ class _Run:
             if is_ignored(session, match_id):
                 return IgnoredGame(match_id)
             with _stage("player_stats"):
-                recorded = record_game(
+                record_game(
                     session, match_id, code_version=STATS_CODE_VERSION, now=now, run_id=run_id
                 )
             with _stage("messages"):
@@ -209,7 +208,7 @@ class _Run:
             record(session, match_id, Processed(run_id, detail), now)
         if was_quarantined:
             log.info("%s leaves quarantine", match_id, extra={"match_id": match_id})
-        return ProcessedGame(match_id, recorded, tuple(messages))
+        return ProcessedGame(match_id, tuple(messages))
 
     def _quarantine(self, failure: _StageError) -> QuarantinedGame | IgnoredGame:
         stage, error = failure.stage, failure.__cause__

@@ -40,20 +40,19 @@ def export_scenario(session: Session, match_id: str) -> dict[str, Any]:
         .order_by(Quarantine.id.desc())
         .limit(1)
     ).first()
-    failed = None
-    if row is not None:
-        failed = {
-            "stage": row.stage,
-            "error": people.quoted(row.error),
-            "code_version": row.code_version,
-        }
+    puuids = session.scalars(select(Account.puuid).where(Account.puuid.is_not(None)))
     return {
         "match_id": people.match_id,
         "why": "",
-        "failed": failed,
+        "failed": row
+        and {
+            "stage": row.stage,
+            "error": people.quoted(row.error),
+            "code_version": row.code_version,
+        },
         "expected": None,
         "fetched_at": archived.fetched_at.isoformat(),
-        "tracked": _tracked(session, people),
+        "tracked": sorted(filter(None, (people.known(puuid) for puuid in puuids if puuid))),
         **body,
     }
 
@@ -68,10 +67,3 @@ def _body(body: bytes, people: Pseudonyms) -> dict[str, Any]:
     except UnicodeDecodeError:
         text = people.unparsed(body.decode(errors="surrogateescape"))
         return {"base64": base64.b64encode(text.encode(errors="surrogateescape")).decode()}
-
-
-def _tracked(session: Session, people: Pseudonyms) -> list[str]:
-    """Pseudonyms of those in the game whom we track."""
-    known = session.scalars(select(Account.puuid).where(Account.puuid.is_not(None)))
-    mine = (people.known(puuid) for puuid in known if puuid)
-    return sorted(each for each in mine if each)

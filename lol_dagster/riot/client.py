@@ -32,11 +32,10 @@ from lol_dagster.riot.caller import LONGEST_WAIT_S, Caller
 from lol_dagster.riot.errors import BrokenBody, Call, ForbiddenHere, KeyRejected
 from lol_dagster.riot.limiter import Priority, RateLimiter
 from lol_dagster.riot.routing import (
-    InvalidMatchId,
     account_route,
+    is_match_id,
     platform_of,
     regional_route,
-    validate_match_id,
     validate_platform,
 )
 from lol_dagster.settings import Settings
@@ -187,7 +186,7 @@ class RiotClient:
         listed = self._read(
             call, list[object], self._caller.get(call, path, params, priority=priority)
         )
-        ids = [each for each in listed if isinstance(each, str) and _is_match_id(each)]
+        ids = [each for each in listed if isinstance(each, str) and is_match_id(each)]
         if len(ids) < len(listed):
             log.warning(
                 "Riot listed %d ids that are no match ids", len(listed) - len(ids),
@@ -303,14 +302,6 @@ def _epoch_seconds(at: datetime) -> int:
     if at.tzinfo is None:
         raise ValueError(f"an instant needs a time zone: {at!r}")
     return int(at.timestamp())
-
-
-def _is_match_id(text: str) -> bool:
-    try:
-        validate_match_id(text)
-    except InvalidMatchId:
-        return False
-    return True
 
 
 def _check_match(call: Call, body: bytes) -> None:

@@ -110,11 +110,16 @@ def validate_match_id(match_id: str) -> str:
     Raises:
         InvalidMatchId: it is not.
     """
-    if not _MATCH_ID.fullmatch(match_id):
+    if not is_match_id(match_id):
         raise InvalidMatchId(
             f"{_shown(match_id)} is no match id: it should look like NA1_5012345678"
         )
     return match_id
+
+
+def is_match_id(text: str) -> bool:
+    """Whether it is of Riot's form; see `validate_match_id`."""
+    return _MATCH_ID.fullmatch(text) is not None
 
 
 def platform_of(match_id: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Final
 
 import pandas as pd
@@ -155,11 +156,7 @@ def streak(won: Sequence[bool]) -> int:
     Args:
         won: Oldest first.
     """
-    length = 0
-    for each in reversed(won):
-        if each != won[-1]:
-            break
-        length += 1
+    length = len(list(takewhile(lambda each: each == won[-1], reversed(won))))
     return length if won and won[-1] else -length
 
 

@@ -7,7 +7,6 @@ stage changes nothing and a fixed bug reaches old games. What is said about them
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,7 +16,6 @@ from sqlalchemy.orm import Session
 from lol_dagster.riot.archive import load_payload
 from lol_dagster.riot.polling import note_played
 from lol_dagster.stats.metrics import damage_share, highlights, kda, kill_participation, per_minute
-from lol_dagster.stats.outcomes import GameResult
 from lol_dagster.stats.reading import GameReading, ParticipantReading, read_game
 from lol_dagster.storage.models import Account, Game, Match, Participant, Payload, PlayerStat
 
@@ -27,22 +25,9 @@ STATS_CODE_VERSION: Final = "1"
 """To be raised with every change that makes other rows of the same payload."""
 
 
-@dataclass(frozen=True)
-class RecordedGame:
-    """What was recorded of a game."""
-
-    match_id: str
-    queue_name: str
-    result: GameResult
-    ended_at: datetime
-    participants: int
-    account_ids: tuple[int, ...]
-    """The tracked accounts in it."""
-
-
 def record_game(
     session: Session, match_id: str, *, code_version: str, now: datetime, run_id: str
-) -> RecordedGame:
+) -> GameReading:
     """Read a game from the archive and replace its rows, in the caller's transaction.
 
     `Match.processed_at` is set the first time; the match's state is the caller's.
@@ -66,8 +51,17 @@ def record_game(
 
     for table in (PlayerStat, Participant, Game):
         session.execute(delete(table).where(table.match_id == match_id))
-    session.add(_game_row(game, code_version, archived.sha256))
-    session.add_all(_participant_row(game, person) for person in game.participants)
+    session.add(
+        Game(
+            **_columns(game, but=("participants", "ended_over_behaviour")),
+            code_version=code_version,
+            payload_sha256=archived.sha256,
+        )
+    )
+    session.add_all(
+        Participant(match_id=match_id, **_columns(person, but=("augments",)))
+        for person in game.participants
+    )
     session.add_all(_player_stat_row(game, person, account) for account, person in tracked)
     if match.processed_at is None:
         match.processed_at = now
@@ -75,25 +69,12 @@ def record_game(
     for account, _ in tracked:
         note_played(session, account.id, game.ended_at, now)
 
+    accounts = [account.riot_id for account, _ in tracked]
     log.info(
-        "Recorded %s (%s, %s)",
-        match_id,
-        game.queue_name,
-        game.result,
-        extra={
-            "match_id": match_id,
-            "run_id": run_id,
-            "accounts": [account.riot_id for account, _ in tracked],
-        },
-    )
-    return RecordedGame(
-        match_id=match_id,
-        queue_name=game.queue_name,
-        result=game.result,
-        ended_at=game.ended_at,
-        participants=len(game.participants),
-        account_ids=tuple(account.id for account, _ in tracked),
-    )
+        "Recorded %s (%s, %s)", match_id, game.queue_name, game.result,
+        extra={"match_id": match_id, "run_id": run_id, "accounts": accounts},
+    )  # fmt: skip
+    return game
 
 
 def _tracked(session: Session, game: GameReading) -> list[tuple[Account, ParticipantReading]]:
@@ -102,18 +83,6 @@ def _tracked(session: Session, game: GameReading) -> list[tuple[Account, Partici
         select(Account).where(Account.puuid.in_(by_puuid)).order_by(Account.id)
     )
     return [(account, by_puuid[account.puuid]) for account in accounts if account.puuid]
-
-
-def _game_row(game: GameReading, code_version: str, payload_sha256: str) -> Game:
-    return Game(
-        **_columns(game, but=("participants", "ended_over_behaviour")),
-        code_version=code_version,
-        payload_sha256=payload_sha256,
-    )
-
-
-def _participant_row(game: GameReading, person: ParticipantReading) -> Participant:
-    return Participant(match_id=game.match_id, **_columns(person, but=("augments",)))
 
 
 def _columns(reading: GameReading | ParticipantReading, *, but: tuple[str, ...]) -> dict[str, Any]:

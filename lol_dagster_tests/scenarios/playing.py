@@ -63,7 +63,7 @@ def play(database: Database, scenario: Json) -> Json:
         "outcome": "processed",
         "result": recorded.result,
         "queue": recorded.queue_name,
-        "participants": recorded.participants,
+        "participants": len(recorded.participants),
         "announced": any(each.announced for each in decisions),
         "rule": decisions[0].rule if decisions else None,
     }

@@ -24,7 +24,7 @@ from lol_dagster.messages.compose import match_url
 from lol_dagster.pipeline.process import CODE_VERSIONS
 from lol_dagster.pipeline.run_requests import UnknownRequestError, progress, request_run
 from lol_dagster.riot.archive import DamagedPayload, load_payload
-from lol_dagster.riot.routing import InvalidMatchId, validate_match_id
+from lol_dagster.riot.routing import is_match_id
 from lol_dagster.storage.models import Game, Match, Participant
 
 
@@ -66,8 +66,8 @@ class GameView(BaseModelView):
     @expose("/")
     def index_view(self) -> ResponseReturnValue:
         """The list; a whole match id that is known leads to its page."""
-        match_id = _as_match_id(request.args.get("search", ""))
-        if match_id is not None and reading().get(Match, match_id) is not None:
+        match_id = request.args.get("search", "").strip().upper()
+        if is_match_id(match_id) and reading().get(Match, match_id) is not None:
             return redirect(self.get_url(".details_view", id=match_id))
         page: str = super().index_view()
         return page
@@ -154,13 +154,6 @@ def _sentence(story: GameStory) -> str:
     """The answer as a sentence; a channel's name at its head stays as it is."""
     names = tuple(f"{each.channel}: " for each in story.channels)
     return f"{story.answer}." if story.answer.startswith(names) else sentence(story.answer)
-
-
-def _as_match_id(text: str) -> str | None:
-    try:
-        return validate_match_id(text.strip().upper())
-    except InvalidMatchId:
-        return None
 
 
 def _participants(match_id: str) -> Sequence[Participant]:
