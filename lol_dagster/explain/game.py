@@ -275,9 +275,6 @@ def explain_game(
 ) -> GameStory:
     """The whole way of a game.
 
-    Args:
-        stale_after: LOL_STALE_AFTER, on which it depends how a game is announced.
-
     Raises:
         UnknownGameError: nobody's list has shown it, and nobody has asked for it.
     """

@@ -97,12 +97,7 @@ def find_player(session: Session, name_or_riot_id: str) -> Player:
 def explain_player(
     session: Session, player: Player, *, last: int, stale_after: timedelta, now: datetime
 ) -> PlayerStory:
-    """How a player's accounts are polled, and what happened to their last games.
-
-    Args:
-        last: How many games.
-        stale_after: LOL_STALE_AFTER.
-    """
+    """How a player's accounts are polled, and what happened to their last games, `last` at most."""
     accounts = session.scalars(
         select(Account)
         .where(Account.player_id == player.id)

@@ -141,7 +141,6 @@ def process_match(
 
     Args:
         stale_after: LOL_STALE_AFTER, on which it depends how the game is announced.
-        clock: The time.
         run_id: The Dagster run, kept with the rows for the way back from a game to its logs.
         by_hand: Whether a person has started this very run. One that a sensor cut leaves a game
             alone that was ignored meanwhile.

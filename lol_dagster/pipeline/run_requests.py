@@ -57,10 +57,6 @@ def request_run(
     Any well-formed id will do, also one that nobody's list has shown. A match that was given up is
     asked for again, for another 48 hours. A request that no run has started yet is not repeated.
 
-    Args:
-        who: Who asks, for the audit trail.
-        reason: Why, in a few words, such as `reprocess`.
-
     Raises:
         InvalidMatchId: it is not of Riot's form.
     """

@@ -274,9 +274,6 @@ def riot_client(
 ) -> RiotClient:
     """The client as the settings describe it.
 
-    Args:
-        longest_wait_s: How long a call may wait for Riot's limits.
-
     Raises:
         SettingsError: there is no key.
     """

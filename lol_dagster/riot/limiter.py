@@ -94,12 +94,7 @@ class RateLimiter:
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
 
     def reserve(self, route: str, method: str, priority: Priority) -> Reservation | Wait:
-        """Reserve one call in both of its scopes, or learn how long to wait.
-
-        Args:
-            route: Platform or regional route.
-            method: Riot's name of the endpoint.
-        """
+        """Reserve one call in both of its scopes, or learn how long to wait."""
         app_scope = f"{self._key}/{route}/app"
         method_scope = f"{self._key}/{route}/{method}"
         scopes = (app_scope, method_scope)

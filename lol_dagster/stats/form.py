@@ -75,7 +75,6 @@ def form(session: Session, player_id: int, *, until: datetime, games: int = FORM
 
     Args:
         until: Games that ended later do not count; one that ended at this moment does.
-        games: How many games back.
     """
     return summarize(last_games(session, player_id, until=until, limit=games))
 

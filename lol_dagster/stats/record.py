@@ -32,11 +32,6 @@ def record_game(
 
     `Match.processed_at` is set the first time; the match's state is the caller's.
 
-    Args:
-        code_version: Written beside the game.
-        now: An aware instant.
-        run_id: The Dagster run, for the log.
-
     Raises:
         BrokenPayload: something is wrong with a field that we need.
         LookupError: the match is not known or its payload not archived.
