@@ -67,11 +67,14 @@ class MessageContent:
         Raises:
             pydantic.ValidationError: it was not written by `to_json`.
         """
-        return TypeAdapter(cls).validate_python(content)
+        return _READER.validate_python(content)
 
     def content_hash(self) -> str:
         """sha256, in hex, of the canonical JSON: equal exactly for equal contents."""
         return hashlib.sha256(_canonical(asdict(self)).encode()).hexdigest()
+
+
+_READER = TypeAdapter(MessageContent)
 
 
 def _canonical(value: dict[str, Any]) -> str:
