@@ -12,7 +12,7 @@ from lol_dagster.cli.context import CommandContext, command_context
 from lol_dagster.cli.output import as_json_option, print_json, print_table, shown
 from lol_dagster.delivery.probe import ProbeReport, probe_channel
 from lol_dagster.delivery.transports.registry import all_transports
-from lol_dagster.monitoring.alert_channel import alert_channel_error
+from lol_dagster.monitoring.alert_channel import find_alert_channel
 from lol_dagster.riot.client import riot_client
 from lol_dagster.riot.errors import KeyRejected, NotFound, RiotError
 from lol_dagster.roster.channels import channels, get_channel
@@ -84,7 +84,7 @@ def _setup(settings: Settings, database: Database) -> Iterator[SetupCheck]:
     yield SetupCheck("Riot key", *_riot_key(settings, database))
     if settings.alert_channel is not None:
         with database.reading() as session:
-            wrong = alert_channel_error(session, settings)
+            _, wrong = find_alert_channel(session, settings)
         yield SetupCheck("alert channel", wrong is None, wrong or settings.alert_channel)
 
 

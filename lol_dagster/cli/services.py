@@ -169,16 +169,16 @@ def run_services(settings: Settings, *, ui_port: int, web_view: Service | None) 
     # Both once and alone, before services open them together.
     database = open_database(settings)
     prepare_instance(settings).dispose()
-    server, address = code_server()
+    server, code_port = code_server()
     code = Supervisor([server], log_dir=settings.logs_dir, say=click.echo)
     code.start()
     try:
         note_ui_url(database, f"http://127.0.0.1:{ui_port}")
         # The others complain at length about a code server that is not there yet.
-        wait_until_answering(f"tcp://{address.host}:{address.port}", timeout=120)
+        wait_until_answering(f"tcp://127.0.0.1:{code_port}", timeout=120)
         click.echo(f"Dagster's UI: http://127.0.0.1:{ui_port}   logs: {settings.logs_dir}")
         click.echo("Ctrl-C ends everything.")
-        services = other_services(settings, address, ui_port=ui_port)
+        services = other_services(settings, code_port, ui_port=ui_port)
         with beating(database, "up"):
             Supervisor(
                 [*services, *([web_view] if web_view else [])],

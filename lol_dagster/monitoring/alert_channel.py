@@ -9,40 +9,24 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.models import Channel
 
 
-def find_alert_channel(session: Session, settings: Settings) -> Channel | None:
-    """The channel, if one is named, there is one of that name, and it takes alerts."""
-    channel = _named(session, settings)
-    return channel if channel is not None and _takes_alerts(channel) else None
-
-
-def alert_channel_error(session: Session, settings: Settings) -> str | None:
-    """What is wrong with LOL_ALERT_CHANNEL, in a line; None also if it is not set."""
+def find_alert_channel(session: Session, settings: Settings) -> tuple[Channel | None, str | None]:
+    """The channel, or what is wrong with LOL_ALERT_CHANNEL, in a line; neither if it is not set."""
     if settings.alert_channel is None:
-        return None
-    channel = _named(session, settings)
-    if channel is None:
-        return (
-            f"LOL_ALERT_CHANNEL names {settings.alert_channel!r}, and there is no channel of that "
-            "name: 'lol-dagster channel list' has the names"
-        )
-    if not _takes_alerts(channel):
-        return (
-            f"LOL_ALERT_CHANNEL names {channel.name!r}, which does not take messages of the kind "
-            "'alert'"
-        )
-    return None
-
-
-def _named(session: Session, settings: Settings) -> Channel | None:
-    if settings.alert_channel is None:
-        return None
-    return session.scalar(
+        return None, None
+    channel = session.scalar(
         select(Channel).where(
             func.lower(Channel.name) == settings.alert_channel.strip().lower(),
             Channel.removed_at.is_(None),
         )
     )
-
-
-def _takes_alerts(channel: Channel) -> bool:
-    return channel.message_kinds is None or "alert" in channel.message_kinds
+    if channel is None:
+        return None, (
+            f"LOL_ALERT_CHANNEL names {settings.alert_channel!r}, and there is no channel of that "
+            "name: 'lol-dagster channel list' has the names"
+        )
+    if channel.message_kinds is not None and "alert" not in channel.message_kinds:
+        return None, (
+            f"LOL_ALERT_CHANNEL names {channel.name!r}, which does not take messages of the kind "
+            "'alert'"
+        )
+    return channel, None

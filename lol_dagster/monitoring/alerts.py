@@ -31,7 +31,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lol_dagster.delivery.message_rows import add_message, withdraw
 from lol_dagster.messages.content import Line, MessageContent, Section
-from lol_dagster.monitoring.alert_channel import alert_channel_error, find_alert_channel
+from lol_dagster.monitoring.alert_channel import find_alert_channel
 from lol_dagster.monitoring.checks import CHECKS, CheckResult, failing, run_checks
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -109,14 +109,15 @@ def evaluate(database: Database, settings: Settings, now: datetime) -> Evaluated
             for result in failing(run_checks(session, settings, now), "alerts")
             for one in result.apart()
         ]
-        error = alert_channel_error(session, settings)
+        _, error = find_alert_channel(session, settings)
         is_idle = not found and session.scalar(select(_unfinished().limit(1).exists())) is False
     if error is not None:
         log.warning("Nobody is alerted: %s", error)
     if is_idle:
         return Evaluated()
     with database.writing(who="alerts") as session:
-        return _apply(session, found, find_alert_channel(session, settings), now)
+        channel, _ = find_alert_channel(session, settings)
+        return _apply(session, found, channel, now)
 
 
 def _unfinished() -> Select[Alert]:

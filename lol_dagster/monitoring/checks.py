@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.backups.take import last_backup
 from lol_dagster.delivery.transports.registry import transport_type
 from lol_dagster.monitoring import queries
-from lol_dagster.monitoring.alert_channel import alert_channel_error, find_alert_channel
+from lol_dagster.monitoring.alert_channel import find_alert_channel
 from lol_dagster.monitoring.disk import read_disk, size
 from lol_dagster.monitoring.failed_jobs import run_link
 from lol_dagster.monitoring.heartbeat import Silence, read_beats, silence
@@ -217,29 +217,18 @@ _ITSELF = ""
 """The id of what there is only one of."""
 
 
-def _count(moment: Moment, model: type[Team | Channel]) -> int:
-    query = select(func.count(model.id)).where(model.removed_at.is_(None))
-    return moment.session.scalar(query) or 0
+def _is_any(
+    moment: Moment, model: type[Account | Channel | Team], where: ColumnElement[bool]
+) -> bool:
+    return moment.session.scalar(select(model.id).where(where).limit(1)) is not None
 
 
 def _is_anybody_tracked(moment: Moment) -> bool:
-    tracked = select(Account.id).where(is_tracked(moment.now)).limit(1)
-    return moment.session.scalar(tracked) is not None
+    return _is_any(moment, Account, is_tracked(moment.now))
 
 
-def _missing_team(moment: Moment) -> Iterator[Affected]:
-    if not _count(moment, Team):
-        yield Affected(_ITSELF)
-
-
-def _missing_accounts(moment: Moment) -> Iterator[Affected]:
-    if not _is_anybody_tracked(moment):
-        yield Affected(_ITSELF)
-
-
-def _missing_channel(moment: Moment) -> Iterator[Affected]:
-    if not _count(moment, Channel):
-        yield Affected(_ITSELF)
+def _missing(is_there: Callable[[Moment], bool]) -> Callable[[Moment], list[Affected]]:
+    return lambda moment: [] if is_there(moment) else [Affected(_ITSELF)]
 
 
 def _silence(moment: Moment) -> Silence | None:
@@ -273,9 +262,8 @@ def _full_disk(moment: Moment) -> Iterator[Affected]:
 
 
 def _alert_channel(moment: Moment) -> Iterator[Affected]:
-    error = alert_channel_error(moment.session, moment.settings)
-    channel = find_alert_channel(moment.session, moment.settings)
-    if error is None and channel is not None:
+    channel, error = find_alert_channel(moment.session, moment.settings)
+    if channel is not None:
         scopes = _scopes(channel)
         breakers = moment.session.scalars(queries.blocked_breakers())
         if any(breaker.scope in scopes for breaker in breakers):
@@ -329,7 +317,7 @@ def _blocked(moment: Moment) -> Iterator[tuple[Literal["token", "refused", "sile
     breakers = moment.session.scalars(queries.blocked_breakers()).all()
     if not breakers:
         return
-    alert_channel = find_alert_channel(moment.session, moment.settings)
+    alert_channel, _ = find_alert_channel(moment.session, moment.settings)
     alert_scopes = _scopes(alert_channel) if alert_channel else set()
     for breaker in breakers:
         what, _, number = breaker.scope.partition(":")
@@ -379,7 +367,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "missing_team",
         passes="There is a team.",
-        find=_missing_team,
+        find=_missing(lambda moment: _is_any(moment, Team, Team.removed_at.is_(None))),
         one="There is no team yet",
         remedy="begin with 'lol-dagster team add NAME'",
         left_out={"alerts": _BEING_SET_UP, "ping": _NOTHING_TO_DO, "dagster": _NO_ASSET},
@@ -387,7 +375,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "missing_accounts",
         passes="Somebody is tracked: a player with an account is in a team.",
-        find=_missing_accounts,
+        find=_missing(_is_anybody_tracked),
         one="Nobody is tracked",
         remedy="add a player with \"lol-dagster player add NAME --team TEAM --account 'Name#TAG' "
         '--platform na1"',
@@ -397,7 +385,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "missing_channel",
         passes="There is a channel.",
-        find=_missing_channel,
+        find=_missing(lambda moment: _is_any(moment, Channel, Channel.removed_at.is_(None))),
         one="There is no channel",
         remedy="add one with "
         "'lol-dagster channel add NAME --team TEAM --kind discord-bot --address CHANNEL_ID'",

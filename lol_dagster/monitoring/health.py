@@ -131,7 +131,9 @@ def read_health(session: Session, now: datetime, settings: Settings) -> Health:
         riot_key=read_key(session, settings),
         riot_limits=window_uses(session, settings, now),
         games=_by_state(session, Match.state, MATCH_STATES),
-        oldest_due_game=_oldest_due_game(session, now),
+        oldest_due_game=_oldest(
+            session, Match.match_id, Match.next_try_at, Match.next_try_at <= now
+        ),
         delayed_games=_count(
             session, Match.match_id, Match.state == "listed", Match.first_missing_at.is_not(None)
         ),
@@ -144,7 +146,9 @@ def read_health(session: Session, now: datetime, settings: Settings) -> Health:
         ),
         played_last_day=_count(session, Game.match_id, Game.ended_at > now - _DAY),
         messages=_by_state(session, Message.state, MESSAGE_STATES),
-        oldest_undelivered_message=_oldest_undelivered_message(session),
+        oldest_undelivered_message=_oldest(
+            session, Message.id, Message.created_at, Message.state.in_(UNDELIVERED_STATES)
+        ),
         delivered_last_day=_count(session, Message.id, Message.delivered_at > now - _DAY),
         alerts_open=_count(session, Alert.id, Alert.closed_at.is_(None)),
     )
@@ -161,23 +165,13 @@ def _platforms(session: Session, now: datetime) -> tuple[PlatformPolls, ...]:
     return tuple(PlatformPolls(*row) for row in rows)
 
 
-def _oldest_due_game(session: Session, now: datetime) -> Oldest | None:
-    row = session.execute(
-        select(Match.match_id, Match.next_try_at)
-        .where(Match.next_try_at <= now)
-        .order_by(Match.next_try_at)
-        .limit(1)
-    ).first()
-    return None if row is None or row[1] is None else Oldest(row[0], row[1])
-
-
-def _oldest_undelivered_message(session: Session) -> Oldest | None:
-    row = session.execute(
-        select(Message.id, Message.created_at)
-        .where(Message.state.in_(UNDELIVERED_STATES))
-        .order_by(Message.created_at)
-        .limit(1)
-    ).first()
+def _oldest(
+    session: Session,
+    key: InstrumentedAttribute[str],
+    since: InstrumentedAttribute[Any],
+    where: ColumnElement[bool],
+) -> Oldest | None:
+    row = session.execute(select(key, since).where(where).order_by(since).limit(1)).first()
     return None if row is None else Oldest(*row)
 
 

@@ -1,13 +1,19 @@
 """The jobs: each bounded by `dagster/max_runtime`, so that none can hold its place forever."""
 
-from __future__ import annotations
+from collections.abc import Iterator
 
 import dagster as dg
 
+from lol_dagster.delivery.audit import audit_messages
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.orchestration.assets import deliver_due, process_chosen
-from lol_dagster.orchestration.audits import audit_sample
+from lol_dagster.orchestration.checks import evaluate_checks
+from lol_dagster.orchestration.instance import CHANNELS_POOL
 from lol_dagster.orchestration.nightly import nightly_job
+from lol_dagster.orchestration.resources import WallClock
 from lol_dagster.orchestration.runs import MAX_RUNTIME_TAG
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
 
 
 def _assets(*keys: str) -> dg.AssetSelection:
@@ -47,6 +53,33 @@ def requested_job() -> None:
 )
 def deliver_job() -> None:
     deliver_due()
+
+
+@dg.op(
+    pool=CHANNELS_POOL,
+    out={},
+    description="Reads back a sample of the messages that were delivered lately, and changes nothing.",
+)
+def audit_sample(
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[Database],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[WallClock],
+) -> Iterator[dg.AssetObservation]:
+    found = audit_messages(
+        database, all_transports(settings), now=clock.now(), run_id=context.run.run_id
+    )
+    yield dg.AssetObservation(
+        "deliveries",
+        description="The audit",
+        metadata={
+            "read back": len(found.findings),
+            "could not be read": len(found.unseen),
+            **{finding.replace("_", " "): count for finding, count in found.counts.items()},
+            **found.wrong,
+        },
+    )
+    evaluate_checks(context, database, settings, clock.now(), "deliveries")
 
 
 @dg.job(

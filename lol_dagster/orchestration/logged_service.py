@@ -30,11 +30,7 @@ def leave_env_file_to_us() -> None:
     stands there: our settings read it whenever a tick begins, so that a new key needs no restart,
     and the environment comes first.
     """
-    cli_utils.get_env_var_dict = _nothing  # type: ignore[attr-defined]
-
-
-def _nothing(base_dir: str) -> dict[str, str]:  # noqa: ARG001 - as Dagster calls it
-    return {}
+    cli_utils.get_env_var_dict = lambda base_dir: {}  # type: ignore[attr-defined] # noqa: ARG005
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import json
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -22,32 +21,27 @@ from lol_dagster.services.supervisor import Service
 from lol_dagster.settings import Settings
 
 _LOCATION = "lol_dagster"
+_HOST = "127.0.0.1"
 _ANSWERS_WITHIN = 5.0
 """Seconds."""
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where the code server answers."""
-
-    host: str
-    port: int
-
-
-def code_server() -> tuple[Service, Address]:
-    """The service that loads our definitions and starts the runs."""
-    address = Address("127.0.0.1", _free_port())
+def code_server() -> tuple[Service, int]:
+    """The service that loads our definitions and starts the runs, and its port."""
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port: int = probe.getsockname()[1]
     # Not `code-server start`: its reloading proxy costs another 100 MB.
     service = _logged(
         "code-server", "dagster",
         "api", "grpc", "-m", "lol_dagster.definitions", "--location-name", _LOCATION,
-        "-h", address.host, "-p", str(address.port),
-        answers=_code_server_answers(address),
+        "-h", _HOST, "-p", str(port),
+        answers=_code_server_answers(port),
     )  # fmt: skip
-    return service, address
+    return service, port
 
 
-def other_services(settings: Settings, code: Address, *, ui_port: int) -> list[Service]:
+def other_services(settings: Settings, code_port: int, *, ui_port: int) -> list[Service]:
     """The daemon and the web server, which are best started when the code server answers.
 
     Writes the workspace file through which they find it.
@@ -55,24 +49,27 @@ def other_services(settings: Settings, code: Address, *, ui_port: int) -> list[S
     Args:
         ui_port: Where Dagster's UI answers, on the loopback only: it has no sign-in.
     """
-    workspace = str(_write_workspace(settings.dagster_home, code))
+    server = {"host": _HOST, "port": code_port, "location_name": _LOCATION}
+    workspace = settings.dagster_home / "workspace.yaml"
+    # JSON is YAML.
+    workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
     return [
-        _logged("daemon", "dagster._daemon", "run", "-w", workspace,
+        _logged("daemon", "dagster._daemon", "run", "-w", str(workspace),
                 answers=_DaemonHeartbeats(settings.dagster_home)),
         _logged(
             "webserver", "dagster_webserver",
-            "-w", workspace, "-h", "127.0.0.1", "-p", str(ui_port),
-            answers=over_http(f"http://127.0.0.1:{ui_port}/server_info"),
+            "-w", str(workspace), "-h", _HOST, "-p", str(ui_port),
+            answers=over_http(f"http://{_HOST}:{ui_port}/server_info"),
         ),
     ]  # fmt: skip
 
 
-def _code_server_answers(address: Address) -> Callable[[], bool]:
+def _code_server_answers(port: int) -> Callable[[], bool]:
     """By gRPC's own health check: the kernel takes connections for a process that is frozen."""
 
     def answers() -> bool:
         try:
-            with grpc.insecure_channel(f"{address.host}:{address.port}") as channel:
+            with grpc.insecure_channel(f"{_HOST}:{port}") as channel:
                 HealthStub(channel).Check(
                     HealthCheckRequest(service="DagsterApi"), timeout=_ANSWERS_WITHIN
                 )
@@ -104,25 +101,8 @@ class _DaemonHeartbeats:
         return is_new
 
 
-def _logged(
-    name: str, module: str, *arguments: str, answers: Callable[[], bool] | None = None
-) -> Service:
+def _logged(name: str, module: str, *arguments: str, answers: Callable[[], bool]) -> Service:
     """A program of Dagster's whose warnings and errors stand in our log, too."""
     launcher = "lol_dagster.orchestration.logged_service"
     argv = [sys.executable, "-m", launcher, name, module, *arguments]
     return Service(name, argv, answers=answers)
-
-
-def _write_workspace(home: Path, code: Address) -> Path:
-    server = {"host": code.host, "port": code.port, "location_name": _LOCATION}
-    path = home / "workspace.yaml"
-    # JSON is YAML.
-    path.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
-    return path
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
