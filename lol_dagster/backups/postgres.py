@@ -14,9 +14,10 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from psycopg2.extensions import parse_dsn
 from sqlalchemy import URL, Connection, text
@@ -48,7 +49,7 @@ def dump(database: Database, target: Path) -> Contents:
     """
     with snapshot(database) as connection:
         name = connection.scalar(text("SELECT pg_export_snapshot()"))
-        with _tools_for(database.url, _server_version(connection)) as tools:
+        with _tools_for(database) as tools:
             tools.run(
                 "pg_dump", "--format=custom", "--no-owner", "--no-privileges",
                 f"--snapshot={name}", f"--file={target}", _CONNECT,
@@ -64,12 +65,11 @@ def dump(database: Database, target: Path) -> Contents:
         return Contents(str(revision), {str(name): int(count) for name, count in rows})
 
 
-@dataclass
-class Read:
+class Read(NamedTuple):
     """What stands in a dump, from reading all of it."""
 
     contents: Contents
-    facts: dict[str, object] = field(default_factory=dict)
+    facts: dict[str, object]
 
 
 def read(database: Database, file: Path) -> Read:
@@ -81,19 +81,15 @@ def read(database: Database, file: Path) -> Read:
     Raises:
         BackupError: it is damaged, or no dump of ours.
     """
-    with database.engine.connect() as connection:
-        version = _server_version(connection)
-    with _tools_for(database.url, version) as tools:
-        return _read(tools, file)
-
-
-def _read(tools: _Tools, file: Path) -> Read:
     rows: dict[str, int] = {}
     facts: dict[str, object] = {}
     revision = None
     table = ""
     columns: list[str] = []
-    with tools.reading("pg_restore", "--data-only", "--file=-", file) as lines:
+    with (
+        _tools_for(database) as tools,
+        tools.reading("pg_restore", "--data-only", "--file=-", file) as lines,
+    ):
         for line in lines:
             if not table:
                 if match := _COPY.match(line):
@@ -126,9 +122,7 @@ def restore(
     Raises:
         BackupError: it failed; what is there must be dropped before it is tried again.
     """
-    with database.engine.connect() as connection:
-        version = _server_version(connection)
-    with _tools_for(database.url, version) as tools, tempfile.TemporaryDirectory() as folder:
+    with _tools_for(database) as tools, tempfile.TemporaryDirectory() as folder:
         listed = tools.run("pg_restore", "--list", file).splitlines()
         wanted = Path(folder) / "list"
         wanted.write_text("\n".join(line for line in listed if not re.search(_VERSION_DATA, line)))
@@ -142,10 +136,6 @@ def restore(
             text("INSERT INTO alembic_version (version_num) VALUES (:revision)"),
             {"revision": revision},
         )
-
-
-def _server_version(connection: Connection) -> int:
-    return int(connection.scalar(text("SHOW server_version_num")) or 0)
 
 
 @dataclass(frozen=True)
@@ -200,20 +190,19 @@ class _Tools:
 
 
 @contextlib.contextmanager
-def _tools_for(url: URL, server_version: int) -> Iterator[_Tools]:
+def _tools_for(database: Database) -> Iterator[_Tools]:
     """The programs, ready to talk to the database (`--dbname=service=lol`).
-
-    Args:
-        server_version: As in `server_version_num`: 150018 is 15.18.
 
     Raises:
         BackupError: there are none that are at least as new as the server.
     """
-    folder = _find(server_version // 10000)
+    with database.engine.connect() as connection:
+        version = int(connection.scalar(text("SHOW server_version_num")) or 0)  # 150018 is 15.18
+    folder = _find(version // 10000)
     with tempfile.TemporaryDirectory(prefix="lol-pg-") as private:
         service_file = Path(private) / "service"
         service_file.touch(mode=0o600)
-        service_file.write_text(_service(url))
+        service_file.write_text(_service(database.url))
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PG")},
             "PGSERVICEFILE": str(service_file),
@@ -249,9 +238,10 @@ def _find(server_major: int) -> Path:
 
 
 def _major(program: Path) -> int:
-    arguments: Sequence[str | Path] = [program, "--version"]
     try:
-        said = subprocess.run(arguments, capture_output=True, text=True, timeout=30, check=False)
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=30, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return 0
     match = re.search(r"\) (\d+)", said.stdout)

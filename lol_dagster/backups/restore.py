@@ -72,21 +72,16 @@ def _into_sqlite(database: Database, file: Path, now: datetime) -> Restored:
         with made.writing() as session:
             doubtful = note_restoration(session, Restoration(taken_at, now))
         made.dispose()
-        _one_file(unfinished, held)
+        found = sqlite.settle(unfinished)
+        # The note about the restoration is new.
+        differences = [each for each in held.differences(found) if " facts " not in each]
+        if differences:
+            raise BackupError(f"what came back is not what was saved: {'; '.join(differences)}")
     # It was empty. What SQLite has beside it would be taken for the new one's.
     for beside in ("-wal", "-shm", ""):
         target.with_name(target.name + beside).unlink(missing_ok=True)
     draft.rename(target)
     return Restored(taken_at, held.rows, doubtful)
-
-
-def _one_file(file: Path, held: Contents) -> None:
-    """Let SQLite put everything into the one file, and check that it is all there."""
-    found = sqlite.settle(file)
-    # The note about the restoration is new.
-    differences = [each for each in held.differences(found) if " facts " not in each]
-    if differences:
-        raise BackupError(f"what came back is not what was saved: {'; '.join(differences)}")
 
 
 def _into_postgresql(database: Database, file: Path, now: datetime) -> Restored:

@@ -61,7 +61,7 @@ def take_backup(database: Database, home: Path, now: datetime, *, to: Path | Non
     Raises:
         BackupError: it cannot be taken, or does not hold what the database held; none is left.
     """
-    folder = backups_folder(home)
+    folder = home / "backups"
     with one_at_a_time(folder):
         suffix = sqlite.SUFFIX if database.is_sqlite else postgres.SUFFIX
         target = to or folder / backup_name(now, suffix)
@@ -86,11 +86,6 @@ def take_backup(database: Database, home: Path, now: datetime, *, to: Path | Non
             path.unlink()
     size = target.stat().st_size
     return Backup(target, now, size, found.revision, found.rows, removed)
-
-
-def backups_folder(home: Path) -> Path:
-    """Where backups stand."""
-    return home / "backups"
 
 
 def last_backup(session: Session) -> LastBackup | None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -109,17 +110,12 @@ class LogFilter:
 
         def values_of(*names: str) -> list[Any]:
             values = [line.fields.get(name) for name in names]
-            return [
-                *values,
-                *(each for value in values if isinstance(value, list) for each in value),
-            ]
+            lists = [value for value in values if isinstance(value, list)]
+            return [*values, *chain.from_iterable(lists)]
 
         return (
-            (self.run is None or str(line.fields.get("run_id", "")).startswith(self.run))
-            and (
-                self.message is None
-                or str(line.fields.get("message_id", "")).startswith(self.message)
-            )
+            str(line.fields.get("run_id", "")).startswith(self.run or "")
+            and str(line.fields.get("message_id", "")).startswith(self.message or "")
             and self.logger in (None, line.logger)
             and self.channel in (None, line.fields.get("channel"))
             and (self.game is None or self.game in values_of("match_id", "partition", "match_ids"))

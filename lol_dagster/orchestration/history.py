@@ -65,9 +65,10 @@ def retire_partitions(instance: dg.DagsterInstance, database: Database, now: dat
     cold = _settled(database, stored, before=now - HOT_FOR)
     cold |= _settled(database, stored, before=now, states=("ignored", "not_found"))
     if excess > len(cold):
-        cold |= set(islice(_in_order(stored, _settled(database, stored, before=now)), excess))
+        settled = _settled(database, stored, before=now)
+        cold |= set([key for key in stored if key in settled][:excess])
     ends, retired = time.monotonic() + BUDGET_S, 0
-    for key in islice(_in_order(stored, cold), _RETIRED_A_NIGHT):
+    for key in [key for key in stored if key in cold][:_RETIRED_A_NIGHT]:
         # Asked for again each time: a run may begin while this goes on.
         if retired % 20 == 0:
             if time.monotonic() > ends:
@@ -272,10 +273,6 @@ def _settled(
                 )
             )
     return found - wanted
-
-
-def _in_order(stored: list[str], wanted: set[str]) -> Iterator[str]:
-    return (key for key in stored if key in wanted)
 
 
 def chunks(values: Iterable[str], size: int) -> Iterator[list[str]]:

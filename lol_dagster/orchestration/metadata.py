@@ -122,14 +122,19 @@ def _of_payload(session: Session, match_id: str) -> Metadata:
 
 def _of_stats(session: Session, match_id: str) -> Metadata:
     game = session.get_one(Game, match_id)
-    rows = _tracked(session, [match_id])
-    forms = {player.name: form(session, player.id, until=game.ended_at) for _, _, player, _ in rows}
+    rows = session.execute(
+        select_played(Participant, Player, PlayerStat)
+        .join(Player, Player.id == PlayerStat.player_id)
+        .where(PlayerStat.match_id == match_id)
+        .order_by(Participant.participant_id)
+    ).all()
+    forms = {player.name: form(session, player.id, until=game.ended_at) for _, player, _ in rows}
     return {
-        "players": ", ".join(player.name for _, _, player, _ in rows) or "nobody tracked",
+        "players": ", ".join(player.name for _, player, _ in rows) or "nobody tracked",
         "result": game.result,
         "mode": game.queue_name,
         "minutes": round(game.duration_s / 60, 1),
-        "lines": dg.MetadataValue.md(_table(_LINE_HEADS, [_line(*row[1:]) for row in rows])),
+        "lines": dg.MetadataValue.md(_table(_LINE_HEADS, [_line(*row) for row in rows])),
         "form": dg.MetadataValue.md(
             _table(_FORM_HEADS, [_form_line(name, form) for name, form in forms.items()])
         ),
@@ -231,18 +236,6 @@ def _few(match_ids: Sequence[str]) -> str:
     return ", ".join(match_ids[:3]) + (f" and {len(match_ids) - 3} more" if match_ids[3:] else "")
 
 
-def _tracked(
-    session: Session, match_ids: Sequence[str]
-) -> Sequence[Row[Game, Participant, Player, PlayerStat]]:
-    return session.execute(
-        select_played(Game, Participant, Player, PlayerStat)
-        .join(Game, Game.match_id == PlayerStat.match_id)
-        .join(Player, Player.id == PlayerStat.player_id)
-        .where(PlayerStat.match_id.in_(match_ids))
-        .order_by(Game.ended_at, Participant.participant_id)
-    ).all()
-
-
 def messages_of(session: Session, match_id: str) -> Sequence[Row[Message, Channel]]:
     return session.execute(
         select(Message, Channel)
@@ -260,7 +253,7 @@ def _line(participant: Participant, player: Player, stat: PlayerStat) -> tuple[s
     return (
         player.name,
         participant.champion,
-        _kda(participant),
+        f"{participant.kills}/{participant.deaths}/{participant.assists}",
         _outcome(participant),
         f"{stat.kda:.1f}",
         _number(stat.cs_per_min),
@@ -290,10 +283,6 @@ def _number(value: float | None) -> str:
 
 def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
-
-
-def _kda(participant: Participant) -> str:
-    return f"{participant.kills}/{participant.deaths}/{participant.assists}"
 
 
 def _outcome(participant: Participant) -> str:

@@ -8,7 +8,6 @@ succeeds silently over nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import dagster as dg
 
@@ -34,17 +33,6 @@ REQUEST_TAG = "lol/requested"
 BATCH_LIMIT = 100
 
 
-@dataclass(frozen=True)
-class MatchRange:
-    """A run of neighbouring keys in the stored order."""
-
-    keys: tuple[str, ...]
-
-    @property
-    def tags(self) -> dict[str, str]:
-        return {RANGE_START_TAG: self.keys[0], RANGE_END_TAG: self.keys[-1]}
-
-
 def admit(instance: dg.DagsterInstance, match_ids: Sequence[str]) -> None:
     """Make partitions of those match ids that are none yet, all in one call, so that they stand
     next to each other whoever else is adding.
@@ -61,21 +49,21 @@ def admit(instance: dg.DagsterInstance, match_ids: Sequence[str]) -> None:
         instance.add_dynamic_partitions(_NAME, new)
 
 
-def ranges(instance: dg.DagsterInstance, match_ids: Iterable[str]) -> list[MatchRange]:
+def ranges(instance: dg.DagsterInstance, match_ids: Iterable[str]) -> list[tuple[str, ...]]:
     """Cut admitted match ids into ranges that hold them and nothing else, in stored order, each of
     at most `BATCH_LIMIT` keys.
     """
     wanted = set(match_ids)
-    found: list[MatchRange] = []
+    found: list[tuple[str, ...]] = []
     current: list[str] = []
     for key in instance.get_dynamic_partitions(_NAME):
         if key in wanted:
             current.append(key)
         if current and (key not in wanted or len(current) == BATCH_LIMIT):
-            found.append(MatchRange(tuple(current)))
+            found.append(tuple(current))
             current = []
     if current:
-        found.append(MatchRange(tuple(current)))
+        found.append(tuple(current))
     return found
 
 

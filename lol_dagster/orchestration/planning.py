@@ -18,8 +18,9 @@ from lol_dagster.orchestration.partitions import (
     BATCH_LIMIT,
     BATCH_TAG,
     QUARANTINE_TAG,
+    RANGE_END_TAG,
+    RANGE_START_TAG,
     REQUEST_TAG,
-    MatchRange,
     admit,
     ranges,
 )
@@ -66,10 +67,14 @@ def plan_batches(
     return [batch_over(each) for each in ranges(instance, due)]
 
 
-def batch_over(keys: MatchRange) -> PlannedRun:
-    label = keys.keys[0] if len(keys.keys) == 1 else f"{len(keys.keys)} games from {keys.keys[0]}"
-    tags = {**keys.tags, BATCH_TAG: "true", _GAMES_TAG: label}
-    return PlannedRun(dg.RunRequest(job_name=process_job.name, tags=tags), keys.keys)
+def batch_over(keys: tuple[str, ...]) -> PlannedRun:
+    tags = {
+        RANGE_START_TAG: keys[0],
+        RANGE_END_TAG: keys[-1],
+        BATCH_TAG: "true",
+        _GAMES_TAG: keys[0] if len(keys) == 1 else f"{len(keys)} games from {keys[0]}",
+    }
+    return PlannedRun(dg.RunRequest(job_name=process_job.name, tags=tags), keys)
 
 
 def plan_quarantined(
@@ -140,7 +145,9 @@ def plan_requested(
     with database.reading() as session:
         requests = open_requests(session, limit=_REQUESTS_AT_ONCE)
     new = [each for each in requests if each.run_key is None and not _is_running(instance, each)]
-    for group in _groups(_possible_now(database, settings, now, new)):
+    possible = _possible_now(database, settings, now, new)
+    size = 1 if len(possible) <= _OWN_RUNS else BATCH_LIMIT
+    for group in (possible[start : start + size] for start in range(0, len(possible), size)):
         run_key = f"request:{group[0].id}"
         if len(group) > 1:
             run_key = f"requests:{group[0].id}-{group[-1].id}"
@@ -200,11 +207,6 @@ def _possible_now(
             session.scalars(select(Payload.match_id).where(Payload.match_id.in_(match_ids)))
         )
     return [each for each in requests if each.match_id in archived]
-
-
-def _groups(requests: Sequence[RunRequest]) -> list[Sequence[RunRequest]]:
-    size = 1 if len(requests) <= _OWN_RUNS else BATCH_LIMIT
-    return [requests[start : start + size] for start in range(0, len(requests), size)]
 
 
 def _requested_run(run_key: str, requests: Sequence[RunRequest]) -> PlannedRun:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from lol_dagster.services import worker_liveness
@@ -42,13 +43,6 @@ _TO_BEGIN = 120.0
 _THIS_MACHINE = {"127.0.0.1", "localhost"}
 
 
-_UNFINISHED = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 _begun: set[str] = set()
 """Ids of runs that this process works on."""
 
@@ -73,7 +67,7 @@ class LivenessRunLauncher(dg.DefaultRunLauncher):
 
 def unfinished_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """All runs that are queued, starting, running or being cancelled."""
-    return list(instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)))
+    return list(instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)))
 
 
 def skip_while_unfinished(
@@ -84,7 +78,7 @@ def skip_while_unfinished(
     A run whose worker was killed counts as running until run monitoring ends it.
     """
     runs = instance.get_runs(
-        dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED, tags=tags or {}), limit=1
+        dg.RunsFilter(job_name=job_name, statuses=NOT_FINISHED_STATUSES, tags=tags or {}), limit=1
     )
     return dg.SkipReason(f"Run {runs[0].run_id[:8]} is still running") if runs else None
 
@@ -166,25 +160,18 @@ def end_overdue_workers(instance: dg.DagsterInstance) -> int:
     return ended
 
 
-def fail_abandoned_runs(instance: dg.DagsterInstance) -> int:
+def fail_abandoned_runs(instance: dg.DagsterInstance) -> None:
     """Mark as failed the runs whose process has ended in the middle of them.
 
     Where no daemon runs, which would do so by itself.
-
-    Returns:
-        How many there were.
     """
-    running = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    abandoned = 0
-    for run in running:
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
         if not worker_is_gone(instance, run):
             continue
         # It may have finished, and its worker with it, since it was read.
         now = instance.get_run_by_id(run.run_id)
         if now is not None and not now.is_finished:
             instance.report_run_failed(now, "The process that executed this run has ended.")
-            abandoned += 1
-    return abandoned
 
 
 def _forget_ended(instance: dg.DagsterInstance) -> None:

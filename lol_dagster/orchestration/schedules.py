@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from lol_dagster.orchestration.jobs import audit_job, check_job, poll_job
 from lol_dagster.orchestration.nightly import nightly_job
@@ -45,41 +46,39 @@ def poll_match_lists_schedule(
     return plan_poll(context.instance, database, settings, clock.now())
 
 
-@dg.schedule(
-    job=check_job,
-    cron_schedule="*/10 * * * *",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="All asset checks are evaluated, unless the last evaluation is still running.",
-)
-def check_everything_schedule(
-    context: dg.ScheduleEvaluationContext,
-) -> dg.RunRequest | dg.SkipReason:
-    return skip_while_unfinished(context.instance, check_job.name) or dg.RunRequest()
+def _unless_running(
+    job: dg.JobDefinition | UnresolvedAssetJobDefinition, cron_schedule: str, description: str
+) -> dg.ScheduleDefinition:
+    """A schedule that asks for a run unless the last one is not finished yet."""
 
+    @dg.schedule(
+        name=f"{job.name}_schedule",
+        job=job,
+        cron_schedule=cron_schedule,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=description,
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        return skip_while_unfinished(context.instance, job.name) or dg.RunRequest()
 
-@dg.schedule(
-    job=audit_job,
-    cron_schedule="17 4 * * *",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="A sample of the delivered messages is read back from its channels.",
-)
-def audit_messages_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    return skip_while_unfinished(context.instance, audit_job.name) or dg.RunRequest()
-
-
-@dg.schedule(
-    job=nightly_job,
-    cron_schedule="15 4 * * *",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="At a quarter past four (UTC), unless the last one is still running.",
-)
-def nightly_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    return skip_while_unfinished(context.instance, nightly_job.name) or dg.RunRequest()
+    return schedule
 
 
 SCHEDULES = [
     poll_match_lists_schedule,
-    check_everything_schedule,
-    audit_messages_schedule,
-    nightly_schedule,
+    _unless_running(
+        check_job,
+        "*/10 * * * *",
+        "All asset checks are evaluated, unless the last evaluation is still running.",
+    ),
+    _unless_running(
+        audit_job,
+        "17 4 * * *",
+        "A sample of the delivered messages is read back from its channels.",
+    ),
+    _unless_running(
+        nightly_job,
+        "15 4 * * *",
+        "At a quarter past four (UTC), unless the last one is still running.",
+    ),
 ]

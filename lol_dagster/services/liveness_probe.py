@@ -37,28 +37,18 @@ class LivenessProbe:
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._start = 0
-        self._silent_for = 0.0
-        self._has_answered = False
-        self._thread = threading.Thread(target=self._go_on, name=f"probe-{name}", daemon=True)
-
-    @property
-    def silent_for(self) -> float:
+        self.silent_for = 0.0
         """Seconds that we asked in vain; 0 after an answer."""
-        with self._lock:
-            return self._silent_for
-
-    @property
-    def has_answered(self) -> bool:
+        self.has_answered = False
         """Whether it has, since it was started."""
-        with self._lock:
-            return self._has_answered
+        self._thread = threading.Thread(target=self._go_on, name=f"probe-{name}", daemon=True)
 
     def begin_anew(self) -> None:
         """The service has just been started: what was before counts no more."""
         with self._lock:
             self._start += 1
-            self._silent_for = 0.0
-            self._has_answered = False
+            self.silent_for = 0.0
+            self.has_answered = False
         if not self._thread.ident:
             self._thread.start()
 
@@ -78,8 +68,8 @@ class LivenessProbe:
             took = min(time.monotonic() - asked, _ANSWERS_WITHIN) + self._every
             with self._lock:
                 if start == self._start:
-                    self._silent_for = 0.0 if answered else self._silent_for + took
-                    self._has_answered |= answered
+                    self.silent_for = 0.0 if answered else self.silent_for + took
+                    self.has_answered |= answered
 
     def _ask(self) -> bool:
         try:
