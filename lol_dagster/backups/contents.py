@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, MetaData, Table, func, inspect, select
+from sqlalchemy import Connection, MetaData, func, inspect, select, table
 
 from lol_dagster.backups.files import BackupError
 from lol_dagster.storage.database import Database
@@ -64,7 +64,7 @@ def refuse_unless_empty(database: Database) -> None:
         found += [
             f"{rows} rows of {name}"
             for name in sorted(set(names) - set(strange) - _ALWAYS_THERE)
-            if (rows := _rows(connection, name))
+            if (rows := connection.scalar(select(func.count()).select_from(table(name))))
         ]
     if found:
         where = database.url.render_as_string(hide_password=True)
@@ -82,8 +82,3 @@ def drop_tables(database: Database) -> None:
         there = MetaData()
         there.reflect(connection)
         there.drop_all(connection)
-
-
-def _rows(connection: Connection, name: str) -> int:
-    table = Table(name, MetaData())
-    return connection.scalar(select(func.count()).select_from(table)) or 0

@@ -236,10 +236,13 @@ def _end(alerts: Sequence[Alert]) -> MessageContent:
     title = f"Over: {_title(alerts)}"
     if len(alerts) > 1:
         return _summary(alerts, title, "good")
+    # What counts is when it was last seen: closing takes its time to be sure.
+    began, until = alerts[0].opened_at, alerts[0].last_seen_at
+    lasted = f"from {began:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC, {_length(until - began)}"
     return MessageContent(
         title=title,
         summary=title,
-        sections=(Section((Line(facts=(_lasted(alerts[0]),)),)),),
+        sections=(Section((Line(facts=(lasted,)),)),),
         tone="good",
     )
 
@@ -264,55 +267,36 @@ def _announce(
     now: datetime,
     announcement: _Announcement,
 ) -> int:
-    """Write the messages that these alerts are due, check by check; how many were written."""
+    """Have the messages delivered that these alerts are due, check by check; how many were written."""
     written = 0
     for kind, grouped in groupby(sorted(alerts, key=lambda each: each.kind), lambda a: a.kind):
         of_kind = sorted(grouped, key=lambda each: each.id)
-        left = MOST_PER_HOUR - _announced_lately(session, kind, announcement, now)
+        lately = session.scalar(
+            select(func.count(announcement.message_id.distinct())).where(
+                Alert.kind == kind, announcement.at > now - _HOUR
+            )
+        )
+        left = MOST_PER_HOUR - (lately or 0)
         if left <= 0:
             continue
-        together = [[each] for each in of_kind] if len(of_kind) <= left else [of_kind]
-        for part in together:
-            message = _write(session, channel, part, announcement.content(part), now)
+        for part in [[each] for each in of_kind] if len(of_kind) <= left else [of_kind]:
+            first = part[0]
+            about = first.key if len(part) == 1 else kind
+            message = add_message(
+                session,
+                str(uuid.uuid4()),
+                channel_id=channel.id,
+                kind="alert",
+                subject=f"alert:{about}:{first.id}" + (_END_MARK if first.closed_at else ""),
+                order_at=now,
+                content=announcement.content(part),
+                now=now,
+            )
             for alert in part:
                 setattr(alert, announcement.at.key, now)
                 setattr(alert, announcement.message_id.key, message.id)
             written += 1
     return written
-
-
-def _announced_lately(
-    session: Session, kind: str, announcement: _Announcement, now: datetime
-) -> int:
-    """How many such messages about alerts of the kind there were within the last hour."""
-    number = session.scalar(
-        select(func.count(announcement.message_id.distinct())).where(
-            Alert.kind == kind, announcement.at > now - _HOUR
-        )
-    )
-    return number or 0
-
-
-def _write(
-    session: Session,
-    channel: Channel,
-    alerts: Sequence[Alert],
-    content: MessageContent,
-    now: datetime,
-) -> Message:
-    """Have it delivered to the channel, in the session's transaction."""
-    first = alerts[0]
-    about = first.key if len(alerts) == 1 else first.kind
-    return add_message(
-        session,
-        str(uuid.uuid4()),
-        channel_id=channel.id,
-        kind="alert",
-        subject=f"alert:{about}:{first.id}" + (_END_MARK if first.closed_at is not None else ""),
-        order_at=now,
-        content=content,
-        now=now,
-    )
 
 
 def _withdraw_beginning(session: Session, alert: Alert) -> None:
@@ -357,15 +341,6 @@ def _title(alerts: Sequence[Alert]) -> str:
         return alerts[0].title
     check = next((each for each in CHECKS if each.id == alerts[0].kind), None)
     return check.title(len(alerts), "") if check else f"{len(alerts)} alerts"
-
-
-def _lasted(alert: Alert) -> str:
-    # What counts is when it was last seen: closing takes its time to be sure.
-    until = alert.last_seen_at
-    return (
-        f"from {alert.opened_at:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC, "
-        f"{_length(until - alert.opened_at)}"
-    )
 
 
 def _length(time: timedelta) -> str:

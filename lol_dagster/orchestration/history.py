@@ -54,10 +54,7 @@ def retire_partitions(instance: dg.DagsterInstance, database: Database, now: dat
     graph that is green otherwise.
 
     Never those of a run in progress, which would fail at its end, nor of a game that is quarantined or
-    still to be processed.
-
-    Returns:
-        How many.
+    still to be processed. Returns how many.
     """
     name = str(MATCH_PARTITIONS.name)
     stored = list(instance.get_dynamic_partitions(name))
@@ -83,11 +80,8 @@ def retire_partitions(instance: dg.DagsterInstance, database: Database, now: dat
 
 
 def prune_runs(instance: dg.DagsterInstance, database: Database, now: datetime) -> int:
-    """Delete runs that have ended and are older than they are kept; of a game that is quarantined,
-    the run that shows why stays.
-
-    Returns:
-        How many.
+    """Delete runs that have ended and are older than they are kept, and return how many; of a game
+    that is quarantined, the run that shows why stays.
     """
     with database.reading() as session:
         open_rows = session.execute(
@@ -133,10 +127,7 @@ def _keep(run: dg.DagsterRun) -> timedelta:
 
 def prune_events(instance: dg.DagsterInstance, now: datetime) -> int:
     """Delete old evaluations of checks and old events without a run, but for the last of each kind,
-    which is what the UI shows. Dagster keeps both forever.
-
-    Returns:
-        How many.
+    which is what the UI shows. Dagster keeps both forever. Returns how many.
     """
     from dagster._core.storage.event_log.schema import (
         AssetCheckExecutionsTable,
@@ -183,14 +174,8 @@ def _prune(storage: SqlEventLogStorage, table: Table, old: object) -> int:
 
 
 def remove_leftovers(instance: dg.DagsterInstance, home: Path, now: datetime) -> int:
-    """Delete what runs leave on the disk when they are deleted: on SQLite a database each, and what
-    they printed.
-
-    Args:
-        home: Dagster's.
-
-    Returns:
-        How many files and folders.
+    """Delete what runs leave in Dagster's home when they are deleted: on SQLite a database each, and
+    what they printed. Returns how many files and folders.
     """
     paths: dict[str, list[Path]] = {}
     for path in [*(home / "history" / "runs").glob("*"), *(home / "storage").glob("*")]:

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -64,31 +65,19 @@ class NoMatchListError(UserError):
     """Riot gave no account's match list."""
 
 
+@dataclass
 class Once:
     """Runs cycles of discover, process and deliver."""
 
-    def __init__(
-        self,
-        definitions: dg.Definitions,
-        instance: dg.DagsterInstance,
-        app: AppContext,
-        *,
-        show: Callable[[str, int | None], None],
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """
-        Args:
-            definitions: Built on this very app.
-            instance: Where the runs are recorded.
-            show: Called with what is being done, in a few words, and with how many games.
-            sleep: Waits for messages that are due in a moment.
-        """
-        self._definitions = definitions
-        self._instance = instance
-        self._app = app
-        self._show = show
-        self._sleep = sleep
-        self._run_keys: set[str] = set()
+    definitions: dg.Definitions
+    """Built on this very app."""
+    instance: dg.DagsterInstance
+    app: AppContext
+    show: Callable[[str, int | None], None] = field(kw_only=True)
+    """Called with what is being done, in a few words, and with how many games."""
+    sleep: Callable[[float], None] = field(default=time.sleep, kw_only=True)
+    """Waits for messages that are due in a moment."""
+    _run_keys: set[str] = field(default_factory=set, init=False)
 
     def cycle(self) -> None:
         """Poll every account's match list, due or not, then do all that is due.
@@ -113,9 +102,9 @@ class Once:
             self._do_what_is_due()
             idle_rounds = 0
             while idle_rounds < _MOST_IDLE_ROUNDS and self._wait_for_what_is_nearly_due():
-                before = self._app.run_counts.counts()
+                before = self.app.run_counts.counts()
                 self._do_what_is_due()
-                idle_rounds = idle_rounds + 1 if self._app.run_counts.counts() == before else 0
+                idle_rounds = idle_rounds + 1 if self.app.run_counts.counts() == before else 0
             self._raise_if_riot_gave_nothing()
 
     @contextmanager
@@ -129,34 +118,34 @@ class Once:
         self._monitor()
 
     def _monitor(self) -> None:
-        app = self._app
+        app = self.app
         with app.database.writing() as session:
             overdue = is_overdue(session, app.clock.now())
         # An installation that lives on cron alone has no schedule for it.
         if overdue and not self._is_left_to_another(nightly_job.name):
-            self._show("taking a backup and cleaning up", None)
+            self.show("taking a backup and cleaning up", None)
             self._run(nightly_job.name, raise_on_error=False)
-        evaluated = monitor(self._instance, app.database, app.settings, app.clock.now(), "once")
+        evaluated = monitor(self.instance, app.database, app.settings, app.clock.now(), "once")
         if evaluated.messages:
             self._deliver()
 
     def _is_left_to_another(self, job_name: str, tags: Mapping[str, str] | None = None) -> bool:
-        other = executing_run(self._instance, job_name, tags)
+        other = executing_run(self.instance, job_name, tags)
         if other is not None:
             log.info("%s is left to run %s, which is running", job_name, other[:8])
         return other is not None
 
     def _poll(self) -> None:
-        end_overdue_workers(self._instance)
-        fail_abandoned_runs(self._instance)
+        end_overdue_workers(self.instance)
+        fail_abandoned_runs(self.instance)
         if self._is_left_to_another(poll_job.name):
             return
-        self._show("asking Riot for new games", None)
+        self.show("asking Riot for new games", None)
         config = {"ops": {"match_lists": {"config": {"everyone": True}}}}
         self._run(poll_job.name, config=config, raise_on_error=True)
 
     def _raise_if_riot_gave_nothing(self) -> None:
-        found = self._app.run_counts.polling
+        found = self.app.run_counts.polling
         if found is not None and found.polls and not found.accounts_polled:
             # What is wrong with Riot explains more than what is wrong with one account.
             first = max(found.polls, key=lambda poll: poll.is_riots_fault or poll.stays_due)
@@ -167,15 +156,15 @@ class Once:
             )
 
     def _do_what_is_due(self) -> None:
-        app = self._app
+        app = self.app
         while batches := self._due_batches():
             for run in batches:
                 self._process("processing games", run)
-        for run in plan_requested(self._instance, app.database, app.settings, app.clock.now()):
+        for run in plan_requested(self.instance, app.database, app.settings, app.clock.now()):
             self._process("processing games that were asked for", run)
-        settle_requests(self._instance, app.database, app.clock.now())
+        settle_requests(self.instance, app.database, app.clock.now())
         # Each has its red run, in which it may also turn out to be cured.
-        for run in plan_quarantined(self._instance, app.database, limit=_QUARANTINED_AT_ONCE):
+        for run in plan_quarantined(self.instance, app.database, limit=_QUARANTINED_AT_ONCE):
             run_key = run.request.run_key or ""
             if run_key not in self._run_keys:
                 self._run_keys.add(run_key)
@@ -185,7 +174,7 @@ class Once:
     def _process(self, doing: str, run: PlannedRun) -> None:
         """A run over one partition is of a game that may still be malformed: it may fail."""
         request = run.request
-        self._show(doing, len(run.match_ids))
+        self.show(doing, len(run.match_ids))
         self._run(
             request.job_name or process_job.name,
             config=request.run_config,
@@ -197,22 +186,22 @@ class Once:
     def _due_batches(self) -> list[PlannedRun]:
         if self._is_left_to_another(process_job.name, {BATCH_TAG: "true"}):
             return []
-        return plan_batches(self._instance, self._app.database, self._app.clock.now())
+        return plan_batches(self.instance, self.app.database, self.app.clock.now())
 
     def _deliver(self) -> None:
-        due = self._app.deliverer.due_now(self._app.clock.now())
+        due = self.app.deliverer.due_now(self.app.clock.now())
         if due and not self._is_left_to_another(deliver_job.name):
-            self._show("delivering messages", None)
+            self.show("delivering messages", None)
             self._run(deliver_job.name, raise_on_error=True)
 
     def _wait_for_what_is_nearly_due(self) -> bool:
-        app = self._app
+        app = self.app
         if self._due_batches():
             return True
         next_due = app.deliverer.next_due_at()
         if next_due is None or next_due > app.clock.now() + _NEARLY_NOW:
             return False
-        self._sleep(max(0.0, (next_due - app.clock.now()).total_seconds()))
+        self.sleep(max(0.0, (next_due - app.clock.now()).total_seconds()))
         return True
 
     def _run(
@@ -224,11 +213,11 @@ class Once:
         tags: Mapping[str, str] | None = None,
         partition_key: str | None = None,
     ) -> None:
-        job, run_id = self._definitions.resolve_job_def(job_name), str(uuid.uuid4())
-        with working_on(self._instance, run_id, job.tags):
+        job, run_id = self.definitions.resolve_job_def(job_name), str(uuid.uuid4())
+        with working_on(self.instance, run_id, job.tags):
             job.execute_in_process(
                 run_config={"loggers": {"console": _QUIET}, **(config or {})},
-                instance=self._instance,
+                instance=self.instance,
                 run_id=run_id,
                 tags={**_NO_RETRIES, **(tags or {})},
                 partition_key=partition_key,

@@ -27,7 +27,7 @@ def alive(file: Path) -> Iterator[None]:
     Args:
         file: Of this piece of work alone; its folder is created if it is missing.
     """
-    handle = _hold(file)
+    handle = alive_for_good(file)
     try:
         yield
     finally:
@@ -36,9 +36,10 @@ def alive(file: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def alive_for_good(file: Path) -> None:
-    """As `alive`, until this process ends; the file stays behind."""
-    _hold(file)
+def alive_for_good(file: Path) -> int:
+    """As `alive`, until this process ends or closes the handle; the file stays behind."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return hold(file, within=_LOCKED_WITHIN)
 
 
 def liveness(file: Path) -> Literal["alive", "dead", "unknown"]:
@@ -64,8 +65,3 @@ def ended_after(seconds: float) -> Iterator[None]:
 def end_after(seconds: float) -> None:
     """As `ended_after`, without a way back."""
     dump_traceback_later(seconds, exit=True)
-
-
-def _hold(file: Path) -> int:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return hold(file, within=_LOCKED_WITHIN)
