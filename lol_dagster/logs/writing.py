@@ -98,13 +98,13 @@ def file_of(folder: Path, day: date) -> Path:
     return folder / f"lol-{day.isoformat()}.jsonl"
 
 
-def prune_logs(logs_dir: Path, keep: timedelta, now: datetime) -> list[Path]:
-    """Delete the files of days (UTC) that ended longer ago than `keep`, and return their paths.
+def prune_logs(logs_dir: Path, now: datetime) -> list[Path]:
+    """Delete the files of days (UTC) that ended longer ago than `KEEP_LOGS`, and return their paths.
 
     A service writes into the file of the day on which it started for as long as it lives: so a file
     that was written to since then stays, whatever its name says.
     """
-    oldest = now - keep
+    oldest = now - KEEP_LOGS
     deleted = []
     for path in sorted(logs_dir.glob("*-????-??-??.*")):
         name = _DATED_FILE.match(path.name)

@@ -83,7 +83,7 @@ def prune_logs(
     settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[WallClock],
 ) -> None:
-    _report(context, files=len(logs.prune_logs(settings.logs_dir, logs.KEEP_LOGS, clock.now())))
+    _report(context, files=len(logs.prune_logs(settings.logs_dir, clock.now())))
 
 
 @_op(priority=5)

@@ -75,8 +75,6 @@ class Once:
     app: AppContext
     show: Callable[[str, int | None], None] = field(kw_only=True)
     """Called with what is being done, in a few words, and with how many games."""
-    sleep: Callable[[float], None] = field(default=time.sleep, kw_only=True)
-    """Waits for messages that are due in a moment."""
     _run_keys: set[str] = field(default_factory=set, init=False)
 
     def cycle(self) -> None:
@@ -201,7 +199,7 @@ class Once:
         next_due = app.deliverer.next_due_at()
         if next_due is None or next_due > app.clock.now() + _NEARLY_NOW:
             return False
-        self.sleep(max(0.0, (next_due - app.clock.now()).total_seconds()))
+        time.sleep(max(0.0, (next_due - app.clock.now()).total_seconds()))
         return True
 
     def _run(

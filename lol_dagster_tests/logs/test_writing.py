@@ -367,9 +367,9 @@ def test_files_of_days_older_than_kept_are_deleted(tmp_path: Path) -> None:
         _file(logs, "lol-2026-13-01.jsonl", written=old),
         _file(logs, "lol-2026-10-25.jsonl.bak", written=old),
     }
-    assert set(prune_logs(logs, timedelta(days=30), PRUNED_AT)) == deleted
+    assert set(prune_logs(logs, PRUNED_AT)) == deleted
     assert set(logs.iterdir()) == kept
 
 
 def test_a_folder_that_is_not_there_is_nothing_to_prune(tmp_path: Path) -> None:
-    assert prune_logs(tmp_path / "logs", timedelta(days=30), PRUNED_AT) == []
+    assert prune_logs(tmp_path / "logs", PRUNED_AT) == []
