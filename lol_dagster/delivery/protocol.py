@@ -429,15 +429,14 @@ def _restored(row: Row, at: datetime) -> Row:
         return replace(row, sent_maybe=True)
     if row.state in ("delivered", "dropped"):
         return row
+    # Of no clock, so that the settling time begins with the first claim.
+    row = replace(row, due_at=at, fence=row.fence + 1, clock=None, settle_until=0.0)
+    if row.delivered:  # the backup was taken while it was edited
+        return replace(row, state="delivered")
     return replace(
         row,
         state="uncertain",
-        due_at=at,
-        fence=row.fence + 1,
         sent_maybe=True,
-        # Of no clock, so that the settling time begins with the first claim.
-        clock=None,
-        settle_until=0.0,
         first_sent_at=None,
         uncertain_since=at,
         uncertain_rounds=0,

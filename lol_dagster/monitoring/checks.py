@@ -557,7 +557,6 @@ CHECKS: tuple[Check, ...] = (
         remedy="set another token",
         each=True,
         asset="deliveries",
-        left_out={"ping": _FOR_PEOPLE},
     ),
     Check(
         "refused_channel",
@@ -568,7 +567,6 @@ CHECKS: tuple[Check, ...] = (
         remedy="put its permissions or its address right",
         each=True,
         asset="deliveries",
-        left_out={"ping": _FOR_PEOPLE},
     ),
     Check(
         "silent_channel",

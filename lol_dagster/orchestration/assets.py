@@ -91,7 +91,7 @@ def match_lists(
     run_counts: dg.ResourceParam[RunCounts],
 ) -> dg.MaterializeResult[None]:
     with bound_contextvars(run_id=context.run.run_id):
-        with watching_key(database, riot, clock.now()):
+        with watching_key(database, riot, clock.now):
             found = discover(database, riot, now=clock.now(), everyone=config.everyone)
         if found.accounts_polled:
             note_key_accepted(database, riot, clock.now())
@@ -196,7 +196,7 @@ def _process(
     shown: set[str] = set()
     by_hand = not _SENSOR_TAGS & context.run.tags.keys()
     for match_id in match_ids:
-        with watching_key(database, riot, clock.now()):
+        with watching_key(database, riot, clock.now):
             outcome = process_match(
                 database,
                 riot,

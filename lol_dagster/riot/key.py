@@ -8,7 +8,7 @@ was put into `.env` needs no restart.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -45,7 +45,9 @@ def key_refused_until(database: Database, settings: Settings, now: datetime) -> 
 
 
 @contextmanager
-def watching_key(database: Database, riot: RiotClient, now: datetime) -> Iterator[None]:
+def watching_key(
+    database: Database, riot: RiotClient, clock: Callable[[], datetime]
+) -> Iterator[None]:
     """Note it if Riot refuses our key in what happens inside.
 
     Raises:
@@ -54,7 +56,7 @@ def watching_key(database: Database, riot: RiotClient, now: datetime) -> Iterato
     try:
         yield
     except KeyRejected as error:
-        reason = f"{error.method} on {error.route} answered {error.status}"
+        now, reason = clock(), f"{error.method} on {error.route} answered {error.status}"
         with database.writing() as session:
             breaker = session.get(Breaker, RIOT_KEY_SCOPE)
             if breaker is None:

@@ -150,6 +150,15 @@ def test_after_a_restoration_whatever_is_not_settled_may_have_been_sent(state: s
     assert (after.uncertain_since, after.uncertain_rounds) == (NOW, 0)
 
 
+def test_after_a_restoration_what_was_being_edited_is_still_delivered_and_due_to_be_edited() -> (
+    None
+):
+    before = row("sending", evidence="response", sent_maybe=True, fence=3, clock="boot:1")
+    after = protocol.change(before, Restored(NOW))
+    assert (after.state, after.due_at, after.fence) == ("delivered", NOW, 4)
+    assert (after.evidence, after.clock, after.settle_until) == ("response", None, 0.0)
+
+
 def test_after_a_restoration_a_review_stays_one_and_what_is_settled_stays_as_it_is() -> None:
     review = protocol.change(row("needs_review"), Restored(NOW))
     assert (review.state, review.sent_maybe, review.due_at) == ("needs_review", True, None)

@@ -158,7 +158,7 @@ class Day:
         planned = plan_poll(self.world.instance, app.database, app.settings, now)
         if isinstance(planned, dg.SkipReason):
             return
-        with watching_key(app.database, app.riot, now):
+        with watching_key(app.database, app.riot, app.clock.now):
             found = discover(app.database, app.riot, now=now)
         if found.accounts_polled:
             note_key_accepted(app.database, app.riot, now)
@@ -169,7 +169,7 @@ class Day:
             return
         for run in plan_batches(self.world.instance, app.database, now):
             for match_id in run.match_ids:
-                with watching_key(app.database, app.riot, now):
+                with watching_key(app.database, app.riot, app.clock.now):
                     process(app, match_id, run_id="a-run")
 
     def deliveries(self) -> Counter[tuple[str, str]]:

@@ -174,7 +174,7 @@ def test_a_refused_key_is_the_one_error_as_it_explains_the_others(
         make_channel(session, team)
         make_member(session, team)  # never polled
         match(session, next_try_at=hours_ago(2))
-    with pytest.raises(KeyRejected), watching_key(database, riot, NOW):
+    with pytest.raises(KeyRejected), watching_key(database, riot, lambda: NOW):
         raise KeyRejected("unknown key", Call("match-v5.match", "europe"), 401)
     with database.reading() as session:
         (error,) = read_health(session, NOW, settings).errors
