@@ -235,10 +235,10 @@ def test_row_24_delivery_clocks_that_disagree_are_what_one_clock_prevents(
 ) -> None:
     """A worker whose clock is ahead takes leases and settling times for over. Discord's nonce bears
     even that; Slack shows why no two clocks are ever compared."""
-    # However long a busy machine takes to start the second.
+    # However long a busy machine takes to start the second, the first is well within its lease.
     harness.fault("discord.post=nonce-window(60)")
-    slow = harness.freeze(harness.say(harness.channel(kind)[0]), "before_call")
-    harness.join([harness.start(skew=60.0)])
+    slow = harness.freeze(harness.say(harness.channel(kind)[0]), "before_call", lease=60.0)
+    harness.join([harness.start(lease=60.0, skew=600.0)])
     assert len(harness.world.truth.posted) == 1, "by the second, while the first was about to"
     harness.thaw(slow)
     assert len(harness.world.truth.posted) == times

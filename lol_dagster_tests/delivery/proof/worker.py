@@ -85,6 +85,8 @@ class Orders:
     only: str | None = None
     """The match whose message is to be sent; None: all."""
     strike: Strike | None = None
+    lease: float = TIMING.lease
+    """Seconds for which a claim is this worker's own."""
     settle: float = SETTLE
     """Seconds after an unanswered call before the channel is read back."""
     skew: float = 0.0
@@ -149,7 +151,7 @@ def work(orders: Orders) -> None:
         database,
         transports,
         SkewedClock(clock_for(database), orders.skew),
-        timing=TIMING,
+        timing=replace(TIMING, lease=orders.lease),
         lease_owner=orders.name,
         crashpoint=_crashpoint(orders, wire),
     )
