@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from lol_dagster.delivery.transports.registry import transport_type
 from lol_dagster.errors import UserError
-from lol_dagster.messages.rules import Decision, decide
+from lol_dagster.messages.rules import AnnouncementDecision, decide
 from lol_dagster.pipeline.run_requests import Progress, latest_progress
 from lol_dagster.stats.played import select_played
 from lol_dagster.storage.audit import entries_about
@@ -80,7 +80,7 @@ class GameRows:
     payload: Payload | None
     game: Game | None
     played: Sequence[Played]
-    decisions: Sequence[Decision]
+    decisions: Sequence[AnnouncementDecision]
     """Which channels were considered, and which rule decided."""
     messages: Sequence[Message]
     """With their channels."""

@@ -24,7 +24,7 @@ from lol_dagster.messages.compose import compose_catch_up, compose_game
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import installation_salt
 from lol_dagster.messages.restored import message_id, restoration
-from lol_dagster.messages.rules import Decision, Kind, candidate_teams, decide
+from lol_dagster.messages.rules import AnnouncementDecision, Kind, candidate_teams, decide
 from lol_dagster.storage.models import Channel, Game, Message, MessageGame
 
 MESSAGES_CODE_VERSION = "1"
@@ -94,7 +94,7 @@ def _lock_channels(session: Session, match_id: str) -> None:
 def _announcement(
     session: Session,
     match_id: str,
-    decision: Decision,
+    decision: AnnouncementDecision,
     channel: Channel,
     kind: Kind,
     can_edit: Callable[[str], bool],
@@ -130,7 +130,7 @@ def _announcement(
 def _existing(
     session: Session,
     match_id: str,
-    decision: Decision,
+    decision: AnnouncementDecision,
     channel: Channel,
     can_edit: Callable[[str], bool],
     now: datetime,

@@ -60,7 +60,7 @@ _TUTORIAL_QUEUES = frozenset({2000, 2010, 2020})
 
 
 @dataclass(frozen=True)
-class Decision:
+class AnnouncementDecision:
     """Whether a game is announced in a channel, and why (not)."""
 
     team: Team
@@ -80,12 +80,12 @@ class Decision:
 
 
 _Verdict = tuple[Kind | None, Rule, str]
-"""Kind, rule and reason of a `Decision`."""
+"""Kind, rule and reason of an `AnnouncementDecision`."""
 
 
 def decide(
     session: Session, match_id: str, *, stale_after: timedelta, now: datetime
-) -> list[Decision]:
+) -> list[AnnouncementDecision]:
     """The decisions for a game, by team and channel.
 
     Empty if the game has not been processed, or if nobody who ever was in a team took part.
@@ -110,7 +110,7 @@ def decide(
             .where(MessageGame.match_id == match_id)
         )
     }
-    decisions: list[Decision] = []
+    decisions: list[AnnouncementDecision] = []
     for team in candidate_teams(session, match_id):
         verdict_on_game = _on_game(game) or _on_team(session, match_id, team)
         channels = session.scalars(
@@ -118,13 +118,13 @@ def decide(
         ).all()
         if not channels:
             verdict = verdict_on_game or (None, "no_channel", "the team has no channel")
-            decisions.append(Decision(team, None, *verdict, message_id=None))
+            decisions.append(AnnouncementDecision(team, None, *verdict, message_id=None))
         for channel in channels:
             message = already.get(channel.id)
             kind: Kind = message.kind if message else _kind(game, first_processed_at, stale_after)
             verdict = verdict_on_game or _on_channel(channel, game, kind, processed_at)
             message_id = message.message_id if message else None
-            decisions.append(Decision(team, channel, *verdict, message_id))
+            decisions.append(AnnouncementDecision(team, channel, *verdict, message_id))
     return decisions
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.message_rows import write_messages
-from lol_dagster.messages.rules import Decision, decide
+from lol_dagster.messages.rules import AnnouncementDecision, decide
 from lol_dagster.storage.models import Match
 from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
 from lol_dagster_tests._support.roster_rows import (
@@ -31,7 +31,7 @@ def session(any_database) -> Iterator[Session]:
         yield session
 
 
-def decisions(session: Session, match_id: str = "EUW1_1", now=NOW) -> list[Decision]:
+def decisions(session: Session, match_id: str = "EUW1_1", now=NOW) -> list[AnnouncementDecision]:
     return decide(session, match_id, stale_after=STALE_AFTER, now=now)
 
 

@@ -34,7 +34,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Decision:
+class PendingDecision:
     """A kind of thing that waits."""
 
     title: str
@@ -44,7 +44,7 @@ class Decision:
     """The list of all of them."""
 
 
-def decisions(session: Session, results: Iterable[CheckResult]) -> list[Decision]:
+def decisions(session: Session, results: Iterable[CheckResult]) -> list[PendingDecision]:
     """Everything that waits, by what it is; kinds of which there is nothing are left out."""
     found = [_decision(each) for each in results if each.check.id in _HEADINGS]
     return [each for each in (*found, _unresolved_accounts(session)) if each.count]
@@ -55,9 +55,9 @@ def page(endpoint: str, **values: Any) -> str | None:
     return url_for(endpoint, **values) if endpoint in current_app.view_functions else None
 
 
-def _decision(result: CheckResult) -> Decision:
+def _decision(result: CheckResult) -> PendingDecision:
     check_id = result.check.id
-    return Decision(
+    return PendingDecision(
         _HEADINGS[check_id],
         result.count,
         tuple(_item(check_id, each) for each in result.affected[:MOST_NAMED]),
@@ -83,7 +83,7 @@ def _list_page(check_id: str) -> str | None:
     return page("channel.index_view")
 
 
-def _unresolved_accounts(session: Session) -> Decision:
+def _unresolved_accounts(session: Session) -> PendingDecision:
     rows: Sequence[Any] = session.execute(
         select(Account.id, Account.game_name, Account.tag_line, Player.name)
         .join(Player, Player.id == Account.player_id)
@@ -91,7 +91,7 @@ def _unresolved_accounts(session: Session) -> Decision:
         .order_by(Account.id)
         .limit(MOST_NAMED)
     ).all()
-    return Decision(
+    return PendingDecision(
         "Accounts to be resolved",
         session.scalar(select(func.count(Account.id)).where(Account.puuid.is_(None))) or 0,
         tuple(
