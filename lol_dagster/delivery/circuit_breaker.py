@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.message_rows import reopen
@@ -34,6 +33,7 @@ from lol_dagster.delivery.model import (
 )
 from lol_dagster.delivery.transports.base import Hold, Transport, fingerprint
 from lol_dagster.storage.models import Breaker, Channel, Message, SendBucket
+from lol_dagster.storage.upsert import insert_if_absent
 
 logger = logging.getLogger(__name__)
 
@@ -235,20 +235,14 @@ def _open(session: Session, scope: str, destinations: Iterable[Destination], now
 
 def _breaker(session: Session, scope: str) -> Breaker:
     """The scope's row, locked; made if there is none."""
-    _insert(session, Breaker, scope=scope, failures=0, dead=False)
+    insert_if_absent(session, Breaker, [{"scope": scope, "failures": 0, "dead": False}])
     row = session.get(Breaker, scope, with_for_update=True, populate_existing=True)
     assert row is not None
     return row
 
 
 def _hold(session: Session, scope: str, until: datetime) -> None:
-    _insert(session, SendBucket, scope=scope, not_before=until)
+    insert_if_absent(session, SendBucket, [{"scope": scope, "not_before": until}])
     row = session.get(SendBucket, scope, with_for_update=True, populate_existing=True)
     assert row is not None
     row.not_before = max(row.not_before, until)
-
-
-def _insert(session: Session, table: type[Breaker | SendBucket], **values: object) -> None:
-    """Unless it is there: two deliverers may be the first at the same time."""
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    session.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
