@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Literal
 
 from sqlalchemy import ColumnElement, Select, func, select
@@ -34,6 +35,7 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.models import Account, Breaker, Channel, FailedJob, Team
 
 Face = Literal["status", "metrics", "alerts", "ping", "dagster"]
+Blocked = Literal["token", "refused", "silent"]
 
 BACKUP_DEADLINE = timedelta(hours=26)
 """One is taken each night; two hours more in case it takes long."""
@@ -52,6 +54,11 @@ class Moment:
     session: Session
     settings: Settings
     now: datetime
+
+    @cached_property
+    def blocked(self) -> tuple[tuple[Blocked, Affected], ...]:
+        """What keeps messages waiting; read once for the three checks that divide it."""
+        return tuple(_blocked(self))
 
 
 @dataclass(frozen=True)
@@ -312,7 +319,7 @@ def _scopes(channel: Channel) -> set[str | None]:
     return {f"channel:{channel.id}", transport_type(channel.kind).token_scope}
 
 
-def _blocked(moment: Moment) -> Iterator[tuple[Literal["token", "refused", "silent"], Affected]]:
+def _blocked(moment: Moment) -> Iterator[tuple[Blocked, Affected]]:
     """The breakers that keep messages waiting, each with what it is."""
     breakers = moment.session.scalars(queries.blocked_breakers()).all()
     if not breakers:
@@ -342,8 +349,8 @@ def _blocked(moment: Moment) -> Iterator[tuple[Literal["token", "refused", "sile
             yield "refused" if refuses else "silent", affected
 
 
-def _blocked_as(what: str) -> Callable[[Moment], Iterator[Affected]]:
-    return lambda moment: (each for kind, each in _blocked(moment) if kind == what)
+def _blocked_as(what: Blocked) -> Callable[[Moment], Iterator[Affected]]:
+    return lambda moment: (each for kind, each in moment.blocked if kind == what)
 
 
 def _one_line(text: str) -> str:
