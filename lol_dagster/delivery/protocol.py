@@ -186,6 +186,9 @@ def _intend(row: Row, after_id: str | None, now: Moment, terms: Terms) -> Step:
 def _posted(row: Row, answered: Answered, now: Moment, terms: Terms) -> Row:
     """The POST has ended, one way or another."""
     verdict = answered.verdict
+    if isinstance(verdict, Deleted) and not (answered.maybe_before and terms.nonce):
+        # Only what may have been sent before can be gone, and only a nonce leads back to it.
+        verdict = Refused(verdict.reason)
     if isinstance(verdict, NotSent | Blocked | Refused) and not answered.maybe_before:
         row = _unsent(row)
     match verdict:

@@ -13,13 +13,15 @@ from lol_dagster_tests._support.fake_channels import (
     fail_after_accept,
     fail_before_accept,
     half_an_answer,
+    refuse,
     reset_after_accept,
     slack_error,
 )
-from lol_dagster_tests._support.raw_server import Request
+from lol_dagster_tests._support.raw_server import Request, answer
 from lol_dagster_tests.delivery.conftest import DeliverySetup
 from lol_dagster_tests.delivery.kinds import READABLE, posts
 from lol_dagster_tests.delivery.proof.test_deaths import Killed
+from lol_dagster_tests.delivery.test_decisions import resend
 
 SERVER_ERRORS = (500, 502, 503, 504, 520, 521, 522, 523, 524)
 BROKEN_ANSWERS = {
@@ -268,6 +270,66 @@ def test_row_26_what_was_deleted_while_uncertain_is_not_posted_again(
     row = delivery.row(message)
     assert (row.state, row.evidence, row.remote_deleted) == ("delivered", "nonce_deleted", True)
     assert delivery.titles(channel) == []
+
+
+UNKNOWN_MESSAGE = refuse(404, 10008)
+MESSAGE_NOT_FOUND = slack_error("message_not_found")
+
+
+@pytest.mark.parametrize(
+    ("kind", "unknown"),
+    [
+        ("discord-bot", UNKNOWN_MESSAGE),
+        ("discord-webhook", UNKNOWN_MESSAGE),
+        ("slack-bot", MESSAGE_NOT_FOUND),
+    ],
+)
+def test_what_was_never_sent_before_cannot_be_gone(
+    delivery: DeliverySetup, kind: str, unknown: Fault
+) -> None:
+    channel = delivery.channel(kind)
+    message = delivery.message(channel)
+    service = delivery.slack if kind == "slack-bot" else delivery.discord
+    service.script("post", unknown)
+    delivery.run()
+    row = delivery.row(message)
+    assert (row.state, row.evidence, row.sent_maybe) == ("needs_review", None, False)
+    resend(delivery, message)
+    delivery.run(wait=5)
+    assert delivery.titles(channel) == ["Victory"]
+
+
+def test_without_a_nonce_an_answer_says_nothing_of_an_earlier_send(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel("slack-bot")
+    message = delivery.message(channel)
+    delivery.slack.script("post", slack_error("internal_error"), MESSAGE_NOT_FOUND)
+    delivery.run()
+    delivery.pass_time(31)
+    delivery.run()
+    row = delivery.row(message)
+    assert delivery.attempts(message)[1:] == [("SCAN", "absent"), ("POST", "deleted")]
+    assert (row.state, row.evidence, row.sent_maybe) == ("needs_review", None, True)
+
+
+def test_a_nonce_that_was_used_in_another_channel_delivers_nothing_in_this_one(
+    delivery: DeliverySetup,
+) -> None:
+    """Discord compares nonces by author: it answers with the message that stands elsewhere."""
+    one, other = delivery.channel(), delivery.channel()
+    first = delivery.message(one)
+    delivery.run()
+    (standing,) = delivery.discord.messages[delivery.address(one)]
+    message = delivery.message(other)
+    elsewhere = {**standing, "embeds": [{"url": f"https://x/?d={message}.1"}]}
+    delivery.discord.script(
+        "post", lambda call: call.connection.send(answer(200, json.dumps(elsewhere)))
+    )
+    delivery.run()
+    row = delivery.row(message)
+    assert (row.state, row.evidence, row.remote_id) == ("needs_review", None, None)
+    assert delivery.row(first).state == "delivered"
 
 
 @pytest.mark.parametrize("error", ["internal_error", "fatal_error", "service_unavailable"])

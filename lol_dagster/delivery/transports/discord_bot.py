@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from lol_dagster.delivery.model import (
     Absent,
+    Accepted,
     NotSeen,
     PostVerdict,
+    Refused,
     ScanVerdict,
     UnreadableHistory,
 )
@@ -25,6 +28,7 @@ from lol_dagster.delivery.transports.base import (
     earliest,
     reads,
     sends,
+    short,
 )
 from lol_dagster.delivery.transports.discord_format import read_marker
 from lol_dagster.http import TransportError
@@ -72,7 +76,14 @@ class DiscordBot(discord_api.DiscordTransport):
     @sends
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
         body = {**message.body, "nonce": message.nonce, "enforce_nonce": True}
-        return discord_api.sent(self.call("POST", _messages(address), json=body), message)
+        reply = self.call("POST", _messages(address), json=body)
+        answered = discord_api.sent(reply, message)
+        elsewhere = reply.field("channel_id")
+        if isinstance(answered.verdict, Accepted) and elsewhere not in {address, None}:
+            # Discord compares nonces by author: another installation has used this one there.
+            reason = f"its nonce was used in the channel {short(elsewhere)}, and nothing was posted"
+            return replace(answered, verdict=Refused(reason))
+        return answered
 
     @reads
     def scan(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
