@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session, defer, object_session
 
 from lol_dagster.delivery import protocol
 from lol_dagster.delivery.model import (
     Change,
     Event,
+    LeftStanding,
     Moment,
     ProbeEnded,
     Reopened,
@@ -32,7 +33,7 @@ from lol_dagster.delivery.model import (
 )
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import can_edit
-from lol_dagster.messages.announcements import Announcement, announcements
+from lol_dagster.messages.announcements import Announcement, announce_apart, announcements
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import delivery_nonce, installation_salt
 from lol_dagster.messages.restored import Restoration, keep_restoration
@@ -64,6 +65,10 @@ def apply(message: Message, event: Event, now: Moment, terms: Terms) -> protocol
     """Take one step with a row that the session has locked, and write the row."""
     row, effects = protocol.step(row_of(message), event, now, terms)
     _write(message, row)
+    session = object_session(message)
+    if message.kind == "catch_up" and session and protocol.keeps_its_text(row, event):
+        _announce_apart(session, message, now.wall)
+        row = row_of(message)
     return row, effects
 
 
@@ -134,7 +139,7 @@ def _write_announcement(session: Session, said: Announcement, now: datetime) -> 
         message = session.get_one(Message, said.message_id)  # locked, as it was read
         change = "changed" if _change_text(session, message, said.content, now) else "unchanged"
     else:
-        add_message(
+        message = add_message(
             session,
             said.message_id,
             channel_id=said.channel_id,
@@ -149,7 +154,10 @@ def _write_announcement(session: Session, said: Announcement, now: datetime) -> 
     if session.get(MessageGame, (said.channel_id, said.match_id)) is None:
         session.add(
             MessageGame(
-                channel_id=said.channel_id, match_id=said.match_id, message_id=said.message_id
+                channel_id=said.channel_id,
+                match_id=said.match_id,
+                message_id=said.message_id,
+                since_rev=message.desired_rev,
             )
         )
     session.flush()
@@ -235,6 +243,70 @@ def _set_text(session: Session, message: Message, content: MessageContent) -> No
         session.add(MessageText(message_id=message.id, rev=rev, content=message.content))
     message.content = content.to_json()
     message.desired_hash = content.content_hash()
+
+
+# --- games that joined a message too late --------------------------------------------------------
+
+
+def _announce_apart(session: Session, message: Message, now: datetime) -> None:
+    """Give what joined a posted catch-up message, and will not stand there, a message of its own."""
+    unsaid = session.scalars(
+        select(MessageGame)
+        .where(
+            MessageGame.message_id == message.id, MessageGame.since_rev > (message.remote_rev or 0)
+        )
+        .order_by(MessageGame.match_id)
+    ).all()
+    removed = session.get_one(Channel, message.channel_id).removed_at is not None
+    if (
+        not unsaid
+        or removed
+        or _may_stand(session, message, min(each.since_rev for each in unsaid))
+    ):
+        return
+    apart = announce_apart(session, message, [each.match_id for each in unsaid])
+    add_message(
+        session,
+        apart.message_id,
+        channel_id=message.channel_id,
+        kind="catch_up",
+        subject=apart.subject,
+        order_at=apart.order_at,
+        content=apart.content,
+        now=now,
+        maybe_delivered=apart.maybe_delivered,
+    )
+    for each in unsaid:
+        each.message_id, each.since_rev = apart.message_id, 1
+    _change_text(session, message, apart.kept, now)
+    standing = session.get(MessageText, (message.id, message.remote_rev))
+    if standing is not None and standing.content == message.content:
+        change_row(message, LeftStanding())
+    session.flush()
+    logger.warning(
+        "Message %s takes no edit (%s): what had joined it is announced in %s",
+        message.id,
+        message.last_error,
+        apart.message_id,
+        extra={"message_id": message.id, "match_ids": apart.match_ids},
+    )
+
+
+def _may_stand(session: Session, message: Message, rev: int) -> bool:
+    """Whether an unanswered edit may have put this revision, or a later one, into the channel."""
+    if message.remote_deleted:
+        return False
+    calls = session.execute(
+        select(Attempt.op, Attempt.rev, Attempt.outcome)
+        .where(Attempt.message_id == message.id, Attempt.op.in_(("PATCH", "GET")))
+        .order_by(Attempt.id.desc())
+    )
+    for op, of, outcome in calls:
+        if op == "GET" and outcome == "seen":
+            return False
+        if op == "PATCH" and (of or 0) >= rev and outcome in (None, "uncertain"):
+            return True
+    return False
 
 
 # --- changes from outside ------------------------------------------------------------------------

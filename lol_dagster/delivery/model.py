@@ -102,6 +102,7 @@ class Row:
     sent_rev: int | None = None
     remote_id: str | None = None
     remote_rev: int | None = None
+    given_up_rev: int | None = None
     remote_deleted: bool = False
     evidence: str | None = None
     delivered_at: datetime | None = None
@@ -128,6 +129,11 @@ class TextChanged:
     """The message is to say something else from now on: its revision grows."""
 
     at: datetime
+
+
+@dataclass(frozen=True)
+class LeftStanding:
+    """What stands in the channel is to be left there, although it is not the newest text."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +166,7 @@ class ProbeEnded:
     deleted: bool
 
 
-Change = TextChanged | Withdraw | Reopened | Restored | ProbeEnded
+Change = TextChanged | LeftStanding | Withdraw | Reopened | Restored | ProbeEnded
 """What may happen to a row that nobody has claimed, or that another one has."""
 
 # Under a claim:

@@ -37,6 +37,7 @@ from lol_dagster.delivery.model import (
     GetVerdict,
     HoldBack,
     Intend,
+    LeftStanding,
     MarkDelivered,
     Moment,
     NotSeen,
@@ -115,6 +116,16 @@ def can_wait(row: Row, now: Moment, terms: Terms) -> bool:
     """
     knowable = terms.read_back or terms.resend
     return row.delivered or not row.sent_maybe or knowable or not _nonce_protects(row, now, terms)
+
+
+def keeps_its_text(row: Row, event: Event) -> bool:
+    """Whether after this event a delivered message stays without its newest text, for good or until
+    its channel takes edits again.
+    """
+    if row.state != "delivered" or row.remote_rev == row.desired_rev:
+        return False
+    refused = isinstance(event, Answered) and isinstance(event.verdict, Blocked)
+    return row.due_at is None or refused
 
 
 # --- claiming ------------------------------------------------------------------------------------
@@ -411,6 +422,8 @@ def change(row: Row, event: Change) -> Row:
             # due only where nothing else would check it again.
             wakes = row.state == "delivered" and row.due_at is None and not row.remote_deleted
             return replace(row, desired_rev=row.desired_rev + 1, due_at=at if wakes else row.due_at)
+        case LeftStanding():
+            return replace(_at_rest(row), given_up_rev=row.desired_rev)
         case Withdraw() if row.delivered:
             return _at_rest(row)
         case Withdraw(reason):

@@ -7,7 +7,8 @@ its text and its fate: taking it back would make "exactly once" depend on when t
 operator can drop one that has not been sent.
 
 Catch-up messages: stale games of a channel share one. It is open for `CATCH_UP_OPEN`, and as long
-as text added to it is still going to be read: until it is sent where nothing can be edited.
+as text added to it is still going to be read: until it is sent where nothing can be edited. Where it
+turns out that a posted one is gone, or takes no edit, what had joined it is announced in another one.
 """
 
 from __future__ import annotations
@@ -29,6 +30,22 @@ from lol_dagster.storage.models import Channel, Game, Message, MessageGame
 
 MESSAGES_CODE_VERSION = "1"
 CATCH_UP_OPEN = timedelta(hours=6)
+
+
+@dataclass(frozen=True)
+class AnnouncedApart:
+    """Games of a catch-up message that are to be announced in one of their own."""
+
+    match_ids: list[str]
+    message_id: str
+    subject: str
+    order_at: datetime
+    """When the first of them ended."""
+    content: MessageContent
+    kept: MessageContent
+    """What the message that they had joined is to say without them."""
+    maybe_delivered: bool
+    """As in `Announcement`."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,30 @@ def announcements(
         for decision in decisions
         if decision.kind is not None and decision.channel is not None
     ]
+
+
+def announce_apart(session: Session, message: Message, match_ids: list[str]) -> AnnouncedApart:
+    """Games that joined a catch-up message too late, as a catch-up message of their own.
+
+    Args:
+        match_ids: Some of the message's games.
+    """
+    channel, restored = session.get_one(Channel, message.channel_id), restoration(session)
+    kept = session.scalars(
+        select(MessageGame.match_id).where(
+            MessageGame.message_id == message.id, MessageGame.match_id.not_in(match_ids)
+        )
+    ).all()
+    ended = session.scalars(select(Game.ended_at).where(Game.match_id.in_(match_ids))).all()
+    return AnnouncedApart(
+        match_ids=match_ids,
+        message_id=_new_id(session, match_ids[0], "catch_up", channel),
+        subject=f"catch-up:{match_ids[0]}",
+        order_at=min(ended),
+        content=compose_catch_up(load_announced_games(session, channel.team_id, match_ids)),
+        kept=compose_catch_up(load_announced_games(session, channel.team_id, kept)),
+        maybe_delivered=restored is not None and restored.may_have_been_delivered(min(ended)),
+    )
 
 
 def _lock_channels(session: Session, match_id: str) -> None:

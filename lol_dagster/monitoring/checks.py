@@ -624,6 +624,18 @@ CHECKS: tuple[Check, ...] = (
         left_out={"ping": _FOR_PEOPLE},
     ),
     Check(
+        "outdated_message",
+        passes="Every delivered message stands in its channel with its newest text, or an edit is due.",
+        find=lambda _: queries.outdated_messages(),
+        one="1 message stands in its channel with an older text",
+        many="{count} messages stand in their channels with an older text",
+        remedy="'lol-dagster message show {name}' says why; it is not edited any more unless its text "
+        "changes again",
+        id_length=8,
+        asset="deliveries",
+        left_out={"ping": _FOR_PEOPLE},
+    ),
+    Check(
         "duplicate_message",
         passes="No message is known under two remote ids: none was posted twice.",
         find=lambda _: queries.duplicate_messages(),

@@ -173,20 +173,32 @@ def contradictory_messages(now: datetime) -> Query:
                 Message.remote_id.is_(None),
                 ~no_id_by_nature,
             ),
-            # An older text is in the channel, nothing says why, and nothing will change it.
-            and_(
-                Message.remote_id.is_not(None),
-                Message.remote_deleted.is_(False),
-                Message.remote_rev < Message.desired_rev,
-                ~due,
-                Message.last_error.is_(None),
-            ),
         ),
     )
     recent = settled.where(Message.delivered_at > now - CONTRADICTION_SPAN)
     undated = select(Message.id).where(is_delivered, Message.delivered_at.is_(None))
     found = union_all(undelivered, recent, undated).subquery()
     return select(found.c.id).order_by(func.coalesce(found.c.id, ""))
+
+
+def outdated_messages() -> Query:
+    """Ids of delivered messages whose newest text does not stand in their channel, although nothing is
+    due: the edit was refused, or failed too often.
+    """
+    in_use = select(Channel.id).where(Channel.removed_at.is_(None))
+    return (
+        select(Message.id, Message.delivered_at, Message.last_error)
+        .where(
+            Message.due_at.is_(None),
+            Message.remote_rev < Message.desired_rev,
+            Message.remote_id.is_not(None),
+            Message.state == "delivered",
+            Message.remote_deleted.is_(False),
+            func.coalesce(Message.given_up_rev, 0) < Message.desired_rev,
+            Message.channel_id.in_(in_use),
+        )
+        .order_by(Message.delivered_at)
+    )
 
 
 def messages_needing_review() -> Query:

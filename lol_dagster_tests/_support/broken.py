@@ -271,6 +271,12 @@ BREAKS: dict[str, Break] = {
         "The message 00000001 needs review",
         lambda it: it.message("needs_review", id="00000001-0000-4000-8000-000000000000"),
     ),
+    "outdated_message": Break(
+        "1 message stands in its channel with an older text",
+        lambda it: it.message(
+            "delivered", desired_rev=2, due_at=None, last_error="edit_window_closed"
+        ),
+    ),
     "duplicate_message": Break("1 message was posted twice", _post_twice),
     "audit_failure": Break("1 message is not in its channel as it was delivered", _fail_the_audit),
     "contradictory_message": Break(

@@ -19,7 +19,7 @@ COLUMNS = {column.key for column in Message.__table__.columns}
 OF_MESSAGES_ALONE = {
     "fence", "sent_maybe", "sent_rev", "desired_rev", "desired_hash", "remote_rev",
     "remote_deleted", "uncertain_rounds", "proven_absent", "edit_rounds", "lease_until",
-    "settle_until", "first_sent_at",
+    "settle_until", "first_sent_at", "given_up_rev",
 }  # fmt: skip
 """Names of columns that no other table has: whoever sets one sets it on a message."""
 

@@ -458,7 +458,6 @@ def test_what_delivery_leaves_contradicts_nothing(session: Session, state: str) 
         ("delivered", {"evidence": None}),  # without evidence
         ("delivered", {"remote_id": None}),
         ("delivered", {"evidence": None, "delivered_at": None}),
-        ("delivered", {"desired_rev": 2}),  # an older text, for no reason and forever
     ],
 )
 def test_a_row_that_says_two_things_at_once_is_an_error(
@@ -475,9 +474,6 @@ def test_a_row_that_says_two_things_at_once_is_an_error(
     [
         {"evidence": "operator", "remote_id": None},  # a person has seen it
         {"evidence": "nonce_deleted", "remote_id": None, "remote_deleted": True},
-        {"desired_rev": 2, "due_at": NOW},  # an edit that is due
-        {"desired_rev": 2, "last_error": "the channel cannot edit"},
-        {"desired_rev": 2, "remote_deleted": True},
     ],
 )
 def test_what_is_unusual_is_not_contradictory(session: Session, values: dict[str, Any]) -> None:
@@ -489,6 +485,47 @@ def test_a_slack_webhook_gives_no_id_by_nature(session: Session) -> None:
     channel = make_channel(session, all_well(session).team, kind="slack-webhook")
     message(session, channel, state="delivered", remote_id=None)
     assert check(session, "contradictory_message").passed
+
+
+# --- Texts that do not stand in their channels ---------------------------------------------------
+
+
+def test_an_older_text_that_nothing_will_change_is_an_error(session: Session) -> None:
+    row = message(
+        session,
+        all_well(session),
+        state="delivered",
+        desired_rev=2,
+        last_error="edit_window_closed",
+    )
+    found = check(session, "outdated_message")
+    assert (affected(found), found.why) == ([row.id], f"{row.id[:8]}; edit_window_closed")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"desired_rev": 2, "due_at": NOW},  # an edit that is due
+        {"desired_rev": 2, "remote_deleted": True},  # nothing is left to be edited
+        {"desired_rev": 2, "given_up_rev": 2},  # somebody wants it so
+        {
+            "desired_rev": 2,
+            "remote_id": None,
+            "evidence": "operator",
+        },  # without its id, as was said
+    ],
+)
+def test_an_older_text_is_no_error_where_it_may_stand(
+    session: Session, values: dict[str, Any]
+) -> None:
+    message(session, all_well(session), state="delivered", **values)
+    assert check(session, "outdated_message").passed
+
+
+def test_a_removed_channels_texts_may_be_as_old_as_they_are(session: Session) -> None:
+    channel = make_channel(session, all_well(session).team, removed_at=NOW)
+    message(session, channel, state="delivered", desired_rev=2)
+    assert check(session, "outdated_message").passed
 
 
 # --- Cost ---------------------------------------------------------------------------------------
@@ -504,8 +541,18 @@ def test_a_slack_webhook_gives_no_id_by_nature(session: Session) -> None:
         queries.messages_needing_review(),
         queries.audit_failures(),
         queries.contradictory_messages(NOW),
+        queries.outdated_messages(),
     ],
-    ids=["stuck", "quarantined", "unsettled", "alerts", "review", "audit", "contradictory"],
+    ids=[
+        "stuck",
+        "quarantined",
+        "unsettled",
+        "alerts",
+        "review",
+        "audit",
+        "contradictory",
+        "outdated",
+    ],
 )
 def test_queries_about_games_and_messages_use_an_index(database: Database, query: Any) -> None:
     sql = query.compile(database.engine, compile_kwargs={"literal_binds": True})

@@ -55,6 +55,12 @@ class Message(Base):
         ),
         # A channel's latest catch-up message.
         Index("ix_messages_channel_id_kind_created_at", "channel_id", "kind", "created_at"),
+        # Whose newest text does not stand in the channel, although nothing is due.
+        Index(
+            "ix_messages_outdated",
+            "delivered_at",
+            **only_where("due_at IS NULL AND remote_rev < desired_rev AND remote_id IS NOT NULL"),
+        ),
         # A channel's latest messages of any kind.
         Index("ix_messages_channel_id_created_at", "channel_id", "created_at"),
     )
@@ -97,6 +103,8 @@ class Message(Base):
     """The revision of the last POST that may have gone out."""
     remote_id: Mapped[str | None] = mapped_column(String(64))
     remote_rev: Mapped[int | None]
+    given_up_rev: Mapped[int | None]
+    """The newest revision that an older one in the channel is not to be edited into."""
     remote_deleted: Mapped[bool] = mapped_column(default=False)
     """It was delivered and somebody deleted it: never posted again."""
     evidence: Mapped[str | None] = mapped_column(choice(*EVIDENCE, name="evidence"))
@@ -129,6 +137,8 @@ class MessageGame(Base):
         ForeignKey("matches.match_id"), primary_key=True, index=True
     )
     message_id: Mapped[str] = mapped_column(ForeignKey("messages.id"), index=True)
+    since_rev: Mapped[int] = mapped_column(default=1, server_default="1")
+    """The message's first revision that says it."""
 
     message: Mapped[Message] = relationship(back_populates="games")
 
@@ -171,6 +181,8 @@ class Attempt(Base):
     """It repeats a POST or PATCH; counted against the channel's retry budget."""
     body_sha256: Mapped[str | None] = mapped_column(String(64))
     """Of the request's body as JSON with sorted keys, known before it is sent; None: no body."""
+    address: Mapped[str | None] = mapped_column(String(16))
+    """A fingerprint of the address that it was made to; None: not known."""
 
     message: Mapped[Message] = relationship(back_populates="attempt_rows")
 

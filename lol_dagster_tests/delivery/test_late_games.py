@@ -1,0 +1,208 @@
+"""A late game that joins a catch-up message which is posted already: by an edit, or in a message of its
+own where that message is gone or takes no edit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from lol_dagster.delivery import decisions
+from lol_dagster.delivery.message_rows import write_messages
+from lol_dagster.storage.models import Channel, Message, MessageGame, Player
+from lol_dagster_tests._support.fake_channels import (
+    fail_after_accept,
+    fail_before_accept,
+    refuse,
+    slack_error,
+)
+from lol_dagster_tests._support.message_rows import add_game, played
+from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
+from lol_dagster_tests.delivery.conftest import DeliverySetup
+
+ONE, TWO = "1 game while I was away", "2 games while I was away"
+ADDRESSES = {
+    "discord-bot": "700000000000000001",
+    "discord-webhook": "https://x/api/webhooks/77/secret-of-hook",
+    "slack-bot": "C00000077",
+}
+
+
+class Friends:
+    """A team with one channel, whose stale games end up in catch-up messages."""
+
+    def __init__(self, delivery: DeliverySetup, kind: str = "discord-bot") -> None:
+        self.delivery = delivery
+        with delivery.database.writing() as session:
+            team = make_team(session, "Friends")
+            self.ann: Player = make_member(session, team, "Ann")
+            self.channel: Channel = make_channel(
+                session, team, "games", kind=kind, address=ADDRESSES[kind]
+            )
+
+    def late_game(self, match_id: str) -> str:
+        """Processed three days after its end; the id of the message that is to tell of it."""
+        with self.delivery.database.writing() as session:
+            ended_at = self.delivery.now - timedelta(days=3)
+            add_game(session, match_id, played(self.ann), ended_at=ended_at)
+            (written,) = write_messages(
+                session, match_id, stale_after=timedelta(hours=12), now=self.delivery.now
+            )
+        return written.message_id
+
+    def run(self) -> None:
+        self.delivery.pass_time(3)
+        self.delivery.run(wait=5)
+
+    @property
+    def titles(self) -> list[str]:
+        # Slack's plain text goes on with the results.
+        return [each.partition(":")[0] for each in self.delivery.titles(self.channel.id)]
+
+    @property
+    def announced_in(self) -> dict[str, str]:
+        """By match id, the message that tells of it."""
+        with self.delivery.database.reading() as session:
+            rows = session.scalars(select(MessageGame))
+            return {row.match_id: row.message_id for row in rows}
+
+
+def posted(delivery: DeliverySetup, kind: str) -> tuple[Friends, str]:
+    """A catch-up message with EUW1_1 stands in the channel; its id."""
+    friends = Friends(delivery, kind)
+    first = friends.late_game("EUW1_1")
+    friends.run()
+    assert friends.titles == [ONE]
+    return friends, first
+
+
+def delete_everything(friends: Friends) -> None:
+    for fake in (friends.delivery.discord, friends.delivery.slack):
+        for messages in fake.messages.values():
+            fake.deleted.update(each["id"] for each in messages if "id" in each)
+            if fake is friends.delivery.slack:
+                messages.clear()
+
+
+@pytest.mark.parametrize("kind", ADDRESSES)
+def test_a_late_game_joins_by_an_edit(delivery: DeliverySetup, kind: str) -> None:
+    friends, first = posted(delivery, kind)
+    assert friends.late_game("EUW1_2") == first
+    friends.run()
+    assert friends.titles == [TWO]
+    assert friends.announced_in == {"EUW1_1": first, "EUW1_2": first}
+
+
+@pytest.mark.parametrize("kind", ADDRESSES)
+def test_a_late_game_is_announced_anew_where_the_message_was_deleted(
+    delivery: DeliverySetup, kind: str
+) -> None:
+    friends, first = posted(delivery, kind)
+    delete_everything(friends)
+    friends.late_game("EUW1_2")
+    friends.late_game("EUW1_3")
+    friends.run()
+    friends.run()
+    # The first one was announced, and is not announced again; the other two share a message.
+    assert friends.titles == [TWO]
+    announced_in = friends.announced_in
+    assert announced_in["EUW1_1"] == first
+    assert announced_in["EUW1_2"] == announced_in["EUW1_3"] != first
+    assert delivery.row(first).content["title"] == ONE
+    assert friends.late_game("EUW1_4") == announced_in["EUW1_2"]
+
+
+REFUSALS = [
+    ("discord-bot", refuse(403, 50005)),
+    ("discord-bot", refuse(400, 50083)),  # an archived thread
+    ("discord-bot", refuse(403, 50001)),
+    ("discord-webhook", refuse(400, 50083)),
+    ("slack-bot", slack_error("edit_window_closed")),
+    ("slack-bot", slack_error("cant_update_message")),
+    ("slack-bot", slack_error("update_failed")),
+]
+
+
+@pytest.mark.parametrize(("kind", "refusal"), REFUSALS)
+def test_a_late_game_is_announced_apart_where_the_message_takes_no_edit(
+    delivery: DeliverySetup, kind: str, refusal: Callable[..., None]
+) -> None:
+    friends, first = posted(delivery, kind)
+    delivery.discord.script("patch", refusal)
+    delivery.slack.script("update", refusal)
+    friends.late_game("EUW1_2")
+    friends.run()
+    delivery.pass_time(3601)  # a breaker's hour
+    friends.run()
+    assert friends.titles == [ONE, ONE]
+    assert friends.announced_in["EUW1_2"] != first
+    # What stands there says all that it is to say: no edit is due, and none is missed.
+    row = delivery.row(first)
+    assert (row.state, row.due_at, row.given_up_rev) == ("delivered", None, row.desired_rev)
+    assert delivery.discord.count("patch") + delivery.slack.count("update") == 1
+
+
+def test_a_late_game_is_not_announced_twice_where_an_unanswered_edit_may_have_announced_it(
+    delivery: DeliverySetup,
+) -> None:
+    friends, first = posted(delivery, "discord-bot")
+    # The edit arrives and its answer is lost; then the message may neither be read nor edited.
+    delivery.discord.script("patch", fail_after_accept(), refuse(403, 50005))
+    delivery.discord.script("get", refuse(403, 50001))
+    friends.late_game("EUW1_2")
+    friends.run()
+    delivery.pass_time(31)
+    friends.run()
+    assert friends.titles == [TWO]
+    assert friends.announced_in["EUW1_2"] == first
+    row = delivery.row(first)
+    assert (row.remote_rev, row.desired_rev, row.due_at) == (1, 2, None)
+
+
+def test_a_late_game_is_announced_apart_where_the_unanswered_edit_is_seen_to_have_failed(
+    delivery: DeliverySetup,
+) -> None:
+    friends, first = posted(delivery, "discord-bot")
+    delivery.discord.script("patch", fail_before_accept(500), refuse(403, 50005))
+    friends.late_game("EUW1_2")
+    friends.run()
+    delivery.pass_time(31)
+    friends.run()
+    friends.run()
+    assert ("GET", "seen") in delivery.attempts(first)
+    assert friends.titles == [ONE, ONE]
+
+
+def test_what_joined_a_message_that_was_marked_delivered_without_its_id_is_announced_apart(
+    delivery: DeliverySetup,
+) -> None:
+    friends = Friends(delivery)
+    first = friends.late_game("EUW1_1")
+    delivery.discord.script("post", fail_before_accept(500))
+    assert delivery.run().uncertain == 1
+    friends.late_game("EUW1_2")
+    with delivery.database.writing(who="Ann") as session:
+        decisions.mark_delivered(
+            session, first, None, transports=delivery.deliverer()._transports,
+            clock=delivery.clock, now=delivery.now,
+        )  # fmt: skip
+    friends.run()
+    friends.run()
+    # Ann says that she has seen the first one, as it was sent.
+    assert friends.titles == [ONE]
+    assert friends.announced_in["EUW1_2"] != first
+
+
+def test_nothing_is_announced_anew_in_a_channel_that_was_removed(delivery: DeliverySetup) -> None:
+    friends, first = posted(delivery, "discord-bot")
+    delete_everything(friends)
+    friends.late_game("EUW1_2")
+    with delivery.database.writing() as session:
+        session.get_one(Channel, friends.channel.id).removed_at = delivery.now
+    friends.run()
+    friends.run()
+    with delivery.database.reading() as session:
+        assert session.scalars(select(Message.id)).all() == [first]
