@@ -189,7 +189,7 @@ def game_table(session: Session, match_ids: Sequence[str]) -> pd.DataFrame:
         select_played(Player.name, Participant)
         .join(Player, Player.id == PlayerStat.player_id)
         .where(PlayerStat.match_id.in_(match_ids))
-        .order_by(PlayerStat.match_id, PlayerStat.participant_id)
+        .order_by(PlayerStat.participant_id)
     ):
         lines[person.match_id].append(_line(player, person))
     return pd.DataFrame.from_records(

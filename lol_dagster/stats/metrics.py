@@ -99,4 +99,4 @@ def _is_alone_at_the_top(
     game: GameReading, person: ParticipantReading, value: Callable[[ParticipantReading], int]
 ) -> bool:
     others = (value(other) for other in game.participants if other is not person)
-    return value(person) > max(others, default=0)
+    return value(person) > max(others)

@@ -174,6 +174,37 @@ def test_a_game_counts_from_the_moment_at_which_it_ended(database: Database) -> 
     assert form_of(database, *games, until_minute=20).recent == "WL"
 
 
+def test_games_are_in_the_order_of_their_ends_and_then_of_their_ids(database: Database) -> None:
+    games = [  # the last to end has the smallest id; the first two ended at the same moment
+        Played(9, "win", match_id="NA1_1"),
+        Played(4, "loss", match_id="NA1_8"),
+        Played(4, "win", match_id="NA1_7"),
+    ]
+    assert form_of(database, *games).recent == "WLW"
+
+
+def test_of_games_that_ended_together_the_same_ones_are_the_last_each_time(
+    database: Database,
+) -> None:
+    # Twenty-one at once: the one that is left out is that with the smallest id.
+    games = [Played(5, "win", match_id=f"NA1_{number}") for number in range(12, 32)]
+    summary = form_of(database, *games, Played(5, "loss", match_id="NA1_11"))
+    assert (summary.wins, summary.losses) == (20, 0)
+
+
+def test_a_form_may_be_asked_for_over_fewer_games(database: Database) -> None:
+    with database.writing() as session:
+        player_id = add_player(session, "Ann", 1)
+        for played in (Played(1, "loss"), Played(2, "win"), Played(3, "win")):
+            add_game(session, player_id, played)
+    with database.reading() as session:
+        assert form(session, player_id, until=NOON + timedelta(days=1), games=2).recent == "WW"
+
+
+def test_a_single_death_is_divided_by_and_not_made_more_of(database: Database) -> None:
+    assert form_of(database, Played(1, kills=4, deaths=1, assists=6)).kda == 10.0
+
+
 def test_only_the_last_twenty_count(database: Database) -> None:
     games = [Played(0, "loss"), *(Played(minute, "win") for minute in range(1, 21))]
     summary = form_of(database, *games)
@@ -203,6 +234,13 @@ def test_the_upper_half_of_arena_is_a_win(
 ) -> None:
     game = Played(1, "placement", placement=placement, subteams=subteams, family="arena")
     assert form_of(database, game).recent == letter
+
+
+def test_arena_of_which_nobody_knows_how_many_subteams_there_were_is_no_win(
+    database: Database,
+) -> None:
+    game = Played(1, "placement", placement=1, subteams=None, family="arena")
+    assert form_of(database, game).recent == "L"
 
 
 def test_creep_score_is_that_of_games_with_lanes(database: Database) -> None:
@@ -244,6 +282,28 @@ def test_who_only_loses_has_no_best_champion(database: Database) -> None:
     )
 
 
+def test_who_wins_as_often_as_not_has_no_best_champion(database: Database) -> None:
+    games = [Played(1, "win"), Played(2, "loss"), Played(3, "win"), Played(4, "loss")]
+    assert form_of(database, *games).best_champion is None
+
+
+def test_of_champions_with_the_same_lead_the_more_played_is_best(
+    database: Database,
+) -> None:
+    often = [  # both are one win ahead
+        Played(1, "win", champion="Ahri"),
+        Played(2, "win", champion="Jinx"),
+        Played(3, "loss", champion="Jinx"),
+        Played(4, "win", champion="Jinx"),
+    ]
+    assert form_of(database, *often).best_champion == ChampionForm("Jinx", games=3, wins=2)
+
+
+def test_of_champions_that_are_alike_the_first_by_name_is_best(database: Database) -> None:
+    games = [Played(1, champion="Zed"), Played(2, champion="Ahri"), Played(3, champion="Vi")]
+    assert form_of(database, *games).best_champion == ChampionForm("Ahri", games=1, wins=1)
+
+
 def test_a_batch_of_games_makes_a_table_for_people(database: Database) -> None:
     with database.writing() as session:
         ann, bob = add_player(session, "Ann", 1), add_player(session, "Bob", 2)
@@ -274,6 +334,16 @@ def test_a_batch_of_games_makes_a_table_for_people(database: Database) -> None:
             "players": "Bob: Zed 4/2/6 placement unknown",
         },
     ]
+
+
+def test_players_stand_in_the_order_of_the_payload(database: Database) -> None:
+    with database.writing() as session:
+        ann, bob = add_player(session, "Ann", 1), add_player(session, "Bob", 2)
+        add_game(session, ann, Played(7, account=1), participant_id=6)
+        add_game(session, bob, Played(7, account=2), participant_id=2)
+    with database.reading() as session:
+        players = game_table(session, ["NA1_5000000007"])["players"].tolist()
+    assert players == ["Bob: Jinx 4/2/6 win; Ann: Jinx 4/2/6 win"]
 
 
 def test_an_empty_batch_makes_an_empty_table(database: Database) -> None:

@@ -71,6 +71,14 @@ def test_an_empty_answer_whose_duration_is_a_time_stamp_is_empty_all_the_same() 
     assert (game.result, game.ended_at, game.duration_s) == ("empty", FETCHED_AT, 0)
 
 
+@pytest.mark.parametrize("void", [{"gameId": 0}, {"participants": []}])
+def test_a_game_without_an_id_or_without_anybody_in_it_is_empty(void: Json) -> None:
+    payload = match_payload()
+    payload["info"].update(void)
+    game = read_json(payload)
+    assert (game.result, game.participants) == ("empty", ())
+
+
 def test_abort_unexpected_on_a_game_with_a_winner_says_nothing() -> None:
     game = read(endOfGameResult="Abort_Unexpected", winner=200)
     assert game.result == "played"
@@ -158,8 +166,10 @@ def test_each_participant_has_their_own_time() -> None:
 
 
 def test_a_game_of_more_than_a_day_is_refused() -> None:
-    with pytest.raises(BrokenPayload, match=r"info\.gameDuration"):
-        read(gameDuration=1_709_066_369_858)
+    with pytest.raises(BrokenPayload) as refused:
+        read("TH2_24825892", gameDuration=86_401)
+    assert str(refused.value) == ("payload of TH2_24825892: info.gameDuration: is more than a day")
+    assert read(gameDuration=86_400).duration_s == 86_400
 
 
 # Who is who.
@@ -295,6 +305,21 @@ def test_a_position_that_is_none_is_none(word: object) -> None:
     assert first(read(participants=[participant("Ann", teamPosition=word)])).position is None
 
 
+def test_a_position_without_end_fits_its_column() -> None:
+    assert first(read(participants=[participant(teamPosition="q" * 40)])).position == "Q" * 20
+
+
+def test_only_arena_has_subteams() -> None:
+    assert first(read(participants=[participant(playerSubteamId=3)])).subteam_id is None
+
+
+def test_a_champion_is_known_by_its_number() -> None:
+    assert (
+        first(read(participants=[participant(championId=62, championName="Monkey")])).champion
+        == "Wukong"
+    )
+
+
 def test_swarm_that_beat_everybody_is_a_loss() -> None:
     game = read(mode="swarm_3", winner=NOBODY)
     assert (game.result, outcomes(game)) == ("played", ["loss"] * 3)
@@ -317,9 +342,13 @@ def test_levels_beyond_18_are_ordinary_on_the_rift() -> None:
     assert first(read(participants=[participant("Ann", champLevel=20)])).champ_level == 20
 
 
-@pytest.mark.parametrize("mode", ["custom", "tournament", "practice_tool"])
-def test_custom_games_are_games_and_no_form(mode: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [("custom", "Custom"), ("tournament", "Tournament"), ("practice_tool", "Practice Tool")],
+)
+def test_custom_games_are_games_and_no_form(mode: str, name: str) -> None:
     game = read(mode=mode)
+    assert game.queue_name == name
     assert (game.result, game.game_type, game.counts_in_form) == ("played", "CUSTOM_GAME", False)
 
 

@@ -25,6 +25,10 @@ from lol_dagster.stats.modes import mode_family, queue_display_name
         (37_290_552, "FiddleSticks", "Fiddlesticks"),
         (37_552_700, "DrMundo", "Dr. Mundo"),
         (37_618_237, "MasterYi", "Master Yi"),
+        (37_552_701, "KSante", "K'Sante"),
+        # The number decides where it is one that we know.
+        (222, "", "Jinx"),
+        (62, "Monkey", "Wukong"),
         # Swarm has champions of its own.
         (3151, "Strawberry_Jinx", "Jinx"),
         (3947, "Strawberry_Xayah", "Xayah"),
@@ -61,6 +65,7 @@ def test_every_champion_of_data_dragon_is_named_as_there(shared_dir: Path) -> No
         (2400, "KIWI", "ARAM: Mayhem"),
         (4321, "KIWI", "ARAM: Mayhem"),
         (98_765, "SNOWBALLBASH", "Snowballbash"),
+        (98_765, "SNOW_BALL", "Snow Ball"),
         (98_765, "", "Unknown mode"),
     ],
 )

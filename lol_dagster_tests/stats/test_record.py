@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -285,6 +286,30 @@ def test_of_a_broken_payload_nothing_is_recorded(database: Database) -> None:
     with pytest.raises(BrokenPayload):
         record(database)
     assert all_rows(database) == {"games": [], "participants": [], "player_stats": []}
+
+
+def test_what_was_recorded_is_logged_with_its_game_its_run_and_its_accounts(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "lol_dagster.stats.record")
+    with database.writing() as session:
+        archive(session, payload_bytes(participants=[participant("Ann"), participant("Zoe")]))
+        first, second = (make_player(session, name) for name in ("Zoe", "Ann"))
+        make_account(session, first, puuid=puuid_of("Zoe"), game_name="Zoe", tag_line="EUW")
+        make_account(session, second, puuid=puuid_of("Ann"), game_name="Ann", tag_line="EUW")
+    record(database)
+    [line] = caplog.records
+    assert line.getMessage() == "Recorded NA1_5000000001 (Ranked Solo, played)"
+    said = vars(line)
+    assert (said["match_id"], said["run_id"]) == (MATCH, "run-1")
+    assert said["accounts"] == ["Zoe#EUW", "Ann#EUW"]  # in the order in which they were added
+
+
+def test_a_game_that_was_listed_and_not_fetched_is_named(database: Database) -> None:
+    with database.writing() as session:
+        session.add(Match(match_id=MATCH, state="listed", listed_at=NOW))
+    with pytest.raises(LookupError, match=f"{MATCH} is not in the archive"):
+        record(database)
 
 
 def test_a_game_that_is_not_archived_is_named(database: Database) -> None:
