@@ -18,9 +18,9 @@ from lol_dagster.admin.pages import add_page_furniture
 from lol_dagster.admin.security.password import require_password_hash
 from lol_dagster.admin.security.request_checks import add_headers, refuse_foreign_requests
 from lol_dagster.admin.security.sign_in import require_sign_in
-from lol_dagster.admin.server import THIS_MACHINE, WebAddress
 from lol_dagster.admin.transactions import end_reading_with_requests
 from lol_dagster.admin.views.start import StartPage
+from lol_dagster.services.web_address import THIS_MACHINE, WebAddress
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 

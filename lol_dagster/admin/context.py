@@ -11,10 +11,10 @@ from typing import cast
 from flask import Flask, current_app, g
 
 from lol_dagster.admin.probing import Probes
-from lol_dagster.admin.server import THIS_MACHINE, WebAddress
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.riot.client import RiotClient, riot_client
+from lol_dagster.services.web_address import THIS_MACHINE, WebAddress
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 

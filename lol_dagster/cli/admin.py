@@ -40,7 +40,8 @@ def admin(
     if context.invoked_subcommand is not None:
         return
     from lol_dagster.admin.app import create_app
-    from lol_dagster.admin.server import WebAddress, make_server
+    from lol_dagster.admin.server import make_server
+    from lol_dagster.services.web_address import WebAddress
 
     settings = load_settings()
     address = WebAddress(host, port or settings.admin_port, public_url)

@@ -107,13 +107,18 @@ def app_and_cycles(
 @click.command()
 @click.option("--ui-port", default=3000, show_default=True, help="Where Dagster's UI answers.")
 @click.option(
-    "--public-url", help="Where a reverse proxy shows the web view: https://lol.example.org"
+    "--public-url",
+    help="Where a reverse proxy shows the web view: https://lol.example.org. Dagster's UI may be found "
+    "under the same name, at another port.",
 )
 def up(ui_port: int, public_url: str | None) -> None:
     """Everything, until Ctrl-C: Dagster's web server, daemon and code server, and the web view.
 
-    Dagster's UI has no sign-in: it answers on this machine only. The web view wants a password:
-    'lol-dagster admin set-password'.
+    Both answer on this machine only. The web view wants a password, 'lol-dagster admin set-password';
+    its sign-in is that of Dagster's UI, too. Without a password there is no web view, and Dagster's UI
+    is open to every user of this machine.
+
+    Schedules and sensors that were stopped in Dagster's UI are started again.
     """
     settings = load_settings()
     settings.require_riot_api_key()
@@ -123,7 +128,13 @@ def up(ui_port: int, public_url: str | None) -> None:
         click.echo("The web view is off: 'lol-dagster admin set-password' switches it on.")
     else:
         web_view = web_view_service(settings, public_url=public_url)
-    run_services(settings, ui_port=ui_port, web_view=web_view)
+    run_services(
+        settings,
+        ui_port=ui_port,
+        web_view=web_view,
+        public_url=public_url,
+        sign_in=web_view is not None,
+    )
 
 
 def web_view_service(
@@ -135,9 +146,9 @@ def web_view_service(
         UserError: its port is taken, its password's hash is none, or the URL is none.
     """
     from lol_dagster.admin.security.password import require_password_hash
-    from lol_dagster.admin.server import WebAddress
     from lol_dagster.services.liveness_probe import over_http
     from lol_dagster.services.supervisor import Service
+    from lol_dagster.services.web_address import WebAddress
 
     refuse_taken_port(settings.admin_port, "LOL_ADMIN_PORT")
     if not demo:
@@ -150,16 +161,26 @@ def web_view_service(
     return Service("admin", [*program, "admin", *options], answers=over_http(sign_in))
 
 
-def run_services(settings: Settings, *, ui_port: int, web_view: Service | None) -> None:
+def run_services(
+    settings: Settings,
+    *,
+    ui_port: int,
+    web_view: Service | None,
+    public_url: str | None = None,
+    sign_in: bool = False,
+) -> None:
     """Run all services until Ctrl-C.
 
     Args:
         web_view: As `web_view_service` makes it; None: without.
+        public_url: The web view's.
+        sign_in: Whether Dagster's UI asks for the web view's sign-in.
     """
     from lol_dagster.monitoring.failed_jobs import note_ui_url
     from lol_dagster.monitoring.heartbeat import beating, end_of
     from lol_dagster.orchestration.instance import prepare_instance
     from lol_dagster.orchestration.services import code_server, other_services
+    from lol_dagster.orchestration.switches import looking, switch_on
     from lol_dagster.services.home_lock import alone_in
     from lol_dagster.services.supervisor import Supervisor, wait_until_answering
     from lol_dagster.storage.schema import open_database
@@ -168,7 +189,9 @@ def run_services(settings: Settings, *, ui_port: int, web_view: Service | None) 
     start_logging(settings, "supervisor")
     # Both once and alone, before services open them together.
     database = open_database(settings)
-    prepare_instance(settings).dispose()
+    instance = prepare_instance(settings)
+    for name in switch_on(instance):
+        click.echo(f"{name} was stopped in Dagster's UI: it is started again.")
     server, code_port = code_server()
     code = Supervisor([server], log_dir=settings.logs_dir, say=click.echo)
     code.start()
@@ -178,8 +201,10 @@ def run_services(settings: Settings, *, ui_port: int, web_view: Service | None) 
         wait_until_answering(f"tcp://127.0.0.1:{code_port}", timeout=120)
         click.echo(f"Dagster's UI: http://127.0.0.1:{ui_port}   logs: {settings.logs_dir}")
         click.echo("Ctrl-C ends everything.")
-        services = other_services(settings, code_port, ui_port=ui_port)
-        with beating(database, "up"):
+        services = other_services(
+            settings, code_port, ui_port=ui_port, public_url=public_url, sign_in=sign_in
+        )
+        with beating(database, "up"), looking(instance, database):
             Supervisor(
                 [*services, *([web_view] if web_view else [])],
                 log_dir=settings.logs_dir,
@@ -188,6 +213,7 @@ def run_services(settings: Settings, *, ui_port: int, web_view: Service | None) 
     finally:
         code.stop()
         end_of(database, "daemon")
+        instance.dispose()
         database.dispose()
         home.close()
 

@@ -29,6 +29,7 @@ from lol_dagster.monitoring.heartbeat import Silence, read_beats, silence
 from lol_dagster.monitoring.housekeeping import last_night
 from lol_dagster.monitoring.queries import Query
 from lol_dagster.monitoring.riot_limits import read_key
+from lol_dagster.monitoring.switched_off import switched_off
 from lol_dagster.riot.key import RIOT_KEY_SCOPE, fingerprint_of
 from lol_dagster.roster.memberships import is_tracked
 from lol_dagster.settings import Settings
@@ -258,6 +259,14 @@ def _silent_daemon(moment: Moment) -> Iterator[Affected]:
         yield Affected(_ITSELF, found.since, f"for {lasted}, though 'lol-dagster up' is running")
 
 
+def _switched_off(kind: str) -> Callable[[Moment], Iterator[Affected]]:
+    return lambda moment: (
+        Affected(each.name, each.since, each.why or None)
+        for each in switched_off(moment.session)
+        if each.kind == kind
+    )
+
+
 def _full_disk(moment: Moment) -> Iterator[Affected]:
     disk = read_disk(moment.session, moment.settings)
     if disk.is_nearly_full:
@@ -417,6 +426,26 @@ CHECKS: tuple[Check, ...] = (
         one="The daemon is silent",
         remedy="its log and the code server's say why; restart 'lol-dagster up' if they do not",
         left_out={"dagster": "whoever would run the check is what is silent"},
+    ),
+    Check(
+        "stopped_schedule",
+        passes="No schedule and no sensor is stopped in Dagster's UI.",
+        find=_switched_off("schedule"),
+        one="Dagster's {name} is stopped",
+        many="{count} schedules and sensors are stopped",
+        remedy="start it in Dagster's UI (Automation), or restart 'lol-dagster up', which starts them "
+        "all; until then what it does is not done",
+        left_out={"dagster": _NO_ASSET},
+    ),
+    Check(
+        "changed_pool",
+        passes="Each pool lets as many runs run as the code says.",
+        find=_switched_off("pool"),
+        one="The limit of the pool {name} was changed",
+        many="The limits of {count} pools were changed",
+        remedy="restart 'lol-dagster up', which sets it right, or set it in Dagster's UI (Deployment, "
+        "Concurrency)",
+        left_out={"dagster": _NO_ASSET},
     ),
     Check(
         "full_disk",

@@ -16,6 +16,7 @@ from lol_dagster.orchestration.jobs import ASSET_JOBS, OP_JOBS
 from lol_dagster.orchestration.partitions import QUARANTINE_TAG, REQUEST_TAG
 from lol_dagster.orchestration.resources import WallClock
 from lol_dagster.orchestration.runs import end_overdue_workers
+from lol_dagster.orchestration.switches import look
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -33,6 +34,7 @@ def monitor(
     # First: a frozen worker may keep everybody from writing.
     end_overdue_workers(instance)
     beat(database, part, now)
+    look(instance, database, now)
     _forget_recovered_jobs(instance, database)
     evaluated = evaluate(database, settings, now)
     ping_if_healthy(database, settings, now)

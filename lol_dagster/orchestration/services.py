@@ -41,24 +41,37 @@ def code_server() -> tuple[Service, int]:
     return service, port
 
 
-def other_services(settings: Settings, code_port: int, *, ui_port: int) -> list[Service]:
+def other_services(
+    settings: Settings,
+    code_port: int,
+    *,
+    ui_port: int,
+    public_url: str | None = None,
+    sign_in: bool = False,
+) -> list[Service]:
     """The daemon and the web server, which are best started when the code server answers.
 
     Writes the workspace file through which they find it.
 
     Args:
-        ui_port: Where Dagster's UI answers, on the loopback only: it has no sign-in.
+        ui_port: Where Dagster's UI answers, on the loopback.
+        public_url: The web view's, under whose name the UI may be found, too.
+        sign_in: Whether the UI asks for the web view's sign-in.
     """
     server = {"host": _HOST, "port": code_port, "location_name": _LOCATION}
     workspace = settings.dagster_home / "workspace.yaml"
     # JSON is YAML.
     workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
+    guard = [
+        *(["--public-url", public_url] if public_url else []),
+        *(["--sign-in-port", str(settings.admin_port)] if sign_in else []),
+    ]
     return [
         _logged("daemon", "dagster._daemon", "run", "-w", str(workspace),
                 answers=_DaemonHeartbeats(settings.dagster_home)),
         _logged(
-            "webserver", "dagster_webserver",
-            "-w", str(workspace), "-h", _HOST, "-p", str(ui_port),
+            "webserver", "lol_dagster.orchestration.web_server",
+            "-w", str(workspace), "--port", str(ui_port), *guard,
             answers=over_http(f"http://{_HOST}:{ui_port}/server_info"),
         ),
     ]  # fmt: skip

@@ -20,6 +20,7 @@ from lol_dagster.storage.models import (
     Attempt,
     Breaker,
     Channel,
+    Fact,
     FailedJob,
     Heartbeat,
     Match,
@@ -135,6 +136,10 @@ def _silence_the_daemon(it: Installation) -> None:
     it.add(Heartbeat(name="up", pid=2, started_at=long_ago, at=it.now))
 
 
+def _switch_off(it: Installation, *what: str) -> None:
+    it.add(Fact(name="switched-off", value=[[*what, it.now.isoformat()]]))
+
+
 def _fill_the_disk(it: Installation) -> None:
     it.monkeypatch.setattr(shutil, "disk_usage", lambda _: _DISK._replace(free=400 * 1024**2))
 
@@ -193,6 +198,14 @@ BREAKS: dict[str, Break] = {
     "missing_channel": Break("There is no channel", _without_channels),
     "nothing_running": Break("Nothing is running", _stop_everything),
     "silent_daemon": Break("The daemon is silent", _silence_the_daemon),
+    "stopped_schedule": Break(
+        "Dagster's due_messages_sensor is stopped",
+        lambda it: _switch_off(it, "schedule", "due_messages_sensor", ""),
+    ),
+    "changed_pool": Break(
+        "The limit of the pool channels was changed",
+        lambda it: _switch_off(it, "pool", "channels", "0 instead of 1"),
+    ),
     "full_disk": Break("The disk is nearly full", _fill_the_disk),
     "unusable_alert_channel": Break("Alerts cannot be delivered", _rename_the_alert_channel),
     "overdue_backup": Break(

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.models import Match
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.waiting import wait_for
-from lol_dagster_tests._support.web_visitor import QUICK_HASH
+from lol_dagster_tests._support.web_visitor import OPERATOR, PASSWORD, QUICK_HASH, csrf_token
 from lol_dagster_tests._support.world import World
 
 LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
@@ -35,7 +35,7 @@ half a minute until a worker is missed."""
 
 SERVICES = {
     "daemon": "dagster._daemon",
-    "webserver": "dagster_webserver",
+    "webserver": "orchestration.web_server",
     "code-server": "dagster api grpc",
     "admin": "main; main() admin",
 }
@@ -50,10 +50,16 @@ class RunningApp:
     settings: Settings
     process: subprocess.Popen[bytes]
     ui: str
+    web_view: str
+    _browser: requests.Session = field(default_factory=requests.Session)
 
     def ask(self, query: str) -> dict[str, Any]:
-        """Dagster's own answer, as its UI gets it."""
-        answer = requests.post(f"{self.ui}/graphql", json={"query": query}, timeout=60)
+        """Dagster's own answer, as its UI gets it: by somebody who is signed in."""
+        if not self._browser.cookies:
+            page = self._browser.get(f"{self.web_view}/sign-in", timeout=60)
+            form = {"csrf_token": csrf_token(page.text), "name": OPERATOR, "password": PASSWORD}
+            self._browser.post(f"{self.web_view}/sign-in", data=form, timeout=60)
+        answer = self._browser.post(f"{self.ui}/graphql", json={"query": query}, timeout=60)
         data: dict[str, Any] = answer.json()["data"]
         return data
 
@@ -163,7 +169,9 @@ def running_app(world: World, settings: Settings) -> Iterator[RunningApp]:
             },
             start_new_session=True,
         )
-    home = RunningApp(world, settings, process, f"http://127.0.0.1:{port}")
+    home = RunningApp(
+        world, settings, process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}"
+    )
     try:
         yield home
     finally:

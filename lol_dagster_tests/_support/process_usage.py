@@ -14,7 +14,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 _KINDS = {
     "daemon": "dagster._daemon",
-    "webserver": "dagster_webserver",
+    "webserver": "orchestration.web_server",
     "code-server": "dagster api grpc",
     "admin": "main; main() admin",
     "up": "lol-dagster up",

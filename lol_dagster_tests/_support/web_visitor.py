@@ -16,6 +16,12 @@ OPERATOR = "Ann"
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
+def csrf_token(page: str) -> str:
+    """Of the page's form; empty if it has none."""
+    found = _TOKEN.search(page)
+    return found[1] if found else ""
+
+
 class Visitor:
     """A browser without a window: keeps its cookies and sends the token of the last page."""
 
@@ -53,6 +59,6 @@ class Visitor:
         self._client.set_cookie("lol_session", cookie.value)
 
     def _kept(self, response: TestResponse) -> TestResponse:
-        if response.mimetype == "text/html" and (found := _TOKEN.search(response.text)):
-            self._token = found[1]
+        if response.mimetype == "text/html":
+            self._token = csrf_token(response.text) or self._token
         return response

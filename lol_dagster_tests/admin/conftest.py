@@ -17,7 +17,8 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwr
 from waitress import wasyncore
 
 from lol_dagster.admin.app import create_app
-from lol_dagster.admin.server import WebAddress, make_server
+from lol_dagster.admin.server import make_server
+from lol_dagster.services.web_address import WebAddress
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster_tests._support.web_visitor import OPERATOR, PASSWORD, QUICK_HASH, Visitor

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from werkzeug.routing import Rule
 
 from lol_dagster.admin.app import create_app
-from lol_dagster.admin.server import WebAddress
+from lol_dagster.services.web_address import WebAddress
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Message

@@ -8,7 +8,7 @@ from http.client import HTTPConnection
 import pytest
 from flask import Flask, request
 
-from lol_dagster.admin.server import WebAddress
+from lol_dagster.services.web_address import WebAddress
 from lol_dagster_tests.admin.conftest import served
 
 URL = "https://lol.example.org"

@@ -113,7 +113,7 @@ def test_the_containers_belong_together() -> None:
                 assert (top / source).exists(), line
     # Dagster's UI is reached through the proxy alone.
     assert services["proxy"]["network_mode"] == "service:app"
-    assert services["app"]["ports"] == ["80:80", "443:443"]
+    assert services["app"]["ports"] == ["80:80", "443:443", "8443:8443"]
 
 
 def test_every_variable_that_is_asked_for_stands_in_the_example() -> None:
@@ -127,8 +127,7 @@ def test_every_variable_that_is_asked_for_stands_in_the_example() -> None:
         )
     assert asked <= known
     settings = {f"LOL_{name.upper()}" for name in Settings.model_fields}
-    of_deploy = {"LOL_ADMIN_HOST", "LOL_UI_HOST", "LOL_UI_USER", "LOL_UI_PASSWORD_HASH",
-                 "LOL_CODE_BIND", "LOL_CODE_HOST"}  # fmt: skip
+    of_deploy = {"LOL_ADMIN_HOST", "LOL_CODE_BIND", "LOL_CODE_HOST"}
     assert {name for name in known if name.startswith("LOL_")} <= settings | of_deploy
 
 

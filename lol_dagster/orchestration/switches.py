@@ -1,0 +1,77 @@
+"""What can be switched off in Dagster's UI, and stays so over restarts: schedules, sensors, pools.
+
+`up` sets all of it as the code says when it starts. What is switched off after that is a failing
+check at once. `up` itself looks, from a thread, since the sensor that runs the checks can be stopped, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
+
+from lol_dagster.monitoring.switched_off import SwitchedOff, note_switched_off
+from lol_dagster.orchestration.instance import POOL_LIMITS
+from lol_dagster.storage.database import Database
+
+_log = logging.getLogger(__name__)
+
+_LOOK_EVERY = 15.0
+"""Seconds."""
+
+
+def switch_on(instance: dg.DagsterInstance) -> list[str]:
+    """Start each schedule and sensor that was stopped; returns their names. Pools are set by
+    `prepare_instance`.
+    """
+    stopped = _stopped(instance)
+    for state in stopped:
+        # As Dagster's own `reset` leaves it: cursors stay.
+        instance.update_instigator_state(state.with_status(InstigatorStatus.DECLARED_IN_CODE))
+    return sorted(state.instigator_name for state in stopped)
+
+
+def look(instance: dg.DagsterInstance, database: Database, now: datetime) -> None:
+    """Note what is switched off now."""
+    found = [
+        SwitchedOff("schedule", state.instigator_name, "", now) for state in _stopped(instance)
+    ]
+    limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+    for pool, limit in POOL_LIMITS.items():
+        if limits.get(pool) != limit:
+            why = f"{limits.get(pool, 'no limit')} instead of {limit}"
+            found.append(SwitchedOff("pool", pool, why, now))
+    note_switched_off(database, sorted(found, key=lambda each: (each.kind, each.name)))
+
+
+@contextlib.contextmanager
+def looking(instance: dg.DagsterInstance, database: Database) -> Iterator[None]:
+    """Look from a thread until the block ends."""
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.is_set():
+            try:
+                look(instance, database, datetime.now(UTC))
+            except Exception:  # noqa: BLE001 - whatever it is, it may succeed the next time
+                _log.warning("cannot see what is switched off in Dagster", exc_info=True)
+            over.wait(_LOOK_EVERY)
+
+    thread = threading.Thread(target=go_on, name="switches", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=_LOOK_EVERY)
+
+
+def _stopped(instance: dg.DagsterInstance) -> list[InstigatorState]:
+    """Those that the code says run are `DECLARED_IN_CODE`, and all of ours do."""
+    states = instance.all_instigator_state()
+    return [state for state in states if state.status == InstigatorStatus.STOPPED]

@@ -1,0 +1,135 @@
+"""What is switched off in Dagster's UI: seen at once, and set right when `up` starts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    ScheduleInstigatorData,
+    SensorInstigatorData,
+)
+
+from lol_dagster.definitions import defs
+from lol_dagster.monitoring.switched_off import SwitchedOff, switched_off
+from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.orchestration.switches import look, looking, switch_on
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+from lol_dagster_tests._support.waiting import wait_for
+
+NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def instance(settings: Settings) -> dg.DagsterInstance:
+    return prepare_instance(settings)
+
+
+def click(instance: dg.DagsterInstance, name: str, status: InstigatorStatus) -> None:
+    """As Dagster stores what is switched in its UI."""
+    repository = RemoteRepositoryOrigin(
+        RegisteredCodeLocationOrigin("lol_dagster"), "__repository__"
+    )
+    is_sensor = name.endswith("_sensor")
+    state = InstigatorState(
+        RemoteInstigatorOrigin(repository, name),
+        InstigatorType.SENSOR if is_sensor else InstigatorType.SCHEDULE,
+        status,
+        SensorInstigatorData(cursor="7") if is_sensor else ScheduleInstigatorData("* * * * *"),
+    )
+    if instance.get_instigator_state(state.instigator_origin_id, state.selector_id):
+        instance.update_instigator_state(state)
+    else:
+        instance.add_instigator_state(state)
+
+
+def found(database: Database) -> list[SwitchedOff]:
+    with database.reading() as session:
+        return switched_off(session)
+
+
+def test_what_is_switched_off_is_known_at_once_with_its_beginning(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    click(instance, "nightly_schedule", InstigatorStatus.RUNNING)
+    look(instance, database, NOW)
+    assert found(database) == []
+    click(instance, "poll_match_lists_schedule", InstigatorStatus.STOPPED)
+    click(instance, "monitoring_sensor", InstigatorStatus.STOPPED)
+    instance.event_log_storage.set_concurrency_slots("channels", 0)
+    look(instance, database, NOW)
+    instance.event_log_storage.delete_concurrency_limit("riot")
+    later = NOW + timedelta(minutes=1)
+    look(instance, database, later)
+    assert found(database) == [
+        SwitchedOff("pool", "channels", "0 instead of 1", NOW),
+        SwitchedOff("pool", "riot", "no limit instead of 2", later),
+        SwitchedOff("schedule", "monitoring_sensor", "", NOW),
+        SwitchedOff("schedule", "poll_match_lists_schedule", "", NOW),
+    ]
+    click(instance, "monitoring_sensor", InstigatorStatus.RUNNING)
+    instance.event_log_storage.set_concurrency_slots("channels", 1)
+    look(instance, database, later)
+    assert [each.name for each in found(database)] == ["riot", "poll_match_lists_schedule"]
+
+
+def test_up_sets_all_of_it_as_the_code_says_and_keeps_cursors(
+    settings: Settings, instance: dg.DagsterInstance, database: Database
+) -> None:
+    click(instance, "poll_match_lists_schedule", InstigatorStatus.STOPPED)
+    click(instance, "failed_runs_sensor", InstigatorStatus.STOPPED)
+    instance.event_log_storage.set_concurrency_slots("riot", 0)
+    again = prepare_instance(settings)
+    assert switch_on(again) == ["failed_runs_sensor", "poll_match_lists_schedule"]
+    assert switch_on(again) == []
+    look(again, database, NOW)
+    assert found(database) == []
+    states = {each.instigator_name: each for each in again.all_instigator_state()}
+    assert {each.status for each in states.values()} == {InstigatorStatus.DECLARED_IN_CODE}
+    sensor = states["failed_runs_sensor"].sensor_instigator_data
+    assert sensor is not None
+    assert sensor.cursor == "7"
+
+
+def test_everything_that_the_code_declares_runs_by_default() -> None:
+    """So whatever is stopped was stopped by somebody."""
+    repository = defs.get_repository_def()
+    declared = [*repository.schedule_defs, *repository.sensor_defs]
+    assert len(declared) > 8
+    assert {each.default_status.value for each in declared} == {"RUNNING"}
+
+
+def test_up_looks_by_itself_whatever_is_stopped(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    click(instance, "monitoring_sensor", InstigatorStatus.STOPPED)
+    with looking(instance, database):
+        (only,) = wait_for("what was found", lambda: found(database))
+    assert only.name == "monitoring_sensor"
+
+
+def test_one_failure_does_not_end_the_looking(
+    instance: dg.DagsterInstance, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lol_dagster.orchestration import switches
+
+    looks: list[int] = []
+
+    def fail(*_: object) -> None:
+        looks.append(1)
+        raise OSError("locked")
+
+    monkeypatch.setattr(switches, "look", fail)
+    monkeypatch.setattr(switches, "_LOOK_EVERY", 0.01)
+    with looking(instance, database):
+        wait_for("further look", lambda: len(looks) > 2)
