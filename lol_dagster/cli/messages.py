@@ -127,14 +127,20 @@ def audit(context: click.Context, as_json: bool) -> None:
 
 @message.command("resend")
 @click.argument("message_id")
+@click.option(
+    "--former-address-checked",
+    is_flag=True,
+    help="It is not where the channel was before: you have looked.",
+)
 @as_json_option
-def resend(message_id: str, as_json: bool) -> None:
+def resend(message_id: str, former_address_checked: bool, as_json: bool) -> None:
     """Send a message that needs review.
 
     Where the channel cannot be read it may then appear twice: check the channel first.
     """
     done = "It goes out with the next delivery run, unless it is found in the channel."
-    _decide(message_id, as_json, decisions.resend, done)
+    sending = partial(decisions.resend, former_address_checked=former_address_checked)
+    _decide(message_id, as_json, sending, done)
 
 
 @message.command("mark-delivered")

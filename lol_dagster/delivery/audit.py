@@ -32,6 +32,7 @@ from lol_dagster.delivery.model import (
 )
 from lol_dagster.delivery.outbox import ClaimedMessage, as_claimed, note_answer, write_attempt
 from lol_dagster.delivery.transports.base import Answer, Transport, Wanted
+from lol_dagster.delivery.whereabouts import stands_elsewhere
 from lol_dagster.delivery.worker import reading
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel, Message, MessageAudit
@@ -142,12 +143,16 @@ def _chosen(
 def _at_rest(
     database: Database, transports: Mapping[str, Transport], message_id: str, now: datetime
 ) -> ClaimedMessage | None:
-    """The message, unless it is being edited just now or its channel is not to be called."""
+    """The message, unless it is being edited just now, stands where its channel no longer is, or the
+    channel is not to be called.
+    """
     with database.reading() as session:
         message = session.get_one(Message, message_id)
         destination = circuit_breaker.destinations(session, transports)[message.channel_id]
         opening = circuit_breaker.opening_times(session, [destination]).get(message.channel_id, now)
         if opening > now or message.state != "delivered" or message.due_at is not None:
+            return None
+        if stands_elsewhere(session, message):
             return None
         return as_claimed(session, message, transports, destination, Timing())
 

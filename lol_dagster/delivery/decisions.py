@@ -18,6 +18,7 @@ from lol_dagster.delivery.clock import Clock
 from lol_dagster.delivery.message_rows import apply, terms_of
 from lol_dagster.delivery.model import Decision, Drop, MarkDelivered, Moment, Resend, Timing
 from lol_dagster.delivery.transports.base import Transport
+from lol_dagster.delivery.whereabouts import may_stand_elsewhere
 from lol_dagster.errors import UserError
 from lol_dagster.storage.audit import add_entry
 from lol_dagster.storage.models import ChannelProbe, Message
@@ -55,6 +56,8 @@ class Choices:
     drop: bool
     checks_first: bool
     """Before it is posted again the channel's history is searched; else it may stand there twice."""
+    moved: bool
+    """It may stand at an address that its channel had before, where nothing looks for it."""
     has_ids: bool
     """A message has an id in such a channel, without which it is never edited."""
 
@@ -70,6 +73,7 @@ def choices(session: Session, message: Message, *, transports: Mapping[str, Tran
         mark_delivered=message.state in _OPEN_TO[MarkDelivered],
         drop=message.state in _OPEN_TO[Drop],
         checks_first=_checks_first(session, message, transports),
+        moved=may_stand_elsewhere(session, message),
         has_ids=transports[message.channel.kind].remote_ids is not None,
     )
 
@@ -81,18 +85,30 @@ def resend(
     transports: Mapping[str, Transport],
     clock: Clock,
     now: datetime,
+    former_address_checked: bool = False,
 ) -> Message:
     """Have a message that needs review delivered after all.
 
     Where the channel's history can be read, it is searched first, and nothing is posted that stands
     there. Elsewhere the message is posted, and stands there twice if an earlier POST got through.
 
+    Args:
+        former_address_checked: A person has seen that it is not at an address which the channel had
+            before.
+
     Raises:
-        DecisionError: it does not need review, or its channel was removed.
+        DecisionError: it does not need review, its channel was removed, or nobody has looked for it
+            where the channel was before.
     """
     message = _locked(session, message_id)
     if message.channel.removed_at is not None:
         raise _refusal(message, "resent", "its channel was removed")
+    if may_stand_elsewhere(session, message) and not former_address_checked:
+        raise DecisionError(
+            f"the message {message.id[:8]} may have been posted at the address that its channel had "
+            "before, and is looked for only at the present one: see whether it is there, and if so, "
+            "mark it delivered. If it is not, say so: in the web view, or with --former-address-checked"
+        )
     decision = Resend(_checks_first(session, message, transports))
     _decide(session, message, decision, transports=transports, clock=clock, now=now)
     return message

@@ -204,7 +204,6 @@ def add_message(
         maybe_delivered: It may have been delivered before a backup was restored: it is looked for
             in the channel before it is posted.
     """
-    address = session.get_one(Channel, channel_id).address
     message = Message(
         id=message_id,
         channel_id=channel_id,
@@ -214,7 +213,7 @@ def add_message(
         created_at=now,
         content=content.to_json(),
         desired_hash=content.content_hash(),
-        nonce=delivery_nonce(installation_salt(session), message_id, address),
+        nonce=delivery_nonce(installation_salt(session), message_id),
     )
     _write(message, Row(message_id, created_at=now, desired_rev=1, due_at=now))
     if maybe_delivered:

@@ -64,6 +64,7 @@ class Terms:
     read_back: bool
     """The channel can be read, and our messages found in it."""
     edit: bool
+    """What was posted can be edited."""
     resend: bool
     """Post again where the fate of a POST cannot be found out; otherwise it needs review."""
     timing: Timing = field(default_factory=Timing)

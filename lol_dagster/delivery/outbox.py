@@ -49,6 +49,7 @@ from lol_dagster.delivery.model import (
 from lol_dagster.delivery.protocol import can_wait, is_retry, may_send
 from lol_dagster.delivery.retry_budget import take_turn
 from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport
+from lol_dagster.delivery.whereabouts import stands_elsewhere
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import write_marker
 from lol_dagster.storage.database import Database
@@ -265,6 +266,7 @@ class Outbox:
                 at=now,
                 run_id=claimed.run_id,
                 retry=retry,
+                address=claimed.destination.address,
             )
             outgoing = rendered(transport, stepped, stepped.row.desired_rev)
             if isinstance(outgoing, Outgoing):
@@ -370,6 +372,10 @@ def as_claimed(
     """The message as it stands, with nothing to be done about it yet."""
     channel = session.get_one(Channel, message.channel_id)
     row = row_of(message)
+    terms = terms_of(session, channel, transports, timing)
+    if row.delivered and stands_elsewhere(session, message):
+        # Its id means nothing at the channel's new address, which would say that it was deleted.
+        terms = replace(terms, edit=False)
     match_ids = session.scalars(
         select(MessageGame.match_id)
         .where(MessageGame.message_id == message.id)
@@ -385,7 +391,7 @@ def as_claimed(
         kind=channel.kind,
         address=channel.address,
         destination=destination,
-        terms=terms_of(session, channel, transports, timing),
+        terms=terms,
         was_delivered=row.delivered,
     )
 
@@ -427,6 +433,7 @@ def write_attempt(
             op=op,
             rev=getattr(effect, "rev", None),
             at=now,
+            address=claimed.destination.address,
         )
         session.add(row)
     row.run_id = claimed.run_id

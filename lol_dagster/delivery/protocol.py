@@ -66,7 +66,7 @@ Step = tuple[Row, tuple[Effect, ...]]
 """A row as a step leaves it, and what is to be done next."""
 
 UNKNOWABLE = "nobody can tell whether it was posted"
-UNEDITABLE = "the text has changed since, and this kind of channel cannot edit"
+UNEDITABLE = "the text has changed since, and cannot be edited where it stands"
 
 
 def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:

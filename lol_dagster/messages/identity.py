@@ -36,15 +36,17 @@ def parse_marker(text: object) -> tuple[str, int] | None:
     return (found[1], int(found[2])) if found else None
 
 
-def delivery_nonce(salt: str, message_id: str, address: str) -> str:
-    """The message's nonce, in base64url.
-
-    Args:
-        address: The channel's. A copy of the database has the same salt and the same messages; where it
-            posts elsewhere, neither installation's posts may count as repetitions of the other's.
-    """
-    digest = hashlib.sha256(f"{salt}{message_id}{address}".encode()).digest()
+def delivery_nonce(salt: str, message_id: str) -> str:
+    """The message's nonce, in base64url."""
+    digest = hashlib.sha256(f"{salt}{message_id}".encode()).digest()
     return base64.urlsafe_b64encode(digest).decode()[:NONCE_LENGTH]
+
+
+def nonce_in(address: str, nonce: str) -> str:
+    """The nonce of a message in the channel of this address: of a message that is posted into two, as by
+    a copy of the database, or after the channel was moved, neither post repeats the other.
+    """
+    return delivery_nonce(nonce, address)
 
 
 def installation_salt(session: Session) -> str:

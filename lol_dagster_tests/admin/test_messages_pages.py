@@ -13,7 +13,15 @@ from sqlalchemy import func, select
 from lol_dagster.admin.app import create_app
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import AuditEntry, Game, Match, Message, MessageText, Quarantine
+from lol_dagster.storage.models import (
+    Attempt,
+    AuditEntry,
+    Game,
+    Match,
+    Message,
+    MessageText,
+    Quarantine,
+)
 from lol_dagster_tests._support.message_rows import ENDED
 from lol_dagster_tests._support.web_visitor import Visitor
 from lol_dagster_tests.admin.conftest import ManualClock
@@ -166,6 +174,22 @@ def test_each_decision_says_what_it_risks_and_only_those_that_make_sense_are_off
     assert 'name="remote_id"' not in unreadable
     readable = operator.get(f"/message/details/?id={message_in(database, 'blocked')}").text
     assert 'name="remote_id"' in readable
+
+
+def test_what_may_stand_at_the_channels_former_address_is_resent_only_by_who_has_looked_there(
+    operator: Visitor, ids: dict[str, int], database: Database
+) -> None:
+    message_id = message_in(database, "needs_review")
+    with database.writing() as session:
+        attempt = session.scalars(select(Attempt).where(Attempt.message_id == message_id)).one()
+        attempt.address = "another address"
+    page = operator.get(f"/message/details/?id={message_id}").text
+    assert "The channel's address was changed after it was sent" in page
+    assert 'name="former_address_checked"' in page
+    assert "at the address that its channel had before" in decide(operator, message_id, "resend")
+    form = {"id": message_id, "decision": "resend", "former_address_checked": "on"}
+    operator.post("/message/decide/", form)
+    assert state_of(database, message_id)[0] == "pending"
 
 
 def test_a_message_that_needs_review_is_resent_and_the_trail_says_by_whom(

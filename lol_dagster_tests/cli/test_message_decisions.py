@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import AuditEntry, Message
+from lol_dagster.storage.models import Attempt, AuditEntry, Message
 from lol_dagster_tests._support.commands import as_json, refused, said
 from lol_dagster_tests._support.roster_rows import make_channel, make_team
-from lol_dagster_tests.cli.test_messages import FIRST, add
+from lol_dagster_tests.cli.test_messages import CREATED, FIRST, add
 
 REMOTE = "1122334455667788990"
 
@@ -54,6 +54,23 @@ def test_an_operator_can_mark_a_message_as_delivered(
     # The first text was posted and the second is wanted: an edit is due.
     assert (marked.remote_rev, marked.due_at is None) == (1, False)
     assert marked.fence == 1
+
+
+def test_what_may_stand_at_the_channels_former_address_is_resent_only_by_who_has_looked_there(
+    database: Database,
+) -> None:
+    message(database, state="needs_review", sent_maybe=True)
+    with database.writing() as session:
+        session.add(
+            Attempt(
+                message_id=FIRST, fence=1, op="POST", at=CREATED, outcome="uncertain",
+                address="another address",
+            )
+        )  # fmt: skip
+    assert "--former-address-checked" in refused("message", "resend", "aaaa")
+    assert row(database).state == "needs_review"
+    said("message", "resend", "aaaa", "--former-address-checked")
+    assert row(database).state == "uncertain"
 
 
 @pytest.mark.parametrize("command", ["resend", "mark-delivered", "drop"])

@@ -12,7 +12,7 @@ import pytest
 from lol_dagster.delivery.audit import AuditReport, audit_messages
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.monitoring import queries
-from lol_dagster.storage.models import Message, MessageAudit
+from lol_dagster.storage.models import Channel, Message, MessageAudit
 from lol_dagster_tests._support.fake_channels import refuse, slack_error
 from lol_dagster_tests._support.raw_server import answer
 from lol_dagster_tests.delivery.conftest import DeliverySetup
@@ -228,3 +228,13 @@ def test_a_message_that_is_about_to_be_edited_is_not_audited(delivery: DeliveryS
     assert audit(delivery).findings == {}
     with delivery.database.reading() as session:
         assert session.get(MessageAudit, message) is None
+
+
+def test_a_message_at_the_channels_former_address_is_not_looked_for_at_the_new_one(
+    delivery: DeliverySetup,
+) -> None:
+    channel, _ = delivered(delivery)
+    with delivery.database.writing() as session:
+        session.get_one(Channel, channel).address = "700000000000000099"
+    report = audit(delivery)
+    assert (report.findings, report.unseen) == ({}, ())

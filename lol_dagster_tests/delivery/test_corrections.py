@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from lol_dagster.storage.models import Message
+from lol_dagster.storage.models import Channel, Message
 from lol_dagster_tests._support.fake_channels import (
     fail_after_accept,
     fail_before_accept,
@@ -58,7 +58,7 @@ def test_row_28_what_cannot_be_edited_is_left_standing_and_never_sent_again(
     (sent,) = delivery.run().messages
     assert sent.outcome == "unchanged"
     assert delivery.titles(channel) == ["Victory"]
-    assert "cannot edit" in (delivery.row(message).last_error or "")
+    assert "cannot be edited" in (delivery.row(message).last_error or "")
 
 
 @pytest.mark.parametrize(("kind", "patch"), [("discord-bot", "patch"), ("slack-bot", "update")])
@@ -185,3 +185,20 @@ def test_row_31_an_edit_that_discord_puts_off_waits_an_hour(delivery: DeliverySe
     delivery.discord.script("patch", refuse(429, 30046))
     delivery.run()
     assert delivery.row(message).due_at == delivery.now + timedelta(hours=1)
+
+
+def test_what_stands_at_the_channels_former_address_counts_neither_as_deleted_nor_as_edited(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    message = delivery.message(channel)
+    delivery.run()
+    with delivery.database.writing() as session:
+        session.get_one(Channel, channel).address = "700000000000000099"
+    delivery.say(message, "Defeat")
+    delivery.pass_time(3)
+    (sent,) = delivery.run().messages
+    row = delivery.row(message)
+    assert (sent.outcome, row.remote_deleted, row.remote_rev) == ("unchanged", False, 1)
+    assert row.last_error == "the text has changed since, and cannot be edited where it stands"
+    assert delivery.discord.count("patch") == 0

@@ -6,16 +6,26 @@ import pytest
 
 from lol_dagster.delivery import decisions
 from lol_dagster.storage.models import AuditEntry, Channel, ChannelProbe
-from lol_dagster_tests._support.fake_channels import fail_after_accept, fail_before_accept
+from lol_dagster_tests._support.fake_channels import (
+    Fault,
+    fail_after_accept,
+    fail_before_accept,
+    refuse,
+)
 from lol_dagster_tests.delivery.conftest import DeliverySetup
 from lol_dagster_tests.delivery.kinds import READABLE, posts
 
 
-def resend(delivery: DeliverySetup, message: str) -> None:
+def resend(delivery: DeliverySetup, message: str, **values: bool) -> None:
     with delivery.database.writing(who="Ann") as session:
         transports = delivery.deliverer()._transports
         decisions.resend(
-            session, message, transports=transports, clock=delivery.clock, now=delivery.now
+            session,
+            message,
+            transports=transports,
+            clock=delivery.clock,
+            now=delivery.now,
+            **values,
         )
 
 
@@ -113,3 +123,68 @@ def test_the_decision_is_signed_on_both_databases(any_delivery: DeliverySetup) -
     with any_delivery.database.reading() as session:
         entry = session.query(AuditEntry).filter_by(table="messages").one()
         assert (entry.who, entry.action, entry.row) == ("Ann", "resent", message)
+
+
+# --- the channel's address was changed -----------------------------------------------------------
+
+ELSEWHERE = "700000000000000099"
+
+
+def move(delivery: DeliverySetup, channel: int, address: str = ELSEWHERE) -> None:
+    with delivery.database.writing() as session:
+        session.get_one(Channel, channel).address = address
+
+
+def moved(delivery: DeliverySetup, *faults: Fault) -> tuple[int, str]:
+    """A channel whose address was changed after a message had been sent there, which needs review."""
+    channel = delivery.channel()
+    message = delivery.message(channel)
+    delivery.discord.script("post", *faults)
+    delivery.run()
+    with delivery.database.writing() as session:
+        row = session.merge(delivery.row(message))
+        row.state, row.due_at = "needs_review", None
+    move(delivery, channel)
+    return channel, message
+
+
+def test_what_may_stand_at_the_channels_former_address_is_not_resent_unasked(
+    delivery: DeliverySetup,
+) -> None:
+    channel, message = moved(delivery, fail_after_accept())
+    with pytest.raises(decisions.DecisionError, match="at the address that its channel had before"):
+        resend(delivery, message)
+    assert delivery.row(message).state == "needs_review"
+    # Somebody who has not looked well enough, after all, has it posted once more.
+    resend(delivery, message, former_address_checked=True)
+    delivery.pass_time(31)
+    delivery.run()
+    assert (delivery.titles(channel), posts(delivery)) == (["Victory"], 2)
+
+
+def test_what_was_refused_at_the_channels_former_address_stands_nowhere(
+    delivery: DeliverySetup,
+) -> None:
+    channel, message = moved(delivery, refuse(400, 50035))
+    resend(delivery, message)
+    delivery.run()
+    assert delivery.titles(channel) == ["Victory"]
+
+
+def test_an_address_that_was_changed_back_is_where_it_is_looked_for(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    address = delivery.address(channel)
+    message = delivery.message(channel)
+    delivery.discord.script("post", fail_after_accept())
+    delivery.run()
+    with delivery.database.writing() as session:
+        row = session.merge(delivery.row(message))
+        row.state, row.due_at = "needs_review", None
+    move(delivery, channel)
+    move(delivery, channel, address)
+    resend(delivery, message)
+    delivery.pass_time(31)
+    delivery.run()
+    assert (delivery.row(message).evidence, posts(delivery)) == ("scan", 1)

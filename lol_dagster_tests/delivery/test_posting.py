@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from datetime import timedelta
@@ -125,10 +126,24 @@ def test_what_was_sent_is_known_before_it_is_sent(delivery: DeliverySetup) -> No
 
 
 def test_discord_gets_the_fixed_nonce_and_nobody_can_be_pinged(delivery: DeliverySetup) -> None:
-    message = delivery.message(delivery.channel())
+    channel = delivery.channel()
+    message = delivery.message(channel)
     delivery.run()
     (body,) = delivery.discord.bodies
-    assert body["nonce"] == delivery.row(message).nonce
+    fixed = delivery.row(message).nonce + delivery.address(channel)
+    digest = hashlib.sha256(fixed.encode()).digest()
+    assert body["nonce"] == base64.urlsafe_b64encode(digest)[:22].decode()
     assert body["enforce_nonce"] is True
     assert body["allowed_mentions"] == {"parse": []}
     assert delivery.discord_server.requests[0].headers["user-agent"].startswith("DiscordBot (")
+
+
+def test_a_copy_of_the_database_that_posts_into_another_channel_disturbs_nobody(
+    delivery: DeliverySetup,
+) -> None:
+    """Discord compares nonces by author: the same one would have one of the two posted nowhere."""
+    original, copy = delivery.channel(), delivery.channel()
+    delivery.message(original, nonce="of both")
+    delivery.message(copy, nonce="of both")
+    assert delivery.run().delivered == 2
+    assert delivery.titles(original) == delivery.titles(copy) == ["Victory"]

@@ -142,7 +142,10 @@ class MessageView(BaseModelView):
         form = MarkForm(request.form)
         how: dict[str, tuple[Callable[..., Message], str]] = {
             "resend": (
-                decisions.resend,
+                partial(
+                    decisions.resend,
+                    former_address_checked="former_address_checked" in request.form,
+                ),
                 "It is sent with the next delivery run, unless it is found in the channel.",
             ),
             "mark-delivered": (

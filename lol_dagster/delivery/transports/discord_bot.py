@@ -32,6 +32,7 @@ from lol_dagster.delivery.transports.base import (
 )
 from lol_dagster.delivery.transports.discord_format import read_marker
 from lol_dagster.http import TransportError
+from lol_dagster.messages.identity import nonce_in
 from lol_dagster.settings import Settings
 
 PAGE = 100
@@ -75,7 +76,8 @@ class DiscordBot(discord_api.DiscordTransport):
 
     @sends
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
-        body = {**message.body, "nonce": message.nonce, "enforce_nonce": True}
+        nonce = nonce_in(address, message.nonce)
+        body = {**message.body, "nonce": nonce, "enforce_nonce": True}
         reply = self.call("POST", _messages(address), json=body)
         answered = discord_api.sent(reply, message)
         elsewhere = reply.field("channel_id")
