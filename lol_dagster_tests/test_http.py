@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -182,6 +183,55 @@ def test_a_refused_connection_means_not_sent(session: DeadlineSession) -> None:
         session.request("POST", f"http://127.0.0.1:{port}{SECRET}", deadline=ENOUGH, max_body=CAP)
 
 
+def test_an_error_says_which_call_to_whom_what_and_after_how_long(session: DeadlineSession) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(NotSent) as caught:
+        session.request("POST", f"http://127.0.0.1:{port}{SECRET}", deadline=ENOUGH, max_body=CAP)
+    assert re.fullmatch(
+        r"POST 127\.0\.0\.1: connection refused \(after \d+\.\d s\)", str(caught.value)
+    )
+
+
+@pytest.mark.parametrize(
+    ("handler", "words"),
+    [
+        (reset, "connection reset by peer"),
+        (hang_up, "broken answer (RemoteDisconnected)"),
+        (no_http, "broken answer (BadStatusLine)"),
+        (half_a_body, "broken answer (IncompleteRead)"),
+        (half_a_chunked_body, "ProtocolError"),
+        (huge_body, "the answer is larger than 100000 bytes"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else named(each),
+)
+def test_an_error_says_what_was_wrong_with_the_answer(
+    session: DeadlineSession, handler: Handler, words: str
+) -> None:
+    with raw_server(handler) as server, pytest.raises(MaybeSent) as caught:
+        session.request("GET", server.url(SECRET), deadline=ENOUGH, max_body=CAP)
+    assert f": {words} (after" in str(caught.value)
+
+
+def test_a_server_that_speaks_no_tls_means_not_sent(session: DeadlineSession) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def speak() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"220 mail.example ESMTP\r\n")
+                connection.recv(1)  # until the client has hung up
+
+        server = threading.Thread(target=speak)
+        server.start()
+        with pytest.raises(NotSent, match=r"TLS failed \(WRONG_VERSION_NUMBER\)"):
+            session.request(
+                "POST", f"https://127.0.0.1:{listener.getsockname()[1]}/",
+                deadline=ENOUGH, max_body=CAP,
+            )  # fmt: skip
+        server.join()
+
+
 def test_a_full_backlog_means_not_sent_by_the_deadline(session: DeadlineSession) -> None:
     """Linux drops SYNs to a listener whose backlog is full, as a firewall would."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
@@ -205,6 +255,43 @@ def test_an_unknown_host_means_not_sent(session: DeadlineSession) -> None:
     # RFC 6761: .invalid is never a name.
     with pytest.raises(NotSent, match="no address"):
         session.request("POST", f"http://nowhere.invalid{SECRET}", deadline=ENOUGH, max_body=CAP)
+
+
+def test_what_can_be_no_host_name_means_not_sent(session: DeadlineSession) -> None:
+    too_long = "x" * 64  # RFC 1035: a label has at most 63 octets
+    with pytest.raises(NotSent, match="no address is known for this host"):
+        session.request("POST", f"http://{too_long}.example/", deadline=ENOUGH, max_body=CAP)
+
+
+def test_a_host_without_addresses_means_not_sent(
+    session: DeadlineSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
+    with pytest.raises(NotSent, match="no address is known for this host"):
+        session.request("POST", "http://host.example/", deadline=ENOUGH, max_body=CAP)
+
+
+def test_the_first_of_a_hosts_addresses_that_answers_is_taken(
+    session: DeadlineSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fine(_: Request, connection: Connection) -> None:
+        connection.send(answer(200, "ok"))
+
+    asked: list[tuple[object, ...]] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed = listener.getsockname()
+    with raw_server(fine) as server:
+
+        def two_addresses(host: str, port: int, **how: object) -> list[object]:
+            asked.append((host, port, how))
+            tcp = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+            return [(*tcp, closed), (*tcp, ("127.0.0.1", server.port))]
+
+        monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
+        got = session.request("POST", "http://host.example:81/", deadline=ENOUGH, max_body=CAP)
+    assert got.body == b"ok"
+    assert asked == [("host.example", 81, {"type": socket.SOCK_STREAM})]
+    assert server.requests[0].headers["host"] == "host.example:81"
 
 
 def test_a_name_server_that_hangs_means_not_sent_by_the_deadline(
@@ -240,11 +327,20 @@ def test_a_certificate_that_nobody_vouches_for_means_not_sent(server_tls: ssl.SS
     session.close()
 
 
-def test_a_url_that_is_none_means_not_sent(session: DeadlineSession) -> None:
-    for url in ("ht!tp://x/SECRET-TOKEN", "http:///SECRET-TOKEN", "http://[SECRET-TOKEN", ""):
-        with pytest.raises(NotSent) as caught:
-            session.request("POST", url, deadline=ENOUGH, max_body=CAP)
-        assert "SECRET" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("ht!tp://x/SECRET-TOKEN", "POST (no host): "),
+        ("http:///SECRET-TOKEN", "POST (no host): "),
+        ("http://[SECRET-TOKEN", "POST (malformed URL): "),
+        ("", "POST (no host): "),
+    ],
+)
+def test_a_url_that_is_none_means_not_sent(session: DeadlineSession, url: str, named: str) -> None:
+    with pytest.raises(NotSent) as caught:
+        session.request("POST", url, deadline=ENOUGH, max_body=CAP)
+    assert str(caught.value).startswith(named)
+    assert "SECRET" not in str(caught.value)
 
 
 @pytest.mark.parametrize("handler", [*SLOW, *BROKEN], ids=named)
@@ -318,6 +414,36 @@ def test_the_request_has_what_was_asked_for_and_nothing_from_the_environment(
     assert first.headers["content-type"] == "application/json"
     assert (first.headers["user-agent"], first.headers["x-mine"]) == ("test/1", "1")
     assert "cookie" not in second.headers
+
+
+def test_a_request_asks_for_what_can_be_unpacked_unless_the_caller_asks_for_something(
+    session: DeadlineSession,
+) -> None:
+    def fine(_: Request, connection: Connection) -> None:
+        connection.send(answer(200, "ok"))
+
+    with raw_server(fine) as server:
+        session.request("GET", server.url(), deadline=ENOUGH, max_body=CAP)
+        session.request(
+            "POST", server.url(), headers={"Accept": "text/plain"}, data=b"\x00\xff",
+            deadline=ENOUGH, max_body=CAP,
+        )  # fmt: skip
+        plain, own = server.requests
+    assert (plain.headers["accept"], plain.headers["accept-encoding"]) == ("*/*", "gzip, deflate")
+    assert (plain.body, "content-type" in plain.headers) == (b"", False)
+    assert own.headers["accept"] == "text/plain"
+    assert own.body == b"\x00\xff"
+
+
+def test_a_session_that_was_closed_has_no_connection_left(session: DeadlineSession) -> None:
+    def fine(_: Request, connection: Connection) -> None:
+        connection.send(answer(200, "ok"))
+
+    with raw_server(fine) as server:
+        session.request("GET", server.url(), deadline=ENOUGH, max_body=CAP)
+        session.close()
+        session.request("GET", server.url(), deadline=ENOUGH, max_body=CAP)
+        assert server.connections == 2
 
 
 def test_a_redirect_is_an_answer_like_others(session: DeadlineSession) -> None:

@@ -179,6 +179,14 @@ def test_a_remake_between_members_names_both_sides_and_no_winner():
     )
 
 
+def test_a_game_without_result_between_members_has_no_result_beside_a_side():
+    content = compose_game(
+        game(member("Ann", outcome="aborted"), member("Bob", outcome="aborted", side="team-200"))
+    )
+    assert content.title == "No result · Ann against Bob · Ranked Solo · 32:10"
+    assert [section.heading for section in content.sections] == ["Blue side", "Red side"]
+
+
 def test_arena_is_announced_by_placement():
     content = compose_game(
         game(
@@ -223,6 +231,19 @@ def test_members_in_several_arena_subteams_are_listed_with_their_places():
     assert content.title == "Ann 1st, Cid and Dora 7th · Arena · 32:10"
     assert [section.heading for section in content.sections] == ["1st place", "7th place"]
     assert content.tone == "mixed"
+
+
+def test_who_has_no_place_in_arena_is_named_last_and_as_unplaced():
+    content = compose_game(
+        game(
+            arena("Bob", None, 1),
+            arena("Ann", 8, 2),
+            queue_name="Arena",
+            mode_family="arena",
+            subteams=8,
+        )
+    )
+    assert content.title == "Ann 8th, Bob unplaced · Arena · 32:10"
 
 
 def test_an_arena_game_without_places_says_so():
@@ -311,7 +332,21 @@ def test_the_preview_is_the_same_text_in_commonmark():
 
 @pytest.mark.parametrize(
     ("number", "word"),
-    [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (18, "18th")],
+    [
+        (1, "1st"),
+        (2, "2nd"),
+        (3, "3rd"),
+        (4, "4th"),
+        (11, "11th"),
+        (12, "12th"),
+        (13, "13th"),
+        (18, "18th"),
+        (21, "21st"),
+        (22, "22nd"),
+        (23, "23rd"),
+        (111, "111th"),
+        (121, "121st"),
+    ],
 )
 def test_places_are_written_as_people_say_them(number, word):
     assert ordinal(number) == word
