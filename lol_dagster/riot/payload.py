@@ -151,9 +151,11 @@ class InfoPayload(_Slim):
 
 
 class MetadataPayload(_Slim):
-    """`metadata`. Its participants are not read: bots are missing there."""
+    """`metadata`."""
 
     match_id: str
+    participants: Any = None
+    """Puuids, without those of bots. Who took part stands in `info`; see `without_seat`."""
 
 
 class MatchPayload(_Slim):
@@ -161,6 +163,15 @@ class MatchPayload(_Slim):
 
     metadata: MetadataPayload | None = None
     info: InfoPayload
+
+    @property
+    def without_seat(self) -> frozenset[str]:
+        """The puuids that `metadata` names and no participant has."""
+        named = self.metadata.participants if self.metadata else None
+        puuids = (
+            {each for each in named if isinstance(each, str)} if isinstance(named, list) else set()
+        )
+        return frozenset(puuids.difference(person.puuid or "" for person in self.info.participants))
 
     @model_validator(mode="before")
     @classmethod
@@ -170,6 +181,11 @@ class MatchPayload(_Slim):
 
 
 def parse_match(match_id: str, body: bytes) -> InfoPayload:
+    """As `parse_payload`, its `info` alone."""
+    return parse_payload(match_id, body).info
+
+
+def parse_payload(match_id: str, body: bytes) -> MatchPayload:
     """Read a payload and check everything that is used of it.
 
     Args:
@@ -177,7 +193,7 @@ def parse_match(match_id: str, body: bytes) -> InfoPayload:
         body: The answer as it came; esports dumps may be the `info` object alone.
 
     Returns:
-        Its `info`, which knows the game's id only where there is a game inside.
+        Its `info` knows the game's id only where there is a game inside.
 
     Raises:
         BrokenPayload: it is no JSON object, fields are missing or wrong, or it is another match's.
@@ -188,7 +204,7 @@ def parse_match(match_id: str, body: bytes) -> InfoPayload:
         raise BrokenPayload(match_id, [_named(item) for item in error.errors()]) from None
     if errors := _contradictions(match_id, payload):
         raise BrokenPayload(match_id, errors)
-    return payload.info
+    return payload
 
 
 def _named(item: Any) -> str:

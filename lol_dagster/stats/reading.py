@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from lol_dagster.riot.payload import BrokenPayload, InfoPayload, ParticipantPayload, parse_match
+from lol_dagster.riot.payload import (
+    BrokenPayload,
+    InfoPayload,
+    ParticipantPayload,
+    parse_payload,
+)
 from lol_dagster.stats.champions import champion_display_name
 from lol_dagster.stats.modes import ModeFamily, mode_family, queue_display_name
 from lol_dagster.stats.outcomes import (
@@ -64,7 +69,7 @@ class ParticipantReading:
 
 @dataclass(frozen=True)
 class GameReading:
-    """A game; the fields are those of `storage.models.Game`, and `ended_over_behaviour`."""
+    """A game; the fields are those of `storage.models.Game`, and the last three."""
 
     match_id: str
     platform: str
@@ -83,6 +88,8 @@ class GameReading:
     ended_over_behaviour: bool
     """Riot ended it over somebody's behaviour (gameEndedInIGNBSurrender, from patch 16.11)."""
     participants: tuple[ParticipantReading, ...]
+    without_seat: frozenset[str]
+    """Puuids of people who took part, as Riot says, and are none of the participants."""
 
 
 def read_game(match_id: str, body: bytes, *, fetched_at: datetime) -> GameReading:
@@ -95,7 +102,8 @@ def read_game(match_id: str, body: bytes, *, fetched_at: datetime) -> GameReadin
     Raises:
         BrokenPayload: something is wrong with a field that we need.
     """
-    info = parse_match(match_id, body)
+    payload = parse_payload(match_id, body)
+    info = payload.info
     result = game_result(info)
     started_at, duration = _times(match_id, info, result, fetched_at)
     people = () if result == "empty" else info.participants
@@ -121,6 +129,7 @@ def read_game(match_id: str, body: bytes, *, fetched_at: datetime) -> GameReadin
         counts_in_form=counts_in_form(info, result),
         ended_over_behaviour=any(person.game_ended_in_ignb_surrender for person in people),
         participants=tuple(_read_participant(info, person, result) for person in people),
+        without_seat=payload.without_seat if people else frozenset(),
     )
 
 

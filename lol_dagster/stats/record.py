@@ -14,6 +14,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.riot.archive import load_payload
+from lol_dagster.riot.payload import BrokenPayload
 from lol_dagster.riot.polling import note_played
 from lol_dagster.stats.metrics import damage_share, highlights, kda, kill_participation, per_minute
 from lol_dagster.stats.reading import GameReading, ParticipantReading, read_game
@@ -33,7 +34,8 @@ def record_game(
     `Match.processed_at` is set the first time; the match's state is the caller's.
 
     Raises:
-        BrokenPayload: something is wrong with a field that we need.
+        BrokenPayload: something is wrong with a field that we need, or somebody who is watched took
+            part, as Riot says, and is none of the participants.
         LookupError: the match is not known or its payload not archived.
     """
     # Two runs that record the same game at the same time do so one after the other.
@@ -42,13 +44,14 @@ def record_game(
     if match is None or archived is None:
         raise LookupError(f"{match_id} is not in the archive")
     game = read_game(match_id, load_payload(session, match_id), fetched_at=archived.fetched_at)
+    _check_seats(session, game)
     tracked = _tracked(session, game)
 
     for table in (PlayerStat, Participant, Game):
         session.execute(delete(table).where(table.match_id == match_id))
     session.add(
         Game(
-            **_columns(game, but=("participants", "ended_over_behaviour")),
+            **_columns(game, but=("participants", "ended_over_behaviour", "without_seat")),
             code_version=code_version,
             payload_sha256=archived.sha256,
         )
@@ -70,6 +73,18 @@ def record_game(
         extra={"match_id": match_id, "run_id": run_id, "accounts": accounts},
     )  # fmt: skip
     return game
+
+
+def _check_seats(session: Session, game: GameReading) -> None:
+    missing = session.scalars(
+        select(Account).where(Account.puuid.in_(game.without_seat)).order_by(Account.id)
+    ).all()
+    if missing:
+        names = ", ".join(account.riot_id for account in missing)
+        raise BrokenPayload(
+            game.match_id,
+            [f"metadata.participants: names {names}, who is not in info.participants"],
+        )
 
 
 def _tracked(session: Session, game: GameReading) -> list[tuple[Account, ParticipantReading]]:

@@ -19,6 +19,7 @@ from lol_dagster.stats.reading import GameReading
 from lol_dagster.stats.record import record_game
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
+    Account,
     AccountPoll,
     Game,
     Match,
@@ -31,6 +32,7 @@ from lol_dagster_tests._support.payloads import (
     ENDED_AT,
     empty_payload,
     encode,
+    match_payload,
     participant,
     payload_bytes,
     puuid_of,
@@ -353,3 +355,68 @@ def test_every_collected_match_fits_the_tables(any_database: Database, shared_di
             game = session.get_one(Game, path.stem)
             assert len(game.participants) == len(info["participants"])
             session.expunge_all()
+
+
+# --- a player who has lost their seat ------------------------------------------------------------
+
+
+def lose_seat(name: str, puuid: object) -> bytes:
+    """A game of Ann and Bob in which `metadata` still names both, and one's seat has another puuid."""
+    payload = match_payload(MATCH, participants=[participant("Ann"), participant("Bob")])
+    for seat in payload["info"]["participants"]:
+        if seat["puuid"] == puuid_of(name):
+            seat["puuid"] = puuid
+    return encode(payload)
+
+
+@pytest.mark.parametrize("puuid", ["", None, "BOT", "somebody else's"])
+def test_a_game_that_names_a_tracked_player_without_a_seat_is_malformed(
+    any_database: Database, puuid: object
+) -> None:
+    """It would be processed with nobody in it, and announced to nobody."""
+    with any_database.writing() as session:
+        archive(session, lose_seat("Ann", puuid))
+        account = track(session, "Ann")[1]
+        riot_id = session.get_one(Account, account).riot_id
+    with pytest.raises(BrokenPayload, match=f"metadata.participants: names {riot_id}"):
+        record(any_database)
+
+
+def test_whether_somebody_has_a_seat_who_is_not_tracked_is_nobodys_business(
+    database: Database,
+) -> None:
+    with database.writing() as session:
+        archive(session, lose_seat("Bob", ""))
+        track(session, "Ann")
+    record(database)
+    assert players_of(database) == ["Ann"]
+
+
+@pytest.mark.parametrize("named", [None, {}, [7, None]])
+def test_metadata_that_names_nobody_is_no_reason_to_leave_a_game_out(
+    database: Database, named: object
+) -> None:
+    payload = match_payload(MATCH, participants=[participant("Ann")])
+    payload["metadata"]["participants"] = named
+    with database.writing() as session:
+        archive(session, encode(payload))
+        track(session, "Ann")
+    record(database)
+    assert players_of(database) == ["Ann"]
+
+
+def test_an_empty_game_names_ten_players_and_has_no_seats(database: Database) -> None:
+    payload = empty_payload(MATCH)
+    payload["metadata"]["participants"] = [puuid_of("Ann")]
+    with database.writing() as session:
+        archive(session, encode(payload))
+        track(session, "Ann")
+    assert record(database).result == "empty"
+
+
+def players_of(database: Database) -> list[str]:
+    """Whose stats are recorded."""
+    with database.reading() as session:
+        return list(
+            session.scalars(select(Player.name).join(PlayerStat, PlayerStat.player_id == Player.id))
+        )
