@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -133,12 +135,20 @@ def settings() -> Settings:
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite database to take copies of: to migrate one takes longer than most tests."""
-    folder = tmp_path_factory.mktemp("template")
-    file = folder / "lol.sqlite3"
-    database = Database(f"sqlite:///{file}")
-    upgrade(database, lock_file=folder / "upgrade.lock")
-    database.dispose()
+    file = tmp_path_factory.mktemp("template") / "lol.sqlite3"
+    file.write_bytes(_migrated_database())
     return file
+
+
+@cache
+def _migrated_database() -> bytes:
+    """Kept in memory for the processes that `make mutants` forks, thousands with a session each."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "lol.sqlite3"
+        database = Database(f"sqlite:///{file}")
+        upgrade(database, lock_file=Path(folder) / "upgrade.lock")
+        database.dispose()
+        return file.read_bytes()
 
 
 @pytest.fixture
