@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.message_rows import write_messages
+from lol_dagster.messages.restored import Restoration, keep_restoration
 from lol_dagster.messages.rules import AnnouncementDecision, decide
-from lol_dagster.storage.models import Match
+from lol_dagster.storage.models import Match, Player
 from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
 from lol_dagster_tests._support.roster_rows import (
     make_account,
@@ -158,6 +160,114 @@ def test_what_a_channel_receives(session, channel, ended_before, verdict):
     ann = make_member(session, team)
     add_game(session, "EUW1_1", played(ann), ended_at=ENDED - ended_before)
     assert rules(session) == [verdict]
+
+
+@pytest.mark.parametrize(
+    ("game", "reason"),
+    [
+        ({"result": "empty"}, "Riot's answer has no game inside"),
+        ({"result": "aborted"}, "the game ended without a result"),
+        ({"queue_id": 2000}, "the practice tool and tutorials are not announced"),
+        ({}, "it has a message of its own"),
+        (
+            {"ended_at": ENDED - timedelta(days=2)},
+            "it had ended long before it was first processed",
+        ),
+    ],
+)
+def test_people_read_why_a_game_is_announced_or_not(session, game, reason):
+    team = make_team(session)
+    make_channel(session, team)
+    add_game(session, "EUW1_1", played(make_member(session, team)), **game)
+    assert [decision.reason for decision in decisions(session)] == [reason]
+
+
+@pytest.mark.parametrize(
+    ("channel", "reason"),
+    [
+        ({"removed_at": ENDED}, "the channel was removed at 2026-08-01 20:00"),
+        ({"created_at": NOW + SECOND}, "the channel was added after the game had been processed"),
+        ({"queues": [450]}, "the channel does not want queue 420 (Ranked Solo)"),
+        ({"message_kinds": ["alert"]}, "the channel does not want game messages"),
+    ],
+)
+def test_people_read_why_a_channel_does_not_receive_a_game(session, channel, reason):
+    team = make_team(session)
+    make_channel(session, team, **channel)
+    add_game(session, "EUW1_1", played(make_member(session, team)))
+    assert [decision.reason for decision in decisions(session)] == [reason]
+
+
+def test_a_team_without_a_channel_reads_the_reason_that_is_in_the_game_first(session):
+    team = make_team(session)
+    ann = make_member(session, team)
+    add_game(session, "EUW1_1", played(ann), result="aborted")
+    add_game(session, "EUW1_2", played(ann))
+    (aborted,), (fine,) = decisions(session), decisions(session, "EUW1_2")
+    assert (aborted.rule, aborted.message_id) == ("aborted", None)
+    assert (fine.rule, fine.reason) == ("no_channel", "the team has no channel")
+
+
+def test_whoever_was_not_in_the_team_is_named_once_and_by_name(session):
+    team = make_team(session)
+    make_channel(session, team)
+    for name in ("Zoe", "Ann"):
+        player = make_player(session, name)
+        make_account(session, player)
+        for days in (9, 5):  # twice a member, and neither time when the game ended
+            since = ENDED - timedelta(days=days)
+            make_membership(session, team, player, since=since, until=since + timedelta(days=1))
+    people = session.scalars(select(Player).order_by(Player.id)).all()
+    add_game(session, "EUW1_1", *(played(each) for each in people))
+    (decision,) = decisions(session)
+    assert decision.reason == "not in the team when the game ended: Ann, Zoe"
+
+
+def test_a_game_that_was_not_processed_or_is_unknown_is_announced_nowhere(session):
+    team = make_team(session)
+    make_channel(session, team)
+    make_member(session, team)
+    session.add(Match(match_id="EUW1_1", state="listed", listed_at=ENDED))
+    session.flush()
+    assert decisions(session) == []
+    assert decisions(session, "EUW1_2") == []
+
+
+def test_an_empty_game_concerns_nobody_in_whose_list_it_was_not(session):
+    team, other = make_team(session, "A"), make_team(session, "B")
+    for each in (team, other):
+        make_channel(session, each)
+    ann, _ = make_member(session, team), make_member(session, other)
+    session.refresh(ann, ["accounts"])
+    for match_id, result in (("EUW1_1", "empty"), ("EUW1_2", "played"), ("EUW1_3", "empty")):
+        add_game(session, match_id, result=result)
+    session.get_one(Match, "EUW1_1").listed_by = ann.accounts[0].id
+    session.get_one(Match, "EUW1_2").listed_by = ann.accounts[0].id
+    session.flush()
+    assert [decision.team.name for decision in decisions(session)] == ["A"]
+    # It was played: whoever took part in it is known, and it was none of them.
+    assert decisions(session, "EUW1_2") == []
+    assert decisions(session, "EUW1_3") == []
+
+
+def test_a_game_that_a_catch_up_message_told_stays_one_of_that_kind(session):
+    team = make_team(session)
+    make_channel(session, team, message_kinds=["catch_up"])
+    add_game(session, "EUW1_1", played(make_member(session, team)))
+    stale = NOW + timedelta(days=2)
+    (written,) = write_messages(session, "EUW1_1", stale_after=STALE_AFTER, now=stale)
+    session.get_one(Match, "EUW1_1").processed_at = NOW  # as if it had not been stale
+    (decision,) = decisions(session)
+    assert (decision.kind, decision.message_id) == ("catch_up", written.message_id)
+
+
+def test_after_a_restoration_a_game_counts_as_processed_when_the_backup_was_taken(session):
+    # It ended an hour before the backup was taken, and is processed two days later, here.
+    team = make_team(session)
+    make_channel(session, team)
+    keep_restoration(session, Restoration(ENDED + timedelta(hours=1), ENDED + timedelta(days=1)))
+    add_game(session, "EUW1_1", played(make_member(session, team)))
+    assert rules(session, now=ENDED + timedelta(days=2)) == [("game", "game")]
 
 
 def test_how_stale_a_game_is_depends_on_when_it_was_first_processed(session):
