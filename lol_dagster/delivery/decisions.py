@@ -130,11 +130,12 @@ def mark_delivered(
 
     Raises:
         DecisionError: it is neither in review, uncertain nor blocked.
-        RemoteIdError: no message there has such an id.
+        RemoteIdError: no message there has such an id, or another message of ours has it.
     """
     message = _locked(session, message_id)
     if remote_id is not None:
         _check_remote_id(transports[message.channel.kind], remote_id)
+        _check_no_other_has(session, message, remote_id)
     decision = MarkDelivered(remote_id)
     _decide(session, message, decision, transports=transports, clock=clock, now=now)
     return message
@@ -203,6 +204,19 @@ def _check_remote_id(transport: Transport, remote_id: str) -> None:
         raise RemoteIdError(
             f"{remote_id!a} is no id of a {transport.kind}'s message: it is {form.example}"
         )
+
+
+def _check_no_other_has(session: Session, message: Message, remote_id: str) -> None:
+    """Or the next change of the text would overwrite the other one."""
+    others = session.scalars(
+        select(Message).where(Message.remote_id == remote_id, Message.id != message.id)
+    )
+    for other in others:
+        if other.channel.address == message.channel.address:
+            raise RemoteIdError(
+                f"{remote_id} is the id of the message {other.id[:8]}, which is about "
+                f"{other.subject}: give this message's own"
+            )
 
 
 def _refusal(message: Message, action: str, why: str) -> DecisionError:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, defer, object_session
 
 from lol_dagster.delivery import protocol
@@ -235,9 +235,12 @@ def _change_text(
 
 
 def _set_text(session: Session, message: Message, content: MessageContent) -> None:
-    rev = message.desired_rev
-    sent = select(Attempt.id).where(Attempt.message_id == message.id, Attempt.rev == rev).limit(1)
-    if session.scalar(sent) is not None:
+    rev = session.scalar(
+        select(func.max(Attempt.rev)).where(
+            Attempt.message_id == message.id, Attempt.rev <= message.desired_rev
+        )
+    )
+    if rev is not None and session.get(MessageText, (message.id, rev)) is None:
         # What the channel was given has to be known later.
         session.add(MessageText(message_id=message.id, rev=rev, content=message.content))
     message.content = content.to_json()
@@ -292,9 +295,13 @@ def _announce_apart(session: Session, message: Message, now: datetime) -> None:
 
 
 def _may_stand(session: Session, message: Message, rev: int) -> bool:
-    """Whether an unanswered edit may have put this revision, or a later one, into the channel."""
+    """Whether what this revision, or a later one, says may stand in the channel: by an unanswered edit,
+    or in the words of the installation that was lost.
+    """
     if message.remote_deleted:
         return False
+    if protocol.is_of_the_lost(message.remote_rev, message.desired_rev):
+        return True
     calls = session.execute(
         select(Attempt.op, Attempt.rev, Attempt.outcome)
         .where(Attempt.message_id == message.id, Attempt.op.in_(("PATCH", "GET")))

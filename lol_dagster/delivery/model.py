@@ -32,14 +32,16 @@ class Timing:
     probe: float = 3600.0
     """How often a destination that refuses us is tried."""
     review_after: float = 24 * 3600.0
-    """How long a message may stay uncertain before it needs review."""
+    """How long a message is tried, or searched for, at least, before it needs review because that
+    fails where others pass."""
     review_rounds: int = 12
     """How many POSTs or searches of the channel's history may leave a message uncertain."""
     review_absent: int = 5
-    """How many server errors, each proven to have posted nothing, a message may meet: Discord
-    answers some payloads with 500 forever (discord-api-docs#6965)."""
-    edit_rounds: int = 12
-    """How many PATCHes of one message may fail before the old text is left standing."""
+    """How many server errors, each proven to have posted nothing, a message may meet while others
+    pass: Discord answers some payloads with 500 forever (discord-api-docs#6965)."""
+    edit_rounds: int = 54
+    """How many PATCHes of one message, and readings of it, may fail before the old text is left standing:
+    the last 48 come every half hour on average, so that it is tried for a day."""
     retry_window: float = 600.0
     """Over which a channel's retries are counted."""
     retry_share: float = 0.2
@@ -80,6 +82,9 @@ class Moment:
     wall: datetime
     jitter: float
     """Uniform in [0, 1)."""
+    others_pass: bool = False
+    """Since the row was tried before, another message has been accepted by the same service: what fails
+    now is not the service."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +225,7 @@ class NotSent:
 
     reason: str
     retry_after: float | None = None
+    """We are asked to wait so long, which is no failed try; None: no byte left."""
 
 
 @dataclass(frozen=True)
@@ -286,6 +292,7 @@ class NotSeen:
 
     reason: str
     retry_after: float | None = None
+    """We are asked to wait so long, which is no failed look."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery import circuit_breaker
@@ -32,6 +32,8 @@ from lol_dagster.delivery.model import (
     HoldBack,
     Intend,
     Moment,
+    NotSeen,
+    NotSent,
     OverBudget,
     Patch,
     Post,
@@ -42,6 +44,7 @@ from lol_dagster.delivery.model import (
     Send,
     Terms,
     Timing,
+    Uncertain,
     UnreadableHistory,
     Verdict,
     Withdraw,
@@ -291,11 +294,37 @@ class Outbox:
         """
         with self._database.writing() as session:
             event = _event(session, claimed.row.id, effect, answer.verdict)
+            failed = isinstance(answer.verdict, Absent | NotSeen | NotSent | Uncertain)
+            others_pass = failed and self._others_pass(session, claimed)
             write_attempt(session, claimed, effect, answer, now)
             note_answer(session, self._transports, claimed, effect, answer, now)
-            stepped = self._apply(session, claimed, event, now)
+            stepped = self._apply(session, claimed, event, now, others_pass=others_pass)
             self._crashpoint("concluding")
             return stepped
+
+    def _others_pass(self, session: Session, claimed: ClaimedMessage) -> bool:
+        """Whether the service has accepted another message since this one was tried before: a PATCH
+        since the last POST or PATCH, a scan or a GET since the last call of any kind. In the order in which the
+        calls were made: no clock is asked.
+        """
+        service = self._transports[claimed.kind].service
+        kinds = [kind for kind, each in self._transports.items() if each.service == service]
+        calls = select(func.max(Attempt.id)).where(Attempt.message_id == claimed.row.id)
+        if claimed.attempt_id is not None:
+            is_try = Attempt.op.in_(("POST", "PATCH"))
+            calls = calls.where(Attempt.id < claimed.attempt_id, is_try)
+        accepted = (
+            select(Attempt.id)
+            .join(Message, Message.id == Attempt.message_id)
+            .join(Channel, Channel.id == Message.channel_id)
+            .where(
+                Attempt.id > calls.scalar_subquery(),
+                Attempt.outcome == "accepted",
+                Message.id != claimed.row.id,
+                Channel.kind.in_(kinds),
+            )
+        )
+        return session.scalars(accepted.limit(1)).first() is not None
 
     def record(
         self, claimed: ClaimedMessage, effect: Effect, answer: Answer[Verdict], now: datetime
@@ -329,7 +358,13 @@ class Outbox:
             ).first()
 
     def _apply(
-        self, session: Session, claimed: ClaimedMessage, event: Event, now: datetime
+        self,
+        session: Session,
+        claimed: ClaimedMessage,
+        event: Event,
+        now: datetime,
+        *,
+        others_pass: bool = False,
     ) -> ClaimedMessage | None:
         """Compare-and-set on (id, fence, state): step on, if the claim still holds."""
         message = session.scalars(
@@ -347,7 +382,8 @@ class Outbox:
                 extra={"message_id": claimed.row.id, "fence": claimed.row.fence},
             )
             return None
-        row, effects = apply(message, event, self._moment(session, now), claimed.terms)
+        moment = replace(self._moment(session, now), others_pass=others_pass)
+        row, effects = apply(message, event, moment, claimed.terms)
         return replace(
             claimed,
             row=row,
@@ -496,7 +532,9 @@ def _last_post_met_server_error(session: Session, message_id: str) -> bool:
 
 
 def _outcome(verdict: Verdict) -> str:
-    """`NotSent` as `not_sent`."""
+    """`NotSent` as `not_sent`; `put_off` where we were asked to wait."""
+    if isinstance(verdict, NotSent | NotSeen) and verdict.retry_after is not None:
+        return "put_off"
     name = type(verdict).__name__
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).removeprefix("_")
 

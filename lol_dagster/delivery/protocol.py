@@ -177,7 +177,7 @@ def _intend(row: Row, after_id: str | None, now: Moment, terms: Terms) -> Step:
         assert row.remote_id is not None, "an edit begins only where there is something to edit"
         settled_at = now.at + terms.timing.call + terms.settle
         patch = Patch(row.remote_id, row.desired_rev)
-        return replace(row, settle_until=settled_at), (patch,)
+        return replace(row, sent_rev=row.desired_rev, settle_until=settled_at), (patch,)
     maybe_before = row.sent_maybe
     if maybe_before and not (terms.read_back or terms.resend or _nonce_protects(row, now, terms)):
         return _needs_review(row, UNKNOWABLE), ()
@@ -208,9 +208,10 @@ def _posted(row: Row, answered: Answered, now: Moment, terms: Terms) -> Row:
         case Deleted(reason):
             row = _delivered(row, None, row.desired_rev, "nonce_deleted", now)
             return replace(row, remote_deleted=True, last_error=reason)
-        case NotSent(reason, retry_after):
-            wait = _backoff(row.attempts, now, terms) if retry_after is None else retry_after
-            return _due_again(row, _after(now, wait), reason)
+        case NotSent(reason, wait) if wait is not None:
+            return _due_again(replace(row, attempts=row.attempts - 1), _after(now, wait), reason)
+        case NotSent(reason):
+            return _due_again(row, _after(now, _backoff(row.attempts, now, terms)), reason)
         case Blocked(reason):
             return _blocked(row, reason, now, terms)
         case Refused(reason):
@@ -221,8 +222,10 @@ def _posted(row: Row, answered: Answered, now: Moment, terms: Terms) -> Row:
                 settle_until=now.at + terms.settle,
                 uncertain_rounds=row.uncertain_rounds + 1,
             )
-            wait = terms.settle + _wait_after_uncertain(row, now, terms)
-            return _due_again(row, _after(now, wait), reason)
+            # The first time for the settling time alone: most of these were posted, and the
+            # channel's history shows it.
+            more = _backoff(row.attempts - 1, now, terms) if answered.maybe_before else 0.0
+            return _due_again(row, _after(now, terms.settle + more), reason)
 
 
 def _unsent(row: Row) -> Row:
@@ -238,17 +241,6 @@ def _unsent(row: Row) -> Row:
     )
 
 
-def _wait_after_uncertain(row: Row, now: Moment, terms: Terms) -> float:
-    """Seconds to wait beyond the settling time after the n-th uncertain POST.
-
-    None the first time: most of these were posted, and the channel's history shows it. A server
-    error proven to have posted nothing weighs three times: an hour's outage must not end in review.
-    """
-    if row.uncertain_rounds == 1:
-        return 0.0
-    return _backoff(row.uncertain_rounds - 1 + 2 * row.proven_absent, now, terms)
-
-
 # --- reconciling: what happened to a POST, before it is repeated -----------------------------------
 
 
@@ -259,7 +251,7 @@ def _begin_reconciling(row: Row, now: Moment, terms: Terms) -> Step:
             return row, (Send("POST"),)
         if not terms.resend:
             return _needs_review(row, UNKNOWABLE), ()
-        if _exhausted(row, now, terms):
+        if row.uncertain_rounds >= terms.timing.review_rounds:  # each may be a copy
             return _needs_review(row, f"uncertain after {row.uncertain_rounds} tries"), ()
     if row.settle_until is not None and now.at < row.settle_until:
         return _due_again(row, _after(now, row.settle_until - now.at), row.last_error), ()
@@ -283,37 +275,48 @@ def _scanned(
         case Found(remote_id, rev, extras):
             row = _delivered(row, remote_id, rev, "scan", now)
             return row, tuple(Delete(extra) for extra in extras)
+        case NotSeen(reason, wait) if wait is not None:
+            return _due_again(row, _after(now, wait), reason), ()
+        case NotSeen(reason):
+            rounds = _another_round(row.uncertain_rounds, now, terms)
+            is_over = rounds >= terms.timing.review_rounds and _for_a_day(row, now, terms)
+            return _still_uncertain(row, reason, rounds, is_over, now, terms), ()
         case UnreadableHistory(reason):
-            return _still_uncertain(row, reason, None, now, terms), ()
-        case NotSeen(reason, retry_after):
-            return _still_uncertain(row, reason, retry_after, now, terms), ()
+            rounds = row.uncertain_rounds + 1
+            is_over = rounds >= terms.timing.review_rounds
+            return _still_uncertain(row, reason, rounds, is_over, now, terms), ()
         case Blocked(reason):
             return _blocked(row, reason, now, terms), ()
         case Absent(after_server_error):
-            row = replace(row, proven_absent=row.proven_absent + after_server_error)
-            if row.proven_absent >= terms.timing.review_absent:
-                reason = f"{row.proven_absent} server errors, none of them posted it"
-                return _needs_review(row, reason), ()
-            if _exhausted(row, now, terms):
-                return _needs_review(row, f"not posted after {row.uncertain_rounds} tries"), ()
-            return row, (Send("POST"),)
+            return _absent(row, after_server_error, now, terms)
 
 
 def _still_uncertain(
-    row: Row, reason: str, retry_after: float | None, now: Moment, terms: Terms
+    row: Row, reason: str, rounds: int, is_over: bool, now: Moment, terms: Terms
 ) -> Row:
-    row = replace(row, uncertain_rounds=row.uncertain_rounds + 1)
-    if _exhausted(row, now, terms):
+    row = replace(row, uncertain_rounds=rounds)
+    if is_over:
         return _needs_review(row, reason)
-    wait = _backoff(row.uncertain_rounds - 1, now, terms) if retry_after is None else retry_after
-    return _due_again(row, _after(now, wait), reason)
+    return _due_again(row, _after(now, _backoff(rounds - 1, now, terms)), reason)
 
 
-def _exhausted(row: Row, now: Moment, terms: Terms) -> bool:
+def _absent(row: Row, after_server_error: bool, now: Moment, terms: Terms) -> Step:
+    """Nothing has been posted so far: it is to be posted, however long ago it was first tried, unless
+    it is this message that the service stumbles over.
+    """
+    if after_server_error and now.others_pass:
+        row = replace(row, proven_absent=row.proven_absent + 1)
+    if row.proven_absent >= terms.timing.review_absent and _for_a_day(row, now, terms):
+        reason = f"{row.proven_absent} server errors, none of them posted it, and others passed"
+        return _needs_review(row, reason), ()
+    # What has happened to the earlier POSTs is known by now.
+    since = row.uncertain_since if row.proven_absent else now.wall
+    return replace(row, uncertain_rounds=0, uncertain_since=since), (Send("POST"),)
+
+
+def _for_a_day(row: Row, now: Moment, terms: Terms) -> bool:
     limit = timedelta(seconds=terms.timing.review_after)
-    return row.uncertain_rounds >= terms.timing.review_rounds or (
-        row.uncertain_since is not None and now.wall - row.uncertain_since >= limit
-    )
+    return row.uncertain_since is not None and now.wall - row.uncertain_since >= limit
 
 
 # --- editing: a newer text for a delivered message; a PATCH may be repeated freely ---------------
@@ -341,15 +344,18 @@ def _patched(row: Row, answered: Answered, now: Moment, terms: Terms) -> Row:
         case Deleted(reason):
             return replace(_at_rest(row), remote_deleted=True, last_error=reason)
         case Refused(reason):
-            return replace(_at_rest(row), last_error=reason)
+            # That text will never be taken; a newer one may.
+            due_at = None if row.sent_rev == row.desired_rev else now.wall
+            return replace(_at_rest(row), due_at=due_at, last_error=reason)
         case Blocked(reason):
             return _blocked(replace(row, settle_until=None), reason, now, terms)
-        case NotSent(reason, retry_after):
-            row = replace(row, settle_until=None)
-            return _edit_again(row, reason, retry_after, now, terms)
+        case NotSent(reason, wait) if wait is not None:
+            return _due_again(replace(row, settle_until=None), _after(now, wait), reason)
+        case NotSent(reason):
+            return _edit_again(replace(row, settle_until=None), reason, now, terms)
         case Uncertain(reason):
             row = replace(row, settle_until=now.at + terms.settle)
-            return _edit_again(row, reason, terms.settle, now, terms)
+            return _edit_again(row, reason, now, terms)
 
 
 def _read_back(row: Row, event: GetVerdict, now: Moment, terms: Terms) -> Step:
@@ -364,29 +370,35 @@ def _read_back(row: Row, event: GetVerdict, now: Moment, terms: Terms) -> Step:
             return replace(row, settle_until=None), (Send("PATCH"),)
         case Deleted(reason):
             return replace(_at_rest(row), remote_deleted=True, last_error=reason), ()
-        case NotSeen(reason, retry_after):
-            return _edit_again(row, reason, retry_after, now, terms), ()
+        case NotSeen(reason, wait) if wait is not None:
+            return _due_again(row, _after(now, wait), reason), ()
+        case NotSeen(reason):
+            return _edit_again(row, reason, now, terms), ()
         case Blocked(reason):
             return _blocked(row, reason, now, terms), ()
 
 
 def _standing(row: Row, rev: int, now: Moment, terms: Terms) -> Row:
-    """The remote shows revision `rev`: at rest, or due again at once if that is not the newest."""
-    advanced = row.remote_rev is None or rev > row.remote_rev
+    """The remote shows revision `rev`: at rest, or due again at once if the text has changed since."""
     row = replace(row, remote_rev=rev)
     if rev == row.desired_rev:
         return replace(_at_rest(row), last_error=None)
-    rounds = 0 if advanced else row.edit_rounds + 1
-    if rounds >= terms.timing.edit_rounds:
-        return replace(_at_rest(row), last_error=f"the text stays at revision {rev}")
-    return _due_again(replace(row, settle_until=None, edit_rounds=rounds), now.wall, None)
+    row = replace(row, settle_until=None)
+    if rev == row.sent_rev:
+        return _due_again(replace(row, edit_rounds=0), now.wall, None)
+    return _edit_again(row, f"the text stays at revision {rev}", now, terms)
 
 
-def _edit_again(row: Row, reason: str, retry_after: float | None, now: Moment, terms: Terms) -> Row:
-    row = replace(row, edit_rounds=row.edit_rounds + 1)
+def _edit_again(row: Row, reason: str, now: Moment, terms: Terms) -> Row:
+    """A round has failed; after the last one the old text is left standing."""
+    row = replace(row, edit_rounds=_another_round(row.edit_rounds, now, terms))
     if row.edit_rounds >= terms.timing.edit_rounds:
-        return replace(_at_rest(row), last_error=reason)
-    wait = _backoff(row.edit_rounds, now, terms) if retry_after is None else retry_after
+        # A PATCH that went unanswered may still land: it has to settle before that of a newer text.
+        return replace(_at_rest(row), settle_until=row.settle_until, last_error=reason)
+    wait = _backoff(row.edit_rounds, now, terms)
+    if row.settle_until is not None:
+        settling = row.settle_until - now.at
+        wait = settling if row.edit_rounds == 1 else max(wait, settling)
     return _due_again(row, _after(now, wait), reason)
 
 
@@ -412,6 +424,9 @@ def _decide(row: Row, decision: Resend | MarkDelivered | Drop, now: Moment) -> R
 # --- changes from outside, of a row that the caller has locked and need not have claimed -----------
 
 MAYBE_DELIVERED = "restored from a backup: it may have been delivered before"
+REVISIONS_OF_THE_LOST = 1000
+"""The lost installation went on counting, with texts that nobody here knows: no revision of ours may
+pass for one of them, or its text would be taken for ours."""
 
 
 def change(row: Row, event: Change) -> Row:
@@ -421,7 +436,12 @@ def change(row: Row, event: Change) -> Row:
             # State and lease are those of the deliverer that may have claimed the row. It becomes
             # due only where nothing else would check it again.
             wakes = row.state == "delivered" and row.due_at is None and not row.remote_deleted
-            return replace(row, desired_rev=row.desired_rev + 1, due_at=at if wakes else row.due_at)
+            return replace(
+                row,
+                desired_rev=row.desired_rev + 1,
+                due_at=at if wakes else row.due_at,
+                edit_rounds=0,
+            )
         case LeftStanding():
             return replace(_at_rest(row), given_up_rev=row.desired_rev)
         case Withdraw() if row.delivered:
@@ -439,12 +459,23 @@ def change(row: Row, event: Change) -> Row:
             return replace(row, remote_deleted=deleted)
 
 
+def is_of_the_lost(remote_rev: int | None, desired_rev: int) -> bool:
+    """Whether the revision that stands in the channel was counted before a backup was restored."""
+    times = (remote_rev or 0) // REVISIONS_OF_THE_LOST, desired_rev // REVISIONS_OF_THE_LOST
+    return times[0] < times[1]
+
+
 def _restored(row: Row, at: datetime) -> Row:
     """Whatever counts as unsent may have been sent; a row in review stays there, but not as unsent."""
-    if row.state == "needs_review":
-        return replace(row, sent_maybe=True)
     if row.state in ("delivered", "dropped"):
         return row
+    row = replace(
+        row,
+        desired_rev=row.desired_rev + REVISIONS_OF_THE_LOST,
+        sent_rev=row.desired_rev if row.sent_rev is None else row.sent_rev,
+    )
+    if row.state == "needs_review":
+        return replace(row, sent_maybe=True)
     # Of no clock, so that the settling time begins with the first claim.
     row = replace(row, due_at=at, fence=row.fence + 1, clock=None, settle_until=0.0)
     if row.delivered:  # the backup was taken while it was edited
@@ -506,4 +537,11 @@ def _after(now: Moment, seconds: float) -> datetime:
 def _backoff(round_number: int, now: Moment, terms: Terms) -> float:
     """Full jitter: a random part of the backoff of the 1st, 2nd, … repetition."""
     waits = terms.timing.backoff
-    return now.jitter * waits[max(0, min(round_number, len(waits)) - 1)]
+    return now.jitter * waits[min(max(round_number, 1), len(waits)) - 1]
+
+
+def _another_round(rounds: int, now: Moment, terms: Terms) -> int:
+    """One more has failed. Where nobody gets through, it is for the service and not for the message:
+    waits grow to the longest, and beyond that it does not count, so that an outage ends nothing.
+    """
+    return rounds + 1 if now.others_pass or rounds <= len(terms.timing.backoff) else rounds

@@ -1,7 +1,7 @@
 """How often a channel's messages may be tried again: a channel that answers badly is not stormed.
 
 Within ten minutes as many retries of a channel may fail as a fifth of its first tries, and five in any
-case. A retry that is accepted costs nothing: when a channel has come back, all that waits goes out at
+case. A retry that is accepted costs nothing, nor does one that is put off by a rate limit: when a channel has come back, all that waits goes out at
 once. First tries are never held back, nor are a breaker's probes, which have their own pace; scans
 of a channel are no retries. What is held back waits for its turn.
 
@@ -20,6 +20,8 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.model import Timing
 from lol_dagster.storage.models import Attempt, Channel, Message
+
+_COST_NOTHING = {"accepted", "put_off"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def retry_budget_of(
     ).all()
     first_tries = sum(not retry for _, retry, _ in calls)
     # One without an outcome is under way, or its process died over it.
-    failed = [at for at, retry, outcome in calls if retry and outcome != "accepted"]
+    failed = [at for at, retry, outcome in calls if retry and outcome not in _COST_NOTHING]
     return retry_budget(first_tries, failed, timing)
 
 

@@ -432,6 +432,12 @@ def _delivered(message: Message, edited: Sequence[datetime]) -> str:
         return f"{words}, and deleted there since"
     if message.due_at is not None:
         words += f", to be edited at {moment(message.due_at)}"
+    elif message.remote_rev and message.desired_rev not in (
+        message.remote_rev,
+        message.given_up_rev,
+    ):
+        why = f": {message.last_error}" if message.last_error else ""
+        words += f", and not edited since its text has changed{why}"
     return words
 
 

@@ -48,7 +48,7 @@ from lol_dagster.storage.models import (
 DUE_DEADLINE = timedelta(minutes=30)
 """A batch and a delivery run take minutes at most: what is due for longer than this is stuck."""
 SETTLED_DEADLINE = timedelta(hours=25)
-"""The delivery protocol asks for a review of what it cannot settle within a day."""
+"""The delivery protocol asks for a review, after a day, of what fails while other messages pass."""
 CONTRADICTION_SPAN = timedelta(days=7)
 """A delivered row does not change any more after its text has settled."""
 POLL_DEADLINE = timedelta(minutes=65)

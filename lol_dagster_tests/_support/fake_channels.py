@@ -80,6 +80,16 @@ def refuse(status: int, code: int, **more: Any) -> Fault:
     return fault
 
 
+def rate_limited(seconds: float) -> Fault:
+    """Discord's and Slack's way to ask us to wait."""
+    body = json.dumps({"message": "limited", "retry_after": seconds, "global": False})
+
+    def fault(call: Call) -> None:
+        call.connection.send(answer(429, body, {"Retry-After": f"{seconds:.0f}"}))
+
+    return fault
+
+
 def reset_after_accept(call: Call) -> None:
     call.act()
     call.connection.reset()

@@ -14,7 +14,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from lol_dagster.delivery.model import Timing
+from lol_dagster.delivery.message_rows import change_row
+from lol_dagster.delivery.model import TextChanged, Timing
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.delivery.worker import Deliverer, DeliveryReport
@@ -140,9 +141,7 @@ class DeliverySetup:
             message = session.get_one(Message, message_id)
             message.content = content(title).to_json()
             message.desired_hash = content(title).content_hash()
-            message.desired_rev += 1
-            if message.state == "delivered" and message.due_at is None:
-                message.due_at = self.now
+            change_row(message, TextChanged(self.now))
 
     def row(self, message_id: str) -> Message:
         with self.database.reading() as session:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete
 
-from lol_dagster.storage.models import Channel, Message
+from lol_dagster.delivery.message_rows import add_message
+from lol_dagster.delivery.model import Timing
+from lol_dagster.storage.models import Attempt, Channel, Message
 from lol_dagster_tests._support.fake_channels import (
+    NOW,
     fail_after_accept,
     fail_before_accept,
+    rate_limited,
     refuse,
 )
 from lol_dagster_tests._support.raw_server import answer
-from lol_dagster_tests.delivery.conftest import DeliverySetup
+from lol_dagster_tests.delivery.conftest import DeliverySetup, content
 from lol_dagster_tests.delivery.kinds import READABLE, posts
 
 
@@ -165,9 +170,10 @@ def test_row_30_an_unclear_patch_is_compared_before_it_is_repeated(delivery: Del
     delivery.run()
     delivery.say(message, "Defeat")
     delivery.discord.script("patch", fail_before_accept(), fail_after_accept())
-    for _ in range(3):
+    # After the settling time of 5 s; after the second failure half (the jitter) of 30 s.
+    for seconds in (6, 16, 0):
         delivery.run()
-        delivery.pass_time(6)
+        delivery.pass_time(seconds)
     assert delivery.titles(channel) == ["Defeat"]
     assert delivery.attempts(message)[1:] == [
         ("PATCH", "uncertain"),
@@ -202,3 +208,164 @@ def test_what_stands_at_the_channels_former_address_counts_neither_as_deleted_no
     assert (sent.outcome, row.remote_deleted, row.remote_rev) == ("unchanged", False, 1)
     assert row.last_error == "the text has changed since, and cannot be edited where it stands"
     assert delivery.discord.count("patch") == 0
+
+
+def test_a_text_that_changes_while_the_last_one_is_refused_is_still_sent(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    message = delivery.message(channel, "Victory")
+    delivery.run()
+    delivery.say(message, "x" * 5000)
+    delivery.discord.script("patch", refuse(400, 50035))
+    delivery.crashes.at["after_call"] = lambda: delivery.say(message, "Defeat")
+    delivery.run()
+    row = delivery.row(message)
+    assert (delivery.titles(channel), row.remote_rev, row.last_error) == (["Defeat"], 3, None)
+
+
+def test_a_text_that_is_refused_is_given_up_and_the_next_one_is_sent(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    message = delivery.message(channel, "Victory")
+    delivery.run()
+    delivery.say(message, "x" * 5000)
+    delivery.discord.script("patch", refuse(400, 50035))
+    delivery.run()
+    row = delivery.row(message)
+    assert (row.due_at, row.last_error) == (None, "Discord 400, code 50035: refused with 50035")
+    delivery.say(message, "Defeat")
+    delivery.run()
+    assert delivery.titles(channel) == ["Defeat"]
+
+
+def use_up_rounds(delivery: DeliverySetup, message: str, left: int) -> None:
+    """A correction that has failed, until so many rounds are left to it."""
+    with delivery.database.writing() as session:
+        session.get_one(Message, message).edit_rounds = Timing().edit_rounds - left
+
+
+def let_another_pass(delivery: DeliverySetup) -> None:
+    """So that it is not the service that fails."""
+    delivery.message(delivery.channel(), "another")
+    delivery.run()
+
+
+def test_a_text_that_changes_while_the_rounds_of_the_last_one_are_used_up_has_its_own(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    message = delivery.message(channel, "Victory")
+    delivery.run()
+    let_another_pass(delivery)
+    delivery.say(message, "Draw")
+    use_up_rounds(delivery, message, left=1)
+    delivery.discord.script("patch", fail_before_accept(500))
+    delivery.crashes.at["after_call"] = lambda: delivery.say(message, "Defeat")
+    delivery.run()
+    row = delivery.row(message)
+    assert (row.edit_rounds, row.last_error) == (1, "Discord 500: unavailable")
+    delivery.pass_time(6)
+    delivery.run()
+    assert delivery.titles(channel) == ["Defeat"]
+
+
+def test_a_new_text_waits_until_the_edit_that_was_given_up_has_settled(
+    delivery: DeliverySetup,
+) -> None:
+    """It went unanswered, and may still land: after the new one, if that were sent at once."""
+    channel = delivery.channel()
+    message = delivery.message(channel, "Victory")
+    delivery.run()
+    let_another_pass(delivery)
+    delivery.say(message, "Draw")
+    use_up_rounds(delivery, message, left=1)
+    delivery.discord.script("patch", fail_before_accept(500))
+    delivery.run()
+    assert delivery.row(message).due_at is None
+    delivery.say(message, "Defeat")
+    delivery.run()
+    assert delivery.discord.count("patch") == 1
+    delivery.pass_time(6)
+    delivery.run()
+    assert delivery.attempts(message)[-2:] == [("GET", "seen"), ("PATCH", "accepted")]
+    assert delivery.titles(channel) == ["Defeat"]
+
+
+@pytest.mark.parametrize(("kind", "patch"), [("discord-bot", "patch"), ("slack-bot", "update")])
+def test_an_edit_that_is_put_off_by_a_rate_limit_is_no_failed_edit(
+    delivery: DeliverySetup, kind: str, patch: str
+) -> None:
+    channel = delivery.channel(kind)
+    message = delivery.message(channel, "Victory")
+    delivery.run()
+    delivery.pass_time(2)  # Slack takes a message a second
+    delivery.say(message, "Defeat")
+    for fake in (delivery.discord, delivery.slack):
+        fake.script(patch, *[rate_limited(3)] * 60)
+    for _ in range(60):
+        delivery.run()
+        row = delivery.row(message)
+        assert (row.edit_rounds, row.due_at) == (0, delivery.now + timedelta(seconds=3))
+        delivery.pass_time(3)
+    delivery.run()
+    assert delivery.titles(channel) == ["Defeat"]
+    assert delivery.attempts(message)[1:] == [("PATCH", "put_off")] * 60 + [("PATCH", "accepted")]
+
+
+def test_an_edit_whose_look_is_put_off_is_no_failed_edit(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    message = delivery.message(channel, "Victory")
+    delivery.run()
+    delivery.say(message, "Defeat")
+    delivery.discord.script("patch", fail_before_accept(500))
+    delivery.discord.script("get", *[rate_limited(3)] * 60)
+    delivery.run()
+    delivery.pass_time(6)
+    for _ in range(60):
+        delivery.run()
+        assert delivery.row(message).edit_rounds == 1  # the PATCH's own
+        delivery.pass_time(3)
+    delivery.run()
+    assert delivery.titles(channel) == ["Defeat"]
+
+
+def test_an_edit_that_discord_puts_off_for_a_day_is_made_then(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    message = delivery.message(channel, "Victory")
+    delivery.run()
+    delivery.say(message, "Defeat")
+    delivery.discord.script("patch", *[refuse(429, 30046)] * 60)
+    for _ in range(60):
+        delivery.run()
+        delivery.pass_time(3600)
+    delivery.run()
+    assert delivery.titles(channel) == ["Defeat"]
+
+
+def test_what_is_found_after_a_restoration_is_corrected(any_delivery: DeliverySetup) -> None:
+    """The lost installation has counted revisions of its own: its first one is not ours."""
+    channel = any_delivery.channel()
+    message = any_delivery.message(channel, "of the lost one")
+    any_delivery.run()
+    with any_delivery.database.writing() as session:
+        session.execute(delete(Attempt))
+        session.execute(delete(Message))
+        add_message(
+            session,
+            message,
+            channel_id=channel,
+            kind="game",
+            subject="NA1_1",
+            order_at=NOW,
+            content=content("of this one"),
+            now=any_delivery.now,
+            maybe_delivered=True,
+        )
+    any_delivery.run()
+    any_delivery.pass_time(6)
+    any_delivery.run()
+    assert any_delivery.titles(channel) == ["of this one"]
+    row = any_delivery.row(message)
+    assert (row.evidence, row.remote_rev == row.desired_rev, row.due_at) == ("scan", True, None)

@@ -29,6 +29,18 @@ def resend(delivery: DeliverySetup, message: str, **values: bool) -> None:
         )
 
 
+def mark(delivery: DeliverySetup, message: str, remote_id: str | None) -> None:
+    with delivery.database.writing(who="Ann") as session:
+        decisions.mark_delivered(
+            session,
+            message,
+            remote_id,
+            transports=delivery.deliverer()._transports,
+            clock=delivery.clock,
+            now=delivery.now,
+        )
+
+
 def needing_review(delivery: DeliverySetup, channel: int, **values: object) -> str:
     """A message of which a POST may have got through, given up."""
     delivery.run()
@@ -188,3 +200,37 @@ def test_an_address_that_was_changed_back_is_where_it_is_looked_for(
     delivery.pass_time(31)
     delivery.run()
     assert (delivery.row(message).evidence, posts(delivery)) == ("scan", 1)
+
+
+def test_a_message_cannot_be_marked_delivered_under_another_ones_id(
+    delivery: DeliverySetup,
+) -> None:
+    """The next change of its text would overwrite the other one."""
+    channel = delivery.channel()
+    other = delivery.message(channel, "another", subject="NA1_77")
+    message = needing_review(delivery, channel)
+    remote_id = delivery.row(other).remote_id
+    with pytest.raises(decisions.RemoteIdError, match=f"{remote_id} is the id of .* about NA1_77"):
+        mark(delivery, message, remote_id)
+    assert delivery.row(message).state == "needs_review"
+    mark(delivery, message, f"{int(remote_id or 0) + 1}")
+    assert delivery.row(message).state == "delivered"
+
+
+def test_the_same_id_in_another_channel_is_another_messages(delivery: DeliverySetup) -> None:
+    """Slack counts its messages in each channel anew."""
+    other = delivery.message(delivery.channel("slack-bot"), "another")
+    message = needing_review(delivery, delivery.channel("slack-bot"))
+    mark(delivery, message, delivery.row(other).remote_id)
+    assert delivery.row(message).state == "delivered"
+
+
+def test_an_id_is_taken_in_every_channel_that_leads_to_the_same_place(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel("slack-bot")
+    other = delivery.message(channel, "another")
+    of_another_team = delivery.channel("slack-bot", address=delivery.address(channel))
+    message = needing_review(delivery, of_another_team)
+    with pytest.raises(decisions.RemoteIdError):
+        mark(delivery, message, delivery.row(other).remote_id)

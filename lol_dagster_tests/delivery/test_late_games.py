@@ -8,11 +8,19 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from lol_dagster.delivery import decisions
-from lol_dagster.delivery.message_rows import write_messages
-from lol_dagster.storage.models import Channel, Message, MessageGame, Player
+from lol_dagster.delivery.message_rows import note_restoration, write_messages
+from lol_dagster.messages.restored import Restoration
+from lol_dagster.storage.models import (
+    Attempt,
+    Channel,
+    Message,
+    MessageGame,
+    MessageText,
+    Player,
+)
 from lol_dagster_tests._support.fake_channels import (
     fail_after_accept,
     fail_before_accept,
@@ -48,6 +56,10 @@ class Friends:
         with self.delivery.database.writing() as session:
             ended_at = self.delivery.now - timedelta(days=3)
             add_game(session, match_id, played(self.ann), ended_at=ended_at)
+        return self.write(match_id)
+
+    def write(self, match_id: str) -> str:
+        with self.delivery.database.writing() as session:
             (written,) = write_messages(
                 session, match_id, stale_after=timedelta(hours=12), now=self.delivery.now
             )
@@ -174,6 +186,28 @@ def test_a_late_game_is_announced_apart_where_the_unanswered_edit_is_seen_to_hav
     friends.run()
     assert ("GET", "seen") in delivery.attempts(first)
     assert friends.titles == [ONE, ONE]
+
+
+def test_what_the_lost_installation_may_have_announced_is_not_announced_apart(
+    delivery: DeliverySetup,
+) -> None:
+    """Nobody here knows what its catch-up message says."""
+    friends, first = posted(delivery, "discord-bot")
+    friends.late_game("EUW1_2")
+    friends.run()
+    with delivery.database.writing() as session:
+        for table in (MessageGame, MessageText, Attempt, Message):
+            session.execute(delete(table))
+        note_restoration(session, Restoration(delivery.now, delivery.now))
+    delivery.pass_time(60)
+    delivery.discord.script("patch", refuse(403, 50005))
+    assert [friends.write("EUW1_2"), friends.write("EUW1_1")] == [first, first]
+    friends.run()
+    delivery.pass_time(60)
+    friends.run()
+    assert delivery.row(first).last_error == "Discord 403, code 50005: refused with 50005"
+    assert friends.titles == [TWO]
+    assert friends.announced_in == {"EUW1_1": first, "EUW1_2": first}
 
 
 def test_what_joined_a_message_that_was_marked_delivered_without_its_id_is_announced_apart(

@@ -14,6 +14,7 @@ from lol_dagster_tests._support.fake_channels import (
     NOW,
     fail_after_accept,
     fail_before_accept,
+    rate_limited,
     refuse,
 )
 from lol_dagster_tests.delivery.conftest import DeliverySetup
@@ -94,6 +95,29 @@ def test_a_retry_that_is_accepted_costs_nothing(any_delivery: DeliverySetup) -> 
     any_delivery.message(channel, "again", attempts=1)
     any_delivery.run()
     assert any_delivery.titles(channel) == ["again"]
+
+
+def test_a_try_that_is_put_off_by_a_rate_limit_costs_nothing(any_delivery: DeliverySetup) -> None:
+    """It has a wait of its own, and says nothing about how the channel answers."""
+    channel = any_delivery.channel()
+    use_up(any_delivery, channel, outcome="put_off")
+    any_delivery.message(channel, "again", attempts=1)
+    any_delivery.run()
+    assert any_delivery.titles(channel) == ["again"]
+
+
+def test_a_post_that_was_put_off_is_still_a_first_try(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    message = delivery.message(channel)
+    delivery.discord.script("post", *[rate_limited(3)] * 8)
+    for _ in range(8):
+        delivery.run()
+        assert delivery.row(message).attempts == 0
+        delivery.pass_time(3)
+    delivery.run()
+    assert delivery.titles(channel) == ["Victory"]
+    with delivery.database.reading() as session:
+        assert not any(session.scalars(select(Attempt.retry)))
 
 
 def test_a_scan_of_the_channel_is_no_retry(any_delivery: DeliverySetup) -> None:

@@ -13,6 +13,7 @@ from lol_dagster_tests._support.fake_channels import (
     fail_after_accept,
     fail_before_accept,
     half_an_answer,
+    rate_limited,
     refuse,
     reset_after_accept,
     slack_error,
@@ -175,17 +176,99 @@ def test_a_message_that_stays_uncertain_needs_review_in_the_end(delivery: Delive
     assert delivery.discord.count("post") == 1
 
 
-def test_five_server_errors_that_posted_nothing_hold_the_message(delivery: DeliverySetup) -> None:
+def test_a_day_of_server_errors_while_others_pass_holds_the_message(
+    any_delivery: DeliverySetup,
+) -> None:
     """Discord answers some payloads with 500 forever (discord-api-docs#6965)."""
+    message = any_delivery.message(any_delivery.channel())
+    others = any_delivery.channel("discord-webhook")  # of the same service, whatever their kind
+    for hour in range(26):
+        any_delivery.discord.script("post", fail_before_accept(500))
+        any_delivery.run()
+        any_delivery.discord.faults.clear()
+        any_delivery.message(others, f"{hour}")
+        any_delivery.run()
+        any_delivery.pass_time(3600)
+    row = any_delivery.row(message)
+    # Hour 0 is the first POST; hours 1 to 24 each prove one absent; at the 24th a day is over.
+    assert (row.state, row.proven_absent) == ("needs_review", 24)
+    assert len(any_delivery.titles(others)) == 26
+
+
+@pytest.mark.parametrize("others", ["nobody", "another service"])
+def test_server_errors_count_only_while_the_service_takes_other_messages(
+    delivery: DeliverySetup, others: str
+) -> None:
     channel = delivery.channel()
     message = delivery.message(channel)
-    delivery.discord.script("post", *[fail_before_accept(500)] * 9)
-    for _ in range(20):
+    elsewhere = delivery.channel("slack-bot")
+    for hour in range(30):
+        delivery.discord.script("post", fail_before_accept(500))
+        if others == "another service":
+            delivery.message(elsewhere, f"{hour}")
         delivery.run()
-        delivery.pass_time(4000)
-    assert delivery.discord.count("post") == 5
+        delivery.pass_time(3600)
     row = delivery.row(message)
-    assert (row.state, row.proven_absent) == ("needs_review", 5)
+    assert (row.state, row.proven_absent) == ("uncertain", 0)
+    delivery.discord.faults.clear()
+    delivery.run()
+    assert delivery.titles(channel) == ["Victory"]
+
+
+@pytest.mark.parametrize("kind", READABLE)
+def test_what_is_proven_absent_is_posted_whatever_the_clock_says(
+    delivery: DeliverySetup, kind: str
+) -> None:
+    """Killed between the intent and the call, then switched off for 25 hours."""
+    channel = delivery.channel(kind)
+    message = delivery.message(channel)
+
+    def die() -> None:
+        raise Killed
+
+    delivery.crashes.at["after_intent"] = die
+    with pytest.raises(Killed):
+        delivery.run()
+    delivery.pass_time(25 * 3600)
+    delivery.clock.epoch = "boot:two"
+    delivery.run()  # the settling time begins anew
+    delivery.pass_time(31)
+    delivery.run()
+    assert (delivery.row(message).state, delivery.titles(channel)) == ("delivered", ["Victory"])
+
+
+def test_a_webhook_alone_that_resends_does_so_whatever_the_clock_says(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel("slack-webhook", uncertain="resend")
+    message = delivery.message(channel)
+    delivery.slack.script("hook", fail_before_accept())
+    delivery.run()
+    delivery.pass_time(25 * 3600)
+    delivery.run()
+    assert (delivery.row(message).state, delivery.titles(channel)) == ("delivered", ["Victory"])
+
+
+@pytest.mark.parametrize(("kind", "look"), [("discord-bot", "list"), ("slack-bot", "history")])
+def test_a_scan_that_is_put_off_by_a_rate_limit_is_no_failed_one(
+    delivery: DeliverySetup, kind: str, look: str
+) -> None:
+    channel = delivery.channel(kind)
+    message = delivery.message(channel)
+    for fake in (delivery.discord, delivery.slack):
+        fake.script("post", fail_after_accept())
+        fake.script(look, *[rate_limited(3)] * 40)
+    delivery.run()
+    delivery.pass_time(31)
+    for _ in range(40):
+        delivery.run()
+        row = delivery.row(message)
+        assert (row.state, row.uncertain_rounds) == ("uncertain", 1)  # the POST's own
+        assert row.due_at == delivery.now + timedelta(seconds=3)
+        delivery.pass_time(3)
+    delivery.run()
+    assert (delivery.row(message).state, delivery.titles(channel)) == ("delivered", ["Victory"])
+    assert delivery.attempts(message)[1:] == [("SCAN", "put_off")] * 40 + [("SCAN", "found")]
 
 
 def test_one_server_error_is_counted_once_however_often_its_absence_is_seen(
@@ -196,6 +279,8 @@ def test_one_server_error_is_counted_once_however_often_its_absence_is_seen(
     message = delivery.message(channel)
     delivery.discord.script("post", fail_before_accept(500))
     delivery.run()
+    delivery.message(delivery.channel(), "another")
+    delivery.run()  # it is not the service
     for _ in range(6):
         delivery.pass_time(61)
 

@@ -126,6 +126,10 @@ def test_an_announced_game_names_the_moment_the_remote_id_and_the_edits(
         ({"state": "delivered", "remote_deleted": True}, "deleted there since"),
         ({"state": "delivered", "due_at": NOW}, "to be edited at"),
         ({"state": "delivered", "kind": "catch_up"}, "delivered in a catch-up message"),
+        (
+            {"state": "delivered", "remote_rev": 1, "desired_rev": 2, "last_error": "50035"},
+            "not edited since its text has changed: 50035",
+        ),
     ],
 )
 def test_what_happened_to_a_message_is_said_in_a_sentence(

@@ -352,6 +352,12 @@ def seconds(value: object) -> float | None:
     return None if math.isnan(wait) else min(max(wait, 0.0), _LONGEST_WAIT)
 
 
+def asked_to_wait(value: object) -> float:
+    """Seconds that a remote asks us to wait, as it gave them; a minute if it does not say."""
+    wait = seconds(value)
+    return 60.0 if wait is None else wait
+
+
 def webhook_parts(address: str) -> SplitResult | None:
     """The parts of an http(s) URL that hides nothing; None if it is none."""
     try:

@@ -36,6 +36,7 @@ from lol_dagster.delivery.transports.base import (
     Step,
     Transport,
     V,
+    asked_to_wait,
     reads,
     seconds,
     sends,
@@ -228,11 +229,11 @@ def _said(reply: Reply) -> str:
     return short(f"Discord {reply.status}" + (f": {message}" if isinstance(message, str) else ""))
 
 
-def _retry_after(reply: Reply) -> float | None:
+def _retry_after(reply: Reply) -> float:
     if _banned(reply):
         return max(_CLOUDFLARE_BAN, seconds(reply.headers.get("Retry-After")) or 0.0)
     said = reply.field("retry_after")
-    return seconds(reply.headers.get("Retry-After") if said is None else said)
+    return asked_to_wait(reply.headers.get("Retry-After") if said is None else said)
 
 
 def _banned(reply: Reply) -> bool:
@@ -244,8 +245,7 @@ def _holds(reply: Reply) -> tuple[Hold, ...]:
     """How long the rate limits forbid to send."""
     if reply.status == 429:
         everywhere = _banned(reply) or reply.field("global") is True
-        wait = _retry_after(reply)
-        return () if wait is None else (Hold(wait, "token" if everywhere else "channel"),)
+        return (Hold(_retry_after(reply), "token" if everywhere else "channel"),)
     if reply.headers.get("X-RateLimit-Remaining") == "0":
         wait = seconds(reply.headers.get("X-RateLimit-Reset-After"))
         return () if wait is None else (Hold(wait),)

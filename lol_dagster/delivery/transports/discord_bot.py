@@ -60,8 +60,8 @@ class DiscordBot(discord_api.DiscordTransport):
             read_back=True,
             settle=5.0,
             promise="Delivered exactly once: an unanswered send is looked up in the channel before "
-            "it is repeated, and Discord drops a second copy by its nonce. What cannot be settled "
-            "within a day waits for your decision.",
+            "it is repeated, and Discord drops a second copy by its nonce. What fails for a day while "
+            "others pass waits for your decision.",
             promise_if_unreadable=UNREADABLE_PROMISE.replace(
                 "unanswered", "unanswered for a minute"
             ),

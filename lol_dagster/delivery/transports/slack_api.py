@@ -32,7 +32,7 @@ from lol_dagster.delivery.transports.base import (
     Step,
     Transport,
     V,
-    seconds,
+    asked_to_wait,
     short,
     unread,
 )
@@ -131,7 +131,7 @@ def answer_to(reply: Reply, verdict: V, *holds: Hold) -> Answer[V]:
 
 def sent(reply: Reply, message: Outgoing) -> Answer[PostVerdict]:
     """The verdict on a chat.postMessage or chat.update."""
-    return answer_to(reply, _standing(reply, message) or refusal(reply), PACE, *_holds(reply))
+    return answer_to(reply, _standing(reply, message) or refusal(reply), PACE, *rate_limit(reply))
 
 
 def _standing(reply: Reply, message: Outgoing) -> Accepted | None:
@@ -152,7 +152,7 @@ def refusal(reply: Reply) -> PostVerdict:
     error = reply.field("error")
     said = _said(reply)
     if reply.status == 429 or error in LATER:
-        return NotSent(said, retry_after=seconds(reply.headers.get("Retry-After")))
+        return NotSent(said, retry_after=asked_to_wait(reply.headers.get("Retry-After")))
     if reply.status >= 500 or reply.field("ok") is not False or error in MAYBE_DONE:
         return Uncertain(said)
     if error in GONE:
@@ -171,7 +171,7 @@ def scan_failed(reply: Reply) -> Answer[ScanVerdict]:
         return answer_to(
             reply, UnreadableHistory(f"the bot may not read the channel's history: {_said(reply)}")
         )
-    return answer_to(reply, unread(refusal(reply)), *_holds(reply))
+    return answer_to(reply, unread(refusal(reply)), *rate_limit(reply))
 
 
 def messages_in(reply: Reply) -> list[dict[str, Any]] | None:
@@ -197,6 +197,7 @@ def _said(reply: Reply) -> str:
     return short("".join(words))
 
 
-def _holds(reply: Reply) -> tuple[Hold, ...]:
-    wait = seconds(reply.headers.get("Retry-After")) if reply.status == 429 else None
-    return () if wait is None else (Hold(wait),)
+def rate_limit(reply: Reply) -> tuple[Hold, ...]:
+    if reply.status != 429:
+        return ()
+    return (Hold(asked_to_wait(reply.headers.get("Retry-After"))),)

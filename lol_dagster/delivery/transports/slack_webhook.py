@@ -23,11 +23,10 @@ from lol_dagster.delivery.transports.base import (
     Answer,
     Caller,
     Capabilities,
-    Hold,
     Outgoing,
     Reply,
+    asked_to_wait,
     check_webhook_host,
-    seconds,
     sends,
     short,
     webhook_parts,
@@ -88,14 +87,13 @@ class SlackWebhook(slack_api.SlackTransport):
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
         reply = self._api.call("POST", address.removeprefix(self._url), json=message.body)
         said = short(reply.body[:80].decode("utf-8", "replace"))
-        wait = seconds(reply.headers.get("Retry-After")) if reply.status == 429 else None
         return Answer(
             _verdict(reply, said, message.rev),
             http_status=reply.status,
             code=None if said == "ok" else said,
             request_id=short(reply.headers.get("x-slack-req-id", "")) or None,
             elapsed_s=reply.elapsed_s,
-            holds=(slack_api.PACE, *([] if wait is None else [Hold(wait)])),
+            holds=(slack_api.PACE, *slack_api.rate_limit(reply)),
         )
 
 
@@ -105,7 +103,7 @@ def _verdict(reply: Reply, said: str, rev: int) -> PostVerdict:
         return Accepted(None, rev)
     words = f"Slack {status}: {said}"
     if status == 429:
-        return NotSent(words, retry_after=seconds(reply.headers.get("Retry-After")))
+        return NotSent(words, retry_after=asked_to_wait(reply.headers.get("Retry-After")))
     if not 400 <= status < 500 or status == 408:
         return Uncertain(words)
     if said.startswith(PAYLOAD_REFUSED):

@@ -96,11 +96,12 @@ class Message(Base):
     """Committed before the first byte of a POST leaves; true forever after, unless that very
     attempt provably sent nothing."""
     uncertain_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When the first POST whose fate is not known began."""
+    """Since when it is tried in vain: proof that it was not posted begins it anew, unless server errors
+    have been counted."""
     after_id: Mapped[str | None] = mapped_column(String(64))
     """Where in the channel's history to begin looking for it."""
     sent_rev: Mapped[int | None]
-    """The revision of the last POST that may have gone out."""
+    """The revision of the last POST or PATCH that may have gone out."""
     remote_id: Mapped[str | None] = mapped_column(String(64))
     remote_rev: Mapped[int | None]
     given_up_rev: Mapped[int | None]
@@ -113,7 +114,8 @@ class Message(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     uncertain_rounds: Mapped[int] = mapped_column(default=0)
     proven_absent: Mapped[int] = mapped_column(default=0)
-    """Times that a server error was followed by proof that nothing had been posted."""
+    """Times that a server error was followed by proof that nothing had been posted, while the service
+    took other messages."""
     edit_rounds: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str | None] = mapped_column(String(500))
 
