@@ -108,8 +108,14 @@ def test_where_answers_have_no_limits_20_calls_a_second_go_out(bench: Bench) -> 
     assert bench.calls_until_full(NOTHING) == 20
 
 
-def test_an_error_from_the_edge_does_not_count_as_no_limits(bench: Bench) -> None:
-    bench.call(NOTHING, status=503)
+def test_that_a_match_is_not_there_is_the_endpoints_own_answer(bench: Bench) -> None:
+    bench.call(NOTHING, status=404)
+    assert bench.calls_until_full(NOTHING) == 19
+
+
+@pytest.mark.parametrize("status", [400, 403, 500, 503])
+def test_an_error_from_the_edge_does_not_count_as_no_limits(bench: Bench, status: int) -> None:
+    bench.call(NOTHING, status=status)
     bench.take()
     assert bench.wait() > 0, "still one at a time"
 
@@ -220,6 +226,19 @@ def test_calls_of_another_program_with_our_key_are_reckoned_with(bench: Bench) -
     assert bench.wait() == pytest.approx(120 + EDGE_S)
 
 
+def test_a_method_has_counts_of_its_own(bench: Bench) -> None:
+    bench.call(says("100:120", "1:120", method="10:60", method_count="8:60"))
+    assert bench.calls_until_full(says("100:120", method="10:60")) == 2
+
+
+def test_a_count_that_we_know_of_adds_nothing(bench: Bench) -> None:
+    bench.call(says("10:100", "1:100"))
+    bench.call(says("10:100", "2:100"))
+    with bench.database.reading() as session:
+        # Two calls, each in two scopes; Riot knows of no more.
+        assert session.scalars(select(RateCall.calls)).all() == [1, 1, 1, 1]
+
+
 def test_our_own_calls_are_not_taken_for_anothers(bench: Bench) -> None:
     """Four calls are under way at once; each answer counts those that arrived before it."""
     bench.call(says("10:100", "1:100"))
@@ -243,6 +262,56 @@ def test_a_reservation_given_back_can_be_used(bench: Bench) -> None:
     bench.wait()
     bench.limiter.give_back(reservation)
     bench.take()
+
+
+def test_giving_one_back_leaves_the_others_where_they_are(bench: Bench) -> None:
+    bench.call(says("3:100"))
+    mine, _ = bench.take(), bench.take()
+    bench.limiter.give_back(mine)
+    bench.take()
+    bench.wait()
+
+
+def test_a_reservation_names_its_scopes_and_its_moment(bench: Bench) -> None:
+    one = bench.take()
+    assert one.app_scope == "key/americas/app"
+    assert one.method_scope == "key/americas/match"
+    assert one.at == bench.time.now
+    bench.limiter.observe(one, 200, says("9:1"))
+    assert bench.take().token != one.token
+
+
+def test_an_answer_that_refuses_nothing_holds_until_now(bench: Bench) -> None:
+    assert bench.call(says("100:1")) == bench.time.now
+
+
+def test_an_answer_learns_of_the_hold_that_another_call_met(bench: Bench) -> None:
+    bench.call(says("100:1"))
+    slow = bench.take()
+    bench.call(says("100:1", Retry_After="7", X_Rate_Limit_Type="application"), status=429)
+    assert bench.limiter.observe(slow, 200, says("100:1")) == bench.time.now + 7.5
+
+
+def test_a_shorter_hold_does_not_end_a_longer_one(bench: Bench) -> None:
+    bench.call(says("100:1"))
+    first, second = bench.take(), bench.take()
+    bench.limiter.observe(first, 429, says("100:1", Retry_After="60"))
+    bench.limiter.observe(second, 429, says("100:1", Retry_After="5"))
+    assert bench.wait() == pytest.approx(60.5)
+
+
+def test_only_a_success_ends_the_doubling_of_pauses(bench: Bench) -> None:
+    def refused() -> float:
+        pause = bench.call(says("100:1"), status=429) - bench.time.now
+        bench.time.now += pause
+        return pause
+
+    assert refused() <= 2.5
+    bench.call(says("100:1"), status=404)
+    bench.call(says("100:1"), status=503)
+    assert refused() >= 4, "the second refusal in a row"
+    bench.call(says("100:1"))
+    assert refused() <= 2.5
 
 
 def test_a_call_that_never_came_back_counts_until_its_lease_and_the_window_are_over(
@@ -315,8 +384,19 @@ def test_a_clock_that_is_put_back_does_not_block_forever(bench: Bench) -> None:
 
 def test_old_calls_are_forgotten(bench: Bench) -> None:
     for _ in range(10):
-        bench.call(says("100:1,1000:120"))
+        bench.call(says("100:1,1000:120", method="2000:50"))
         bench.time.now += 100
     with bench.database.reading() as session:
-        # 120 s of window and a minute of lease reach back over two calls, each in two scopes.
-        assert session.scalar(select(func.count()).select_from(RateCall)) <= 6
+        kept = session.execute(select(RateCall.scope, func.count()).group_by(RateCall.scope)).all()
+    # The last answer came at 900. The application's longest window of 120 s and four leases of 15 s
+    # reach back to 720, to the calls of 800 and 900; the method's 50 s to 790, to the same two.
+    assert dict(map(tuple, kept)) == {"key/americas/app": 2, "key/americas/match": 2}
+
+
+def test_a_call_is_kept_for_as_long_as_it_may_weigh(bench: Bench) -> None:
+    limits = says("2:100", method="2000:10")
+    bench.call(limits)
+    bench.time.now += 99
+    bench.call(limits)
+    # The first weighs on the window of 100 s until 100.2; at 99 there is no space.
+    assert bench.wait() == pytest.approx(1 + EDGE_S)
