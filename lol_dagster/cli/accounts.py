@@ -94,6 +94,37 @@ def add(player: str, riot_id: str, platform: str | None, puuid: str | None, as_j
     print_either(value, as_json, said)
 
 
+@account.command("correct")
+@click.argument("riot_id", metavar="'NAME#TAG'")
+@click.option("--riot-id", "new_riot_id", metavar="'NAME#TAG'", help="What it should have been.")
+@platform_options
+@as_json_option
+def correct(
+    riot_id: str,
+    new_riot_id: str | None,
+    platform: str | None,
+    puuid: str | None,
+    as_json: bool,
+) -> None:
+    """Correct an account's Riot ID or platform; or, with neither, confirm it.
+
+    The entry stays, with the games that count for it. Riot is asked for the account unless its
+    --puuid is given.
+    """
+    with command_context() as app:
+        with app.database.reading() as session:
+            row = accounts.get_account(session, riot_id)
+            named = parse_riot_id(new_riot_id or row.riot_id)
+            accounts.check_not_taken(session, named, puuid, but=row.id)
+        known = known_account(app, named, platform or row.platform, puuid)
+        with app.writing() as session:
+            corrected = accounts.correct_account(session, row.id, known, version=row.version)
+            session.refresh(corrected)
+            value = _as_json(corrected)
+    said = f"{value['player']} plays as {value['riot_id']} on {value['platform']}."
+    print_either(value, as_json, said)
+
+
 @account.command("list")
 @as_json_option
 def list_accounts(as_json: bool) -> None:

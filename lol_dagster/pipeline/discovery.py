@@ -19,8 +19,13 @@ from functools import partial
 from sqlalchemy import update
 from structlog.contextvars import bound_contextvars
 
-from lol_dagster.pipeline.records import record_listed, record_route_answers, record_still_listed
-from lol_dagster.riot.client import MAX_IDS, RiotClient
+from lol_dagster.pipeline.records import (
+    record_listed,
+    record_recognised,
+    record_route_answers,
+    record_still_listed,
+)
+from lol_dagster.riot.client import MAX_IDS, MOST_PAGES, RiotClient
 from lol_dagster.riot.errors import (
     BadRequest,
     ForbiddenHere,
@@ -34,6 +39,7 @@ from lol_dagster.riot.polling import (
     due_accounts,
     failing_routes,
     member_since,
+    note_former_platform_lists,
     note_poll_failed,
     note_polled,
     note_route_answers,
@@ -42,7 +48,13 @@ from lol_dagster.riot.polling import (
     route_of,
     tracked_accounts,
 )
-from lol_dagster.riot.resolving import UnresolvedAccount, refresh_riot_id, resolve_puuid
+from lol_dagster.riot.resolving import (
+    UnresolvedAccount,
+    note_puuid_taken,
+    refresh_platform,
+    refresh_riot_id,
+    resolve_puuid,
+)
 from lol_dagster.riot.routing import UnknownPlatform
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, AccountPoll
@@ -51,11 +63,10 @@ log = logging.getLogger(__name__)
 
 DEEP_POLL_EVERY = timedelta(days=1)
 DEEP_POLL_REACH = timedelta(days=30)
+"""How far a deep poll reaches back before the last one that was good, however long ago that was."""
 GAME_IN_PROGRESS = timedelta(hours=3)
 """Riot filters by a game's start, memberships count its end: a game may have begun before one."""
 FIRST_PAGE = 20
-MOST_PAGES = 30
-"""Riot keeps some 1,000 matches of an account: a list that goes on is no list."""
 OLDEST_START_TIME = datetime(2021, 6, 16, tzinfo=UTC)
 """Riot hides matches from before it when a start time is given at all."""
 
@@ -180,11 +191,12 @@ def poll_account(
     is_deep = last_deep is None or now - last_deep >= DEEP_POLL_EVERY
     window_start = since - GAME_IN_PROGRESS
     if last_deep is not None and is_deep:
-        window_start = max(window_start, now - DEEP_POLL_REACH)
+        window_start = max(window_start, last_deep - DEEP_POLL_REACH)
     found: list[str] = []
     try:
         for match_id in _poll(database, client, account, window_start, now, is_deep=is_deep):
             found.append(match_id)  # noqa: PERF402 - what was found counts also if the poll fails
+        found += _poll_former(database, client, account, window_start, now, is_deep=is_deep)
     except KeyRejected:
         raise
     except (RiotError, UnresolvedAccount, UnknownPlatform) as error:
@@ -203,7 +215,9 @@ def poll_account(
                 note_poll_failed(session, account.id, str(error), now)
     else:
         with database.writing() as session:
-            note_polled(session, account.id, now, was_deep=is_deep)
+            row = session.get(Account, account.id)
+            was_deep = is_deep and row is not None and row.platform == account.platform
+            note_polled(session, account.id, now, was_deep=was_deep)
     if found and report.error and not is_deep:
         _let_next_poll_be_deep(database, account, now)
     if found:
@@ -242,17 +256,11 @@ def _poll(
     *,
     is_deep: bool,
 ) -> Iterator[str]:
-    read = _read_all if is_deep else _read_newest
-    puuid = account.puuid or resolve_puuid(database, client, account)
+    puuid = account.puuid or _resolve(database, client, account, since, now)
     for has_own_puuid in (False, True):
         try:
-            list_ids = partial(
-                client.match_ids,
-                puuid,
-                account.platform,
-                start_time=since if since >= OLDEST_START_TIME else None,
-            )
-            yield from read(database, list_ids, account.id, now)
+            list_ids = _list_of(client, puuid, account.platform, since)
+            yield from _read(database, list_ids, account.id, now, is_deep=is_deep)
             break
         except ForbiddenHere:
             # Every key may ask for an account: if that is refused too, KeyRejected says so.
@@ -262,15 +270,85 @@ def _poll(
             if has_own_puuid or not refusal.foreign_puuid:
                 raise
             log.warning("Puuid of another application", extra={"account_id": account.id})
-            puuid = resolve_puuid(database, client, account)
+            puuid = _resolve(database, client, account, since, now)
+    if puuid == account.puuid and account.puuid_key != client.key_fingerprint:
+        note_puuid_taken(database, account, client.key_fingerprint)
     if is_deep:
-        try:
-            refresh_riot_id(database, client, account, puuid)
-        except KeyRejected:
-            raise
-        except RiotError as error:
-            # A Riot ID out of date is no reason to call a poll failed that brought the list.
-            log.info("Not renamed: %s", error, extra={"account_id": account.id})
+        record_recognised(database, account.id, since=since, now=now)
+        for refresh in (refresh_riot_id, partial(refresh_platform, now=now)):
+            try:
+                refresh(database, client, account, puuid)
+            except KeyRejected:
+                raise
+            except (RiotError, UnknownPlatform) as error:
+                # A name out of date is no reason to call a poll failed that brought the list.
+                log.info("Not refreshed: %s", error, extra={"account_id": account.id})
+
+
+def _poll_former(
+    database: Database,
+    client: RiotClient,
+    account: Account,
+    since: datetime,
+    now: datetime,
+    *,
+    is_deep: bool,
+) -> list[str]:
+    """Read the list on the platform where the account played before it moved: Riot may list games late,
+    and may have named a wrong platform. That a former route fails is not held against the account.
+
+    Returns:
+        The new match ids, each written down.
+    """
+    with database.reading() as session:
+        row, poll = session.get(Account, account.id), session.get(AccountPoll, account.id)
+    if row is None or poll is None or not poll.former_platform or not poll.former_platform_until:
+        return []
+    if row.puuid is None or row.platform != account.platform or poll.former_platform_until <= now:
+        return []  # corrected or moved meanwhile, or a while is over
+    found: list[str] = []
+    try:
+        list_ids = _list_of(client, row.puuid, poll.former_platform, since)
+        for match_id in _read(database, list_ids, account.id, now, is_deep=is_deep):
+            found.append(match_id)  # noqa: PERF402 - what was found counts also if it fails
+    except RiotError as error:
+        log.info("Former platform: %s", error, extra={"account_id": account.id})
+        if found and not is_deep:
+            _let_next_poll_be_deep(database, account, now)
+    if found:
+        with database.writing() as session:
+            note_former_platform_lists(session, account.id, now)
+    return found
+
+
+def _resolve(
+    database: Database, client: RiotClient, account: Account, since: datetime, now: datetime
+) -> str:
+    """The account's puuid under the client's key. Games that name it and came through another
+    account's list before are processed again.
+    """
+    puuid = resolve_puuid(database, client, account)
+    record_recognised(database, account.id, since=since, now=now)
+    return puuid
+
+
+def _list_of(
+    client: RiotClient, puuid: str, platform: str, since: datetime
+) -> Callable[..., list[str]]:
+    start_time = since if since >= OLDEST_START_TIME else None
+    return partial(client.match_ids, puuid, platform, start_time=start_time)
+
+
+def _read(
+    database: Database,
+    list_ids: Callable[..., list[str]],
+    account_id: int,
+    now: datetime,
+    *,
+    is_deep: bool,
+) -> Iterator[str]:
+    read = _read_all if is_deep else _read_newest
+    return read(database, list_ids, account_id, now)
 
 
 def _read_newest(

@@ -62,6 +62,11 @@ class StillListed:
 
 
 @dataclass(frozen=True)
+class Recognised:
+    """An account takes part in it that nobody knew to be one of its participants."""
+
+
+@dataclass(frozen=True)
 class RouteAnswers:
     """Riot answers again after an outage."""
 
@@ -132,7 +137,7 @@ class Failed(FromRun):
 
 
 Event = (
-    Listed | StillListed | RouteAnswers | RunRequested | Ignored | Started
+    Listed | StillListed | Recognised | RouteAnswers | RunRequested | Ignored | Started
     | Archived | Missing | Deferred | Processed | Failed
 )  # fmt: skip
 
@@ -203,11 +208,10 @@ def step(life: Life | None, event: Event, now: datetime) -> Step:
             return _started(life, event, now)
         case RunRequested() if life.state in ("listed", "not_found"):
             return Step(_asked_for_again(life, now))
-        case StillListed() if life.state == "not_found" and life.next_try_at is None:
-            # It stays `not_found` until Riot gives it: Riot lists some forever that it never does.
+        case StillListed() | RouteAnswers() if _becomes_due(life, event, now):
             return Step(replace(life, next_try_at=now))
-        case RouteAnswers() if _waits_for_riot(life, now):
-            return Step(replace(life, next_try_at=now))
+        case Recognised() if life.state == "processed":
+            return Step(replace(life, state="fetched", next_try_at=now))
         case Ignored() if life.state == "quarantined":
             return Step(
                 replace(life, state="ignored", next_try_at=None),
@@ -271,8 +275,11 @@ def _asked_for_again(life: Life, now: datetime) -> Life:
     )
 
 
-def _waits_for_riot(life: Life, now: datetime) -> bool:
-    """Not one that is missing: Riot has answered for that."""
+def _becomes_due(life: Life, event: StillListed | RouteAnswers, now: datetime) -> bool:
+    if isinstance(event, StillListed):
+        # It stays `not_found` until Riot gives it: Riot lists some forever that it never does.
+        return life.state == "not_found" and life.next_try_at is None
+    # Not one that is missing: Riot has answered for that.
     is_later = life.next_try_at is not None and life.next_try_at > now
     return life.state == "listed" and life.first_missing_at is None and is_later
 

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import select, update
+from sqlalchemy import CompoundSelect, exists, select, union, update
 from sqlalchemy.orm import Session
 
 from lol_dagster.pipeline.match import (
@@ -26,6 +26,7 @@ from lol_dagster.pipeline.match import (
     Listed,
     MatchState,
     OpenQuarantine,
+    Recognised,
     RouteAnswers,
     StartRequests,
     Step,
@@ -33,7 +34,17 @@ from lol_dagster.pipeline.match import (
     step,
 )
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Match, Payload, Quarantine, RunRequest
+from lol_dagster.storage.models import (
+    Account,
+    FormerPuuid,
+    Game,
+    Match,
+    Participant,
+    Payload,
+    PlayerStat,
+    Quarantine,
+    RunRequest,
+)
 from lol_dagster.storage.upsert import insert_if_absent
 
 
@@ -81,6 +92,34 @@ def record_still_listed(database: Database, match_ids: Sequence[str], *, now: da
     if found:
         with database.writing() as session:
             _record_all(session, found, StillListed(), now)
+
+
+def record_recognised(
+    database: Database, account_id: int, *, since: datetime, now: datetime
+) -> None:
+    """Let the games be processed again in which an account takes part and does not count: they were
+    processed before its puuid was known.
+
+    Args:
+        since: Only games that began then or later.
+    """
+    puuids: CompoundSelect[str | None] = union(
+        select(Account.puuid).where(Account.id == account_id),
+        select(FormerPuuid.puuid).where(FormerPuuid.account_id == account_id),
+    )
+    counts = exists().where(
+        PlayerStat.match_id == Participant.match_id, PlayerStat.account_id == account_id
+    )
+    unrecognised = (
+        select(Participant.match_id)
+        .join(Game, Game.match_id == Participant.match_id)
+        .where(Participant.puuid.in_(puuids), Game.started_at >= since, ~counts)
+    )
+    with database.reading() as session:
+        found = session.scalars(unrecognised).all()
+    for start in range(0, len(found), 500):
+        with database.writing() as session:
+            _record_all(session, found[start : start + 500], Recognised(), now)
 
 
 def record_route_answers(session: Session, *, now: datetime) -> None:

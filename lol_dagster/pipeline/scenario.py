@@ -8,13 +8,13 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
 from lol_dagster.errors import UserError
 from lol_dagster.riot.archive import load_payload
 from lol_dagster.riot.pseudonyms import Pseudonyms, readable
-from lol_dagster.storage.models import Account, Payload, Quarantine
+from lol_dagster.storage.models import Account, FormerPuuid, Payload, Quarantine
 
 
 class NothingArchivedError(UserError):
@@ -40,7 +40,9 @@ def export_scenario(session: Session, match_id: str) -> dict[str, Any]:
         .order_by(Quarantine.id.desc())
         .limit(1)
     ).first()
-    puuids = session.scalars(select(Account.puuid).where(Account.puuid.is_not(None)))
+    puuids = session.scalars(
+        union(select(Account.puuid).where(Account.puuid.is_not(None)), select(FormerPuuid.puuid))
+    )
     return {
         "match_id": people.match_id,
         "why": "",
@@ -52,7 +54,7 @@ def export_scenario(session: Session, match_id: str) -> dict[str, Any]:
         },
         "expected": None,
         "fetched_at": archived.fetched_at.isoformat(),
-        "tracked": sorted(filter(None, (people.known(puuid) for puuid in puuids if puuid))),
+        "tracked": sorted(filter(None, map(people.known, puuids))),
         **body,
     }
 

@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 
 MAX_IDS = 100
 """Match ids in one answer, at most."""
+MOST_PAGES = 30
+"""Riot keeps some 1,000 matches of an account: a list that goes on is no list."""
 
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)

@@ -33,6 +33,8 @@ QUIET_AFTER = timedelta(weeks=2)
 STILL_LISTED_FOR = timedelta(days=2)
 """How long an account is polled after its player has left: games that ended before may be listed
 late."""
+FORMER_PLATFORM_FOR = timedelta(days=30)
+"""How long an account's former platform is asked for games after the last new one that it brought."""
 ROUTE_SCOPE = "riot-route:"
 """With a route: its breaker."""
 
@@ -134,6 +136,25 @@ def note_poll_failed(session: Session, account_id: int, error: str, now: datetim
     poll.next_poll_at = now + min(SHORTEST_PAUSE * 2 ** min(poll.failures, 10), LONGEST_PAUSE)
     poll.failures += 1
     poll.last_error = error[:500]
+
+
+def note_moved(session: Session, account_id: int, former_platform: str, now: datetime) -> None:
+    """Note that an account plays on another platform now: its next poll is as deep as the first, as
+    the new platform's route was never asked for it.
+    """
+    poll = _poll_row(session, account_id, now)
+    poll.former_platform = former_platform
+    poll.former_platform_until = now + FORMER_PLATFORM_FOR
+    poll.last_deep_poll_at = None
+
+
+def note_former_platform_lists(session: Session, account_id: int, now: datetime) -> None:
+    """Note that a new match came from the account's former platform: it is asked on."""
+    session.execute(
+        update(AccountPoll)
+        .where(AccountPoll.account_id == account_id)
+        .values(former_platform_until=now + FORMER_PLATFORM_FOR)
+    )
 
 
 def failing_routes(session: Session) -> set[str]:

@@ -8,11 +8,12 @@ from datetime import datetime
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from lol_dagster.riot.resolving import set_puuid
 from lol_dagster.roster.errors import AccountTakenError, NoSuchEntryError, RosterError
 from lol_dagster.roster.names import RiotId, flush_unless, parse_riot_id
 from lol_dagster.roster.riot_lookup import KnownAccount
 from lol_dagster.roster.versions import as_seen
-from lol_dagster.storage.models import Account, AccountPoll, Player, PlayerStat
+from lol_dagster.storage.models import Account, AccountPoll, FormerPuuid, Player, PlayerStat
 
 
 def accounts(session: Session) -> Sequence[Account]:
@@ -80,13 +81,16 @@ def add_account(session: Session, player: Player, known: KnownAccount, *, now: d
     )
     session.add(account)
     flush_unless(session, f"the account '{known.riot_id}' already belongs to a player")
+    # Of another entry, which stood for this account by mistake.
+    session.execute(delete(FormerPuuid).where(FormerPuuid.puuid == known.puuid))
     return account
 
 
 def correct_account(
     session: Session, account_id: int, known: KnownAccount, *, version: int
 ) -> Account:
-    """Point an entry at another Riot account: its Riot ID was mistyped.
+    """Point an entry at another Riot account, as its Riot ID was mistyped, or at the same one where
+    Riot has to be asked anew after a change of the key.
 
     The entry stays, with the games that count for it, and is polled as a new one.
 
@@ -100,7 +104,7 @@ def correct_account(
     account.game_name = known.riot_id.game_name
     account.tag_line = known.riot_id.tag_line
     account.platform = known.platform
-    account.puuid, account.puuid_key = known.puuid, known.puuid_key
+    set_puuid(session, account, known.puuid, known.puuid_key)
     flush_unless(session, f"the account '{known.riot_id}' already belongs to a player")
     # As for a new account: it is polled at once, and its first poll reads further back.
     session.execute(delete(AccountPoll).where(AccountPoll.account_id == account_id))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from lol_dagster.roster.errors import AlreadyThereError, RosterError
 from lol_dagster.roster.names import flush_unless
 from lol_dagster.roster.versions import as_seen
-from lol_dagster.storage.models import Account, Membership, Player, Team
+from lol_dagster.storage.models import Account, AccountPoll, Membership, Player, Team
 
 
 def parse_since(text: str, now: datetime) -> datetime:
@@ -55,6 +55,7 @@ def add_membership(
     membership = Membership(team_id=team.id, player_id=player.id, since=since, until=until)
     session.add(membership)
     flush_unless(session, f"{player.name} is already in the team {team.name!r}")
+    _let_all_be_listed(session, player)
     return membership
 
 
@@ -82,6 +83,7 @@ def correct_membership(
     check_no_overlap(session, team, player, since, until, but=membership)
     membership.since, membership.until = since, until
     flush_unless(session, f"{player.name} is already in the team {team.name!r}")
+    _let_all_be_listed(session, player)
     return membership
 
 
@@ -122,6 +124,16 @@ def check_no_overlap(
             f"{player.name} was in the team {team.name!r} from {other.since:%Y-%m-%d %H:%M} until "
             f"{other.until:%Y-%m-%d %H:%M} UTC: choose other dates, or change that entry"
         )
+
+
+def _let_all_be_listed(session: Session, player: Player) -> None:
+    """The next polls are as deep as the first: games may count from now on that no poll reached."""
+    accounts = select(Account.id).where(Account.player_id == player.id)
+    session.execute(
+        update(AccountPoll)
+        .where(AccountPoll.account_id.in_(accounts))
+        .values(last_deep_poll_at=None)
+    )
 
 
 def _check_possible(team: Team, since: datetime, until: datetime | None) -> None:

@@ -18,7 +18,15 @@ from lol_dagster.riot.payload import BrokenPayload
 from lol_dagster.riot.polling import note_played
 from lol_dagster.stats.metrics import damage_share, highlights, kda, kill_participation, per_minute
 from lol_dagster.stats.reading import GameReading, ParticipantReading, read_game
-from lol_dagster.storage.models import Account, Game, Match, Participant, Payload, PlayerStat
+from lol_dagster.storage.models import (
+    Account,
+    FormerPuuid,
+    Game,
+    Match,
+    Participant,
+    Payload,
+    PlayerStat,
+)
 
 log = logging.getLogger(__name__)
 
@@ -88,11 +96,24 @@ def _check_seats(session: Session, game: GameReading) -> None:
 
 
 def _tracked(session: Session, game: GameReading) -> list[tuple[Account, ParticipantReading]]:
+    """The accounts that take part, by the puuids that they have and had under other keys: a game
+    from before the key was changed names the former ones.
+    """
     by_puuid = {person.puuid: person for person in game.participants if person.puuid}
-    accounts = session.scalars(
-        select(Account).where(Account.puuid.in_(by_puuid)).order_by(Account.id)
+    former = select(Account, FormerPuuid.puuid).join(
+        FormerPuuid, FormerPuuid.account_id == Account.id
     )
-    return [(account, by_puuid[account.puuid]) for account in accounts if account.puuid]
+    present = select(Account, Account.puuid)
+    found = {
+        account: by_puuid[puuid]
+        for rows in (
+            session.execute(former.where(FormerPuuid.puuid.in_(by_puuid))),
+            session.execute(present.where(Account.puuid.in_(by_puuid))),
+        )
+        for account, puuid in rows
+        if puuid
+    }
+    return sorted(found.items(), key=lambda each: each[0].id)
 
 
 def _columns(reading: GameReading | ParticipantReading, *, but: tuple[str, ...]) -> dict[str, Any]:

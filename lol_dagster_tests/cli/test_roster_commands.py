@@ -215,6 +215,28 @@ def test_a_key_that_riot_refuses_is_said_and_nothing_is_added(
     assert as_json("player", "list") == []
 
 
+def test_an_account_is_corrected_or_confirmed() -> None:
+    done("team", "add", "Amigos")
+    add_ann()
+    # Without an option: Riot is asked anew for the same Riot ID, as after a change of the key.
+    assert done("account", "correct", "Ann#TAG") == "Ann plays as Ann#TAG on na1.\n"
+    corrected = as_json(
+        "account", "correct", "ann#tag", "--riot-id", "ann smurf#TAG", "--platform", "euw1"
+    )
+    assert (corrected["riot_id"], corrected["platform"], corrected["puuid"]) == (
+        "Ann Smurf#TAG", "euw1", "puuid-Ann Smurf".ljust(78, "x"),
+    )  # fmt: skip
+    assert [each["riot_id"] for each in as_json("account", "list")] == ["Ann Smurf#TAG"]
+    assert "no player has an account 'Ann#TAG'" in refused("account", "correct", "Ann#TAG")
+    assert "plays on euw1, not na1" in refused(
+        "account", "correct", "Ann Smurf#TAG", "--platform", "na1"
+    )
+    done("player", "add", "Bob", "--team", "Amigos", "--account", "Bob#TAG", "--platform", "na1")
+    assert "already belongs to the player 'Bob'" in refused(
+        "account", "correct", "Ann Smurf#TAG", "--riot-id", "Bob#TAG"
+    )
+
+
 def test_while_riot_is_down_an_account_is_kept_and_resolved_later(
     simulator: Simulator,  # noqa: F811
 ) -> None:

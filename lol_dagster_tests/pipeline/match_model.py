@@ -30,6 +30,7 @@ from lol_dagster.pipeline.match import (
     Missing,
     OpenQuarantine,
     Processed,
+    Recognised,
     RunRequested,
     Started,
     Step,
@@ -110,6 +111,7 @@ def moves(world: World, rules: Rules) -> Iterator[Move]:
         after = replace(world, relists=world.relists - 1)
         yield "Riot still lists it", _apply(after, StillListed(), rules)
         yield "another account lists it", _apply(after, Listed(), rules)
+        yield "another account is recognised in it", _apply(after, Recognised(), rules)
     if world.asks:
         asked = _apply(replace(world, asks=world.asks - 1, wanted=True), RunRequested(), rules)
         yield "somebody requests a run", replace(asked, requests=(*asked.requests, WAITING))

@@ -389,14 +389,33 @@ def test_a_hole_far_down_is_found_by_the_daily_deep_poll(world: World) -> None:
     assert world.poll(account).last_deep_poll_at == NOW + DEEP_POLL_EVERY
 
 
-def test_later_deep_polls_reach_back_thirty_days(world: World) -> None:
+@pytest.mark.parametrize("away_for", [timedelta(days=1), timedelta(days=35)])
+def test_later_deep_polls_reach_back_thirty_days_before_the_last_good_one(
+    world: World, away_for: timedelta
+) -> None:
     account = world.member(since=NOW - timedelta(days=300))
     world.list(account)
     world.discover()
     world.forget_requests()
-    later = NOW + timedelta(days=1)
-    world.discover(later)
-    expected = later - timedelta(days=30)
+    world.discover(NOW + away_for)
+    expected = NOW - timedelta(days=30)
+    assert query(world.riot.asked("/ids")[0])["startTime"] == str(int(expected.timestamp()))
+
+
+def test_a_deep_poll_that_fails_is_no_good_one(world: World) -> None:
+    """Away for 35 days, and Riot's second page fails on the first day back."""
+    account = world.member(since=NOW - timedelta(days=300))
+    world.list(account)
+    world.discover()
+    script = world.list(account, *ids(1, 150))
+    world.riot.on(f"{account.puuid}/ids.*start=100", refusal(400))
+    back = NOW + timedelta(days=35)
+    assert set(world.discover(back).new_match_ids) == set(ids(51, 150))
+
+    world.riot.on(f"{account.puuid}/ids", script)
+    world.forget_requests()
+    assert set(world.discover(back + HOUR).new_match_ids) == set(ids(1, 50))
+    expected = NOW - timedelta(days=30)
     assert query(world.riot.asked("/ids")[0])["startTime"] == str(int(expected.timestamp()))
 
 

@@ -73,7 +73,9 @@ def test_a_puuid_that_stays_foreign_is_asked_for_once_and_noted(world: World) ->
 
 
 def test_a_rename_is_taken_over_by_the_deep_poll(world: World) -> None:
-    account = world.member(game_name="Before", tag_line="NA1")
+    account = world.member(
+        game_name="Before", tag_line="NA1", puuid_key=world.client.key_fingerprint
+    )
     world.list(account)
     world.riot.on(f"by-puuid/{account.puuid}$",
                   Reply(200, {"puuid": account.puuid, "gameName": "After", "tagLine": "EUW"}))  # fmt: skip

@@ -202,6 +202,27 @@ def test_a_membership_is_corrected_ended_and_reopened(any_database: Database) ->
         assert [sorted(each.after or {}) for each in changes] == [["since"], ["until"], ["until"]]
 
 
+@pytest.mark.parametrize("correct", [False, True])
+def test_a_membership_that_reaches_further_back_lets_the_lists_be_read_as_far(
+    any_database: Database, correct: bool
+) -> None:
+    """The daily poll reaches back thirty days, and the membership sixty."""
+    with any_database.writing() as session:
+        team, ann = make_team(session, "Amigos"), make_player(session, "Ann")
+        account = make_account(session, ann)
+        session.add(AccountPoll(account_id=account.id, next_poll_at=NOW, last_deep_poll_at=NOW))
+        if correct:
+            row = make_membership(session, team, ann, since=NOW - DAY)
+            correct_membership(
+                session, row.id, since=NOW - 60 * DAY, until=None, version=row.version
+            )
+        else:
+            add_membership(session, team, ann, since=NOW - 60 * DAY)
+    with any_database.reading() as session:
+        poll = session.get_one(AccountPoll, account.id)
+        assert poll.last_deep_poll_at is None, "as if it had never been polled"
+
+
 @pytest.mark.parametrize(
     ("since", "until", "why"),
     [

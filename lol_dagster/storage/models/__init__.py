@@ -18,6 +18,7 @@ from lol_dagster.storage.models.roster import Account as Account
 from lol_dagster.storage.models.roster import AccountPoll as AccountPoll
 from lol_dagster.storage.models.roster import Channel as Channel
 from lol_dagster.storage.models.roster import ChannelProbe as ChannelProbe
+from lol_dagster.storage.models.roster import FormerPuuid as FormerPuuid
 from lol_dagster.storage.models.roster import Membership as Membership
 from lol_dagster.storage.models.roster import Player as Player
 from lol_dagster.storage.models.roster import Team as Team

@@ -61,7 +61,8 @@ class Account(Base):
     puuid: Mapped[str | None] = mapped_column(String(100), unique=True)
     """None until Riot has been asked. Encrypted per Riot application: see `puuid_key`."""
     puuid_key: Mapped[str | None] = mapped_column(String(16))
-    """Fingerprint of the API key that `puuid` was resolved with; None if it was given by hand."""
+    """Fingerprint of the API key under which Riot last took `puuid`; None: given by hand, and Riot
+    has not been asked with it."""
     game_name: Mapped[str] = mapped_column(String(64))
     tag_line: Mapped[str] = mapped_column(String(16))
     platform: Mapped[str] = mapped_column(String(8))
@@ -80,6 +81,22 @@ class Account(Base):
 
     def __str__(self) -> str:
         return self.riot_id
+
+
+class FormerPuuid(Base):
+    """The puuid that an account had under another API key: archived games name it by that one.
+
+    Riot encrypts puuids anew for each application, so a new key can change them all.
+    """
+
+    __tablename__ = "former_puuids"
+
+    puuid: Mapped[str] = mapped_column(String(100), primary_key=True)
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), index=True
+    )
+    puuid_key: Mapped[str | None] = mapped_column(String(16))
+    """As `Account.puuid_key`."""
 
 
 class AccountPoll(Base):
@@ -107,6 +124,10 @@ class AccountPoll(Base):
     it came is determined from `missing_games_from` on. None: it never was, or the match came."""
     missing_games_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """The game ended after this: when Riot had not yet counted it."""
+    former_platform: Mapped[str | None] = mapped_column(String(8))
+    """Where the account played before it moved to another platform."""
+    former_platform_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Until then the former platform's route is asked for games, too."""
 
     account: Mapped[Account] = relationship(back_populates="poll")
 
