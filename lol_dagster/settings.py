@@ -16,7 +16,14 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    IPvAnyAddress,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lol_dagster.errors import UserError
@@ -112,6 +119,9 @@ class Settings(BaseSettings):
     admin_port: Annotated[int, Field(ge=1, le=65535)] = 3001
     """Where the web view answers."""
 
+    code_bind: IPvAnyAddress | None = None
+    """Several hosts alone: the address of a private network on which the code server listens."""
+
     alert_channel: str | None = None
     """Name of the channel in which the operator is alerted."""
     ping_url: SecretStr | None = None
@@ -181,6 +191,14 @@ class Settings(BaseSettings):
                 "(RGAPI-…) into the environment or into .env"
             )
         return self.riot_api_key
+
+
+SECRET_VARIABLES = tuple(
+    f"LOL_{name.upper()}"
+    for name, field in Settings.model_fields.items()
+    if field.annotation == SecretStr | None
+)
+"""Names of the variables that hold secrets."""
 
 
 def load_settings() -> Settings:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import click
+from pydantic import IPvAnyAddress
 
 from lol_dagster.cli.context import CommandContext, command_context
 from lol_dagster.cli.output import as_json_option, print_json, print_table, shown
@@ -82,10 +83,24 @@ def _setup(settings: Settings, database: Database) -> Iterator[SetupCheck]:
     said = f"{where}: {wrong}" if wrong else f"{where}, and what is committed survives a power cut"
     yield SetupCheck("database", wrong is None, said)
     yield SetupCheck("Riot key", *_riot_key(settings, database))
+    if settings.code_bind is not None:
+        yield _code_server(settings.code_bind)
     if settings.alert_channel is not None:
         with database.reading() as session:
             _, wrong = find_alert_channel(session, settings)
         yield SetupCheck("alert channel", wrong is None, wrong or settings.alert_channel)
+
+
+def _code_server(address: IPvAnyAddress) -> SetupCheck:
+    """Of several hosts; that of `up` answers on a socket in a folder of its own."""
+    ok = address.is_private and not address.is_unspecified
+    said = (
+        f"LOL_CODE_BIND is {address}: see that a firewall lets in the daemon's host and the web server's alone"
+        if ok
+        else f"LOL_CODE_BIND is {address}: whoever reaches the code server runs what they like with our "
+        "keys; let it listen on an address of a private network"
+    )
+    return SetupCheck("code server", ok, said)
 
 
 def _riot_key(settings: Settings, database: Database) -> tuple[bool, str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -192,17 +194,19 @@ def run_services(
     instance = prepare_instance(settings)
     for name in switch_on(instance):
         click.echo(f"{name} was stopped in Dagster's UI: it is started again.")
-    server, code_port = code_server()
-    code = Supervisor([server], log_dir=settings.logs_dir, say=click.echo)
+    # In the home its name could be too long for a socket's (107 characters on Linux).
+    folder = tempfile.TemporaryDirectory(prefix="lol-dagster-")  # mode 700
+    code_address = Path(folder.name) / "code-server"
+    code = Supervisor([code_server(code_address)], log_dir=settings.logs_dir, say=click.echo)
     code.start()
     try:
         note_ui_url(database, f"http://127.0.0.1:{ui_port}")
         # The others complain at length about a code server that is not there yet.
-        wait_until_answering(f"tcp://127.0.0.1:{code_port}", timeout=120)
+        wait_until_answering(f"unix://{code_address}", timeout=120)
         click.echo(f"Dagster's UI: http://127.0.0.1:{ui_port}   logs: {settings.logs_dir}")
         click.echo("Ctrl-C ends everything.")
         services = other_services(
-            settings, code_port, ui_port=ui_port, public_url=public_url, sign_in=sign_in
+            settings, code_address, ui_port=ui_port, public_url=public_url, sign_in=sign_in
         )
         with beating(database, "up"), looking(instance, database):
             Supervisor(
@@ -212,6 +216,7 @@ def run_services(
             ).run()
     finally:
         code.stop()
+        folder.cleanup()
         end_of(database, "daemon")
         instance.dispose()
         database.dispose()

@@ -51,7 +51,7 @@ prints whatever an alert is about."""
 _DATED_FILE = re.compile(r"(?:lol-(\d{4}-\d\d-\d\d)\.jsonl|[\w-]+?-(\d{4}-\d\d-\d\d)\.log)\Z")
 
 
-def start_logging(settings: Settings, process: str) -> None:
+def start_logging(settings: Settings, process: str, *, knows_secrets: bool = True) -> None:
     """Have everything that this process logs written to the day's file, from now on.
 
     The application's own lines from INFO on, those of libraries (Dagster's among them) from WARNING on.
@@ -59,12 +59,14 @@ def start_logging(settings: Settings, process: str) -> None:
 
     Args:
         process: What kind of process this is, such as `daemon`; stands in each line.
+        knows_secrets: Whether this process has our secrets, to strike them out wherever they stand.
+            Without them, what looks like one is struck out all the same.
     """
     root = logging.getLogger()
     if any(file.folder == settings.logs_dir for file in _daily_files(root)):
         return
     stop_logging()
-    redactor = redactor_for(settings)
+    redactor = redactor_for(settings) if knows_secrets else Redactor()
     file = DailyFile(settings.logs_dir)
     file.setFormatter(_json_formatter(process, redactor))
     file.addFilter(_is_worth_keeping)

@@ -1,9 +1,10 @@
 """Becomes one of Dagster's programs after setting our log up in its process.
 
-    python -m lol_dagster.orchestration.logged_service NAME MODULE ARGUMENT…
+    python -m lol_dagster.orchestration.logged_service [--keyless] NAME MODULE ARGUMENT…
 
 Dagster's daemon and web server load no code of ours, so nothing else could have their warnings and
-errors written where everybody looks. What they print besides goes to the service's own file.
+errors written where everybody looks. What they print besides goes to the service's own file. With
+--keyless no secret is read, neither `.env` nor the key file.
 """
 
 import runpy
@@ -12,13 +13,15 @@ import sys
 from dagster._cli import utils as cli_utils
 
 from lol_dagster.logs.writing import start_logging
-from lol_dagster.settings import load_settings
+from lol_dagster.settings import Settings, load_settings
 
 
 def main() -> None:
     """Set the log up, then run the module as `python -m` would."""
-    name, module, *arguments = sys.argv[1:]
-    start_logging(load_settings(), name)
+    is_keyless = sys.argv[1] == "--keyless"
+    name, module, *arguments = sys.argv[1 + is_keyless :]
+    settings = Settings(_env_file=None) if is_keyless else load_settings()
+    start_logging(settings, name, knows_secrets=not is_keyless)
     leave_env_file_to_us()
     sys.argv = [module, *arguments]
     # As `__main__` for real: run workers are spawned as children of what stands there.

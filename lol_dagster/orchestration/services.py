@@ -6,7 +6,6 @@ One code server serves both others: left to themselves each would start one of i
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,32 +17,32 @@ from grpc_health.v1.health_pb2_grpc import HealthStub  # type: ignore[import-unt
 
 from lol_dagster.services.liveness_probe import over_http
 from lol_dagster.services.supervisor import Service
-from lol_dagster.settings import Settings
+from lol_dagster.settings import SECRET_VARIABLES, Settings
 
 _LOCATION = "lol_dagster"
-_HOST = "127.0.0.1"
 _ANSWERS_WITHIN = 5.0
 """Seconds."""
 
 
-def code_server() -> tuple[Service, int]:
-    """The service that loads our definitions and starts the runs, and its port."""
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        port: int = probe.getsockname()[1]
+def code_server(address: Path) -> Service:
+    """The service that loads our definitions and starts the runs.
+
+    Args:
+        address: The socket on which it answers, at most 100 characters long. It has no sign-in and
+            runs whatever it is asked to, with our keys: only its owner may get into the folder.
+    """
     # Not `code-server start`: its reloading proxy costs another 100 MB.
-    service = _logged(
+    return _logged(
         "code-server", "dagster",
         "api", "grpc", "-m", "lol_dagster.definitions", "--location-name", _LOCATION,
-        "-h", _HOST, "-p", str(port),
-        answers=_code_server_answers(port),
+        "--socket", str(address),
+        answers=_code_server_answers(address),
     )  # fmt: skip
-    return service, port
 
 
 def other_services(
     settings: Settings,
-    code_port: int,
+    code_address: Path,
     *,
     ui_port: int,
     public_url: str | None = None,
@@ -58,7 +57,7 @@ def other_services(
         public_url: The web view's, under whose name the UI may be found, too.
         sign_in: Whether the UI asks for the web view's sign-in.
     """
-    server = {"host": _HOST, "port": code_port, "location_name": _LOCATION}
+    server = {"socket": str(code_address), "location_name": _LOCATION}
     workspace = settings.dagster_home / "workspace.yaml"
     # JSON is YAML.
     workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
@@ -68,21 +67,21 @@ def other_services(
     ]
     return [
         _logged("daemon", "dagster._daemon", "run", "-w", str(workspace),
-                answers=_DaemonHeartbeats(settings.dagster_home)),
+                answers=_DaemonHeartbeats(settings.dagster_home), keyless=settings),
         _logged(
             "webserver", "lol_dagster.orchestration.web_server",
             "-w", str(workspace), "--port", str(ui_port), *guard,
-            answers=over_http(f"http://{_HOST}:{ui_port}/server_info"),
+            answers=over_http(f"http://127.0.0.1:{ui_port}/server_info"), keyless=settings,
         ),
     ]  # fmt: skip
 
 
-def _code_server_answers(port: int) -> Callable[[], bool]:
+def _code_server_answers(address: Path) -> Callable[[], bool]:
     """By gRPC's own health check: the kernel takes connections for a process that is frozen."""
 
     def answers() -> bool:
         try:
-            with grpc.insecure_channel(f"{_HOST}:{port}") as channel:
+            with grpc.insecure_channel(f"unix:{address}") as channel:
                 HealthStub(channel).Check(
                     HealthCheckRequest(service="DagsterApi"), timeout=_ANSWERS_WITHIN
                 )
@@ -114,8 +113,22 @@ class _DaemonHeartbeats:
         return is_new
 
 
-def _logged(name: str, module: str, *arguments: str, answers: Callable[[], bool]) -> Service:
-    """A program of Dagster's whose warnings and errors stand in our log, too."""
+def _logged(
+    name: str,
+    module: str,
+    *arguments: str,
+    answers: Callable[[], bool],
+    keyless: Settings | None = None,
+) -> Service:
+    """A program of Dagster's whose warnings and errors stand in our log, too.
+
+    Args:
+        keyless: Given to one that needs no secret of ours, so that it has none.
+    """
     launcher = "lol_dagster.orchestration.logged_service"
-    argv = [sys.executable, "-m", launcher, name, module, *arguments]
-    return Service(name, argv, answers=answers)
+    options, env = [], {}
+    if keyless is not None:
+        options = ["--keyless"]
+        env = {**dict.fromkeys(SECRET_VARIABLES), "LOL_HOME": str(keyless.home)}
+    argv = [sys.executable, "-m", launcher, *options, name, module, *arguments]
+    return Service(name, argv, env, answers=answers)

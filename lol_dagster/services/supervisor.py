@@ -49,14 +49,14 @@ class Service:
     Attributes:
         name: Names its log file and is said to the operator.
         argv: Program and arguments.
-        env: Variables added to those of the supervisor.
+        env: Variables added to those of the supervisor; None takes one away.
         answers: Whether it does what it is there for, asked again and again from a thread; returns
             within seconds. None: it is enough that it lives.
     """
 
     name: str
     argv: Sequence[str]
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str | None] = field(default_factory=dict)
     answers: Callable[[], bool] | None = None
 
 
@@ -302,11 +302,12 @@ class _Child:
         self._log_dir.mkdir(parents=True, exist_ok=True)
         day = datetime.now(UTC).date().isoformat()
         self._log_file = self._log_dir / f"{self.service.name}-{day}.log"
+        env = {**os.environ, "PYTHONUNBUFFERED": "1", **self.service.env}
         with self._log_file.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_CHILD), str(os.getpid()), *self.service.argv],
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.service.env},
+                env={name: value for name, value in env.items() if value is not None},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -344,8 +345,8 @@ def wait_until_answering(url: str, *, timeout: float) -> None:
     """Wait until a server on this machine answers.
 
     Args:
-        url: `http://host:port/path` (any status below 500 is an answer) or `tcp://host:port`
-            (a connection is).
+        url: `http://host:port/path` (any status below 500 is an answer) or `unix:///path` of a
+            socket (a connection is).
         timeout: Seconds.
 
     Raises:
@@ -362,8 +363,10 @@ def _answers(url: str, *, wait: float) -> bool:
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     try:
-        if parts.scheme == "tcp":
-            socket.create_connection((host, port), timeout=wait).close()
+        if parts.scheme == "unix":
+            with socket.socket(socket.AF_UNIX) as caller:
+                caller.settimeout(wait)
+                caller.connect(parts.path)
             return True
         connection = http.client.HTTPConnection(host, port, timeout=wait)
         with contextlib.closing(connection):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
+
+import pytest
 
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
@@ -69,3 +72,29 @@ def test_a_name_that_is_none_posts_nothing(database: Database, simulator: Simula
     _channels(database)
     assert "there is no channel 'nope'" in refused("doctor", "good", "nope")
     assert simulator.truth.posted == []
+
+
+@pytest.mark.parametrize(
+    ("address", "ok"),
+    [
+        ("10.0.0.2", True), ("192.168.1.5", True), ("fd00::2", True),
+        ("8.8.8.8", False), ("0.0.0.0", False), ("::", False),
+    ],
+)  # fmt: skip
+def test_a_code_server_that_others_may_reach_is_missing_its_private_network(
+    database: Database,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    ok: bool,  # noqa: F811
+) -> None:
+    assert not [each for each in _setup() if each["name"] == "code server"], "on one host"
+    monkeypatch.setenv("LOL_CODE_BIND", address)
+    (check,) = [each for each in _setup() if each["name"] == "code server"]
+    assert check["ok"] is ok
+    assert f"LOL_CODE_BIND is {address}" in check["said"]
+
+
+def _setup() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(run("doctor", "--json").stdout)["setup"]
+    return found

@@ -15,7 +15,7 @@ import yaml
 from dagster._core.instance.config import dagster_instance_config
 
 from lol_dagster.orchestration.instance import shipped_file
-from lol_dagster.settings import Settings
+from lol_dagster.settings import SECRET_VARIABLES, Settings
 from lol_dagster_tests._support.postgres import PostgresServer
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -89,6 +89,13 @@ def test_a_unit_ends_its_workers_comes_back_and_bears_no_secret(unit: Path) -> N
     assert not [line for line in lines if re.match(r"Environment=.*(TOKEN|KEY|PASSWORD|URL)", line)]
 
 
+@pytest.mark.parametrize("part", ["daemon", "web"])
+def test_the_units_that_need_no_secret_have_none(part: str) -> None:
+    unit = (DEPLOY / "several-hosts" / f"lol-dagster-{part}.service").read_text()
+    (taken,) = re.findall(r"^UnsetEnvironment=(.*)$", unit, flags=re.MULTILINE)
+    assert set(taken.split()) == set(SECRET_VARIABLES)
+
+
 def test_the_containers_belong_together() -> None:
     folder = DEPLOY / "containers"
     compose = yaml.safe_load((folder / "compose.yaml").read_text())
@@ -127,7 +134,7 @@ def test_every_variable_that_is_asked_for_stands_in_the_example() -> None:
         )
     assert asked <= known
     settings = {f"LOL_{name.upper()}" for name in Settings.model_fields}
-    of_deploy = {"LOL_ADMIN_HOST", "LOL_CODE_BIND", "LOL_CODE_HOST"}
+    of_deploy = {"LOL_ADMIN_HOST", "LOL_CODE_HOST"}
     assert {name for name in known if name.startswith("LOL_")} <= settings | of_deploy
 
 

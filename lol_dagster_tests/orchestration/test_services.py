@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from dagster._daemon.types import DaemonHeartbeat
@@ -47,8 +48,9 @@ def supervised(settings: Settings, tmp_path: Path) -> Iterator[Supervised]:
     """Code server and web server under a supervisor with short timeouts."""
     prepare_instance(settings).dispose()
     open_database(settings).dispose()
-    code, address = code_server()
-    services = [code, *other_services(settings, address, ui_port=free_port())]
+    folder = TemporaryDirectory(prefix="lol-dagster-")
+    address = Path(folder.name) / "code-server"
+    services = [code_server(address), *other_services(settings, address, ui_port=free_port())]
     seen = Supervised()
 
     def noting(service: Service) -> Service:
@@ -71,6 +73,7 @@ def supervised(settings: Settings, tmp_path: Path) -> Iterator[Supervised]:
     supervisor.start()
     yield seen
     supervisor.stop()
+    folder.cleanup()
 
 
 def is_frozen(pid: int) -> bool:

@@ -118,13 +118,13 @@ def instance(settings: Settings) -> dg.DagsterInstance:
 def dagsters_ui(settings: Settings, *, guarded: bool) -> Iterator[str]:
     """The web server as `up` starts it, or Dagster's own, without a code server."""
     port = free_port()
-    (_, service) = other_services(settings, free_port(), ui_port=port)
+    (_, service) = other_services(settings, Path("/nowhere"), ui_port=port)
     workspace = settings.dagster_home / "workspace.yaml"
     bare = [sys.executable, "-m", "dagster_webserver", "-w", str(workspace), "-p", str(port)]
     with (settings.home / "web-server.out").open("ab") as output:
         process = subprocess.Popen(
             service.argv if guarded else bare,
-            env={**os.environ, **service.env}, stdout=output, stderr=output,
+            env={**os.environ, "LOL_HOME": str(settings.home)}, stdout=output, stderr=output,
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
 

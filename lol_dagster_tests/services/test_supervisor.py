@@ -21,6 +21,7 @@ import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -639,15 +640,17 @@ class TestTheSupervisorsProcess:
 
 
 class TestWaitingForAnAnswer:
-    def test_returns_as_soon_as_a_port_takes_connections(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            wait_until_answering(f"tcp://127.0.0.1:{server.getsockname()[1]}", timeout=60)
+    def test_returns_as_soon_as_a_socket_takes_connections(self) -> None:
+        with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"{folder}/here")
+            server.listen()
+            wait_until_answering(f"unix://{folder}/here", timeout=60)
 
     def test_fails_by_name_when_nobody_answers(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
-        with pytest.raises(NoAnswerError, match=rf"^tcp://127.0.0.1:{port} does not answer"):
-            wait_until_answering(f"tcp://127.0.0.1:{port}", timeout=0.01)
+        with TemporaryDirectory() as folder:
+            url = f"unix://{folder}/here"
+            with pytest.raises(NoAnswerError, match=rf"^{url} does not answer"):
+                wait_until_answering(url, timeout=0.01)
 
     def test_over_http_an_open_port_alone_is_no_answer(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
