@@ -7,6 +7,8 @@ team list` never pays for Dagster.
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from lol_dagster.cli.lazy import LazyGroup
@@ -52,5 +54,7 @@ def main() -> None:
     """What the script `lol-dagster` runs."""
     from lol_dagster.logs.writing import warn_on_terminal
 
+    # Whatever a command or a service of its own writes is its owner's alone.
+    os.umask(0o077)
     warn_on_terminal()
     cli(prog_name="lol-dagster")

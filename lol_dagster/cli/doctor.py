@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 from pydantic import IPvAnyAddress
@@ -82,6 +83,7 @@ def _setup(settings: Settings, database: Database) -> Iterator[SetupCheck]:
     where = database.url.render_as_string(hide_password=True)
     said = f"{where}: {wrong}" if wrong else f"{where}, and what is committed survives a power cut"
     yield SetupCheck("database", wrong is None, said)
+    yield from _modes(settings)
     yield SetupCheck("Riot key", *_riot_key(settings, database))
     if settings.code_bind is not None:
         yield _code_server(settings.code_bind)
@@ -89,6 +91,23 @@ def _setup(settings: Settings, database: Database) -> Iterator[SetupCheck]:
         with database.reading() as session:
             _, wrong = find_alert_channel(session, settings)
         yield SetupCheck("alert channel", wrong is None, wrong or settings.alert_channel)
+
+
+def _modes(settings: Settings) -> Iterator[SetupCheck]:
+    """Whether other users of this machine are kept from what they are not to read."""
+    for name, path, cure in (
+        ("home", settings.home, f"chmod -R go= {settings.home}"),
+        ("settings file", Path(".env").absolute(), "chmod 600 .env"),
+    ):
+        if path.exists():
+            mode = path.stat().st_mode & 0o777
+            ok = not mode & 0o077
+            found = (
+                f"{path} is its owner's alone"
+                if ok
+                else f"{path} is open to others (mode {mode:o})"
+            )
+            yield SetupCheck(name, ok, found if ok else f"{found}: {cure!r} closes it")
 
 
 def _code_server(address: IPvAnyAddress) -> SetupCheck:

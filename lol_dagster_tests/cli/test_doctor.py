@@ -83,10 +83,10 @@ def test_a_name_that_is_none_posts_nothing(database: Database, simulator: Simula
 )  # fmt: skip
 def test_a_code_server_that_others_may_reach_is_missing_its_private_network(
     database: Database,
-    simulator: Simulator,
+    simulator: Simulator,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
     address: str,
-    ok: bool,  # noqa: F811
+    ok: bool,
 ) -> None:
     assert not [each for each in _setup() if each["name"] == "code server"], "on one host"
     monkeypatch.setenv("LOL_CODE_BIND", address)
