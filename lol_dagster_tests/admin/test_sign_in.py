@@ -39,19 +39,31 @@ def test_whoever_knows_the_password_gets_to_the_page_they_wanted(anybody: Visito
     assert is_in(anybody)
 
 
-@pytest.mark.parametrize(
-    "back",
-    [
-        "https://evil.example/", "//evil.example", "/\\evil.example",
-        "http://[evil.example", "/team/\r\nSet-Cookie: a=b",
-    ],
-)  # fmt: skip
-def test_signing_in_leads_nowhere_else(anybody: Visitor, back: str) -> None:
+ELSEWHERE = [
+    "https://evil.example/", "//evil.example", "/\\evil.example", "\\\\evil.example",
+    "http://[evil.example", "/team/\r\nSet-Cookie: a=b", "http:evil.example", "http:/evil.example",
+    "http:///evil.example", "/\t/evil.example", "javascript:alert(1)", "evil.example", "?x",
+    " //evil.example",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("back", ELSEWHERE)
+def test_signing_in_and_choosing_colours_lead_nowhere_else(anybody: Visitor, back: str) -> None:
     anybody.get("/sign-in")
+    theme = anybody.post("/theme", {"theme": "dark", "back": back})
+    assert theme.headers["Location"] == "/"
     answer = anybody.post(
         "/sign-in", {"name": "Ann", "password": PASSWORD}, query_string={"back": back}
     )
     assert answer.headers["Location"] == "/"
+
+
+@pytest.mark.parametrize("url", ELSEWHERE)
+def test_no_form_leads_back_to_another_site(operator: Visitor, url: str) -> None:
+    for path in ("/team/new/", "/team/edit/"):
+        assert operator.get(path, query_string={"url": url}).status_code == 400
+    new = operator.get("/team/new/", query_string={"url": "/team/?page=1"})
+    assert 'href="/team/?page=1"' in new.text
 
 
 @pytest.mark.parametrize("password", ["", "wrong", PASSWORD.upper(), PASSWORD + " ", "x" * 100_000])

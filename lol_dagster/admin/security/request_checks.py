@@ -13,7 +13,6 @@ from itertools import chain
 
 from flask import Flask, Response, abort, request
 from flask.typing import ResponseReturnValue
-from flask_admin.helpers import is_safe_url
 from werkzeug.sansio.utils import host_is_trusted
 
 from lol_dagster.admin.context import admin_context
@@ -74,8 +73,9 @@ def refuse_foreign_requests(app: Flask) -> None:
         sent = chain(request.args.listvalues(), request.form.listvalues(), [[request.path]])
         if any("\0" in value for values in sent for value in values):
             return error_page(400, *_NUL)
-        # Flask-Admin goes back to it, and breaks on one that is no address.
-        if not _is_address(request.values.get("url", "")):
+        # Flask-Admin goes back to it.
+        asked = request.values.get("url")
+        if asked and not _is_path(asked):
             abort(400)
         return None
 
@@ -95,13 +95,11 @@ def way_back(asked: str, otherwise: str) -> str:
         asked: From a form or an address, so it may be anything.
         otherwise: What it is if not.
     """
-    is_ours = _is_address(asked) and asked.isprintable() and is_safe_url(asked)
-    return asked if asked and is_ours else otherwise
+    return asked if _is_path(asked) else otherwise
 
 
-def _is_address(asked: str) -> bool:
-    try:
-        is_safe_url(asked)
-    except ValueError:
-        return False
-    return True
+def _is_path(asked: str) -> bool:
+    """Whether it leads to a page of this very site, however a browser reads it: one slash, and then
+    nothing that could be a host, nor what browsers leave out (tabs) or take for a slash.
+    """
+    return asked[:1] == "/" and asked[1:2] not in {"/", "\\"} and asked.isprintable()
