@@ -17,6 +17,7 @@ from lol_dagster.cli.output import (
     print_table,
     shown,
 )
+from lol_dagster.cli.secret_input import SecretInput
 from lol_dagster.delivery.model import Timing
 from lol_dagster.delivery.retry_budget import retry_budget_of
 from lol_dagster.delivery.transports.base import Transport
@@ -35,7 +36,13 @@ def channel() -> None:
 @click.argument("name")
 @click.option("--team", required=True, help="The team whose games are announced there.")
 @click.option("--kind", required=True, metavar=" | ".join(each.kind for each in transport_types()))
-@click.option("--address", required=True, help="A bot's channel id, or a webhook's URL.")
+@click.option(
+    "--address",
+    type=SecretInput("The webhook's URL"),
+    required=True,
+    help="A bot's channel id; for a webhook '-', which asks for its URL or reads it from the standard "
+    "input: it is a secret.",
+)
 @click.option("--queues", metavar="420,440", help="Only games of these queues, also by name. [all]")
 @click.option(
     "--message-kinds", metavar=",".join(channels.CHOSEN_KINDS), help="Only these messages. [all]"

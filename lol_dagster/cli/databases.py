@@ -9,6 +9,7 @@ import click
 
 from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, shown
+from lol_dagster.cli.secret_input import SecretInput
 from lol_dagster.errors import UserError
 from lol_dagster.services.home_lock import alone_in
 from lol_dagster.settings import Settings, ensure_home, load_settings
@@ -151,12 +152,13 @@ def restore(file: Path, as_json: bool) -> None:
 
 
 @db.command()
-@click.argument("to_url")
+@click.argument("to_url", type=SecretInput("The database's URL"))
 @as_json_option
 def copy(to_url: str, as_json: bool) -> None:
     """Copy everything into an empty database, such as postgresql://user@host/name.
 
-    Each table is compared afterwards. A password is better left to ~/.pgpass than typed here.
+    Each table is compared afterwards. '-' asks for the URL, or reads it from the standard
+    input: one with a password in it is a secret.
     """
     from lol_dagster.backups.move import move
 

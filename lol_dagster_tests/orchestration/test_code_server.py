@@ -134,6 +134,7 @@ def test_daemon_and_web_server_have_no_secret(
     assert code["LOL_RIOT_API_KEY"] == KEY
     for service in other_services(settings, Path("/nowhere"), ui_port=1):
         assert KEY not in environment_of(service).values(), service.name
+        assert "--keyless" in service.argv, "nor does it read them by itself"
 
 
 def test_a_keyless_service_reads_neither_env_file_nor_key_file(settings: Settings) -> None:
