@@ -67,6 +67,70 @@ def test_discord_bodies_keep_every_limit_and_show_text_as_it_is(content):
     assert_discord_shows_it_as_it_is(embed["title"])
 
 
+def test_a_message_has_a_body_like_this():
+    ann = Line("Ann", ("Jinx", "10/2/8"), ("KDA 9.0",), ("pentakill",))
+    content = MessageContent(
+        title="Victory · Ranked_Solo",
+        summary="Ann won",
+        sections=(
+            Section((ann, Line("Bob", ("Vi",))), heading="Blue side"),
+            Section((Line("Cid", ("Ashe",)),)),
+        ),
+        url="https://example.org/match/5",
+        tone="good",
+        footer="EUW1_5",
+        more=2,
+    )
+    assert discord_format.render(content, "0a-1.7") == {
+        "embeds": [
+            {
+                "title": "Victory · Ranked\\_Solo",
+                "url": "https://example.org/match/5?d=0a-1.7",
+                "color": 0x2E9E5B,  # green
+                "description": (
+                    "### Blue side\n**Ann** · Jinx · 10/2/8\nKDA 9.0\n⭐ pentakill\n"
+                    "**Bob** · Vi\n**Cid** · Ashe\n… and 2 more"
+                ),
+                "footer": {"text": "EUW1_5"},  # Discord parses nothing there
+            }
+        ],
+        "allowed_mentions": {"parse": []},
+    }
+
+
+def test_the_shortest_message_has_a_title_and_a_link_for_its_marker():
+    assert discord_format.render(MessageContent("t", "s"), "m.1")["embeds"] == [
+        {"title": "t", "url": "https://www.leagueoflegends.com/?d=m.1", "color": 0x7A8594}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tone", "colour"),
+    [("good", 0x2E9E5B), ("bad", 0xD0433A), ("mixed", 0xC99A2E), ("neutral", 0x7A8594)],
+)
+def test_a_tone_has_its_colour(tone, colour):
+    (embed,) = discord_format.render(MessageContent("t", "s", tone=tone), "m.1")["embeds"]
+    assert embed["color"] == colour
+
+
+def test_a_description_may_be_just_as_long_as_it_may_be():
+    # 4,096 less the longest closing line, "… and 1000000000 more" of 21, are 4,075. A line of a lead
+    # of 195 letters takes **…** and its end, 200: twenty of them 4,000, and one of 70 the rest.
+    lines = (*(Line(lead="x" * 195) for _ in range(20)), Line(lead="y" * 70))
+    content = MessageContent("t", "s", (Section(lines),))
+    (embed,) = discord_format.render(content, "m.1")["embeds"]
+    assert embed["description"].endswith(f"**{'y' * 70}**")
+    longer = MessageContent("t", "s", (Section((*lines[:-1], Line(lead="y" * 71))),))
+    (embed,) = discord_format.render(longer, "m.1")["embeds"]
+    assert embed["description"].endswith("\n… and 1 more")
+
+
+def test_the_last_marker_of_a_link_is_ours():
+    # A game's page could have a `d` of its own.
+    message = {"embeds": [{"url": "https://example.org/?d=other.1&d=0a.3"}]}
+    assert discord_format.read_marker(message) == ("0a", 3)
+
+
 def description_of(line: Line) -> str:
     content = MessageContent("t", "s", (Section((line,)),))
     description: str = discord_format.render(content, "m.1")["embeds"][0]["description"]

@@ -47,6 +47,142 @@ def test_slack_bodies_keep_every_limit_and_parse_nothing(content):
         assert_nothing_hidden(shown)
 
 
+def rich_text(*elements: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "rich_text",
+        "elements": [{"type": "rich_text_section", "elements": list(elements)}],
+    }
+
+
+def plain(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def bold(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text, "style": {"bold": True}}
+
+
+def test_a_message_has_a_body_like_this():
+    ann = Line("Ann", ("Jinx", "10/2/8"), ("KDA 9.0",), ("pentakill",))
+    content = MessageContent(
+        title="Victory · Ranked_Solo",
+        summary="Ann <won> & more",
+        sections=(
+            Section((ann, Line("Bob", ("Vi",))), heading="Blue side"),
+            Section((Line("", ("1 win",)), Line("Cid", (), ("KDA 1.0",)), Line("Dora"))),
+        ),
+        url="https://example.org/match/5",
+        tone="good",
+        footer="EUW1_5",
+        more=2,
+    )
+    title = rich_text(
+        plain("🟢 "),
+        {
+            "type": "link",
+            "url": "https://example.org/match/5",
+            "text": "Victory · Ranked_Solo",
+            "style": {"bold": True},
+        },
+    )
+    footer = {"type": "plain_text", "text": "EUW1_5", "emoji": False}
+    assert slack_format.render(content, "0a-1.7") == {
+        "text": "Ann &lt;won&gt; &amp; more",
+        "blocks": [
+            {**title, "block_id": "0a-1.7"},
+            rich_text(
+                {"type": "text", "text": "Blue side\n", "style": {"bold": True, "italic": True}},
+                bold("Ann"),
+                plain(" · Jinx · 10/2/8\nKDA 9.0\n⭐ pentakill"),
+                plain("\n"),
+                bold("Bob"),
+                plain(" · Vi"),
+            ),
+            rich_text(
+                plain("1 win"),
+                plain("\n"),
+                bold("Cid"),
+                plain("\nKDA 1.0"),
+                plain("\n"),
+                bold("Dora"),
+            ),
+            rich_text(plain("… and 2 more")),
+            {"type": "context", "elements": [footer]},
+        ],
+        "metadata": {
+            "event_type": "lol_dagster_message",
+            "event_payload": {"delivery": "0a-1.7"},
+        },
+        # Nothing that somebody is called pings, links or unfolds.
+        "parse": "none",
+        "link_names": False,
+        "mrkdwn": False,
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+
+
+def test_the_shortest_message_is_its_title():
+    blocks = slack_format.render(MessageContent("t", "s"), "m.1")["blocks"]
+    assert blocks == [{**rich_text(plain("⚪ "), bold("t")), "block_id": "m.1"}]
+
+
+def test_a_summary_is_short():
+    body = slack_format.render(MessageContent("t", "s" * 400), "m.1")
+    assert body["text"] == "s" * 297 + "…"  # 298 of 300, two being kept for isolates
+
+
+def lines_of(size: int, number: int) -> tuple[Line, ...]:
+    """Lines of so many units, the line break before all but the first included."""
+    return tuple(
+        Line(lead="x" * (size - 1 if index else size), facts=()) for index in range(number)
+    )
+
+
+def shown_blocks(*sections: Section) -> list[int]:
+    """How many units each of the blocks below the title has."""
+    blocks = slack_format.render(MessageContent("t", "s", sections), "m.1")["blocks"][1:]
+    return [sum(units(part) for part in _texts(block)) for block in blocks]
+
+
+def test_a_block_is_filled_up_to_what_slack_takes():
+    # 29 lines of 100 make 2,900; the thirtieth begins a block.
+    assert shown_blocks(Section(lines_of(100, 30))) == [2900, 100]
+    assert shown_blocks(Section(lines_of(100, 29))) == [2900]
+
+
+def test_all_lines_together_are_filled_up_to_what_slack_takes():
+    # 8,000 are 80 lines of 100: 29 and 29 and 22. What is left out is counted in a block of its own.
+    assert shown_blocks(Section(lines_of(100, 80))) == [2900, 2900, 2200]
+    assert shown_blocks(Section(lines_of(100, 82))) == [2900, 2900, 2200, len("… and 2 more")]
+
+
+def test_there_are_only_so_many_blocks():
+    section = Section((Line(lead="x"),))
+    assert shown_blocks(*[section] * 45) == [1] * 45
+    assert shown_blocks(*[section] * 47) == [*[1] * 45, len("… and 2 more")]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        # Another program's metadata, or ours without a marker: the block's id still tells.
+        {"metadata": {"event_type": "other", "event_payload": {"delivery": "0b.1"}}},
+        {"metadata": {"event_type": "lol_dagster_message", "event_payload": {"delivery": 7}}},
+        {"metadata": {"event_type": "lol_dagster_message", "event_payload": "0b.1"}},
+        {"metadata": "0b.1"},
+    ],
+)
+def test_metadata_that_says_nothing_leaves_the_block_to_say_it(message):
+    assert slack_format.read_marker(message) is None
+    assert slack_format.read_marker({**message, "blocks": [{"block_id": "0a.3"}]}) == ("0a", 3)
+
+
+def test_only_the_first_block_bears_the_marker():
+    message = {"blocks": [{"block_id": "x"}, {"block_id": "0a.3"}]}
+    assert slack_format.read_marker(message) is None
+
+
 def _texts(block: Any) -> list[str]:
     if isinstance(block, dict):
         own = [block["text"]] if isinstance(block.get("text"), str) else []
