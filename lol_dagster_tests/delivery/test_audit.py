@@ -8,11 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from lol_dagster.delivery.audit import AuditReport, audit_messages
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.monitoring import queries
-from lol_dagster.storage.models import Channel, Message, MessageAudit
+from lol_dagster.storage.models import Attempt, Channel, Message, MessageAudit
 from lol_dagster_tests._support.fake_channels import refuse, slack_error
 from lol_dagster_tests._support.raw_server import answer
 from lol_dagster_tests.delivery.conftest import DeliverySetup
@@ -119,6 +120,82 @@ def test_an_older_text_and_an_altered_one_are_found(delivery: DeliverySetup) -> 
     first["embeds"] = new
     assert audit(delivery).findings == {message: "stands"}
     assert audit_failures(delivery) == ()
+
+
+def noted(delivery: DeliverySetup, message: str) -> MessageAudit:
+    with delivery.database.reading() as session:
+        return session.get_one(MessageAudit, message)
+
+
+def test_what_was_found_is_noted_for_people_with_its_time(delivery: DeliverySetup) -> None:
+    channel, message = delivered(delivery)
+    audit(delivery)
+    row = noted(delivery, message)
+    assert (row.finding, row.detail, row.at) == ("stands", None, delivery.now)
+
+    (first,) = posted(delivery, channel)
+    copy = {**first, "id": str(int(first["id"]) + 1)}
+    posted(delivery, channel).append(copy)
+    delivery.pass_time(60)
+    report = audit(delivery)
+    row = noted(delivery, message)
+    assert (row.finding, row.at) == ("duplicate", delivery.now)
+    assert row.detail == f"also there as {copy['id']}"
+    assert (report.counts, report.wrong) == ({"duplicate": 1}, {message: "duplicate"})
+
+    posted(delivery, channel).remove(copy)
+    delivery.say(message, "Defeat")
+    old = first["embeds"]
+    delivery.run()
+    first["embeds"] = old
+    audit(delivery)
+    row = noted(delivery, message)
+    assert row.detail == "revision 1 stands there, delivered was 2"
+
+
+def test_the_run_that_read_a_message_back_stands_beside_its_calls(delivery: DeliverySetup) -> None:
+    _, message = delivered(delivery)
+    audit(delivery, run_id="run-7")
+    with delivery.database.reading() as session:
+        calls = session.scalars(select(Attempt).where(Attempt.run_id == "run-7")).all()
+    assert [(call.message_id, call.op) for call in calls] == [(message, "GET"), (message, "SCAN")]
+
+
+def test_what_stands_wrong_for_longest_is_audited_first(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    first, second = delivery.message(channel, "first"), delivery.message(channel, "second")
+    delivery.run(wait=5)
+    for each in posted(delivery, channel):
+        each["embeds"] = []
+    audit(delivery)
+    # Old by now, so that no sample has them, and the second was seen a minute earlier.
+    delivery.pass_time(timedelta(days=9).total_seconds())
+    with delivery.database.writing() as session:
+        session.get_one(MessageAudit, second).at -= timedelta(minutes=1)
+    assert list(audit(delivery, size=1).findings) == [second]
+    assert list(audit(delivery, size=1).findings) == [first]
+
+
+def test_what_was_delivered_two_days_ago_is_in_no_sample(delivery: DeliverySetup) -> None:
+    _, message = delivered(delivery)
+    delivered_at = delivery.row(message).delivered_at
+    assert delivered_at is not None
+    delivery.pass_time((delivered_at + timedelta(days=2) - delivery.now).total_seconds() - 1)
+    assert list(audit(delivery).findings) == [message]
+    delivery.pass_time(1)
+    assert audit(delivery).findings == {}
+
+
+def test_a_removed_channel_is_not_read(delivery: DeliverySetup) -> None:
+    channel, _ = delivered(delivery)
+    with delivery.database.writing() as session:
+        session.get_one(Channel, channel).removed_at = delivery.now
+    assert audit(delivery) == AuditReport({}, ())
+
+
+def test_what_cannot_be_read_by_an_id_is_not_read(delivery: DeliverySetup) -> None:
+    delivered(delivery, "slack-webhook")
+    assert audit(delivery) == AuditReport({}, ())
 
 
 def test_altered_messages_say_nothing_against_their_channel(delivery: DeliverySetup) -> None:
