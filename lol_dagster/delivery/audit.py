@@ -30,8 +30,14 @@ from lol_dagster.delivery.model import (
     Unmarked,
     Verdict,
 )
-from lol_dagster.delivery.outbox import ClaimedMessage, as_claimed, note_answer, write_attempt
-from lol_dagster.delivery.transports.base import Answer, Transport, Wanted
+from lol_dagster.delivery.outbox import (
+    ClaimedMessage,
+    as_claimed,
+    note_answer,
+    wanted,
+    write_attempt,
+)
+from lol_dagster.delivery.transports.base import Answer, Transport
 from lol_dagster.delivery.whereabouts import stands_elsewhere
 from lol_dagster.delivery.worker import reading
 from lol_dagster.storage.database import Database
@@ -41,6 +47,8 @@ SAMPLE = 20
 """Messages per audit; each costs a read by its id and a search of the channel's history."""
 RECENT = timedelta(days=2)
 """The older a message, the more pages of history lie above it."""
+MOST_PAGES = 50
+"""Of a channel's history, for one message."""
 BUDGET = timedelta(minutes=4)
 """No message is read back after this time."""
 WRONG = ("older_text", "altered", "duplicate", "hidden")
@@ -182,9 +190,10 @@ class _Reading:
         self._note(Get(remote_id), got)
         if self._claimed.terms.read_back and isinstance(got.verdict, Seen | Deleted):
             # After a restored backup what is found may be older than its row.
-            after_id = row.after_id or transport.after_id(row.created_at)
-            listed = reading(lambda: transport.scan(address, Wanted(row.id, after_id, remote_id)))
-            self._note(Scan(after_id), listed)
+            scan = Scan(row.after_id or transport.after_id(remote_id, None))
+            sought = wanted(transport, self._claimed, scan, remote_id)
+            listed = reading(lambda: transport.search(address, sought, MOST_PAGES))
+            self._note(scan, listed)
             if (wrong := _miscounted(listed.verdict, got.verdict, remote_id)) is not None:
                 return wrong
         return _standing(got, row.remote_rev or 0)

@@ -24,9 +24,11 @@ from lol_dagster.delivery.model import (
     Blocked,
     Effect,
     Get,
+    More,
     NotSeen,
     NotSent,
     Uncertain,
+    Unclear,
     Unmarked,
     UnreadableHistory,
     Verdict,
@@ -179,7 +181,9 @@ def note(
             block(session, destination, destination.scope(about), reason, now, dead=dead)
         case Uncertain() | NotSent(retry_after=None) | NotSeen(retry_after=None):
             _count_failure(session, destination, verdict.reason, now)
-        case Absent() | UnreadableHistory() | Unmarked() | NotSent() | NotSeen():
+        case (
+            Absent() | More() | Unclear() | UnreadableHistory() | Unmarked() | NotSent() | NotSeen()
+        ):
             pass  # an answer, but none that shows that sending works
         case _:
             for scope in destination.scopes:

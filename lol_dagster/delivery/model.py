@@ -39,6 +39,9 @@ class Timing:
     review_absent: int = 5
     """How many server errors, each proven to have posted nothing, a message may meet while others
     pass: Discord answers some payloads with 500 forever (discord-api-docs#6965)."""
+    scan_pages: int = 200
+    """How many pages of a channel's history are read in search of a message before it needs review:
+    20,000 messages of Discord's, 40,000 of Slack's."""
     edit_rounds: int = 54
     """How many PATCHes of one message, and readings of it, may fail before the old text is left standing:
     the last 48 come every half hour on average, so that it is tried for a day."""
@@ -105,6 +108,8 @@ class Row:
     sent_maybe: bool = False
     uncertain_since: datetime | None = None
     after_id: str | None = None
+    scan_position: str | None = None
+    scan_pages: int = 0
     sent_rev: int | None = None
     remote_id: str | None = None
     remote_rev: int | None = None
@@ -207,8 +212,8 @@ class OverBudget:
 class Intend:
     """The pre-check passed; the call begins as soon as this step is durable."""
 
-    after_id: str | None
-    """Where in the channel's history the message would stand, at the earliest."""
+    after_id: str | None = None
+    """Where in the channel's history the message would stand, at the earliest; None: anywhere."""
 
 
 @dataclass(frozen=True)
@@ -270,13 +275,30 @@ class Found:
 
 
 @dataclass(frozen=True)
+class More:
+    """A page of the channel's history was read, and there are more."""
+
+    position: str | None
+    """Where to read on, as its transport understands it; None: at the beginning, once more."""
+
+
+@dataclass(frozen=True)
 class Absent:
-    """The channel's history was read, which the visibility check confirms, and does not hold the
-    message.
+    """The channel's history was read to its end, which the visibility check confirms, and does not
+    hold the message.
     """
 
     after_server_error: bool = False
     """The last POST was answered with a server error."""
+    unmarked: tuple[str, ...] = ()
+    """Remote ids of what stands there of ours, by its author and its text, and has no marker."""
+
+
+@dataclass(frozen=True)
+class Unclear:
+    """The channel's history was read to its end, and something there may be the message."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -310,7 +332,7 @@ class Unmarked:
 
 
 PostVerdict = Accepted | NotSent | Uncertain | Deleted | Refused | Blocked
-ScanVerdict = Found | Absent | UnreadableHistory | NotSeen | Blocked
+ScanVerdict = Found | More | Absent | Unclear | UnreadableHistory | NotSeen | Blocked
 GetVerdict = Seen | Unmarked | Deleted | NotSeen | Blocked
 Verdict = PostVerdict | ScanVerdict | GetVerdict
 
@@ -357,9 +379,11 @@ Event = (
 
 @dataclass(frozen=True)
 class Scan:
-    """Search the channel's history for the message, from `after_id` on."""
+    """Search a page of the channel's history for the message, which stands after `after_id`."""
 
     after_id: str | None
+    position: str | None = None
+    """As the last page left it; None: the first page."""
 
 
 @dataclass(frozen=True)

@@ -40,18 +40,20 @@ from lol_dagster.delivery.model import (
     PostVerdict,
     Refused,
     Row,
+    Scan,
     ScanVerdict,
     Send,
     Terms,
     Timing,
     Uncertain,
+    Unclear,
     UnreadableHistory,
     Verdict,
     Withdraw,
 )
 from lol_dagster.delivery.protocol import can_wait, is_retry, may_send
 from lol_dagster.delivery.retry_budget import take_turn
-from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport
+from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport, Wanted
 from lol_dagster.delivery.whereabouts import stands_elsewhere
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import write_marker
@@ -59,6 +61,8 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Attempt, Channel, ChannelProbe, Message, MessageGame
 
 logger = logging.getLogger(__name__)
+
+ABOUT_GAMES = ("game", "catch_up")
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class ClaimedMessage:
     terms: Terms
     was_delivered: bool
     """It was delivered before this claim: what is done now is an edit."""
+    games_ended_at: datetime | None
+    """By Riot's clock: before it was first sent. None: it is about no game."""
     probing: bool = False
     """It tries out a destination whose circuit breaker is due for a probe."""
     claimed_at: float = 0.0
@@ -191,8 +197,13 @@ class Outbox:
             _claimable(now), Message.channel_id.not_in(closed), *_about(only_match_ids)
         )
         # A message that was refused is the last to try its channel again: it may be the only one
-        # that is.
-        order = (Message.state == "blocked", Message.order_at, Message.id)
+        # that is. A search of many pages lets others pass between them.
+        order = (
+            Message.state == "blocked",
+            Message.scan_position.is_not(None),
+            Message.order_at,
+            Message.id,
+        )
         return session.scalars(
             query.order_by(*order).limit(1).with_for_update(skip_locked=True, of=Message)
         ).first()
@@ -204,7 +215,7 @@ class Outbox:
         claimed = as_claimed(session, message, self._transports, destination, self._timing)
         # If a backup was restored, the lost installation may have posted it as soon as the game had
         # ended.
-        after_id = self._transports[channel.kind].after_id(message.order_at)
+        after_id = self._transports[channel.kind].after_id(None, claimed.games_ended_at)
         claim, terms = Claim(self._lease_owner, after_id), claimed.terms
         row, effects = apply(message, claim, now, terms)
         if channel.removed_at is not None:
@@ -249,7 +260,7 @@ class Outbox:
                 session, [claimed.destination], breakers=not claimed.probing
             ).get(claimed.destination.channel_id, now)
             retry = is_retry(claimed.row) and not claimed.probing
-            event: Event = Intend(transport.after_id(claimed.row.created_at))
+            event: Event = Intend(self._after_id(session, claimed))
             if not may_send(self.age(claimed), claimed.terms):
                 event = HoldBack(now, "the claim grew old before the call")
             elif opening > now:
@@ -293,6 +304,7 @@ class Outbox:
         None: another deliverer has the message now.
         """
         with self._database.writing() as session:
+            answer = _doubted(session, claimed, answer)
             event = _event(session, claimed.row.id, effect, answer.verdict)
             failed = isinstance(answer.verdict, Absent | NotSeen | NotSent | Uncertain)
             others_pass = failed and self._others_pass(session, claimed)
@@ -341,21 +353,21 @@ class Outbox:
         """Seconds since before the claim."""
         return self._clock.local() - claimed.claimed_at
 
-    def visibility_check(self, claimed: ClaimedMessage) -> str | None:
-        """The remote id of the last message known to stand in the channel: a history that does not
-        show this one cannot be trusted not to show another.
-        """
+    def wanted(self, claimed: ClaimedMessage, scan: Scan) -> Wanted:
+        """What to look for in the channel's history."""
+        # A history that does not show the last message known to stand there cannot be trusted not to
+        # show another.
         with self._database.reading() as session:
-            return session.scalars(
-                select(Message.remote_id)
-                .where(
-                    Message.channel_id == claimed.destination.channel_id,
-                    Message.remote_id.is_not(None),
-                    Message.remote_deleted.is_(False),
-                )
-                .order_by(Message.delivered_at.desc())
-                .limit(1)
-            ).first()
+            known = _last_remote_id(session, claimed, Message.remote_deleted.is_(False))
+        return wanted(self._transports[claimed.kind], claimed, scan, known)
+
+    def _after_id(self, session: Session, claimed: ClaimedMessage) -> str | None:
+        """Where in the channel's history a message stands that is sent from now on: after what is
+        known to have been posted there before.
+        """
+        by_service = Message.evidence.in_(("response", "scan"))  # a person may have mistyped
+        known = _last_remote_id(session, claimed, by_service)
+        return self._transports[claimed.kind].after_id(known, claimed.games_ended_at)
 
     def _apply(
         self,
@@ -429,7 +441,38 @@ def as_claimed(
         destination=destination,
         terms=terms,
         was_delivered=row.delivered,
+        # Seen before it ended: Riot's clock is wrong, if not ours.
+        games_ended_at=(
+            min(message.order_at, message.created_at) if message.kind in ABOUT_GAMES else None
+        ),
     )
+
+
+def _last_remote_id(
+    session: Session, claimed: ClaimedMessage, which: ColumnElement[bool]
+) -> str | None:
+    """Of the messages in the claimed one's channel."""
+    return session.scalars(
+        select(Message.remote_id)
+        .where(
+            Message.channel_id == claimed.destination.channel_id,
+            Message.remote_id.is_not(None),
+            which,
+        )
+        .order_by(Message.delivered_at.desc())
+        .limit(1)
+    ).first()
+
+
+def wanted(transport: Transport, claimed: ClaimedMessage, scan: Scan, known: str | None) -> Wanted:
+    """What to look for in the channel's history.
+
+    Args:
+        known: As `Wanted.known`.
+    """
+    message = rendered(transport, claimed, claimed.row.desired_rev)
+    body = message.body if isinstance(message, Outgoing) else {}
+    return Wanted(claimed.row.id, scan.after_id, known, scan.position, body)
 
 
 def rendered(
@@ -515,6 +558,28 @@ def _event(session: Session, message_id: str, effect: Effect, verdict: Verdict) 
         case _, Absent():
             return Absent(_last_post_met_server_error(session, message_id))
     return cast("ScanVerdict | GetVerdict", verdict)
+
+
+def _doubted(session: Session, claimed: ClaimedMessage, answer: Answer[Verdict]) -> Answer[Verdict]:
+    """The answer; unclear instead of absent if a message without a marker may be the one that is looked
+    for, as it is not known to be another one of ours.
+    """
+    if not isinstance(answer.verdict, Absent) or not answer.verdict.unmarked:
+        return answer
+    channel_id = claimed.destination.channel_id
+    others = session.scalars(
+        select(Message.remote_id).where(
+            Message.channel_id == channel_id, Message.remote_id.in_(answer.verdict.unmarked)
+        )
+    ).all()
+    lost = [each for each in answer.verdict.unmarked if each not in others]
+    if not lost:
+        return answer
+    reason = (
+        f"the message {lost[0]} there may be it: it is ours and has lost its marker (delete it "
+        "there before a resend)"
+    )
+    return replace(answer, verdict=Unclear(reason))
 
 
 def _last_post_met_server_error(session: Session, message_id: str) -> bool:

@@ -40,7 +40,7 @@ from lol_dagster.delivery.model import (
     Verdict,
 )
 from lol_dagster.delivery.outbox import ClaimedMessage, Outbox, rendered
-from lol_dagster.delivery.transports.base import Answer, Outgoing, Step, Transport, Wanted
+from lol_dagster.delivery.transports.base import Answer, Outgoing, Step, Transport
 from lol_dagster.delivery.worker import reading, sending
 from lol_dagster.errors import UserError
 from lol_dagster.messages.content import Line, MessageContent, Section
@@ -54,6 +54,8 @@ STEPS: tuple[Step, ...] = get_args(Step)
 
 _LONGEST_HOLD = timedelta(seconds=15)
 """A rate limit that ends this soon is waited for."""
+_MOST_PAGES = 20
+"""Of the channel's history: a person waits."""
 _TRIES = 3
 """Of a step that may be repeated: every one but the POST."""
 
@@ -248,7 +250,7 @@ class _Probe:
             self._note("post", "unknown", f"{unanswered}: check the channel yourself")
             return None
         self._clock.sleep(self._transport.capabilities.settle)
-        scan, answer = self._scan(claimed)
+        scan, answer = self._scan(claimed, claimed.row.after_id)
         found = answer.verdict
         if isinstance(found, Found) and self._outbox.conclude(claimed, scan, answer, self._now()):
             self._note("post", "ok", f"{unanswered}, but it is there")
@@ -272,7 +274,7 @@ class _Probe:
     def _steps(self, claimed: ClaimedMessage, remote_id: str) -> None:
         """Find, edit, read and delete the posted message."""
         if self._transport.capabilities.read_back:
-            self._find(claimed)
+            self._find(claimed, remote_id)
         if not self._transport.can_edit:
             return
         transport, address = self._transport, claimed.address
@@ -307,14 +309,15 @@ class _Probe:
                 session, claimed.row.id, _test_content(2) if edited else None, deleted=deleted
             )
 
-    def _find(self, claimed: ClaimedMessage) -> None:
+    def _find(self, claimed: ClaimedMessage, remote_id: str) -> None:
         """Whether the channel's history shows what was just posted."""
-        scan, answer = self._scan(claimed)
+        after_id = self._transport.after_id(remote_id, None)
+        scan, answer = self._scan(claimed, after_id)
         if isinstance(answer.verdict, Absent):
             # What was posted a moment ago may take its time to be shown.
             self._outbox.record(claimed, scan, answer, self._now())
             self._clock.sleep(self._transport.capabilities.settle)
-            scan, answer = self._scan(claimed)
+            scan, answer = self._scan(claimed, after_id)
         self._outbox.record(claimed, scan, answer, self._now())
         match answer.verdict:
             case Found():
@@ -334,10 +337,10 @@ class _Probe:
         self._refused("find", answer)
         self._readable = False if isinstance(answer.verdict, UnreadableHistory) else None
 
-    def _scan(self, claimed: ClaimedMessage) -> tuple[Scan, Answer[Verdict]]:
-        after_id = self._transport.after_id(claimed.row.created_at)
-        wanted = Wanted(claimed.row.id, after_id, self._outbox.visibility_check(claimed))
-        return Scan(after_id), reading(lambda: self._transport.scan(claimed.address, wanted))
+    def _scan(self, claimed: ClaimedMessage, after_id: str | None) -> tuple[Scan, Answer[Verdict]]:
+        scan = Scan(after_id)
+        wanted = self._outbox.wanted(claimed, scan)
+        return scan, reading(lambda: self._transport.search(claimed.address, wanted, _MOST_PAGES))
 
     def _repeat(
         self, claimed: ClaimedMessage, effect: Effect, call: Callable[[], Answer[Any]]

@@ -4,8 +4,8 @@ No database, no network, no clock, no chance: the caller brings them along in `M
 that keeps a message from being posted twice is in this module:
 
 - no POST before `Intend` has set `sent_maybe`, which the caller makes durable first;
-- after that no POST without `Absent` (the channel's history was read, visibly so, after the
-  settling time), or with Discord's nonce while it is surely remembered, or by the operator's choice;
+- after that no POST without `Absent` (the channel's history was read to its end, visibly so, after
+  the settling time), or with Discord's nonce while it is surely remembered, or by the operator's choice;
 - a row that may have been sent never goes back to "not sent", unless that very call sent nothing;
 - what was delivered is only ever edited.
 
@@ -40,6 +40,7 @@ from lol_dagster.delivery.model import (
     LeftStanding,
     MarkDelivered,
     Moment,
+    More,
     NotSeen,
     NotSent,
     OverBudget,
@@ -57,6 +58,7 @@ from lol_dagster.delivery.model import (
     Terms,
     TextChanged,
     Uncertain,
+    Unclear,
     Unmarked,
     UnreadableHistory,
     Withdraw,
@@ -85,7 +87,7 @@ def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
             return _intend(row, after_id, now, terms)
         case Answered():
             return (_patched if row.delivered else _posted)(row, event, now, terms), ()
-        case Found() | Absent() | UnreadableHistory():
+        case Found() | More() | Absent() | Unclear() | UnreadableHistory():
             return _scanned(row, event, now, terms)
         case Seen() | Unmarked() | Deleted():
             return _read_back(row, event, now, terms)
@@ -175,8 +177,8 @@ def _intend(row: Row, after_id: str | None, now: Moment, terms: Terms) -> Step:
     """The call is about to begin."""
     if row.delivered:
         assert row.remote_id is not None, "an edit begins only where there is something to edit"
-        settled_at = now.at + terms.timing.call + terms.settle
         patch = Patch(row.remote_id, row.desired_rev)
+        settled_at = _settled_at_last(row, terms)
         return replace(row, sent_rev=row.desired_rev, settle_until=settled_at), (patch,)
     maybe_before = row.sent_maybe
     if maybe_before and not (terms.read_back or terms.resend or _nonce_protects(row, now, terms)):
@@ -187,11 +189,22 @@ def _intend(row: Row, after_id: str | None, now: Moment, terms: Terms) -> Step:
         sent_rev=row.desired_rev,
         first_sent_at=now.at if row.first_sent_at is None else row.first_sent_at,
         uncertain_since=row.uncertain_since or now.wall,
-        after_id=row.after_id or after_id,
-        settle_until=now.at + terms.timing.call + terms.settle,
+        # What may have been sent before stands where it was to be looked for then.
+        after_id=row.after_id if maybe_before else after_id,
+        scan_position=None,
+        scan_pages=0,
+        settle_until=_settled_at_last(row, terms),
         attempts=row.attempts + 1,
     )
     return row, (Post(row.desired_rev, maybe_before),)
+
+
+def _settled_at_last(row: Row, terms: Terms) -> float:
+    """When the call's effect shows at the latest, if its process dies: it may begin until shortly
+    before the claim's lease is over, however long ago its intent was written down.
+    """
+    assert row.lease_until is not None, "a call is made under a claim"
+    return row.lease_until - terms.timing.margin + terms.settle
 
 
 def _posted(row: Row, answered: Answered, now: Moment, terms: Terms) -> Row:
@@ -200,6 +213,7 @@ def _posted(row: Row, answered: Answered, now: Moment, terms: Terms) -> Row:
     if isinstance(verdict, Deleted) and not (answered.maybe_before and terms.nonce):
         # Only what may have been sent before can be gone, and only a nonce leads back to it.
         verdict = Refused(verdict.reason)
+    row = replace(row, settle_until=now.at + terms.settle)  # nothing of it is still to begin
     if isinstance(verdict, NotSent | Blocked | Refused) and not answered.maybe_before:
         row = _unsent(row)
     match verdict:
@@ -217,11 +231,7 @@ def _posted(row: Row, answered: Answered, now: Moment, terms: Terms) -> Row:
         case Refused(reason):
             return _needs_review(row, reason)
         case Uncertain(reason):
-            row = replace(
-                row,
-                settle_until=now.at + terms.settle,
-                uncertain_rounds=row.uncertain_rounds + 1,
-            )
+            row = replace(row, uncertain_rounds=row.uncertain_rounds + 1)
             # The first time for the settling time alone: most of these were posted, and the
             # channel's history shows it.
             more = _backoff(row.attempts - 1, now, terms) if answered.maybe_before else 0.0
@@ -255,7 +265,9 @@ def _begin_reconciling(row: Row, now: Moment, terms: Terms) -> Step:
             return _needs_review(row, f"uncertain after {row.uncertain_rounds} tries"), ()
     if row.settle_until is not None and now.at < row.settle_until:
         return _due_again(row, _after(now, row.settle_until - now.at), row.last_error), ()
-    return row, (Scan(row.after_id) if terms.read_back else Send("POST"),)
+    if not terms.read_back:
+        return row, (Send("POST"),)
+    return row, (Scan(row.after_id, row.scan_position),)
 
 
 def _nonce_protects(row: Row, now: Moment, terms: Terms) -> bool:
@@ -266,7 +278,7 @@ def _nonce_protects(row: Row, now: Moment, terms: Terms) -> bool:
 
 def _scanned(
     row: Row,
-    event: Found | Absent | UnreadableHistory | NotSeen | Blocked,
+    event: Found | More | Absent | Unclear | UnreadableHistory | NotSeen | Blocked,
     now: Moment,
     terms: Terms,
 ) -> Step:
@@ -275,6 +287,8 @@ def _scanned(
         case Found(remote_id, rev, extras):
             row = _delivered(row, remote_id, rev, "scan", now)
             return row, tuple(Delete(extra) for extra in extras)
+        case More(position):
+            return _read_on(row, position, now, terms), ()
         case NotSeen(reason, wait) if wait is not None:
             return _due_again(row, _after(now, wait), reason), ()
         case NotSeen(reason):
@@ -287,8 +301,21 @@ def _scanned(
             return _still_uncertain(row, reason, rounds, is_over, now, terms), ()
         case Blocked(reason):
             return _blocked(row, reason, now, terms), ()
+        case Unclear(reason):
+            return _needs_review(row, reason), ()
         case Absent(after_server_error):
             return _absent(row, after_server_error, now, terms)
+
+
+def _read_on(row: Row, position: str | None, now: Moment, terms: Terms) -> Row:
+    """A page was read, and there are more: each is read under a claim of its own. However slow they
+    are, none grows old, and other messages get their turn between them.
+    """
+    row = replace(row, scan_position=position, scan_pages=row.scan_pages + 1)
+    if row.scan_pages >= terms.timing.scan_pages:
+        reason = f"not found in {row.scan_pages} pages of the channel's history, and there are more"
+        return _needs_review(row, reason)
+    return _due_again(row, now.wall, row.last_error)
 
 
 def _still_uncertain(
@@ -415,7 +442,9 @@ def _decide(row: Row, decision: Resend | MarkDelivered | Drop, now: Moment) -> R
         case Resend(check_first):
             if row.sent_maybe and not check_first:
                 row = _unsent(row)  # the operator has decided so, at the risk of a duplicate
-            row = replace(row, uncertain_rounds=0, proven_absent=0)
+            row = replace(
+                row, uncertain_rounds=0, proven_absent=0, scan_position=None, scan_pages=0
+            )
             if row.sent_maybe:
                 row = replace(row, uncertain_since=now.wall)
             return _due_again(row, now.wall, None)
@@ -485,6 +514,8 @@ def _restored(row: Row, at: datetime) -> Row:
         state="uncertain",
         sent_maybe=True,
         first_sent_at=None,
+        scan_position=None,
+        scan_pages=0,
         uncertain_since=at,
         uncertain_rounds=0,
         last_error=MAYBE_DELIVERED,
@@ -504,6 +535,8 @@ def _delivered(row: Row, remote_id: str | None, rev: int, evidence: str, now: Mo
         delivered_at=now.wall,
         due_at=None if rev == row.desired_rev else now.wall,
         settle_until=None,
+        scan_position=None,
+        scan_pages=0,
         uncertain_since=None,
         last_error=None,
     )

@@ -38,7 +38,7 @@ from lol_dagster.delivery.model import (
 )
 from lol_dagster.delivery.outbox import ClaimedMessage, Outbox
 from lol_dagster.delivery.protocol import may_send
-from lol_dagster.delivery.transports.base import Answer, Transport, Wanted
+from lol_dagster.delivery.transports.base import Answer, Transport
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -226,9 +226,8 @@ class Deliverer:
                 return intended
             case Post() | Patch():
                 answer = self._send(claimed, effect)
-            case Scan(after_id):
-                known = self._outbox.visibility_check(claimed)
-                wanted = Wanted(claimed.row.id, after_id, known)
+            case Scan():
+                wanted = self._outbox.wanted(claimed, effect)
                 answer = reading(lambda: transport.scan(address, wanted))
             case Get(remote_id):
                 answer = reading(lambda: transport.get(address, remote_id, claimed.row.id))

@@ -283,6 +283,9 @@ class FakeSlack(Channels):
         super().__init__()
         self.now = now
         self.history_error: str | None = None
+        self.page = 1000
+        """Slack gives fewer messages than it is asked for, where it likes."""
+        self.gives_cursors = True
 
     def __call__(self, request: Request, connection: Connection) -> None:
         asked = Asked.of(request)
@@ -335,9 +338,27 @@ class FakeSlack(Channels):
     def _history(self, query: dict[str, str]) -> bytes:
         if self.history_error:
             return _json({"ok": False, "error": self.history_error})
-        oldest = float(query["oldest"])
-        found = [m for m in self.messages.get(query["channel"], []) if float(m["ts"]) >= oldest]
-        return _json({"ok": True, "messages": found[::-1], "has_more": False})
+        latest = query.get("cursor") or query.get("latest") or "inf"
+        asked = (float(query["oldest"]), float(latest))
+        found = [
+            each
+            for each in self.messages.get(query["channel"], [])[::-1]
+            if asked[0] < float(each["ts"]) < asked[1]
+            or ("inclusive" in query and float(each["ts"]) in asked)
+        ]
+        page = found[: min(self.page, int(query["limit"]))]
+        more = len(page) < len(found)
+        if query.get("include_all_metadata") != "true":
+            page = [_without_payload(each) for each in page]
+        cursor = page[-1]["ts"] if more and self.gives_cursors else ""
+        return _json(
+            {
+                "ok": True,
+                "messages": page,
+                "has_more": more,
+                "response_metadata": {"next_cursor": cursor},
+            }
+        )
 
     def _hook(self, body: dict[str, Any]) -> bytes:
         self.messages.setdefault("HOOK", []).append(body)
@@ -345,6 +366,13 @@ class FakeSlack(Channels):
 
     def texts(self, channel: str) -> list[str]:
         return [each["text"] for each in self.messages.get(channel, [])]
+
+
+def _without_payload(message: dict[str, Any]) -> dict[str, Any]:
+    """A message as Slack shows it to whom did not ask for metadata."""
+    if "metadata" not in message:
+        return message
+    return {**message, "metadata": {"event_type": message["metadata"]["event_type"]}}
 
 
 def slack_error(error: str, *, after_accept: bool = False) -> Fault:

@@ -14,7 +14,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import wraps
@@ -31,6 +31,7 @@ from lol_dagster.delivery.model import (
     Deleted,
     Found,
     GetVerdict,
+    More,
     NotSeen,
     NotSent,
     PostVerdict,
@@ -155,9 +156,65 @@ class Wanted:
 
     message_id: str
     after_id: str | None
+    """It stands after this in the channel's history; None: anywhere."""
     known: str | None
     """The remote id of another message of ours in the channel, if there is one: where it cannot
     be seen, nothing can."""
+    position: str | None = None
+    """As `More` gave it; None: the search begins."""
+    body: Mapping[str, Any] = field(default_factory=dict)
+    """What it says, as it is rendered. Empty: that cannot be rendered."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How far the search of a channel's history has come, and what it has seen.
+
+    Kept as text in the message's row, so that a slow page, a rate limit or a death ends a page and not
+    the search.
+    """
+
+    page: str | None = None
+    """Where the next page begins, as the service names it; None: the first one."""
+    copies: tuple[tuple[str, int], ...] = ()
+    """Remote id and revision of each."""
+    marked: bool = False
+    """A message of ours has been seen with its marker."""
+    unmarked: tuple[str, ...] = ()
+    """As `Absent.unmarked`."""
+
+    @classmethod
+    def of(cls, position: str | None) -> Search:
+        if position is None:
+            return cls()
+        page, copies, marked, unmarked = json.loads(position)
+        return cls(page, tuple((id_, rev) for id_, rev in copies), marked, tuple(unmarked))
+
+    def saw(
+        self, remote_id: str, marker: tuple[str, int] | None, wanted: Wanted, *, alike: bool
+    ) -> Search:
+        """With a further message of ours.
+
+        Args:
+            marker: Whose it is, and its revision; None: it has none.
+            alike: It may be the wanted one by its text.
+        """
+        if marker is None:
+            return replace(self, unmarked=(*self.unmarked, remote_id)) if alike else self
+        is_wanted = marker[0] == wanted.message_id
+        copies = (*self.copies, (remote_id, marker[1])) if is_wanted else self.copies
+        return replace(self, copies=copies, marked=True)
+
+    def more(self, page: str) -> More:
+        """There is more from `page` on."""
+        return More(json.dumps([page, self.copies, self.marked, self.unmarked]))
+
+    def found(self) -> Found | None:
+        """What the copies come to; None: there is none. Remote ids are numbers that grow with time."""
+        if not self.copies:
+            return None
+        (remote_id, rev), *extras = sorted(self.copies, key=lambda copy: Decimal(copy[0]))
+        return Found(remote_id, rev, tuple(extra for extra, _ in extras))
 
 
 class Transport(ABC):
@@ -251,13 +308,32 @@ class Transport(ABC):
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
         """Post it, once."""
 
-    def after_id(self, created_at: datetime) -> str | None:
-        """Where in a channel's history a message created at this time stands, at the earliest."""
+    def after_id(self, known: str | None, at: datetime | None) -> str | None:
+        """Where in a channel's history stands at the earliest what was not posted before these, in the
+        service's own time: this machine's wall clock may be far off. None: anywhere.
+
+        Args:
+            known: The remote id of a message; None: none is known.
+            at: An instant, by the clock of a service; None: none is known.
+        """
         return None
 
     def scan(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
-        """Look for a message in the channel's history. Only where `read_back`."""
+        """Look for a message in the channel's history: in one page of it, with so few calls that all of
+        them together end while a claim lasts. Only where `read_back`.
+        """
         raise NotImplementedError(self.kind)
+
+    def search(self, address: str, wanted: Wanted, most_pages: int) -> Answer[ScanVerdict]:
+        """Look for a message in all pages of the channel's history at once; for those who hold no claim
+        meanwhile.
+        """
+        for _ in range(most_pages):
+            answer = self.scan(address, wanted)
+            if not isinstance(answer.verdict, More):
+                return answer
+            wanted = replace(wanted, position=answer.verdict.position)
+        return replace(answer, verdict=NotSeen(f"not found in {most_pages} pages, of many"))
 
     def patch(self, address: str, remote_id: str, message: Outgoing) -> Answer[PostVerdict]:
         """Put the full content in the place of the posted one, once. Only where `can_edit`."""
@@ -398,18 +474,6 @@ def check_webhook_host(parts: SplitResult, base_url: str, variable: str) -> None
 def without_secret(address: str) -> str:
     """A webhook's address without its last part: whoever knows that can post."""
     return f"{address.partition('?')[0].rstrip('/').rpartition('/')[0]}/…"
-
-
-def earliest(copies: list[tuple[str, int]]) -> Found | None:
-    """What a history's copies of a message come to; None: it holds none.
-
-    Args:
-        copies: Remote id and revision of each; ids are numbers that grow with time.
-    """
-    if not copies:
-        return None
-    (remote_id, rev), *extras = sorted(copies, key=lambda copy: Decimal(copy[0]))
-    return Found(remote_id, rev, tuple(extra for extra, _ in extras))
 
 
 def html_link(url: str, shown: Markup) -> Markup:

@@ -7,6 +7,7 @@ topics/opcodes-and-status-codes); discord-api-docs#6647 for the nonce.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from lol_dagster.delivery.model import (
     Blocked,
     Deleted,
     GetVerdict,
+    More,
     NotSent,
     PostVerdict,
     Refused,
@@ -88,17 +90,22 @@ _PERMISSIONS: dict[Step, str] = {
 _CLOUDFLARE_BAN = 600.0
 _EDIT_LATER = 3600.0
 _EPOCH_MS = 1_420_070_400_000
-_BEFORE_CREATION = timedelta(minutes=10)
-"""So much may our clock be ahead of Discord's."""
+_CLOCKS_DIFFER = timedelta(minutes=10)
+"""So much may the clock that gave an instant be ahead of Discord's."""
+_IDS_OVERLAP_MS = 60_000
+"""Within so long ids need not be in the order in which the messages were posted."""
+
+
+_NEVER_OURS = ("content", "attachments", "sticker_items", "components", "poll")
+
+SNOWFLAKE = RemoteIdForm(r"\d{15,20}", "a number such as 1122334455667788990")
 
 
 class DiscordTransport(Transport):
     """A kind of channel on Discord."""
 
     service: ClassVar[str] = "Discord"
-    remote_ids: ClassVar[RemoteIdForm | None] = RemoteIdForm(
-        r"\d{15,20}", "a number such as 1122334455667788990"
-    )
+    remote_ids: ClassVar[RemoteIdForm | None] = SNOWFLAKE
 
     def __init__(self, settings: Settings, *, deadline: float) -> None:
         super().__init__(settings, deadline=deadline)
@@ -116,8 +123,13 @@ class DiscordTransport(Transport):
     def preview(self, content: MessageContent, marker: str) -> Markup:
         return discord_format.preview(content, marker)
 
-    def after_id(self, created_at: datetime) -> str | None:
-        return snowflake(created_at - _BEFORE_CREATION)
+    def after_id(self, known: str | None, at: datetime | None) -> str | None:
+        starts = []
+        if known is not None and SNOWFLAKE.matches(known):
+            starts.append(max(0, int(known) - (_IDS_OVERLAP_MS << 22)))
+        if at is not None:
+            starts.append(int(snowflake(at - _CLOCKS_DIFFER)))
+        return str(max(starts)) if starts else None
 
     def remedy(self, step: Step, code: str | None, status: int | None) -> str | None:
         if code in REMEDIES:
@@ -253,9 +265,29 @@ def _holds(reply: Reply) -> tuple[Hold, ...]:
 
 
 def messages_in(reply: Reply) -> list[dict[str, Any]] | None:
-    """The messages of a listing; None if the answer is no listing."""
+    """The messages of a listing, oldest first; None if the answer is no listing."""
     if reply.status != 200 or not isinstance(reply.data, list):
         return None
-    if not all(isinstance(each, dict) and isinstance(each.get("id"), str) for each in reply.data):
+    if not all(isinstance(each, dict) and _is_id(each.get("id")) for each in reply.data):
         return None
-    return reply.data
+    return sorted(reply.data, key=lambda each: int(each["id"]))
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isdigit()
+
+
+def read_on(reply: Reply, more: More) -> Answer[ScanVerdict]:
+    """The verdict on a page of a listing that has more: its own rate limit holds for the next one."""
+    return answer_to(reply, more, *_holds(reply))
+
+
+def is_alike(message: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
+    """Whether a message of the author's, without a marker, may be ours: with our title, or with
+    nothing at all, as moderators can take away a message's embeds, and there is nothing else in ours.
+    """
+    if message.get("type", 0) != 0 or any(message.get(each) for each in _NEVER_OURS):
+        return False
+    embeds = message.get("embeds") or [{}]
+    title = embeds[0].get("title") if isinstance(embeds[0], dict) else None
+    return title is None or title in [each["title"] for each in body.get("embeds", [])]

@@ -10,7 +10,6 @@ from urllib.parse import quote
 from lol_dagster.delivery.model import (
     Absent,
     Accepted,
-    NotSeen,
     PostVerdict,
     Refused,
     ScanVerdict,
@@ -24,8 +23,8 @@ from lol_dagster.delivery.transports.base import (
     Capabilities,
     Outgoing,
     Reply,
+    Search,
     Wanted,
-    earliest,
     reads,
     sends,
     short,
@@ -36,7 +35,8 @@ from lol_dagster.messages.identity import nonce_in
 from lol_dagster.settings import Settings
 
 PAGE = 100
-MOST_PAGES = 50
+_NO_MESSAGE = "100000000000000000"
+"""An id as any other, of none of ours."""
 SNOWFLAKE = re.compile(r"\d{17,20}", re.ASCII)
 
 
@@ -95,43 +95,34 @@ class DiscordBot(discord_api.DiscordTransport):
             if reply.status != 200 or not isinstance(me, str):
                 return discord_api.scan_failed(reply)
             self._me = me
-        listed = self.list_after(address, wanted.after_id or "0")
-        if isinstance(listed, Answer):
-            return listed
-        ours = [each for each in listed if _author(each) == self._me]
-        marked = [(each["id"], read_marker(each)) for each in ours]
-        found = earliest(
-            [
-                (remote_id, marker[1])
-                for remote_id, marker in marked
-                if marker is not None and marker[0] == wanted.message_id
-            ]
-        )
-        if found is not None:
-            return Answer(found)
-        if any(marker is not None for _, marker in marked):
-            return Answer(Absent())
-        return self.check_visibility(address, wanted)
+        search = Search.of(wanted.position)
+        reply = self.page(address, search, wanted)
+        page = discord_api.messages_in(reply)
+        if page is None:
+            return discord_api.scan_failed(reply)
+        for each in page:
+            if _author(each) == self._me:
+                alike = discord_api.is_alike(each, wanted.body)
+                search = search.saw(each["id"], read_marker(each), wanted, alike=alike)
+        if len(page) == PAGE:
+            return discord_api.read_on(reply, search.more(page[-1]["id"]))
+        if found := search.found():
+            return discord_api.answer_to(reply, found)
+        # Before an empty page the permission may have gone.
+        if page and search.marked:
+            return discord_api.answer_to(reply, Absent(unmarked=search.unmarked))
+        return self.check_visibility(address, wanted, Absent(unmarked=search.unmarked))
 
-    def list_after(self, address: str, after_id: str) -> list[dict[str, Any]] | Answer[ScanVerdict]:
-        """Every message of the channel above the id `after_id`, or why it could not be had.
+    def page(self, address: str, search: Search, wanted: Wanted) -> Reply:
+        """A page of the channel's history, from the oldest messages to the newest.
 
         Raises:
-            TransportError: a call got no complete answer.
+            TransportError: no complete answer.
         """
-        found: list[dict[str, Any]] = []
-        for _ in range(MOST_PAGES):
-            reply = self.call("GET", _messages(address), params={"after": after_id, "limit": PAGE})
-            page = discord_api.messages_in(reply)
-            if page is None:
-                return discord_api.scan_failed(reply)
-            found += page
-            if len(page) < PAGE:
-                return found
-            after_id = max((each["id"] for each in page), key=int)
-        return Answer(NotSeen(f"more than {MOST_PAGES * PAGE} messages since it was created"))
+        after = search.page or wanted.after_id or "0"
+        return self.call("GET", _messages(address), params={"after": after, "limit": PAGE})
 
-    def check_visibility(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
+    def check_visibility(self, address: str, wanted: Wanted, absent: Absent) -> Answer[ScanVerdict]:
         """Whether a history that shows nothing of ours may be believed.
 
         Without the permission to read it Discord answers 200 and an empty list. A single message
@@ -141,8 +132,10 @@ class DiscordBot(discord_api.DiscordTransport):
         Raises:
             TransportError: the call got no complete answer.
         """
-        reply = self._call_message("GET", address, wanted.known or wanted.after_id or "0")
-        if reply.status == 200 and read_marker(reply.data) is None:
+        remote_id = wanted.known or wanted.after_id or _NO_MESSAGE
+        reply = self._call_message("GET", address, remote_id)
+        # Without any embed it has been suppressed, and shows nothing about markers.
+        if reply.status == 200 and reply.field("embeds") and read_marker(reply.data) is None:
             return discord_api.answer_to(
                 reply,
                 UnreadableHistory(
@@ -150,7 +143,7 @@ class DiscordBot(discord_api.DiscordTransport):
                 ),
             )
         if reply.status == 200 or reply.field("code") == discord_api.UNKNOWN_MESSAGE:
-            return discord_api.answer_to(reply, Absent())
+            return discord_api.answer_to(reply, absent)
         if reply.status == 403:
             return discord_api.answer_to(
                 reply,

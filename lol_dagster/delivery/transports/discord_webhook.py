@@ -27,22 +27,25 @@ from lol_dagster.delivery.transports.base import (
     Hold,
     Outgoing,
     Reply,
+    Search,
     Step,
     Wanted,
     check_webhook_host,
-    earliest,
     reads,
     sends,
     webhook_parts,
     without_secret,
 )
-from lol_dagster.delivery.transports.discord_bot import SNOWFLAKE, DiscordBot
+from lol_dagster.delivery.transports.discord_bot import PAGE, SNOWFLAKE, DiscordBot
 from lol_dagster.delivery.transports.discord_format import read_marker
 from lol_dagster.http import TransportError
 from lol_dagster.settings import Settings
 
 _FORM = re.compile(r"(?:/[\w.-]+)*/webhooks/\d{17,20}/[\w-]{1,120}/?", re.ASCII)
 _PATH = re.compile(r"/webhooks/(\d+)/([\w-]+)/?$")
+_READS = 2
+"""Of single messages while a page of the history is searched: with the page, the webhook itself and a
+visibility check they end before a claim grows old."""
 _PACE = Hold(2.0)
 """30 a minute and channel: a limit that the headers do not show (discord-api-docs#1454)."""
 _REFUSED = (
@@ -135,29 +138,54 @@ class DiscordWebhook(discord_api.DiscordTransport):
         channel = self._channel(address)
         if isinstance(channel, Answer):
             return channel
-        listed = reader.list_after(channel, wanted.after_id or "0")
-        if isinstance(listed, Answer):
-            return _unreadable(listed)
-        webhook_id, _ = _parts(address)
-        ours = [each for each in listed if each.get("webhook_id") == webhook_id]
-        copies: list[tuple[str, int]] = []
-        marked = False
-        for each in ours:
-            marker = read_marker(each)
-            if marker is None:
-                reply = self._call_message("GET", address, each["id"])
-                if reply.status != 200:
-                    return discord_api.scan_failed(reply)
-                marker = read_marker(reply.data)
-            marked = marked or marker is not None
-            if marker is not None and marker[0] == wanted.message_id:
-                copies.append((each["id"], marker[1]))
-        if found := earliest(copies):
-            return Answer(found)
+        search = Search.of(wanted.position)
+        listed = reader.page(channel, search, wanted)
+        page = discord_api.messages_in(listed)
+        if page is None:
+            return _unreadable(discord_api.scan_failed(listed))
+        ours = self._ours(address, page)
+        if isinstance(ours, Answer):
+            return ours
+        shown, next_page = ours
+        for each in shown:
+            alike = discord_api.is_alike(each, wanted.body)
+            search = search.saw(each["id"], read_marker(each), wanted, alike=alike)
+        if next_page is not None:
+            return discord_api.read_on(listed, search.more(next_page))
+        if found := search.found():
+            return discord_api.answer_to(listed, found)
+        absent = Absent(unmarked=search.unmarked)
         # The bot sees what the webhook posted blank: of that no marker is to be expected.
-        if marked:
-            return Answer(Absent())
-        return _unreadable(reader.check_visibility(channel, replace(wanted, known=None)))
+        if page and search.marked:
+            return discord_api.answer_to(listed, absent)
+        return _unreadable(reader.check_visibility(channel, replace(wanted, known=None), absent))
+
+    def _ours(
+        self, address: str, page: list[dict[str, Any]]
+    ) -> tuple[list[dict[str, Any]], str | None] | Answer[ScanVerdict]:
+        """What the webhook has posted of a page, as it reads it itself; and where the next page begins,
+        as no more of them may be read in one scan, or None at the history's end.
+
+        Raises:
+            TransportError: a call got no complete answer.
+        """
+        webhook_id, _ = _parts(address)
+        shown: list[dict[str, Any]] = []
+        reads, next_page = 0, None
+        for each in page:
+            if each.get("webhook_id") == webhook_id and read_marker(each) is not None:
+                shown.append(each)
+            elif each.get("webhook_id") == webhook_id:
+                if reads == _READS:
+                    return shown, next_page
+                reads += 1
+                reply = self._call_message("GET", address, each["id"])
+                if reply.status == 200 and reply.field("id") == each["id"]:
+                    shown.append(reply.data)
+                elif reply.field("code") != discord_api.UNKNOWN_MESSAGE:  # deleted just now
+                    return discord_api.scan_failed(reply)
+            next_page = each["id"]
+        return shown, next_page if len(page) == PAGE else None
 
     def _channel(self, address: str) -> str | Answer[ScanVerdict]:
         """The channel that the webhook posts into; a thread's id is a channel of its own.

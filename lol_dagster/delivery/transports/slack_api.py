@@ -8,6 +8,7 @@ the common errors for those after which "some aspect of the operation" may have 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from markupsafe import Markup
@@ -16,6 +17,7 @@ from lol_dagster.delivery.model import (
     Accepted,
     Blocked,
     Deleted,
+    More,
     NotSent,
     PostVerdict,
     Refused,
@@ -28,6 +30,7 @@ from lol_dagster.delivery.transports.base import (
     Answer,
     Hold,
     Outgoing,
+    RemoteIdForm,
     Reply,
     Step,
     Transport,
@@ -70,7 +73,11 @@ UNREADABLE = {"missing_scope", "not_in_channel", "no_permission"}
 
 PACE = Hold(1.0)
 """One message a second and channel."""
-_BEFORE_CREATION = timedelta(minutes=10)
+TIME_STAMP = RemoteIdForm(r"\d{9,11}\.\d{6}", "a time stamp such as 1722542400.000100")
+_CLOCKS_DIFFER = timedelta(minutes=10)
+"""So much may the clock that gave an instant be ahead of Slack's."""
+_IDS_OVERLAP = Decimal(60)
+"""Within so many seconds time stamps need not be in the order in which the messages were posted."""
 
 
 _REMEDIES: dict[str, str] = {
@@ -112,9 +119,14 @@ class SlackTransport(Transport):
         return _REMEDIES.get(code or "")
 
 
-def after_id(created_at: datetime) -> str:
-    """A `ts` before that of any post of a message created at this time."""
-    return f"{(created_at - _BEFORE_CREATION).timestamp():.6f}"
+def after_id(known: str | None, at: datetime | None) -> str | None:
+    """As `Transport.after_id`."""
+    starts = []
+    if known is not None and TIME_STAMP.matches(known):
+        starts.append(Decimal(known) - _IDS_OVERLAP)
+    if at is not None:
+        starts.append(Decimal((at - _CLOCKS_DIFFER).timestamp()))
+    return f"{max(starts):.6f}" if starts else None
 
 
 def answer_to(reply: Reply, verdict: V, *holds: Hold) -> Answer[V]:
@@ -167,6 +179,8 @@ def refusal(reply: Reply) -> PostVerdict:
 def scan_failed(reply: Reply) -> Answer[ScanVerdict]:
     """The verdict on an answer to conversations.history that holds no messages."""
     error = reply.field("error")
+    if error == "invalid_cursor":
+        return answer_to(reply, More(None))
     if error in UNREADABLE:
         return answer_to(
             reply, UnreadableHistory(f"the bot may not read the channel's history: {_said(reply)}")
@@ -179,7 +193,13 @@ def messages_in(reply: Reply) -> list[dict[str, Any]] | None:
     messages = reply.field("messages")
     if reply.status != 200 or reply.field("ok") is not True or not isinstance(messages, list):
         return None
-    return [each for each in messages if isinstance(each, dict)]
+    if not all(isinstance(each, dict) and _is_ts(each.get("ts")) for each in messages):
+        return None
+    return messages
+
+
+def _is_ts(value: object) -> bool:
+    return isinstance(value, str) and TIME_STAMP.matches(value)
 
 
 def next_cursor(reply: Reply) -> str | None:

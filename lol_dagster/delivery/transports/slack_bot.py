@@ -25,8 +25,8 @@ from lol_dagster.delivery.transports.base import (
     Outgoing,
     RemoteIdForm,
     Reply,
+    Search,
     Wanted,
-    earliest,
     reads,
     sends,
     unread,
@@ -36,7 +36,6 @@ from lol_dagster.http import TransportError
 from lol_dagster.settings import Settings
 
 PAGE = 200
-MOST_PAGES = 25
 _CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{4,20}", re.ASCII)
 
 
@@ -47,9 +46,7 @@ class SlackBot(slack_api.SlackTransport):
     label: ClassVar[str] = "Slack, as a bot"
     token_setting: ClassVar[str | None] = "slack_bot_token"  # noqa: S105 - a name
     token_scope: ClassVar[str | None] = "slack-token"  # noqa: S105 - a name
-    remote_ids: ClassVar[RemoteIdForm | None] = RemoteIdForm(
-        r"\d{9,11}\.\d{6}", "a time stamp such as 1722542400.000100"
-    )
+    remote_ids: ClassVar[RemoteIdForm | None] = slack_api.TIME_STAMP
 
     def __init__(self, settings: Settings, *, deadline: float) -> None:
         super().__init__(settings, deadline=deadline)
@@ -73,8 +70,8 @@ class SlackBot(slack_api.SlackTransport):
                 "at the end of the channel's details"
             )
 
-    def after_id(self, created_at: datetime) -> str | None:
-        return slack_api.after_id(created_at)
+    def after_id(self, known: str | None, at: datetime | None) -> str | None:
+        return slack_api.after_id(known, at)
 
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
         return self._send("chat.postMessage", {"channel": address, **message.body}, message)
@@ -120,26 +117,26 @@ class SlackBot(slack_api.SlackTransport):
         if myself.field("ok") is not True:
             return slack_api.answer_to(myself, unread(slack_api.refusal(myself)))
         ids = {myself.field("bot_id"), myself.field("user_id")} - {None}
+        search = Search.of(wanted.position)
         params: dict[str, str | int] = {
             "oldest": wanted.after_id or "0",
             "limit": PAGE,
+            **({"cursor": search.page} if search.page else {}),
         }
-        copies: list[tuple[str, int]] = []
-        for _ in range(MOST_PAGES):
-            reply = self._history(address, params)
-            messages = slack_api.messages_in(reply)
-            if messages is None:
-                return slack_api.scan_failed(reply)
-            for each in messages:
-                marker = read_marker(each)
-                is_ours = each.get("bot_id") in ids or each.get("user") in ids
-                if is_ours and marker is not None and marker[0] == wanted.message_id:
-                    copies.append((str(each.get("ts")), marker[1]))
-            cursor = slack_api.next_cursor(reply)
-            if cursor is None:
-                return slack_api.answer_to(reply, earliest(copies) or Absent())
-            params = {**params, "cursor": cursor}
-        return Answer(NotSeen(f"more than {MOST_PAGES * PAGE} messages since it was created"))
+        reply = self._history(address, params)
+        messages = slack_api.messages_in(reply)
+        if messages is None:
+            return slack_api.scan_failed(reply)
+        for each in messages:
+            if each.get("bot_id") in ids or each.get("user") in ids:
+                alike = each.get("text") == wanted.body.get("text")
+                search = search.saw(each["ts"], read_marker(each), wanted, alike=alike)
+        cursor = slack_api.next_cursor(reply)
+        if cursor is not None:
+            return slack_api.answer_to(reply, search.more(cursor))
+        if reply.field("has_more"):
+            return slack_api.answer_to(reply, NotSeen("Slack has more of the history, not where"))
+        return slack_api.answer_to(reply, search.found() or Absent(unmarked=search.unmarked))
 
     def link(self, address: str, remote_id: str) -> str | None:
         try:

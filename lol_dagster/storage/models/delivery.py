@@ -99,7 +99,11 @@ class Message(Base):
     """Since when it is tried in vain: proof that it was not posted begins it anew, unless server errors
     have been counted."""
     after_id: Mapped[str | None] = mapped_column(String(64))
-    """Where in the channel's history to begin looking for it."""
+    """Where in the channel's history to begin looking for it: a place of the service's own time."""
+    scan_position: Mapped[str | None] = mapped_column(Text)
+    """Where the search of the channel's history goes on, with what it has seen; None: it begins."""
+    scan_pages: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many pages that search has read."""
     sent_rev: Mapped[int | None]
     """The revision of the last POST or PATCH that may have gone out."""
     remote_id: Mapped[str | None] = mapped_column(String(64))

@@ -72,7 +72,7 @@ class Rules:
     pause: float = 0.0
     """Longest pause between the last check and the bytes of a POST (0: within the margin)."""
     delay: float = 30.0
-    """Latest that a request which was given up on is still accepted."""
+    """Within so long a request which was given up on is still accepted, or never."""
     jumps: tuple[float, ...] = (31.0, 61.0)
     scan: bool = True
     visibility_check: bool = True
@@ -89,7 +89,7 @@ class Rules:
     @classmethod
     def of(cls, terms: Terms, **values: object) -> Rules:
         if terms.nonce and terms.read_back:
-            values = {"pause": 61.0, "delay": 61.0, "jumps": (61.0,), **values}
+            values = {"pause": 61.0, "delay": 62.0, "jumps": (61.0,), **values}
         elif terms.nonce:
             # The nonce must outlive the minute that it is trusted for, the age of a claim under
             # which a call may begin (45 s), and this: 60 + 45 + 14 < 120.
@@ -390,7 +390,7 @@ def _jump(world: World, seconds: float, rules: Rules) -> World | None:
         channel=tuple(
             replace(each, age=min(each.age + seconds, NONCE_WINDOW)) for each in world.channel
         ),
-        flights=tuple(flight for flight in aged if flight.age <= latest[type(flight.effect)]),
+        flights=tuple(flight for flight in aged if flight.age < latest[type(flight.effect)]),
     )
 
 
@@ -427,7 +427,7 @@ def normal(world: World, rules: Rules) -> World:
         uncertain_since=None,
         lease_owner=None,
         due_at=None if row.due_at is None else WALL,
-        lease_until=row.lease_until if row.state == "sending" else None,
+        lease_until=row.lease_until if row.state == "sending" else 0.0,
         settle_until=None if settled else row.settle_until,
         first_sent_at=None if rules.terms.read_back else row.first_sent_at,
         uncertain_rounds=0,

@@ -129,6 +129,32 @@ def test_a_deliverer_may_die_anywhere(
     assert delivery.row(message).state == "delivered"
 
 
+@pytest.mark.parametrize("kind", ["slack-bot", "discord-webhook"])
+def test_settling_counts_from_when_the_call_may_have_begun_at_the_latest(
+    delivery: DeliverySetup, kind: str
+) -> None:
+    """A slow disk: 43 s lie between the intent and the call, in which its process dies. What left then
+    was given up on 10 s later, and may be accepted for another 30 s."""
+    channel = delivery.channel(kind)
+    message = delivery.message(channel)
+
+    def be_slow() -> None:
+        delivery.pass_time(43)
+
+    def die() -> None:
+        raise Killed
+
+    delivery.crashes.at.update({"after_intent": be_slow, "before_call": die})
+    with pytest.raises(Killed):
+        delivery.run()
+    delivery.pass_time(41)  # 84 s after the claim
+    delivery.run()
+    assert delivery.attempts(message) == [("POST", None)]
+    delivery.pass_time(2)
+    delivery.run()
+    assert delivery.attempts(message)[1:] == [("SCAN", "absent"), ("POST", "accepted")]
+
+
 def test_after_a_reboot_leases_are_dead_and_settling_begins_anew(delivery: DeliverySetup) -> None:
     channel = delivery.channel("slack-bot")
     message = delivery.message(channel)

@@ -77,6 +77,16 @@ def test_no_order_of_events_posts_twice_or_lies_or_gets_stuck(terms: Terms, clai
     assert worlds > 500  # or the model has lost its moves
 
 
+@pytest.mark.parametrize("jumps", [(10.0,), (22.0,), (10.0, 22.0, 31.0, 61.0)])
+def test_nothing_is_repeated_before_a_late_start_of_its_call_has_settled(
+    jumps: tuple[float, ...],
+) -> None:
+    """Steps shorter than a claim: its call may begin 44 s after its intent, and its process die."""
+    worlds, counterexample = search(begin(claims=2), Rules.of(SLACK_BOT, jumps=jumps))
+    assert counterexample is None
+    assert worlds > 500
+
+
 def delivered_world(claims: int, texts: int) -> World:
     """The message stands in the channel, and its text is about to change."""
     world = begin(claims=claims, texts=texts)

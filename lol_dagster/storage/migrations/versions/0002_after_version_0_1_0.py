@@ -34,6 +34,8 @@ def upgrade() -> None:
 
     with op.batch_alter_table('messages', schema=None) as batch_op:
         batch_op.add_column(sa.Column('given_up_rev', sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column('scan_position', sa.Text(), nullable=True))
+        batch_op.add_column(sa.Column('scan_pages', sa.Integer(), server_default='0', nullable=False))
         batch_op.create_index('ix_messages_outdated', ['delivered_at'], unique=False, sqlite_where=sa.text("due_at IS NULL AND remote_rev < desired_rev AND remote_id IS NOT NULL"), postgresql_where=sa.text("due_at IS NULL AND remote_rev < desired_rev AND remote_id IS NOT NULL"))
 
 
@@ -45,6 +47,8 @@ def downgrade() -> None:
     op.drop_table('former_puuids')
 
     op.drop_index('ix_messages_outdated', table_name='messages')
+    op.drop_column('messages', 'scan_pages')
+    op.drop_column('messages', 'scan_position')
     op.drop_column('messages', 'given_up_rev')
     op.drop_column('message_games', 'since_rev')
     op.drop_column('attempts', 'address')
