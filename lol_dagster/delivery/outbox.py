@@ -307,17 +307,17 @@ class Outbox:
             answer = _doubted(session, claimed, answer)
             event = _event(session, claimed.row.id, effect, answer.verdict)
             failed = isinstance(answer.verdict, Absent | NotSeen | NotSent | Uncertain)
-            others_pass = failed and self._others_pass(session, claimed)
+            others_pass = failed and self._others_pass(session, claimed, answer.verdict)
             write_attempt(session, claimed, effect, answer, now)
             note_answer(session, self._transports, claimed, effect, answer, now)
             stepped = self._apply(session, claimed, event, now, others_pass=others_pass)
             self._crashpoint("concluding")
             return stepped
 
-    def _others_pass(self, session: Session, claimed: ClaimedMessage) -> bool:
+    def _others_pass(self, session: Session, claimed: ClaimedMessage, verdict: Verdict) -> bool:
         """Whether the service has accepted another message since this one was tried before: a PATCH
-        since the last POST or PATCH, a scan or a GET since the last call of any kind. In the order in which the
-        calls were made: no clock is asked.
+        since the last POST or PATCH, a scan or a GET since the last call of any kind. That edits pass
+        says nothing of POSTs. In the order in which the calls were made: no clock is asked.
         """
         service = self._transports[claimed.kind].service
         kinds = [kind for kind, each in self._transports.items() if each.service == service]
@@ -332,6 +332,7 @@ class Outbox:
             .where(
                 Attempt.id > calls.scalar_subquery(),
                 Attempt.outcome == "accepted",
+                Attempt.op.in_(("POST",) if isinstance(verdict, Absent) else ("POST", "PATCH")),
                 Message.id != claimed.row.id,
                 Channel.kind.in_(kinds),
             )

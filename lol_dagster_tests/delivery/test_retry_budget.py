@@ -17,6 +17,7 @@ from lol_dagster_tests._support.fake_channels import (
     rate_limited,
     refuse,
 )
+from lol_dagster_tests._support.raw_server import answer
 from lol_dagster_tests.delivery.conftest import DeliverySetup
 
 TIMING = Timing()
@@ -199,3 +200,17 @@ def test_the_retry_budget_is_shared_through_the_database(any_delivery: DeliveryS
     with any_delivery.database.reading() as session:
         found = retry_budget_of(session, channel, TIMING, any_delivery.now)
     assert (found.used, found.allowed) == (5, 5)
+
+
+@pytest.mark.parametrize("kind", ["slack-bot", "slack-webhook"])
+def test_a_rate_limit_that_names_no_time_is_waited_for_a_minute(
+    delivery: DeliverySetup, kind: str
+) -> None:
+    """It is no failed try either."""
+    message = delivery.message(delivery.channel(kind))
+    for call in ("post", "hook"):
+        delivery.slack.script(call, lambda call: call.connection.send(answer(429, "{}")))
+    delivery.run()
+    row = delivery.row(message)
+    assert (row.attempts, row.due_at) == (0, delivery.now + MINUTE)
+    assert delivery.attempts(message) == [("POST", "put_off")]

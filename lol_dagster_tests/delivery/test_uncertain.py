@@ -9,6 +9,7 @@ import pytest
 
 from lol_dagster.storage.models import ChannelProbe
 from lol_dagster_tests._support.fake_channels import (
+    NOW,
     Fault,
     fail_after_accept,
     fail_before_accept,
@@ -195,15 +196,19 @@ def test_a_day_of_server_errors_while_others_pass_holds_the_message(
     assert len(any_delivery.titles(others)) == 26
 
 
-@pytest.mark.parametrize("others", ["nobody", "another service"])
+@pytest.mark.parametrize("others", ["nobody", "another service", "edits"])
 def test_server_errors_count_only_while_the_service_takes_other_messages(
     delivery: DeliverySetup, others: str
 ) -> None:
     channel = delivery.channel()
     message = delivery.message(channel)
     elsewhere = delivery.channel("slack-bot")
+    edited = delivery.message(delivery.channel(), "edited", order_at=NOW - timedelta(hours=1))
+    delivery.discord.script("post", None)
     for hour in range(30):
         delivery.discord.script("post", fail_before_accept(500))
+        if others == "edits" and hour:
+            delivery.say(edited, f"{hour}")
         if others == "another service":
             delivery.message(elsewhere, f"{hour}")
         delivery.run()
