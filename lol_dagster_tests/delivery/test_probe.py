@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,14 +11,16 @@ from sqlalchemy import func, select
 from lol_dagster.delivery import probe as probe_module
 from lol_dagster.delivery.probe import ProbeError, ProbeReport, probe_channel
 from lol_dagster.delivery.transports.registry import all_transports
-from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message
+from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message, SendBucket
 from lol_dagster_tests._support.fake_channels import (
     Call,
     fail_after_accept,
     fail_before_accept,
+    rate_limited,
     refuse,
     slack_error,
 )
+from lol_dagster_tests._support.raw_server import answer
 from lol_dagster_tests.delivery.conftest import DeliverySetup
 from lol_dagster_tests.delivery.kinds import ALL, READABLE, posts
 
@@ -288,3 +291,171 @@ def test_another_channels_breaker_is_not_touched(delivery: DeliverySetup) -> Non
     assert delivery.breaker(f"channel:{other}") is not None
     with delivery.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Channel)) == 2
+
+
+# --- what is said and how long is waited ---------------------------------------------------------
+
+
+def test_people_read_what_was_done_and_the_channel_what_it_is(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    report = probe(delivery, channel)
+    assert [(each.step, each.said) for each in report.findings] == [
+        ("post", "posted"),
+        ("find", "found by its marker"),
+        ("edit", "edited"),
+        ("read", "read back"),
+        ("delete", "deleted"),
+    ]
+    assert (report.channel_id, report.kind, report.probed_at) == (
+        channel,
+        "discord-bot",
+        delivery.now,
+    )
+    notice = (
+        "**It was sent to try the channel out, and is deleted in a moment if that is possible.**"
+    )
+    (posted_body,) = delivery.discord.bodies
+    (embed,) = posted_body["embeds"]
+    assert embed["title"] == "Test message from lol-dagster"
+    assert embed["description"] == f"**This channel works.**\n{notice}"
+    assert embed["footer"] == {"text": "No game was played."}
+    # The fake keeps what was deleted, as it was edited before.
+    (edited,) = delivery.discord.messages[delivery.address(channel)]
+    assert edited["embeds"][0]["description"] == (
+        f"**This channel works, and its messages can be edited.**\n{notice}"
+    )
+    assert kept(delivery, channel).findings == {
+        "message_id": report.message_id,
+        "steps": [
+            {"step": each.step, "result": "ok", "said": each.said} for each in report.findings
+        ],
+    }
+
+
+def waits(delivery: DeliverySetup) -> list[float]:
+    return [seconds for seconds in delivery.clock.slept if seconds]
+
+
+def test_a_rate_limit_that_ends_soon_is_waited_for(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    delivery.discord.script("patch", rate_limited(15))
+    assert probe(delivery, channel).ok
+    assert waits(delivery) == [15.0]
+
+
+def test_a_rate_limit_that_does_not_end_soon_is_said(delivery: DeliverySetup) -> None:
+    delivery.discord.script("patch", rate_limited(16))
+    report = probe(delivery, delivery.channel())
+    assert (results(report)["edit"], said(report, "edit")) == ("missing", "Discord 429: limited")
+    assert waits(delivery) == []
+    # What could not be edited still says what was posted, and can be read and deleted.
+    assert (results(report)["read"], results(report)["delete"]) == ("ok", "ok")
+
+
+def test_a_step_is_tried_three_times(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    delivery.discord.script("patch", *[rate_limited(3)] * 3)
+    report = probe(delivery, channel)
+    assert results(report)["edit"] == "missing"
+    assert delivery.discord.count("patch") == 3
+    delivery.discord.script("patch", *[rate_limited(3)] * 2)
+    assert probe(delivery, channel).ok
+
+
+def limit_for(delivery: DeliverySetup, channel: int, seconds: float) -> None:
+    with delivery.database.writing() as session:
+        until = delivery.now + timedelta(seconds=seconds)
+        session.merge(SendBucket(scope=f"channel:{channel}", not_before=until))
+
+
+def test_a_rate_limit_of_before_is_obeyed(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    limit_for(delivery, channel, 15)
+    assert probe(delivery, channel).ok
+    assert waits(delivery) == [15.0]
+    limit_for(delivery, channel, 16)
+    report = probe(delivery, channel)
+    # 20:00:00 by the fake's clock, 15 s of waiting, and 16.
+    assert said(report, "post") == "a rate limit forbids any call until 20:00:31 UTC"
+    assert (results(report)["post"], report.message_id) == ("missing", None)
+    assert said(report, "find") == "not tried, as nothing was posted"
+
+
+def test_what_a_history_shows_only_after_a_while_is_found(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    delivery.discord.script("list", lambda call: call.connection.send(answer(200, "[]")))
+    report = probe(delivery, channel)
+    assert (said(report, "find"), report.can_read_back) == ("found by its marker", True)
+    assert waits(delivery) == [5.0]  # Discord's settling time
+    assert test_message(delivery, report).id == report.message_id
+    assert delivery.attempts(report.message_id or "")[1:3] == [
+        ("SCAN", "absent"),
+        ("SCAN", "found"),
+    ]
+
+
+def test_a_history_without_the_message_is_said_to_be_so(delivery: DeliverySetup) -> None:
+    nothing = lambda call: call.connection.send(answer(200, "[]"))  # noqa: E731
+    delivery.discord.script("list", nothing, nothing)
+    report = probe(delivery, delivery.channel())
+    assert said(report, "find") == (
+        "the history can be read, but does not show the message with its marker"
+    )
+    assert (results(report)["find"], report.can_read_back) == ("missing", False)
+
+
+def test_an_edit_that_is_not_there_is_seen(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+
+    def put_back(call: Call) -> None:
+        (message,) = delivery.discord.messages[delivery.address(channel)]
+        message["embeds"] = delivery.discord.bodies[0]["embeds"]
+        call.connection.send(call.act())
+
+    delivery.discord.script("get", put_back)
+    report = probe(delivery, channel)
+    assert (results(report)["read"], said(report, "read")) == (
+        "missing",
+        "revision 1 stands there instead of the newest",
+    )
+
+
+def test_a_step_that_goes_unanswered_is_unknown(delivery: DeliverySetup) -> None:
+    delivery.discord.script("delete", fail_before_accept(503))
+    report = probe(delivery, delivery.channel())
+    assert (results(report)["delete"], said(report, "delete")) == (
+        "unknown",
+        "Discord 503: unavailable",
+    )
+    assert report.left_behind
+    row = test_message(delivery, report)
+    assert (row.state, row.remote_deleted) == ("delivered", False)
+
+
+def test_a_message_that_somebody_deletes_meanwhile_is_said_to_be_gone(
+    delivery: DeliverySetup,
+) -> None:
+    delivery.discord.script("get", refuse(404, 10008))
+    report = probe(delivery, delivery.channel())
+    assert said(report, "read") == (
+        "it is gone already: Discord 404, code 10008: refused with 10008"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "words"),
+    [
+        ("slack-webhook", "find", "a slack-webhook cannot read its channel"),
+        ("slack-webhook", "edit", "a slack-webhook cannot change what it has posted"),
+        ("discord-webhook", "find", "a discord-webhook cannot read its channel"),
+    ],
+)
+def test_what_its_kind_cannot_do_is_said(
+    delivery: DeliverySetup, kind: str, step: str, words: str
+) -> None:
+    assert said(probe(delivery, delivery.channel(kind), **WEBHOOK_ALONE), step) == words
+
+
+def test_of_a_channel_that_is_not_there_somebody_is_told(delivery: DeliverySetup) -> None:
+    with pytest.raises(ProbeError, match=r"^there is no such channel \(any more\)$"):
+        probe(delivery, 999)
