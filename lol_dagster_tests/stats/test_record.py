@@ -21,6 +21,7 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
     Account,
     AccountPoll,
+    FormerPuuid,
     Game,
     Match,
     Participant,
@@ -357,6 +358,18 @@ def test_every_collected_match_fits_the_tables(any_database: Database, shared_di
             session.expunge_all()
 
 
+def test_a_game_that_names_the_puuid_of_a_former_key_is_its_accounts(database: Database) -> None:
+    with database.writing() as session:
+        archive(session, payload_bytes(participants=[participant("Ann")]))
+        _, ann = track(session, "Ann of today")
+        _, bob = track(session, "Bob of today")
+        for account, name in ((ann, "Ann"), (bob, "Bob")):
+            session.add(FormerPuuid(puuid=puuid_of(name), account_id=account, puuid_key="old"))
+    record(database)
+    rows = all_rows(database)["player_stats"]
+    assert [(row["account_id"], row["participant_id"]) for row in rows] == [(ann, 1)]
+
+
 # --- a player who has lost their seat ------------------------------------------------------------
 
 
@@ -380,6 +393,25 @@ def test_a_game_that_names_a_tracked_player_without_a_seat_is_malformed(
         riot_id = session.get_one(Account, account).riot_id
     with pytest.raises(BrokenPayload, match=f"metadata.participants: names {riot_id}"):
         record(any_database)
+
+
+def test_all_who_have_lost_their_seats_are_named_in_the_order_in_which_they_were_added(
+    database: Database,
+) -> None:
+    payload = match_payload(participants=[participant("Ann"), participant("Zoe")])
+    for seat in payload["info"]["participants"][:2]:
+        seat["puuid"] = ""
+    with database.writing() as session:
+        archive(session, encode(payload))
+        for name in ("Zoe", "Ann"):
+            player = make_player(session, name)
+            make_account(session, player, puuid=puuid_of(name), game_name=name, tag_line="EUW")
+    with pytest.raises(BrokenPayload) as refused:
+        record(database)
+    assert str(refused.value) == (
+        f"payload of {MATCH}: metadata.participants: names Zoe#EUW, Ann#EUW, "
+        "who is not in info.participants"
+    )
 
 
 def test_whether_somebody_has_a_seat_who_is_not_tracked_is_nobodys_business(

@@ -77,7 +77,7 @@ def test_every_requirement_of_the_pip_lock_has_a_hash() -> None:
 
 
 def test_make_runs_the_bootstrap() -> None:
-    for target in ("setup", "demo", "test", "up", "bench"):
+    for target in ("setup", "demo", "test", "mutants", "up", "bench"):
         made = subprocess.run(
             ["make", "--dry-run", "--no-print-directory", target],
             cwd=CHECKOUT, capture_output=True, text=True, check=True,
@@ -139,7 +139,9 @@ def test_an_old_python_hands_over_to_a_newer_one(
 
 
 def test_an_unknown_command_lists_the_known_ones(bootstrap: ModuleType) -> None:
-    with pytest.raises(SystemExit, match=r"setup\|demo\|test\|soak\|soak-operations\|up\|bench"):
+    with pytest.raises(
+        SystemExit, match=r"setup\|demo\|test\|mutants\|soak\|soak-operations\|up\|bench"
+    ):
         bootstrap.main(["build"])
 
 
