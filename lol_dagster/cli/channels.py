@@ -122,7 +122,7 @@ def show(name: str, as_json: bool) -> None:
     """Show a channel. A webhook's address is shown without its secret part."""
     with command_context() as app, app.database.reading() as session:
         channel = channels.get_channel(session, name)
-        budget = retry_budget_of(session, channel.id, Timing(), app.now)
+        budget = retry_budget_of(session, channel.id, "POST", Timing(), app.now)
         value = {
             **_as_json(channel, all_transports(app.settings)),
             "failed_retries": budget.used,

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery import circuit_breaker
+from lol_dagster.delivery.circuit_breaker import Call
 from lol_dagster.delivery.clock import Clock, Watch, clock_for
 from lol_dagster.delivery.model import (
     Absent,
@@ -51,6 +52,7 @@ MOST_PAGES = 50
 """Of a channel's history, for one message."""
 BUDGET = timedelta(minutes=4)
 """No message is read back after this time."""
+_CALLS: tuple[Call, ...] = ("edit", "scan")
 WRONG = ("older_text", "altered", "duplicate", "hidden")
 """What should not be. That somebody deleted a message is a fact."""
 
@@ -157,8 +159,10 @@ def _at_rest(
     with database.reading() as session:
         message = session.get_one(Message, message_id)
         destination = circuit_breaker.destinations(session, transports)[message.channel_id]
-        opening = circuit_breaker.opening_times(session, [destination]).get(message.channel_id, now)
-        if opening > now or message.state != "delivered" or message.due_at is not None:
+        opening = circuit_breaker.openings(session, [destination])
+        # A message is read by its id as before an edit, and looked for.
+        closed = any(opening.get((message.channel_id, call), now) > now for call in _CALLS)
+        if closed or message.state != "delivered" or message.due_at is not None:
             return None
         if stands_elsewhere(session, message):
             return None

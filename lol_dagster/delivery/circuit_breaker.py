@@ -1,10 +1,12 @@
 """What closes a destination for a while: circuit breakers and rate limits, shared through the
 database.
 
-A circuit breaker closes a channel, or all channels of a token, that refuse us or do not answer; a send
-bucket holds it back as long as its rate limit says. While one is closed no message of it is
-claimed, so that it never holds up another. All times are wall times: they decide when something is
-tried, never whether it may be sent twice.
+A circuit breaker closes a channel to one kind of call, or all channels of a token to all of them, where
+they refuse us or do not answer; a send bucket holds calls back as long as their rate limit says.
+Posts, edits and scans are closed each by themselves: a channel that refuses edits still gets its news.
+While a kind of call is closed no message that would make one is claimed, so that it never holds up
+another. All times are wall times: they decide when something is tried, never whether it may be sent
+twice.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, and_, case, select, update
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.message_rows import reopen
@@ -27,6 +29,9 @@ from lol_dagster.delivery.model import (
     More,
     NotSeen,
     NotSent,
+    Post,
+    Scan,
+    Seen,
     Uncertain,
     Unclear,
     Unmarked,
@@ -34,7 +39,7 @@ from lol_dagster.delivery.model import (
     Verdict,
 )
 from lol_dagster.delivery.transports.base import Hold, Transport, fingerprint
-from lol_dagster.storage.models import Breaker, Channel, Message, SendBucket
+from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message, SendBucket
 from lol_dagster.storage.upsert import insert_if_absent
 
 logger = logging.getLogger(__name__)
@@ -44,6 +49,30 @@ OPEN_FOR = timedelta(seconds=60)
 PROBE_EVERY = timedelta(hours=1)
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
+Call = Literal["post", "edit", "scan"]
+"""Kinds of call: a POST; a PATCH with the reading of the one message that it is about; a search of the
+channel's history."""
+CALLS: tuple[Call, ...] = get_args(Call)
+
+
+def channel_scope(channel_id: int, call: Call = "post") -> str:
+    """Of a channel's circuit breaker and send bucket for a kind of call."""
+    return f"channel:{channel_id}{'' if call == 'post' else f':{call}'}"
+
+
+def channel_of(scope: str) -> tuple[int, Call] | None:
+    """Of which channel and kind of call a scope is; None: of none, as that of a token."""
+    what, _, rest = scope.partition(":")
+    number, _, call = rest.partition(":")
+    if what != "channel" or not number.isdigit():
+        return None
+    return int(number), next((each for each in CALLS if each == call), "post")
+
+
+def call_of(effect: Effect) -> Call:
+    """Of which kind the call is that an effect asks for."""
+    return "post" if isinstance(effect, Post) else "scan" if isinstance(effect, Scan) else "edit"
+
 
 @dataclass(frozen=True)
 class Destination:
@@ -52,68 +81,121 @@ class Destination:
     channel_id: int
     address: str
     """A fingerprint of it."""
+    service: str
     token_scope: str | None
     token: str | None
     """A fingerprint of it."""
+    read_back: bool
+    """What may have been sent is looked for before it is sent again."""
+    removed: bool
+    """Nothing is sent there any more, so that nothing closes it."""
+
+    def scope(self, call: Call) -> str:
+        """Of the circuit breaker and of the send bucket of a kind of call."""
+        return channel_scope(self.channel_id, call)
+
+    @property
+    def service_scope(self) -> str:
+        """Of the send bucket that all channels of the service share."""
+        return f"service:{self.service}"
 
     @property
     def scopes(self) -> dict[str, str | None]:
         """Its circuit breakers' scopes, each with the fingerprint of what a refusal depends on."""
-        token = {} if self.token_scope is None else {self.token_scope: self.token}
-        return {f"channel:{self.channel_id}": self.address, **token}
+        return {scope: print_ for call in CALLS for scope, print_ in self.scopes_for(call).items()}
 
-    def scope(self, about: Literal["channel", "token"]) -> str:
-        """The scope that an answer about the channel or the token concerns."""
+    def scopes_for(self, call: Call) -> dict[str, str | None]:
+        """Those of `scopes` that one kind of call depends on."""
+        if self.removed:
+            return {}
+        token = {} if self.token_scope is None else {self.token_scope: self.token}
+        # What is looked for in vain is posted.
+        own = (self.scope(call), *((self.scope("post"),) if call == "scan" else ()))
+        return {**dict.fromkeys(own, self.address), **token}
+
+    def held_scope(self, hold: Hold, call: Call) -> str:
+        """The send bucket that a rate limit concerns which a call of this kind has met."""
+        if hold.scope == "service" or (hold.scope == "token" and self.token_scope is None):
+            return self.service_scope
+        return self.refused_scope(hold.scope, call)
+
+    def refused_scope(self, about: Literal["channel", "token"], call: Call) -> str:
+        """The scope that an answer to a call of this kind about the channel or the token concerns."""
         if about == "token" and self.token_scope is not None:
             return self.token_scope
-        return f"channel:{self.channel_id}"
+        return self.scope(call)
 
 
 def destinations(session: Session, transports: Mapping[str, Transport]) -> dict[int, Destination]:
     """Every channel's, by id."""
+    unseen = set(
+        session.scalars(
+            select(ChannelProbe.channel_id).where(ChannelProbe.can_read_back.is_(False))
+        )
+    )
     found = {}
     for channel in session.scalars(select(Channel)):
         transport = transports[channel.kind]
         found[channel.id] = Destination(
             channel_id=channel.id,
             address=fingerprint(channel.address),
+            service=transport.service,
             token_scope=transport.token_scope,
             token=transport.token_fingerprint,
+            read_back=transport.capabilities.read_back and channel.id not in unseen,
+            removed=channel.removed_at is not None,
         )
     return found
 
 
-def opening_times(
-    session: Session, of: Iterable[Destination], *, breakers: bool = True
-) -> dict[int, datetime]:
-    """By channel id, when it is open again (perhaps it is by now); FOREVER: when the operator has
-    changed something. Channels that were never closed are left out.
+Openings = dict[tuple[int, Call], datetime]
+"""By channel id and kind of call, when it is open again (perhaps it is by now); FOREVER: when the
+operator has changed something. What was never closed is left out."""
 
+
+def openings(session: Session, of: Iterable[Destination], *, but: Collection[str] = ()) -> Openings:
+    """
     Args:
-        breakers: Whether they count, or the rate limits alone.
+        but: Scopes whose breakers do not count, only their rate limits.
     """
     limits = {row.scope: row.not_before for row in session.scalars(select(SendBucket))}
-    closed = {row.scope: row for row in session.scalars(select(Breaker))} if breakers else {}
-    times: dict[int, datetime] = {}
+    breakers = {row.scope: row for row in session.scalars(select(Breaker))}
+    times: Openings = {}
     for destination in of:
-        for scope, print_ in destination.scopes.items():
-            candidates = [limits.get(scope)]
-            breaker = closed.get(scope)
-            if breaker is not None and breaker.fingerprint in {None, print_}:
-                candidates.append(FOREVER if breaker.dead else breaker.open_until)
-            for until in filter(None, candidates):
-                known = times.get(destination.channel_id, until)
-                times[destination.channel_id] = max(known, until)
+        for call in () if destination.removed else CALLS:
+            scopes = destination.scopes_for(call)
+            candidates = [limits.get(scope) for scope in (*scopes, destination.service_scope)]
+            # What is gone is not called at all.
+            for scope, print_ in {**scopes, destination.scope("post"): destination.address}.items():
+                breaker = breakers.get(scope)
+                if breaker is None or scope in but or breaker.fingerprint not in {None, print_}:
+                    continue
+                if breaker.dead:
+                    candidates.append(FOREVER)
+                elif scope in scopes:
+                    candidates.append(breaker.open_until)
+            if known := [each for each in candidates if each is not None]:
+                times[destination.channel_id, call] = max(known)
     return times
+
+
+def next_call(of: Iterable[Destination]) -> ColumnElement[Call]:
+    """Which kind of call is the next that a message needs, as SQL."""
+    readable = [each.channel_id for each in of if each.read_back]
+    return case(
+        (Message.evidence.is_not(None), "edit"),
+        (and_(Message.sent_maybe, Message.channel_id.in_(readable)), "scan"),
+        else_="post",
+    )
 
 
 def refresh(
     session: Session, transports: Mapping[str, Transport], now: datetime
-) -> tuple[dict[int, Destination], set[int]]:
+) -> tuple[dict[int, Destination], set[tuple[int, Call]]]:
     """Bring the breakers up to date with tokens and addresses.
 
     Returns:
-        Every channel's destination by id, and the ids of those that are closed now.
+        Every channel's destination by id, and which of them are closed now to which kind of call.
     """
     found = destinations(session, transports)
     current = {scope: print_ for each in found.values() for scope, print_ in each.scopes.items()}
@@ -128,17 +210,22 @@ def refresh(
         reason = transports[channel.kind].unusable(channel.address)
         if reason is not None:
             destination = found[channel.id]
-            block(session, destination, destination.scope("token"), reason, now, dead=True)
-    opening = opening_times(session, found.values())
-    return found, {channel_id for channel_id, time in opening.items() if time > now}
+            scope = destination.refused_scope("token", "post")
+            block(session, destination, scope, reason, now, dead=True)
+    opening = openings(session, found.values())
+    return found, {closed for closed, time in opening.items() if time > now}
 
 
 def begin_probe(
-    session: Session, destination: Destination, now: datetime, lease: timedelta
-) -> Literal["ours", "taken", "needless"]:
-    """A breaker whose time is over lets one message through: take that turn if there is one."""
-    probe: Literal["ours", "needless"] = "needless"
-    for scope in destination.scopes:
+    session: Session, destination: Destination, call: Call, now: datetime, lease: timedelta
+) -> frozenset[str] | None:
+    """A breaker whose time is over lets one message through: take that turn where there is one.
+
+    Returns:
+        The scopes that are tried out now; None: another deliverer does that.
+    """
+    ours = set()
+    for scope in destination.scopes_for(call):
         breaker = session.get(Breaker, scope)
         if breaker is None or breaker.open_until is None or breaker.open_until > now:
             continue
@@ -151,9 +238,9 @@ def begin_probe(
         ).all()
         session.expire(breaker)
         if not taken:
-            return "taken"
-        probe = "ours"
-    return probe
+            return None
+        ours.add(scope)
+    return frozenset(ours)
 
 
 def note(
@@ -172,22 +259,39 @@ def note(
         sharers: All channels that may share the token.
         effect: What was answered.
     """
+    call = call_of(effect)
     for hold in holds:
-        _hold(session, destination.scope(hold.scope), now + timedelta(seconds=hold.seconds))
+        _hold(session, destination.held_scope(hold, call), now + timedelta(seconds=hold.seconds))
     match verdict:
-        case Blocked(dead=False) if isinstance(effect, Get):
-            pass  # a channel that refuses reads may well allow posts
-        case Blocked(reason, about, dead):
-            block(session, destination, destination.scope(about), reason, now, dead=dead)
+        case Blocked(scope="channel", dead=False) if isinstance(effect, Get):
+            pass  # a channel that refuses reads may well allow edits
+        case Blocked(reason, _, dead=True):
+            block(session, destination, destination.scope("post"), reason, now, dead=True)
+        case Blocked(reason, about):
+            scope = destination.refused_scope(about, call)
+            block(session, destination, scope, reason, now, dead=False)
         case Uncertain() | NotSent(retry_after=None) | NotSeen(retry_after=None):
-            _count_failure(session, destination, verdict.reason, now)
-        case (
-            Absent() | More() | Unclear() | UnreadableHistory() | Unmarked() | NotSent() | NotSeen()
-        ):
-            pass  # an answer, but none that shows that sending works
+            _count_failure(session, destination.scope(call), verdict.reason, now)
         case _:
-            for scope in destination.scopes:
+            for scope in _proven(session, destination, verdict, call):
                 _open(session, scope, sharers, now)
+
+
+def _proven(
+    session: Session, destination: Destination, verdict: Verdict, call: Call
+) -> tuple[str, ...]:
+    """The scopes of which an answer shows that they work."""
+    scope = destination.scope(call)
+    token = () if destination.token_scope is None else (destination.token_scope,)
+    match verdict:
+        case NotSent() | NotSeen():
+            return ()  # a rate limit says nothing about anything else
+        case Absent() | More() | Unclear() | UnreadableHistory():
+            return (scope,)  # whether the token may send is another question
+        case Seen() | Unmarked() if _refuses(session, scope):
+            return token  # what may be read need not be editable
+        case _:
+            return (scope, *token)
 
 
 def block(
@@ -213,8 +317,12 @@ def block(
     breaker.failures = 0
 
 
-def _count_failure(session: Session, destination: Destination, reason: str, now: datetime) -> None:
-    scope = destination.scope("channel")
+def _refuses(session: Session, scope: str) -> bool:
+    breaker = session.get(Breaker, scope)
+    return breaker is not None and breaker.fingerprint is not None
+
+
+def _count_failure(session: Session, scope: str, reason: str, now: datetime) -> None:
     breaker = _breaker(session, scope)
     breaker.failures += 1
     breaker.since = breaker.since or now
@@ -233,7 +341,7 @@ def _open(session: Session, scope: str, destinations: Iterable[Destination], now
     session.delete(breaker)
     if was_closed:
         logger.info("open again: %s", scope, extra={"scope": scope})
-        channels = [each.channel_id for each in destinations if scope in each.scopes]
+        channels = [each.channel_id for each in destinations if scope in each.scopes_for("post")]
         reopen(session, channels, now)
 
 

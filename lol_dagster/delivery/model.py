@@ -262,6 +262,8 @@ class Blocked:
     scope: Literal["channel", "token"] = "channel"
     dead: bool = False
     """Not even to be tried again before the operator has changed something."""
+    unknown: bool = False
+    """Why is not known: it may as well be about this message alone."""
 
 
 @dataclass(frozen=True)

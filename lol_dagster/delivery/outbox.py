@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery import circuit_breaker
-from lol_dagster.delivery.circuit_breaker import FOREVER, Destination
+from lol_dagster.delivery.circuit_breaker import CALLS, FOREVER, Call, Destination, Openings
 from lol_dagster.delivery.clock import Clock
 from lol_dagster.delivery.message_rows import add_message, apply, row_of, terms_of
 from lol_dagster.delivery.model import (
@@ -28,6 +28,7 @@ from lol_dagster.delivery.model import (
     Effect,
     Event,
     Found,
+    Get,
     GetVerdict,
     HoldBack,
     Intend,
@@ -84,8 +85,8 @@ class ClaimedMessage:
     """It was delivered before this claim: what is done now is an edit."""
     games_ended_at: datetime | None
     """By Riot's clock: before it was first sent. None: it is about no game."""
-    probing: bool = False
-    """It tries out a destination whose circuit breaker is due for a probe."""
+    probes: frozenset[str] = frozenset()
+    """The circuit breakers whose turn it is, which it tries out."""
     claimed_at: float = 0.0
     """On `Clock.local`, from before the claim."""
     run_id: str | None = None
@@ -127,10 +128,12 @@ class Outbox:
     def due_now(self, now: datetime) -> int:
         """How many messages can be sent, checked or edited now."""
         with self._database.reading() as session:
-            opening = self._opening_times(session)
+            calls, opening = self._next_calls(session)
             # Not grouped by the database: SQLite would walk all history by channel for it.
-            channels = session.scalars(select(Message.channel_id).where(Message.due_at <= now))
-            return sum(opening.get(channel, now) <= now for channel in channels)
+            waiting = session.execute(
+                select(Message.channel_id, calls).where(Message.due_at <= now)
+            )
+            return sum(opening.get((channel, call), now) <= now for channel, call in waiting)
 
     def next_due_at(self, only_match_ids: Collection[str] | None = None) -> datetime | None:
         """When there is something to do next, perhaps by now; None: not before something changes.
@@ -139,19 +142,21 @@ class Outbox:
             only_match_ids: Counting only messages about one of these games.
         """
         with self._database.reading() as session:
-            opening = self._opening_times(session)
+            calls, opening = self._next_calls(session)
             waiting = session.execute(
-                select(Message.channel_id, Message.due_at).where(
+                select(Message.channel_id, calls, Message.due_at).where(
                     Message.due_at.is_not(None), *_about(only_match_ids)
                 )
             )
-            times = [max(due, opening.get(channel, due)) for channel, due in waiting if due]
+            times = [
+                max(due, opening.get((channel, call), due)) for channel, call, due in waiting if due
+            ]
             return min((time for time in times if time != FOREVER), default=None)
 
-    def _opening_times(self, session: Session) -> dict[int, datetime]:
-        """When channels that are closed open again, by id."""
-        destinations = circuit_breaker.destinations(session, self._transports)
-        return circuit_breaker.opening_times(session, destinations.values())
+    def _next_calls(self, session: Session) -> tuple[ColumnElement[Call], Openings]:
+        """Which kind of call a message needs next, and when what is closed to it opens again."""
+        found = circuit_breaker.destinations(session, self._transports).values()
+        return circuit_breaker.next_call(found), circuit_breaker.openings(session, found)
 
     # --- claiming ------------------------------------------------------------------------------
 
@@ -172,39 +177,44 @@ class Outbox:
         with self._database.writing() as session:
             destinations, closed = circuit_breaker.refresh(session, self._transports, now)
             moment = self._moment(session, now)
-            while message := self._next(session, moment, closed, only_match_ids):
+            calls = circuit_breaker.next_call(destinations.values())
+            while found := self._next(session, moment, calls, closed, only_match_ids):
+                message, call = found
                 destination = destinations[message.channel_id]
                 lease = timedelta(seconds=self._timing.lease)
-                probe = circuit_breaker.begin_probe(session, destination, now, lease)
-                if probe != "taken":
+                probes = circuit_breaker.begin_probe(session, destination, call, now, lease)
+                if probes is not None:
                     claimed = self._take(session, message, destination, moment)
                     session.flush()
                     self._crashpoint("claiming")
-                    return replace(
-                        claimed, probing=probe == "ours", claimed_at=claimed_at, run_id=run_id
-                    )
-                closed.add(message.channel_id)
+                    return replace(claimed, probes=probes, claimed_at=claimed_at, run_id=run_id)
+                closed.add((message.channel_id, call))
         return None
 
     def _next(
         self,
         session: Session,
         now: Moment,
-        closed: Collection[int],
+        calls: ColumnElement[Call],
+        closed: Collection[tuple[int, Call]],
         only_match_ids: Collection[str] | None,
-    ) -> Message | None:
-        query = select(Message).where(
-            _claimable(now), Message.channel_id.not_in(closed), *_about(only_match_ids)
+    ) -> tuple[Message, Call] | None:
+        """The next message to be claimed, and the kind of call that it needs."""
+        query = select(Message, calls).where(
+            _claimable(now), *_open_to(calls, closed), *_about(only_match_ids)
         )
-        # A message that was refused is the last to try its channel again: it may be the only one
-        # that is. A search of many pages lets others pass between them.
+        # News before edits. A message that was refused is the last to try its channel again: it may
+        # be the only one that is. A search of many pages lets others pass between them. What was
+        # refused an edit or a scan is due again an hour later.
+        turn = case((calls == "post", Message.order_at), else_=Message.due_at)
         order = (
+            Message.evidence.is_not(None),
             Message.state == "blocked",
             Message.scan_position.is_not(None),
-            Message.order_at,
+            turn,
             Message.id,
         )
-        return session.scalars(
+        return session.execute(
             query.order_by(*order).limit(1).with_for_update(skip_locked=True, of=Message)
         ).first()
 
@@ -245,7 +255,7 @@ class Outbox:
             )
             destination = circuit_breaker.destinations(session, self._transports)[channel_id]
             claimed = self._take(session, message, destination, self._moment(session, now))
-            return replace(claimed, probing=True, claimed_at=claimed_at)
+            return replace(claimed, probes=frozenset(destination.scopes), claimed_at=claimed_at)
 
     # --- one call: the intent before it, the conclusion after it -------------------------------
 
@@ -255,11 +265,15 @@ class Outbox:
         What comes back has no effects if the pre-check said no.
         """
         transport = self._transports[claimed.kind]
+        call: Call = "post" if send.op == "POST" else "edit"
+        destination = claimed.destination
         with self._database.writing() as session:
-            opening = circuit_breaker.opening_times(
-                session, [claimed.destination], breakers=not claimed.probing
-            ).get(claimed.destination.channel_id, now)
-            retry = is_retry(claimed.row) and not claimed.probing
+            opening = circuit_breaker.openings(session, [destination], but=claimed.probes).get(
+                (destination.channel_id, call), now
+            )
+            retry = (
+                is_retry(claimed.row) and not claimed.probes & destination.scopes_for(call).keys()
+            )
             event: Event = Intend(self._after_id(session, claimed))
             if not may_send(self.age(claimed), claimed.terms):
                 event = HoldBack(now, "the claim grew old before the call")
@@ -267,7 +281,7 @@ class Outbox:
                 # Due as it was: a closed channel's messages are not claimed until it is open again,
                 # which may be sooner than is known now, or when the operator has changed something.
                 event = HoldBack(now, "the channel is not to be called for now")
-            elif retry and (turn := self._turn(session, claimed, now)) is not None:
+            elif retry and (turn := self._turn(session, claimed, send, now)) is not None:
                 event = OverBudget(turn)
             stepped = self._apply(session, claimed, event, now)
             if stepped is None or not stepped.effects:
@@ -290,11 +304,14 @@ class Outbox:
             self._crashpoint("intending")
             return replace(stepped, attempt_id=attempt.id, outgoing=outgoing)
 
-    def _turn(self, session: Session, claimed: ClaimedMessage, now: datetime) -> datetime | None:
+    def _turn(
+        self, session: Session, claimed: ClaimedMessage, send: Send, now: datetime
+    ) -> datetime | None:
         """When a retry may be made that has to wait for it; None: now."""
         if not can_wait(claimed.row, self._moment(session, now), claimed.terms):
             return None
-        return take_turn(session, claimed.destination.channel_id, self._timing, now).opens_at
+        channel_id = claimed.destination.channel_id
+        return take_turn(session, channel_id, send.op, self._timing, now).opens_at
 
     def conclude(
         self, claimed: ClaimedMessage, effect: Effect, answer: Answer[Verdict], now: datetime
@@ -305,6 +322,7 @@ class Outbox:
         """
         with self._database.writing() as session:
             answer = _doubted(session, claimed, answer)
+            answer = replace(answer, verdict=_alone(session, claimed, effect, answer))
             event = _event(session, claimed.row.id, effect, answer.verdict)
             failed = isinstance(answer.verdict, Absent | NotSeen | NotSent | Uncertain)
             others_pass = failed and self._others_pass(session, claimed, answer.verdict)
@@ -549,6 +567,45 @@ def note_answer(
             session.add(ChannelProbe(channel_id=destination.channel_id, unreadable_history=True))
 
 
+def _alone(
+    session: Session, claimed: ClaimedMessage, effect: Effect, answer: Answer[Verdict]
+) -> Verdict:
+    """The verdict, and of a refusal that nobody knows whether it concerns this message alone: another
+    one has passed since it was first answered so. Else its channel would be closed for all of them,
+    again and again.
+    """
+    verdict = answer.verdict
+    if not (isinstance(verdict, Blocked) and verdict.unknown) or isinstance(effect, Get):
+        return verdict
+    op = type(effect).__name__.upper()
+    first = session.scalar(
+        select(func.min(Attempt.id)).where(
+            Attempt.message_id == claimed.row.id,
+            Attempt.op == op,
+            Attempt.outcome == "blocked",
+            Attempt.http_status == answer.http_status,
+            Attempt.code == answer.code,
+        )
+    )
+    if first is None:
+        return verdict
+    passed = (
+        select(Attempt.id)
+        .join(Message, Message.id == Attempt.message_id)
+        .where(
+            Attempt.id > first,
+            Attempt.op == op,
+            Attempt.outcome.in_(("accepted", "found", "more", "absent")),
+            Message.channel_id == claimed.destination.channel_id,
+            Message.id != claimed.row.id,
+        )
+    )
+    if session.scalar(passed.limit(1)) is None:
+        return verdict
+    reason = f"{verdict.reason} (others pass)"
+    return NotSeen(reason) if isinstance(effect, Scan) else Refused(reason)
+
+
 def _event(session: Session, message_id: str, effect: Effect, verdict: Verdict) -> Event:
     """The verdict as the protocol takes it: with what else is known."""
     match effect, verdict:
@@ -614,6 +671,19 @@ def _about(match_ids: Collection[str] | None) -> list[ColumnElement[bool]]:
         return []
     about = select(MessageGame.message_id).where(MessageGame.match_id.in_(match_ids))
     return [Message.id.in_(about)]
+
+
+def _open_to(
+    calls: ColumnElement[Call], closed: Collection[tuple[int, Call]]
+) -> list[ColumnElement[bool]]:
+    """The message's channel is open to the kind of call that it needs."""
+    return [
+        or_(
+            calls != call,
+            Message.channel_id.not_in([channel for channel, kind in closed if kind == call]),
+        )
+        for call in CALLS
+    ]
 
 
 def _claimable(now: Moment) -> ColumnElement[bool]:

@@ -205,8 +205,8 @@ class _Probe:
                 if breaker is not None and breaker.dead and breaker.fingerprint == fingerprint:
                     # Discord locks out who goes on calling a webhook that is gone.
                     return now, f"not called any more until it is changed: {breaker.reason}"
-            limits = circuit_breaker.opening_times(session, [destination], breakers=False)
-        opening = limits.get(self._channel.id, now)
+            limits = circuit_breaker.openings(session, [destination], but=destination.scopes)
+        opening = limits.get((self._channel.id, "post"), now)
         if opening > now + _LONGEST_HOLD:
             return opening, f"a rate limit forbids any call until {opening:%H:%M:%S} UTC"
         return opening, None

@@ -1,7 +1,8 @@
 """How often a channel's messages may be tried again: a channel that answers badly is not stormed.
 
 Within ten minutes as many retries of a channel may fail as a fifth of its first tries, and five in any
-case. A retry that is accepted costs nothing, nor does one that is put off by a rate limit: when a channel has come back, all that waits goes out at
+case; posts and edits are counted each by themselves. A retry that is accepted costs nothing, nor does
+one that is put off by a rate limit: when a channel has come back, all that waits goes out at
 once. First tries are never held back, nor are a breaker's probes, which have their own pace; scans
 of a channel are no retries. What is held back waits for its turn.
 
@@ -14,12 +15,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.model import Timing
 from lol_dagster.storage.models import Attempt, Channel, Message
+
+Operation = Literal["POST", "PATCH"]
 
 _COST_NOTHING = {"accepted", "put_off"}
 
@@ -49,15 +53,15 @@ def retry_budget(first_tries: int, failed: Sequence[datetime], timing: Timing) -
 
 
 def retry_budget_of(
-    session: Session, channel_id: int, timing: Timing, now: datetime
+    session: Session, channel_id: int, op: Operation, timing: Timing, now: datetime
 ) -> RetryBudget:
-    """What a channel may still repeat, as of now."""
+    """What a channel may still repeat of one kind of call, as of now."""
     calls = session.execute(
         select(Attempt.at, Attempt.retry, Attempt.outcome)
         .join(Message, Message.id == Attempt.message_id)
         .where(
             Attempt.at > now - timedelta(seconds=timing.retry_window),
-            Attempt.op.in_(("POST", "PATCH")),
+            Attempt.op == op,
             Message.channel_id == channel_id,
         )
         .order_by(Attempt.at)
@@ -68,11 +72,13 @@ def retry_budget_of(
     return retry_budget(first_tries, failed, timing)
 
 
-def take_turn(session: Session, channel_id: int, timing: Timing, now: datetime) -> RetryBudget:
+def take_turn(
+    session: Session, channel_id: int, op: Operation, timing: Timing, now: datetime
+) -> RetryBudget:
     """Like `retry_budget_of`, in a transaction that writes the retry if there is one left: until it
     ends, no other deliverer counts.
     """
     session.execute(
         select(Channel.id).where(Channel.id == channel_id).with_for_update(key_share=True)
     )
-    return retry_budget_of(session, channel_id, timing, now)
+    return retry_budget_of(session, channel_id, op, timing, now)

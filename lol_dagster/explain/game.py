@@ -15,6 +15,7 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
+from lol_dagster.delivery.circuit_breaker import Call, channel_scope
 from lol_dagster.delivery.transports.registry import transport_type
 from lol_dagster.errors import UserError
 from lol_dagster.messages.rules import AnnouncementDecision, decide
@@ -405,14 +406,16 @@ def explain_message(session: Session, message: Message) -> MessageStory:
 def _what_happened(session: Session, message: Message, edited: Sequence[datetime]) -> str:
     why = f": {message.last_error}" if message.last_error else ""
     if message.state == "delivered":
-        return _delivered(message, edited)
+        return _delivered(session, message, edited)
     if message.state == "needs_review":
         return f"needs review{why}; check the channel and decide"
     if message.state == "dropped":
         return f"given up{why or ': somebody dropped it'}"
     if message.state == "uncertain":
-        return f"sent, and it is not known yet whether it arrived{why}; this is being checked"
-    closed = _closed(session, message.channel)
+        closed = _closed(session, message.channel, "scan")
+        checked = "this is being checked" if closed is None else "its channel cannot be searched"
+        return f"sent, and it is not known yet whether it arrived{why}; {checked}{closed or ''}"
+    closed = _closed(session, message.channel, "post")
     if closed is not None or message.state == "blocked":
         return f"waits until the channel takes messages again{closed or why}"
     if message.state == "sending":
@@ -421,7 +424,7 @@ def _what_happened(session: Session, message: Message, edited: Sequence[datetime
     return f"waits to be sent{due}{why}"
 
 
-def _delivered(message: Message, edited: Sequence[datetime]) -> str:
+def _delivered(session: Session, message: Message, edited: Sequence[datetime]) -> str:
     at = f" at {moment(message.delivered_at)}" if message.delivered_at else ""
     under = f" under the id {message.remote_id}" if message.remote_id else ""
     shared = " in a catch-up message" if message.kind == "catch_up" else ""
@@ -431,7 +434,9 @@ def _delivered(message: Message, edited: Sequence[datetime]) -> str:
     if message.remote_deleted:
         return f"{words}, and deleted there since"
     if message.due_at is not None:
-        words += f", to be edited at {moment(message.due_at)}"
+        closed = _closed(session, message.channel, "edit")
+        at = f"at {moment(message.due_at)}" if closed is None else "when its channel allows that"
+        words += f", to be edited {at}{closed or ''}"
     elif message.remote_rev and message.desired_rev not in (
         message.remote_rev,
         message.given_up_rev,
@@ -441,10 +446,13 @@ def _delivered(message: Message, edited: Sequence[datetime]) -> str:
     return words
 
 
-def _closed(session: Session, channel: Channel) -> str | None:
-    """`: why` the channel or its token is not called now; None if it is."""
-    scopes = [f"channel:{channel.id}", transport_type(channel.kind).token_scope]
+def _closed(session: Session, channel: Channel, call: Call) -> str | None:
+    """`: why` the channel or its token gets no such call now; None if it does."""
+    posts = channel_scope(channel.id)
+    scopes = [channel_scope(channel.id, call), posts, transport_type(channel.kind).token_scope]
     for breaker in session.scalars(select(Breaker).where(Breaker.scope.in_(scopes))):
-        if breaker.dead or breaker.open_until is not None:
+        # What refuses posts may well allow edits, unless it is gone.
+        counts = call != "edit" or breaker.scope != posts
+        if breaker.dead or (breaker.open_until is not None and counts):
             return f": {breaker.reason}" if breaker.reason else ""
     return None

@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.backups.take import last_backup
+from lol_dagster.delivery.circuit_breaker import Call, channel_of, channel_scope
 from lol_dagster.delivery.transports.registry import transport_type
 from lol_dagster.monitoring import queries
 from lol_dagster.monitoring.alert_channel import find_alert_channel
@@ -36,7 +37,7 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.models import Account, Breaker, Channel, FailedJob, Team
 
 Face = Literal["status", "metrics", "alerts", "ping", "dagster"]
-Blocked = Literal["token", "refused", "silent"]
+Blocked = Literal["token", "refused", "edits", "scans", "silent"]
 
 BACKUP_DEADLINE = timedelta(hours=26)
 """One is taken each night; two hours more in case it takes long."""
@@ -58,7 +59,7 @@ class Moment:
 
     @cached_property
     def blocked(self) -> tuple[tuple[Blocked, Affected], ...]:
-        """What keeps messages waiting; read once for the three checks that divide it."""
+        """What keeps messages waiting; read once for the checks that divide it."""
         return tuple(_blocked(self))
 
 
@@ -324,8 +325,8 @@ def _messages_needing_review(moment: Moment) -> Iterator[Affected]:
 
 
 def _scopes(channel: Channel) -> set[str | None]:
-    """Of the breakers that block it."""
-    return {f"channel:{channel.id}", transport_type(channel.kind).token_scope}
+    """Of the breakers that keep news from it."""
+    return {channel_scope(channel.id), transport_type(channel.kind).token_scope}
 
 
 def _blocked(moment: Moment) -> Iterator[tuple[Blocked, Affected]]:
@@ -336,9 +337,8 @@ def _blocked(moment: Moment) -> Iterator[tuple[Blocked, Affected]]:
     alert_channel, _ = find_alert_channel(moment.session, moment.settings)
     alert_scopes = _scopes(alert_channel) if alert_channel else set()
     for breaker in breakers:
-        what, _, number = breaker.scope.partition(":")
-        is_channel = what == "channel" and number.isdigit()
-        channel = moment.session.get(Channel, int(number)) if is_channel else None
+        found = channel_of(breaker.scope)
+        channel = moment.session.get(Channel, found[0]) if found else None
         trial = (
             f"it is tried again after {breaker.open_until:%H:%M} UTC"
             if breaker.open_until and not breaker.dead
@@ -351,11 +351,15 @@ def _blocked(moment: Moment) -> Iterator[tuple[Blocked, Affected]]:
             channel.name if channel else None,
             can_alert=breaker.scope not in alert_scopes,
         )
-        if not is_channel:
+        if found is None:
             yield "token", affected
+        elif breaker.dead or breaker.fingerprint is not None:
+            yield _REFUSED[found[1]], affected
         else:
-            refuses = breaker.dead or breaker.fingerprint is not None
-            yield "refused" if refuses else "silent", affected
+            yield "silent", affected
+
+
+_REFUSED: Mapping[Call, Blocked] = {"post": "refused", "edit": "edits", "scan": "scans"}
 
 
 def _blocked_as(what: Blocked) -> Callable[[Moment], Iterator[Affected]]:
@@ -603,6 +607,30 @@ CHECKS: tuple[Check, ...] = (
         remedy="put its permissions or its address right",
         each=True,
         asset="deliveries",
+    ),
+    Check(
+        "refused_edits",
+        passes="No channel refuses the edits of its messages.",
+        find=_blocked_as("edits"),
+        one="The channel {name!r} refuses edits",
+        many="{count} channels refuse edits",
+        remedy="new games are announced there as ever, corrections of older messages wait: put its "
+        "permissions right, or give an edit up with 'lol-dagster message drop'",
+        each=True,
+        asset="deliveries",
+        left_out={"ping": _FOR_PEOPLE},
+    ),
+    Check(
+        "refused_scans",
+        passes="No channel refuses to be searched for messages whose fate is not known.",
+        find=_blocked_as("scans"),
+        one="The channel {name!r} does not let its history be read",
+        many="{count} channels do not let their history be read",
+        remedy="new games are announced there as ever, what may have been sent waits: put its "
+        "permissions right, or decide about those messages: 'lol-dagster message list --state uncertain'",
+        each=True,
+        asset="deliveries",
+        left_out={"ping": _FOR_PEOPLE},
     ),
     Check(
         "silent_channel",

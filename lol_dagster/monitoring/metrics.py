@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
+from lol_dagster.delivery.circuit_breaker import channel_of
 from lol_dagster.monitoring.checks import result_of
 from lol_dagster.monitoring.health import Health, Oldest, read_health
 from lol_dagster.settings import Settings
@@ -76,6 +77,7 @@ class _HealthCollector(Collector):
             each.name
             for check_id in ("refused_channel", "silent_channel")
             for each in result_of(health.checks, check_id).affected
+            if (scope := channel_of(each.id)) is not None and scope[1] == "post"
         }
         yield _labelled(
             "lol_channel_blocked",

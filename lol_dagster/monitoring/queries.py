@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import QueryableAttribute
 
 from lol_dagster.delivery.audit import WRONG
+from lol_dagster.delivery.circuit_breaker import CALLS, Call
 from lol_dagster.delivery.transports.registry import (
     UnknownKind,
     kinds_without_ids,
@@ -94,9 +95,11 @@ def unsettled_messages(now: datetime, *, alerts: bool = False) -> Query:
     Args:
         alerts: Only alerts; else everything but alerts.
     """
+    blocked = _blocked_scopes()
     is_blocked = select(Channel.id).where(
-        or_(_channel_scope().in_(_blocked_scopes()), _token_scope().in_(_blocked_scopes()))
+        or_(_channel_scope("post").in_(blocked), _token_scope().in_(blocked))
     )
+    is_hidden = select(Channel.id).where(_channel_scope("scan").in_(blocked))
     return (
         select(Message.id, Message.created_at, Message.last_error)
         .where(
@@ -107,6 +110,7 @@ def unsettled_messages(now: datetime, *, alerts: bool = False) -> Query:
             ),
             Message.kind == "alert" if alerts else Message.kind != "alert",
             Message.channel_id.not_in(is_blocked),
+            or_(Message.state != "uncertain", Message.channel_id.not_in(is_hidden)),
         )
         .order_by(Message.created_at)
     )
@@ -234,15 +238,16 @@ def _is_blocking() -> ColumnElement[bool]:
     return and_(
         or_(Breaker.dead, Breaker.open_until.is_not(None)),
         or_(
-            Breaker.scope.in_(select(_channel_scope()).where(in_use)),
+            *(Breaker.scope.in_(select(_channel_scope(call)).where(in_use)) for call in CALLS),
             Breaker.scope.in_(select(token_scope).where(in_use, token_scope.is_not(None))),
         ),
     )
 
 
-def _channel_scope() -> ColumnElement[str]:
-    """Of a channel's own breaker."""
-    return literal("channel:") + cast(Channel.id, String)
+def _channel_scope(call: Call) -> ColumnElement[str]:
+    """Of a channel's own breaker for a kind of call, as `circuit_breaker.channel_scope`."""
+    scope = literal("channel:") + cast(Channel.id, String)
+    return scope if call == "post" else scope + literal(":") + literal(call)
 
 
 def _token_scope() -> ColumnElement[str | None]:

@@ -259,6 +259,30 @@ BREAKS: dict[str, Break] = {
             Breaker(scope=f"channel:{it.channel('main').id}", dead=True, since=it.now, reason="403")
         ),
     ),
+    "refused_edits": Break(
+        "The channel 'main' refuses edits",
+        lambda it: it.add(
+            Breaker(
+                scope=f"channel:{it.channel('main').id}:edit",
+                open_until=it.now,
+                fingerprint="f",
+                since=it.now,
+                reason="403",
+            )
+        ),
+    ),
+    "refused_scans": Break(
+        "The channel 'main' does not let its history be read",
+        lambda it: it.add(
+            Breaker(
+                scope=f"channel:{it.channel('main').id}:scan",
+                open_until=it.now,
+                fingerprint="f",
+                since=it.now,
+                reason="403",
+            )
+        ),
+    ),
     "silent_channel": Break(
         "The channel 'main' does not answer",
         lambda it: it.add(

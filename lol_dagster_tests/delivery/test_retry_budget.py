@@ -49,13 +49,15 @@ def test_a_fifth_of_the_first_tries_and_five_in_any_case(
     assert retry_budget(first_tries, failed, TIMING) == expected
 
 
-def use_up(delivery: DeliverySetup, channel: int, outcome: str = "uncertain") -> None:
+def use_up(
+    delivery: DeliverySetup, channel: int, outcome: str = "uncertain", op: str = "POST"
+) -> None:
     """Five retries of another message a minute ago."""
     other = delivery.message(channel, "other", state="dropped", due_at=None)
     with delivery.database.writing() as session:
         for _ in range(5):
             session.add(
-                Attempt(message_id=other, fence=1, op="POST", rev=1, at=delivery.now - MINUTE,
+                Attempt(message_id=other, fence=1, op=op, rev=1, at=delivery.now - MINUTE,
                         outcome=outcome, retry=True)
             )  # fmt: skip
 
@@ -178,14 +180,14 @@ def test_a_breakers_probe_is_neither_held_back_nor_counted(delivery: DeliverySet
         assert not any(session.scalars(select(Attempt.retry)))
 
 
-def test_edits_have_the_same_retry_budget_as_posts(any_delivery: DeliverySetup) -> None:
+def test_edits_have_a_retry_budget_like_that_of_posts(any_delivery: DeliverySetup) -> None:
     channel = any_delivery.channel()
     message = any_delivery.message(channel)
     any_delivery.run()
     any_delivery.say(message, "Defeat")
     any_delivery.discord.script("patch", fail_before_accept())
     any_delivery.run()
-    use_up(any_delivery, channel)
+    use_up(any_delivery, channel, op="PATCH")
     any_delivery.pass_time(120)
     any_delivery.run()
     assert any_delivery.titles(channel) == ["Victory"]
@@ -194,11 +196,19 @@ def test_edits_have_the_same_retry_budget_as_posts(any_delivery: DeliverySetup) 
     assert any_delivery.titles(channel) == ["Defeat"]
 
 
+def test_retries_of_edits_use_up_no_retries_of_posts(any_delivery: DeliverySetup) -> None:
+    channel = any_delivery.channel()
+    use_up(any_delivery, channel, op="PATCH")
+    any_delivery.message(channel, "again", attempts=1)
+    any_delivery.run()
+    assert any_delivery.titles(channel) == ["again"]
+
+
 def test_the_retry_budget_is_shared_through_the_database(any_delivery: DeliverySetup) -> None:
     channel = any_delivery.channel()
     use_up(any_delivery, channel)
     with any_delivery.database.reading() as session:
-        found = retry_budget_of(session, channel, TIMING, any_delivery.now)
+        found = retry_budget_of(session, channel, "POST", TIMING, any_delivery.now)
     assert (found.used, found.allowed) == (5, 5)
 
 

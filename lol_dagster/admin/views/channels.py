@@ -23,6 +23,7 @@ from lol_dagster.admin.display import row_link
 from lol_dagster.admin.forms import EntryForm, FieldError, offer_teams
 from lol_dagster.admin.merging import Typed, typed_value
 from lol_dagster.admin.roster_view import RosterView, removed_filter
+from lol_dagster.delivery.circuit_breaker import Call, channel_scope
 from lol_dagster.delivery.probe import Finding, is_left_behind, probe_channel
 from lol_dagster.delivery.transports.base import AddressError
 from lol_dagster.delivery.transports.registry import transport_type, transport_types
@@ -48,6 +49,11 @@ _MESSAGES = {
 _POLICIES = {
     "review": "Hold it for review: somebody checks and decides",
     "resend": "Send it again: it may appear twice",
+}
+_PAUSED: dict[Call, str] = {
+    "post": "Sending is paused",
+    "edit": "Corrections are paused",
+    "scan": "What may have been sent waits, as it cannot be looked for",
 }
 _T = TypeVar("_T")
 _QUEUES = [name for name in dict.fromkeys(QUEUE_NAMES.values()) if name != "Tutorial"]
@@ -193,8 +199,8 @@ class Tried:
     at: datetime | None
     findings: list[Finding]
     promise: str
-    blocked: str | None
-    """Why nothing is sent there for now."""
+    paused: dict[str, str | None]
+    """What is not done there for now, in words, each with why."""
 
     @property
     def left_behind(self) -> bool:
@@ -320,7 +326,10 @@ class ChannelView(RosterView):
         # Read after that was asked: the page's own snapshot may be older than the end of the try.
         with context.database.reading() as session:
             probe = session.get(ChannelProbe, channel.id)
-            breaker = session.get(Breaker, f"channel:{channel.id}")
+            breakers = {
+                words: session.get(Breaker, channel_scope(channel.id, call))
+                for call, words in _PAUSED.items()
+            }
         transport = context.transports[channel.kind]
         steps = (probe.findings or {}).get("steps", []) if probe else []
         return Tried(
@@ -331,7 +340,11 @@ class ChannelView(RosterView):
             promise=transport.capabilities.promised(
                 unreadable_history=bool(probe and probe.unreadable_history)
             ),
-            blocked=breaker.reason if breaker and (breaker.dead or breaker.open_until) else None,
+            paused={
+                words: breaker.reason
+                for words, breaker in breakers.items()
+                if breaker and (breaker.dead or breaker.open_until)
+            },
         )
 
     column_formatters = {

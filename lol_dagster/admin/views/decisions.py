@@ -10,6 +10,7 @@ from flask import current_app, url_for
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.circuit_breaker import channel_of
 from lol_dagster.monitoring.checks import MOST_NAMED, Affected, CheckResult
 from lol_dagster.storage.models import Account, Player
 
@@ -17,6 +18,8 @@ _HEADINGS = {
     "quarantined_game": "Games in quarantine",
     "message_needs_review": "Messages that need review: delivered or not?",
     "refused_channel": "Channels that refuse us",
+    "refused_edits": "Channels that refuse edits",
+    "refused_scans": "Channels whose history cannot be read",
     "silent_channel": "Channels that do not answer",
     "refused_token": "Tokens that are refused",
 }
@@ -71,8 +74,8 @@ def _item(check_id: str, affected: Affected) -> Item:
         return Item(name, why, page("game.details_view", id=affected.id))
     if check_id == "message_needs_review":
         return Item(why, "", page("message.details_view", id=affected.id))
-    what, _, number = affected.id.partition(":")
-    return Item(name, why, page("channel.details_view", id=number) if what == "channel" else None)
+    channel = channel_of(affected.id)
+    return Item(name, why, channel and page("channel.details_view", id=channel[0]))
 
 
 def _list_page(check_id: str) -> str | None:

@@ -119,7 +119,8 @@ class Hold:
     """A rate limit: nothing is to be sent for so many seconds."""
 
     seconds: float
-    scope: Literal["channel", "token"] = "channel"
+    scope: Literal["channel", "token", "service"] = "channel"
+    """Whom it concerns: this kind of call to the channel; all that the token does; all that we do."""
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,12 @@ from lol_dagster.settings import Settings
 USER_AGENT = "DiscordBot (lol_dagster, 0.1)"
 """The form that Discord requires; Cloudflare may block others (code 40333)."""
 
-PAYLOAD_REFUSED = {40005, 50006, 50035, 50045, 50109, 200000, 240000}
+PAYLOAD_REFUSED = {40005, 50006, 50035, 50045, 50109, 200000, 200001, 240000}
 """Too large, empty, malformed, not JSON, or against the server's rules for texts."""
-DESTINATION_BLOCKED = {50001, 50008, 50013, 40058, 160005, 10003, 10004, 220001, 220002, 220003}
-"""A permission is missing, or the channel is none to post in, or it is gone."""
+DESTINATION_BLOCKED = {
+    *(50001, 50008, 50013, 40058, 50083, 160005, 10003, 10004, 220001, 220002, 220003)
+}
+"""A permission is missing, or the channel is none to post in, is archived or gone."""
 WEBHOOK_DEAD = {10015, 50027}
 """Not to be called again: Discord restricts who does."""
 TOKEN_DEAD = {40001, 50014}
@@ -64,7 +66,7 @@ UNKNOWN_MESSAGE = 10008
 EDITED_TOO_OFTEN = 30046
 """Edits of messages older than an hour are capped."""
 NOT_EDITABLE = {50005, 50083}
-"""Another author's message, or an archived thread."""
+"""Another author's message, or one in an archived thread, which a new one would open again."""
 
 REMEDIES: dict[str, str] = {
     "10003": "there is no such channel, or the bot is not in its server: check the channel's id "
@@ -143,6 +145,8 @@ class DiscordTransport(Transport):
     @sends
     def patch(self, address: str, remote_id: str, message: Outgoing) -> Answer[PostVerdict]:
         reply = self._call_message("PATCH", address, remote_id, json=message.body)
+        if reply.field("code") in NOT_EDITABLE:
+            return answer_to(reply, Refused(_said(reply)))
         return sent(reply, message)
 
     @reads
@@ -198,13 +202,11 @@ def refusal(reply: Reply) -> PostVerdict:
     """
     code = reply.field("code")
     said = _said(reply)
-    if code in PAYLOAD_REFUSED or code in NOT_EDITABLE:
+    if code in PAYLOAD_REFUSED:
         return Refused(said)
     if code == UNKNOWN_MESSAGE:
         return Deleted(said)
-    if code == EDITED_TOO_OFTEN:
-        return NotSent(said, retry_after=_EDIT_LATER)
-    if reply.status == 429 or code in LATER:
+    if reply.status == 429 or code in LATER or code == EDITED_TOO_OFTEN:
         return NotSent(said, retry_after=_retry_after(reply))
     if code in WEBHOOK_DEAD:
         return Blocked(said, dead=True)
@@ -213,7 +215,7 @@ def refusal(reply: Reply) -> PostVerdict:
     if code in TOKEN_DEAD or reply.status == 401:
         return Blocked(said, scope="token")
     if 400 <= reply.status < 500 and reply.status != 408:
-        return Blocked(said)
+        return Blocked(said, unknown=True)
     return Uncertain(said)
 
 
@@ -231,7 +233,7 @@ def read(reply: Reply, message_id: str) -> Answer[GetVerdict]:
         return answer_to(reply, Unmarked())
     if reply.field("code") == UNKNOWN_MESSAGE:
         return answer_to(reply, Deleted(_said(reply)))
-    return answer_to(reply, unread(refusal(reply)))
+    return answer_to(reply, unread(refusal(reply)), *_limits(reply))
 
 
 def _said(reply: Reply) -> str:
@@ -242,26 +244,43 @@ def _said(reply: Reply) -> str:
 
 
 def _retry_after(reply: Reply) -> float:
-    if _banned(reply):
-        return max(_CLOUDFLARE_BAN, seconds(reply.headers.get("Retry-After")) or 0.0)
-    said = reply.field("retry_after")
-    return asked_to_wait(reply.headers.get("Retry-After") if said is None else said)
+    """Seconds that are to be waited."""
+    in_body = reply.field("retry_after")
+    said = reply.headers.get("Retry-After") if in_body is None else in_body
+    if seconds(said) is None and _banned(reply):
+        return _CLOUDFLARE_BAN
+    if seconds(said) is None and reply.field("code") == EDITED_TOO_OFTEN:
+        return _EDIT_LATER
+    return asked_to_wait(said)
 
 
 def _banned(reply: Reply) -> bool:
-    """Cloudflare's own 429, without Discord's JSON: the whole address is locked out."""
-    return reply.status == 429 and reply.field("retry_after") is None
+    """Cloudflare's own 429, which has neither Discord's JSON nor the Via of its proxies: our whole
+    address is locked out (discord.py tells it by these, too).
+    """
+    return (
+        reply.status == 429
+        and not isinstance(reply.data, dict)
+        and reply.headers.get("Via") is None
+    )
+
+
+def _limits(reply: Reply) -> tuple[Hold, ...]:
+    """How long a rate limit that was met forbids to call."""
+    if reply.status != 429 and reply.field("code") != EDITED_TOO_OFTEN:
+        return ()
+    if _banned(reply):
+        return (Hold(_retry_after(reply), "service"),)
+    everywhere = reply.field("global") is True
+    return (Hold(_retry_after(reply), "token" if everywhere else "channel"),)
 
 
 def _holds(reply: Reply) -> tuple[Hold, ...]:
-    """How long the rate limits forbid to send."""
-    if reply.status == 429:
-        everywhere = _banned(reply) or reply.field("global") is True
-        return (Hold(_retry_after(reply), "token" if everywhere else "channel"),)
-    if reply.headers.get("X-RateLimit-Remaining") == "0":
+    """How long the rate limits forbid to send, those included that are used up now."""
+    if reply.status != 429 and reply.headers.get("X-RateLimit-Remaining") == "0":
         wait = seconds(reply.headers.get("X-RateLimit-Reset-After"))
         return () if wait is None else (Hold(wait),)
-    return ()
+    return _limits(reply)
 
 
 def messages_in(reply: Reply) -> list[dict[str, Any]] | None:

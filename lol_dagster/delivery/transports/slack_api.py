@@ -17,6 +17,7 @@ from lol_dagster.delivery.model import (
     Accepted,
     Blocked,
     Deleted,
+    GetVerdict,
     More,
     NotSent,
     PostVerdict,
@@ -66,6 +67,23 @@ PAYLOAD_REFUSED = (
     "too_many_attachments",
 )
 """Beginnings: Slack has several of each."""
+DESTINATION_BLOCKED = (
+    "access_denied",
+    "accesslimited",
+    "channel_is_archived",
+    "channel_not_found",
+    "ekm_access_denied",
+    "enterprise_is_restricted",
+    "is_archived",
+    "is_inactive",
+    "messages_tab_disabled",
+    "no_permission",
+    "not_in_channel",
+    "restricted_action",
+    "team_access_not_granted",
+    "team_not_found",
+)
+"""Beginnings: what refuses whatever is sent there."""
 LATER = {"message_limit_exceeded", "rate_limited", "ratelimited"}
 GONE = {"message_not_found"}
 UNREADABLE = {"missing_scope", "not_in_channel", "no_permission"}
@@ -173,7 +191,8 @@ def refusal(reply: Reply) -> PostVerdict:
         return Blocked(said, scope="token")
     if isinstance(error, str) and error.startswith(PAYLOAD_REFUSED):
         return Refused(said)
-    return Blocked(said)
+    known = isinstance(error, str) and error.startswith(DESTINATION_BLOCKED)
+    return Blocked(said, unknown=not known)
 
 
 def scan_failed(reply: Reply) -> Answer[ScanVerdict]:
@@ -186,6 +205,21 @@ def scan_failed(reply: Reply) -> Answer[ScanVerdict]:
             reply, UnreadableHistory(f"the bot may not read the channel's history: {_said(reply)}")
         )
     return answer_to(reply, unread(refusal(reply)), *rate_limit(reply))
+
+
+def read_failed(reply: Reply) -> Answer[GetVerdict]:
+    """The verdict on an answer to the reading of one message that does not hold it: whoever may not
+    read may well send.
+    """
+    if reply.field("error") in UNREADABLE:
+        return answer_to(reply, Blocked(_said(reply)))
+    return answer_to(reply, unread(refusal(reply)), *rate_limit(reply))
+
+
+def gone(reply: Reply) -> Answer[PostVerdict]:
+    """The verdict on a chat.delete."""
+    verdict = Deleted("deleted") if reply.field("ok") is True else refusal(reply)
+    return answer_to(reply, verdict, *rate_limit(reply))
 
 
 def messages_in(reply: Reply) -> list[dict[str, Any]] | None:

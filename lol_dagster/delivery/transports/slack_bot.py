@@ -29,7 +29,6 @@ from lol_dagster.delivery.transports.base import (
     Wanted,
     reads,
     sends,
-    unread,
 )
 from lol_dagster.delivery.transports.slack_format import read_marker
 from lol_dagster.http import TransportError
@@ -86,10 +85,8 @@ class SlackBot(slack_api.SlackTransport):
 
     @sends
     def delete(self, address: str, remote_id: str) -> Answer[PostVerdict]:
-        reply = self._call("POST", "chat.delete", json={"channel": address, "ts": remote_id})
-        if reply.field("ok") is True:
-            return slack_api.answer_to(reply, Deleted("deleted"))
-        return slack_api.answer_to(reply, slack_api.refusal(reply))
+        body = {"channel": address, "ts": remote_id}
+        return slack_api.gone(self._call("POST", "chat.delete", json=body))
 
     @reads
     def get(self, address: str, remote_id: str, message_id: str) -> Answer[GetVerdict]:
@@ -102,7 +99,7 @@ class SlackBot(slack_api.SlackTransport):
         reply = self._history(address, params)
         messages = slack_api.messages_in(reply)
         if messages is None:
-            return slack_api.answer_to(reply, unread(slack_api.refusal(reply)))
+            return slack_api.read_failed(reply)
         there = next((each for each in messages if each.get("ts") == remote_id), None)
         if there is None:
             return slack_api.answer_to(reply, Deleted("the message is not there any more"))
@@ -115,7 +112,7 @@ class SlackBot(slack_api.SlackTransport):
     def scan(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:
         myself = self._me()
         if myself.field("ok") is not True:
-            return slack_api.answer_to(myself, unread(slack_api.refusal(myself)))
+            return slack_api.scan_failed(myself)
         ids = {myself.field("bot_id"), myself.field("user_id")} - {None}
         search = Search.of(wanted.position)
         params: dict[str, str | int] = {

@@ -37,6 +37,14 @@ from lol_dagster.settings import Settings
 _FORM = re.compile(r"/services/T[A-Z0-9]+/B[A-Z0-9]+/[A-Za-z0-9]{1,60}", re.ASCII)
 # api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks
 PAYLOAD_REFUSED = ("invalid_blocks", "invalid_payload", "no_text", "too_many_attachments")
+DESTINATION_BLOCKED = (
+    "action_prohibited",
+    "channel_is_archived",
+    "channel_not_found",
+    "invalid_token",
+    "posting_to_general_channel_denied",
+    "user_not_found",
+)
 WEBHOOK_DEAD = ("no_active_hooks", "no_service", "no_service_id", "no_team", "team_disabled")
 
 
@@ -108,4 +116,8 @@ def _verdict(reply: Reply, said: str, rev: int) -> PostVerdict:
         return Uncertain(words)
     if said.startswith(PAYLOAD_REFUSED):
         return Refused(words)
-    return Blocked(words, dead=said.startswith(WEBHOOK_DEAD))
+    return Blocked(
+        words,
+        dead=said.startswith(WEBHOOK_DEAD),
+        unknown=not said.startswith(DESTINATION_BLOCKED),
+    )

@@ -218,7 +218,8 @@ class MessageAudit(Base):
 class Breaker(Base):
     """A destination or a token that is not to be called for now.
 
-    `scope` is `channel:<id>`, or a transport's `token_scope` such as `discord-token`.
+    `scope` is `channel:<id>`, `channel:<id>:edit` or `channel:<id>:scan` for kinds of call, or a transport's
+    `token_scope` such as `discord-token`.
     """
 
     __tablename__ = "breakers"
@@ -236,7 +237,9 @@ class Breaker(Base):
 
 
 class SendBucket(Base):
-    """What a channel's rate-limit headers last said: no POST before `not_before`."""
+    """What a rate limit last said: no such call before `not_before`. `scope` is as that of a breaker, or
+    `service:<name>`.
+    """
 
     __tablename__ = "send_buckets"
 
