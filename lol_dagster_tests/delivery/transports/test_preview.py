@@ -74,3 +74,44 @@ def test_no_address_but_that_of_a_page_becomes_a_link() -> None:
     content = MessageContent(title="Ann won", summary="", url="javascript:alert(1)")
     for kind in ("discord-bot", "slack-bot"):
         assert Reader(str(all_transports(Settings())[kind].preview(content, MARKER))).links == []
+
+
+CONTENT = MessageContent(
+    title="Ann won",
+    summary="Ann won",
+    sections=(Section((Line("Ann", ("Jinx",), ("KDA 9.0",)),), heading="Blue"),),
+    url="https://example.org/5",
+    tone="good",
+    footer="EUW1_5",
+)
+
+
+def test_discords_preview_is_an_embed() -> None:
+    assert all_transports(Settings())["discord-bot"].preview(CONTENT, "m.1") == (
+        '<div class="preview discord"><div class="embed tone-good">'
+        '<div class="embed-title"><a href="https://example.org/5?d=m.1" rel="noopener noreferrer">'
+        "Ann won</a></div>"
+        '<div class="embed-text"><div class="heading">Blue</div>'
+        "<div><strong>Ann</strong> · Jinx</div><div>KDA 9.0</div></div>"
+        '<div class="embed-footer">EUW1_5</div></div></div>'
+    )
+    bare = str(all_transports(Settings())["discord-bot"].preview(MessageContent("t", "s"), "m.1"))
+    assert "tone-neutral" in bare
+    assert "embed-footer" not in bare
+
+
+def test_slacks_preview_is_its_blocks() -> None:
+    assert all_transports(Settings())["slack-bot"].preview(CONTENT, "m.1") == (
+        '<div class="preview slack"><div class="block">🟢 <strong>'
+        '<a href="https://example.org/5" rel="noopener noreferrer">Ann won</a></strong></div>'
+        '<div class="block"><strong><em>Blue<br></em></strong><strong>Ann</strong>'
+        " · Jinx<br>KDA 9.0</div>"
+        '<div class="block-context">EUW1_5</div></div>'
+    )
+
+
+def test_a_kind_without_a_preview_of_its_own_shows_its_body() -> None:
+    unknown = all_transports(Settings())["one that is gone"]
+    assert unknown.preview(MessageContent("t", "<Ann> wön"), "m.1") == (
+        '<pre class="preview">{\n  &#34;text&#34;: &#34;&lt;Ann&gt; wön&#34;\n}</pre>'
+    )

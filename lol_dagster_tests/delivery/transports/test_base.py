@@ -1,0 +1,152 @@
+"""What the transports share: waiting times, secrets, a remote's words, calls without an answer."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from markupsafe import Markup
+
+from lol_dagster import http
+from lol_dagster.delivery.model import (
+    Blocked,
+    Deleted,
+    NotSeen,
+    NotSent,
+    Refused,
+    Uncertain,
+)
+from lol_dagster.delivery.transports.base import (
+    Answer,
+    Capabilities,
+    Outgoing,
+    RemoteIdForm,
+    asked_to_wait,
+    fingerprint,
+    html_link,
+    reads,
+    seconds,
+    sends,
+    short,
+    unread,
+    without_secret,
+)
+
+A_DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("said", "wait"),
+    [
+        (7, 7.0),
+        (0.25, 0.25),
+        ("1.5", 1.5),
+        (0, 0.0),
+        (-3, 0.0),
+        ("999999999", A_DAY),  # no service means more than a day
+        ("inf", A_DAY),
+        ("nan", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        (True, None),  # which Python takes for a number
+        ([7], None),
+    ],
+)
+def test_a_waiting_time_is_a_number_within_reason(said: object, wait: float | None) -> None:
+    assert seconds(said) == wait
+
+
+def test_whoever_asks_to_wait_without_saying_how_long_means_a_minute() -> None:
+    assert asked_to_wait(None) == 60.0
+    assert asked_to_wait("soon") == 60.0
+    assert asked_to_wait(0) == 0.0
+    assert asked_to_wait("7") == 7.0
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://discord.com/api/webhooks/1/token", "https://discord.com/api/webhooks/1/…"),
+        ("https://discord.com/api/webhooks/1/token/", "https://discord.com/api/webhooks/1/…"),
+        ("https://discord.com/webhooks/1/token?thread_id=5/6", "https://discord.com/webhooks/1/…"),
+    ],
+)
+def test_a_webhooks_address_is_shown_without_its_token(address: str, shown: str) -> None:
+    assert without_secret(address) == shown
+
+
+def test_a_remotes_words_are_one_short_line() -> None:
+    assert short("a\nb\tc\x1b[31m") == "a b c [31m"
+    assert short("x" * 300) == "x" * 200
+    assert short(7) == "7"
+
+
+def test_a_fingerprint_tells_secrets_apart_and_is_none_itself() -> None:
+    # sha256("abc") is ba7816bf 8f01cfea 4141…, as FIPS 180 has it.
+    assert fingerprint("abc") == "ba7816bf8f01cfea"
+
+
+def test_a_body_is_known_by_its_content_and_not_by_the_order_of_its_fields() -> None:
+    one = Outgoing("m", 1, "n", {"a": 1, "b": [2]})
+    same = Outgoing("m", 1, "n", {"b": [2], "a": 1})
+    assert one.body_sha256 == hashlib.sha256(b'{"a": 1, "b": [2]}').hexdigest()
+    assert same.body_sha256 == one.body_sha256
+
+
+def test_only_a_page_becomes_a_link() -> None:
+    shown = Markup("Ann &amp; Bob")
+    assert html_link("https://example.org/?a=1&b=2", shown) == (
+        '<a href="https://example.org/?a=1&amp;b=2" rel="noopener noreferrer">Ann &amp; Bob</a>'
+    )
+    assert html_link("http://example.org", shown).startswith("<a ")
+    for other in ("javascript:alert(1)", "ftp://example.org", "//example.org", "xhttps://x"):
+        assert html_link(other, shown) == shown
+
+
+def test_an_id_is_of_its_form_from_its_beginning_to_its_end() -> None:
+    form = RemoteIdForm(r"\d{3}", "three digits")
+    assert form.matches("123")
+    for other in ("1234", "12", "x123", "123\n", "١٢٣"):
+        assert not form.matches(other)
+
+
+def test_less_is_promised_only_where_a_history_is_read_and_cannot_be() -> None:
+    reader = Capabilities(
+        "marker", read_back=True, settle=1.0, promise="all", promise_if_unreadable="less"
+    )
+    blind = Capabilities(
+        None, read_back=False, settle=1.0, promise="all", promise_if_unreadable="less"
+    )
+    assert reader.promised(unreadable_history=True) == "less"
+    assert reader.promised(unreadable_history=False) == "all"
+    assert blind.promised(unreadable_history=True) == "all"
+
+
+def test_a_call_without_an_answer_was_sent_only_if_a_byte_left() -> None:
+    def failing(error: http.TransportError) -> object:
+        @sends
+        def call() -> Answer[Uncertain]:
+            raise error
+
+        return call()
+
+    assert failing(http.NotSent("refused\nhere")) == Answer(NotSent("refused here"))
+    assert failing(http.MaybeSent("reset")) == Answer(Uncertain("reset"))
+
+
+@pytest.mark.parametrize("error", [http.NotSent("no address"), http.MaybeSent("no address")])
+def test_a_read_without_an_answer_has_seen_nothing(error: http.TransportError) -> None:
+    @reads
+    def call() -> Answer[NotSeen]:
+        raise error
+
+    assert call() == Answer(NotSeen("no address"))
+
+
+def test_a_refused_read_says_nothing_of_the_message() -> None:
+    blocked = Blocked("no permission", dead=True)
+    assert unread(blocked) is blocked
+    assert unread(NotSent("later", retry_after=7.0)) == NotSeen("later", 7.0)
+    for refusal in (Uncertain("why"), Refused("why"), Deleted("why")):
+        assert unread(refusal) == NotSeen("why")
