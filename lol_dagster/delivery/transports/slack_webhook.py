@@ -119,5 +119,5 @@ def _verdict(reply: Reply, said: str, rev: int) -> PostVerdict:
     return Blocked(
         words,
         dead=said.startswith(WEBHOOK_DEAD),
-        unknown=not said.startswith(DESTINATION_BLOCKED),
+        unknown=not said.startswith((*DESTINATION_BLOCKED, *WEBHOOK_DEAD)),
     )
