@@ -3,7 +3,7 @@
     python3 tools/bootstrap.py setup|demo|test|soak|soak-operations|up|bench
 
 The Makefile's targets call it. Standard library only, as it runs before anything is installed. The
-environment is made by uv where that is on the PATH, and by venv and pip from requirements.lock where
+environment is made by uv where that is on the PATH, and by venv and pip from requirements*.lock where
 it is not, or where it fails (an old uv, or one that does not know the package index that pip is
 configured for); either way of exactly the locked versions, whose hashes are checked.
 """
@@ -27,7 +27,9 @@ VENV = ROOT / ".venv"
 BIN = VENV / "bin"
 STAMP = VENV / ".set-up-for"
 PYTHONS = ((3, 11), (3, 12), (3, 13))
-INPUTS = ("pyproject.toml", "uv.lock", "requirements.lock", "tools/bootstrap.py")
+INPUTS = (
+    "pyproject.toml", "uv.lock", "requirements.lock", "requirements-dev.lock", "tools/bootstrap.py"
+)  # fmt: skip
 # The checks run together; then the tests, which use a small machine's two cores by themselves.
 CHECKS = (
     ("ruff", "check", "."),
@@ -108,8 +110,9 @@ def install_with_pip(python: str) -> None:
         sys.exit(f"{python} cannot make virtual environments: on Debian, install python3-venv")
     run(python, "-m", "venv", "--clear", str(VENV))
     pip = (str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    # --no-deps: the lock names everything, and pip refuses extras among hashed requirements.
-    run(*pip, "--no-deps", "--require-hashes", "-r", "requirements.lock")
+    # --no-deps: the locks name everything, and pip refuses extras among hashed requirements.
+    locks = ("-r", "requirements.lock", "-r", "requirements-dev.lock")
+    run(*pip, "--no-deps", "--require-hashes", *locks)
     run(*pip, "--no-deps", "--no-build-isolation", "--editable", ".")
 
 

@@ -106,7 +106,7 @@ TEXTS = {
     ".css", ".example", ".html", ".js", ".json", ".md", ".mako", ".py", ".service", ".sh", ".sql",
     ".timer", ".toml", ".yaml", ".yml", ".conf", "",
 }  # fmt: skip
-NOT_OURS = ("uv.lock", "requirements.lock", "LICENSE")
+NOT_OURS = ("uv.lock", "requirements.lock", "requirements-dev.lock", "LICENSE")
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BETWEEN = r"[\s#\"'-]+"  # also where a sentence or a string goes on in the next line

@@ -39,7 +39,7 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     (folder / "tools").mkdir(parents=True)
     shutil.copy(CHECKOUT / "tools/bootstrap.py", folder / "tools")
-    for name in ("pyproject.toml", "uv.lock", "requirements.lock"):
+    for name in ("pyproject.toml", "uv.lock", "requirements.lock", "requirements-dev.lock"):
         (folder / name).write_text("")
     return folder
 

@@ -47,17 +47,33 @@ def test_the_lock_names_no_index_but_the_public_one() -> None:
     assert hosts == {"pypi.org", "files.pythonhosted.org"}
 
 
-def test_both_locks_name_the_same_versions() -> None:
+def test_all_locks_name_the_same_versions() -> None:
     packages = _toml("uv.lock")["package"]
     by_uv = {each["name"]: each["version"] for each in packages if "registry" in each["source"]}
-    by_pip = dict(
-        re.findall(
-            r"^([a-z0-9.-]+)==([^ ;\\]+)",
-            (CHECKOUT / "requirements.lock").read_text(),
-            re.MULTILINE,
-        )
-    )
-    assert by_pip == by_uv
+    runs_on, besides = _pip_lock("requirements.lock"), _pip_lock("requirements-dev.lock")
+    assert not runs_on.keys() & besides.keys()
+    assert runs_on | besides == by_uv
+
+
+def test_the_image_has_what_the_product_runs_on_and_no_tools() -> None:
+    packages = {each["name"]: each for each in _toml("uv.lock")["package"]}
+    needed: set[str] = set()
+
+    def need(dependencies: list[dict[str, Any]]) -> None:
+        for each in dependencies:
+            package = packages[each["name"]]
+            if each["name"] not in needed:
+                needed.add(each["name"])
+                need(package.get("dependencies", []))
+            for extra in each.get("extra", ()):
+                need(package["optional-dependencies"][extra])
+
+    need(packages["lol-dagster"]["dependencies"])
+    runs_on = _pip_lock("requirements.lock")
+    assert set(runs_on) == needed
+    assert not {"pytest", "mypy", "playwright", "hypothesis", "ruff"} & set(runs_on)
+    containerfile = (CHECKOUT / "deploy/containers/Containerfile").read_text()
+    assert re.findall(r"requirements\S*", containerfile) == ["requirements.lock"] * 2
 
 
 def test_every_dependency_is_in_the_lock() -> None:
@@ -70,10 +86,17 @@ def test_every_dependency_is_in_the_lock() -> None:
 
 
 def test_every_requirement_of_the_pip_lock_has_a_hash() -> None:
-    text = (CHECKOUT / "requirements.lock").read_text().replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    assert lines
-    assert [line for line in lines if "--hash=sha256:" not in line] == []
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        text = (CHECKOUT / name).read_text().replace("\\\n", " ")
+        lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+        assert lines
+        assert [line for line in lines if "--hash=sha256:" not in line] == []
+
+
+def _pip_lock(name: str) -> dict[str, str]:
+    """Version by package."""
+    found = re.findall(r"^([a-z0-9.-]+)==([^ ;\\]+)", (CHECKOUT / name).read_text(), re.MULTILINE)
+    return dict(found)
 
 
 def test_make_runs_the_bootstrap() -> None:
