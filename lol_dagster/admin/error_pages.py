@@ -15,6 +15,7 @@ from lol_dagster.errors import UserError
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_ASKED = 200
 _WORDS = {
     400: ("Bad request", "Go back to the previous page and try again."),
     401: ("Not signed in", "Sign in, then try again."),
@@ -57,7 +58,7 @@ def _http_error(error: HTTPException) -> Response:
     code = error.code or 500
     if code < 400:  # a redirect
         return make_response(error.get_response())
-    logger.info("%s %s: %d", request.method, request.path, code)
+    logger.info("%s: %d", _asked(), code)
     title, text = _WORDS.get(code, (error.name, ""))
     response = error_page(code, title, text)
     for name, value in error.get_headers():
@@ -67,15 +68,20 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _stale_form(error: CSRFError) -> Response:
-    logger.warning("%s %s: %s", request.method, request.path, error.description)
+    logger.warning("%s: %s", _asked(), error.description)
     return error_page(400, *_STALE_FORM)
 
 
 def _user_error(error: UserError) -> Response:
-    logger.warning("%s %s: %s", request.method, request.path, error)
+    logger.warning("%s: %s", _asked(), error)
     return error_page(409, "This is not possible now", sentence(error))
 
 
 def _unexpected(error: BaseException) -> Response:
-    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    logger.error("%s failed", _asked(), exc_info=error)
     return error_page(500, *_WORDS[500])
+
+
+def _asked() -> str:
+    """What was asked for, as the log has it: of an address that anybody can make as long as they like."""
+    return f"{request.method} {request.path}"[:_LONGEST_ASKED]

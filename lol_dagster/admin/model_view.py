@@ -215,6 +215,9 @@ class BaseModelView(ModelView):
 
     def _get_list_extra_args(self) -> ViewArgs:
         given: ViewArgs = super()._get_list_extra_args()
+        # Other names do not come along into the list's links: one that `url_for` has for itself would
+        # break the page.
+        given.extra_args = {}
         given.page = min(max(given.page or 0, 0), _LARGEST_ID // max(self.page_size_options))
         return given
 

@@ -12,6 +12,9 @@ from lol_dagster.errors import UserError
 from lol_dagster.services.web_address import WebAddress
 
 _THREADS = 6
+# Whoever leaves requests unfinished holds connections, not threads: many are allowed, and none is kept for long.
+_MOST_CONNECTIONS = 1000
+_UNFINISHED_FOR = 15  # seconds without a byte
 _LARGEST_REQUEST = 2_000_000  # bytes; beyond what the app itself refuses with a page
 
 
@@ -35,6 +38,10 @@ def make_server(app: Flask, address: WebAddress) -> Any:
         app,
         sockets=[_listening(address)],
         threads=_THREADS,
+        connection_limit=_MOST_CONNECTIONS,
+        channel_timeout=_UNFINISHED_FOR,
+        cleanup_interval=5,
+        asyncore_use_poll=True,  # select(2) takes no more than 1,024
         ident=None,
         clear_untrusted_proxy_headers=True,
         max_request_body_size=_LARGEST_REQUEST,

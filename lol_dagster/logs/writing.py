@@ -37,6 +37,12 @@ _LONGEST_TRACEBACK = 16_000
 _LONGEST_LINE = 64_000
 _LONGEST_SEARCHED = 200_000
 """What stands behind is not searched for secrets, as it is cut anyway."""
+_LARGEST_DAY = 100_000_000
+"""Bytes of a day's file; what comes after that is not written."""
+_MOST_AT_ONCE = 1000
+"""Lines of one kind (written at one place in the code) that one process may write without a pause …"""
+_PER_SECOND = 1.0
+"""… and how many are added to these as time goes on."""
 _MOST_ITEMS = 50
 _DEEPEST = 4
 _LARGEST_INT = 2**63
@@ -70,6 +76,7 @@ def start_logging(settings: Settings, process: str, *, knows_secrets: bool = Tru
     file = DailyFile(settings.logs_dir)
     file.setFormatter(_json_formatter(process, redactor))
     file.addFilter(_is_worth_keeping)
+    file.addFilter(_Rate())
     root.addHandler(file)
     logging.getLogger("lol_dagster").setLevel(logging.INFO)
     for handler in root.handlers:
@@ -121,6 +128,33 @@ def prune_logs(logs_dir: Path, now: datetime) -> list[Path]:
     return deleted
 
 
+class _Rate(logging.Filter):
+    """Lets through so many lines of one kind and no more, and says in the next one how many were left out:
+    whoever can cause a line must not be able to fill the disk.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left: dict[tuple[str, int], float] = {}
+        self._at: dict[tuple[str, int], float] = {}
+        self._dropped: dict[tuple[str, int], int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written; the clock is the record's own."""
+        kind = (record.pathname, record.lineno)
+        passed = max(record.created - self._at.get(kind, record.created), 0.0)
+        left = min(self._left.get(kind, _MOST_AT_ONCE) + passed * _PER_SECOND, _MOST_AT_ONCE)
+        self._at[kind] = record.created
+        if left < 1:
+            self._left[kind] = left
+            self._dropped[kind] = self._dropped.get(kind, 0) + 1
+            return False
+        self._left[kind] = left - 1
+        if dropped := self._dropped.pop(kind, 0):
+            record.left_out = dropped
+        return True
+
+
 class DailyFile(logging.Handler):
     """Appends what its formatter makes of a record to the file of the record's day.
 
@@ -144,6 +178,7 @@ class DailyFile(logging.Handler):
         self._fd: int | None = None
         self._is_torn = False
         self._has_complained = False
+        self._full_day: date | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, or give it up."""
@@ -161,6 +196,11 @@ class DailyFile(logging.Handler):
 
     def _write(self, day: date, line: bytes) -> None:
         fd = self._open(day)
+        if os.fstat(fd).st_size > _LARGEST_DAY:
+            if self._full_day == day:
+                return
+            self._full_day = day
+            line = _full(day)
         if self._is_torn:  # a line that did not fit on the disk must not spoil this one
             line = b"\n" + line
         try:
@@ -196,6 +236,15 @@ class DailyFile(logging.Handler):
         # Without a stderr, or one that is full, too, nothing is left to say it to.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stderr.write(f"lol-dagster: log lines are lost, {self.folder}: {reason}\n")
+
+
+def _full(day: date) -> bytes:
+    """The last line of this process in a file that is too large."""
+    now = timestamp(datetime.now(UTC))
+    event = f"the log of {day} is full: no more of it is written"
+    line = {"ts": now, "level": "error", "event": event, "logger": __name__, "process": "log",
+            "pid": os.getpid()}  # fmt: skip
+    return json.dumps(line).encode() + b"\n"
 
 
 class _Terminal(logging.StreamHandler):  # type: ignore[type-arg]

@@ -36,7 +36,8 @@ def main(
         )
 
     cli.create_app_from_workspace_process_context = guarded  # type: ignore[attr-defined, assignment]
-    cli.cli.main(["-w", workspace, "-h", host, "-p", str(port)])
+    # Below that are lines that anybody can cause with a request that is none.
+    cli.cli.main(["-w", workspace, "-h", host, "-p", str(port), "--log-level", "error"])
 
 
 if __name__ == "__main__":

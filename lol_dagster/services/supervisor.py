@@ -38,6 +38,8 @@ _TICK = 0.1  # seconds between two checks of the services
 _KILLED_WITHIN = 2.0  # seconds
 _CHILD = Path(__file__).with_name("child.py")
 _LAST_LINE_BYTES = 4096
+_LARGEST_FILE = 100_000_000
+"""Bytes that a service's own file may have; then it begins anew."""
 _LAST_LINE_CHARACTERS = 200
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -263,6 +265,7 @@ class _Child:
         status = self._process.poll()
         if status is None:
             self._kill_if_silent(self._process)
+            self._cut_log()
             return None
         self._process = None
         if time.monotonic() - self._started >= self._timeouts.steady_after:
@@ -283,6 +286,15 @@ class _Child:
         if self._probe.silent_for >= limit:
             process.kill()
             self._killed_after = limit
+
+    def _cut_log(self) -> None:
+        """Whoever can make a service print must not be able to fill the disk. It appends, so it goes on
+        at the new end.
+        """
+        with contextlib.suppress(OSError):
+            if self._log_file.stat().st_size > _LARGEST_FILE:
+                os.truncate(self._log_file, 0)
+                self._log_start = 0
 
     def give_up_asking(self) -> None:
         if self._probe:

@@ -234,6 +234,28 @@ def test_metrics_are_for_this_machine_and_for_who_is_signed_in(
     assert operator.get("/metrics", environ_base=elsewhere).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "name", ["export_type", "endpoint", "_external", "_scheme", "_anchor", "self"]
+)
+def test_no_name_in_an_address_breaks_a_list(operator: Visitor, app: Flask, name: str) -> None:
+    lists = [path for rule, path, _ in routes(app) if rule.endpoint.endswith(".index_view")]
+    assert len(lists) > 8
+    for path in lists:
+        page = operator.get(path, query_string={name: "anything", "search": "a&b"})
+        assert page.status_code == 200, path
+        assert f"{name}=anything" in page.text or "export:" not in page.text, path
+
+
+def test_the_log_has_the_beginning_of_a_long_address(
+    anybody: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    anybody.get(f"/static/{'x' * 4000}")
+    (line,) = [each.getMessage() for each in caplog.records if "/static/" in each.getMessage()]
+    # "GET " and 196 characters of the path.
+    assert line == f"GET /static/{'x' * 188}: 404"
+
+
 def test_healthz_tells_anybody_no_more_than_whether_all_is_well(anybody: Visitor) -> None:
     answer = anybody.get("/healthz")
     assert answer.status_code == 503

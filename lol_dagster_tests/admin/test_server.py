@@ -62,3 +62,28 @@ def test_a_proxy_on_this_machine_is_believed_by_ipv6_too() -> None:
         pytest.skip("no IPv6 on this machine")
     address = WebAddress(host="::1", port=0, public_url=URL)
     assert heard(address, "::1") == "203.0.113.7 at https://lol.example.org/"
+
+
+def test_unfinished_requests_keep_nobody_out(app: Flask) -> None:
+    """Each is a connection that says nothing more; waitress alone stops listening at 100."""
+    with served(app) as site:
+        port = int(site.rpartition(":")[2])
+        unfinished = []
+        for _ in range(130):
+            caller = socket.create_connection(("127.0.0.1", port), timeout=60)
+            caller.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+            unfinished.append(caller)
+        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/sign-in")
+        assert connection.getresponse().status == 200
+        connection.close()
+        for caller in unfinished:
+            caller.close()
+
+
+def test_who_asks_may_be_anything_behind_a_proxy(app: Flask) -> None:
+    client = app.test_client()
+    for address in ("garbage", "", "1.2.3.4, 5", "127.0.0.1.evil.example"):
+        answer = client.get("/metrics", environ_base={"REMOTE_ADDR": address})
+        assert answer.status_code == 403, address
+    assert client.get("/metrics", environ_base={"REMOTE_ADDR": "::1"}).status_code == 200

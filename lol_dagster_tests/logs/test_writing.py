@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 import structlog
+from time_machine import TimeMachineFixture
 
+from lol_dagster.logs import writing
 from lol_dagster.logs.reading import read_log
 from lol_dagster.logs.writing import (
     DailyFile,
@@ -373,3 +375,48 @@ def test_files_of_days_older_than_kept_are_deleted(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_nothing_to_prune(tmp_path: Path) -> None:
     assert prune_logs(tmp_path / "logs", PRUNED_AT) == []
+
+
+def _again(logger: logging.Logger) -> None:
+    logger.warning("again")
+
+
+def _other(logger: logging.Logger) -> None:
+    logger.warning("other")
+
+
+def test_lines_of_one_kind_have_a_rate_and_what_is_left_out_is_counted(
+    started: Path, time_machine: TimeMachineFixture
+) -> None:
+    """1,000 at once, and one more each second: whoever can cause one must not fill the disk."""
+    time_machine.move_to(datetime(2026, 5, 4, 12, tzinfo=UTC), tick=False)
+    logger = logging.getLogger("lol_dagster.test")
+    for _ in range(1500):
+        _again(logger)
+    _other(logger)
+    lines = _lines(started)
+    assert len(lines) == 1001
+    assert lines[-1]["event"] == "other", "another kind has its own"
+    time_machine.shift(timedelta(seconds=2))
+    for _ in range(5):
+        _again(logger)
+    more = _lines(started)[1001:]
+    assert [line.get("left_out") for line in more] == [500, None]
+    time_machine.shift(timedelta(hours=-1))  # a clock that is put back costs nothing
+    _other(logger)
+    assert len(_lines(started)) == 1004
+
+
+def test_a_days_file_has_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "_LARGEST_DAY", 100)
+    now = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    file = DailyFile(tmp_path)
+    for _ in range(5):
+        file.handle(_record(now, "x" * 60))
+    file.handle(_record(now + timedelta(days=1), "tomorrow"))
+    file.close()
+    # Two lines of 61 bytes pass the 100; then it says once that it is full.
+    *lines, last = file_of(tmp_path, now.date()).read_text().splitlines()
+    assert lines == ["x" * 60] * 2
+    assert json.loads(last)["event"] == "the log of 2026-11-25 is full: no more of it is written"
+    assert file_of(tmp_path, date(2026, 11, 26)).read_text() == "tomorrow\n"

@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from lol_dagster.services import liveness_probe
+from lol_dagster.services import liveness_probe, supervisor
 from lol_dagster.services.liveness_probe import LivenessProbe, over_http
 from lol_dagster.services.supervisor import (
     NoAnswerError,
@@ -170,6 +170,21 @@ class TestAService:
         first.supervisor.stop()
         second = watch(service("daemon", PATIENT))
         wait_for(lambda: second.log("daemon").count("running") == 2, "the second start")
+
+    def test_that_prints_without_end_has_its_file_begun_anew(
+        self, watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(supervisor, "_LARGEST_FILE", 10_000)
+        much = """
+        import os, time
+        print("x" * 20_000)
+        while os.fstat(1).st_size:
+            time.sleep(0.01)
+        print("begun anew")
+        """
+        watched = watch(service("daemon", textwrap.dedent(much) + PATIENT))
+        wait_for(lambda: "running" in watched.log("daemon"), "what is printed after that")
+        assert watched.log("daemon").splitlines() == ["begun anew", "running"]
 
     def test_gets_its_variables_no_input_and_unbuffered_output(
         self, watch: Callable[..., Watched]
