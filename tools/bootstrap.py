@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -139,12 +140,17 @@ def another_python() -> str:
 
 def demo() -> NoReturn:
     setup()
-    become("lol-dagster", "demo")
+    become("lol-dagster", "demo", *options())
 
 
 def up() -> NoReturn:
     setup()
-    become("lol-dagster", "up")
+    become("lol-dagster", "up", *options())
+
+
+def options() -> list[str]:
+    """What `make demo ARGS='--ui-port 4000'` adds to the command."""
+    return shlex.split(os.environ.get("ARGS", ""))
 
 
 def bench() -> NoReturn:

@@ -6,6 +6,7 @@ The demo has a home of its own inside LOL_HOME, made anew each time; it never to
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,9 @@ from lol_dagster.settings import Settings, ensure_home, load_settings
 
 _MARK = ".made-by-the-demo"
 _SEED = "1"
+_FAULTS = "riot.match=malformed*1; discord.post=refuse(50035)*1"
+"""So that quarantine and review can be seen: one game that Riot breaks, and one message whose text
+Discord refuses."""
 _ANNOUNCED_SINCE = timedelta(hours=3)
 """So that there is something to see at once."""
 # Two teams that share a player, one on Discord and one on Slack.
@@ -44,18 +48,27 @@ _TEAMS = {
 )
 def demo(ui_port: int, world_port: int, admin_port: int, pace: float) -> None:
     """See it work: no key, no account, no server. Ends with Ctrl-C."""
+    from lol_dagster.services.home_lock import only_demo_in
     from lol_dagster.services.supervisor import Service, Supervisor, wait_until_answering
     from lol_dagster.simulator.main import environment
 
-    home = _fresh_home(load_settings())
+    real_home = ensure_home(load_settings())
+    lock = only_demo_in(real_home)
     ports = {"--ui-port": ui_port, "--world-port": world_port, "--admin-port": admin_port}
     for option, port in ports.items():
         refuse_taken_port(port, option)
+    home = _fresh_home(real_home)
     # The real settings are left behind: the environment's, and the `.env` of the working directory.
-    for name in [name for name in os.environ if name.startswith("LOL_")]:
+    left_behind = [name for name in os.environ if name.startswith("LOL_")]
+    for name in left_behind:
         del os.environ[name]
     os.chdir(home)
-    os.environ.update(environment(world_port), LOL_HOME=str(home), LOL_ADMIN_PORT=str(admin_port))
+    variables = {
+        **environment(world_port), "LOL_HOME": str(home), "LOL_ADMIN_PORT": str(admin_port)
+    }  # fmt: skip
+    os.environ.update(variables)
+    # For the commands that are given to the demo.
+    (home / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in variables.items()))
     settings = load_settings()
     web_view = web_view_service(settings, demo=True)
     world = Supervisor(
@@ -63,7 +76,7 @@ def demo(ui_port: int, world_port: int, admin_port: int, pace: float) -> None:
             Service(
                 "simulator",
                 [sys.executable, "-m", "lol_dagster.simulator", "--port", str(world_port),
-                 "--seed", _SEED, "--pace", str(pace)],
+                 "--seed", _SEED, "--pace", str(pace), "--faults", _FAULTS],
             )
         ],
         log_dir=settings.logs_dir,
@@ -78,13 +91,22 @@ def demo(ui_port: int, world_port: int, admin_port: int, pace: float) -> None:
         app, cycles = app_and_cycles(settings, show=lambda doing, _: click.echo(f"  {doing} …"))
         cycles.cycle()
         app.database.dispose()
+        click.echo(f"Any command can be given to it, such as: {_status_of(home, left_behind)}")
         run_services(settings, ui_port=ui_port, web_view=web_view)
     finally:
         world.stop()
+        lock.close()
 
 
-def _fresh_home(settings: Settings) -> Path:
-    home = ensure_home(settings) / "demo"
+def _status_of(home: Path, left_behind: list[str]) -> str:
+    """A line for a shell: `status` of the demo, with the settings in its home's `.env` alone."""
+    without = ["env", *(f"--unset={name}" for name in left_behind)] if left_behind else []
+    program = Path(sys.executable).with_name("lol-dagster")
+    return f"cd {shlex.quote(str(home))} && {shlex.join([*without, str(program), 'status'])}"
+
+
+def _fresh_home(real_home: Path) -> Path:
+    home = real_home / "demo"
     if home.exists():
         if not (home / _MARK).exists():
             raise UserError(

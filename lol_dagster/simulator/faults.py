@@ -40,6 +40,7 @@ _DISCORD = ("discord", "discord-hook")
 _SLACK = ("slack", "slack-hook")
 _EVERY = tuple(OPERATIONS)
 _LIST = ("riot.match-list",)
+_MATCH = ("riot.match",)
 
 
 class Stage(Enum):
@@ -140,6 +141,7 @@ KINDS: dict[str, Kind] = {
     "unordered": _behaviour("Riot's list of match ids is shuffled", _LIST),
     "holes": _behaviour("Riot's list of match ids leaves out every third", _LIST),
     "endless": _behaviour("Riot's list of match ids ignores start", _LIST),
+    "malformed": _behaviour("Riot's match has a participant with neither kills nor deaths", _MATCH),
 }
 """Kinds by name, beside the statuses 400 to 599 (not accepted, the service's own error body)."""
 

@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lol_dagster.simulator.faults import KINDS, Fault, Faults, Rule, parse_spec
 from lol_dagster.simulator.limits import Limit
 from lol_dagster.simulator.main import Options, Simulator
 from lol_dagster.simulator.wire import Answer, Manner, write_answer
+from lol_dagster_tests._support.payloads import match_payload
 from lol_dagster_tests._support.simulated_world import HandClock
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests.simulator.asking import (
@@ -451,6 +453,16 @@ def test_lists_of_riot_may_be_shuffled_holed_or_endless(world: Simulator, clock:
     assert match_ids(world, MIRA) == [id_ for n, id_ in enumerate(ordered) if n % 3 != 1]
     world.set_faults("riot=endless")
     assert match_ids(world, MIRA, start=5, count=3) == ordered[:3]
+
+
+def test_a_match_may_lack_what_somebody_did_in_it(world: Simulator) -> None:
+    world.add_game(match_payload("NA1_5", ended_at=datetime.fromtimestamp(world.clock() - 60, UTC)))
+    world.set_faults("riot.match=malformed*1")
+    broken, whole = (ask_riot(world, "americas", "/lol/match/v5/matches/NA1_5") for _ in "12")
+    first = [answer.json["info"]["participants"][0] for answer in (broken, whole)]
+    assert [("kills" in each, "deaths" in each) for each in first] == [
+        (False, False), (True, True),
+    ]  # fmt: skip
 
 
 # -- Changed at run time ----------------------------------------------------------------------

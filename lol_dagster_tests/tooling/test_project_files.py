@@ -168,6 +168,19 @@ def test_an_unknown_command_lists_the_known_ones(bootstrap: ModuleType) -> None:
         bootstrap.main(["build"])
 
 
+def test_make_demo_and_make_up_take_options(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: list[tuple[str, ...]] = []
+    monkeypatch.setattr(bootstrap, "setup", lambda: None)
+    monkeypatch.setattr(bootstrap, "become", lambda *command: run.append(command))
+    monkeypatch.setenv("ARGS", "--ui-port 4000 --public-url 'https://lol.example.org'")
+    bootstrap.demo()
+    bootstrap.up()
+    given = ("--ui-port", "4000", "--public-url", "https://lol.example.org")
+    assert run == [("lol-dagster", "demo", *given), ("lol-dagster", "up", *given)]
+
+
 def test_the_bootstrap_can_be_read_by_older_pythons() -> None:
     """It has to get as far as handing over: nothing newer than 3.8's syntax."""
     import ast
