@@ -456,6 +456,6 @@ def test_what_its_kind_cannot_do_is_said(
     assert said(probe(delivery, delivery.channel(kind), **WEBHOOK_ALONE), step) == words
 
 
-def test_of_a_channel_that_is_not_there_somebody_is_told(delivery: DeliverySetup) -> None:
+def test_a_channel_that_is_not_there_is_said_not_to_be(delivery: DeliverySetup) -> None:
     with pytest.raises(ProbeError, match=r"^there is no such channel \(any more\)$"):
         probe(delivery, 999)

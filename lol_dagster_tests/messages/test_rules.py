@@ -250,7 +250,7 @@ def test_an_empty_game_concerns_nobody_in_whose_list_it_was_not(session):
     assert decisions(session, "EUW1_3") == []
 
 
-def test_a_game_that_a_catch_up_message_told_stays_one_of_that_kind(session):
+def test_a_game_that_stands_in_a_catch_up_message_stays_one_of_that_kind(session):
     team = make_team(session)
     make_channel(session, team, message_kinds=["catch_up"])
     add_game(session, "EUW1_1", played(make_member(session, team)))

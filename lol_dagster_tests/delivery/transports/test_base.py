@@ -115,12 +115,12 @@ def test_less_is_promised_only_where_a_history_is_read_and_cannot_be() -> None:
     reader = Capabilities(
         "marker", read_back=True, settle=1.0, promise="all", promise_if_unreadable="less"
     )
-    blind = Capabilities(
+    writer = Capabilities(
         None, read_back=False, settle=1.0, promise="all", promise_if_unreadable="less"
     )
     assert reader.promised(unreadable_history=True) == "less"
     assert reader.promised(unreadable_history=False) == "all"
-    assert blind.promised(unreadable_history=True) == "all"
+    assert writer.promised(unreadable_history=True) == "all"
 
 
 def test_a_call_without_an_answer_was_sent_only_if_a_byte_left() -> None:
@@ -147,6 +147,6 @@ def test_a_read_without_an_answer_has_seen_nothing(error: http.TransportError) -
 def test_a_refused_read_says_nothing_of_the_message() -> None:
     blocked = Blocked("no permission", dead=True)
     assert unread(blocked) is blocked
-    assert unread(NotSent("later", retry_after=7.0)) == NotSeen("later", 7.0)
+    assert unread(NotSent("why", retry_after=7.0)) == NotSeen("why", 7.0)
     for refusal in (Uncertain("why"), Refused("why"), Deleted("why")):
         assert unread(refusal) == NotSeen("why")
