@@ -333,22 +333,24 @@ class Outbox:
             return stepped
 
     def _others_pass(self, session: Session, claimed: ClaimedMessage, verdict: Verdict) -> bool:
-        """Whether the service has accepted another message since this one was tried before: a PATCH
-        since the last POST or PATCH, a scan or a GET since the last call of any kind. That edits pass
-        says nothing of POSTs. In the order in which the calls were made: no clock is asked.
+        """Whether the service has accepted another message since this one was tried before: sent, or
+        searched for in vain. That edits pass says nothing of POSTs. In the order in which the calls were
+        made: no clock is asked.
         """
         service = self._transports[claimed.kind].service
         kinds = [kind for kind, each in self._transports.items() if each.service == service]
-        calls = select(func.max(Attempt.id)).where(Attempt.message_id == claimed.row.id)
+        tries = select(func.max(Attempt.id)).where(
+            Attempt.message_id == claimed.row.id,
+            or_(Attempt.op.in_(("POST", "PATCH")), Attempt.outcome == "not_seen"),
+        )
         if claimed.attempt_id is not None:
-            is_try = Attempt.op.in_(("POST", "PATCH"))
-            calls = calls.where(Attempt.id < claimed.attempt_id, is_try)
+            tries = tries.where(Attempt.id < claimed.attempt_id)
         accepted = (
             select(Attempt.id)
             .join(Message, Message.id == Attempt.message_id)
             .join(Channel, Channel.id == Message.channel_id)
             .where(
-                Attempt.id > calls.scalar_subquery(),
+                Attempt.id > tries.scalar_subquery(),
                 Attempt.outcome == "accepted",
                 Attempt.op.in_(("POST",) if isinstance(verdict, Absent) else ("POST", "PATCH")),
                 Message.id != claimed.row.id,

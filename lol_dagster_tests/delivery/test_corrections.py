@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -369,3 +370,20 @@ def test_what_is_found_after_a_restoration_is_corrected(any_delivery: DeliverySe
     assert any_delivery.titles(channel) == ["of this one"]
     row = any_delivery.row(message)
     assert (row.evidence, row.remote_rev == row.desired_rev, row.due_at) == ("scan", True, None)
+
+
+def test_an_edit_that_is_accepted_and_shows_no_effect_is_a_failed_one(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    message = delivery.message(channel, "Victory")
+    delivery.run()
+    delivery.say(message, "Defeat")
+    (posted,) = delivery.discord.messages[delivery.address(channel)]
+    unchanged = json.dumps(posted)
+    delivery.discord.script("patch", lambda call: call.connection.send(answer(200, unchanged)))
+    delivery.run()
+    row = delivery.row(message)
+    # Half (the jitter) of 15 s.
+    assert (row.edit_rounds, row.due_at) == (1, delivery.now + timedelta(seconds=7.5))
+    assert row.last_error == "the text stays at revision 1"

@@ -210,6 +210,21 @@ def test_what_the_lost_installation_may_have_announced_is_not_announced_apart(
     assert friends.announced_in == {"EUW1_1": first, "EUW1_2": first}
 
 
+def test_what_was_sent_before_a_restoration_is_kept_when_the_text_changes(
+    delivery: DeliverySetup,
+) -> None:
+    friends = Friends(delivery)
+    first = friends.late_game("EUW1_1")
+    delivery.discord.script("post", fail_before_accept(500))
+    assert delivery.run().uncertain == 1
+    with delivery.database.writing() as session:
+        note_restoration(session, Restoration(delivery.now, delivery.now))
+    friends.late_game("EUW1_2")
+    with delivery.database.reading() as session:
+        kept = session.get_one(MessageText, (first, 1))
+        assert kept.content["title"] == ONE
+
+
 def test_what_joined_a_message_that_was_marked_delivered_without_its_id_is_announced_apart(
     delivery: DeliverySetup,
 ) -> None:

@@ -60,7 +60,7 @@ class Service:
     standing: dict[int, int] = field(default_factory=dict)
     """The revision of each in its channel."""
     calls: list[tuple[float, int, Kind, bool]] = field(default_factory=list)
-    """When, about which message, what, and whether it was accepted."""
+    """When, about which message, what, and whether it passed."""
 
     def write(self, number: int, at: float = 0.0) -> None:
         wall = WALL + timedelta(seconds=at)
@@ -93,7 +93,7 @@ class Service:
             kind = "POST" if isinstance(effect, Post) else "PATCH"
         failed = self.fails(kind, number, at)
         last = next((each for each in reversed(self.calls) if each[1] == number), None)
-        self.calls.append((at, number, kind, kind != "look" and not failed))
+        self.calls.append((at, number, kind, not failed))
         match effect:
             case Post(rev, maybe_before):
                 return Answered(self._sent(number, rev, failed=failed), maybe_before)
@@ -127,16 +127,16 @@ class Service:
         return effects
 
     def _others_pass(self, number: int) -> bool:
-        """As `Outbox._others_pass`: since the try before the last one."""
-        own: list[Kind] = []
-        for _, about, kind, accepted in reversed(self.calls):
+        """As `Outbox._others_pass`: since it was sent, or read back in vain, before its last call."""
+        is_last = True
+        for _, about, kind, passed in reversed(self.calls):
             if about != number:
-                if accepted and own:
+                if passed and kind != "look" and not is_last:
                     return True
-            elif not own or own[0] == "look" or kind != "look":
-                own.append(kind)
-                if len(own) == 2:
-                    return False
+            elif is_last:
+                is_last = False
+            elif kind != "look" or not passed:
+                return False
         return False
 
 

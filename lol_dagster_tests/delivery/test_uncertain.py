@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from lol_dagster.delivery.transports.discord_api import snowflake
 from lol_dagster.storage.models import ChannelProbe
 from lol_dagster_tests._support.fake_channels import (
     NOW,
@@ -194,6 +195,24 @@ def test_a_day_of_server_errors_while_others_pass_holds_the_message(
     # Hour 0 is the first POST; hours 1 to 24 each prove one absent; at the 24th a day is over.
     assert (row.state, row.proven_absent) == ("needs_review", 24)
     assert len(any_delivery.titles(others)) == 26
+
+
+def test_a_server_error_counts_however_many_pages_are_searched(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    message = delivery.message(channel)
+    delivery.discord.script("post", fail_before_accept(500))
+    delivery.run()
+    delivery.message(delivery.channel(), "another")
+    delivery.run()  # others pass
+    first = int(snowflake(delivery.now)) + 1000
+    delivery.discord.messages[delivery.address(channel)] = [
+        {"id": f"{first + n}", "author": {"id": "1"}, "embeds": []} for n in range(150)
+    ]
+    delivery.pass_time(6)
+    delivery.run()
+    outcomes = [outcome for _, outcome in delivery.attempts(message)]
+    assert outcomes == ["uncertain", "more", "absent", "accepted"]
+    assert delivery.row(message).proven_absent == 1
 
 
 @pytest.mark.parametrize("others", ["nobody", "another service", "edits"])
