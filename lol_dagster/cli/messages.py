@@ -157,18 +157,27 @@ def mark_delivered(message_id: str, remote_id: str | None, as_json: bool) -> Non
 @click.argument("message_id")
 @as_json_option
 def drop(message_id: str, as_json: bool) -> None:
-    """Give a message up: it is never sent again."""
-    _decide(message_id, as_json, decisions.drop, "Dropped.")
+    """Give a message up: it is never sent again.
+
+    Of a delivered message the edit that is due, or was refused, is given up: the text that stands in
+    the channel stays.
+    """
+    done = {"dropped": "Dropped.", "delivered": "Its edit is given up: the text there stays."}
+    _decide(message_id, as_json, decisions.drop, done)
 
 
-def _decide(message_id: str, as_json: bool, decide: Callable[..., Message], done: str) -> None:
+def _decide(
+    message_id: str, as_json: bool, decide: Callable[..., Message], done: str | dict[str, str]
+) -> None:
+    """`done` is what to say then, perhaps by the message's state."""
     with command_context() as app:
         transports, clock = all_transports(app.settings), clock_for(app.database)
         with app.writing() as session:
             found = _find(session, message_id).id
             row = decide(session, found, transports=transports, clock=clock, now=app.now)
             value = {**_as_json(row), "decisions": _decisions(session, row)}
-    print_either(value, as_json, f"{value['id'][:8]}: {done}")
+    words = done if isinstance(done, str) else done[value["state"]]
+    print_either(value, as_json, f"{value['id'][:8]}: {words}")
 
 
 def _decisions(session: Session, row: Message) -> list[dict[str, Any]]:

@@ -54,6 +54,8 @@ class Choices:
     resend: bool
     mark_delivered: bool
     drop: bool
+    give_up_edit: bool
+    """It is delivered and its newest text is not: that one is what would be dropped."""
     checks_first: bool
     """Before it is posted again the channel's history is searched; else it may stand there twice."""
     moved: bool
@@ -63,7 +65,7 @@ class Choices:
 
     @property
     def any(self) -> bool:
-        return self.resend or self.mark_delivered or self.drop
+        return self.resend or self.mark_delivered or self.drop or self.give_up_edit
 
 
 def choices(session: Session, message: Message, *, transports: Mapping[str, Transport]) -> Choices:
@@ -72,6 +74,7 @@ def choices(session: Session, message: Message, *, transports: Mapping[str, Tran
         resend=message.state in _OPEN_TO[Resend] and message.channel.removed_at is None,
         mark_delivered=message.state in _OPEN_TO[MarkDelivered],
         drop=message.state in _OPEN_TO[Drop],
+        give_up_edit=_lacks_an_edit(message),
         checks_first=_checks_first(session, message, transports),
         moved=may_stand_elsewhere(session, message),
         has_ids=transports[message.channel.kind].remote_ids is not None,
@@ -149,10 +152,11 @@ def drop(
     clock: Clock,
     now: datetime,
 ) -> Message:
-    """Give a message up: it is never sent again.
+    """Give a message up: it is never sent again. Of a delivered one give the edit up: the text that
+    stands there stays, until the message is to say something else again.
 
     Raises:
-        DecisionError: it is neither in review, uncertain nor blocked.
+        DecisionError: it is neither in review, uncertain nor blocked, nor does it lack an edit.
     """
     message = _locked(session, message_id)
     _decide(session, message, Drop(), transports=transports, clock=clock, now=now)
@@ -184,7 +188,10 @@ def _decide(
     now: datetime,
 ) -> None:
     action = _ACTIONS[type(decision)]
-    if message.state not in _OPEN_TO[type(decision)]:
+    gives_up_edit = isinstance(decision, Drop) and _lacks_an_edit(message)
+    if gives_up_edit:
+        action = "edit given up"
+    elif message.state not in _OPEN_TO[type(decision)]:
         raise _refusal(message, action, _WHY_NOT[message.state])
     before = _shown(message)
     epoch, at = clock.read(session)
@@ -194,6 +201,18 @@ def _decide(
     who = session.info.get("who", "system")
     add_entry(session, message, action, who=who, at=now, before=before, after=_shown(message))
     session.flush()
+
+
+def _lacks_an_edit(message: Message) -> bool:
+    """It is delivered, and its newest text neither stands in the channel nor is given up."""
+    return (
+        message.state == "delivered"
+        and message.remote_id is not None
+        and message.remote_rev is not None
+        and not message.remote_deleted
+        and message.remote_rev < message.desired_rev
+        and (message.given_up_rev or 0) < message.desired_rev
+    )
 
 
 def _check_remote_id(transport: Transport, remote_id: str) -> None:

@@ -367,7 +367,7 @@ class MarkDelivered:
 
 @dataclass(frozen=True)
 class Drop:
-    """The operator gives the message up."""
+    """The operator gives the message up, or the edit of one that is delivered."""
 
 
 Decision = Resend | MarkDelivered | Drop

@@ -76,7 +76,7 @@ def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
 
     The caller guarantees that the row is its own: for every event but `Claim`, a `Change` and the
     operator's decisions it stands under the fence of the caller's claim and in state `sending`. A
-    decision concerns a row that is neither claimed nor delivered.
+    decision concerns a row that is not claimed; `Drop` also a delivered one, whose edit it gives up.
     """
     match event:
         case Claim():
@@ -437,6 +437,10 @@ def _decide(row: Row, decision: Resend | MarkDelivered | Drop, now: Moment) -> R
         case MarkDelivered(remote_id):
             rev = row.desired_rev if row.sent_rev is None else row.sent_rev
             return _delivered(row, remote_id, rev, "operator", now)
+        case Drop() if row.delivered:
+            # An unanswered edit may still land: what is edited later waits for that.
+            row = replace(_at_rest(row), settle_until=row.settle_until)
+            return replace(row, given_up_rev=row.desired_rev, last_error="given up by the operator")
         case Drop():
             return replace(row, state="dropped", due_at=None, last_error="dropped by the operator")
         case Resend(check_first):

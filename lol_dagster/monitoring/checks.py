@@ -687,7 +687,7 @@ CHECKS: tuple[Check, ...] = (
         one="1 message stands in its channel with an older text",
         many="{count} messages stand in their channels with an older text",
         remedy="'lol-dagster message show {name}' says why; it is not edited any more unless its text "
-        "changes again",
+        "changes again; 'lol-dagster message drop {name}' if that is all right",
         id_length=8,
         asset="deliveries",
         left_out={"ping": _FOR_PEOPLE},

@@ -28,6 +28,7 @@ from lol_dagster_tests.admin.conftest import ManualClock
 from lol_dagster_tests.admin.populated import ARAM, CONTENT, FOREIGN, RANKED, add_message, populate
 
 _REMOTE_ID = "1122334455667788990"
+_OTHER_ID = "1122334455667788992"
 
 
 @pytest.fixture
@@ -168,6 +169,12 @@ def test_each_decision_says_what_it_risks_and_only_those_that_make_sense_are_off
     assert offered("needs_review") == {"resend", "mark-delivered", "drop"}
     assert offered("blocked") == {"mark-delivered", "drop"}
     assert offered("delivered") == set()
+    with database.writing() as session:
+        edited = session.get_one(Message, message_in(database, "delivered"))
+        edited.remote_rev, edited.desired_rev = 1, 2
+    assert offered("delivered") == {"give-up-edit"}
+    assert "Given up" in decide(operator, message_in(database, "delivered"), "give-up-edit")
+    assert offered("delivered") == set()
     unreadable = operator.get(f"/message/details/?id={message_in(database, 'needs_review')}").text
     # A Slack webhook can be neither read nor edited: there are no ids.
     assert "it will be there twice" in unreadable
@@ -216,8 +223,8 @@ def test_a_message_is_marked_as_delivered_under_the_id_that_it_has_there(
     assert 'value="&lt;b&gt;1&lt;/b&gt;"' in field
     assert "is no id of a discord-bot" in field
     assert state_of(database, message_id)[0] == "blocked"
-    decide(operator, message_id, "mark-delivered", remote_id=f" {_REMOTE_ID} ")
-    assert state_of(database, message_id) == ("delivered", _REMOTE_ID)
+    decide(operator, message_id, "mark-delivered", remote_id=f" {_OTHER_ID} ")
+    assert state_of(database, message_id) == ("delivered", _OTHER_ID)
 
 
 def test_an_id_that_was_typed_too_late_is_not_lost(

@@ -99,5 +99,16 @@ def test_an_id_that_no_message_can_have_is_refused(database: Database) -> None:
     assert row(database).state == "needs_review"
 
 
+def test_the_edit_of_a_delivered_message_can_be_given_up(database: Database) -> None:
+    message(
+        database, state="delivered", evidence="response", remote_id=REMOTE, remote_rev=1,
+        desired_rev=2, due_at=CREATED,
+    )  # fmt: skip
+    assert "Its edit is given up" in said("message", "drop", "aaaa")
+    given_up = row(database)
+    assert (given_up.state, given_up.due_at, given_up.given_up_rev) == ("delivered", None, 2)
+    assert "is delivered and cannot be dropped" in refused("message", "drop", "aaaa")
+
+
 def test_an_unknown_message_is_refused(database: Database) -> None:
     assert refused("message", "resend", "cccc").startswith("no message's id begins with")

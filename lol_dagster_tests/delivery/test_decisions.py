@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lol_dagster.delivery import decisions
+from lol_dagster.monitoring import queries
 from lol_dagster.storage.models import AuditEntry, Channel, ChannelProbe
 from lol_dagster_tests._support.fake_channels import (
     Fault,
@@ -234,3 +235,54 @@ def test_an_id_is_taken_in_every_channel_that_leads_to_the_same_place(
     message = needing_review(delivery, of_another_team)
     with pytest.raises(decisions.RemoteIdError):
         mark(delivery, message, delivery.row(other).remote_id)
+
+
+@pytest.mark.parametrize("refusal", [refuse(403, 50013), refuse(400, 50005)])
+def test_an_edit_can_be_given_up_while_it_waits_or_after_it_was_refused(
+    delivery: DeliverySetup, refusal: Fault
+) -> None:
+    channel = delivery.channel()
+    message = delivery.message(channel, "Victory")
+    delivery.run()
+    delivery.say(message, "Defeat")
+    delivery.discord.script("patch", refusal)
+    delivery.run()
+    with delivery.database.writing(who="Ann") as session:
+        transports = delivery.deliverer()._transports
+        decisions.drop(
+            session, message, transports=transports, clock=delivery.clock, now=delivery.now
+        )
+    delivery.pass_time(7200)
+    delivery.run()
+    assert (delivery.titles(channel), delivery.discord.count("patch")) == (["Victory"], 1)
+    with delivery.database.reading() as session:
+        assert session.scalars(queries.outdated_messages()).all() == []
+        entry = session.query(AuditEntry).filter_by(table="messages").one()
+        assert (entry.who, entry.action) == ("Ann", "edit given up")
+    # What it is to say from now on is another matter.
+    delivery.say(message, "Remake")
+    delivery.run()
+    assert delivery.titles(channel) == ["Remake"]
+
+
+def test_an_edit_that_is_given_up_unanswered_has_to_settle_before_the_next(
+    delivery: DeliverySetup,
+) -> None:
+    """It may land late, and would then stand instead of the newer one."""
+    channel = delivery.channel()
+    message = delivery.message(channel, "Victory")
+    delivery.run()
+    delivery.say(message, "Defeat")
+    delivery.discord.script("patch", fail_before_accept())
+    delivery.run()
+    with delivery.database.writing() as session:
+        transports = delivery.deliverer()._transports
+        decisions.drop(
+            session, message, transports=transports, clock=delivery.clock, now=delivery.now
+        )
+    delivery.say(message, "Remake")
+    delivery.run()
+    assert delivery.discord.count("patch") == 1
+    delivery.pass_time(6)  # more than Discord's settling time of 5 s
+    delivery.run()
+    assert delivery.titles(channel) == ["Remake"]

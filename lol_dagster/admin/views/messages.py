@@ -153,6 +153,7 @@ class MessageView(BaseModelView):
                 "Marked as delivered.",
             ),
             "drop": (decisions.drop, "Dropped: it will never be sent."),
+            "give-up-edit": (decisions.drop, "Given up: the text that is there stays."),
         }
         if request.form.get("decision") not in how:
             abort(400)
