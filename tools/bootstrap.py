@@ -1,6 +1,6 @@
 """Sets the project up and runs it, on a machine with Python 3.11 to 3.13 and a package index.
 
-    python3 tools/bootstrap.py setup|demo|test|soak|soak-operations|up|bench
+    python3 tools/bootstrap.py setup|demo|test|mutants|soak|soak-operations|up|bench
 
 The Makefile's targets call it. Standard library only, as it runs before anything is installed. The
 environment is made by uv where that is on the PATH, and by venv and pip from requirements*.lock where
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str]) -> None:
         "setup": setup,
         "demo": demo,
         "test": test,
+        "mutants": mutants,
         "soak": soak,
         "soak-operations": soak_operations,
         "up": up,
@@ -156,6 +157,11 @@ def options() -> list[str]:
 def bench() -> NoReturn:
     setup()
     become("python", "tools/bench.py")
+
+
+def mutants() -> NoReturn:
+    setup()
+    become("python", "tools/mutants.py")
 
 
 def soak() -> NoReturn:
