@@ -235,7 +235,7 @@ def test_metrics_are_for_this_machine_and_for_who_is_signed_in(
 
 
 @pytest.mark.parametrize(
-    "name", ["export_type", "endpoint", "_external", "_scheme", "_anchor", "self"]
+    "name", ["export_type", "endpoint", "_external", "_scheme", "_method", "self"]
 )
 def test_no_name_in_an_address_breaks_a_list(operator: Visitor, app: Flask, name: str) -> None:
     lists = [path for rule, path, _ in routes(app) if rule.endpoint.endswith(".index_view")]

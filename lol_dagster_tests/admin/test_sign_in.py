@@ -10,6 +10,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from lol_dagster.admin.app import create_app
+from lol_dagster.admin.security.known_browser import KNOWN_FOR
 from lol_dagster.admin.security.password import FREE_TRIES, MANY, forget_tries
 from lol_dagster.errors import UserError
 from lol_dagster.settings import Settings, load_settings
@@ -171,12 +172,88 @@ def test_nobody_is_locked_out_for_more_than_a_minute(app: Flask, clock: ManualCl
     assert try_(visitor, PASSWORD).status_code == 303
 
 
-def test_an_ipv6_network_counts_as_one_address(app: Flask) -> None:
-    visitor = Visitor(app)
+@pytest.mark.parametrize(
+    ("one_each", "same", "another"),
+    [
+        ("198.51.100.{}", "198.51.100.77", "198.51.101.1"),  # a /24
+        ("2001:db8:0:{}::1", "2001:db8:0:ffff::1", "2001:db8:1::1"),  # a /48
+    ],
+)
+def test_a_network_counts_as_one_address(
+    app: Flask, one_each: str, same: str, another: str
+) -> None:
     for number in range(FREE_TRIES):
-        assert try_(visitor, address=f"2001:db8::{number}").status_code == 422
-    assert try_(visitor, PASSWORD, "2001:db8::ffff").status_code == 429
-    assert try_(visitor, PASSWORD, "2001:db8:0:1::1").status_code == 303
+        assert try_(Visitor(app), address=one_each.format(number)).status_code == 422
+    assert try_(Visitor(app), PASSWORD, same).status_code == 429
+    assert try_(Visitor(app), PASSWORD, another).status_code == 303
+
+
+def hammer(app: Flask, addresses: list[str]) -> None:
+    """Somebody who knows no password tries from each of these."""
+    for address in addresses:
+        try_(Visitor(app), address=address)
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [["127.0.0.1"] * 60, [f"198.51.{number}.1" for number in range(MANY + 10)]],
+    ids=["from her own address", "from everywhere"],
+)
+def test_whoever_hammers_the_sign_in_keeps_no_known_browser_out(
+    app: Flask, clock: ManualClock, addresses: list[str]
+) -> None:
+    ann = Visitor(app)
+    ann.sign_in()
+    for _ in range(10):
+        ann.post("/sign-out")
+        ann.get("/sign-in")
+        hammer(app, addresses)
+        assert try_(Visitor(app), PASSWORD).status_code == 429, "a browser that nobody knows waits"
+        assert try_(ann, PASSWORD).status_code == 303
+        clock.move(timedelta(seconds=3))
+
+
+def test_a_known_browser_that_tries_is_slowed_down_alone(app: Flask) -> None:
+    """Whoever takes its cookie gains five tries."""
+    ann = Visitor(app)
+    ann.sign_in()
+    ann.post("/sign-out")
+    ann.get("/sign-in")
+    for _ in range(FREE_TRIES):
+        assert try_(ann).status_code == 422
+    assert try_(ann, PASSWORD).status_code == 429
+    assert try_(Visitor(app), PASSWORD).status_code == 303
+
+
+def test_no_cookie_of_somebody_elses_making_is_known(
+    app: Flask, settings: Settings, database: Database, clock: ManualClock
+) -> None:
+    ann = Visitor(app)
+    ann.sign_in()
+    cookie = ann._client.get_cookie("lol_known")
+    assert cookie is not None
+    assert (cookie.http_only, cookie.same_site) == (True, "Strict")
+    hammer(app, ["127.0.0.1"] * FREE_TRIES)
+
+    def with_cookie(value: str) -> int:
+        visitor = Visitor(app)
+        visitor._client.set_cookie("lol_known", value)
+        return try_(visitor, PASSWORD).status_code
+
+    session = ann._client.get_cookie("lol_session")
+    assert session is not None
+    for value in (
+        "",
+        "x",
+        cookie.value[:-1],
+        "e30." + cookie.value.partition(".")[2],
+        session.value,
+    ):
+        assert with_cookie(value) == 429
+    assert with_cookie(cookie.value) == 303
+    clock.move(KNOWN_FOR)
+    hammer(app, ["127.0.0.1"] * FREE_TRIES)
+    assert with_cookie(cookie.value) == 429, "it has expired"
 
 
 def test_tries_from_everywhere_make_everybody_wait_a_few_seconds(
@@ -184,7 +261,7 @@ def test_tries_from_everywhere_make_everybody_wait_a_few_seconds(
 ) -> None:
     visitor = Visitor(app)
     for number in range(MANY):
-        assert try_(visitor, address=f"198.51.100.{number}").status_code == 422
+        assert try_(visitor, address=f"198.51.{number}.1").status_code == 422
     waiting = try_(visitor, PASSWORD, "203.0.113.7")
     assert (waiting.status_code, waiting.headers["Retry-After"]) == (429, "5")
     clock.move(timedelta(seconds=5))

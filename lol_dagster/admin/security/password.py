@@ -1,14 +1,15 @@
 """The one password, and how often it may be tried. Its hash stands in LOL_ADMIN_PASSWORD_HASH.
 
-Each wrong try makes the next one from the same address wait longer, up to a minute; many wrong tries
-from anywhere make everybody wait a few seconds. Nobody is ever locked out for longer than that. Tries
-stand in the database: restarting brings no new ones.
+Each wrong try makes the next one from the same network wait longer, up to a minute; many wrong tries
+from anywhere make everybody wait a few seconds. A browser in which the password was given before has tries of
+its own, which nobody else uses up. Tries stand in the database: restarting brings no new ones.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -69,9 +70,36 @@ MANY = 50
 """Wrong tries from anywhere after which everybody waits."""
 PAUSE_OF_ALL = timedelta(seconds=5)
 _TRIES = "admin-sign-in-tries"
+_BROWSER = "browser "
 
 
-def begin_try(database: Database, address: str, now: datetime) -> timedelta:
+@dataclass(frozen=True)
+class TrySource:
+    """Where an attempt comes from.
+
+    Attributes:
+        address: The visitor's; behind a proxy it may be anything.
+        browser: Of one that is known; its id.
+    """
+
+    address: str
+    browser: str | None = None
+
+    @property
+    def place(self) -> str:
+        """What shares its tries: a known browser, or the network in which a host may have more
+        addresses than one.
+        """
+        if self.browser is not None:
+            return f"{_BROWSER}{self.browser}"
+        try:
+            parsed = ip_address(self.address)
+        except ValueError:
+            return self.address[:60]
+        return str(ip_network((parsed, 48 if parsed.version == 6 else 24), strict=False))
+
+
+def begin_try(database: Database, source: TrySource, now: datetime) -> timedelta:
     """Count an attempt before the password is checked, so that no simultaneous ones slip through.
 
     Returns:
@@ -80,30 +108,28 @@ def begin_try(database: Database, address: str, now: datetime) -> timedelta:
     with database.writing() as session:
         fact = _fact(session)
         tries = [each for each in fact.value if now - _at(each) < REMEMBERED_FOR]
-        wait = _wait(tries, _place(address), now)
+        wait = _wait(tries, source, now)
         if wait <= timedelta(0):
-            tries.append([now.isoformat(), _place(address)])
+            tries.append([now.isoformat(), source.place])
         fact.value = tries
     return max(wait, timedelta(0))
 
 
-def forget_tries(database: Database, address: str | None = None) -> None:
-    """Forget the attempts of an address, which has given the password; None: all attempts."""
+def forget_tries(database: Database, source: TrySource | None = None) -> None:
+    """Forget the attempts from where the password was given; None: all attempts."""
     with database.writing() as session:
         fact = _fact(session)
-        fact.value = [
-            each for each in fact.value if address is not None and each[1] != _place(address)
-        ]
+        fact.value = [each for each in fact.value if source is not None and each[1] != source.place]
 
 
-def _wait(tries: list[list[str]], place: str, now: datetime) -> timedelta:
-    mine = [_at(each) for each in tries if each[1] == place]
-    everybodys = [_at(each) for each in tries]
+def _wait(tries: list[list[str]], source: TrySource, now: datetime) -> timedelta:
+    mine = [_at(each) for each in tries if each[1] == source.place]
+    everybodys = [_at(each) for each in tries if not each[1].startswith(_BROWSER)]
     wait = timedelta(0)
     if len(mine) >= FREE_TRIES:
         pause = min(timedelta(seconds=2 ** (len(mine) - FREE_TRIES)), LONGEST_PAUSE)
         wait = mine[-1] + pause - now
-    if len(everybodys) >= MANY:
+    if source.browser is None and len(everybodys) >= MANY:
         wait = max(wait, everybodys[-1] + PAUSE_OF_ALL - now)
     return wait
 
@@ -116,14 +142,3 @@ def _fact(session: Session) -> Fact:
 
 def _at(each: list[str]) -> datetime:
     return datetime.fromisoformat(each[0])
-
-
-def _place(address: str) -> str:
-    """An address, or the network in which an IPv6 host chooses its addresses freely."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address[:60]
-    return str(
-        ip_network((parsed, 64), strict=False) if isinstance(parsed, IPv6Address) else parsed
-    )

@@ -28,7 +28,9 @@ from flask import (
 from flask.typing import ResponseReturnValue
 
 from lol_dagster.admin.context import admin_context, sign_request
+from lol_dagster.admin.security.known_browser import known_browser, remember_browser
 from lol_dagster.admin.security.password import (
+    TrySource,
     begin_try,
     forget_tries,
     is_right,
@@ -81,17 +83,20 @@ def _sign_in() -> ResponseReturnValue:
     if not name or not name.isprintable():
         return _again("Enter your name: your changes are recorded under it.", 422)
     context, address = admin_context(), request.remote_addr or ""
-    wait = begin_try(context.database, address, context.now())
+    source = TrySource(address, known_browser(_password_print()))
+    wait = begin_try(context.database, source, context.now())
     if wait:
         return _wait(wait)
     # Not inside a transaction: it takes a while on purpose.
     if not is_right(request.form.get("password", ""), require_password_hash(context.settings)):
         logger.warning("wrong password from %s", address)
         return _again("Wrong password.", 422)
-    forget_tries(context.database, address)
+    forget_tries(context.database, source)
     begin_session(name)
     logger.info("%s has signed in from %s", name, address)
-    return redirect(way_back(request.args.get("back", ""), "/"), 303)
+    response = make_response(redirect(way_back(request.args.get("back", ""), "/"), 303))
+    remember_browser(response, _password_print())
+    return response
 
 
 def _signed_in() -> ResponseReturnValue:

@@ -558,7 +558,9 @@ def test_what_a_webhook_reads_is_limited_and_gone_on_with(service: Service) -> N
         pytest.param([CHANNEL, code(401, 0)], "UnreadableHistory", id="the bot's token is refused"),
         pytest.param([CHANNEL, answer(500, NOT_JSON)], "NotSeen", id="the list is not to be had"),
         pytest.param(
-            [CHANNEL, answer(200, "[]"), code(403, 50013)], "UnreadableHistory", id="it may not read"
+            [CHANNEL, answer(200, "[]"), code(403, 50013)],
+            "UnreadableHistory",
+            id="it may not read",
         ),
         pytest.param([CHANNEL, answer(200, "[]"), UNKNOWN], "Absent", id="empty"),
         pytest.param(
