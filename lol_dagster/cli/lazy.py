@@ -11,11 +11,11 @@ from importlib import import_module
 from typing import Any
 
 import click
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from lol_dagster.errors import UserError
 from lol_dagster.riot.errors import RiotError
-from lol_dagster.storage.database import describe_failure
+from lol_dagster.storage.database import describe_failure, is_damage
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _INTERRUPTED = 130  # what shells report of a program that SIGINT ended
@@ -66,14 +66,14 @@ def _status_of(error: Exception) -> int | None:
     """None: it is a bug, and keeps its traceback."""
     if isinstance(error, UserError):
         return 2
-    is_temporary = isinstance(error, RiotError | OperationalError) or _lacks_space(error)
-    return 1 if is_temporary else None
+    is_known = isinstance(error, RiotError | OperationalError) or is_damage(error)
+    return 1 if is_known or _lacks_space(error) else None
 
 
 def in_a_line(error: BaseException) -> str:
     """What a person has to read of what ended a command."""
-    if isinstance(error, OperationalError):  # locked, full, gone: its SQL helps nobody
-        line = describe_failure(error)
+    if isinstance(error, DBAPIError) and (isinstance(error, OperationalError) or is_damage(error)):
+        line = describe_failure(error)  # locked, full, gone, damaged: its SQL helps nobody
     elif _lacks_space(error):
         line = f"there is no space left on the disk: {error}"
     elif isinstance(error, UserError | RiotError):

@@ -24,6 +24,7 @@ from lol_dagster.delivery.circuit_breaker import Call, channel_of, channel_scope
 from lol_dagster.delivery.transports.registry import transport_type
 from lol_dagster.monitoring import queries
 from lol_dagster.monitoring.alert_channel import find_alert_channel
+from lol_dagster.monitoring.dagster_files import CURE_OF_DAGSTERS_FILES, damaged_dagster_files
 from lol_dagster.monitoring.disk import read_disk, size
 from lol_dagster.monitoring.failed_jobs import run_link
 from lol_dagster.monitoring.heartbeat import Silence, read_beats, silence
@@ -458,6 +459,17 @@ CHECKS: tuple[Check, ...] = (
         one="The disk is nearly full",
         remedy="free some space, as a full disk stops everything",
         left_out={"ping": _FOR_PEOPLE, "dagster": _NO_ASSET},
+    ),
+    Check(
+        "damaged_dagster_file",
+        passes="The files in which Dagster keeps its runs are whole.",
+        find=lambda moment: [
+            Affected(file.name, why=str(file)) for file in damaged_dagster_files(moment.settings)
+        ],
+        one="Dagster's file {name} is damaged",
+        many="{count} of Dagster's files are damaged",
+        remedy=CURE_OF_DAGSTERS_FILES,
+        left_out={"dagster": _NO_ASSET},
     ),
     Check(
         "unusable_alert_channel",

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from lol_dagster.errors import UserError
+from lol_dagster.monitoring.dagster_files import CURE_OF_DAGSTERS_FILES, damaged_dagster_files
 from lol_dagster.settings import Settings, ensure_home
 from lol_dagster.storage.file_locks import alone
 
@@ -35,12 +37,15 @@ def prepare_instance(settings: Settings) -> dg.DagsterInstance:
 
     Raises:
         SettingsError: LOL_HOME cannot be written.
-        UserError: another process hangs in here and cannot be ended.
+        UserError: another process hangs in here and cannot be ended, or a file of Dagster's is
+            damaged.
     """
     ensure_home(settings)
     home = settings.dagster_home
     home.mkdir(exist_ok=True)
     with alone(settings.home / "dagster.lock", within=_PREPARED_WITHIN, kill=True):
+        for file in damaged_dagster_files(settings):
+            raise UserError(f"{file} is damaged: {CURE_OF_DAGSTERS_FILES}")
         _place_config(home)
         os.environ["DAGSTER_HOME"] = str(home)
         instance = dg.DagsterInstance.from_config(str(home))

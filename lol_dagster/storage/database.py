@@ -76,7 +76,16 @@ def describe_failure(error: DBAPIError) -> str:
     """
     which = next(iter(getattr(error, "__notes__", ())), "a database of Dagster's")
     reason = next(iter(str(error.orig).strip().splitlines()), type(error.orig).__name__)
+    if is_damage(error):
+        return f"{which} is damaged: {reason}"
     return f"{which} cannot be used just now: {reason}"
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether SQLite has found its file to be none of its own, or not whole."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class Database:

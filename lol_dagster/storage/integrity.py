@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import text
+import contextlib
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
 
-from lol_dagster.storage.database import Database
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from lol_dagster.storage.database import Database, describe_failure, is_damage
 
 _FULL = 2
 
@@ -16,12 +22,32 @@ def damage(database: Database) -> list[str]:
     """
     if not database.is_sqlite:
         return []
-    with database.reading() as session:
-        pages = session.execute(text("PRAGMA integrity_check(20)")).scalars()
-        found = [line for line in pages if line != "ok"]
-        for table, row, parent, _ in session.execute(text("PRAGMA foreign_key_check")):
-            found.append(f"row {row} of {table} refers to a row of {parent} that is not there")
+    found = []
+    try:
+        with database.reading() as session:
+            pages = session.execute(text("PRAGMA integrity_check(20)")).scalars()
+            found += [line for line in pages if line != "ok"]
+            for table, row, parent, _ in session.execute(text("PRAGMA foreign_key_check")):
+                found.append(f"row {row} of {table} refers to a row of {parent} that is not there")
+    except DBAPIError as error:
+        if not is_damage(error):
+            raise
+        found.append(describe_failure(error))
     return found
+
+
+def damaged_files(files: Iterable[Path]) -> list[Path]:
+    """Those SQLite files that are damaged. One that is not there, or cannot be read now, is not."""
+    return [file for file in files if file.exists() and _is_damaged(file)]
+
+
+def _is_damaged(file: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as reader:
+            found: tuple[str] = reader.execute("PRAGMA quick_check(1)").fetchone()
+            return found != ("ok",)
+    except sqlite3.Error as error:
+        return is_damage(error)
 
 
 def undurable(database: Database) -> str | None:

@@ -104,6 +104,12 @@ def install(session: Session, now: datetime, monkeypatch: pytest.MonkeyPatch) ->
 _DISK = shutil.disk_usage("/")._replace(total=90 * 1024**3, free=40 * 1024**3)
 
 
+def _damage_dagsters_runs(it: Installation) -> None:
+    file = load_settings().dagster_home / "history" / "runs.db"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"no database at all" * 100)
+
+
 @dataclass(frozen=True)
 class Break:
     """How to make one check fail."""
@@ -207,6 +213,7 @@ BREAKS: dict[str, Break] = {
         lambda it: _switch_off(it, "pool", "channels", "0 instead of 1"),
     ),
     "full_disk": Break("The disk is nearly full", _fill_the_disk),
+    "damaged_dagster_file": Break("Dagster's file runs.db is damaged", _damage_dagsters_runs),
     "unusable_alert_channel": Break("Alerts cannot be delivered", _rename_the_alert_channel),
     "overdue_backup": Break(
         "The backup is overdue", lambda it: note_night(it.session, it.ago(hours=2))

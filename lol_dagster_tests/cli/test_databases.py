@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -71,6 +72,27 @@ def test_damage_is_named(database: Database, file: Path) -> None:
         "row 1 of memberships refers to a row of teams that is not there",
     ]
     assert "restore a backup" in run("db", "check").stdout
+
+
+def test_a_damaged_page_is_a_line_and_no_traceback(database: Database, file: Path) -> None:
+    with database.reading() as session:
+        root = text("SELECT rootpage FROM sqlite_master WHERE tbl_name = 'teams'")
+        found_pages = session.scalars(root).all()
+        size = session.scalar(text("PRAGMA page_size"))
+    assert size
+    database.dispose()
+    with file.open("r+b") as pages:
+        for page in found_pages:
+            pages.seek((page - 1) * size)
+            pages.write(b"\xff" * size)
+    status, found = checked()
+    assert status == 1
+    assert found["damage"]
+    # So is any other command.
+    listed = run("team", "list")
+    assert listed.exit_code == 1, listed.output
+    assert listed.stderr.count("\n") == 1
+    assert f"{file} is damaged: " in listed.stderr
 
 
 def test_a_file_that_is_no_database_is_one_line(file: Path) -> None:

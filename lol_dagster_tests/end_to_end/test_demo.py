@@ -49,7 +49,12 @@ def test_the_demo_takes_commands_and_is_not_harmed_by_a_second_one(tmp_path: Pat
         mark = tmp_path / "demo" / "lol.sqlite3"
         inode = mark.stat().st_ino
         second = subprocess.run(
-            [LOL_DAGSTER, "demo"], capture_output=True, text=True, env=environment, check=False
+            [LOL_DAGSTER, "demo"],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+            timeout=120,
         )
         assert second.returncode == 2
         assert f"a demo is already running in {tmp_path / 'demo'}" in second.stderr

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from lol_dagster.errors import UserError
 from lol_dagster.orchestration.instance import (
     POOL_LIMITS,
     prepare_instance,
@@ -52,6 +53,24 @@ def test_a_changed_limit_reaches_an_instance_that_stands(settings: Settings) -> 
     prepare_instance(settings).event_log_storage.set_concurrency_slots("riot", 9)
     stored = prepare_instance(settings).event_log_storage.get_pool_limits()
     assert {limit.name: limit.limit for limit in stored}["riot"] == POOL_LIMITS["riot"]
+
+
+@pytest.mark.parametrize("name", ["runs.db", "runs/index.db", "schedules/schedules.db"])
+def test_a_damaged_file_is_named_with_the_cure_and_the_cure_helps(
+    settings: Settings, name: str
+) -> None:
+    prepare_instance(settings).dispose()
+    (file,) = settings.dagster_home.rglob(Path(name).name)
+    whole = file.read_bytes()
+    # The head is well, and a page in the middle of the table is not.
+    file.write_bytes(whole[:4096] + b"\xff" * 4096 + whole[8192:])
+    with pytest.raises(UserError) as caught:
+        prepare_instance(settings)
+    assert str(caught.value).startswith(f"{file} is damaged: end everything, move the folder")
+    assert "\n" not in str(caught.value)
+
+    settings.dagster_home.rename(settings.home / "dagster-damaged")
+    assert prepare_instance(settings).get_run_records(limit=1) == []
 
 
 def test_a_home_opened_by_several_processes_at_once_has_one_schema_head(

@@ -1,0 +1,20 @@
+"""Whether Dagster's SQLite files are whole. Without them nothing runs, and Dagster names none of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from lol_dagster.settings import Settings
+from lol_dagster.storage.integrity import damaged_files
+
+CURE_OF_DAGSTERS_FILES: Final = (
+    "end everything, move the folder LOL_HOME/dagster away and start again. Only Dagster's past runs are "
+    "forgotten: games and messages stand in our own database"
+)
+_FILES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
+
+
+def damaged_dagster_files(settings: Settings) -> list[Path]:
+    """None where Dagster's storage is in PostgreSQL."""
+    return damaged_files(settings.dagster_home / name for name in _FILES)
