@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
@@ -22,27 +22,22 @@ from lol_dagster.delivery.clock import Clock
 from lol_dagster.delivery.message_rows import add_message, apply, row_of, terms_of
 from lol_dagster.delivery.model import (
     Absent,
-    Answered,
     Blocked,
     Claim,
     Effect,
     Event,
     Found,
     Get,
-    GetVerdict,
     HoldBack,
     Intend,
     Moment,
     NotSeen,
     NotSent,
     OverBudget,
-    Patch,
-    Post,
     PostVerdict,
     Refused,
     Row,
     Scan,
-    ScanVerdict,
     Send,
     Terms,
     Timing,
@@ -52,7 +47,7 @@ from lol_dagster.delivery.model import (
     Verdict,
     Withdraw,
 )
-from lol_dagster.delivery.protocol import can_wait, is_retry, may_send
+from lol_dagster.delivery.protocol import can_wait, event_of, is_retry, may_send
 from lol_dagster.delivery.retry_budget import take_turn
 from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport, Wanted
 from lol_dagster.delivery.whereabouts import stands_elsewhere
@@ -614,14 +609,9 @@ def _alone(
 
 def _event(session: Session, message_id: str, effect: Effect, verdict: Verdict) -> Event:
     """The verdict as the protocol takes it: with what else is known."""
-    match effect, verdict:
-        case Post(_, maybe_before), _:
-            return Answered(cast("PostVerdict", verdict), maybe_before)
-        case Patch(), _:
-            return Answered(cast("PostVerdict", verdict))
-        case _, Absent():
-            return Absent(_last_post_met_server_error(session, message_id))
-    return cast("ScanVerdict | GetVerdict", verdict)
+    if isinstance(verdict, Absent):
+        return Absent(_last_post_met_server_error(session, message_id))
+    return event_of(effect, verdict)
 
 
 def _doubted(session: Session, claimed: ClaimedMessage, answer: Answer[Verdict]) -> Answer[Verdict]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import cast
 
 from lol_dagster.delivery.model import (
     LONG_AGO,
@@ -46,6 +47,7 @@ from lol_dagster.delivery.model import (
     OverBudget,
     Patch,
     Post,
+    PostVerdict,
     ProbeEnded,
     Refused,
     Reopened,
@@ -53,6 +55,7 @@ from lol_dagster.delivery.model import (
     Restored,
     Row,
     Scan,
+    ScanVerdict,
     Seen,
     Send,
     Terms,
@@ -61,6 +64,7 @@ from lol_dagster.delivery.model import (
     Unclear,
     Unmarked,
     UnreadableHistory,
+    Verdict,
     Withdraw,
 )
 
@@ -98,6 +102,16 @@ def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
             return _decide(replace(row, fence=row.fence + 1), event, now), ()
         case _:
             return change(row, event), ()
+
+
+def event_of(effect: Effect, verdict: Verdict) -> Event:
+    """What the answer to a call means to the row for which it was made."""
+    match effect:
+        case Post(_, maybe_before):
+            return Answered(cast("PostVerdict", verdict), maybe_before)
+        case Patch():
+            return Answered(cast("PostVerdict", verdict))
+    return cast("ScanVerdict | GetVerdict", verdict)
 
 
 def may_send(claim_age: float, terms: Terms) -> bool:

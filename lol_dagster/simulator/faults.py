@@ -110,7 +110,7 @@ KINDS: dict[str, Kind] = {
     ),
     "error-after-accept": _after("accepted, answered with this status", _EVERY, "status", "500"),
     "internal-error": _after(
-        "accepted, answered 200 ok:false with this error", _SLACK, "error", "internal_error"
+        "accepted, answered 200 ok:false with this error", ("slack",), "error", "internal_error"
     ),
     "reset": _after("accepted, then the connection is reset"),
     "half-body": _after("accepted, half of the body, then closed"),

@@ -14,8 +14,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from lol_dagster.delivery.message_rows import change_row
-from lol_dagster.delivery.model import TextChanged, Timing
+from lol_dagster.delivery import message_rows
+from lol_dagster.delivery.model import Timing
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.delivery.worker import Deliverer, DeliveryReport
@@ -139,9 +139,7 @@ class DeliverySetup:
         """Change a message's text as the stage `messages` does."""
         with self.database.writing() as session:
             message = session.get_one(Message, message_id)
-            message.content = content(title).to_json()
-            message.desired_hash = content(title).content_hash()
-            change_row(message, TextChanged(self.now))
+            message_rows._change_text(session, message, content(title), self.now)
 
     def row(self, message_id: str) -> Message:
         with self.database.reading() as session:

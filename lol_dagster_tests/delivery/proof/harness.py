@@ -25,6 +25,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from lol_dagster.delivery import message_rows
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster.settings import Settings
 from lol_dagster.simulator.main import Simulator
@@ -160,15 +161,7 @@ class Harness:
                 .with_for_update(of=Message)
             ).one()
             content = _content(self.titles[message.id], message.desired_rev + 1)
-            message.content = content.to_json()
-            message.desired_hash = content.content_hash()
-            message.desired_rev += 1
-            if (
-                message.state == "delivered"
-                and message.due_at is None
-                and not message.remote_deleted
-            ):
-                message.due_at = datetime.now(UTC)
+            message_rows._change_text(session, message, content, datetime.now(UTC))
 
     def delete(self, match_id: str) -> None:
         """A moderator deletes a game's message from its channel."""

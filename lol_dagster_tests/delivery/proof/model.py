@@ -19,7 +19,6 @@ from lol_dagster.delivery.model import (
     Absent,
     Accepted,
     Answered,
-    Blocked,
     Claim,
     Deleted,
     Drop,
@@ -31,12 +30,12 @@ from lol_dagster.delivery.model import (
     Intend,
     MarkDelivered,
     Moment,
+    More,
     NotSeen,
     NotSent,
     Patch,
     Post,
     PostVerdict,
-    Refused,
     Resend,
     Restored,
     Row,
@@ -47,10 +46,14 @@ from lol_dagster.delivery.model import (
     TextChanged,
     Timing,
     Uncertain,
+    Unclear,
+    Unmarked,
     UnreadableHistory,
+    Verdict,
     Withdraw,
 )
-from lol_dagster.delivery.protocol import change, may_send, step
+from lol_dagster.delivery.protocol import change, event_of, may_send, step
+from lol_dagster_tests.delivery.proof.answers import fates, is_drawn
 
 WALL = datetime(2026, 8, 1, tzinfo=UTC)
 NOW = Moment(epoch="one", at=0.0, wall=WALL, jitter=1.0)
@@ -69,11 +72,15 @@ class Rules:
     """The channel's terms, the assumptions, and which mechanisms are at work."""
 
     terms: Terms
-    pause: float = 0.0
-    """Longest pause between the last check and the bytes of a POST (0: within the margin)."""
+    pause: float = TIMING.call
+    """Longest time from the last check to the end of a POST's call, which ends by its deadline. Before
+    the first byte a deliverer pauses within the margin (A1)."""
     delay: float = 30.0
-    """Within so long a request which was given up on is still accepted, or never."""
+    """When a request that was given up on is accepted no more: so long after that, or with a nonce
+    after the last check (A2)."""
     jumps: tuple[float, ...] = (31.0, 61.0)
+    """Time passes in these steps. What a call of 10 s, and a claim of which 45 s may pass before a
+    call, allow is only seen at steps that are shorter: `STEPS`."""
     scan: bool = True
     visibility_check: bool = True
     durable_intent: bool = True
@@ -81,10 +88,22 @@ class Rules:
     """The claim's age is checked once more after the intent."""
     uncertain_state: bool = True
     fence: bool = True
+    """A result is written under the fence of its claim alone."""
+    state: bool = True
+    """A result is written to a row that is being sent alone."""
     settling: bool = True
+    until_the_last_call: bool = True
+    """Settling counts from the last moment at which the intended call may begin."""
     timers: bool = True
     """What is not settled is due some time."""
     nonce_window: float = NONCE_WINDOW
+
+    @property
+    def kind(self) -> str:
+        """The kind of channel whose answers are drawn."""
+        if self.terms.nonce:
+            return "discord-bot"
+        return "slack-bot" if self.terms.edit else "slack-webhook"
 
     @classmethod
     def of(cls, terms: Terms, **values: object) -> Rules:
@@ -93,8 +112,13 @@ class Rules:
         elif terms.nonce:
             # The nonce must outlive the minute that it is trusted for, the age of a claim under
             # which a call may begin (45 s), and this: 60 + 45 + 14 < 120.
-            values = {"pause": 14.0, "delay": 14.0, "jumps": (44.0, 59.0), **values}
+            values = {"pause": 14.0, "delay": 15.0, "jumps": (44.0, 59.0), **values}
         return cls(terms, **values)  # type: ignore[arg-type]
+
+
+STEPS = ((10.0,), (22.0,), (31.0, 61.0))
+"""Each a search of its own, since together they make more worlds than can be searched: steps within
+one call, within the age of a claim, and beyond settling times and leases."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +177,8 @@ class World:
     """How many more times a backup may be restored."""
     removed: bool = False
     """The operator took the channel away."""
+    withdrawn: bool = False
+    """The message was given up, perhaps while somebody was sending it."""
 
     @property
     def visible(self) -> list[Standing]:
@@ -190,9 +216,9 @@ def _moves_of_people(world: World, rules: Rules) -> Iterator[Move]:
     if world.texts:
         row = change(world.row, TextChanged(WALL))
         yield "the text changes", replace(world, row=row, texts=world.texts - 1)
-    if world.withdrawals and world.row.state in {"pending", "blocked"} and not world.row.sent_maybe:
+    if world.withdrawals and not world.row.delivered:
         row = change(world.row, Withdraw("it is over"))
-        yield "it is withdrawn", replace(world, row=row, withdrawals=world.withdrawals - 1)
+        yield "it is withdrawn", replace(world, row=row, withdrawals=0, withdrawn=True)
     if world.restores:
         yield from _restorations(world)
     if world.removals:
@@ -208,7 +234,9 @@ def _restorations(world: World) -> Iterator[Move]:
     """The installation is lost with its deliverers, and goes on from a backup elsewhere. Requests that
     were under way may still arrive; what it had delivered stands in the channel.
     """
-    lost = replace(world, workers=(Worker(), Worker()), restores=world.restores - 1)
+    lost = replace(
+        world, workers=(Worker(), Worker()), restores=world.restores - 1, withdrawn=False
+    )
     first = begin().row
     for when, row in (("before it was sent", first), ("of this moment", world.row)):
         yield f"a backup {when} is restored", replace(lost, row=change(row, Restored(WALL)))
@@ -286,43 +314,57 @@ def _sendings(
     """What can happen to a request, and what the deliverer learns of it."""
     accepted, verdict = _accept(world, effect, rules)
     yield "sends, answered", accepted, verdict
-    yield "sends, answer lost", accepted, Uncertain("lost")
-    yield "sends, request lost", world, Uncertain("lost")
     yield "cannot connect", world, NotSent("refused")
-    if world.decisions:
-        yield "sends, text refused", world, Refused("400")
-        yield "sends, channel refuses", world, Blocked("403")
-    flying = replace(world, flights=(*world.flights, Flight(effect, worker.pause)))
+    for fate in fates(rules.kind, "post" if isinstance(effect, Post) else "edit"):
+        if is_drawn(fate.verdict):
+            yield f"sends, {fate.fault}", accepted if fate.accepted else world, fate.verdict
+    age = worker.pause if rules.terms.nonce else 0.0
+    flying = replace(world, flights=(*world.flights, Flight(effect, age)))
     yield "sends, request delayed", flying, Uncertain("delayed")
 
 
 def _sights(world: World, effect: Effect | None, rules: Rules) -> Iterator[tuple[str, Event]]:
-    """What a scan of the channel can show."""
+    """What reading the channel can show."""
     there = world.visible
     if isinstance(effect, Get):
         yield "reads", Seen(there[0].rev) if there else Deleted("deleted")
-        yield "may not read", Blocked("no permission")
-    elif there and rules.scan:
+        if there:
+            yield "reads what has lost its marker", Unmarked()
+    elif isinstance(effect, Scan):
+        yield from _pages(effect.position, there, rules)
+        yield "scans, and something there may be it", Unclear("no marker")
+        unreadable = UnreadableHistory("no permission") if rules.visibility_check else Absent()
+        yield "scans an unreadable history", unreadable
+    for fate in fates(rules.kind, "get" if isinstance(effect, Get) else "scan"):
+        if is_drawn(fate.verdict):
+            yield f"looks, {fate.fault}", fate.verdict
+
+
+def _pages(
+    position: str | None, there: list[Standing], rules: Rules
+) -> Iterator[tuple[str, Event]]:
+    """A page of the history, of which one with nothing of ours may have been read before. That was an
+    older one on Discord, a newer one on Slack, where what has come since is not seen.
+    """
+    if there and rules.scan:
         yield "scans", Found("1", there[0].rev)
-    else:
-        yield "scans", Absent()
-    if isinstance(effect, Scan):
-        yield (
-            "scans an unreadable history",
-            UnreadableHistory("no permission") if rules.visibility_check else Absent(),
-        )
-    yield "looks in vain", NotSeen("500")
+    is_newer = position is not None and not rules.terms.nonce
+    if is_newer or not there or not rules.scan:
+        yield "scans, nothing there", Absent()
+    if position is None and not there:
+        yield "scans a page", More("nothing of ours")
 
 
-def _learned(worker: Worker, verdict: PostVerdict) -> Worker:
-    maybe_before = isinstance(worker.effect, Post) and worker.effect.maybe_before
-    return replace(worker, event=Answered(verdict, maybe_before))
+def _learned(worker: Worker, verdict: Verdict) -> Worker:
+    assert worker.effect is not None
+    return replace(worker, event=event_of(worker.effect, verdict))
 
 
 def _write_down(world: World, worker: Worker, put: Put, rules: Rules) -> World:
     """Compare-and-set on (id, fence, state)."""
-    mine = world.row.fence == worker.fence and world.row.state == "sending"
-    if rules.fence and not mine:
+    fenced = rules.fence and world.row.fence != worker.fence
+    settled = rules.state and world.row.state != "sending"
+    if fenced or settled:
         return put(world, Worker())
     assert worker.event is not None
     row = world.row
@@ -342,6 +384,8 @@ def _step(row: Row, event: Event, rules: Rules) -> tuple[Row, tuple[Effect, ...]
         row = replace(row, state="pending", sent_maybe=False, settle_until=None)
     if not rules.settling:
         row = replace(row, settle_until=None)
+    elif isinstance(event, Intend) and effects and not rules.until_the_last_call:
+        row = replace(row, settle_until=NOW.at + TIMING.call + rules.terms.settle)
     if not rules.timers and row.state == "uncertain":
         row = replace(row, due_at=None)
     return row, effects
@@ -373,7 +417,7 @@ def _jump(world: World, seconds: float, rules: Rules) -> World | None:
     """Let time pass; None where that is against the assumptions."""
     workers = tuple(_older(worker, seconds) for worker in world.workers)
     for worker in workers:
-        if worker.pause > (0.0 if isinstance(worker.effect, Patch) else rules.pause):
+        if worker.pause > (TIMING.call if isinstance(worker.effect, Patch) else rules.pause):
             return None
     aged = (replace(flight, age=flight.age + seconds) for flight in world.flights)
     latest = {Post: rules.delay, Patch: rules.terms.settle}
@@ -431,6 +475,7 @@ def normal(world: World, rules: Rules) -> World:
         settle_until=None if settled else row.settle_until,
         first_sent_at=None if rules.terms.read_back else row.first_sent_at,
         uncertain_rounds=0,
+        scan_pages=0,
         proven_absent=0,
         edit_rounds=0,
     )
@@ -449,7 +494,9 @@ def wrong(world: World) -> str | None:
     owners = [each for each in world.workers if each.fence == row.fence and not each.idle]
     if row.delivered and any(isinstance(each.effect, Post) for each in owners):
         return "posts what was delivered"
-    if row.state in {"delivered", "needs_review", "dropped"} and owners:
+    if world.withdrawn and row.state != "dropped":
+        return "goes on with what was given up"
+    if row.state in {"delivered", "needs_review", "dropped"} and owners and not world.withdrawn:
         return "goes on with what is settled"
     if len(world.visible) > 1:
         return "duplicate"

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from lol_dagster.delivery.model import Terms
 from lol_dagster_tests.delivery.proof import scenarios
 from lol_dagster_tests.delivery.proof.ablation import Mechanism
-from lol_dagster_tests.delivery.proof.model import DISCORD_BOT, SLACK_BOT, Rules
+from lol_dagster_tests.delivery.proof.model import DISCORD_BOT, SLACK_BOT, Rules, World, begin
 from lol_dagster_tests.delivery.proof.scenarios import Scenario
 from lol_dagster_tests.delivery.proof.state_machine import Limits
+
+BEGINNING = begin(claims=4)
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Mutant:
     searched: Rules
     """In which the search of every order of events must find it."""
     finds: str = "duplicate"
+    start: World = BEGINNING
     walked: tuple[Terms, Limits] | None = None
     """With which Hypothesis' walks must find it."""
     mechanism: Mechanism | None = None
@@ -80,10 +83,17 @@ MUTANTS = (
     ),
     Mutant(
         "fence",
-        "results are written by the message's id alone",
+        "results are written to whatever is being sent, by whomever it is claimed now",
         _of_slack(fence=False),
         mechanism="fence",
         scenario=scenarios.writes_its_result_late,
+    ),
+    Mutant(
+        "state",
+        "results are written under the fence alone, also to what was given up meanwhile",
+        _of_slack(state=False),
+        finds="goes on with what was given up",
+        start=begin(claims=2, withdrawals=1),
     ),
     Mutant(
         "settling",
@@ -91,6 +101,11 @@ MUTANTS = (
         _of_slack(settling=False),
         mechanism="settling",
         scenario=scenarios.is_accepted_late,
+    ),
+    Mutant(
+        "last moment",
+        "settling counts from the intent, not from the last moment at which its call may begin",
+        _of_slack(until_the_last_call=False, jumps=(22.0,)),
     ),
     Mutant(
         "timers",

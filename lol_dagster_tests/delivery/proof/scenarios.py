@@ -61,16 +61,17 @@ def freezes_before_its_last_check(harness: Harness, without: Mechanism | None) -
 
 
 def writes_its_result_late(harness: Harness, without: Mechanism | None) -> Verdict:
-    """Refused with a pause, it freezes; another one posts the message unanswered and dies; then the
-    first one writes down that nothing was sent."""
+    """Refused with a pause, it freezes; another one posts the message and dies before it has written
+    that down; then the first one, whose fence is the older, writes down that nothing was sent."""
     channel, place = harness.channel("slack-bot")
-    harness.fault(f"slack.post@{place}=429(0.1)*1", f"slack.post@{place}={UNSEEN}*1")
+    harness.fault(f"slack.post@{place}=429(0.1)*1")
     match_id = harness.say(channel)
     frozen = harness.freeze(match_id, "after_call", without=without)
-    # The first result is that of its scan of the channel.
-    harness.join(
-        [harness.start(only=match_id, strike=Strike("after_result", nth=2), without=without)]
+    # The first call is its scan of the channel. Its lease is long: the message is still being sent.
+    second = harness.start(
+        only=match_id, strike=Strike("after_call", nth=2), lease=10.0, without=without
     )
+    harness.join([second])
     harness.thaw(frozen)
     return harness.finish(without=without)
 

@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from lol_dagster_tests.delivery.proof.harness import Harness
-from lol_dagster_tests.delivery.proof.model import begin
 from lol_dagster_tests.delivery.proof.mutants import MUTANTS, Mutant
 from lol_dagster_tests.delivery.proof.state_machine import machine
 from lol_dagster_tests.delivery.proof.test_every_interleaving import search
@@ -24,7 +23,7 @@ def mutants(check: str) -> pytest.MarkDecorator:
 
 @mutants("searched")
 def test_the_search_of_every_order_of_events_finds_it(mutant: Mutant) -> None:
-    _, counterexample = search(begin(claims=4), mutant.searched, only=mutant.finds)
+    _, counterexample = search(mutant.start, mutant.searched, only=mutant.finds)
     assert counterexample is not None
     assert counterexample[-1] == mutant.finds
 
