@@ -685,8 +685,8 @@ CHECKS: tuple[Check, ...] = (
         find=_messages_needing_review,
         one="The message {name} needs review",
         many="{count} messages need review",
-        remedy="nobody can find out whether it was delivered: see whether it is in the channel, then 'lol-dagster "
-        "message resend {name}', or 'mark-delivered' or 'drop' instead of 'resend'",
+        remedy="'lol-dagster message resend {name}' or 'drop' if it is not in the channel, "
+        "'mark-delivered' if it is",
         id_length=8,
         each=True,
         asset="deliveries",

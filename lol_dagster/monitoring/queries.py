@@ -209,10 +209,11 @@ def messages_needing_review() -> Query:
     """Ids of messages that wait for the operator's decision, the oldest first, and what kind each
     is of.
     """
+    known = case((Message.sent_maybe, ", perhaps posted"), else_=", not posted")
+    why = func.coalesce(": " + Message.last_error, "")
+    about = Message.subject + " in " + Channel.name + known + why
     return (
-        select(
-            Message.id, Message.created_at, Message.subject + " in " + Channel.name, Message.kind
-        )
+        select(Message.id, Message.created_at, about, Message.kind)
         .join(Channel, Channel.id == Message.channel_id)
         .where(Message.state == "needs_review")
         .order_by(Message.created_at)

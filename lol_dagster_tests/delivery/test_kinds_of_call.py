@@ -11,7 +11,7 @@ import pytest
 from lol_dagster.delivery.audit import AuditReport, audit_messages
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.monitoring import queries
-from lol_dagster.storage.models import Channel
+from lol_dagster.storage.models import Channel, Message
 from lol_dagster_tests._support.fake_channels import (
     NOW,
     Call,
@@ -132,6 +132,53 @@ def test_a_channel_that_refuses_posts_is_still_edited(delivery: DeliverySetup) -
     delivery.run()
     assert delivery.row(refused).state == "blocked"
     assert (delivery.titles(channel), delivery.row(old).remote_rev) == (["Defeat"], 2)
+
+
+def test_what_may_have_been_sent_is_not_searched_for_while_posts_are_refused(
+    delivery: DeliverySetup,
+) -> None:
+    """It could not be posted if it were proven absent, and would be searched for again and again."""
+    channel = delivery.channel("slack-bot")
+    unknown = delivery.message(channel, "unknown")
+    delivery.slack.script("post", fail_before_accept(), slack_error("not_in_channel"))
+    delivery.run()
+    new_game(delivery, channel)
+    delivery.run(wait=5)
+    delivery.pass_time(31)
+    delivery.slack.script("history", None, None, fail_before_accept())  # so that it ends at all
+    delivery.run(wait=5)
+    assert (delivery.row(unknown).state, count(delivery, "history")) == ("uncertain", 0)
+    delivery.slack.faults["history"].clear()
+    delivery.pass_time(HOUR)
+    delivery.run(wait=10)
+    assert sorted(delivery.titles(channel)) == ["newer", "unknown"]
+
+
+def test_a_message_that_can_be_read_does_not_show_that_it_can_be_edited(
+    delivery: DeliverySetup,
+) -> None:
+    """Or the alert would be over each hour, and begin anew."""
+    channel = delivery.channel()
+    unknown, refused = delivery.message(channel, "1"), delivery.message(channel, "2")
+    delivery.run()
+    delivery.say(unknown, "corrected")
+    delivery.discord.script("patch", fail_before_accept())
+    delivery.run()
+    delivery.say(refused, "corrected")
+    say_nothing_but(delivery, "patch", refuse(403, 50013))
+    delivery.run()
+    scope = f"channel:{channel}:edit"
+    before = delivery.breaker(scope)
+    delivery.pass_time(HOUR - 60)
+    with delivery.database.writing() as session:
+        session.get_one(Message, refused).due_at = delivery.now + timedelta(hours=9)
+    delivery.pass_time(61)
+    delivery.run()
+    assert delivery.attempts(unknown)[-2:] == [("GET", "seen"), ("PATCH", "blocked")]
+    after = delivery.breaker(scope)
+    assert before is not None
+    assert after is not None
+    assert after.since == before.since
 
 
 def test_a_token_that_an_edit_finds_refused_closes_everything(delivery: DeliverySetup) -> None:

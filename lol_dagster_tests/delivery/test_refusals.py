@@ -95,7 +95,8 @@ def test_slack_gets_one_message_a_second_and_channel(delivery: DeliverySetup) ->
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(403, 50001), (403, 50013), (404, 10003), (403, 999999), (418, 0)]
+    ("status", "code"),
+    [(403, 50001), (403, 50013), (404, 10003), (400, 50083), (403, 999999), (418, 0)],
 )
 def test_row_14_a_channel_that_refuses_us_is_blocked_alone_and_tried_once_an_hour(
     any_delivery: DeliverySetup, status: int, code: int
@@ -208,6 +209,7 @@ def test_what_was_in_hand_while_another_deliverer_met_a_webhooks_end_is_posted_a
     [
         ("discord-bot", refuse(400, 50035)),
         ("discord-bot", refuse(400, 50006)),
+        ("discord-bot", refuse(400, 200001)),
         ("discord-bot", refuse(400, 240000)),
         ("slack-bot", slack_error("invalid_blocks_format")),
         ("slack-bot", slack_error("msg_too_long")),

@@ -119,12 +119,14 @@ def test_an_announced_game_names_the_moment_the_remote_id_and_the_edits(
         ({"state": "uncertain", "last_error": "502"}, "not known yet whether it arrived: 502"),
         ({"state": "blocked", "last_error": "403"}, "takes messages again: 403"),
         (
-            {"state": "needs_review", "last_error": "nobody knows"},
+            {"state": "needs_review", "sent_maybe": True, "last_error": "nobody knows"},
             "needs review: nobody knows; check",
         ),
         ({"state": "dropped", "last_error": "its channel was removed"}, "given up: its channel"),
         ({"state": "delivered", "remote_deleted": True}, "deleted there since"),
         ({"state": "delivered", "due_at": NOW}, "to be edited at"),
+        ({"state": "needs_review", "sent_maybe": True}, "needs review; check the channel and"),
+        ({"state": "needs_review"}, "needs review; nothing was posted"),
         ({"state": "delivered", "kind": "catch_up"}, "delivered in a catch-up message"),
         (
             {"state": "delivered", "remote_rev": 1, "desired_rev": 2, "last_error": "50035"},
@@ -154,6 +156,30 @@ def test_a_message_waits_for_a_channel_or_a_token_that_refuses_us(
     assert story(database).answer == (
         "main: waits until the channel takes messages again: Missing Access"
     )
+
+
+@pytest.mark.parametrize(
+    ("call", "values", "words"),
+    [
+        (":edit", {"state": "delivered", "due_at": NOW}, "when its channel allows that: no access"),
+        (":scan", {"state": "delivered", "due_at": NOW}, "to be edited at"),
+        ("", {"state": "delivered", "due_at": NOW}, "to be edited at"),
+        (":scan", {"state": "uncertain"}, "its channel cannot be searched: no access"),
+        (":edit", {"state": "uncertain"}, "this is being checked"),
+        (":edit", {"state": "pending", "due_at": NOW}, "waits to be sent"),
+    ],
+)
+def test_what_a_channel_refuses_is_said_of_the_messages_that_wait_for_it(
+    database: Database, call: str, values: dict[str, Any], words: str
+) -> None:
+    with database.writing() as session:
+        channel = processed(session)
+        message(session, channel, **values)
+        scope = f"channel:{channel.id}{call}"
+        session.add(Breaker(scope=scope, open_until=NOW, fingerprint="f", reason="no access"))
+    answer = story(database).answer
+    assert words in answer
+    assert ("no access" in answer) == ("no access" in words)
 
 
 @pytest.mark.parametrize(

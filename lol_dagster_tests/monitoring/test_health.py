@@ -335,9 +335,19 @@ def test_the_oldest_undelivered_message_is_given_even_if_it_is_no_error(session:
 
 def test_a_message_that_needs_review_waits_for_a_decision(session: Session) -> None:
     channel = all_well(session)
-    message(session, channel, state="needs_review")
+    message(session, channel, state="needs_review", sent_maybe=True)
     (error,) = health_of(session).errors
-    assert error.startswith("The message 00000001 needs review (NA1_1 in main): ")
+    assert error.startswith("The message 00000001 needs review (NA1_1 in main, perhaps posted): ")
+
+
+def test_a_message_that_was_refused_is_said_not_to_be_posted(session: Session) -> None:
+    refusal = "Discord 400, code 50035: Invalid Form Body"
+    message(session, all_well(session), state="needs_review", last_error=refusal)
+    (error,) = health_of(session).errors
+    assert error == (
+        f"The message 00000001 needs review (NA1_1 in main, not posted: {refusal}): 'lol-dagster "
+        "message resend 00000001' or 'drop' if it is not in the channel, 'mark-delivered' if it is"
+    )
     assert "'lol-dagster message resend 00000001'" in error
 
 
@@ -388,6 +398,24 @@ def test_a_refused_token_is_named_with_the_time_of_the_next_trial(session: Sessi
     assert error == (
         "The discord-token is refused (no; it is tried again after 20:30 UTC): set another token"
     )
+
+
+@pytest.mark.parametrize(
+    ("call", "check_id"), [("edit", "refused_edits"), ("scan", "refused_scans")]
+)
+def test_what_a_channel_refuses_beside_news_is_named_and_leaves_the_channel_usable(
+    session: Session, call: str, check_id: str
+) -> None:
+    channel = all_well(session)
+    scope = f"channel:{channel.id}:{call}"
+    session.add(Breaker(scope=scope, open_until=NOW, fingerprint="f", reason="Missing Access"))
+    waiting = message(session, channel, due_at=hours_ago(1))
+    uncertain = message(session, channel, 2, state="uncertain", due_at=hours_ago(1))
+    assert affected(check(session, check_id)) == [scope]
+    assert check(session, "refused_channel").passed
+    # What waits for a scan is explained by that; what waits to be posted is not.
+    expected = [waiting.id] if call == "scan" else [waiting.id, uncertain.id]
+    assert affected(check(session, "unsettled_message")) == expected
 
 
 def test_a_pause_that_is_over_still_counts_until_something_has_worked(session: Session) -> None:

@@ -16,7 +16,7 @@ from lol_dagster.storage.models import Account, Player
 
 _HEADINGS = {
     "quarantined_game": "Games in quarantine",
-    "message_needs_review": "Messages that need review: delivered or not?",
+    "message_needs_review": "Messages that need review",
     "refused_channel": "Channels that refuse us",
     "refused_edits": "Channels that refuse edits",
     "refused_scans": "Channels whose history cannot be read",
