@@ -20,6 +20,7 @@ from lol_dagster.backups.take import BEGUN_FACT
 from lol_dagster.delivery.message_rows import note_restoration
 from lol_dagster.messages.restored import Restoration
 from lol_dagster.storage.database import Database
+from lol_dagster.storage.integrity import damaged_files
 from lol_dagster.storage.schema import known_revision
 
 _SQLITE_MAGIC = b"SQLite format 3\0"
@@ -35,16 +36,22 @@ class Restored:
     """By table."""
     doubtful: int
     """Messages that were not delivered when the backup was taken, and may have been since."""
+    put_aside: Path | None = None
+    """What a damaged database that was there is called now."""
 
 
-def restore_backup(database: Database, file: Path, now: datetime) -> Restored:
+def restore_backup(
+    database: Database, file: Path, now: datetime, *, put_aside: bool = False
+) -> Restored:
     """Restore into an empty database. Its schema is that of the backup: bring it up to date next.
 
     Args:
         database: Where to; the home must be held (`alone_in`).
+        put_aside: Rename a SQLite database that is there, if it is damaged.
 
     Raises:
-        BackupError: the database is not empty, or the file is no backup for it, or damaged.
+        BackupError: the database is not empty, or not damaged and to be put aside; or the file is no
+            backup for it, or damaged.
     """
     kind = _kind(file)
     if kind != ("SQLite" if database.is_sqlite else "PostgreSQL"):
@@ -54,16 +61,21 @@ def restore_backup(database: Database, file: Path, now: datetime) -> Restored:
         )
     if not database.is_sqlite:
         return _into_postgresql(database, file, now)
-    return _into_sqlite(database, file, now)
+    return _into_sqlite(database, file, now, put_aside=put_aside)
 
 
-def _into_sqlite(database: Database, file: Path, now: datetime) -> Restored:
+def _into_sqlite(database: Database, file: Path, now: datetime, *, put_aside: bool) -> Restored:
     target = Path(database.url.database or "")
     held = _usable(file, sqlite.check(file))
     taken_at = _taken_at(file, sqlite.fact(file, BEGUN_FACT))
-    if target.exists():
+    if target.exists() and put_aside:
+        if not damaged_files([target]):
+            raise BackupError(
+                f"{target} is not damaged: nothing is put aside, restore into another LOL_HOME"
+            )
+    elif target.exists():
         refuse_unless_empty(database)
-        database.dispose()
+    database.dispose()
     draft = target.with_name(f"{target.name}.restored")
     draft.unlink(missing_ok=True)
     with whole_or_not_at_all(draft) as unfinished:
@@ -77,11 +89,15 @@ def _into_sqlite(database: Database, file: Path, now: datetime) -> Restored:
         differences = [each for each in held.differences(found) if " facts " not in each]
         if differences:
             raise BackupError(f"what came back is not what was saved: {'; '.join(differences)}")
-    # It was empty. What SQLite has beside it would be taken for the new one's.
+    # What SQLite has beside it would be taken for the new one's.
+    aside = target.with_name(f"{target.name}.damaged-{now:%Y%m%dT%H%M%SZ}")
     for beside in ("-wal", "-shm", ""):
-        target.with_name(target.name + beside).unlink(missing_ok=True)
+        there = target.with_name(target.name + beside)
+        if put_aside and there.exists():
+            there.rename(aside.with_name(aside.name + beside))
+        there.unlink(missing_ok=True)
     draft.rename(target)
-    return Restored(taken_at, held.rows, doubtful)
+    return Restored(taken_at, held.rows, doubtful, aside if aside.exists() else None)
 
 
 def _into_postgresql(database: Database, file: Path, now: datetime) -> Restored:

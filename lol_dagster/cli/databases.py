@@ -113,8 +113,9 @@ def backup(to: Path | None, as_json: bool) -> None:
 
 @db.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--put-aside", is_flag=True, help="Rename a damaged SQLite database that is there.")
 @as_json_option
-def restore(file: Path, as_json: bool) -> None:
+def restore(file: Path, put_aside: bool, as_json: bool) -> None:
     """Bring a backup back into an empty home, or into an empty PostgreSQL database.
 
     Messages that were not delivered when it was taken may have been since: their channels are
@@ -123,22 +124,25 @@ def restore(file: Path, as_json: bool) -> None:
     from lol_dagster.backups.restore import restore_backup
 
     settings = load_settings()
-    home = alone_in(ensure_home(settings))
     database = Database(settings.effective_database_url, keyring(settings))
-    _state(database)  # says in a line if it cannot be reached
-    restored = restore_backup(database, file.absolute(), datetime.now(UTC))
-    upgrade_schema(database, lock_file=settings.home / "upgrade.lock")
+    with alone_in(ensure_home(settings)):
+        if not put_aside:
+            _state(database)  # says in a line if it cannot be reached
+        restored = restore_backup(database, file.absolute(), datetime.now(UTC), put_aside=put_aside)
+        upgrade_schema(database, lock_file=settings.home / "upgrade.lock")
     value = {
         "database": _shown_url(database),
         "taken_at": restored.taken_at,
         "rows": restored.rows,
         "maybe_delivered": restored.doubtful,
+        "put_aside": restored.put_aside and str(restored.put_aside),
         "not_inside": _not_inside(settings),
     }
     database.dispose()
-    home.close()
     rows = sum(restored.rows.values())
     lines = [f"{value['database']} holds {rows:,} rows as of {shown(restored.taken_at)}."]
+    if restored.put_aside:
+        lines.append(f"The damaged database is {restored.put_aside} now.")
     if restored.doubtful:
         lines.append(
             f"{restored.doubtful} messages were not delivered then: they are searched for in their "

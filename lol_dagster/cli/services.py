@@ -102,6 +102,8 @@ def app_and_cycles(
     from lol_dagster.orchestration.resources import AppContext
 
     app = AppContext(settings)
+    # Opened here: within Dagster what is wrong with it would be a traceback instead of a line.
+    assert app.database
     instance = prepare_instance(settings)
     return app, Once(build_definitions(app), instance, app, show=show)
 

@@ -42,6 +42,15 @@ _READ_ONLY = "lol_read_only"
 _open_write: ContextVar[bool] = ContextVar("lol_open_write", default=False)
 
 
+_CURE = (
+    "end 'lol-dagster up', then 'lol-dagster db restore BACKUP --put-aside' puts the damaged file aside and "
+    "brings back one of LOL_HOME/backups"
+)
+_DAGSTERS_CURE = (
+    "end 'lol-dagster up' and move LOL_HOME/dagster away: it is a view, and begins anew"
+)
+
+
 class DatabaseError(UserError):
     """The database cannot be used as it is."""
 
@@ -74,10 +83,11 @@ def describe_failure(error: DBAPIError) -> str:
     Args:
         error: Of our database's engine or of one that is not ours, such as Dagster's.
     """
-    which = next(iter(getattr(error, "__notes__", ())), "a database of Dagster's")
+    ours = next(iter(getattr(error, "__notes__", ())), None)
+    which = ours or "a database of Dagster's"
     reason = next(iter(str(error.orig).strip().splitlines()), type(error.orig).__name__)
     if is_damage(error):
-        return f"{which} is damaged: {reason}"
+        return f"{which} is damaged ({reason}): {_CURE if ours else _DAGSTERS_CURE}"
     return f"{which} cannot be used just now: {reason}"
 
 

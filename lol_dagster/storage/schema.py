@@ -16,7 +16,12 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DatabaseError as DriverError
 
 from lol_dagster.settings import Settings, ensure_home
-from lol_dagster.storage.database import Database, DatabaseError
+from lol_dagster.storage.database import (
+    Database,
+    DatabaseError,
+    describe_failure,
+    is_damage,
+)
 from lol_dagster.storage.file_locks import alone
 from lol_dagster.storage.keys import keyring
 from lol_dagster.storage.models import Channel
@@ -33,7 +38,7 @@ def open_database(settings: Settings) -> Database:
 
     Raises:
         SettingsError: LOL_HOME cannot be written.
-        DatabaseError: it cannot be reached, or a newer version of lol_dagster has written it.
+        DatabaseError: it cannot be reached, is damaged, or a newer version of lol_dagster has written it.
         SecretKeyError: secrets in it were encrypted with another key.
     """
     ensure_home(settings)
@@ -104,6 +109,8 @@ def _connection(database: Database, *, read_only: bool = False) -> Iterator[Conn
         with engine.connect() as connection:
             yield connection
     except DriverError as error:
+        if is_damage(error):
+            raise DatabaseError(describe_failure(error)) from error
         where = database.url.render_as_string(hide_password=True)
         reason = str(error.orig).strip().splitlines()[0]
         raise DatabaseError(f"the database {where} cannot be opened: {reason}") from error
