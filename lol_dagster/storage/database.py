@@ -43,11 +43,8 @@ _open_write: ContextVar[bool] = ContextVar("lol_open_write", default=False)
 
 
 _CURE = (
-    "end 'lol-dagster up', then 'lol-dagster db restore BACKUP --put-aside' puts the damaged file aside and "
+    "; end 'lol-dagster up', then 'lol-dagster db restore BACKUP --put-aside' puts the damaged file aside and "
     "brings back one of LOL_HOME/backups"
-)
-_DAGSTERS_CURE = (
-    "end 'lol-dagster up' and move LOL_HOME/dagster away: it is a view, and begins anew"
 )
 
 
@@ -87,7 +84,7 @@ def describe_failure(error: DBAPIError) -> str:
     which = ours or "a database of Dagster's"
     reason = next(iter(str(error.orig).strip().splitlines()), type(error.orig).__name__)
     if is_damage(error):
-        return f"{which} is damaged ({reason}): {_CURE if ours else _DAGSTERS_CURE}"
+        return f"{which} is damaged: {reason}{_CURE if ours else ''}"
     return f"{which} cannot be used just now: {reason}"
 
 

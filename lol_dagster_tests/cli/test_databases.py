@@ -98,7 +98,7 @@ def test_a_damaged_page_is_a_line_and_no_traceback(database: Database, file: Pat
 def test_a_file_that_is_no_database_is_one_line(file: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text("Dear diary, " * 100)
-    assert f"{file} is damaged (file is not a database)" in refused("db", "check")
+    assert f"{file} is damaged: file is not a database" in refused("db", "check")
 
 
 def test_a_password_is_never_shown(
