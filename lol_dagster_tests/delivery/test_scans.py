@@ -8,7 +8,17 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from lol_dagster.delivery.model import Timing
+from lol_dagster.delivery.model import (
+    Answered,
+    Claim,
+    Intend,
+    Moment,
+    NotSent,
+    Row,
+    Terms,
+    Timing,
+)
+from lol_dagster.delivery.protocol import step
 from lol_dagster_tests._support.fake_channels import (
     NOW,
     Fault,
@@ -26,6 +36,10 @@ LISTS = {"slack-bot": "history", "discord-bot": "list", "discord-webhook": "list
 """How a fake calls the reading of a page."""
 PAGE = {"slack-bot": 2, "discord-bot": 100, "discord-webhook": 100}
 """Messages of a page here."""
+
+MOMENT = Moment(epoch="one", at=0.0, wall=NOW, jitter=0.0)
+TERMS = Terms(settle=5.0, nonce=True, read_back=True, edit=True, resend=False)
+ROW = Row("m", created_at=NOW, desired_rev=1, due_at=NOW)
 
 
 def unanswered(delivery: DeliverySetup, fault: Fault) -> None:
@@ -219,6 +233,32 @@ def test_a_cursor_that_slack_no_longer_takes_begins_the_search_anew(
     first, second = dict.fromkeys(asked)
     assert asked == [first, second, first, second]
     assert delivery.row(message).evidence == "scan"
+
+
+def test_after_another_post_the_search_begins_anew(delivery: DeliverySetup) -> None:
+    """Slack's newest page, on which it stands then, had been read before it was posted."""
+    channel = delivery.channel("slack-bot")
+    message = delivery.message(channel)
+    delivery.slack.script("post", fail_before_accept(), fail_after_accept())
+    delivery.run()
+    chat(delivery, channel, 3)
+    look_slowly(delivery, "slack-bot", 0.0)
+    for _ in range(2):
+        delivery.pass_time(120)
+        delivery.run()
+    assert (delivery.row(message).evidence, posts(delivery)) == ("scan", 2)
+
+
+def test_a_second_post_leaves_where_the_search_for_the_first_begins() -> None:
+    """By now newer messages are known, and the first may stand before them."""
+    first, _ = step(ROW, Claim("w"), MOMENT, TERMS)
+    first, _ = step(first, Intend(None), MOMENT, TERMS)
+    second, _ = step(first, Intend("5"), MOMENT, TERMS)
+    assert second.after_id is None
+    known, _ = step(first, Answered(NotSent("no connection")), MOMENT, TERMS)
+    known, _ = step(known, Claim("w"), MOMENT, TERMS)
+    known, _ = step(known, Intend("5"), MOMENT, TERMS)
+    assert known.after_id == "5"
 
 
 def test_a_permission_that_is_lost_between_two_pages_makes_nothing_absent(
