@@ -18,8 +18,10 @@ from lol_dagster.cli.output import (
 )
 from lol_dagster.cli.run_requests import AFTERWARDS, follow, in_words, progress_json
 from lol_dagster.explain.game import GameRows, load_game
-from lol_dagster.pipeline.run_requests import progress_of, request_run
+from lol_dagster.pipeline.run_requests import check_there_is, progress_of, request_run
+from lol_dagster.riot.client import riot_client
 from lol_dagster.riot.routing import validate_match_id
+from lol_dagster.storage.models import Match
 
 _WAIT_S = 300.0
 _MATCH = ("state", "listed_at", "next_try_at", "tries", "first_missing_at", "last_error",
@@ -63,11 +65,15 @@ def show(match_id: str, as_json: bool) -> None:
 def reprocess(match_id: str, wait: bool, as_json: bool) -> None:
     """Take a game through all stages again; one that was announced already is corrected in place.
 
-    Any game will do: processed, quarantined, ignored, given up, or one that nobody's list has shown.
-    With --wait the exit status is 0 only if it was processed.
+    Any game will do: processed, quarantined, ignored, given up, or one that nobody's list has shown,
+    for which Riot is asked first. With --wait the exit status is 0 only if it was processed.
     """
     match_id = validate_match_id(match_id.strip().upper())
     with command_context() as app:
+        with app.database.reading() as session:
+            is_known = session.get(Match, match_id) is not None
+        if not is_known:
+            check_there_is(riot_client(app.settings, app.database), match_id)
         with app.writing() as session:
             who = session.info["who"]
             request = request_run(session, match_id, who, "reprocess", now=app.now)

@@ -101,11 +101,14 @@ def retry(match_id: str | None, everything: bool, as_json: bool) -> None:
 @click.option("--reason", default="", help="Why, for the audit trail.")
 @as_json_option
 def ignore(match_id: str, reason: str, as_json: bool) -> None:
-    """Ignore a quarantined game for good; `quarantine retry` takes that back."""
+    """Ignore a game for good that is quarantined, or that Riot does not give.
+
+    `quarantine retry` takes that back.
+    """
     match_id = validate_match_id(match_id.strip().upper())
     with command_context() as app, app.writing() as session:
-        games.ignore(session, match_id, session.info["who"], reason, now=app.now)
-        value = _as_json(games.show_quarantined(session, match_id))
+        match = games.ignore(session, match_id, session.info["who"], reason, now=app.now)
+        value = columns_of(match, ("match_id", "state"))
     print_either(value, as_json, f"{match_id}: ignored.")
 
 

@@ -32,6 +32,7 @@ _PAUSES = tuple(
 _SHORTEST_DEFERRAL = timedelta(minutes=1)
 _LONGEST_DEFERRAL = timedelta(minutes=15)
 
+IGNORABLE: tuple[MatchState, ...] = ("quarantined", "listed", "not_found")
 IGNORED_MEANWHILE = "the game was ignored meanwhile"
 
 
@@ -78,7 +79,7 @@ class RunRequested:
 
 @dataclass(frozen=True)
 class Ignored:
-    """The operator leaves it quarantined for good."""
+    """The operator leaves it for good: quarantined, or not given by Riot."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ def step(life: Life | None, event: Event, now: datetime) -> Step:
             return Step(replace(life, next_try_at=now))
         case Recognised() if life.state == "processed":
             return Step(replace(life, state="fetched", next_try_at=now))
-        case Ignored() if life.state == "quarantined":
+        case Ignored() if life.state in IGNORABLE:
             return Step(
                 replace(life, state="ignored", next_try_at=None),
                 (CloseQuarantine("ignored"), EndRequests("failed", IGNORED_MEANWHILE, None)),

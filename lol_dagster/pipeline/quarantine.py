@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.errors import UserError
-from lol_dagster.pipeline.match import Ignored
+from lol_dagster.pipeline.match import IGNORABLE, Ignored
 from lol_dagster.pipeline.process import CODE_VERSIONS
 from lol_dagster.pipeline.records import open_quarantine, record
 from lol_dagster.pipeline.run_requests import Progress, latest_progress, request_run
@@ -111,17 +111,18 @@ def retry_all(session: Session, who: str, *, now: datetime) -> list[RunRequest]:
 
 
 def ignore(session: Session, match_id: str, who: str, reason: str, *, now: datetime) -> Match:
-    """Leave a quarantined game as it is: it is not reported any more, and no new code tries it again.
+    """Leave a game as it is that is quarantined, or that Riot does not give: it is not reported any
+    more, and nothing tries it again.
 
     What a run that is under way finds out does not count. `retry` takes it back.
 
     Raises:
-        NotQuarantinedError: it is not quarantined.
+        NotQuarantinedError: it is neither.
     """
     match = session.get(Match, match_id, with_for_update=True)
-    if match is None or match.state != "quarantined":
+    if match is None or match.state not in IGNORABLE:
         raise _refusal(match_id, match, "cannot be ignored")
-    row = open_quarantine(session, match_id)
+    row, state = open_quarantine(session, match_id), match.state
     record(session, match_id, Ignored(), now)
     add_entry(
         session,
@@ -129,7 +130,7 @@ def ignore(session: Session, match_id: str, who: str, reason: str, *, now: datet
         "ignored",
         who=who,
         at=now,
-        before={"state": "quarantined", "stage": row and row.stage, "error": row and row.error},
+        before={"state": state, "stage": row and row.stage, "error": row and row.error},
         after={"state": "ignored", "reason": reason},
     )
     session.flush()

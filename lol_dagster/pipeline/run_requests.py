@@ -7,6 +7,7 @@ the match first completes its requests, so nothing is done twice for having been
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,11 +19,19 @@ from sqlalchemy.orm import Session
 from lol_dagster.errors import UserError
 from lol_dagster.pipeline.match import RunOutcome, RunRequested
 from lol_dagster.pipeline.records import add_request, record
+from lol_dagster.riot.client import RiotClient
+from lol_dagster.riot.errors import NotFound, RiotError
 from lol_dagster.riot.routing import validate_match_id
 from lol_dagster.storage.audit import add_entry
 from lol_dagster.storage.models import Match, RunRequest
 
+log = logging.getLogger(__name__)
+
 ProgressState = Literal["waiting", "queued", "running"] | RunOutcome
+
+
+class NoSuchGameError(UserError):
+    """Riot has no match of this id."""
 
 
 class UnknownRequestError(UserError):
@@ -75,6 +84,21 @@ def request_run(
     match, after = session.get_one(Match, match_id), {"reason": reason[:200]}
     add_entry(session, match, "run requested", who=who, at=now, after=after)
     return add_request(session, match_id, who, reason, now=now)
+
+
+def check_there_is(client: RiotClient, match_id: str) -> None:
+    """Ask Riot for a match that no list has shown. It may be asked for later if Riot does not answer.
+
+    Raises:
+        NoSuchGameError: Riot has none of this id.
+        UnknownPlatform: no route knows matches with this prefix.
+    """
+    try:
+        client.match(match_id)
+    except NotFound:
+        raise NoSuchGameError(f"Riot has no game {match_id}: check the id") from None
+    except RiotError as error:
+        log.info("%s: Riot could not be asked: %s", match_id, error)
 
 
 def progress(session: Session, request_id: int) -> Progress:

@@ -8,14 +8,18 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from lol_dagster.pipeline.match import Missing, Started
 from lol_dagster.pipeline.process import CODE_VERSIONS
 from lol_dagster.pipeline.records import record
 from lol_dagster.pipeline.run_requests import latest_progress
+from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match
 from lol_dagster_tests._support.archived_games import make_quarantined
 from lol_dagster_tests._support.commands import as_json, refused, run, said
+from lol_dagster_tests._support.payloads import match_payload
 from lol_dagster_tests.pipeline.test_scenario import archived
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -70,7 +74,40 @@ def test_an_ignored_game_is_gone_from_the_list_and_shows_who_ignored_it(
     assert "is ignored and cannot be ignored" in refused("quarantine", "ignore", GAME)
 
 
+@pytest.mark.parametrize("state", ["listed", "not_found"])
+def test_a_game_that_riot_does_not_give_is_ignored_and_taken_back(
+    database: Database, state: str
+) -> None:
+    with database.writing() as session:
+        session.add(Match(match_id=GAME, state=state, listed_at=NOW, next_try_at=NOW))
+    assert as_json("quarantine", "ignore", GAME) == {"match_id": GAME, "state": "ignored"}
+    with database.reading() as session:
+        assert session.get_one(Match, GAME).next_try_at is None
+    said("quarantine", "retry", GAME)
+    with database.writing() as session:
+        record(session, GAME, Started("run", wanted=True), NOW)
+        assert session.get_one(Match, GAME).state == "listed"
+
+
+def test_a_game_that_riot_does_not_know_is_refused(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Simulator() as simulator:
+        for name, value in simulator.environment.items():
+            monkeypatch.setenv(name, value)
+        assert "Riot has no game NA1_99: check the id" in refused("game", "reprocess", "na1_99")
+        with database.reading() as session:
+            assert session.get(Match, "NA1_99") is None
+        # One that nobody's list has shown, and one while Riot does not answer.
+        simulator.add_game(match_payload(OTHER, ended_at=NOW))
+        assert "waiting" in said("game", "reprocess", OTHER)
+        simulator.set_faults("riot=503")
+        assert "waiting" in said("game", "reprocess", "NA1_99")
+
+
 def test_reprocessing_asks_for_a_run_of_any_game(database: Database) -> None:
+    with database.writing() as session:
+        session.add(Match(match_id=GAME, listed_at=NOW))
     text = said("game", "reprocess", GAME)
     assert "waiting" in text
     assert "lol-dagster up" in text
@@ -89,7 +126,9 @@ def test_waiting_ends_with_the_run_and_says_what_came_of_it(database: Database) 
                     return
             time.sleep(0.05)
 
-    worker = threading.Thread(target=work)
+    with database.writing() as session:
+        session.add(Match(match_id=GAME, listed_at=NOW))
+    worker = threading.Thread(target=work, daemon=True)
     worker.start()
     result = run("game", "reprocess", GAME, "--wait")
     worker.join()

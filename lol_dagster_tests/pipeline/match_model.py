@@ -16,6 +16,7 @@ from typing import Literal
 
 from lol_dagster.pipeline.match import (
     GIVE_UP_AFTER,
+    IGNORABLE,
     Archived,
     CloseQuarantine,
     Deferred,
@@ -115,7 +116,7 @@ def moves(world: World, rules: Rules) -> Iterator[Move]:
     if world.asks:
         asked = _apply(replace(world, asks=world.asks - 1, wanted=True), RunRequested(), rules)
         yield "somebody requests a run", replace(asked, requests=(*asked.requests, WAITING))
-    if world.ignores and world.life.state == "quarantined":
+    if world.ignores and world.life.state in IGNORABLE:
         after = replace(world, ignores=world.ignores - 1, wanted=False)
         yield "the operator ignores it", _apply(after, Ignored(), rules)
     for number, run in enumerate(world.runs):

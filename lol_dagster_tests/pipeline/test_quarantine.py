@@ -109,8 +109,10 @@ def test_what_was_asked_for_before_it_was_ignored_is_withdrawn(database: Databas
     assert (found.state, found.detail) == ("failed", "the game was ignored meanwhile")
 
 
-@pytest.mark.parametrize("state", ["processed", "listed", "ignored", "not_found"])
-def test_only_a_quarantined_game_can_be_ignored(database: Database, state: str) -> None:
+@pytest.mark.parametrize("state", ["processed", "fetched", "ignored"])
+def test_only_a_game_that_is_quarantined_or_not_given_can_be_ignored(
+    database: Database, state: str
+) -> None:
     with database.writing() as session:
         session.add(Match(match_id=GAME, state=state, listed_at=NOW))
         session.flush()
