@@ -488,7 +488,7 @@ def normal(world: World, rules: Rules) -> World:
     return replace(world, row=row, workers=(first, second), channel=channel)
 
 
-def wrong(world: World) -> str | None:
+def wrong(world: World, rules: Rules) -> str | None:
     """What must never be."""
     row = world.row
     owners = [each for each in world.workers if each.fence == row.fence and not each.idle]
@@ -508,4 +508,7 @@ def wrong(world: World) -> str | None:
     believed = done and row.remote_rev == row.desired_rev
     if believed and world.visible and world.visible[0].rev != row.desired_rev:
         return "another text stands there than is believed"
+    kept = row.remote_deleted or row.remote_id is None or world.removed or not rules.terms.edit
+    if done and not kept and row.desired_rev not in (row.remote_rev, row.sent_rev):
+        return "the newest text was never sent"
     return None

@@ -49,7 +49,7 @@ def search(start: World, rules: Rules, *, only: str | None = None) -> tuple[int,
             if after in came_from:
                 continue
             came_from[after] = (world, label)
-            if (what := wrong(after)) and only in {None, what}:
+            if (what := wrong(after, rules)) and only in {None, what}:
                 return len(came_from), [*_way(after, came_from), what]
             queue.append(after)
     return len(came_from), None
