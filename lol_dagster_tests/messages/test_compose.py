@@ -269,6 +269,21 @@ def test_a_game_of_over_an_hour_shows_hours():
     assert compose_game(game(member("Ann"), duration_s=3723)).title.endswith(" · 1:02:03")
 
 
+@pytest.mark.parametrize(
+    ("number", "who"),
+    [
+        (1, "P1 (Jinx)"),
+        (2, "P1 (Jinx) and P2 (Jinx)"),
+        (4, "P1 (Jinx), P2 (Jinx), P3 (Jinx) and P4 (Jinx)"),
+        (5, "P1 (Jinx), P2 (Jinx), P3 (Jinx) and 2 others"),
+        (6, "P1 (Jinx), P2 (Jinx), P3 (Jinx) and 3 others"),
+    ],
+)
+def test_four_are_named_and_of_more_the_first_three(number, who):
+    people = [member(f"P{each}", outcome="remake") for each in range(1, number + 1)]
+    assert compose_game(game(*people)).summary == f"{who}: Remake · Ranked Solo · 32:10"
+
+
 def test_an_unknown_platform_gets_no_link():
     assert compose_game(game(member("Ann"), match_id="PBE1_4500000000")).url is None
 
