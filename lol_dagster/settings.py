@@ -7,6 +7,7 @@ the variable and what it should look like, and never repeats its content, which 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import math
 import os
 import re
@@ -16,6 +17,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import platformdirs
+from dotenv import dotenv_values
 from pydantic import (
     BeforeValidator,
     Field,
@@ -32,6 +34,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw]\s*)+", re.IGNORECASE)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.IGNORECASE)
 _SHORTEST_KEY = 32
+_URL_SIGNS = frozenset("?%")
+_OF_DEPLOY = frozenset({"LOL_ADMIN_HOST", "LOL_CODE_HOST"})
+"""Variables that the files in deploy/ read."""
 
 
 class SettingsError(UserError):
@@ -134,7 +139,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute_home(cls, value: Path) -> Path:
         # Dagster refuses a relative home, and a relative one would follow the working directory.
-        return value.expanduser().absolute()
+        home = value.expanduser().absolute()
+        # Dagster makes a URL of it, unquoted: its databases would stand elsewhere, or nowhere.
+        if not _URL_SIGNS.isdisjoint(str(home)):
+            raise ValueError("should be a path without ? and % in it")
+        return home
 
     @field_validator("riot_url", "discord_url", "slack_url", "slack_hooks_url")
     @classmethod
@@ -214,6 +223,19 @@ def load_settings() -> Settings:
             f"LOL_{str(item['loc'][0]).upper()} {_explain(item['msg'])}" for item in error.errors()
         )
         raise SettingsError(wrong) from None
+
+
+def unknown_variables() -> dict[str, str | None]:
+    """Variables of the environment and `.env` that look like settings and are none, each with the
+    setting that is written most like it, if there is one.
+    """
+    known = {f"LOL_{name.upper()}" for name in Settings.model_fields}
+    given = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
+    return {
+        name: next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.7)), None)
+        for name in sorted(given - known - _OF_DEPLOY)
+        if name.startswith("LOL_")
+    }
 
 
 def _explain(message: str) -> str:

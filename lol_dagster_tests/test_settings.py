@@ -16,7 +16,9 @@ from lol_dagster.settings import (
     ensure_home,
     load_settings,
     parse_duration,
+    unknown_variables,
 )
+from lol_dagster_tests._support.commands import run
 
 
 @pytest.mark.parametrize(
@@ -146,3 +148,32 @@ def test_a_home_that_cannot_be_written_is_named_with_the_reason(
 
 def test_proving_that_home_can_be_written_leaves_nothing_behind(settings: Settings) -> None:
     assert list(ensure_home(settings).iterdir()) == []
+
+
+@pytest.mark.parametrize("sign", ["?", "%", "%41"])
+def test_a_home_that_dagster_would_put_elsewhere_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sign: str
+) -> None:
+    """Dagster's `sqlite:///` and the path are one text: its databases would stand at another place."""
+    monkeypatch.setenv("LOL_HOME", str(tmp_path / f"a{sign}b"))
+    with pytest.raises(SettingsError, match=r"^LOL_HOME should be a path without \? and % in it$"):
+        load_settings()
+
+
+def test_a_misspelt_setting_is_named_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOL_DISCORD_TOKEN", "s3cret")
+    monkeypatch.setenv("LOL_XYZZY", "s3cret")
+    monkeypatch.setenv("LOL_CODE_HOST", "10.0.0.2")  # deploy's
+    Path(".env").write_text("LOL_RIOT_APIKEY=s3cret\nLOL_ADMIN_PORT=3001\n")
+    assert unknown_variables() == {
+        "LOL_DISCORD_TOKEN": "LOL_DISCORD_BOT_TOKEN",
+        "LOL_RIOT_APIKEY": "LOL_RIOT_API_KEY",
+        "LOL_XYZZY": None,
+    }
+    result = run("team", "list")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        "lol-dagster: LOL_DISCORD_TOKEN is no setting: did you mean LOL_DISCORD_BOT_TOKEN?",
+        "lol-dagster: LOL_RIOT_APIKEY is no setting: did you mean LOL_RIOT_API_KEY?",
+        "lol-dagster: LOL_XYZZY is no setting",
+    ]

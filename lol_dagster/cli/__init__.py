@@ -48,6 +48,11 @@ def cli() -> None:
     Exit status: 0 done; 1 it could not be done now, or not all is well; 2 the command, a setting
     or an entry is wrong, and one line says how; 130 ended by Ctrl-C.
     """
+    from lol_dagster.settings import unknown_variables
+
+    for name, nearest in unknown_variables().items():
+        meant = f": did you mean {nearest}?" if nearest else ""
+        click.echo(f"lol-dagster: {name} is no setting{meant}", err=True)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import click
 from lol_dagster.errors import UserError
 from lol_dagster.logs.writing import start_logging
 from lol_dagster.monitoring.heartbeat import beating
-from lol_dagster.settings import load_settings
+from lol_dagster.settings import ensure_home, load_settings
 from lol_dagster.storage.schema import open_database
 
 _VARIABLE = "LOL_ADMIN_PASSWORD_HASH"
@@ -45,6 +45,7 @@ def admin(
 
     settings = load_settings()
     address = WebAddress(host, port or settings.admin_port, public_url)
+    ensure_home(settings)
     start_logging(settings, "admin")
     database = open_database(settings)
     try:

@@ -55,11 +55,16 @@ def looking(instance: dg.DagsterInstance, database: Database) -> Iterator[None]:
     over = threading.Event()
 
     def go_on() -> None:
+        has_failed = False
         while not over.is_set():
             try:
                 look(instance, database, datetime.now(UTC))
-            except Exception:  # noqa: BLE001 - whatever it is, it may succeed the next time
-                _log.warning("cannot see what is switched off in Dagster", exc_info=True)
+                has_failed = False
+            except Exception as error:  # noqa: BLE001 - whatever it is, it may succeed the next time
+                if not has_failed:
+                    why = f"{type(error).__name__}: {error}".splitlines()[0]
+                    _log.warning("cannot see what is switched off in Dagster: %s", why)
+                has_failed = True
             over.wait(_LOOK_EVERY)
 
     thread = threading.Thread(target=go_on, name="switches", daemon=True)

@@ -35,6 +35,7 @@ class LivenessProbe:
         self._answers = answers
         self._every = every
         self._over = threading.Event()
+        self._cannot_ask = False
         self._lock = threading.Lock()
         self._start = 0
         self.silent_for = 0.0
@@ -73,10 +74,16 @@ class LivenessProbe:
 
     def _ask(self) -> bool:
         try:
-            return self._answers()
-        except Exception:  # noqa: BLE001 - whatever it is
-            # That we could not ask (a locked database, no handle to be had) says nothing of it.
-            _log.warning("cannot ask whether %s answers", self._name, exc_info=True)
+            answers = self._answers()
+            self._cannot_ask = False
+            return answers
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            # That we could not ask (a locked database, a full disk) says nothing of it. Said once until
+            # it can be asked again: it would come back with every question.
+            why = f"{type(error).__name__}: {error}".splitlines()[0]
+            if not self._cannot_ask:
+                _log.warning("cannot ask whether %s answers: %s", self._name, why)
+            self._cannot_ask = True
             return True
 
 

@@ -52,7 +52,7 @@ class DatabaseError(UserError):
     """The database cannot be used as it is."""
 
 
-def normalized_url(text: str) -> URL:
+def normalized_url(text: str | URL) -> URL:
     """`text` as a URL with the driver that we install.
 
     SQLAlchemy 2.1 takes a bare `postgresql://` for psycopg 3, which dagster-postgres does not bring.
@@ -99,7 +99,7 @@ class Database:
     """The product's database: one engine, and the two kinds of transaction."""
 
     def __init__(
-        self, url: str, keyring: Keyring | None = None, *, slow_query_ms: float | None = None
+        self, url: str | URL, keyring: Keyring | None = None, *, slow_query_ms: float | None = None
     ) -> None:
         """
         Args:

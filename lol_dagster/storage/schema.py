@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,16 +16,19 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DatabaseError as DriverError
 
-from lol_dagster.settings import Settings, ensure_home
+from lol_dagster.settings import Settings, SettingsError, ensure_home
 from lol_dagster.storage.database import (
     Database,
     DatabaseError,
     describe_failure,
     is_damage,
+    normalized_url,
 )
 from lol_dagster.storage.file_locks import alone
 from lol_dagster.storage.keys import keyring
 from lol_dagster.storage.models import Channel
+
+_log = logging.getLogger(__name__)
 
 SchemaState = Literal["empty", "behind", "current", "newer"]
 _MIGRATIONS = Path(__file__).with_name("migrations")
@@ -41,13 +45,38 @@ def open_database(settings: Settings) -> Database:
         DatabaseError: it cannot be reached, is damaged, or a newer version of lol_dagster has written it.
         SecretKeyError: secrets in it were encrypted with another key.
     """
-    ensure_home(settings)
+    try:
+        ensure_home(settings)
+    except SettingsError:
+        if (database := _opened_to_look(settings)) is None:
+            raise
+        return database
     database = Database(
         settings.effective_database_url, keyring(settings), slow_query_ms=settings.slow_query_ms
     )
     upgrade(database, lock_file=settings.home / "upgrade.lock")
     with database.reading() as session:
         session.scalars(select(Channel.address)).all()  # which decrypts them
+    return database
+
+
+def _opened_to_look(settings: Settings) -> Database | None:
+    """A SQLite database of this version in a home that cannot be written: enough to see how things stand.
+
+    SQLite is told that nobody changes the file, as it could write nothing beside it to coordinate.
+    """
+    url = normalized_url(settings.effective_database_url)
+    file = Path(url.database or "")
+    if url.get_backend_name() != "sqlite" or not file.is_file():
+        return None
+    looking = url.set(database=file.absolute().as_uri()).update_query_dict(
+        {"mode": "ro", "immutable": "1", "uri": "true"}
+    )
+    database = Database(looking, keyring(settings))
+    if schema_state(database) != "current":
+        database.dispose()
+        return None
+    _log.warning("%s cannot be written: what is shown may lack the newest", settings.home)
     return database
 
 

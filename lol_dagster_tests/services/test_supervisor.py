@@ -430,6 +430,18 @@ class TestLivenessProbe:
         asked.end()
         return seen[1 : len(answers) + 1]
 
+    def test_that_it_cannot_be_asked_is_a_line_once_until_it_can(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """On a full disk each question fails: the terminal of `up` would fill with tracebacks."""
+        full = OSError(28, "No space left on device")
+        self.ask(full, full, full, True, full, full)
+        said = [record for record in caplog.records if "cannot ask" in record.getMessage()]
+        assert [each.getMessage() for each in said] == [
+            "cannot ask whether web answers: OSError: [Errno 28] No space left on device"
+        ] * 2
+        assert [each.exc_info for each in said] == [None, None]
+
     def test_an_hour_in_which_we_stood_still_ourselves_is_no_hour_of_silence(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
