@@ -265,6 +265,20 @@ def test_a_player_on_both_sides_of_a_game_is_listed_against_themselves():
     assert content.title == "Ann against Ann · Ranked Solo · 32:10"
 
 
+@pytest.mark.parametrize(
+    ("seconds", "title"),
+    [
+        (0, "Victory · Ranked Solo"),  # Riot does not say how long it took
+        (1, "Victory · Ranked Solo · 0:01"),
+        (60, "Victory · Ranked Solo · 1:00"),
+        (3599, "Victory · Ranked Solo · 59:59"),
+        (3600, "Victory · Ranked Solo · 1:00:00"),
+    ],
+)
+def test_a_title_says_how_long_a_game_took(seconds, title):
+    assert compose_game(game(member("Ann"), duration_s=seconds)).title == title
+
+
 def test_a_game_of_over_an_hour_shows_hours():
     assert compose_game(game(member("Ann"), duration_s=3723)).title.endswith(" · 1:02:03")
 

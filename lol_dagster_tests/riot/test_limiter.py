@@ -110,7 +110,8 @@ def test_where_answers_have_no_limits_20_calls_a_second_go_out(bench: Bench) -> 
 
 def test_that_a_match_is_not_there_is_the_endpoints_own_answer(bench: Bench) -> None:
     bench.call(NOTHING, status=404)
-    assert bench.calls_until_full(NOTHING) == 19
+    bench.take()
+    bench.take()  # no longer one at a time: there are no limits to find out
 
 
 @pytest.mark.parametrize("status", [400, 403, 500, 503])
@@ -135,6 +136,35 @@ def test_a_full_window_opens_when_its_calls_cannot_share_one_with_the_next(bench
     bench.time.now += 0.2 + EDGE_S
     bench.call(limits)
     assert bench.wait() == pytest.approx(0.4), "the second leaves 0.4 s after the first"
+
+
+def test_the_call_that_was_answered_first_leaves_first(bench: Bench) -> None:
+    limits = says("2:100", method="9:1")
+    bench.call(limits)
+    bench.time.now += 101
+    early, late = bench.take(), bench.take()
+    bench.time.now += 1
+    bench.limiter.observe(late, 200, limits)
+    bench.time.now += 4
+    bench.limiter.observe(early, 200, limits)
+    # One was answered 4 s ago, and leaves 96 s and the edge from now.
+    assert bench.wait() == pytest.approx(96 + EDGE_S)
+
+
+def test_calls_of_another_route_do_not_open_a_window(bench: Bench) -> None:
+    limits = says("1:100", method="9:1")
+    bench.call(limits, route="europe")
+    bench.time.now += 50
+    bench.call(limits)
+    assert bench.wait() == pytest.approx(100 + EDGE_S)
+
+
+def test_where_limits_shrank_as_many_calls_have_to_leave_as_are_too_many(bench: Bench) -> None:
+    for said in (says("9:100", method="9:1"), says("9:100", method="9:1"), says("1:100")):
+        bench.call(said)
+        bench.time.now += 10
+    # All three, of which the last was answered 10 s ago.
+    assert bench.wait() == pytest.approx(90 + EDGE_S)
 
 
 def test_a_slow_call_weighs_from_its_answer_on(bench: Bench) -> None:
@@ -224,6 +254,11 @@ def test_calls_of_another_program_with_our_key_are_reckoned_with(bench: Bench) -
     bench.call(says("100:120", "97:120"))
     assert bench.calls_until_full(says("100:120")) == 3
     assert bench.wait() == pytest.approx(120 + EDGE_S)
+
+
+def test_a_single_call_of_another_program_is_reckoned_with(bench: Bench) -> None:
+    bench.call(says("3:100", "2:100"))
+    assert bench.calls_until_full(says("3:100")) == 1
 
 
 def test_a_method_has_counts_of_its_own(bench: Bench) -> None:
@@ -391,6 +426,18 @@ def test_old_calls_are_forgotten(bench: Bench) -> None:
     # The last answer came at 900. The application's longest window of 120 s and four leases of 15 s
     # reach back to 720, to the calls of 800 and 900; the method's 50 s to 790, to the same two.
     assert dict(map(tuple, kept)) == {"key/americas/app": 2, "key/americas/match": 2}
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(179, 2), (181, 1)])
+def test_a_call_is_forgotten_after_its_window_and_four_leases(
+    bench: Bench, seconds: float, kept: int
+) -> None:
+    limits = says("100:120", method="2000:120")
+    bench.call(limits)
+    bench.time.now += seconds  # 120 + 4 × 15 = 180
+    bench.call(limits)
+    with bench.database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(RateCall)) == 2 * kept
 
 
 def test_a_call_is_kept_for_as_long_as_it_may_weigh(bench: Bench) -> None:
