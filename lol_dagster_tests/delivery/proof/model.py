@@ -67,6 +67,13 @@ BARE_WEBHOOK = Terms(settle=30.0, nonce=False, read_back=False, edit=False, rese
 RESENDING_WEBHOOK = replace(BARE_WEBHOOK, resend=True)
 
 
+def kind_of(terms: Terms) -> str:
+    """The kind of channel whose answers are drawn."""
+    if terms.nonce:
+        return "discord-bot"
+    return "slack-bot" if terms.edit else "slack-webhook"
+
+
 @dataclass(frozen=True)
 class Rules:
     """The channel's terms, the assumptions, and which mechanisms are at work."""
@@ -97,13 +104,6 @@ class Rules:
     timers: bool = True
     """What is not settled is due some time."""
     nonce_window: float = NONCE_WINDOW
-
-    @property
-    def kind(self) -> str:
-        """The kind of channel whose answers are drawn."""
-        if self.terms.nonce:
-            return "discord-bot"
-        return "slack-bot" if self.terms.edit else "slack-webhook"
 
     @classmethod
     def of(cls, terms: Terms, **values: object) -> Rules:
@@ -315,7 +315,7 @@ def _sendings(
     accepted, verdict = _accept(world, effect, rules)
     yield "sends, answered", accepted, verdict
     yield "cannot connect", world, NotSent("refused")
-    for fate in fates(rules.kind, "post" if isinstance(effect, Post) else "edit"):
+    for fate in fates(kind_of(rules.terms), "post" if isinstance(effect, Post) else "edit"):
         if is_drawn(fate.verdict):
             yield f"sends, {fate.fault}", accepted if fate.accepted else world, fate.verdict
     age = worker.pause if rules.terms.nonce else 0.0
@@ -335,7 +335,7 @@ def _sights(world: World, effect: Effect | None, rules: Rules) -> Iterator[tuple
         yield "scans, and something there may be it", Unclear("no marker")
         unreadable = UnreadableHistory("no permission") if rules.visibility_check else Absent()
         yield "scans an unreadable history", unreadable
-    for fate in fates(rules.kind, "get" if isinstance(effect, Get) else "scan"):
+    for fate in fates(kind_of(rules.terms), "get" if isinstance(effect, Get) else "scan"):
         if is_drawn(fate.verdict):
             yield f"looks, {fate.fault}", fate.verdict
 

@@ -7,9 +7,10 @@ machine boots anew. What the core leans on can be taken out, as in `mutants`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -18,7 +19,6 @@ from lol_dagster.delivery.model import (
     Absent,
     Accepted,
     Answered,
-    Blocked,
     Claim,
     Deleted,
     Drop,
@@ -30,11 +30,10 @@ from lol_dagster.delivery.model import (
     Intend,
     MarkDelivered,
     Moment,
-    NotSeen,
+    More,
     NotSent,
     Patch,
     Post,
-    PostVerdict,
     Refused,
     Resend,
     Row,
@@ -44,11 +43,14 @@ from lol_dagster.delivery.model import (
     Terms,
     TextChanged,
     Uncertain,
+    Unmarked,
     UnreadableHistory,
+    Verdict,
     Withdraw,
 )
-from lol_dagster.delivery.protocol import may_send, step
-from lol_dagster_tests.delivery.proof.model import NONCE_WINDOW, OPEN_TO, SLACK_BOT
+from lol_dagster.delivery.protocol import event_of, may_send, step
+from lol_dagster_tests.delivery.proof.answers import Call, Fate, fates, is_drawn
+from lol_dagster_tests.delivery.proof.model import NONCE_WINDOW, OPEN_TO, SLACK_BOT, kind_of
 
 WALL = datetime(2026, 8, 1, tzinfo=UTC)
 TERMINAL = {"delivered", "needs_review", "dropped"}
@@ -125,9 +127,21 @@ class Flight:
     until: float
 
 
-FATES = ("answered", "answer lost", "answer lost", "request lost", "delayed", "no connection",
-         "refused")  # fmt: skip
-SIGHTS = ("clear", "clear", "unreadable", "none")
+FATES = ("answered", "answered", *["answer lost"] * 4, "request lost", "request lost",
+         "delayed", "delayed", "no connection")  # fmt: skip
+"""Beside what is drawn of the service's answers; first what happens when nothing goes wrong."""
+
+Choose = Callable[[Sequence[Any]], Any]
+
+
+def drawing(data: st.DataObject) -> Choose:
+    return lambda options: data.draw(st.sampled_from(options))
+
+
+def calm(options: Sequence[Any]) -> Any:
+    return options[0]
+
+
 SOMETIMES = st.sampled_from([False, False, False, True])
 RARELY = st.sampled_from([False] * 9 + [True])
 
@@ -148,23 +162,25 @@ class Delivery(RuleBasedStateMachine):
         self.remote = Remote(self.terms, self.limits)
         self.hands: dict[int, Hands] = {}
         self.flights: list[Flight] = []
+        self.refused: set[int] = set()
+        """Revisions that the channel will not take in the place of what stands there."""
         self.texts, self.decisions, self.removed, self.rash = 3, 2, False, False
 
     # --- deliverers ------------------------------------------------------------------------------
 
-    @rule(fate=st.sampled_from(FATES), sight=st.sampled_from(SIGHTS))
-    def the_first_deliverer_goes_on(self, fate: str, sight: str) -> None:
-        self.goes_on(0, fate, sight)
+    @rule(data=st.data())
+    def the_first_deliverer_goes_on(self, data: st.DataObject) -> None:
+        self.goes_on(0, drawing(data))
 
-    @rule(fate=st.sampled_from(FATES), sight=st.sampled_from(SIGHTS))
-    def the_second_deliverer_goes_on(self, fate: str, sight: str) -> None:
-        self.goes_on(1, fate, sight)
+    @rule(data=st.data())
+    def the_second_deliverer_goes_on(self, data: st.DataObject) -> None:
+        self.goes_on(1, drawing(data))
 
-    @rule(who=st.sampled_from([0, 1]), fate=st.sampled_from(FATES), sight=st.sampled_from(SIGHTS))
-    def whichever_goes_on(self, who: int, fate: str, sight: str) -> None:
-        self.goes_on(who, fate, sight)
+    @rule(who=st.sampled_from([0, 1]), data=st.data())
+    def whichever_goes_on(self, who: int, data: st.DataObject) -> None:
+        self.goes_on(who, drawing(data))
 
-    def goes_on(self, who: int, fate: str, sight: str) -> None:
+    def goes_on(self, who: int, choose: Choose) -> None:
         """To its next step, whichever that is: Hypothesis leaves some rules out of each walk, and
         with a rule for each step would hardly ever get to the end of a send."""
         if who not in self.hands and not self.is_free():
@@ -177,11 +193,11 @@ class Delivery(RuleBasedStateMachine):
         elif isinstance(hands.effect, Send):
             self.write_intent_down(who)
         elif isinstance(hands.effect, Scan | Get):
-            self.scan_the_channel(who, sight)
+            self.read_the_channel(hands, choose)
         elif hands.checked_at is None:
             self.check_claims_age_once_more(who)
         else:
-            self.send(who, fate)
+            self.send(who, choose)
 
     @rule(who=st.sampled_from([0, 1]), really=SOMETIMES)
     def a_deliverer_is_killed(self, who: int, really: bool) -> None:
@@ -211,7 +227,7 @@ class Delivery(RuleBasedStateMachine):
         else:
             self.learn(hands, NotSent("old", 0.0))
 
-    def send(self, who: int, fate: str) -> None:
+    def send(self, who: int, choose: Choose) -> None:
         hands = self.hands[who]
         effect, checked_at = hands.effect, hands.checked_at
         assert isinstance(effect, Post | Patch)
@@ -220,7 +236,9 @@ class Delivery(RuleBasedStateMachine):
         if pause > (0.0 if isinstance(effect, Patch) else self.limits.pause):
             del self.hands[who]  # against the assumptions: so it was killed
             return
-        verdict: PostVerdict = Uncertain(fate)
+        drawn = self.drawn("post" if isinstance(effect, Post) else "edit")
+        fate = choose([*FATES, *drawn])
+        verdict: Verdict = Uncertain("")
         match fate:
             case "answered":
                 verdict = self.remote.accept(effect, self.now)
@@ -230,30 +248,39 @@ class Delivery(RuleBasedStateMachine):
                 delay = self.limits.delay if isinstance(effect, Post) else self.terms.settle
                 self.flights.append(Flight(effect, self.now - pause + delay))
             case "no connection":
-                verdict = NotSent(fate)
-            case "refused":
-                verdict = Blocked(fate) if isinstance(effect, Patch) else Refused(fate)
+                verdict = NotSent("")
+            case Fate(_, accepted, verdict):
+                if accepted:
+                    self.remote.accept(effect, self.now)
+        if isinstance(effect, Patch) and isinstance(verdict, Refused):
+            self.refused.add(effect.rev)
         self.learn(hands, verdict)
 
-    def scan_the_channel(self, who: int, sight: str) -> None:
-        hands = self.hands[who]
+    def read_the_channel(self, hands: Hands, choose: Choose) -> None:
         there = self.remote.visible
-        if sight == "none":
-            hands.event = NotSeen("500")
-        elif isinstance(hands.effect, Get) and sight == "unreadable":
-            hands.event = Blocked("no permission")
-        elif isinstance(hands.effect, Get):
-            hands.event = Seen(there[0].rev) if there else Deleted("deleted")
-        elif sight == "unreadable":
-            hands.event = (
-                Absent()
-                if "visibility check" in self.limits.without
-                else UnreadableHistory("unreadable")
-            )
-        elif there and "scan" not in self.limits.without:
-            hands.event = Found("1", there[0].rev)
+        seen: list[Verdict] = []
+        if isinstance(hands.effect, Get):
+            seen += [Seen(there[0].rev)] * 3 if there else [Deleted("")] * 3
+            seen += [Unmarked()] if there else []
+            drawn = self.drawn("get")
         else:
-            hands.event = Absent()
+            assert isinstance(hands.effect, Scan)
+            there = [] if "scan" in self.limits.without else there
+            # A page that was read before was a newer one, where there is no nonce: on Slack.
+            newer_was_read = hands.effect.position is not None and not self.terms.nonce
+            seen += [Found("1", there[0].rev)] * 4 if there else [Absent()] * 4
+            seen += [Absent()] if newer_was_read else []
+            seen += [More("nothing of ours")] if hands.effect.position is None and not there else []
+            unbelieved = "visibility check" not in self.limits.without
+            seen += [UnreadableHistory("")] * 2 if unbelieved else [Absent()] * 2
+            drawn = self.drawn("scan")
+        chosen = choose([*seen, *drawn])
+        assert hands.effect is not None
+        hands.event = event_of(hands.effect, chosen.verdict if isinstance(chosen, Fate) else chosen)
+
+    def drawn(self, call: Call) -> list[Fate]:
+        """What can happen to a call, whatever stands in the channel."""
+        return [each for each in fates(kind_of(self.terms), call) if is_drawn(each.verdict)]
 
     # --- the world -------------------------------------------------------------------------------
 
@@ -352,12 +379,13 @@ class Delivery(RuleBasedStateMachine):
                 self.now += self.terms.timing.lease
             self.claim(0)
             while self.hands:
-                self.goes_on(0, "answered", "clear")
+                self.goes_on(0, calm)
                 self.it_is_posted_once()
         assert self.row.state in TERMINAL, "never settled"
         stands = self.row.state == "delivered" and self.remote.visible and not self.removed
         if stands and self.terms.edit and self.row.remote_id is not None:
-            assert self.remote.visible[0].rev == self.row.desired_rev, "an old text"
+            newest = self.remote.visible[0].rev == self.row.desired_rev
+            assert newest or self.row.desired_rev in self.refused, "an old text"
 
     # --- the shell -------------------------------------------------------------------------------
 
@@ -374,9 +402,9 @@ class Delivery(RuleBasedStateMachine):
             and not (in_hand and row.lease_until is not None and row.lease_until > self.now)
         )
 
-    def learn(self, hands: Hands, verdict: PostVerdict) -> None:
-        maybe_before = isinstance(hands.effect, Post) and hands.effect.maybe_before
-        hands.event = Answered(verdict, maybe_before)
+    def learn(self, hands: Hands, verdict: Verdict) -> None:
+        assert hands.effect is not None
+        hands.event = event_of(hands.effect, verdict)
         hands.checked_at = None
 
     def write_down(self, who: int) -> None:
