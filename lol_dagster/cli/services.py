@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -182,6 +183,7 @@ def run_services(
     """
     from lol_dagster.monitoring.failed_jobs import note_ui_url
     from lol_dagster.monitoring.heartbeat import beating, end_of
+    from lol_dagster.orchestration.future import put_right
     from lol_dagster.orchestration.instance import prepare_instance
     from lol_dagster.orchestration.services import code_server, other_services
     from lol_dagster.orchestration.switches import looking, switch_on
@@ -194,6 +196,7 @@ def run_services(
     # Both once and alone, before services open them together.
     database = open_database(settings)
     instance = prepare_instance(settings)
+    put_right(instance, database, datetime.now(UTC))
     for name in switch_on(instance):
         click.echo(f"{name} was stopped in Dagster's UI: it is started again.")
     # In the home its name could be too long for a socket's (107 characters on Linux).

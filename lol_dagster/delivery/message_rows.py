@@ -18,7 +18,9 @@ from sqlalchemy.orm import Session, defer, object_session
 
 from lol_dagster.delivery import protocol
 from lol_dagster.delivery.model import (
+    LONGEST_SETTLING,
     Change,
+    ClockPutBack,
     Event,
     LeftStanding,
     Moment,
@@ -357,6 +359,30 @@ def note_restoration(session: Session, restored: Restoration) -> int:
     event = Restored(restored.restored_at)
     _change_all(session, event, Message.state == "needs_review")
     return _change_all(session, event, Message.state.in_(_UNSETTLED))
+
+
+def put_clock_back(
+    session: Session, limit: datetime, now: datetime, *, epoch: str, at: float
+) -> int:
+    """Let no message wait for a moment that only a clock which was ahead has written.
+
+    Args:
+        limit: Nothing is to wait for a moment after this one.
+        epoch: The delivery clock's name.
+        at: Seconds on it.
+
+    Returns:
+        How many did.
+    """
+    ends = at + LONGEST_SETTLING
+    of_this_clock = (Message.clock == epoch) & Message.due_at.is_not(None)
+    ahead = (
+        (Message.due_at > limit)
+        | (Message.uncertain_since > now)
+        | of_this_clock & ((Message.lease_until > ends) | (Message.settle_until > ends))
+    )
+    event = ClockPutBack(limit, now, epoch, at)
+    return _change_all(session, event, ahead & Message.due_at.is_not(None))
 
 
 def end_probe(

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+LONGEST_SETTLING = 120.0
+"""A call that somebody is about to make under a lease that began now has shown its effect by then."""
 LONG_AGO = -1e9
 """On every delivery clock: an instant of which only that it is long past is known."""
 
@@ -169,6 +171,17 @@ class Restored:
 
 
 @dataclass(frozen=True)
+class ClockPutBack:
+    """The clocks were ahead and were put right: what waits for a moment after `limit` waits no longer."""
+
+    limit: datetime
+    at: datetime
+    epoch: str
+    """The delivery clock's name, and seconds on it."""
+    seconds: float
+
+
+@dataclass(frozen=True)
 class ProbeEnded:
     """The test of a channel is over: what it has done with its own message."""
 
@@ -177,7 +190,7 @@ class ProbeEnded:
     deleted: bool
 
 
-Change = TextChanged | LeftStanding | Withdraw | Reopened | Restored | ProbeEnded
+Change = TextChanged | LeftStanding | Withdraw | Reopened | Restored | ClockPutBack | ProbeEnded
 """What may happen to a row that nobody has claimed, or that another one has."""
 
 # Under a claim:

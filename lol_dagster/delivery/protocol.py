@@ -22,12 +22,14 @@ from typing import cast
 
 from lol_dagster.delivery.model import (
     LONG_AGO,
+    LONGEST_SETTLING,
     Absent,
     Accepted,
     Answered,
     Blocked,
     Change,
     Claim,
+    ClockPutBack,
     Delete,
     Deleted,
     Drop,
@@ -60,6 +62,7 @@ from lol_dagster.delivery.model import (
     Send,
     Terms,
     TextChanged,
+    Timing,
     Uncertain,
     Unclear,
     Unmarked,
@@ -499,6 +502,8 @@ def change(row: Row, event: Change) -> Row:
             return replace(row, due_at=at) if row.state == "blocked" else row
         case Restored(at):
             return _restored(row, at)
+        case ClockPutBack():
+            return _put_clock_back(row, event)
         case ProbeEnded(edited, deleted):
             if edited:
                 rev = row.desired_rev + 1
@@ -510,6 +515,28 @@ def is_of_the_lost(remote_rev: int | None, desired_rev: int) -> bool:
     """Whether the revision that stands in the channel was counted before a backup was restored."""
     times = (remote_rev or 0) // REVISIONS_OF_THE_LOST, desired_rev // REVISIONS_OF_THE_LOST
     return times[0] < times[1]
+
+
+def _put_clock_back(row: Row, event: ClockPutBack) -> Row:
+    """No moment of the wall clock lies after the limit, and on the delivery clock no lease is longer, and
+    no settling takes longer, than one that begins now.
+    """
+    if row.due_at is not None and row.due_at > event.limit:
+        row = replace(row, due_at=event.at)
+    if row.uncertain_since is not None and row.uncertain_since > event.at:
+        row = replace(row, uncertain_since=event.at)
+    if row.clock != event.epoch:
+        return row
+    lease_ends, settled = event.seconds + Timing().lease, event.seconds + LONGEST_SETTLING
+    if row.lease_until is not None and row.lease_until > lease_ends:
+        row = replace(row, lease_until=lease_ends)
+    if row.settle_until is not None and row.settle_until > settled:
+        row = replace(row, settle_until=settled)
+    if row.first_sent_at is not None and row.first_sent_at > event.seconds:
+        row = replace(
+            row, first_sent_at=LONG_AGO
+        )  # how long the nonce was remembered, nobody knows
+    return row
 
 
 def _restored(row: Row, at: datetime) -> Row:

@@ -56,11 +56,13 @@ def retry_budget_of(
     session: Session, channel_id: int, op: Operation, timing: Timing, now: datetime
 ) -> RetryBudget:
     """What a channel may still repeat of one kind of call, as of now."""
+    window = timedelta(seconds=timing.retry_window)
     calls = session.execute(
         select(Attempt.at, Attempt.retry, Attempt.outcome)
         .join(Message, Message.id == Attempt.message_id)
         .where(
-            Attempt.at > now - timedelta(seconds=timing.retry_window),
+            Attempt.at > now - window,
+            Attempt.at < now + window,  # not those of a clock that was ahead
             Attempt.op == op,
             Message.channel_id == channel_id,
         )

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.storage.models import Fact
 
-_FACT = "restored"
+RESTORED_FACT = "restored"
 _CLOCKS_DIFFER = timedelta(minutes=5)
 """Riot's clock tells when a game ended, ours when the backup was restored."""
 
@@ -59,7 +59,7 @@ def message_id(salt: str, channel_id: int, kind: str, what: str) -> str:
 
 def restoration(session: Session) -> Restoration | None:
     """None: this database has never been restored."""
-    fact = session.get(Fact, _FACT)
+    fact = session.get(Fact, RESTORED_FACT)
     if fact is None:
         return None
     return Restoration(
@@ -74,4 +74,4 @@ def keep_restoration(session: Session, restored: Restoration) -> None:
         "taken_at": restored.taken_at.isoformat(),
         "restored_at": restored.restored_at.isoformat(),
     }
-    session.merge(Fact(name=_FACT, value=value))
+    session.merge(Fact(name=RESTORED_FACT, value=value))

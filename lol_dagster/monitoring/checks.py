@@ -27,6 +27,7 @@ from lol_dagster.monitoring.alert_channel import find_alert_channel
 from lol_dagster.monitoring.dagster_files import CURE_OF_DAGSTERS_FILES, damaged_dagster_files
 from lol_dagster.monitoring.disk import read_disk, size
 from lol_dagster.monitoring.failed_jobs import run_link
+from lol_dagster.monitoring.future import dated_ahead
 from lol_dagster.monitoring.heartbeat import Silence, read_beats, silence
 from lol_dagster.monitoring.housekeeping import last_night
 from lol_dagster.monitoring.queries import Query
@@ -451,6 +452,21 @@ CHECKS: tuple[Check, ...] = (
         remedy="restart 'lol-dagster up', which sets it right, or set it in Dagster's UI (Deployment, "
         "Concurrency)",
         left_out={"dagster": _NO_ASSET},
+    ),
+    Check(
+        "clock_ahead",
+        passes="Nothing that was done or seen is dated in the future.",
+        find=lambda moment: (
+            Affected(name, why=f"up to {at:%Y-%m-%d %H:%M} UTC")
+            for name, at in dated_ahead(moment.session, moment.now)
+        ),
+        one="The clock was ahead, or is behind now: {name} lies in the future",
+        many="The clock was ahead, or is behind now: {count} kinds of times lie in the future",
+        remedy="see that this machine's clock is right ('timedatectl'). What was only waiting goes on by "
+        "itself; a channel, an account or a membership that is dated ahead counts from then on only: "
+        "remove it and add it again",
+        for_=CATCH_UP_FOR,
+        left_out={"ping": _FOR_PEOPLE, "dagster": _NO_ASSET},
     ),
     Check(
         "full_disk",

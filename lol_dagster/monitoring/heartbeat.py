@@ -44,7 +44,8 @@ class Beat:
     at: datetime
 
     def is_fresh(self, now: datetime) -> bool:
-        return now - self.at < (ONCE_WITHIN if self.part == "once" else SILENT_AFTER)
+        # One from the future is of a clock that was ahead, and shows nothing.
+        return abs(now - self.at) < (ONCE_WITHIN if self.part == "once" else SILENT_AFTER)
 
 
 @dataclass(frozen=True)

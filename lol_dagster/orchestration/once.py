@@ -20,6 +20,7 @@ import dagster as dg
 
 from lol_dagster.errors import UserError
 from lol_dagster.monitoring.housekeeping import is_overdue
+from lol_dagster.orchestration.future import put_right
 from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job
 from lol_dagster.orchestration.monitoring import monitor
 from lol_dagster.orchestration.nightly import nightly_job
@@ -108,6 +109,7 @@ class Once:
     @contextmanager
     def _monitoring(self) -> Iterator[None]:
         """At the end of what is done inside, alerts are sent: also where Riot could not be polled."""
+        put_right(self.instance, self.app.database, self.app.clock.now())
         try:
             yield
         except UserError:

@@ -16,6 +16,7 @@ import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
 
 from lol_dagster.monitoring.switched_off import SwitchedOff, note_switched_off
+from lol_dagster.orchestration.future import put_right
 from lol_dagster.orchestration.instance import POOL_LIMITS
 from lol_dagster.storage.database import Database
 
@@ -58,7 +59,10 @@ def looking(instance: dg.DagsterInstance, database: Database) -> Iterator[None]:
         has_failed = False
         while not over.is_set():
             try:
-                look(instance, database, datetime.now(UTC))
+                now = datetime.now(UTC)
+                # A sensor whose last tick lies in the future would not run the checks, either.
+                put_right(instance, database, now)
+                look(instance, database, now)
                 has_failed = False
             except Exception as error:  # noqa: BLE001 - whatever it is, it may succeed the next time
                 if not has_failed:
@@ -78,5 +82,7 @@ def looking(instance: dg.DagsterInstance, database: Database) -> Iterator[None]:
 
 def _stopped(instance: dg.DagsterInstance) -> list[InstigatorState]:
     """Those that the code says run are `DECLARED_IN_CODE`, and all of ours do."""
+    if instance.schedule_storage is None:
+        return []  # an instance in memory
     states = instance.all_instigator_state()
     return [state for state in states if state.status == InstigatorStatus.STOPPED]

@@ -212,6 +212,12 @@ BREAKS: dict[str, Break] = {
         "The limit of the pool channels was changed",
         lambda it: _switch_off(it, "pool", "channels", "0 instead of 1"),
     ),
+    "clock_ahead": Break(
+        "The clock was ahead, or is behind now: channels.created_at lies in the future",
+        lambda it: it.session.execute(
+            update(Channel).values(created_at=it.now + timedelta(days=40))
+        ),
+    ),
     "full_disk": Break("The disk is nearly full", _fill_the_disk),
     "damaged_dagster_file": Break("Dagster's file runs.db is damaged", _damage_dagsters_runs),
     "unusable_alert_channel": Break("Alerts cannot be delivered", _rename_the_alert_channel),

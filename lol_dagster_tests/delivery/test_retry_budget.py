@@ -224,3 +224,14 @@ def test_a_rate_limit_that_names_no_time_is_waited_for_a_minute(
     row = delivery.row(message)
     assert (row.attempts, row.due_at) == (0, delivery.now + MINUTE)
     assert delivery.attempts(message) == [("POST", "put_off")]
+
+
+def test_retries_of_a_clock_that_was_a_day_ahead_do_not_count(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    use_up(delivery, channel)
+    with delivery.database.writing() as session:
+        for attempt in session.scalars(select(Attempt)):
+            attempt.at += timedelta(days=1)
+    delivery.message(channel, "again", attempts=1)
+    delivery.run()
+    assert delivery.titles(channel) == ["again"]

@@ -89,6 +89,13 @@ def test_a_unit_ends_its_workers_comes_back_and_bears_no_secret(unit: Path) -> N
     assert not [line for line in lines if re.match(r"Environment=.*(TOKEN|KEY|PASSWORD|URL)", line)]
 
 
+@pytest.mark.parametrize("unit", UNITS, ids=[unit.name for unit in UNITS])
+def test_a_unit_waits_for_the_clock_to_be_set(unit: Path) -> None:
+    """What a clock that is ahead writes has to be put right afterwards."""
+    (after,) = re.findall(r"^After=(.*)$", unit.read_text(), flags=re.MULTILINE)
+    assert "time-sync.target" in after.split()
+
+
 @pytest.mark.parametrize("part", ["daemon", "web"])
 def test_the_units_that_need_no_secret_have_none(part: str) -> None:
     unit = (DEPLOY / "several-hosts" / f"lol-dagster-{part}.service").read_text()
