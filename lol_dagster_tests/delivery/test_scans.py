@@ -419,6 +419,23 @@ def test_what_may_be_the_message_without_its_marker_is_not_posted_again(
     assert delivery.attempts(message)[1:] == [("SCAN", "unclear")]
 
 
+def test_an_unmarked_page_is_remembered_to_the_end_of_the_search(delivery: DeliverySetup) -> None:
+    """The message stands on the first page, and on the last one there is a marker of ours."""
+    channel = delivery.channel()
+    message = delivery.message(channel)
+    unanswered(delivery, fail_after_accept())
+    delivery.run()
+    suppress(history(delivery, channel)[0])
+    chat(delivery, channel, 120)
+    delivery.message(channel, "later")
+    delivery.run()
+    delivery.discord.nonces.clear()
+    delivery.pass_time(31)
+    delivery.run()
+    assert delivery.attempts(message)[1:] == [("SCAN", "more"), ("SCAN", "unclear")]
+    assert (delivery.row(message).state, posts(delivery)) == ("needs_review", 2)
+
+
 @pytest.mark.parametrize("kind", ["discord-bot", "discord-webhook"])
 @pytest.mark.parametrize("whose", ["another message of ours", "somebody else's", "another text"])
 def test_a_message_without_a_marker_that_cannot_be_it_is_no_doubt(
