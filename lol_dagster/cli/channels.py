@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -25,6 +25,8 @@ from lol_dagster.delivery.transports.registry import all_transports, transport_t
 from lol_dagster.roster import channels
 from lol_dagster.storage.models import Channel
 from lol_dagster.storage.models.roster import UNCERTAIN_POLICIES
+
+_T = TypeVar("_T")
 
 
 @click.group()
@@ -86,6 +88,70 @@ def add(
             value = _as_json(added, transports)
     said = f"Games of the team {value['team']!r} are announced in {value['name']!r}. "
     print_either(value, as_json, said + value["promise"])
+
+
+@channel.command("edit")
+@click.argument("name")
+@click.option("--name", "new_name", help="Another name.")
+@click.option("--kind", metavar=" | ".join(each.kind for each in transport_types()))
+@click.option(
+    "--address",
+    type=SecretInput("The webhook's URL"),
+    help="Another address; for a webhook '-', which asks for its URL or reads it from the standard input.",
+)
+@click.option("--queues", metavar="420,440|all", help="Only games of these queues, or 'all'.")
+@click.option(
+    "--message-kinds",
+    metavar=",".join(channels.CHOSEN_KINDS) + "|all",
+    help="Only these messages, or 'all'.",
+)
+@click.option(
+    "--uncertain",
+    type=click.Choice(UNCERTAIN_POLICIES),
+    help="What should happen to a message if nobody can find out whether it arrived.",
+)
+@as_json_option
+def edit(
+    name: str,
+    new_name: str | None,
+    kind: str | None,
+    address: str | None,
+    queues: str | None,
+    message_kinds: str | None,
+    uncertain: str | None,
+    as_json: bool,
+) -> None:
+    """Change a channel; what is not named stays."""
+    with command_context() as app:
+        transports = all_transports(app.settings)
+        with app.writing() as session:
+            row = channels.get_channel(session, name)
+            changed = channels.change_channel(
+                session,
+                row.id,
+                name=row.name if new_name is None else new_name,
+                kind=row.kind if kind is None else kind,
+                address=address,
+                transports=transports,
+                queues=_chosen(queues, row.queues, channels.parse_queues),
+                message_kinds=_chosen(
+                    message_kinds, row.message_kinds, channels.parse_message_kinds
+                ),
+                uncertain=row.uncertain if uncertain is None else uncertain,
+                version=row.version,
+            )
+            value = _as_json(changed, transports)
+    said = f"Games of the team {value['team']!r} are announced in {value['name']!r}. "
+    print_either(value, as_json, said + value["promise"])
+
+
+def _chosen(
+    text: str | None, present: list[_T] | None, parse: Callable[[str], list[_T] | None]
+) -> list[_T] | None:
+    """What an option says; None: all."""
+    if text is None:
+        return present
+    return None if text.strip().lower() == "all" else parse(text)
 
 
 @channel.command("list")

@@ -71,6 +71,19 @@ def add(
     print_either(value, as_json, said)
 
 
+@player.command("rename")
+@click.argument("name")
+@click.argument("new_name")
+@as_json_option
+def rename(name: str, new_name: str, as_json: bool) -> None:
+    """Give a player another name."""
+    with command_context() as app, app.writing() as session:
+        row = players.get_player(session, name)
+        before = row.name
+        value = _as_json(players.rename_player(session, row.id, new_name, version=row.version))
+    print_either(value, as_json, f"The player {before!r} is now {value['name']!r}.")
+
+
 @player.command("list")
 @as_json_option
 def list_players(as_json: bool) -> None:

@@ -28,6 +28,20 @@ def add(name: str, as_json: bool) -> None:
     print_either(value, as_json, f"Added the team {value['name']!r}.")
 
 
+@team.command("rename")
+@click.argument("name")
+@click.argument("new_name")
+@as_json_option
+def rename(name: str, new_name: str, as_json: bool) -> None:
+    """Give a team another name."""
+    with command_context() as app, app.writing() as session:
+        row = teams.get_team(session, name)
+        before = row.name
+        renamed = teams.rename_team(session, row.id, new_name, version=row.version)
+        value = _as_json(session, renamed)
+    print_either(value, as_json, f"The team {before!r} is now {value['name']!r}.")
+
+
 @team.command("list")
 @as_json_option
 def list_teams(as_json: bool) -> None:

@@ -4,7 +4,7 @@ games, player_stats and messages come out of one op without outputs: only an op 
 materializations can leave one malformed partition of a range unmaterialized while the rest go on.
 """
 
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import dagster as dg
 from structlog.contextvars import bound_contextvars
@@ -23,7 +23,6 @@ from lol_dagster.orchestration.resources import RunCounts, WallClock
 from lol_dagster.pipeline.discovery import discover
 from lol_dagster.pipeline.process import (
     CODE_VERSIONS,
-    STAGES,
     IgnoredGame,
     NotGiven,
     Outcome,
@@ -148,10 +147,8 @@ def process_games(
             "The range holds no match: a range whose start stands after its end is empty",
             allow_retries=False,
         )
-    wanted = {key.to_user_string() for key in context.selected_asset_keys}
-    outcomes = yield from _process(
-        context, database, riot, settings, clock, run_counts, match_ids, wanted
-    )
+    # Whatever was selected: all three are worked out in one transaction, so all three are recorded.
+    outcomes = yield from _process(context, database, riot, settings, clock, run_counts, match_ids)
     _fail_if_alone(context, database, outcomes)
 
 
@@ -176,9 +173,7 @@ def process_chosen(
     clock: dg.ResourceParam[WallClock],
     run_counts: dg.ResourceParam[RunCounts],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _process(
-        context, database, riot, settings, clock, run_counts, config.match_ids, STAGES
-    )
+    yield from _process(context, database, riot, settings, clock, run_counts, config.match_ids)
 
 
 def _process(
@@ -189,9 +184,8 @@ def _process(
     clock: WallClock,
     run_counts: RunCounts,
     match_ids: Sequence[str],
-    wanted: Collection[str],
 ) -> Generator[dg.AssetMaterialization | dg.AssetObservation, None, list[Outcome]]:
-    """Take the matches through the stages, and report the assets that are wanted."""
+    """Take the matches through the stages, and report what came of it."""
     outcomes: list[Outcome] = []
     shown: set[str] = set()
     by_hand = not _SENSOR_TAGS & context.run.tags.keys()
@@ -210,9 +204,8 @@ def _process(
         _count(run_counts, outcome)
         run_counts.after_game()
         for key, values in metadata.of_outcome(database, outcome).items():
-            if key in wanted or (key == "deliveries" and "messages" in wanted):
-                yield dg.AssetMaterialization(key, partition=match_id, metadata=values)
-                shown.add(key)
+            yield dg.AssetMaterialization(key, partition=match_id, metadata=values)
+            shown.add(key)
     yield dg.AssetObservation(
         "games", description="The batch", metadata=metadata.of_batch(database, outcomes)
     )
@@ -255,8 +248,9 @@ def _fail_if_alone(
         _per_match_asset(
             "deliveries",
             after="messages",
-            description="Where the game was announced. The job `deliver_messages` sends whatever is "
-            "due; materializing chosen partitions sends only their messages.",
+            description="Where the game was announced. Its automation is the sensor `due_messages_sensor`: it "
+            "starts the job `deliver_messages`, which sends whatever is due. Materializing chosen "
+            "partitions sends only their messages.",
             kinds={"python", "api"},
         )
     ],

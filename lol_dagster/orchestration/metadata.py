@@ -196,7 +196,10 @@ def of_deliveries(found: DeliveryReport) -> Iterator[tuple[str, Metadata]]:
         metadata: dict[str, Any] = {"channels": ", ".join(each.channel for each in results)}
         for each in results:
             if each.link is not None:
-                metadata[f"link_{each.message_id[:8]}"] = dg.MetadataValue.url(each.link)
+                # A removed channel's name may be another's by now.
+                key = f"link to {each.channel}"
+                key = f"{key}, {each.message_id[:8]}" if key in metadata else key
+                metadata[key] = dg.MetadataValue.url(each.link)
         yield match_id, metadata
 
 

@@ -215,6 +215,34 @@ def test_a_key_that_riot_refuses_is_said_and_nothing_is_added(
     assert as_json("player", "list") == []
 
 
+def test_teams_players_and_channels_are_corrected_in_place() -> None:
+    done("team", "add", "Amigos")
+    add_ann()
+    done(
+        "channel", "add", "general", "--team", "Amigos", "--kind", "discord-bot",
+        "--address", "123456789012345678", "--queues", "420",
+    )  # fmt: skip
+    assert done("team", "rename", "amigos", "Barons") == "The team 'Amigos' is now 'Barons'.\n"
+    assert as_json("player", "rename", "ann", "Anna")["name"] == "Anna"
+    (entry,) = [each for each in as_json("player", "list") if each["name"] == "Anna"]
+    assert [each["team"] for each in entry["teams"]] == ["Barons"]
+
+    edited = as_json("channel", "edit", "general", "--name", "ranked", "--message-kinds", "game")
+    assert (edited["name"], edited["queues"], edited["message_kinds"]) == (
+        "ranked",
+        [420],
+        ["game"],
+    )
+    edited = as_json(
+        "channel", "edit", "ranked", "--queues", "all", "--address", "223456789012345678",
+        "--uncertain", "resend",
+    )  # fmt: skip
+    assert (edited["address"], edited["queues"], edited["message_kinds"], edited["uncertain"]) == (
+        "223456789012345678", None, ["game"], "resend",
+    )  # fmt: skip
+    assert "there is no channel 'general'" in refused("channel", "edit", "general", "--name", "x")
+
+
 def test_an_account_is_corrected_or_confirmed() -> None:
     done("team", "add", "Amigos")
     add_ann()

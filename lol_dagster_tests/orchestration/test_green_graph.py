@@ -95,6 +95,35 @@ def test_games_that_are_announced_nowhere_leave_the_graph_green(lasting: World) 
     assert not_green(lasting) == set()
 
 
+@pytest.mark.parametrize("selected", ["games", "player_stats", "messages"])
+def test_whatever_was_selected_all_that_was_worked_out_anew_is_recorded(
+    lasting: World, selected: str
+) -> None:
+    """As "Materialize" does for one asset in Dagster's UI."""
+    lasting.add_team("amigos", "Ann")
+    match_id = lasting.finish("NA1_5000000001", participants=[participant("Ann")])
+    lasting.once()
+    job = lasting.definitions.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=lasting.instance,
+        partition_key=match_id,
+        asset_selection=[dg.AssetKey(selected)],
+    )
+    assert result.success
+    for asset in ("games", "player_stats", "messages"):
+        (latest,) = lasting.instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
+        assert latest.run_id == result.run_id, asset
+
+
+def test_a_delivery_links_to_the_message_by_the_channels_name(lasting: World) -> None:
+    lasting.finish("NA1_5000000001", participants=[participant("Ann")])
+    lasting.once()
+    (latest,) = lasting.instance.fetch_materializations(dg.AssetKey("deliveries"), limit=1).records
+    materialization = latest.asset_materialization
+    assert materialization is not None
+    assert set(materialization.metadata) == {"channels", "link to Gamers"}
+
+
 def test_the_nightly_job_reports_what_no_delivery_run_will(lasting: World) -> None:
     dropped, delivered, waiting, malformed, never = (
         f"NA1_500000000{number}" for number in range(1, 6)
