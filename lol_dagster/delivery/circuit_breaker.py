@@ -154,7 +154,8 @@ operator has changed something. What was never closed is left out."""
 
 
 def openings(session: Session, of: Iterable[Destination], *, but: Collection[str] = ()) -> Openings:
-    """
+    """When what is closed to these channels opens.
+
     Args:
         but: Scopes whose breakers do not count, only their rate limits.
     """

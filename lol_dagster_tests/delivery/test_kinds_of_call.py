@@ -134,6 +134,22 @@ def test_a_channel_that_refuses_posts_is_still_edited(delivery: DeliverySetup) -
     assert (delivery.titles(channel), delivery.row(old).remote_rev) == (["Defeat"], 2)
 
 
+def test_edits_that_are_taken_again_say_nothing_of_refused_news(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    corrected(delivery, channel)
+    delivery.discord.script("patch", refuse(403, 50013))
+    delivery.run()
+    delivery.pass_time(HOUR / 2)
+    news = new_game(delivery, channel)
+    delivery.discord.script("post", refuse(403, 50013))
+    delivery.run()
+    due_at = delivery.row(news).due_at
+    delivery.pass_time(HOUR / 2 + 1)
+    delivery.run()
+    assert closed(delivery) == [f"channel:{channel}"]
+    assert delivery.row(news).due_at == due_at
+
+
 def test_what_may_have_been_sent_is_not_searched_for_while_posts_are_refused(
     delivery: DeliverySetup,
 ) -> None:
@@ -365,6 +381,17 @@ def test_a_429_says_by_its_headers_for_how_long_where_its_body_does_not(
     assert delivery.run().delivered == 0
     delivery.pass_time(0.2)
     assert delivery.run().delivered == 1
+
+
+def test_a_global_limit_of_a_webhook_holds_all_of_them(delivery: DeliverySetup) -> None:
+    """They have no token: Discord counts by our address."""
+    for seconds in range(3):
+        channel = delivery.channel("discord-webhook")
+        delivery.message(channel, order_at=NOW + timedelta(seconds=seconds))
+    delivery.discord.script("post", refuse(429, 0, retry_after=5.0, **{"global": True}))
+    assert (delivery.run().delivered, delivery.discord.count("post")) == (0, 1)
+    delivery.pass_time(5.1)
+    assert delivery.run().delivered == 3
 
 
 @pytest.mark.parametrize(("retry_after", "wait"), [({"Retry-After": "900"}, 900), ({}, 600)])
