@@ -75,8 +75,9 @@ def _ignore_fences() -> None:
     """Whatever is being sent takes anybody's result."""
     apply = Outbox._apply
 
-    def ignore(self: Outbox, session: Any, claimed: Any, *args: Any) -> Any:
+    def ignore(self: Outbox, session: Any, claimed: Any, *args: Any, **how: Any) -> Any:
         fence = session.get_one(Message, claimed.row.id).fence
-        return apply(self, session, replace(claimed, row=replace(claimed.row, fence=fence)), *args)
+        mine = replace(claimed, row=replace(claimed.row, fence=fence))
+        return apply(self, session, mine, *args, **how)
 
     Outbox._apply = ignore  # type: ignore[method-assign]

@@ -84,7 +84,7 @@ def test_a_deliverer_that_froze_after_its_intent_sends_nothing_and_leaves_no_dou
     message = delivery.message(delivery.channel())
     delivery.crashes.at["after_intent"] = lambda: delivery.pass_time(54)
     delivery.run()
-    assert delivery.attempts(message) == [("POST", "not_sent"), ("POST", "accepted")]
+    assert delivery.attempts(message) == [("POST", "put_off"), ("POST", "accepted")]
     assert delivery.discord.count("list") == 0
 
 
