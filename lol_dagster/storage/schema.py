@@ -63,7 +63,7 @@ def open_database(settings: Settings) -> Database:
 def _opened_to_look(settings: Settings) -> Database | None:
     """A SQLite database of this version in a home that cannot be written: enough to see how things stand.
 
-    SQLite is told that nobody changes the file, as it could write nothing beside it to coordinate.
+    SQLite takes it that nobody changes the file, as it could write nothing beside it to coordinate.
     """
     url = normalized_url(settings.effective_database_url)
     file = Path(url.database or "")
