@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lol_dagster.messages.identity import parse_marker, write_marker
+from lol_dagster.messages.identity import nonce_in, parse_marker, write_marker
 
 
 def test_a_marker_names_the_message_and_its_revision() -> None:
@@ -40,3 +40,11 @@ def test_what_somebody_else_wrote_is_no_marker(text: object) -> None:
 
 def test_the_longest_marker_is_one() -> None:
     assert parse_marker(f"{'a' * 64}.999999999") == ("a" * 64, 999_999_999)
+
+
+def test_a_nonce_is_another_one_in_each_channel_and_the_same_each_time() -> None:
+    # The beginning of sha256("nonceC0123") in base64url.
+    assert nonce_in("C0123", "nonce") == "z8PzshZMAvQct73mtJXJYj"
+    assert (
+        len({nonce_in("C0123", "nonce"), nonce_in("C0124", "nonce"), nonce_in("C0123", "x")}) == 3
+    )

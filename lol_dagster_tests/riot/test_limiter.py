@@ -349,6 +349,12 @@ def test_only_a_success_ends_the_doubling_of_pauses(bench: Bench) -> None:
     assert refused() <= 2.5
 
 
+def test_a_limiter_brings_its_own_jitter(bench: Bench) -> None:
+    bench.limiter = RateLimiter(bench.database, "key", clock=bench.time.clock)
+    pause = bench.call(says("100:1"), status=429) - bench.time.now
+    assert 2 <= pause <= 2.5
+
+
 def test_a_call_that_never_came_back_counts_until_its_lease_and_the_window_are_over(
     bench: Bench,
 ) -> None:
@@ -402,6 +408,7 @@ def test_refusals_without_retry_after_double_the_pause_up_to_a_minute(bench: Ben
 def test_an_absurd_retry_after_is_cut(bench: Bench) -> None:
     until = bench.call(says("9:1", Retry_After="999999999"), status=429)
     assert until == bench.time.now + LONGEST_HOLD_S
+    assert bench.wait() == LONGEST_HOLD_S
 
 
 def test_a_clock_that_is_put_back_does_not_block_forever(bench: Bench) -> None:
