@@ -572,36 +572,32 @@ def _alone(
     session: Session, claimed: ClaimedMessage, effect: Effect, answer: Answer[Verdict]
 ) -> Verdict:
     """The verdict, and of a refusal that nobody knows whether it concerns this message alone: another
-    one has passed since it was first answered so. Else its channel would be closed for all of them,
-    again and again.
+    one has passed since it was last answered so, or since a third one was, for itself. Else its channel
+    would be closed for all of them, again and again.
     """
     verdict = answer.verdict
     if not (isinstance(verdict, Blocked) and verdict.unknown) or isinstance(effect, Get):
         return verdict
-    op = type(effect).__name__.upper()
-    first = session.scalar(
-        select(func.min(Attempt.id)).where(
-            Attempt.message_id == claimed.row.id,
-            Attempt.op == op,
-            Attempt.outcome == "blocked",
-            Attempt.http_status == answer.http_status,
-            Attempt.code == answer.code,
-        )
-    )
-    if first is None:
-        return verdict
-    passed = (
+    calls = (
         select(Attempt.id)
         .join(Message, Message.id == Attempt.message_id)
         .where(
-            Attempt.id > first,
-            Attempt.op == op,
-            Attempt.outcome.in_(("accepted", "found", "more", "absent")),
+            Attempt.op == type(effect).__name__.upper(),
             Message.channel_id == claimed.destination.channel_id,
-            Message.id != claimed.row.id,
+        )
+        .order_by(Attempt.id.desc())
+        .limit(1)
+    )
+    is_own = Message.id == claimed.row.id
+    last = session.scalar(
+        calls.where(
+            Attempt.http_status == answer.http_status,
+            Attempt.code == answer.code,
+            or_(Attempt.outcome == "refused", and_(is_own, Attempt.outcome == "blocked")),
         )
     )
-    if session.scalar(passed.limit(1)) is None:
+    passed = Attempt.outcome.in_(("accepted", "found", "more", "absent"))
+    if last is None or session.scalar(calls.where(Attempt.id > last, passed, ~is_own)) is None:
         return verdict
     reason = f"{verdict.reason} (others pass)"
     return NotSeen(reason) if isinstance(effect, Scan) else Refused(reason)

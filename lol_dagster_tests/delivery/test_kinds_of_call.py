@@ -295,6 +295,36 @@ def test_row_15_a_message_that_is_refused_while_others_pass_stops_only_itself(
     assert delivery.attempts(bad) == [("POST", "blocked"), ("POST", "refused")]
 
 
+def test_a_refusal_that_was_for_one_message_is_so_for_the_next_at_once(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    first = delivery.message(channel, "unlucky 1")
+    say_nothing_but(delivery, "post", refuse_text("unlucky", refuse(400, 77777)))
+    delivery.run()
+    new_game(delivery, channel)
+    delivery.pass_time(HOUR + 1)
+    delivery.run()
+    assert delivery.row(first).state == "needs_review"
+    second = new_game(delivery, channel, "unlucky 2")
+    delivery.run()
+    # Nobody has passed since: it may concern the whole channel by now.
+    assert (delivery.row(second).state, len(closed(delivery))) == ("blocked", 1)
+    new_game(delivery, channel)
+    delivery.pass_time(HOUR + 1)
+    delivery.run()
+    third = new_game(delivery, channel, "unlucky 3")
+    news = delivery.message(channel, "lucky", order_at=delivery.now - timedelta(minutes=1))
+    delivery.run()
+    # Here the news went first, and passed.
+    assert [delivery.row(each).state for each in (second, news, third)] == [
+        "needs_review",
+        "delivered",
+        "needs_review",
+    ]
+    assert closed(delivery) == []
+
+
 def test_a_known_refusal_concerns_the_channel_however_often_others_have_passed(
     delivery: DeliverySetup,
 ) -> None:
