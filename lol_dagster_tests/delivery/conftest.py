@@ -33,7 +33,7 @@ from lol_dagster_tests._support.fake_channels import (
     Recorded,
 )
 from lol_dagster_tests._support.raw_server import RawServer, raw_server
-from lol_dagster_tests.delivery.proof.harness import Harness
+from lol_dagster_tests.delivery.proof.harness import Harness, ServiceClock
 
 DISCORD_TOKEN = "discord-token-of-the-test"
 SLACK_TOKEN = "xoxb-token-of-the-test"
@@ -204,8 +204,9 @@ def _open_harness(
 ) -> Harness:
     generous = Limit(10_000, 1)
     options = Options(discord_limit=generous, slack_limit=generous)
-    world = stack.enter_context(Simulator(options))
-    harness = Harness.of(database, settings, world, folder)
+    clock = ServiceClock()
+    world = stack.enter_context(Simulator(options, clock=clock))
+    harness = Harness.of(database, settings, world, folder, clock)
     stack.callback(harness.end)
     return harness
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from lol_dagster.delivery.model import Absent, UnreadableHistory
@@ -15,7 +16,9 @@ from lol_dagster.delivery.outbox import Outbox
 from lol_dagster.delivery.transports.base import Answer, Transport
 from lol_dagster.storage.models import Message
 
-Mechanism = Literal["intent", "fence", "claim's age", "settling", "scan", "visibility check"]
+Mechanism = Literal[
+    "intent", "fence", "claim's age", "settling", "scan", "visibility check", "their time"
+]
 
 
 def take_out(mechanism: Mechanism, transports: Mapping[str, Transport]) -> None:
@@ -27,15 +30,23 @@ def take_out(mechanism: Mechanism, transports: Mapping[str, Transport]) -> None:
             _ignore_fences()
         case "claim's age":
             Outbox.age = lambda *_: 0.0  # type: ignore[method-assign]
-        case "settling":
+        case "their time":
+            Outbox._after_id = _by_our_clock  # type: ignore[method-assign]
+        case _:
             for each in transports.values():
-                _patch(each, capabilities=replace(each.capabilities, settle=0.0))
-        case "scan":
-            for each in transports.values():
-                _patch(each, scan=lambda *_: Answer(Absent()))
-        case "visibility check":
-            for each in transports.values():
-                _patch(each, scan=_believing(each))
+                _patch(each, **_without(mechanism, each))
+
+
+def _without(mechanism: Mechanism, transport: Transport) -> dict[str, Any]:
+    if mechanism == "settling":
+        return {"capabilities": replace(transport.capabilities, settle=0.0)}
+    believe = _believing(transport) if mechanism == "visibility check" else None
+    return {"scan": believe or (lambda *_: Answer(Absent()))}
+
+
+def _by_our_clock(self: Outbox, _session: Any, claimed: Any) -> str | None:
+    """A message would stand where this machine says that it is now."""
+    return self._transports[claimed.kind].after_id(None, datetime.now(UTC))
 
 
 def _patch(transport: Transport, **attributes: Any) -> None:

@@ -74,6 +74,17 @@ class Verdict:
 
 
 @dataclass
+class ServiceClock:
+    """The wall clock of the services, which is not this machine's."""
+
+    ahead: float = 0.0
+    """Seconds."""
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+@dataclass
 class Harness:
     """A database, a world and the workers between them."""
 
@@ -81,6 +92,7 @@ class Harness:
     settings: Settings
     world: Simulator
     folder: Path
+    clock: ServiceClock = field(default_factory=ServiceClock)
     titles: dict[str, str] = field(default_factory=dict)
     """By message id."""
     matches: list[str] = field(default_factory=list)
@@ -91,11 +103,18 @@ class Harness:
     _rules: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, database: Database, settings: Settings, world: Simulator, folder: Path) -> Harness:
+    def of(
+        cls,
+        database: Database,
+        settings: Settings,
+        world: Simulator,
+        folder: Path,
+        clock: ServiceClock,
+    ) -> Harness:
         names = {name.removeprefix("LOL_").lower(): v for name, v in world.environment.items()}
         secret = {"discord_bot_token", "slack_bot_token", "riot_api_key"}
         values = {name: SecretStr(v) if name in secret else v for name, v in names.items()}
-        return cls(database, settings.model_copy(update=values), world, folder)
+        return cls(database, settings.model_copy(update=values), world, folder, clock)
 
     # --- what is to be said ----------------------------------------------------------------------
 
@@ -133,12 +152,13 @@ class Harness:
         title, match_id, message_id = f"game{number:05d}", f"NA1_{number}", str(uuid.uuid4())
         content = _content(title, 1, lines)
         now = datetime.now(UTC)
+        ended_at = datetime.fromtimestamp(self.clock(), UTC)  # by Riot's clock
         with self.database.writing() as session:
             session.add(Match(match_id=match_id, state="processed", listed_at=now))
             session.add(
                 Message(
                     id=message_id, channel_id=channel_id, subject=match_id, kind="game",
-                    order_at=now + timedelta(microseconds=number), created_at=now, due_at=now,
+                    order_at=ended_at + timedelta(microseconds=number), created_at=now, due_at=now,
                     nonce=message_id.replace("-", "")[:22], content=content.to_json(),
                     desired_hash=content.content_hash(),
                 )

@@ -24,7 +24,7 @@ class Mutant:
 
     name: str
     taken_out: str
-    searched: Rules
+    searched: Rules | None = None
     """In which the search of every order of events must find it."""
     finds: str = "duplicate"
     start: World = BEGINNING
@@ -59,6 +59,12 @@ MUTANTS = (
         walked=_walked("visibility check"),
         mechanism="visibility check",
         scenario=scenarios.goes_unanswered_and_the_history_is_unreadable,
+    ),
+    Mutant(
+        "their time",
+        "the history is searched from this machine's time on, not from the service's",
+        mechanism="their time",
+        scenario=scenarios.goes_unanswered_while_the_services_are_an_hour_behind,
     ),
     Mutant(
         "intent",

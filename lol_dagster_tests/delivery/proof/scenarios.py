@@ -39,6 +39,16 @@ def goes_unanswered_and_the_history_is_unreadable(
     return goes_unanswered_and_the_nonce_is_forgotten(harness, without)
 
 
+def goes_unanswered_while_the_services_are_an_hour_behind(
+    harness: Harness, without: Mechanism | None
+) -> Verdict:
+    harness.clock.ahead = -3600.0
+    channel, place = harness.channel("slack-bot")
+    harness.fault(f"slack.post@{place}={UNSEEN}*1")
+    harness.say(channel)
+    return harness.finish(without=without)
+
+
 def is_accepted_late(harness: Harness, without: Mechanism | None) -> Verdict:
     """Slack accepts the message two seconds after it was given up on: later than anybody who does
     not wait looks, and a second sooner than who does.

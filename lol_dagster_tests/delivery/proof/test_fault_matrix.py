@@ -9,9 +9,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -248,22 +251,40 @@ def test_row_32_too_long_a_text_is_cut_here_before_a_channel_refuses_or_doubles_
     assert "…" in str(posted["body"])
 
 
+@pytest.mark.parametrize("kind", ["discord-bot", "slack-bot"])
 def test_row_33_a_deliverer_that_hangs_holds_up_its_own_message_for_a_lease_and_no_other(
-    delivery: DeliverySetup,
+    harness: Harness, kind: str
 ) -> None:
-    """That a name server which hangs ends at the deadline: tests of the HTTP session."""
-    channel = delivery.channel()
-    delivery.message(channel, "hung")
+    """It is alive, and holds its claim: frozen, until after everything else was delivered."""
+    channel, _ = harness.channel(kind)
+    hung = harness.freeze(harness.say(channel), "after_claim", lease=60.0)
+    following = harness.say(channel)
+    harness.join([harness.start(only=following)])
+    assert len(harness.world.truth.posted) == 1
+    harness.thaw(hung)
+    verdict = harness.finish()
+    assert verdict.wrong == {}
+    assert len(verdict.delivered) == len(harness.world.truth.posted) == 2
 
-    def hang() -> None:
-        raise Killed
 
-    delivery.crashes.at["after_claim"] = hang
-    with pytest.raises(Killed):
-        delivery.run()
-    delivery.message(channel, "next")
+def test_row_33_a_name_server_that_hangs_ends_with_its_call_and_holds_up_no_other_channel(
+    delivery: DeliverySetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = delivery.message(delivery.channel("discord-bot"))
+    other = delivery.channel("slack-bot")
+    delivery.message(other)
+    answers, resolve = threading.Event(), socket.getaddrinfo
+
+    def hang(host: str, port: int, *args: Any, **values: Any) -> Any:
+        if port == delivery.discord_server.port:
+            answers.wait(60)
+        return resolve(host, port, *args, **values)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
     delivery.run()
-    assert delivery.titles(channel) == ["next"]
+    answers.set()
+    assert delivery.titles(other) == ["Victory"]
+    assert delivery.attempts(hung) == [("POST", "not_sent")]
     delivery.pass_time(61)
     delivery.run()
-    assert delivery.titles(channel) == ["next", "hung"]
+    assert delivery.row(hung).state == "delivered"

@@ -23,6 +23,7 @@ def mutants(check: str) -> pytest.MarkDecorator:
 
 @mutants("searched")
 def test_the_search_of_every_order_of_events_finds_it(mutant: Mutant) -> None:
+    assert mutant.searched is not None
     _, counterexample = search(mutant.start, mutant.searched, only=mutant.finds)
     assert counterexample is not None
     assert counterexample[-1] == mutant.finds

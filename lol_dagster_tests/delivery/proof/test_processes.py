@@ -6,6 +6,7 @@ fault was there.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -15,6 +16,7 @@ from sqlalchemy import select
 
 from lol_dagster.storage.models import ChannelProbe
 from lol_dagster_tests.delivery.proof.harness import Harness, Process
+from lol_dagster_tests.delivery.proof.test_crash_grid import POST
 from lol_dagster_tests.delivery.proof.worker import LABELS, TIMING, Deed, Strike
 
 BETWEEN_COMMITS = ("after_claim", "after_intent", "before_call", "after_call", "after_result")
@@ -212,21 +214,42 @@ def test_row_18_a_commit_whose_answer_is_lost_doubles_nothing(any_harness: Harne
 # --- clocks --------------------------------------------------------------------------------------
 
 
-def test_row_24_wall_clocks_that_disagree_by_more_than_a_lease_double_nothing(
+def say_under_faults(harness: Harness) -> int:
+    """How many messages are to be sent."""
+    kinds, faults = tuple(POST)[:3], (SEEN, UNSEEN, "503", "late-accept(0.6)")
+    for kind, fault in itertools.product(kinds, faults):
+        channel, place = harness.channel(kind)
+        if fault:
+            harness.fault(f"{POST[kind]}@{place}={fault}*1")
+        harness.say(channel)
+    return len(kinds) * len(faults)
+
+
+@pytest.mark.parametrize("ahead", [3600.0, -3600.0])
+def test_row_24_services_whose_clocks_are_an_hour_apart_from_ours_show_what_was_sent(
+    harness: Harness, ahead: float
+) -> None:
+    """Messages bear the time of the service: neither nonces nor histories are reckoned by ours."""
+    harness.fault("discord.post=nonce-window(0.1)")
+    harness.clock.ahead = ahead
+    messages = say_under_faults(harness)
+    verdict = harness.finish()
+    assert verdict.wrong == {}
+    assert len(verdict.delivered) == messages
+    assert len(verdict.recovered) >= 6  # of each kind two that were accepted unseen
+
+
+def test_row_24_wall_clocks_of_two_deliverers_that_disagree_by_more_than_a_lease_double_nothing(
     harness: Harness,
 ) -> None:
-    for kind in ("discord-bot", "slack-bot"):
-        for fault in (SEEN, UNSEEN, "503", "late-accept(0.6)"):
-            channel, place = harness.channel(kind)
-            if fault:
-                harness.fault(f"{kind.removesuffix('-bot')}.post@{place}={fault}*1")
-            harness.say(channel)
+    """What one defers by an hour would wait for so long: it is seconds here, as are leases."""
+    messages = say_under_faults(harness)
     ahead = harness.start(wall_skew=2.0)
     behind = harness.start(wall_skew=-2.0)
     harness.join([ahead, behind])
     verdict = harness.finish()
     assert verdict.wrong == {}
-    assert len(verdict.delivered) == 8
+    assert len(verdict.delivered) == messages
 
 
 @pytest.mark.parametrize(("kind", "times"), [("discord-bot", 1), ("slack-bot", 2)])
