@@ -231,6 +231,7 @@ def _posted(row: Row, answered: Answered, now: Moment, terms: Terms) -> Row:
         # Only what may have been sent before can be gone, and only a nonce leads back to it.
         verdict = Refused(verdict.reason)
     row = replace(row, settle_until=now.at + terms.settle)  # nothing of it is still to begin
+    is_newest = row.sent_rev == row.desired_rev
     if isinstance(verdict, NotSent | Blocked | Refused) and not answered.maybe_before:
         row = _unsent(row)
     match verdict:
@@ -246,7 +247,8 @@ def _posted(row: Row, answered: Answered, now: Moment, terms: Terms) -> Row:
         case Blocked(reason):
             return _blocked(row, reason, now, terms)
         case Refused(reason):
-            return _needs_review(row, reason)
+            # That text will never be taken; a newer one may.
+            return _needs_review(row, reason) if is_newest else _due_again(row, now.wall, reason)
         case Uncertain(reason):
             row = replace(row, uncertain_rounds=row.uncertain_rounds + 1)
             # The first time for the settling time alone: most of these were posted, and the

@@ -225,6 +225,17 @@ def test_a_text_that_changes_while_the_last_one_is_refused_is_still_sent(
     assert (delivery.titles(channel), row.remote_rev, row.last_error) == (["Defeat"], 3, None)
 
 
+def test_a_text_that_changes_while_the_first_one_is_refused_is_still_posted(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    message = delivery.message(channel, "x" * 5000)
+    delivery.discord.script("post", refuse(400, 50035))
+    delivery.crashes.at["after_call"] = lambda: delivery.say(message, "Victory")
+    delivery.run()
+    assert (delivery.row(message).state, delivery.titles(channel)) == ("delivered", ["Victory"])
+
+
 def test_a_text_that_is_refused_is_given_up_and_the_next_one_is_sent(
     delivery: DeliverySetup,
 ) -> None:
