@@ -338,6 +338,20 @@ def test_a_known_refusal_concerns_the_channel_however_often_others_have_passed(
     assert delivery.row(message).state == "blocked"
 
 
+def test_an_unknown_refusal_after_a_known_one_is_the_first_of_its_kind(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    message = delivery.message(channel, "first")
+    delivery.discord.script("post", refuse(403, 50013), None, refuse(400, 77777))
+    delivery.run()
+    new_game(delivery, channel)
+    delivery.pass_time(HOUR + 1)
+    delivery.run()
+    assert delivery.attempts(message) == [("POST", "blocked"), ("POST", "blocked")]
+    assert (delivery.row(message).state, len(closed(delivery))) == ("blocked", 1)
+
+
 def test_an_edit_that_is_refused_while_others_pass_stops_only_itself(
     delivery: DeliverySetup,
 ) -> None:

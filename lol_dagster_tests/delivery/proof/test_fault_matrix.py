@@ -242,9 +242,7 @@ def test_row_32_too_long_a_text_is_cut_here_before_a_channel_refuses_or_doubles_
     harness: Harness, kind: str
 ) -> None:
     """The simulated services refuse what exceeds the real ones' limits."""
-    harness.say(
-        harness.channel(kind)[0], lines=[f"{number} " + "x" * 5000 for number in range(20)]
-    )
+    harness.say(harness.channel(kind)[0], lines=[f"{number} " + "x" * 5000 for number in range(20)])
     verdict = harness.finish(workers=1)
     assert verdict.wrong == {}
     (posted,) = harness.world.truth.posted
