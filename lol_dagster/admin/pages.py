@@ -25,6 +25,7 @@ from lol_dagster.admin.display import (
 )
 from lol_dagster.admin.security.request_checks import way_back
 from lol_dagster.admin.views.played import outcome_mark
+from lol_dagster.riot.names import without_format_characters
 
 _STATIC = Path(__file__).with_name("static")
 _THEMES = ("auto", "light", "dark")
@@ -54,6 +55,7 @@ def add_page_furniture(app: Flask) -> None:
     app.context_processor(_for_every_template)
     app.jinja_env.filters["instant"] = instant
     app.jinja_env.filters["sentence"] = sentence
+    app.jinja_env.filters["plain"] = without_format_characters
     app.jinja_env.filters["ago"] = lambda value: ago(value, admin_context().now())
     app.jinja_env.globals["present"] = present
     for shown in (message_state, stage_state, match_state, outcome_mark, run_links):

@@ -31,6 +31,7 @@ from lol_dagster.http import DeadlineSession
 from lol_dagster.riot.caller import LONGEST_WAIT_S, Caller
 from lol_dagster.riot.errors import BrokenBody, Call, ForbiddenHere, KeyRejected
 from lol_dagster.riot.limiter import Priority, RateLimiter
+from lol_dagster.riot.names import without_format_characters
 from lol_dagster.riot.routing import (
     account_route,
     is_match_id,
@@ -59,6 +60,13 @@ def _encrypted(puuid: str) -> str:
     return puuid
 
 
+def _plain(name: str | None) -> str | None:
+    return name and without_format_characters(name)
+
+
+_Name = Annotated[str | None, AfterValidator(_plain)]
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -68,8 +76,8 @@ class RiotAccount(_Answer):
 
     puuid: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_encrypted)]
     """Encrypted for the application of the key that asked."""
-    game_name: str | None = Field(default=None, alias="gameName", max_length=64)
-    tag_line: str | None = Field(default=None, alias="tagLine", max_length=16)
+    game_name: _Name = Field(default=None, alias="gameName", max_length=64)
+    tag_line: _Name = Field(default=None, alias="tagLine", max_length=16)
 
 
 class ActiveRegion(_Answer):

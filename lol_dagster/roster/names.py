@@ -10,16 +10,19 @@ from typing import TypeVar
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from lol_dagster.riot.names import without_format_characters
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
 from lol_dagster.storage.models import Channel, Player, Team
 
 LONGEST_NAME = 100
-# Riot's own rule for new names is 3 to 16 characters, then # and 3 to 5: older names break it, so
-# that only what cannot be a Riot ID at all is refused here, and Riot itself is asked about the rest.
-_LONGEST_GAME_NAME = 32
-_LONGEST_TAG_LINE = 8
+# Riot's own rule for new names is 3 to 16 characters, then # and 3 to 5: older names break it, and
+# what counts as one character differs by script. So only what cannot be a Riot ID at all is refused
+# here (or cannot be stored), and Riot itself is asked about the rest.
+_LONGEST_GAME_NAME = 64
+_LONGEST_TAG_LINE = 16
 _UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # control characters, half characters, line separators
 _VISIBLE = "LNPS"  # letters, numbers, punctuation, symbols
+_JOINERS = "\u200c\u200d"  # they hold letters and emoji together
 
 
 _N = TypeVar("_N", Channel, Player, Team)
@@ -47,7 +50,7 @@ def clean_name(text: str) -> str:
     Raises:
         RosterError: nothing is left, or more than 100 characters, or some that cannot be shown.
     """
-    name = unicodedata.normalize("NFC", text).strip()
+    name = unicodedata.normalize("NFC", _without_unseen(text)).strip()
     if not any(unicodedata.category(c)[0] in _VISIBLE for c in name):
         raise RosterError("a name is missing: it should have 1 to 100 characters")
     if len(name) > LONGEST_NAME:
@@ -63,15 +66,15 @@ def parse_riot_id(text: str) -> RiotId:
     Raises:
         RosterError: it is not of this form.
     """
-    game_name, hash_sign, tag_line = unicodedata.normalize("NFC", text).strip().rpartition("#")
+    plain = unicodedata.normalize("NFC", without_format_characters(text))
+    game_name, hash_sign, tag_line = plain.rpartition("#")
     game_name, tag_line = game_name.strip(), tag_line.strip()
     if (
         not hash_sign
         or not 1 <= len(game_name) <= _LONGEST_GAME_NAME
         or not 1 <= len(tag_line) <= _LONGEST_TAG_LINE
-        or not tag_line.isalnum()
         or "#" in game_name
-        or any(unicodedata.category(c) in _UNWRITABLE for c in game_name)
+        or any(unicodedata.category(c) in _UNWRITABLE for c in game_name + tag_line)
     ):
         shown = text if len(text) <= 60 and text.isprintable() else ascii(text[:60])
         raise RosterError(
@@ -79,6 +82,11 @@ def parse_riot_id(text: str) -> RiotId:
             "and a tag of 3 to 5 letters or digits, as the game shows them"
         )
     return RiotId(game_name, tag_line)
+
+
+def _without_unseen(text: str) -> str:
+    """Without what would show the name as something else, such as a right-to-left override."""
+    return "".join(c for c in text if c in _JOINERS or unicodedata.category(c) != "Cf")
 
 
 def find_named(rows: Iterable[_N], name: str) -> _N | None:

@@ -25,6 +25,7 @@ from lol_dagster.errors import UserError
 from lol_dagster.storage import slow_queries
 from lol_dagster.storage.audit import record_changes
 from lol_dagster.storage.keys import Keyring
+from lol_dagster.storage.searching import SQLITE_FUNCTION, folded
 from lol_dagster.storage.types import use_keyring
 
 BUSY_TIMEOUT_MS = 10_000
@@ -188,6 +189,7 @@ def _say_which(failed: ExceptionContext) -> None:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # transactions are begun by _begin_sqlite alone
+    connection.create_function(SQLITE_FUNCTION, 1, folded, deterministic=True)
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     _switch_to_wal(cursor)

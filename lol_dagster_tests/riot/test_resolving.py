@@ -88,6 +88,16 @@ def test_a_rename_is_taken_over_by_the_deep_poll(world: World) -> None:
     assert world.account(account).riot_id == "After#EUW", "Riot leaves the names out at times"
 
 
+def test_an_override_in_a_name_of_riots_does_not_come_in(world: World) -> None:
+    """Shown, it would turn what follows around."""
+    account = world.member(game_name="Before", tag_line="NA1")
+    world.list(account)
+    named = {"puuid": account.puuid, "gameName": "Ann\u202eevil", "tagLine": "\u2066NA1\u2069"}
+    world.riot.on(f"by-puuid/{account.puuid}$", Reply(200, named))
+    world.discover()
+    assert world.account(account).riot_id == "Annevil#NA1"
+
+
 def test_a_name_that_cannot_be_asked_for_does_not_fail_the_poll(world: World) -> None:
     account = world.member()
     world.list(account, "NA1_1")

@@ -26,6 +26,7 @@ NOW = datetime(2026, 5, 20, 12, 0, tzinfo=UTC)
         ),  # e and an accent: the composed letter, so that both are one name
         ("👨‍👩‍👧 family", "👨‍👩‍👧 family"),  # held together by invisible joiners
         ("x" * 100, "x" * 100),
+        ("\u202eAnn\u202c\ufeff", "Ann"),
     ],
 )
 def test_a_name_is_kept_as_it_is_meant(typed: str, name: str) -> None:
@@ -57,6 +58,12 @@ def test_what_cannot_be_a_name_is_refused_in_one_line(typed: str, wrong: str) ->
         (" 마타 # 0001 ", RiotId("마타", "0001")),  # two characters: older than Riot's rule
         ("Ünïcödé#EUW", RiotId("Ünïcödé", "EUW")),
         ("a/b?c%#NA1", RiotId("a/b?c%", "NA1")),
+        # As the client's clipboard has it: isolates around either part, a byte order mark.
+        ("\ufeff\u2066Ann\u2069#\u2066NA1\u2069\u200b", RiotId("Ann", "NA1")),
+        ("Ann#สวัสดี", RiotId("Ann", "สวัสดี")),  # vowels that combine
+        ("Ann#हिंदी", RiotId("Ann", "हिंदी")),
+        ("Ann#K R", RiotId("Ann", "K R")),
+        ("Ann\u202eevil#NA1", RiotId("Annevil", "NA1")),  # shown, it would be «Annlive»
     ],
 )
 def test_a_riot_id_is_a_name_and_a_tag(typed: str, riot_id: RiotId) -> None:
@@ -65,8 +72,8 @@ def test_a_riot_id_is_a_name_and_a_tag(typed: str, riot_id: RiotId) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["", "Faker", "#KR1", "Faker#", "Faker#K R", "Fa#ker#KR1", "x" * 33 + "#NA1", "A#toolongtag",
-     "A\nB#NA1", "A#N/A"],
+    ["", "Faker", "#KR1", "Faker#", "Fa#ker#KR1", "x" * 65 + "#NA1", "A#" + "x" * 17,
+     "A\nB#NA1", "A#N\x07A", "\u2066\u2069#NA1"],
 )  # fmt: skip
 def test_what_is_no_riot_id_is_shown_how_one_looks(typed: str) -> None:
     with pytest.raises(RosterError, match="should look like 'Name#TAG'") as caught:

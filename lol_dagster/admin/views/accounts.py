@@ -42,6 +42,7 @@ from lol_dagster.roster.players import add_player, get_player, players
 from lol_dagster.roster.riot_lookup import KnownAccount, LastGame
 from lol_dagster.stats.modes import queue_display_name
 from lol_dagster.storage.models import Account, AccountPoll, Player
+from lol_dagster.storage.searching import has_part
 
 
 @dataclass(frozen=True)
@@ -157,10 +158,8 @@ class AccountView(RosterView):
 
     def searched(self, text: str) -> ColumnElement[bool]:
         return or_(
-            (Account.game_name + "#" + Account.tag_line).icontains(text, autoescape=True),
-            Account.player_id.in_(
-                select(Player.id).where(Player.name.icontains(text, autoescape=True))
-            ),
+            has_part(Account.game_name + "#" + Account.tag_line, text),
+            Account.player_id.in_(select(Player.id).where(has_part(Player.name, text))),
         )
 
     def remove(self, session: Session, row: Account) -> None:

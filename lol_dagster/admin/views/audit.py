@@ -16,6 +16,7 @@ from lol_dagster.admin.forms import number_in
 from lol_dagster.admin.model_view import BaseModelView
 from lol_dagster.admin.transactions import reading
 from lol_dagster.storage.models import Account, AuditEntry, Base, Channel, Player, Team
+from lol_dagster.storage.searching import has_part
 
 _PAGES = {
     "players": "player",
@@ -57,7 +58,7 @@ class AuditView(BaseModelView):
                 options=[(each, each) for each in _TABLES],
             ),
             Filter("Id", lambda value: AuditEntry.row == value.strip()),
-            Filter("Who", lambda value: AuditEntry.who.icontains(value.strip(), autoescape=True)),
+            Filter("Who", lambda value: has_part(AuditEntry.who, value.strip())),
             DayFilter("From", AuditEntry.at),
             DayFilter("To", AuditEntry.at, last=True),
         )

@@ -40,6 +40,7 @@ from lol_dagster.roster.channels import (
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.names import clean_name
 from lol_dagster.storage.models import Breaker, Channel, ChannelProbe
+from lol_dagster.storage.searching import has_part
 
 _MESSAGES = {
     "game": "Games",
@@ -236,7 +237,7 @@ class ChannelView(RosterView):
         return super().get_query().options(joinedload(Channel.team))
 
     def searched(self, text: str) -> ColumnElement[bool]:
-        return Channel.name.icontains(text, autoescape=True)
+        return has_part(Channel.name, text)
 
     def get_create_form(self) -> type[Form]:
         return ChannelForm

@@ -24,6 +24,7 @@ from lol_dagster.admin.views.played import RecentGames, recent_games
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.players import remove_player, rename_player
 from lol_dagster.storage.models import Account, Membership, Player, Team
+from lol_dagster.storage.searching import has_part
 
 
 class PlayerForm(EntryForm):
@@ -59,7 +60,7 @@ class PlayerView(RosterView):
             lambda value: Player.id.in_(
                 select(Membership.player_id)
                 .join(Membership.team)
-                .where(Team.name.icontains(value, autoescape=True), Membership.until.is_(None))
+                .where(has_part(Team.name, value), Membership.until.is_(None))
             ),
         ),
     )
@@ -82,10 +83,8 @@ class PlayerView(RosterView):
     def searched(self, text: str) -> ColumnElement[bool]:
         riot_id = Account.game_name + "#" + Account.tag_line
         return or_(
-            Player.name.icontains(text, autoescape=True),
-            Player.id.in_(
-                select(Account.player_id).where(riot_id.icontains(text, autoescape=True))
-            ),
+            has_part(Player.name, text),
+            Player.id.in_(select(Account.player_id).where(has_part(riot_id, text))),
         )
 
     def get_edit_form(self) -> type[Form]:

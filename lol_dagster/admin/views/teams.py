@@ -28,6 +28,7 @@ from lol_dagster.roster.memberships import end_membership
 from lol_dagster.roster.teams import add_team, remove_team, rename_team
 from lol_dagster.roster.versions import as_seen
 from lol_dagster.storage.models import Channel, Membership, Player, Team
+from lol_dagster.storage.searching import has_part
 
 _AT_ONCE = 500
 """Ids in one query: databases take only so many."""
@@ -86,7 +87,7 @@ class TeamView(RosterView):
         return count, rows
 
     def searched(self, text: str) -> ColumnElement[bool]:
-        return Team.name.icontains(text, autoescape=True)
+        return has_part(Team.name, text)
 
     def get_create_form(self) -> type[Form]:
         return TeamForm
