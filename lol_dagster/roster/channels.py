@@ -76,7 +76,7 @@ def parse_message_kinds(text: str) -> list[str] | None:
 
 
 def checked_address(kind: str, address: str, transports: Mapping[str, Transport]) -> str:
-    """The address without the blanks around it.
+    """The address in what was pasted.
 
     Raises:
         RosterError: there is no such kind.
@@ -86,7 +86,7 @@ def checked_address(kind: str, address: str, transports: Mapping[str, Transport]
         raise RosterError(
             f"there is no kind of channel {kind!a}: choose of {', '.join(transports)}"
         )
-    address = address.strip()
+    address = transports[kind].pasted_address(address.strip())
     transports[kind].check_address(address)
     return address
 

@@ -260,6 +260,12 @@ class Transport(ABC):
 
     # --- the address ---------------------------------------------------------------------------
 
+    def pasted_address(self, text: str) -> str:
+        """The address in what a person has pasted, such as the link to a channel; the text itself if
+        it is nothing of the kind.
+        """
+        return text
+
     @abstractmethod
     def check_address(self, address: str) -> None:
         """Refuse what can be no address of this kind, or leads to another host than the settings'.

@@ -39,6 +39,12 @@ _NO_MESSAGE = "100000000000000000"
 """An id as any other, of none of ours."""
 SNOWFLAKE = re.compile(r"\d{17,20}", re.ASCII)
 
+_LINK = re.compile(
+    r"https?://(?:(?:ptb|canary)\.)?discord(?:app)?\.com/channels/\d+/(\d{17,20})(?:/\d+)?/?",
+    re.ASCII,
+)
+"""What "Copy Link" gives of a channel, or of a message in it."""
+
 
 class DiscordBot(discord_api.DiscordTransport):
     """Create Message with `nonce` and `enforce_nonce`, Get Channel Messages, Edit Message."""
@@ -67,11 +73,15 @@ class DiscordBot(discord_api.DiscordTransport):
             ),
         )
 
+    def pasted_address(self, text: str) -> str:
+        link = _LINK.fullmatch(text)
+        return link[1] if link else text
+
     def check_address(self, address: str) -> None:
         if not SNOWFLAKE.fullmatch(address):
             raise AddressError(
-                "the address should be the id of a Discord channel, 17 to 20 digits: in Discord, "
-                "switch on the developer mode, then right-click the channel and copy its id"
+                "the address should be the id of a Discord channel, 17 to 20 digits, or the link to "
+                "it: in Discord, right-click the channel and copy its link"
             )
 
     @sends

@@ -43,6 +43,11 @@ from lol_dagster.settings import Settings
 
 _FORM = re.compile(r"(?:/[\w.-]+)*/webhooks/\d{17,20}/[\w-]{1,120}/?", re.ASCII)
 _PATH = re.compile(r"/webhooks/(\d+)/([\w-]+)/?$")
+_HOST = "discord.com"
+_OTHER_HOSTS = {
+    each for name in (_HOST, "discordapp.com") for each in (name, f"ptb.{name}", f"canary.{name}")
+} - {_HOST}
+"""The same Discord under its older name, and as its test versions call it."""
 _READS = 2
 """Of single messages while a page of the history is searched: with the page, the webhook itself and a
 visibility check they end before a claim grows old."""
@@ -86,6 +91,12 @@ class DiscordWebhook(discord_api.DiscordTransport):
             settle=30.0,
             promise=f"{WRITE_ONLY_PROMISE} A bot token in LOL_DISCORD_BOT_TOKEN removes the doubt.",
         )
+
+    def pasted_address(self, text: str) -> str:
+        parts = webhook_parts(text)
+        if parts is None or parts.netloc.lower() not in _OTHER_HOSTS:
+            return text
+        return parts._replace(netloc=_HOST).geturl()
 
     def check_address(self, address: str) -> None:
         parts, ours = webhook_parts(address), urlsplit(self._url)

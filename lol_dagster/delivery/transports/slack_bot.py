@@ -37,6 +37,11 @@ from lol_dagster.settings import Settings
 PAGE = 200
 _CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{4,20}", re.ASCII)
 
+_LINK = re.compile(
+    r"https://[\w.-]+\.slack\.com/(?:archives|client/\w+)/([A-Z0-9]+)(?:/p\d+)?/?", re.ASCII
+)
+"""What "Copy link" gives of a channel or of a message in it, and the browser's own address."""
+
 
 class SlackBot(slack_api.SlackTransport):
     """chat.postMessage, chat.update, conversations.history."""
@@ -61,6 +66,10 @@ class SlackBot(slack_api.SlackTransport):
             promise="Delivered exactly once as long as the bot can read the channel: an unanswered "
             "send is looked up there before it is repeated.",
         )
+
+    def pasted_address(self, text: str) -> str:
+        link = _LINK.fullmatch(text)
+        return link[1] if link else text
 
     def check_address(self, address: str) -> None:
         if not _CHANNEL_ID.fullmatch(address):

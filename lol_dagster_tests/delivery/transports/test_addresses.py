@@ -51,6 +51,34 @@ def test_a_right_address_is_taken_as_it_is(kind: str, address: str, transports: 
 
 
 @pytest.mark.parametrize(
+    ("kind", "pasted", "address"),
+    [
+        ("discord-bot", "https://discord.com/channels/42/123456789012345678", "123456789012345678"),
+        (
+            "discord-bot",
+            "https://ptb.discord.com/channels/42/123456789012345678/987654321098765432",
+            "123456789012345678",
+        ),
+        (
+            "discord-bot",
+            "https://canary.discordapp.com/channels/42/123456789012345678/",
+            "123456789012345678",
+        ),
+        ("discord-webhook", DISCORD.replace("discord.com", "ptb.discord.com"), DISCORD),
+        ("discord-webhook", DISCORD.replace("discord.com", "canary.discord.com"), DISCORD),
+        ("discord-webhook", DISCORD.replace("discord.com", "discordapp.com"), DISCORD),
+        ("slack-bot", "https://barons.slack.com/archives/C0123456789", "C0123456789"),
+        ("slack-bot", "https://barons.slack.com/archives/C0123456789/p1722543", "C0123456789"),
+        ("slack-bot", "https://app.slack.com/client/T01ABCDEF/C0123456789", "C0123456789"),
+    ],
+)
+def test_the_address_is_found_in_what_is_natural_to_paste(
+    kind: str, pasted: str, address: str
+) -> None:
+    assert checked_address(kind, f" {pasted}\n", REAL) == address
+
+
+@pytest.mark.parametrize(
     ("kind", "address"),
     [
         ("discord-bot", "general"),
@@ -58,6 +86,9 @@ def test_a_right_address_is_taken_as_it_is(kind: str, address: str, transports: 
         ("discord-bot", "1234567890123456"),  # 16 digits
         ("discord-bot", "１２３４５６７８９０１２３４５６７８"),  # digits, but not ASCII's
         ("discord-bot", DISCORD),
+        ("discord-bot", "https://discord.com/channels/@me/123456789012345678"),  # a private one
+        ("discord-bot", "https://discord.com.evil.example/channels/42/123456789012345678"),
+        ("discord-webhook", DISCORD.replace("discord.com", "ptb.discord.com:8443")),
         ("slack-bot", "c0123456789"),
         ("slack-bot", "#general"),
         ("slack-bot", "C0123456789/../x"),
