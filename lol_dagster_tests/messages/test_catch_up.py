@@ -183,6 +183,28 @@ def test_words_that_change_while_a_deliverer_finishes_are_still_due_for_an_edit(
     database.dispose()
 
 
+def test_a_second_writer_waits_until_the_first_has_opened_the_catch_up_message(postgres_url):
+    """Or both would open one."""
+    database = Database(postgres_url)
+    ann, _ = world(database)
+    with database.writing() as session:
+        add_game(session, "EUW1_1", played(ann))
+        add_game(session, "EUW1_2", played(ann))
+
+    def write_second() -> None:
+        with database.writing() as session:
+            write(session, "EUW1_2", LONG_AFTER)
+
+    second = threading.Thread(target=write_second)
+    with database.writing() as first:
+        write(first, "EUW1_1", LONG_AFTER)
+        second.start()
+        _wait_until_somebody_waits_for_a_lock(database)
+    second.join(timeout=60)
+    assert the_message(database).content["title"] == "2 games while I was away"
+    database.dispose()
+
+
 def _wait_until_somebody_waits_for_a_lock(database: Database) -> None:
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
 
