@@ -39,6 +39,10 @@ _OF_DEPLOY = frozenset({"LOL_ADMIN_HOST", "LOL_CODE_HOST"})
 """Variables that the files in deploy/ read."""
 
 
+_ENV_FILE_ENCODING = "utf-8-sig"
+"""UTF-8, with the byte order mark that some editors begin a file with."""
+
+
 class SettingsError(UserError):
     """A setting is missing or malformed."""
 
@@ -85,7 +89,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="LOL_",
         env_file=".env",
-        env_file_encoding="utf-8",
+        env_file_encoding=_ENV_FILE_ENCODING,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -134,6 +138,18 @@ class Settings(BaseSettings):
     slow_query_ms: Annotated[float | None, BeforeValidator(_milliseconds)] = 100.0
     """A database statement that takes this many milliseconds is logged with its plan; `0` logs each,
     `off` none."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_one_line(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        value = value.strip()  # a key that was copied with the line's end
+        if not value:
+            raise ValueError("is blank: it should be left out, or have a value")
+        if any(ord(character) < 0x20 for character in value):
+            raise ValueError("has a line break or another control character inside")
+        return value
 
     @field_validator("home")
     @classmethod
@@ -214,8 +230,10 @@ def load_settings() -> Settings:
     """Read the settings from the environment and `.env`.
 
     Raises:
-        SettingsError: one line that names each wrong variable and what it should look like.
+        SettingsError: one line that names each wrong variable and what it should look like, or the line
+            of `.env` that cannot be read.
     """
+    _check_env_file(Path(".env"))
     try:
         return Settings()
     except ValidationError as error:
@@ -225,12 +243,30 @@ def load_settings() -> Settings:
         raise SettingsError(wrong) from None
 
 
+def _check_env_file(file: Path) -> None:
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return  # there is none, or Settings says why it cannot be read
+    if b"\0" in content:
+        raise SettingsError(f"{file.absolute()} is in UTF-16 or no text: save it as UTF-8")
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            raise SettingsError(
+                f"line {number} of {file.absolute()} is not in UTF-8: save the file as UTF-8"
+            ) from None
+
+
 def unknown_variables() -> dict[str, str | None]:
     """Variables of the environment and `.env` that look like settings and are none, each with the
     setting that is written most like it, if there is one.
     """
     known = {f"LOL_{name.upper()}" for name in Settings.model_fields}
-    given = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
+    given = {
+        name.upper() for name in (*os.environ, *dotenv_values(".env", encoding=_ENV_FILE_ENCODING))
+    }
     return {
         name: next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.7)), None)
         for name in sorted(given - known - _OF_DEPLOY)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -177,3 +180,57 @@ def test_a_misspelt_setting_is_named_with_the_nearest(monkeypatch: pytest.Monkey
         "lol-dagster: LOL_RIOT_APIKEY is no setting: did you mean LOL_RIOT_API_KEY?",
         "lol-dagster: LOL_XYZZY is no setting",
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("LOL_RIOT_API_KEY=RGAPI-x\n".encode("utf-16"), "is in UTF-16 or no text"),
+        (b"LOL_RIOT_API_KEY=RGAPI-x\n# caf\xe9\n", "line 2 of "),
+    ],
+)
+def test_an_env_file_that_is_not_in_utf_8_is_named_with_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_bytes(content)
+    with pytest.raises(SettingsError, match=r"save .* as UTF-8") as caught:
+        load_settings()
+    assert said in str(caught.value)
+    assert str(tmp_path / ".env") in str(caught.value)
+    assert "RGAPI" not in str(caught.value)
+
+
+def test_a_byte_order_mark_hides_no_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_bytes(b"\xef\xbb\xbfLOL_ADMIN_PORT=4001\n")
+    assert load_settings().admin_port == 4001
+    assert unknown_variables() == {}
+
+
+def test_a_key_may_end_with_the_lines_end_and_have_none_inside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOL_RIOT_API_KEY", " RGAPI-x\r\n")
+    assert load_settings().require_riot_api_key().get_secret_value() == "RGAPI-x"
+    monkeypatch.setenv("LOL_RIOT_API_KEY", "RGAPI\n-x")
+    with pytest.raises(SettingsError, match="LOL_RIOT_API_KEY has a line break") as caught:
+        load_settings()
+    assert "-x" not in str(caught.value)
+
+
+def test_what_a_terminals_encoding_lacks_ends_no_command(tmp_path: Path) -> None:
+    """A name in Korean, on a terminal in Latin-1."""
+    environment = {**os.environ, "LOL_HOME": str(tmp_path), "PYTHONIOENCODING": "latin-1"}
+    program = Path(sys.executable).with_name("lol-dagster")
+    for arguments, said in (
+        (["team", "add", "페이커"], b"Added the team '???'.\n"),
+        (["status"], b""),
+    ):
+        done = subprocess.run(
+            [program, *arguments], capture_output=True, env=environment, check=False
+        )
+        assert b"Traceback" not in done.stderr
+        assert said in done.stdout

@@ -8,6 +8,8 @@ team list` never pays for Dagster.
 from __future__ import annotations
 
 import os
+import sys
+from io import TextIOWrapper
 
 import click
 
@@ -61,5 +63,9 @@ def main() -> None:
 
     # Whatever a command or a service of its own writes is its owner's alone.
     os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # What a terminal's encoding lacks, such as a dash or a name, must not end a command.
+            stream.reconfigure(errors="replace")
     warn_on_terminal()
     cli(prog_name="lol-dagster")

@@ -101,10 +101,11 @@ def correct_account(
     """
     account = as_seen(session, Account, account_id, version)
     check_not_taken(session, known.riot_id, known.puuid, but=account_id)
+    # First, as it flushes: all is one change in the audit trail.
+    set_puuid(session, account, known.puuid, known.puuid_key)
     account.game_name = known.riot_id.game_name
     account.tag_line = known.riot_id.tag_line
     account.platform = known.platform
-    set_puuid(session, account, known.puuid, known.puuid_key)
     flush_unless(session, f"the account '{known.riot_id}' already belongs to a player")
     # As for a new account: it is polled at once, and its first poll reads further back.
     session.execute(delete(AccountPoll).where(AccountPoll.account_id == account_id))
