@@ -13,7 +13,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import dagster as dg
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    ScheduleInstigatorData,
+)
 
 from lol_dagster.monitoring.switched_off import SwitchedOff, note_switched_off
 from lol_dagster.orchestration.future import put_right
@@ -33,7 +37,13 @@ def switch_on(instance: dg.DagsterInstance) -> list[str]:
     stopped = _stopped(instance)
     for state in stopped:
         # As Dagster's own `reset` leaves it: cursors stay.
-        instance.update_instigator_state(state.with_status(InstigatorStatus.DECLARED_IN_CODE))
+        running = state.with_status(InstigatorStatus.DECLARED_IN_CODE)
+        if isinstance(data := running.instigator_data, ScheduleInstigatorData):
+            # Stopping forgets since when it runs. Without ticks, which are not kept for good, Dagster would
+            # go through every minute since 1970, and start nothing meanwhile.
+            since = ScheduleInstigatorData(data.cron_schedule, datetime.now(UTC).timestamp())
+            running = running.with_data(since)
+        instance.update_instigator_state(running)
     return sorted(state.instigator_name for state in stopped)
 
 

@@ -225,6 +225,23 @@ def test_a_known_browser_that_tries_is_slowed_down_alone(app: Flask) -> None:
     assert try_(Visitor(app), PASSWORD).status_code == 303
 
 
+def test_with_another_password_no_browser_is_known_any_more(
+    app: Flask, database: Database, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was to be kept out by it may have had one."""
+    ann = Visitor(app)
+    ann.sign_in()
+    cookie = ann._client.get_cookie("lol_known")
+    assert cookie is not None
+    new = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("another password")
+    monkeypatch.setenv("LOL_ADMIN_PASSWORD_HASH", new)
+    restarted = create_app(load_settings(), database, now=clock)
+    hammer(restarted, ["127.0.0.1"] * FREE_TRIES)
+    visitor = Visitor(restarted)
+    visitor._client.set_cookie("lol_known", cookie.value)
+    assert try_(visitor, "another password").status_code == 429
+
+
 def test_no_cookie_of_somebody_elses_making_is_known(
     app: Flask, settings: Settings, database: Database, clock: ManualClock
 ) -> None:

@@ -6,18 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemoteInstigatorOrigin,
-    RemoteRepositoryOrigin,
-)
-from dagster._core.scheduler.instigation import (
-    InstigatorState,
-    InstigatorStatus,
-    ScheduleInstigatorData,
-    SensorInstigatorData,
-)
+from dagster._core.scheduler.instigation import InstigatorStatus
 
 from lol_dagster.definitions import defs
 from lol_dagster.monitoring.switched_off import SwitchedOff, switched_off
@@ -25,6 +14,7 @@ from lol_dagster.orchestration.instance import prepare_instance
 from lol_dagster.orchestration.switches import look, looking, switch_on
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
+from lol_dagster_tests._support.dagster_switches import click
 from lol_dagster_tests._support.waiting import wait_for
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -33,24 +23,6 @@ NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 @pytest.fixture
 def instance(settings: Settings) -> dg.DagsterInstance:
     return prepare_instance(settings)
-
-
-def click(instance: dg.DagsterInstance, name: str, status: InstigatorStatus) -> None:
-    """As Dagster stores what is switched in its UI."""
-    repository = RemoteRepositoryOrigin(
-        RegisteredCodeLocationOrigin("lol_dagster"), "__repository__"
-    )
-    is_sensor = name.endswith("_sensor")
-    state = InstigatorState(
-        RemoteInstigatorOrigin(repository, name),
-        InstigatorType.SENSOR if is_sensor else InstigatorType.SCHEDULE,
-        status,
-        SensorInstigatorData(cursor="7") if is_sensor else ScheduleInstigatorData("* * * * *"),
-    )
-    if instance.get_instigator_state(state.instigator_origin_id, state.selector_id):
-        instance.update_instigator_state(state)
-    else:
-        instance.add_instigator_state(state)
 
 
 def found(database: Database) -> list[SwitchedOff]:
@@ -88,6 +60,7 @@ def test_up_sets_all_of_it_as_the_code_says_and_keeps_cursors(
 ) -> None:
     click(instance, "poll_match_lists_schedule", InstigatorStatus.STOPPED)
     click(instance, "failed_runs_sensor", InstigatorStatus.STOPPED)
+    before = datetime.now(UTC).timestamp()
     instance.event_log_storage.set_concurrency_slots("riot", 0)
     again = prepare_instance(settings)
     assert switch_on(again) == ["failed_runs_sensor", "poll_match_lists_schedule"]
@@ -99,6 +72,9 @@ def test_up_sets_all_of_it_as_the_code_says_and_keeps_cursors(
     sensor = states["failed_runs_sensor"].sensor_instigator_data
     assert sensor is not None
     assert sensor.cursor == "7"
+    schedule = states["poll_match_lists_schedule"].instigator_data
+    # Without one Dagster would go through all minutes since 1970.
+    assert schedule.start_timestamp >= before
 
 
 def test_everything_that_the_code_declares_runs_by_default() -> None:
