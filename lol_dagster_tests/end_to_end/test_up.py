@@ -14,9 +14,13 @@ from typing import Any
 
 import pytest
 import requests
+from dagster._core.scheduler.instigation import InstigatorStatus
 
 from lol_dagster.logs.reading import LogFilter, read_log
+from lol_dagster.monitoring.switched_off import switched_off
+from lol_dagster.orchestration.instance import prepare_instance
 from lol_dagster.settings import Settings
+from lol_dagster_tests._support.dagster_switches import click
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests._support.world import World
@@ -41,7 +45,13 @@ class Running:
 
 @pytest.fixture
 def running(world: World, settings: Settings) -> Iterator[Running]:
-    """`up` in a process of its own, in a world in which Ann has just finished a game."""
+    """`up` in a process of its own, in a world in which Ann has just finished a game; and in a home in
+    which somebody had switched it off in Dagster's UI.
+    """
+    with prepare_instance(settings) as instance:
+        for name in ("poll_match_lists_schedule", "due_messages_sensor", "monitoring_sensor"):
+            click(instance, name, InstigatorStatus.STOPPED)
+        instance.event_log_storage.set_concurrency_slots("channels", 0)
     world.add_team("Gamers", "Ann")
     world.finish("NA1_5000000001", participants=[participant("Ann", champion="Jinx")])
     with socket.socket() as probe:
@@ -116,6 +126,16 @@ def test_up_announces_a_game_shows_it_in_the_ui_and_ends_with_one_ctrl_c(
             "results"
         ]
         return {run["status"] for run in runs} == {"SUCCESS"}
+
+    def known_as_switched_off() -> bool:
+        with world.app.database.reading() as session:
+            names = [each.name for each in switched_off(session)]
+        return names == ["monitoring_sensor"]
+
+    # Not by that sensor, which does nothing any more.
+    with prepare_instance(settings) as instance:
+        click(instance, "monitoring_sensor", InstigatorStatus.STOPPED)
+    wait_for("word of what is switched off", known_as_switched_off)
 
     wait_for("end of all runs", at_rest, seconds=300)  # one that is interrupted says so in the log
     os.kill(running.process.pid, signal.SIGINT)
