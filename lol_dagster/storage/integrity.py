@@ -13,6 +13,13 @@ from sqlalchemy.exc import DBAPIError
 from lol_dagster.storage.database import Database, describe_failure, is_damage
 
 _FULL = 2
+_MOUNTS = Path("/proc/self/mounts")
+_NETWORK_DISKS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "afs", "fuse.sshfs", "fuse.rclone",
+     "fuse.glusterfs", "fuse.s3fs"}
+)  # fmt: skip
+"""Kinds of file systems on which processes of several machines, or of one, do not share memory or locks as
+SQLite's WAL needs it (https://sqlite.org/wal.html, 2)."""
 
 
 def damage(database: Database) -> list[str]:
@@ -50,6 +57,20 @@ def _is_damaged(file: Path) -> bool:
         return is_damage(error)
 
 
+def network_disk(file: Path, mounts: str) -> str | None:
+    """The kind of the network disk that a file is on; None: it is on none.
+
+    Args:
+        mounts: As in /proc/self/mounts: device, mount point, kind, ….
+    """
+    lines = (line.split() for line in mounts.splitlines())
+    points = [(Path(each[1].replace("\\040", " ")), each[2]) for each in lines if len(each) > 2]
+    above = [each for each in points if file.absolute().is_relative_to(each[0])]
+    # The longest is the nearest; of two on one point the later hides the earlier.
+    kind = max(enumerate(above), key=lambda each: (len(each[1][0].parts), each[0]), default=None)
+    return kind[1][1] if kind and kind[1][1] in _NETWORK_DISKS else None
+
+
 def undurable(database: Database) -> str | None:
     """What keeps a committed transaction from surviving a power cut, as the intent to send a message
     must; None: nothing.
@@ -59,7 +80,14 @@ def undurable(database: Database) -> str | None:
     with database.reading() as session:
         if database.is_sqlite:
             level = session.scalar(text("PRAGMA synchronous"))
-            return None if level is not None and level >= _FULL else "synchronous is not FULL"
+            if level is None or level < _FULL:
+                return "synchronous is not FULL"
+            mounts = _MOUNTS.read_text() if _MOUNTS.exists() else ""
+            kind = network_disk(Path(database.url.database or "/"), mounts)
+            return kind and (
+                f"it stands on a network disk ({kind}), on which SQLite keeps no promise: move LOL_HOME to "
+                "a disk of this machine, or use PostgreSQL"
+            )
         current = text("SELECT current_setting(:name)")
         names = ("fsync", "full_page_writes")
         off = [each for each in names if session.scalar(current, {"name": each}) == "off"]
