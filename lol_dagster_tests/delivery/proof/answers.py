@@ -21,7 +21,16 @@ from pydantic import SecretStr
 from urllib3 import HTTPHeaderDict
 
 from lol_dagster import http
-from lol_dagster.delivery.model import Absent, Accepted, Deleted, Found, Seen, Verdict
+from lol_dagster.delivery.model import (
+    Absent,
+    Accepted,
+    Blocked,
+    Deleted,
+    Found,
+    Refused,
+    Seen,
+    Verdict,
+)
 from lol_dagster.delivery.transports import discord_api, slack_api, slack_webhook
 from lol_dagster.delivery.transports.base import Answer, Outgoing, Reply, Transport, Wanted
 from lol_dagster.delivery.transports.registry import TRANSPORTS
@@ -143,6 +152,22 @@ def _all_fates(kind: str, call: Call) -> Iterator[Fate]:
                 accepted = len(world.truth.events()) > before
                 if any(each["fault"] for each in world.truth.calls()[calls:]):
                     yield Fate(f"{operation}={fault}", accepted, _bare(verdict))
+
+
+def endured(kind: str, call: Call) -> tuple[str, ...]:
+    """The faults of a call that send no message to review and close nothing for good, as a SPEC has them
+    after its target; of the codes that come to the same, one.
+    """
+    single = {each.fault for each in fates(kind, call)}
+    return tuple(
+        fault
+        for each in all_fates(kind, call)
+        for _, _, fault in [each.fault.partition("=")]
+        if is_drawn(each.verdict)
+        and not isinstance(each.verdict, Refused)
+        and not (isinstance(each.verdict, Blocked) and each.verdict.dead)
+        and (each.fault in single or not fault.startswith("refuse("))
+    )
 
 
 def is_drawn(verdict: Verdict) -> bool:

@@ -17,6 +17,7 @@ from lol_dagster_tests.delivery.proof.harness import Harness, Process
 from lol_dagster_tests.delivery.proof.worker import NONCE_WINDOW
 
 SERVICE = {"discord-bot": "discord", "slack-bot": "slack"}
+HISTORY = {"discord": "list", "slack": "history"}
 FAULTS = (
     "error-after-accept(500):0.08", "error-after-accept(502):0.05", "reset:0.08", "half-body:0.06",
     "html-body:0.04", "body-drip:0.03", "no-answer:0.03", "late-accept(0.6):0.04",
@@ -24,6 +25,10 @@ FAULTS = (
 )  # fmt: skip
 """60 of 100 POSTs: 41 are accepted and do not say so, 19 are not accepted."""
 EDIT_FAULTS = ("error-after-accept(500):0.1", "late-accept(0.6):0.05", "503:0.1", "reset:0.05")
+REFUSED_EDITS = {"discord": "refuse(50013):0.05", "slack": "refuse(is_inactive):0.05"}
+"""By a channel that takes posts."""
+HISTORY_FAULTS = ("503:0.05", "429(0.2):0.05", "no-answer:0.03", "body-drip:0.03")
+"""It fails, is limited, and takes longer than a call may."""
 
 
 @dataclass
@@ -73,12 +78,12 @@ def soak(
     harness: Harness, kind: str, messages: int, disturbance: Disturbance, *, within: float
 ) -> None:
     service = SERVICE[kind]
+    harness.clock.ahead = -3600.0
     harness.fault(f"discord.post=nonce-window({NONCE_WINDOW})")
     harness.fault(
         f"{service}.post={','.join(FAULTS)}",
-        f"{service}.edit={','.join(EDIT_FAULTS)}",
-        "discord.list=503:0.05",
-        "slack.history=503:0.05",
+        f"{service}.edit={','.join((*EDIT_FAULTS, REFUSED_EDITS[service]))}",
+        f"{service}.{HISTORY[service]}={','.join(HISTORY_FAULTS)}",
     )
     channels = [harness.channel(kind)[0] for _ in range(8)]
     for number in range(messages):

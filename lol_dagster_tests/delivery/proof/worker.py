@@ -27,7 +27,14 @@ from sqlalchemy.orm import Session, configure_mappers
 from lol_dagster.delivery import circuit_breaker
 from lol_dagster.delivery.clock import Clock, clock_for
 from lol_dagster.delivery.model import Accepted, Timing
-from lol_dagster.delivery.transports import discord_api, discord_webhook, slack_api
+from lol_dagster.delivery.transports import (
+    base,
+    discord_api,
+    discord_bot,
+    discord_webhook,
+    slack_api,
+    slack_bot,
+)
 from lol_dagster.delivery.transports.base import Hold, Outgoing, Transport
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.delivery.worker import Deliverer
@@ -166,8 +173,11 @@ def work(orders: Orders) -> None:
 def _hurry(busy_ms: int) -> None:
     """Shorten what is not in `Timing`, in this process."""
     circuit_breaker.OPEN_FOR = circuit_breaker.PROBE_EVERY = timedelta(seconds=0.3)
+    # A channel's history has many pages, as that of a busy channel.
+    discord_bot.PAGE = discord_webhook.PAGE = slack_bot.PAGE = 10
     slack_api.PACE = discord_webhook._PACE = Hold(0.0)
     discord_api._CLOUDFLARE_BAN = 1.0
+    base._UNSAID_WAIT = discord_api._EDIT_LATER = 0.3
     storage.BUSY_TIMEOUT_MS = busy_ms
 
 
