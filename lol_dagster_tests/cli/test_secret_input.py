@@ -91,6 +91,7 @@ def test_every_option_that_may_hold_a_secret_takes_it_from_the_input(database: D
     }
     assert takes_text == {
         "channel add address": "SecretInput",
+        "channel edit address": "SecretInput",
         "db copy to_url": "SecretInput",
         "up public_url": "StringParamType",  # everybody may know it
         "admin public_url": "StringParamType",
