@@ -427,7 +427,7 @@ def test_an_unmarked_page_is_remembered_to_the_end_of_the_search(delivery: Deliv
     delivery.run()
     suppress(history(delivery, channel)[0])
     chat(delivery, channel, 120)
-    delivery.message(channel, "later")
+    delivery.message(channel, "another")
     delivery.run()
     delivery.discord.nonces.clear()
     delivery.pass_time(31)
