@@ -25,6 +25,7 @@ from lol_dagster.roster.riot_lookup import (
     FoundAccount,
     KnownAccount,
     RiotUnavailableError,
+    UnknownWhereError,
     WrongPlatformError,
     account_to_be_resolved,
     look_up,
@@ -33,8 +34,10 @@ from lol_dagster.settings import SettingsError
 
 _FOUND = TypeAdapter(FoundAccount)
 _PLATFORMS = [
-    SelectChoice(platform, f"{name} ({platform})") for platform, name in PLATFORM_NAMES.items()
+    SelectChoice("", "Ask Riot"),
+    *(SelectChoice(platform, f"{name} ({platform})") for platform, name in PLATFORM_NAMES.items()),
 ]
+_CHOOSE_PLATFORM = "Choose where it plays: Riot cannot be asked now."
 
 
 class LookUpForm(EntryForm):
@@ -46,7 +49,7 @@ class LookUpForm(EntryForm):
         description="Name#TAG, as the game shows it. Case and spaces do not matter.",
         render_kw={"placeholder": "Name#TAG", "autocomplete": "off", "spellcheck": "false"},
     )
-    platform = SelectField("Plays on", [InputRequired()], choices=_PLATFORMS)
+    platform = SelectField("Plays on", choices=_PLATFORMS)
     found_account = HiddenField()
     """What was found for what is typed above, signed."""
 
@@ -72,6 +75,9 @@ class LookUpForm(EntryForm):
             return None
         known: KnownAccount | None = None
         if request.form.get("step") == "keep":
+            if not self.platform.data:
+                add_error(self, "platform", _CHOOSE_PLATFORM)
+                return None
             known = account_to_be_resolved(riot_id, self.platform.data)
         elif request.form.get("step") == "save" and (found := self._shown_before(riot_id)):
             self.found, known = found, found.known
@@ -101,12 +107,14 @@ class LookUpForm(EntryForm):
         if not self._is_free(riot_id, None, but):
             return
         try:
-            found = look_up(admin_context().riot, riot_id, self.platform.data)
+            found = look_up(admin_context().riot, riot_id, self.platform.data or None)
         except WrongPlatformError as error:
             add_error(self, "platform", sentence(error))
             if error.plays_on in PLATFORM_NAMES:
                 self.platform.data = error.plays_on
                 add_error(self, "platform", "It is selected now: look up again.")
+        except UnknownWhereError as error:
+            add_error(self, "platform", sentence(error))
         except NoSuchEntryError as error:
             add_error(self, "riot_id", sentence(error))
         except (RiotUnavailableError, KeyRejected, SettingsError) as error:
@@ -114,6 +122,7 @@ class LookUpForm(EntryForm):
         else:
             if self._is_free(found.known.riot_id, found.known.puuid, but):
                 self.found = found
+                self.platform.data = found.known.platform
                 asked = {"riot_id": str(riot_id), "found": _FOUND.dump_python(found, mode="json")}
                 self.found_account.data = _signer().dumps(asked)
 

@@ -43,11 +43,11 @@ def bar_chart(bars: Sequence[Bar], *, title: str, height: int = 90, kind: str = 
         height: Of the bars, in units of which 720 make its width.
         kind: Which of the two colours: `one` or `two`.
     """
-    most = max((bar.value or 0 for bar in bars), default=0) or 1
+    most = max((bar.value or 0 for bar in bars), default=0)
     step = _WIDTH / max(len(bars), 1)
     parts = []
     for number, bar in enumerate(bars):
-        tall = (bar.value or 0) / most * height
+        tall = (bar.value or 0) / (most or 1) * height
         parts.append(
             Markup(
                 '<g><title>{}: {}</title><rect class="hit" x="{:.1f}" y="0" width="{:.1f}" '
@@ -58,7 +58,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str, height: int = 90, kind: str = 
                 number * step + step * 0.12, height - tall, step * 0.76, tall,
             )
         )  # fmt: skip
-    return _drawing(parts, bars, title, height, kind, most)
+    return _drawing(parts, bars, title, height, kind, most or None)
 
 
 def line_chart(points: Sequence[Bar], *, title: str, height: int = 90, kind: str = "one") -> Markup:
@@ -87,12 +87,21 @@ def line_chart(points: Sequence[Bar], *, title: str, height: int = 90, kind: str
             .format(point.label, _number(point.value), x, y)
         )  # fmt: skip
     parts.insert(0, Markup('<path class="line" d="{}"/>').format(" ".join(path)))
-    return _drawing(parts, points, title, height, kind, most)
+    return _drawing(parts, points, title, height, kind, most if values else None)
 
 
 def _drawing(
-    parts: Sequence[Markup], bars: Sequence[Bar], title: str, height: int, kind: str, most: float
+    parts: Sequence[Markup],
+    bars: Sequence[Bar],
+    title: str,
+    height: int,
+    kind: str,
+    most: float | None,
 ) -> Markup:
+    """
+    Args:
+        most: The highest value, written at its height; None: there is nothing to show.
+    """
     step = _WIDTH / max(len(bars), 1)
     ticks = Markup("").join(
         _tick(number * step, height + 16, bar.tick) for number, bar in enumerate(bars) if bar.tick
@@ -100,10 +109,11 @@ def _drawing(
     return Markup(
         '<svg class="chart {}" viewBox="0 -{} {} {}" role="img" aria-label="{}">'
         '<line class="axis" x1="0" y1="{}" x2="{}" y2="{}"/>{}{}'
-        '<text class="most" x="{}" y="-5">{}</text></svg>'
+        "{}</svg>"
     ).format(
         kind, _ABOVE, _WIDTH, height + _ABOVE + 20, title, height, _WIDTH, height, Markup("").join(parts), ticks,
-        _WIDTH - 2, _number(most),
+        "" if most is None else
+        Markup('<text class="most" x="{}" y="-5">{}</text>').format(_WIDTH - 2, _number(most)),
     )  # fmt: skip
 
 

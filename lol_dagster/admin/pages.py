@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from flask import Flask, get_flashed_messages, redirect, request, url_for
+from flask import Flask, current_app, get_flashed_messages, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
@@ -99,14 +99,15 @@ def present(attributes: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in attributes.items() if value is not None}
 
 
-def menu_of(view: Any) -> list[tuple[str | None, list[MenuItem]]]:
+def menu_of(view: Any | None) -> list[tuple[str | None, list[MenuItem]]]:
     """The menu: its headings (None: above all headings), each with its lines.
 
     Args:
-        view: The Flask-Admin view that is shown.
+        view: The Flask-Admin view that is shown; None: the page is none, as where there was an error.
     """
     groups: list[tuple[str | None, list[MenuItem]]] = [(None, [])]
-    for entry in view.admin.menu():
+    (admin,) = current_app.extensions["admin"]
+    for entry in admin.menu():
         if entry.is_category():
             lines = [_line(each, view) for each in entry.get_children()]
             groups.append((entry.name, lines))
@@ -115,8 +116,8 @@ def menu_of(view: Any) -> list[tuple[str | None, list[MenuItem]]]:
     return [group for group in groups if group[1]]
 
 
-def _line(entry: Any, view: Any) -> MenuItem:
-    return MenuItem(entry.name, entry.get_url(), entry.is_active(view))
+def _line(entry: Any, view: Any | None) -> MenuItem:
+    return MenuItem(entry.name, entry.get_url(), view is not None and entry.is_active(view))
 
 
 def asset(name: str) -> str:

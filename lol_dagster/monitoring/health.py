@@ -84,6 +84,7 @@ class Health:
     """By state: how many."""
     oldest_undelivered_message: Oldest | None
     delivered_last_day: int
+    """Messages, without those that only tried a channel out."""
     alerts_open: int
 
     @property
@@ -149,7 +150,9 @@ def read_health(session: Session, now: datetime, settings: Settings) -> Health:
         oldest_undelivered_message=_oldest(
             session, Message.id, Message.created_at, Message.state.in_(UNDELIVERED_STATES)
         ),
-        delivered_last_day=_count(session, Message.id, Message.delivered_at > now - _DAY),
+        delivered_last_day=_count(
+            session, Message.id, Message.delivered_at > now - _DAY, Message.kind != "test"
+        ),
         alerts_open=_count(session, Alert.id, Alert.closed_at.is_(None)),
     )
 

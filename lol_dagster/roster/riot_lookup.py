@@ -7,7 +7,7 @@ asked, who decides; nothing is written here.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from lol_dagster.riot.client import RiotClient
@@ -20,6 +20,8 @@ from lol_dagster.roster.names import RiotId
 log = logging.getLogger(__name__)
 
 _LONGEST_PUUID = 100
+_ANY_PLATFORM = "na1"
+"""Each of Riot's hosts for accounts knows all of them."""
 
 
 class RiotUnavailableError(RosterError):
@@ -32,6 +34,10 @@ class WrongPlatformError(RosterError):
     def __init__(self, message: str, *, plays_on: str) -> None:
         super().__init__(message)
         self.plays_on = plays_on
+
+
+class UnknownWhereError(RosterError):
+    """Riot does not say where an account plays: a person has to say it."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,32 @@ def ask_riot(client: RiotClient, riot_id: RiotId, platform: str) -> KnownAccount
         RiotUnavailableError: Riot does not answer, or its limits are used up.
     """
     platform = validate_platform(platform)
+    known = _ask_for(client, riot_id, platform)
+    assert known.puuid is not None, "Riot's accounts have one"
+    _check_platform(client, riot_id, known.puuid, platform)
+    return known
+
+
+def _ask_riot_where(client: RiotClient, riot_id: RiotId) -> KnownAccount:
+    """As `ask_riot`, on the platform that Riot names."""
+    known = _ask_for(client, riot_id, _ANY_PLATFORM)
+    assert known.puuid is not None, "Riot's accounts have one"
+    try:
+        platform = validate_platform(client.active_platform(known.puuid, _ANY_PLATFORM))
+    except (RiotError, UnknownPlatform) as error:
+        log.info("No platform: %s", error)
+        raise UnknownWhereError(
+            f"Riot does not say where '{known.riot_id}' plays: choose it"
+        ) from None
+    return replace(known, platform=platform)
+
+
+def _ask_for(client: RiotClient, riot_id: RiotId, platform: str) -> KnownAccount:
+    """The account that has a Riot ID now; whether it plays there is not asked.
+
+    Raises:
+        RosterError, KeyRejected: as `ask_riot`.
+    """
     try:
         found = client.account_by_riot_id(riot_id.game_name, riot_id.tag_line, platform)
     except NotFound:
@@ -119,19 +151,23 @@ def ask_riot(client: RiotClient, riot_id: RiotId, platform: str) -> KnownAccount
         ) from None
     except RiotError as error:
         raise RiotUnavailableError(f"Riot could not be asked for '{riot_id}' ({error})") from None
-    _check_platform(client, riot_id, found.puuid, platform)
     # Either part of the name may be missing in Riot's answer.
     spelled = RiotId(found.game_name or riot_id.game_name, found.tag_line or riot_id.tag_line)
     return KnownAccount(spelled, platform, found.puuid, client.key_fingerprint)
 
 
-def look_up(client: RiotClient, riot_id: RiotId, platform: str) -> FoundAccount:
+def look_up(client: RiotClient, riot_id: RiotId, platform: str | None) -> FoundAccount:
     """As `ask_riot`, with what helps a person to recognise the account, as far as Riot tells it.
 
+    Args:
+        platform: None: the one where it plays according to Riot, whose word is not quite reliable
+            (developer-relations 1087): a person has to confirm it.
+
     Raises:
+        UnknownWhereError: there is no platform, and Riot names none.
         RosterError, UnknownPlatform, KeyRejected: as `ask_riot`.
     """
-    known = ask_riot(client, riot_id, platform)
+    known = ask_riot(client, riot_id, platform) if platform else _ask_riot_where(client, riot_id)
     assert known.puuid is not None, "Riot's accounts have one"
     asked = (client, known.puuid, known.platform)
     return FoundAccount(known, _level(*asked), _last_game(*asked))

@@ -136,6 +136,38 @@ def test_another_platform_is_chosen_by_itself(operator: Visitor, team: int) -> N
     assert "Account found" in again.text
 
 
+def test_riot_is_asked_where_an_account_plays(
+    operator: Visitor,
+    team: int,
+    database: Database,
+    simulator: Simulator,  # noqa: F811
+) -> None:
+    """Nothing is chosen before Riot has said it."""
+    simulator.add_account(RiotAccount(puuid_of("Finn"), "Finn", "KR1", "kr", level=30))
+    page = operator.get("/account/add/?team=Amigos").text
+    shown = operator.post("/account/add/", filled_in(page, riot_id="finn#kr1", step="look_up"))
+    assert "Korea (kr)" in shown.text.partition("Account found")[2]
+    assert filled_in(shown.text)["platform"] == ["kr"]
+    assert save(operator, shown).status_code == 303
+    with database.reading() as session:
+        assert session.scalars(select(Account.platform)).one() == "kr"
+
+
+def test_where_an_account_plays_is_asked_of_the_person_if_riot_does_not_say(
+    operator: Visitor,
+    team: int,
+    simulator: Simulator,  # noqa: F811
+) -> None:
+    simulator.faults.set("riot.region=404")
+    refused = look_up(operator, platform="")
+    assert "Riot does not say where &#39;Dora#TAG&#39; plays: choose it." in refused.text
+    simulator.faults.set("riot.account=503")
+    unasked = look_up(operator, platform="")
+    assert "You can save the entry as it is" in unasked.text
+    refused = save(operator, unasked, step="keep")
+    assert "Choose where it plays: Riot cannot be asked now." in refused.text
+
+
 @pytest.mark.parametrize("failure", ["down", "key"])
 def test_when_riot_cannot_be_asked_the_entry_can_be_kept(
     operator: Visitor,

@@ -4,10 +4,12 @@ asked of another site, or the Content-Security-Policy was broken.
 
 from __future__ import annotations
 
+import json
 import re
 
 from playwright.sync_api import Page, expect
 
+from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import AccountPoll
 from lol_dagster_tests._support.message_rows import ENDED
@@ -108,6 +110,63 @@ def test_fields_above_a_list_do_not_lie_on_one_another(page: Page) -> None:
                 one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
             )
             assert beside or one["y"] + one["height"] <= other["y"], (one, other)
+
+
+def _brightness(colour: str) -> float:
+    """Relative luminance of `rgb(r, g, b)`: W3C, Web Content Accessibility Guidelines 2.2."""
+    parts = [int(each) / 255 for each in re.findall(r"\d+", colour)[:3]]
+    red, green, blue = (
+        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_the_border_of_every_field_stands_out(page: Page, database: Database) -> None:
+    """3:1 against what lies inside and outside of it: WCAG 2.2, 1.4.11."""
+    with database.writing() as session:
+        populate(session)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for address in ("/message/", "/channel/new/", "/team/edit/?id=1", "/logs/"):
+            page.goto(address)
+            fields = page.evaluate(
+                """[...document.querySelectorAll(
+                    "main :is(input:not([type=hidden], [type=checkbox], [readonly]), select, textarea)"
+                )].map((field) => {
+                    let around = field.parentElement;
+                    const back = (part) => getComputedStyle(part).backgroundColor;
+                    while (back(around) === "rgba(0, 0, 0, 0)") around = around.parentElement;
+                    return [field.name, getComputedStyle(field).borderTopColor, back(field), back(around)];
+                })"""
+            )
+            assert fields
+            for name, border, inside, outside in fields:
+                for ground in (inside, outside):
+                    dark, light = sorted((_brightness(border), _brightness(ground)))
+                    contrast = (light + 0.05) / (dark + 0.05)
+                    assert contrast >= 3, f"{scheme} {address} {name}: {contrast:.2f}"
+
+
+def test_an_entry_of_the_log_is_one_line_until_it_is_opened(
+    page: Page, settings: Settings, clock: ManualClock
+) -> None:
+    at = f"{clock():%Y-%m-%dT%H:%M:%S}.000Z"
+    line = {
+        "ts": at, "level": "info", "event": "a word " * 80, "logger": "lol_dagster.x",
+        "process": "daemon", "pid": 7, "match_id": "NA1_1", "run_id": "r" * 36, "detail": "seen " * 60,
+    }  # fmt: skip
+    settings.logs_dir.mkdir(parents=True, exist_ok=True)
+    (settings.logs_dir / f"lol-{clock():%Y-%m-%d}.jsonl").write_text(json.dumps(line) + "\n")
+    page.goto("/logs/?game=NA1_1")
+    summary = page.locator(".log summary")
+    assert (summary.bounding_box() or {})["height"] < 30
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    expect(page.get_by_text("detail=")).to_be_hidden()
+    summary.click()
+    expect(page.get_by_text("detail=")).to_be_visible()
+    assert (summary.bounding_box() or {})["height"] > 30
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
 def test_every_page_of_the_menu_is_clean_and_fits_a_phone(page: Page, database: Database) -> None:

@@ -79,6 +79,25 @@ def test_what_is_logged_stays_text_and_the_newest_line_comes_first(operator: Vis
     assert page.index("about a message") < page.index("about a game")
 
 
+def test_an_entry_is_one_line_with_its_ids_as_links_and_more_on_demand(
+    operator: Visitor,
+) -> None:
+    page = operator.get("/logs/").text
+    rows = [row for row in page.split("<tr>") if "about a" in row]
+    assert len(rows) == 2
+    of_message, of_game = rows
+    assert (
+        '<a href="/message/details/?id=0b7c8a5e-1">message <code>0b7c8a5e</code></a>' in of_message
+    )
+    shown, _, cells = of_game.partition("</summary>")
+    details, _, about = cells.partition("</details>")
+    assert "x=" not in shown
+    assert "x=0b7c8a5e-1" in details
+    assert "run-worker [7]" in details
+    assert '<a href="/game/details/?id=NA1_1">NA1_1</a>' in about
+    assert '<a href="/logs/?run=run-1">run <code>run-1</code></a>' in about
+
+
 def test_slow_statements_are_summed_up(operator: Visitor) -> None:
     page = operator.get("/slow/").text
     # 120 and 300 ms.

@@ -123,6 +123,16 @@ def test_our_own_style_may_be_kept_as_its_address_changes_with_it(anybody: Visit
     assert "immutable" in anybody.get(address).headers["Cache-Control"]
 
 
+def test_an_error_page_keeps_the_menu_of_who_is_signed_in(
+    operator: Visitor, anybody: Visitor
+) -> None:
+    assert 'href="/team/"' in operator.get("/no/such/page").text
+    assert 'href="/team/"' in operator.get("/team/details/?id=404").text
+    refused = anybody.post("/team/new/")
+    assert refused.status_code == 401
+    assert 'href="/team/"' not in refused.text
+
+
 def test_error_pages_are_ours_and_say_nothing_of_the_code(
     operator: Visitor, app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

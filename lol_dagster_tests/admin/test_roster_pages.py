@@ -3,7 +3,9 @@ should not be."""
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -235,6 +237,31 @@ def test_a_name_that_is_taken_is_said_at_its_field_also_by_a_race(
             monkeypatch.setattr(
                 f"lol_dagster.roster.{module}.free_name", lambda rows, name, what, but: name
             )
+
+
+@pytest.mark.parametrize(
+    ("begun_at", "link"),
+    [
+        ("/team/details/?id=1", "/team/edit/"),
+        ("/team/?search=am", "/team/edit/"),
+        ("/player/details/?id=1", "/player/edit/"),
+        ("/channel/details/?id=1", "/channel/edit/"),
+    ],
+)
+def test_after_an_edit_one_is_back_where_it_began(
+    operator: Visitor, database: Database, begun_at: str, link: str
+) -> None:
+    with database.writing() as session:
+        team = make_team(session, "Amigos")
+        make_member(session, team, "Ann")
+        make_channel(session, team, "general")
+    (edit,) = re.findall(rf'href="({link}[^"]*)"', operator.get(begun_at).text)
+    address = html.unescape(edit)
+    form = operator.get(address).text
+    assert html.escape(begun_at) in form, "Cancel leads there, too"
+    saved = operator.post(address, filled_in(form))
+    assert saved.status_code == 302
+    assert saved.location.startswith(begun_at)
 
 
 def test_one_click_ends_a_membership(operator: Visitor, team: None, database: Database) -> None:

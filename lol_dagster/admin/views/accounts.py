@@ -32,6 +32,7 @@ from lol_dagster.admin.forms import (
     posted,
 )
 from lol_dagster.admin.roster_view import RosterView
+from lol_dagster.admin.security.request_checks import way_back
 from lol_dagster.admin.transactions import end_reading, reading
 from lol_dagster.errors import UserError
 from lol_dagster.riot.routing import PLATFORM_NAMES
@@ -186,7 +187,7 @@ class AccountView(RosterView):
         offer_teams(form.team, form.team.data)
         if not form.team.choices:
             flash("There is no team yet: add one first.", "error")
-            return redirect(self.get_url("team.create_view"))
+            return redirect(self.get_url("team.create_view", url=request.full_path))
 
         def save(session: Session, known: KnownAccount) -> tuple[str, str]:
             name, now = form.name.data or known.riot_id.game_name, self.now()
@@ -206,7 +207,8 @@ class AccountView(RosterView):
             said += "." if known.puuid else ", to be resolved."
             return said, self.get_url("player.details_view", id=player.id)
 
-        return self._look_up(form, save, "Add a player", self.get_url("team.index_view"))
+        back = way_back(request.args.get("url", ""), self.get_url("team.index_view"))
+        return self._look_up(form, save, "Add a player", back)
 
     @expose("/more/", methods=["GET", "POST"])
     def more_view(self) -> ResponseReturnValue:
@@ -228,7 +230,8 @@ class AccountView(RosterView):
     def edit_view(self) -> ResponseReturnValue:
         """Correct a mistyped Riot ID: the entry stays, with the games that count for it."""
         account: Account = self.get_one(request.args.get("id"))
-        page, riot_id = self.get_url(".details_view", id=account.id), account.riot_id
+        page = way_back(request.args.get("url", ""), self.get_url(".details_view", id=account.id))
+        riot_id = account.riot_id
         form = LookUpForm(
             posted(),
             riot_id=riot_id,

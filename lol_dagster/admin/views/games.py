@@ -16,6 +16,7 @@ from lol_dagster.admin.export import attachment
 from lol_dagster.admin.forms import number_in
 from lol_dagster.admin.model_view import BaseModelView
 from lol_dagster.admin.transactions import reading, writing
+from lol_dagster.admin.views.announced import Place, places_shown, where_announced
 from lol_dagster.admin.views.game_filters import game_filters
 from lol_dagster.admin.views.played import Part, parts_shown, who_played
 from lol_dagster.errors import UserError
@@ -36,14 +37,16 @@ def length(seconds: int) -> str:
 class GameView(BaseModelView):
     """The list of games. Its page shows any match id, also one that is not processed."""
 
-    column_list = ("ended_at", "match_id", "queue_name", "duration_s", "players")
+    column_list = ("ended_at", "match_id", "queue_name", "duration_s", "players", "messages")
     column_labels = {
         "ended_at": "Ended (UTC)",
         "match_id": "Game",
         "queue_name": "Queue",
         "duration_s": "Length",
     }
-    column_export_list = (*column_list[:4], "result", "players", "game_version", "code_version")
+    column_export_list = (
+        *column_list[:4], "result", "players", "messages", "game_version", "code_version",
+    )  # fmt: skip
     column_searchable_list = ("match_id",)
     column_sortable_list = ("ended_at", "queue_name")
     column_default_sort = ("ended_at", True)
@@ -60,7 +63,9 @@ class GameView(BaseModelView):
 
     def get_list(self, *arguments: Any, **options: Any) -> tuple[Any, Any]:
         count, games = super().get_list(*arguments, **options)
-        g.played = who_played(reading(), [game.match_id for game in games])
+        match_ids = [game.match_id for game in games]
+        g.played = who_played(reading(), match_ids)
+        g.announced = where_announced(reading(), match_ids)
         return count, games
 
     @expose("/")
@@ -137,10 +142,14 @@ class GameView(BaseModelView):
     column_formatters = {
         "duration_s": lambda _view, _context, game, _name: length(game.duration_s),
         "players": lambda _view, _context, game, _name: parts_shown(_parts(game)),
+        "messages": lambda _view, _context, game, _name: places_shown(_places(game)),
     }
     column_formatters_export = {
         "players": lambda _view, _context, game, _name: [
             f"{part.player}: {part.champion} {part.score} {part.outcome}" for part in _parts(game)
+        ],
+        "messages": lambda _view, _context, game, _name: [
+            f"{place.channel}: {place.state}" for place in _places(game)
         ],
     }
 
@@ -148,6 +157,11 @@ class GameView(BaseModelView):
 def _parts(game: Game) -> Sequence[Part]:
     parts: Sequence[Part] = g.played.get(game.match_id, ())
     return parts
+
+
+def _places(game: Game) -> Sequence[Place]:
+    places: Sequence[Place] = g.announced.get(game.match_id, ())
+    return places
 
 
 def _sentence(story: GameStory) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from flask import url_for
 from flask_admin import BaseView, expose
 from markupsafe import Markup
 from sqlalchemy import select
@@ -15,8 +16,10 @@ from sqlalchemy.orm import Session
 from lol_dagster.admin.charts import Bar, bar_chart
 from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.transactions import reading
+from lol_dagster.admin.views.announced import places_shown, where_announced
 from lol_dagster.admin.views.decisions import decisions
 from lol_dagster.admin.views.played import Part, who_played
+from lol_dagster.monitoring.checks import CheckResult, failing, result_of
 from lol_dagster.monitoring.health import read_health
 from lol_dagster.storage.models import Game, Message
 
@@ -24,6 +27,25 @@ _CHART_HOURS = 72
 _LATELY = timedelta(hours=24)
 _HOUR = timedelta(hours=1)
 _MOST_GAMES = 12
+_STEPS = {
+    "missing_team": ("Add a team", "team.create_view"),
+    "missing_accounts": ("Add a player by Riot ID", "account.add_view"),
+    "missing_channel": (
+        "Add a channel in which the team's games are announced",
+        "channel.create_view",
+    ),
+}
+"""By check: what is not wrong but to be done, and on which page."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One of the steps after which games are announced."""
+
+    words: str
+    url: str | None
+    """Where it is done; None: it needs an earlier one first."""
+    is_done: bool
 
 
 @dataclass(frozen=True)
@@ -34,7 +56,7 @@ class Hour:
     games: int
     """Games that ended in it."""
     deliveries: int
-    """Messages that were delivered in it."""
+    """Messages that were delivered in it, without those that only tried a channel out."""
 
 
 class StartPage(BaseView):
@@ -50,9 +72,17 @@ class StartPage(BaseView):
         now = context.now()
         hours = hourly(session, now, hours=_CHART_HOURS)
         health = read_health(session, now, context.settings)
+        steps = _steps(health.checks)
+        wrong = [
+            each
+            for each in failing(health.checks, "status")
+            if each.check.severity == "error" and each.check.id not in _STEPS
+        ]
         text: str = self.render(
             "start.html",
             health=health,
+            steps=steps,
+            errors=[line for each in wrong for line in each.lines],
             decisions=decisions(session, health.checks),
             games=_latest_games(session, now),
             hours=[each for each in reversed(hours) if each.games or each.deliveries],
@@ -61,16 +91,36 @@ class StartPage(BaseView):
         return text
 
 
-def _latest_games(session: Session, now: datetime) -> list[tuple[Game, Sequence[Part]]]:
-    """Games of the last day, the newest first, each with those of us who played."""
+def _steps(results: Sequence[CheckResult]) -> list[Step]:
+    """What a fresh installation needs, in order; empty once nothing of it is missing."""
+    has_team = result_of(results, "missing_team").passed
+    steps = [
+        Step(
+            words,
+            url_for(endpoint) if has_team or check_id == "missing_team" else None,
+            result_of(results, check_id).passed,
+        )
+        for check_id, (words, endpoint) in _STEPS.items()
+    ]
+    return [] if all(step.is_done for step in steps) else steps
+
+
+def _latest_games(session: Session, now: datetime) -> list[tuple[Game, Sequence[Part], Markup]]:
+    """Games of the last day, the newest first, each with those of us who played, and where it was
+    announced.
+    """
     games = session.scalars(
         select(Game)
         .where(Game.ended_at > now - _LATELY, Game.ended_at <= now)
         .order_by(Game.ended_at.desc())
         .limit(_MOST_GAMES)
     ).all()
-    played = who_played(session, [game.match_id for game in games])
-    return [(game, played.get(game.match_id, ())) for game in games]
+    match_ids = [game.match_id for game in games]
+    played, announced = who_played(session, match_ids), where_announced(session, match_ids)
+    return [
+        (game, played.get(game.match_id, ()), places_shown(announced.get(game.match_id, ())))
+        for game in games
+    ]
 
 
 def _charts(hours: Sequence[Hour]) -> list[tuple[str, Markup]]:
@@ -117,7 +167,7 @@ def hourly(session: Session, now: datetime, *, hours: int) -> list[Hour]:
     deliveries = _by_hour(
         session.scalars(
             select(Message.delivered_at).where(
-                Message.delivered_at >= first, Message.delivered_at <= now
+                Message.delivered_at >= first, Message.delivered_at <= now, Message.kind != "test"
             )
         )
     )
