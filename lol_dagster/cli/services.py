@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -116,7 +115,13 @@ def app_and_cycles(
     help="Where a reverse proxy shows the web view: https://lol.example.org. Dagster's UI may be found "
     "under the same name, at another port.",
 )
-def up(ui_port: int, public_url: str | None) -> None:
+@click.option(
+    "--public-ui-port",
+    default=8443,
+    show_default=True,
+    help="That port, as deploy/proxy/ has it: links in alerts lead there.",
+)
+def up(ui_port: int, public_url: str | None, public_ui_port: int) -> None:
     """Everything, until Ctrl-C: Dagster's web server, daemon and code server, and the web view.
 
     Both answer on this machine only. The web view wants a password, 'lol-dagster admin set-password';
@@ -125,12 +130,18 @@ def up(ui_port: int, public_url: str | None) -> None:
 
     Schedules and sensors that were stopped in Dagster's UI are started again.
     """
+    from lol_dagster.services.web_address import WebAddress
+
     settings = load_settings()
     settings.require_riot_api_key()
+    ui_address = WebAddress(port=ui_port, public_url=public_url)
     refuse_taken_port(ui_port, "--ui-port")
     web_view = None
     if settings.admin_password_hash is None:
-        click.echo("The web view is off: 'lol-dagster admin set-password' switches it on.")
+        click.echo(
+            "The web view is off, and Dagster's UI open to every user of this machine: "
+            "'lol-dagster admin set-password' changes both."
+        )
     else:
         web_view = web_view_service(settings, public_url=public_url)
     run_services(
@@ -138,6 +149,7 @@ def up(ui_port: int, public_url: str | None) -> None:
         ui_port=ui_port,
         web_view=web_view,
         public_url=public_url,
+        public_ui_url=ui_address.public_url_at(public_ui_port),
         sign_in=web_view is not None,
     )
 
@@ -172,6 +184,7 @@ def run_services(
     ui_port: int,
     web_view: Service | None,
     public_url: str | None = None,
+    public_ui_url: str | None = None,
     sign_in: bool = False,
 ) -> None:
     """Run all services until Ctrl-C.
@@ -179,13 +192,14 @@ def run_services(
     Args:
         web_view: As `web_view_service` makes it; None: without.
         public_url: The web view's.
+        public_ui_url: Where people find Dagster's UI, if not on this machine.
         sign_in: Whether Dagster's UI asks for the web view's sign-in.
     """
     from lol_dagster.monitoring.failed_jobs import note_ui_url
     from lol_dagster.monitoring.heartbeat import beating, end_of
     from lol_dagster.orchestration.future import put_right
     from lol_dagster.orchestration.instance import prepare_instance
-    from lol_dagster.orchestration.services import code_server, other_services
+    from lol_dagster.orchestration.services import code_server, new_code_address, other_services
     from lol_dagster.orchestration.switches import looking, switch_on
     from lol_dagster.services.home_lock import alone_in
     from lol_dagster.services.supervisor import Supervisor, wait_until_answering
@@ -199,16 +213,15 @@ def run_services(
     put_right(instance, database, datetime.now(UTC))
     for name in switch_on(instance):
         click.echo(f"{name} was stopped in Dagster's UI: it is started again.")
-    # In the home its name could be too long for a socket's (107 characters on Linux).
-    folder = tempfile.TemporaryDirectory(prefix="lol-dagster-")  # mode 700
-    code_address = Path(folder.name) / "code-server"
+    code_address = new_code_address(settings)
     code = Supervisor([code_server(code_address)], log_dir=settings.logs_dir, say=click.echo)
     code.start()
     try:
-        note_ui_url(database, f"http://127.0.0.1:{ui_port}")
+        ui_url = public_ui_url or f"http://127.0.0.1:{ui_port}"
+        note_ui_url(database, ui_url)
         # The others complain at length about a code server that is not there yet.
         wait_until_answering(f"unix://{code_address}", timeout=120)
-        click.echo(f"Dagster's UI: http://127.0.0.1:{ui_port}   logs: {settings.logs_dir}")
+        click.echo(f"Dagster's UI: {ui_url}   logs: {settings.logs_dir}")
         click.echo("Ctrl-C ends everything.")
         services = other_services(
             settings, code_address, ui_port=ui_port, public_url=public_url, sign_in=sign_in
@@ -221,7 +234,7 @@ def run_services(
             ).run()
     finally:
         code.stop()
-        folder.cleanup()
+        shutil.rmtree(code_address.parent, ignore_errors=True)
         end_of(database, "daemon")
         instance.dispose()
         database.dispose()

@@ -439,8 +439,8 @@ CHECKS: tuple[Check, ...] = (
         find=_switched_off("schedule"),
         one="Dagster's {name} is stopped",
         many="{count} schedules and sensors are stopped",
-        remedy="start it in Dagster's UI (Automation), or restart 'lol-dagster up', which starts them "
-        "all; until then what it does is not done",
+        remedy="start it in Dagster's UI (Automation), or restart 'lol-dagster up' (on several hosts "
+        "the daemon's unit), which starts them all; until then what it does is not done",
         left_out={"dagster": _NO_ASSET},
     ),
     Check(
@@ -449,7 +449,7 @@ CHECKS: tuple[Check, ...] = (
         find=_switched_off("pool"),
         one="The limit of the pool {name} was changed",
         many="The limits of {count} pools were changed",
-        remedy="restart 'lol-dagster up', which sets it right, or set it in Dagster's UI (Deployment, "
+        remedy="restart 'lol-dagster up' (on several hosts the daemon's unit), which sets it right, or set it in Dagster's UI (Deployment, "
         "Concurrency)",
         left_out={"dagster": _NO_ASSET},
     ),

@@ -26,7 +26,7 @@ def put_right(instance: dg.DagsterInstance, database: Database, now: datetime) -
     storage and in our database. A daemon that lives remembers its schedules' last ticks: `up` restarts
     it, as its heartbeats cease, too.
     """
-    ticks = _put_ticks_right(instance, now)
+    ticks = put_ticks_right(instance, now)
     rows = future.put_right(database, now, seen=bool(ticks))
     if ticks or rows:
         log.warning(
@@ -37,8 +37,10 @@ def put_right(instance: dg.DagsterInstance, database: Database, now: datetime) -
         )
 
 
-def _put_ticks_right(instance: dg.DagsterInstance, now: datetime) -> int:
-    """Of how many schedules and sensors the last tick lay in the future."""
+def put_ticks_right(instance: dg.DagsterInstance, now: datetime) -> int:
+    """The part in Dagster's storage; returns of how many schedules and sensors the last tick lay in the
+    future.
+    """
     storage = instance.schedule_storage
     if not isinstance(storage, SqlScheduleStorage):
         return 0  # an instance in memory, which has none

@@ -5,8 +5,10 @@ One code server serves both others: left to themselves each would start one of i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,8 +22,25 @@ from lol_dagster.services.supervisor import Service
 from lol_dagster.settings import SECRET_VARIABLES, Settings
 
 _LOCATION = "lol_dagster"
+_SOCKET = "code-server"
 _ANSWERS_WITHIN = 5.0
 """Seconds."""
+
+
+def new_code_address(settings: Settings) -> Path:
+    """A socket's for the code server, alone in a new folder of mode 700: in the home its name could be
+    longer than the 107 characters that Linux takes.
+
+    What an `up` that was killed has left is taken away. Only one may be in the home.
+    """
+    note = settings.dagster_home / "code-server-folder"
+    with contextlib.suppress(OSError):  # there is none, or it is gone
+        left = Path(note.read_text())
+        (left / _SOCKET).unlink(missing_ok=True)
+        left.rmdir()
+    folder = tempfile.mkdtemp(prefix="lol-dagster-")
+    note.write_text(folder)
+    return Path(folder) / _SOCKET
 
 
 def code_server(address: Path) -> Service:

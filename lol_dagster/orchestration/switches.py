@@ -2,6 +2,7 @@
 
 `up` sets all of it as the code says when it starts. What is switched off after that is a failing
 check at once. `up` itself looks, from a thread, since the sensor that runs the checks can be stopped, too.
+On several hosts the daemon's unit runs this module before it starts the daemon.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import click
 import dagster as dg
 from dagster._core.scheduler.instigation import (
     InstigatorState,
@@ -20,8 +22,9 @@ from dagster._core.scheduler.instigation import (
 )
 
 from lol_dagster.monitoring.switched_off import SwitchedOff, note_switched_off
-from lol_dagster.orchestration.future import put_right
-from lol_dagster.orchestration.instance import POOL_LIMITS
+from lol_dagster.orchestration.future import put_right, put_ticks_right
+from lol_dagster.orchestration.instance import POOL_LIMITS, prepare_instance
+from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 
 _log = logging.getLogger(__name__)
@@ -96,3 +99,17 @@ def _stopped(instance: dg.DagsterInstance) -> list[InstigatorState]:
         return []  # an instance in memory
     states = instance.all_instigator_state()
     return [state for state in states if state.status == InstigatorStatus.STOPPED]
+
+
+def main() -> None:
+    """What `up` does in Dagster's storage before it starts the daemon, where that has a host of its own
+    and none of our secrets.
+    """
+    with prepare_instance(Settings(_env_file=None)) as instance:
+        put_ticks_right(instance, datetime.now(UTC))
+        for name in switch_on(instance):
+            click.echo(f"{name} was stopped in Dagster's UI: it is started again.")
+
+
+if __name__ == "__main__":
+    main()

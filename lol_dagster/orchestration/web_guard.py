@@ -10,20 +10,22 @@ are its own.
 
 from __future__ import annotations
 
+import re
 from html import escape
-from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from werkzeug.sansio.utils import host_is_trusted
 
 from lol_dagster.http import DeadlineSession, TransportError
-from lol_dagster.services.web_address import WebAddress
+from lol_dagster.services.web_address import WebAddress, name_in
 from lol_dagster.storage.database import assert_no_open_write
 
 _READS = {"GET", "HEAD"}
+_PORT = re.compile(r":\d+\Z")
+_NOT_ALLOWED = 1008
+"""Status of a web socket's end: RFC 6455, 7.4.1, "policy violation"."""
 _ANSWERS_WITHIN = 5.0
 """Seconds."""
 _LARGEST_ANSWER = 10_000
@@ -51,16 +53,35 @@ class Guard:
         refusal, cookie = self._refuse_foreign(scope, headers), None
         if refusal is None and self._web_view is not None:
             refusal, cookie = await run_in_threadpool(self._web_view.ask, headers)
-        if refusal is None:
-            await self._app(scope, receive, _hardening(send, cookie))
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": ""})
-        else:
-            await refusal(scope, receive, _hardening(send, cookie))
+        if scope["type"] == "websocket":
+            if refusal is None:
+                await self._app(scope, receive, self._while_signed_in(send, headers))
+            else:
+                await send({"type": "websocket.close", "code": _NOT_ALLOWED, "reason": ""})
+            return
+        await (refusal or self._app)(scope, receive, _hardening(send, cookie))
+
+    def _while_signed_in(self, send: Send, headers: Headers) -> Send:
+        """A web socket stays open for long: have whoever is not signed in any more hear nothing on it."""
+        web_view, is_over = self._web_view, False
+        if web_view is None:
+            return send
+
+        async def send_if_signed_in(message: Message) -> None:
+            nonlocal is_over
+            if message["type"] == "websocket.send" and not is_over:
+                refusal, _ = await run_in_threadpool(web_view.ask, headers)
+                if refusal is not None:
+                    message = {"type": "websocket.close", "code": _NOT_ALLOWED, "reason": ""}
+            if not is_over:
+                is_over = message["type"] == "websocket.close"
+                await send(message)
+
+        return send_if_signed_in
 
     def _refuse_foreign(self, scope: Scope, headers: Headers) -> Response | None:
         host = headers.get("host", "")
-        if len(headers.getlist("host")) != 1 or not host_is_trusted(host, self._address.names):
+        if len(headers.getlist("host")) != 1 or not self._address.is_own_name(host):
             return _no(400, "This server answers to no such name (--public-url adds one).")
         is_http = scope["type"] == "http"
         method = scope["method"] if is_http else "GET"
@@ -87,8 +108,7 @@ class Guard:
 
     def _origin(self, host: str) -> str:
         """Of our own pages under that name; the proxy of a public one may have taken TLS away."""
-        public = self._address.public_name
-        is_public = public is not None and host_is_trusted(host, [public])
+        is_public = name_in(host) == self._address.public_name
         return f"{'https' if is_public and self._address.is_behind_https else 'http'}://{host}"
 
 
@@ -125,9 +145,10 @@ class WebView:
 
     def _sign_in(self, headers: Headers) -> Response:
         """Links, and no way back in them: an address that goes on to another could be anybody's."""
-        host = urlsplit(f"//{headers['host']}").hostname or ""
-        is_public = self._address.public_name == host
-        where = self._address.public_url if is_public else f"http://{host}:{self._port}"
+        if name_in(headers["host"]) == self._address.public_name:
+            where = self._address.public_origin
+        else:
+            where = f"http://{_PORT.sub('', headers['host'])}:{self._port}"
         # A cookie of ours is not sent on the way from another site's link: then the second one helps.
         return HTMLResponse(
             '<!doctype html><html lang="en"><title>Sign in</title>'

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from werkzeug.sansio.utils import host_is_trusted
+
 from lol_dagster.errors import UserError
 
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,14 @@ class WebAddress:
 
     @property
     def public_name(self) -> str | None:
-        return urlsplit(self.public_url).hostname if self.public_url else None
+        name = urlsplit(self.public_url).hostname if self.public_url else None
+        return name.encode("idna").decode() if name else None  # as browsers send it
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names that a request's Host header may have, without a port."""
-        own = f"[{self.host}]" if ":" in self.host else self.host
-        return (*LOOPBACK_NAMES, own, *([self.public_name] if self.public_name else ()))
+    def is_own_name(self, host: str) -> bool:
+        """Whether a request may have this Host header, at whatever port."""
+        # werkzeug's list of trusted hosts takes no IPv6 address: so it checks the characters alone.
+        ours = {*_LOOPBACK_NAMES, self.host.lower(), self.public_name or self.host.lower()}
+        return host_is_trusted(host) and name_in(host) in ours
 
     @property
     def public_origin(self) -> str | None:
@@ -69,6 +72,13 @@ class WebAddress:
             return None
         parts = urlsplit(self.public_url)
         return f"{parts.scheme}://{parts.netloc}"
+
+    def public_url_at(self, port: int) -> str | None:
+        """What else the proxy has under the public name, at a port of its own."""
+        if self.public_url is None:
+            return None
+        parts = urlsplit(self.public_url)
+        return f"{parts.scheme}://{parts.netloc.removesuffix(f':{parts.port}')}:{port}"
 
     @property
     def is_loopback(self) -> bool:
@@ -80,6 +90,11 @@ class WebAddress:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
+
+
+def name_in(host: str) -> str | None:
+    """The name in a Host header, without port and brackets."""
+    return urlsplit(f"//{host}").hostname
 
 
 THIS_MACHINE = WebAddress()

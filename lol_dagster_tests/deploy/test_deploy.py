@@ -72,7 +72,7 @@ def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
     # It insists on the program: any other will do.
     copy = tmp_path / unit.name
     copy.write_text(
-        re.sub(r"^ExecStart=/\S+", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE)
+        re.sub(r"^(ExecStart\w*)=/\S+", r"\1=/bin/true", unit.read_text(), flags=re.MULTILINE)
     )
     verified = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", copy],

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import dagster as dg
 import pytest
@@ -23,7 +23,7 @@ from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import ExecuteExternalJobArgs
 
 from lol_dagster.orchestration.instance import prepare_instance
-from lol_dagster.orchestration.services import code_server, other_services
+from lol_dagster.orchestration.services import code_server, new_code_address, other_services
 from lol_dagster.services.supervisor import Service, Supervisor, wait_until_answering
 from lol_dagster.settings import SECRET_VARIABLES, Settings
 from lol_dagster.storage.schema import open_database
@@ -39,17 +39,15 @@ def address(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("LOL_RIOT_API_KEY", KEY)
     prepare_instance(settings).dispose()
     open_database(settings).dispose()
-    with TemporaryDirectory(prefix="lol-dagster-") as folder:
-        address = Path(folder) / "code-server"
-        supervisor = Supervisor(
-            [code_server(address)], log_dir=tmp_path / "logs", say=lambda _: None
-        )
-        supervisor.start()
-        try:
-            wait_until_answering(f"unix://{address}", timeout=240)
-            yield address
-        finally:
-            supervisor.stop()
+    address = new_code_address(settings)
+    supervisor = Supervisor([code_server(address)], log_dir=tmp_path / "logs", say=lambda _: None)
+    supervisor.start()
+    try:
+        wait_until_answering(f"unix://{address}", timeout=240)
+        yield address
+    finally:
+        supervisor.stop()
+        shutil.rmtree(address.parent)
 
 
 def take_over(address: Path, home: Path) -> Path:
@@ -149,3 +147,27 @@ def test_a_keyless_service_reads_neither_env_file_nor_key_file(settings: Setting
     assert b"Beautiful is better than ugly" in keyless.stdout
     with_keys = subprocess.run([*launcher, *module], capture_output=True, check=False)
     assert b"LOL_ADMIN_PORT" in with_keys.stderr
+
+
+_NOTING_WHAT_IS_OPENED = """
+import runpy, sys
+sys.addaudithook(lambda event, about: event == "open" and sys.stderr.write(f"opened {about[0]}\\n"))
+sys.argv = ["logged_service", *sys.argv[1:]]
+runpy.run_module("lol_dagster.orchestration.logged_service", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_keyless_service_opens_no_file_with_secrets(settings: Settings) -> None:
+    """Not even to strike out of its lines what stands there."""
+    settings.home.mkdir(exist_ok=True)
+    (settings.home / "secret.key").write_text("k" * 40)
+    Path(".env").write_text(f"LOL_RIOT_API_KEY={KEY}\n")
+    files = {".env", "secret.key"}
+
+    def opened(*options: str) -> set[str]:
+        argv = [sys.executable, "-c", _NOTING_WHAT_IS_OPENED, *options, "small", "this"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        return {each for each in files if f"{each}\n" in done.stderr}
+
+    assert opened() == files, "the hook sees them"
+    assert opened("--keyless") == set()

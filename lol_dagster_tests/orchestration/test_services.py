@@ -9,13 +9,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from dagster._daemon.types import DaemonHeartbeat
 
 from lol_dagster.orchestration.instance import prepare_instance
-from lol_dagster.orchestration.services import _DaemonHeartbeats, code_server, other_services
+from lol_dagster.orchestration.services import (
+    _DaemonHeartbeats,
+    code_server,
+    new_code_address,
+    other_services,
+)
 from lol_dagster.services.supervisor import Service, Supervisor, Timeouts
 from lol_dagster.settings import Settings
 from lol_dagster.storage.schema import open_database
@@ -48,8 +52,7 @@ def supervised(settings: Settings, tmp_path: Path) -> Iterator[Supervised]:
     """Code server and web server under a supervisor with short timeouts."""
     prepare_instance(settings).dispose()
     open_database(settings).dispose()
-    folder = TemporaryDirectory(prefix="lol-dagster-")
-    address = Path(folder.name) / "code-server"
+    address = new_code_address(settings)
     services = [code_server(address), *other_services(settings, address, ui_port=free_port())]
     seen = Supervised()
 
@@ -73,7 +76,8 @@ def supervised(settings: Settings, tmp_path: Path) -> Iterator[Supervised]:
     supervisor.start()
     yield seen
     supervisor.stop()
-    folder.cleanup()
+    address.unlink(missing_ok=True)
+    address.parent.rmdir()
 
 
 def is_frozen(pid: int) -> bool:
@@ -109,6 +113,27 @@ def test_a_frozen_code_server_and_a_frozen_web_server_are_started_again(
         supervised.answers[name].clear()
         supervised.wait_for_answer(name)
         assert running(name) != pid
+
+
+def test_what_an_up_left_that_was_killed_is_taken_away_at_the_next_start(
+    settings: Settings,
+) -> None:
+    prepare_instance(settings).dispose()
+    left = new_code_address(settings)
+    left.touch()
+    gone = new_code_address(settings)
+    assert not left.parent.exists()
+    # After a start of the machine there may be no such folder any more, or somebody else's.
+    gone.parent.rmdir()
+    again = new_code_address(settings)
+    foreign = again.parent / "of-somebody-else"
+    foreign.touch()
+    last = new_code_address(settings)
+    assert foreign.exists()
+    assert last.parent.stat().st_mode & 0o777 == 0o700
+    foreign.unlink()
+    again.parent.rmdir()
+    last.parent.rmdir()
 
 
 def test_a_daemon_answers_by_each_new_heartbeat_whatever_its_time(settings: Settings) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -10,9 +15,9 @@ from dagster._core.scheduler.instigation import InstigatorStatus
 
 from lol_dagster.definitions import defs
 from lol_dagster.monitoring.switched_off import SwitchedOff, switched_off
-from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.orchestration.instance import POOL_LIMITS, prepare_instance
 from lol_dagster.orchestration.switches import look, looking, switch_on
-from lol_dagster.settings import Settings
+from lol_dagster.settings import SECRET_VARIABLES, Settings
 from lol_dagster.storage.database import Database
 from lol_dagster_tests._support.dagster_switches import click
 from lol_dagster_tests._support.waiting import wait_for
@@ -75,6 +80,30 @@ def test_up_sets_all_of_it_as_the_code_says_and_keeps_cursors(
     schedule = states["poll_match_lists_schedule"].instigator_data
     # Without one Dagster would go through all minutes since 1970.
     assert schedule.start_timestamp >= before
+
+
+def test_the_daemons_unit_on_several_hosts_does_it_without_our_secrets(
+    settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = Path(__file__).parents[2] / "deploy/several-hosts/lol-dagster-daemon.service"
+    (before_it,) = re.findall(r"^ExecStartPre=\S+ (.*)$", unit.read_text(), flags=re.MULTILINE)
+    click(instance, "monitoring_sensor", InstigatorStatus.STOPPED)
+    instance.event_log_storage.set_concurrency_slots("channels", 0)
+    for name in SECRET_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    (settings.home / "secret.key").write_text("too short")
+    Path(".env").write_text("LOL_ADMIN_PORT=none\n")
+    done = subprocess.run(
+        [sys.executable, *before_it.split()],
+        env={**os.environ, "LOL_HOME": str(settings.home)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "monitoring_sensor was stopped in Dagster's UI: it is started again.\n"
+    (state,) = instance.all_instigator_state()
+    assert state.status == InstigatorStatus.DECLARED_IN_CODE
+    limits = {each.name: each.limit for each in instance.event_log_storage.get_pool_limits()}
+    assert limits == POOL_LIMITS
 
 
 def test_everything_that_the_code_declares_runs_by_default() -> None:

@@ -33,7 +33,7 @@ from graphql import (
 )
 from starlette.routing import Route
 from starlette.types import ASGIApp
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from lol_dagster.admin.app import create_app
@@ -365,6 +365,53 @@ def test_nobody_who_is_not_signed_in_reads_or_hears_anything(one_door: OneDoor) 
         assert "/sign-in" in page.text
     with pytest.raises(InvalidStatus):
         websocket(one_door.ui, one_door.ui.url, _LOGS)
+
+
+def test_whoever_signs_out_hears_nothing_more_on_an_open_web_socket(one_door: OneDoor) -> None:
+    ann = Visitor(one_door.web_view)
+    ann.sign_in(OPERATOR, PASSWORD)
+    cookie = ann._client.get_cookie("lol_session")
+    assert cookie is not None
+    with websockets.sync.client.connect(
+        f"ws://127.0.0.1:{one_door.ui.port}/graphql",
+        additional_headers={"Cookie": f"lol_session={cookie.value}"},
+        subprotocols=[Subprotocol("graphql-ws")],
+    ) as socket:
+
+        def listen(name: str) -> None:
+            start = {"type": "start", "id": name, "payload": {"query": _LOGS}}
+            socket.send(json.dumps(start))
+
+        listen("1")
+        assert json.loads(socket.recv(60))["type"] == "data"
+        ann.post("/sign-out")
+        listen("2")
+        listen("3")
+        heard: list[dict[str, Any]] = []
+        with pytest.raises(ConnectionClosedError) as closed:
+            heard.extend(map(json.loads, socket))
+        assert {each["id"] for each in heard} <= {"1"}
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "expected"),
+    [
+        (WebAddress(), "127.0.0.1:3000", "http://127.0.0.1:3001/sign-in"),
+        (WebAddress(), "[::1]:3000", "http://[::1]:3001/sign-in"),
+        (WebAddress(public_url="https://lol.example.org/"), "lol.example.org:8443",
+         "https://lol.example.org/sign-in"),
+    ],
+)  # fmt: skip
+def test_the_way_to_the_sign_in_keeps_the_name(
+    dagsters: Dagsters, address: WebAddress, host: str, expected: str
+) -> None:
+    view = WebView(3001, address)
+    with serving(dagsters, lambda app: Guard(app, address, view)) as ui:
+        page = requests.get(ui.url, headers={"Host": host}, timeout=60)
+    assert page.status_code == 401
+    assert f'href="{expected}"' in page.text
 
 
 def test_without_the_web_view_nobody_gets_in(dagsters: Dagsters) -> None:

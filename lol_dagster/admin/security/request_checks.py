@@ -13,7 +13,6 @@ from itertools import chain
 
 from flask import Flask, Response, abort, request
 from flask.typing import ResponseReturnValue
-from werkzeug.sansio.utils import host_is_trusted
 
 from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.error_pages import error_page
@@ -65,7 +64,7 @@ _NUL = (
 def refuse_foreign_requests(app: Flask) -> None:
     @app.before_request
     def refuse() -> ResponseReturnValue | None:
-        if not host_is_trusted(request.host, admin_context().address.names):
+        if not admin_context().address.is_own_name(request.host):
             abort(400)
         if request.method not in _READS:
             _refuse_other_origins()

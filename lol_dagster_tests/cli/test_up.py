@@ -1,0 +1,105 @@
+"""What `lol-dagster up` does around its services, which are only played here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from dagster._core.scheduler.instigation import InstigatorStatus
+
+from lol_dagster.monitoring.failed_jobs import ui_url
+from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.services import supervisor
+from lol_dagster.services.supervisor import Service
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+from lol_dagster_tests._support.commands import said
+from lol_dagster_tests._support.dagster_switches import click
+from lol_dagster_tests._support.process_harness import free_port
+
+
+@dataclass
+class Seen:
+    """What was there while the services ran."""
+
+    switched_off: list[str] = field(default_factory=list)
+    socket: Path = Path()
+    mode: int = 0
+
+
+@pytest.fixture
+def seen(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Seen:
+    seen = Seen()
+
+    class Played:
+        def __init__(self, services: Sequence[Service], **_: object) -> None:
+            self._first = services[0]
+
+        def start(self) -> None:
+            """The code server alone is started this way."""
+            seen.socket = Path(self._first.argv[-1])
+            seen.mode = seen.socket.parent.stat().st_mode & 0o777
+
+        def run(self) -> None:
+            with prepare_instance(settings) as instance:
+                states = instance.all_instigator_state()
+            seen.switched_off = [
+                each.instigator_name for each in states if each.status == InstigatorStatus.STOPPED
+            ]
+
+        def stop(self) -> None:
+            """Nothing runs."""
+
+    monkeypatch.setattr(supervisor, "Supervisor", Played)
+    monkeypatch.setattr(supervisor, "wait_until_answering", lambda *_, **__: None)
+    monkeypatch.setenv("LOL_RIOT_API_KEY", "RGAPI-key")
+    return seen
+
+
+def test_what_was_stopped_is_started_again_before_the_daemon(
+    seen: Seen, settings: Settings, database: Database
+) -> None:
+    with prepare_instance(settings) as instance:
+        click(instance, "poll_match_lists_schedule", InstigatorStatus.STOPPED)
+    shown = said("up", "--ui-port", str(free_port()))
+    assert "poll_match_lists_schedule was stopped in Dagster's UI: it is started again." in shown
+    assert seen.switched_off == []
+
+
+def test_the_socket_is_in_a_folder_of_its_owner_which_is_gone_afterwards(
+    seen: Seen, database: Database
+) -> None:
+    said("up", "--ui-port", str(free_port()))
+    assert seen.mode == 0o700
+    assert not seen.socket.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), "http://127.0.0.1:{port}"),
+        (("--public-url", "https://lol.example.org"), "https://lol.example.org:8443"),
+        (
+            ("--public-url", "https://lol.example.org:444/", "--public-ui-port", "9000"),
+            "https://lol.example.org:9000",
+        ),
+    ],
+)
+def test_links_to_dagsters_ui_lead_to_where_people_find_it(
+    seen: Seen, database: Database, options: tuple[str, ...], expected: str
+) -> None:
+    port = free_port()
+    address = expected.format(port=port)
+    assert f"Dagster's UI: {address} " in said("up", "--ui-port", str(port), *options)
+    with database.reading() as session:
+        assert ui_url(session) == address
+
+
+def test_that_dagsters_ui_is_open_without_a_password_is_said(
+    seen: Seen, database: Database
+) -> None:
+    assert "Dagster's UI open to every user of this machine" in said(
+        "up", "--ui-port", str(free_port())
+    )
