@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import io
 import math
 import os
 import re
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 from pydantic import (
     BeforeValidator,
     Field,
@@ -238,7 +240,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         wrong = "; ".join(
-            f"LOL_{str(item['loc'][0]).upper()} {_explain(item['msg'])}" for item in error.errors()
+            _placed(f"LOL_{str(item['loc'][0]).upper()}", _explain(item["msg"]))
+            for item in error.errors()
         )
         raise SettingsError(wrong) from None
 
@@ -257,6 +260,38 @@ def _check_env_file(file: Path) -> None:
             raise SettingsError(
                 f"line {number} of {file.absolute()} is not in UTF-8: save the file as UTF-8"
             ) from None
+    before = ""
+    for binding in parse_stream(io.StringIO(content.decode(_ENV_FILE_ENCODING))):
+        is_setting = binding.key is not None and binding.value is not None
+        if before.startswith("LOL_") and not is_setting and _is_text(binding.original.string):
+            raise SettingsError(
+                f"line {_line_of(binding)} of {file.absolute()} is no setting: is {before}, above it, "
+                "broken into two lines?"
+            )
+        before = (binding.key or "").upper() if is_setting else before
+
+
+def _is_text(original: str) -> bool:
+    """Whether these lines of `.env` say anything: neither blank ones nor comments do."""
+    return any(line.strip() and not line.strip().startswith("#") for line in original.splitlines())
+
+
+def _line_of(binding: Binding) -> int:
+    """Where it stands: blank lines before it belong to it."""
+    text = binding.original.string
+    return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+
+
+def _placed(name: str, wrong: str) -> str:
+    """What is wrong with a setting, with the line of `.env` where it has its value from there."""
+    file = Path(".env")
+    in_environment = {each.upper() for each, value in os.environ.items() if value}
+    if name not in in_environment and file.is_file():
+        with file.open(encoding=_ENV_FILE_ENCODING) as lines:
+            found = [each for each in parse_stream(lines) if (each.key or "").upper() == name]
+        if found:
+            return f"{name} (line {_line_of(found[-1])} of {file.absolute()}) {wrong}"
+    return f"{name} {wrong}"
 
 
 def unknown_variables() -> dict[str, str | None]:

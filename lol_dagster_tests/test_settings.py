@@ -221,6 +221,34 @@ def test_a_key_may_end_with_the_lines_end_and_have_none_inside(
     assert "-x" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('# ours\n\nLOL_RIOT_API_KEY="RGAPI\n-s3cret"\n', "LOL_RIOT_API_KEY (line 3 of {file}) has a line"),
+        ("LOL_ADMIN_PORT=4001\nLOL_STALE_AFTER=s3cret\n", "LOL_STALE_AFTER (line 2 of {file}) should be"),
+        ("LOL_RIOT_API_KEY=RGAPI\n-s3cret\nLOL_ADMIN_PORT=4001\n", "line 2 of {file} is no setting"),
+        ("LOL_RIOT_API_KEY=RGAPI\n\ns3cret\n", "is LOL_RIOT_API_KEY, above it, broken"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_the_env_file_is_named_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text(content)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert said.format(file=tmp_path / ".env") in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_what_other_programs_read_of_the_env_file_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("OTHER=1\nPASSED_ON\n\n# comment\nLOL_ADMIN_PORT=4001\n# the end\n")
+    assert load_settings().admin_port == 4001
+
+
 def test_what_a_terminals_encoding_lacks_ends_no_command(tmp_path: Path) -> None:
     """A name in Korean, on a terminal in Latin-1."""
     environment = {**os.environ, "LOL_HOME": str(tmp_path), "PYTHONIOENCODING": "latin-1"}

@@ -125,6 +125,22 @@ def correct(
     print_either(value, as_json, said)
 
 
+@account.command("move")
+@click.argument("riot_id", metavar="'NAME#TAG'")
+@click.argument("player")
+@as_json_option
+def move(riot_id: str, player: str, as_json: bool) -> None:
+    """Give an account to another player, as it was entered for the wrong one.
+
+    Refused once games count for it: remove it then, and add it to the other one.
+    """
+    with command_context() as app, app.writing() as session:
+        row = accounts.get_account(session, riot_id)
+        owner = players.get_player(session, player)
+        value = _as_json(accounts.move_account(session, row.id, owner.id, version=row.version))
+    print_either(value, as_json, f"{value['riot_id']} now belongs to {value['player']}.")
+
+
 @account.command("list")
 @as_json_option
 def list_accounts(as_json: bool) -> None:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import click
 
+from lol_dagster.cli.interrupts import answering_ctrl_c
 from lol_dagster.cli.services import (
+    ENDING_ALL,
     app_and_cycles,
     refuse_taken_port,
     run_services,
@@ -82,20 +84,21 @@ def demo(ui_port: int, world_port: int, admin_port: int, pace: float) -> None:
         log_dir=settings.logs_dir,
         say=click.echo,
     )  # fmt: skip
-    world.start()
-    try:
-        wait_until_answering(f"http://127.0.0.1:{world_port}/people", timeout=30)
-        _seed(settings)
-        click.echo(f"The simulated Discord and Slack: http://127.0.0.1:{world_port}")
-        # A first cycle, so that there is something to see before the schedule's first minute.
-        app, cycles = app_and_cycles(settings, show=lambda doing, _: click.echo(f"  {doing} …"))
-        cycles.cycle()
-        app.database.dispose()
-        click.echo(f"Any command can be given to it, such as: {_status_of(home, left_behind)}")
-        run_services(settings, ui_port=ui_port, web_view=web_view)
-    finally:
-        world.stop()
-        lock.close()
+    with answering_ctrl_c(ENDING_ALL):
+        world.start()
+        try:
+            wait_until_answering(f"http://127.0.0.1:{world_port}/people", timeout=30)
+            _seed(settings)
+            click.echo(f"The simulated Discord and Slack: http://127.0.0.1:{world_port}")
+            # A first cycle, so that there is something to see before the schedule's first minute.
+            app, cycles = app_and_cycles(settings, show=lambda doing, _: click.echo(f"  {doing} …"))
+            cycles.cycle()
+            app.database.dispose()
+            click.echo(f"Any command can be given to it, such as: {_status_of(home, left_behind)}")
+            run_services(settings, ui_port=ui_port, web_view=web_view)
+        finally:
+            world.stop()
+            lock.close()
 
 
 def _status_of(home: Path, left_behind: list[str]) -> str:

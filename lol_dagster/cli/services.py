@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from lol_dagster.cli.interrupts import answering_ctrl_c
 from lol_dagster.cli.lazy import in_a_line
 from lol_dagster.errors import UserError
 from lol_dagster.logs.writing import start_logging
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # importing Dagster takes a second
     from lol_dagster.orchestration.once import Once
     from lol_dagster.orchestration.resources import AppContext, RunCounts
     from lol_dagster.services.supervisor import Service
+ENDING_ALL = "Ending everything: up to half a minute. Ctrl-C again ends it at once."
 
 
 @click.command()
@@ -42,7 +44,8 @@ def once(until_idle: bool, as_json: bool) -> None:
 
     run_counts = RunCounts()
     try:
-        _run_cycles(run_counts, until_idle=until_idle)
+        with answering_ctrl_c("Ending: what has just begun is finished or noted first."):
+            _run_cycles(run_counts, until_idle=until_idle)
     except NoMatchListError as error:  # nothing that the operator could put right
         _print_counts(run_counts, error, as_json=as_json)
         click.echo(f"lol-dagster: {error}", err=True)
@@ -144,14 +147,15 @@ def up(ui_port: int, public_url: str | None, public_ui_port: int) -> None:
         )
     else:
         web_view = web_view_service(settings, public_url=public_url)
-    run_services(
-        settings,
-        ui_port=ui_port,
-        web_view=web_view,
-        public_url=public_url,
-        public_ui_url=ui_address.public_url_at(public_ui_port),
-        sign_in=web_view is not None,
-    )
+    with answering_ctrl_c(ENDING_ALL):
+        run_services(
+            settings,
+            ui_port=ui_port,
+            web_view=web_view,
+            public_url=public_url,
+            public_ui_url=ui_address.public_url_at(public_ui_port),
+            sign_in=web_view is not None,
+        )
 
 
 def web_view_service(

@@ -17,7 +17,7 @@ from lol_dagster.pipeline.match import Failed, Started
 from lol_dagster.pipeline.records import note_queued, record
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import AuditEntry, Player, RunRequest
+from lol_dagster.storage.models import AuditEntry, Match, Player, RunRequest
 from lol_dagster_tests._support.message_rows import ENDED
 from lol_dagster_tests._support.roster_rows import make_membership, make_team
 from lol_dagster_tests._support.web_visitor import Visitor
@@ -216,3 +216,24 @@ def test_form_is_drawn_of_the_last_twenty_games(
     assert "The last 20 games, the newest last: LWWLWWLWWLWWLWWLWWLW" in page
     assert "13 won and 7 lost of the last 20" in page
     assert page.count('<g class="win">') == 13
+
+
+def test_a_game_that_riot_lists_and_does_not_give_can_be_ignored(
+    operator: Visitor, ids: dict[str, int], database: Database
+) -> None:
+    page = operator.get(f"/game/details/?id={LISTED}").text
+    assert ">Ignore</button>" in page
+    answer = operator.post("/game/ignore/", {"id": LISTED})
+    assert (answer.status_code, answer.location) == (303, f"/game/details/?id={LISTED}")
+    page = operator.get(answer.location).text
+    assert f"{LISTED} is ignored" in page
+    assert ">Ignore</button>" not in page
+    with database.reading() as session:
+        assert session.get_one(Match, LISTED).state == "ignored"
+        (entry,) = session.scalars(select(AuditEntry).where(AuditEntry.action == "ignored"))
+        assert (entry.row, entry.who) == (LISTED, "Ann (web)")
+    # What is announced stays so.
+    assert ">Ignore</button>" not in operator.get(f"/game/details/?id={RANKED}").text
+    operator.post("/game/ignore/", {"id": RANKED})
+    assert "cannot be ignored" in operator.get(f"/game/details/?id={RANKED}").text
+    assert operator.post("/game/ignore/", {"id": "EUW1_404"}).status_code == 404

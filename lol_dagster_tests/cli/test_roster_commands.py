@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import select
 
 from lol_dagster.cli import cli
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.games import Account
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import AuditEntry
+from lol_dagster.storage.models import AuditEntry, Player
 from lol_dagster.storage.schema import open_database
+from lol_dagster_tests._support.message_rows import add_game, played
 from lol_dagster_tests._support.simulated_world import simulator  # noqa: F401 - a fixture
 
 LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
@@ -263,6 +265,24 @@ def test_an_account_is_corrected_or_confirmed() -> None:
     assert "already belongs to the player 'Bob'" in refused(
         "account", "correct", "Ann Smurf#TAG", "--riot-id", "Bob#TAG"
     )
+
+
+def test_an_account_that_was_entered_for_the_wrong_player_is_moved() -> None:
+    done("team", "add", "Amigos")
+    add_ann()
+    done("player", "add", "Bob", "--team", "Amigos", "--account", "Bob#TAG", "--platform", "na1")
+    assert done("account", "move", "ann#tag", "bob") == "Ann#TAG now belongs to Bob.\n"
+    assert as_json("account", "show", "Ann#TAG")["player"] == "Bob"
+    assert as_json("account", "move", "Ann#TAG", "Ann")["player"] == "Ann"
+    assert "there is no player 'Nobody'" in refused("account", "move", "Ann#TAG", "Nobody")
+    database = open_database(load_settings())
+    with database.writing() as session:
+        add_game(session, "EUW1_1", played(session.scalars(select(Player)).first()))
+    database.dispose()
+    assert "1 games of 'Ann#TAG' count for Ann: remove the account" in refused(
+        "account", "move", "Ann#TAG", "Bob"
+    )
+    assert as_json("account", "show", "Ann#TAG")["player"] == "Ann"
 
 
 def test_while_riot_is_down_an_account_is_kept_and_resolved_later(

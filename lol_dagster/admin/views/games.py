@@ -22,7 +22,9 @@ from lol_dagster.admin.views.played import Part, parts_shown, who_played
 from lol_dagster.errors import UserError
 from lol_dagster.explain.game import GameStory, UnknownGameError, explain_game
 from lol_dagster.messages.compose import match_url
+from lol_dagster.pipeline.match import IGNORABLE
 from lol_dagster.pipeline.process import CODE_VERSIONS
+from lol_dagster.pipeline.quarantine import ignore
 from lol_dagster.pipeline.run_requests import UnknownRequestError, progress, request_run
 from lol_dagster.riot.archive import DamagedPayload, load_payload
 from lol_dagster.riot.routing import is_match_id
@@ -95,6 +97,7 @@ class GameView(BaseModelView):
             story=story,
             answer=_sentence(story),
             known=story.rows,
+            may_be_ignored=story.rows.match.state in IGNORABLE,
             participants=_participants(story.match_id),
             code_versions=CODE_VERSIONS,
             match_url=match_url(story.match_id),
@@ -129,6 +132,21 @@ class GameView(BaseModelView):
         except UserError as error:
             flash(sentence(error), "error")
         return redirect(self.get_url(".details_view", id=match_id, _anchor="progress"), 303)
+
+    @expose("/ignore/", methods=["POST"])
+    def ignore_view(self) -> ResponseReturnValue:
+        """Leave a game be for good that is quarantined, or that Riot lists and does not give."""
+        match_id = request.form.get("id", "")
+        if reading().get(Match, match_id) is None:
+            abort(404)
+        if self._written(
+            None,
+            lambda session: ignore(
+                session, match_id, session.info["who"], "", now=admin_context().now()
+            ),
+        ):
+            flash(f"{match_id} is ignored: to reprocess it takes that back.", "success")
+        return redirect(self.get_url(".details_view", id=match_id), 303)
 
     @expose("/progress/")
     def progress_view(self) -> ResponseReturnValue:
