@@ -177,6 +177,7 @@ def test_nobody_is_locked_out_for_more_than_a_minute(app: Flask, clock: ManualCl
     [
         ("198.51.100.{}", "198.51.100.77", "198.51.101.1"),  # a /24
         ("2001:db8:0:{}::1", "2001:db8:0:ffff::1", "2001:db8:1::1"),  # a /48
+        ("::ffff:198.51.100.{}", "198.51.100.77", "::ffff:198.51.101.1"),  # a /24 written as IPv6
     ],
 )
 def test_a_network_counts_as_one_address(

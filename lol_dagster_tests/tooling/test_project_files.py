@@ -72,8 +72,17 @@ def test_the_image_has_what_the_product_runs_on_and_no_tools() -> None:
     runs_on = _pip_lock("requirements.lock")
     assert set(runs_on) == needed
     assert not {"pytest", "mypy", "playwright", "hypothesis", "ruff"} & set(runs_on)
-    containerfile = (CHECKOUT / "deploy/containers/Containerfile").read_text()
-    assert re.findall(r"requirements\S*", containerfile) == ["requirements.lock"] * 2
+    *_, image = (CHECKOUT / "deploy/containers/Containerfile").read_text().split("\nFROM ")
+    assert image.startswith("base\n")
+    assert "requirements" not in image
+
+
+def test_whatever_the_image_is_built_with_comes_by_its_hash() -> None:
+    text = (CHECKOUT / "deploy/containers/Containerfile").read_text()
+    for options in re.findall(r"\bpip (?:install|wheel) (.*)", text):
+        # Of a wheel that is built here, or of what has a hash; building alone fetches its tools without.
+        assert {"--require-hashes", "--no-index", "--no-build-isolation"} & set(options.split())
+        assert "--no-deps" in options.split()
 
 
 def test_every_dependency_is_in_the_lock() -> None:

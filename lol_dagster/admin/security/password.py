@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -96,6 +96,9 @@ class TrySource:
             parsed = ip_address(self.address)
         except ValueError:
             return self.address[:60]
+        if isinstance(parsed, IPv6Address):
+            # As a proxy that listens for both kinds writes it: all of IPv4 would be one network.
+            parsed = parsed.ipv4_mapped or parsed
         return str(ip_network((parsed, 48 if parsed.version == 6 else 24), strict=False))
 
 
