@@ -47,7 +47,6 @@ NOT_BEFORE: dict[Column, timedelta] = {
     Match.next_try_at: timedelta(hours=13),
     Breaker.open_until: timedelta(hours=2),
     SendBucket.not_before: timedelta(hours=25),
-    Alert.notify_at: timedelta(hours=2),
 }
 """Moments before which something is not done, each with more than we ever let it wait. Messages have
 theirs, too: `message_rows.put_clock_back`.
@@ -70,13 +69,14 @@ future shows that the clock was put back.
 
 PUT_RIGHT_WITH_THEM: tuple[Column, ...] = (
     Match.first_missing_at,
+    Alert.notify_at,
     Alert.opened_at,
     Alert.last_seen_at,
     Alert.notified_at,
     Alert.closed_at,
     Alert.ended_at,
 )
-"""The same, in tables that grow."""
+"""What else is dated, in tables that grow: put right once that is seen."""
 
 LEFT_TO_PEOPLE: tuple[Column, ...] = (
     Channel.created_at,

@@ -52,11 +52,17 @@ def prepare_instance(settings: Settings) -> dg.DagsterInstance:
         # Opening is what creates the schemas: touch each of the three storages.
         instance.get_run_records(limit=1)
         instance.all_instigator_state()
-        wanted = {limit.name: limit.limit for limit in instance.event_log_storage.get_pool_limits()}
-        for pool, limit in POOL_LIMITS.items():
-            if wanted.get(pool) != limit:
-                instance.event_log_storage.set_concurrency_slots(pool, limit)
+        set_pool_limits(instance)
     return instance
+
+
+def set_pool_limits(instance: dg.DagsterInstance) -> None:
+    """Give each pool the limit that `POOL_LIMITS` says."""
+    storage = instance.event_log_storage
+    stored = {limit.name: limit.limit for limit in storage.get_pool_limits()}
+    for pool, limit in POOL_LIMITS.items():
+        if stored.get(pool) != limit:
+            storage.set_concurrency_slots(pool, limit)
 
 
 def shipped_file(name: str) -> Path:

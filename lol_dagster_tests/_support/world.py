@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from lol_dagster.definitions import build_definitions
 from lol_dagster.monitoring.alerts import Evaluated
+from lol_dagster.orchestration.instance import set_pool_limits
 from lol_dagster.orchestration.monitoring import monitor
 from lol_dagster.orchestration.once import Once, as_json
 from lol_dagster.orchestration.partitions import admit, ranges
@@ -58,6 +59,9 @@ class World:
     instance: dg.DagsterInstance
     channels: dict[str, str] = field(default_factory=dict)
     """Address of each channel by its name."""
+
+    def __post_init__(self) -> None:
+        set_pool_limits(self.instance)  # as every command does that opens the real one
 
     @property
     def definitions(self) -> dg.Definitions:

@@ -108,9 +108,6 @@ def test_a_day_is_found_by_what_was_last_seen_although_something_may_wait_as_lon
         Breaker(scope="riot-key", open_until=AHEAD),
         SendBucket(scope="channel:1", not_before=AHEAD),
         Match(match_id="NA1_1", listed_at=NOW, next_try_at=AHEAD),
-        Alert(
-            key="k", kind="k", title="t", text="t", opened_at=NOW, last_seen_at=NOW, notify_at=AHEAD
-        ),
     ],
     ids=lambda row: type(row).__name__,
 )

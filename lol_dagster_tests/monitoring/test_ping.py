@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from lol_dagster.monitoring.future import put_right
 from lol_dagster.monitoring.ping import ping_if_healthy
 from lol_dagster.settings import ensure_home, load_settings
 from lol_dagster.storage.database import Database
@@ -56,7 +57,13 @@ def test_a_healthy_system_pings_once_a_minute(pinger: Pinger, pinged: RawServer)
         True, False, False, False, True, False,
     ]  # fmt: skip
     assert [request.target for request in pinged.requests] == [f"/{SECRET}"] * 2
-    assert pinger.tick(-7200), "a clock that was put back silences nothing"
+    # As the monitoring does before it pings: what was seen two hours ahead has been seen now, the last
+    # ping as well.
+    put_right(pinger.database, NOW - timedelta(hours=2))
+    ticks = [pinger.tick(seconds) for seconds in (-7200, -7140)]
+    assert ticks == [False, True], (
+        "a clock that was put back silences nothing for more than a minute"
+    )
 
 
 def test_no_ping_while_something_is_stuck(pinger: Pinger, pinged: RawServer) -> None:
