@@ -112,7 +112,8 @@ def _modes(settings: Settings) -> Iterator[SetupCheck]:
 
 def _code_server(address: IPvAnyAddress) -> SetupCheck:
     """Of several hosts; that of `up` answers on a socket in a folder of its own."""
-    ok = address.is_private and not address.is_unspecified
+    # 100.64.0.0/10, where VPNs such as Tailscale are, is neither "private" nor "global" (RFC 6598).
+    ok = not (address.is_global or address.is_unspecified)
     said = (
         f"LOL_CODE_BIND is {address}: see that a firewall lets in the daemon's host and the web server's alone"
         if ok

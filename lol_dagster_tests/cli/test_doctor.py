@@ -77,7 +77,7 @@ def test_a_name_that_is_none_posts_nothing(database: Database, simulator: Simula
 @pytest.mark.parametrize(
     ("address", "ok"),
     [
-        ("10.0.0.2", True), ("192.168.1.5", True), ("fd00::2", True),
+        ("10.0.0.2", True), ("192.168.1.5", True), ("fd00::2", True), ("100.64.0.7", True),
         ("8.8.8.8", False), ("0.0.0.0", False), ("::", False),
     ],
 )  # fmt: skip

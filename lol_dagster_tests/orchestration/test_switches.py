@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.scheduler.instigation import InstigatorStatus
+from dagster._core.scheduler.instigation import InstigatorStatus, SensorInstigatorData
 
 from lol_dagster.definitions import defs
 from lol_dagster.monitoring.switched_off import SwitchedOff, switched_off
@@ -88,6 +88,10 @@ def test_the_daemons_unit_on_several_hosts_does_it_without_our_secrets(
     unit = Path(__file__).parents[2] / "deploy/several-hosts/lol-dagster-daemon.service"
     (before_it,) = re.findall(r"^ExecStartPre=\S+ (.*)$", unit.read_text(), flags=re.MULTILINE)
     click(instance, "monitoring_sensor", InstigatorStatus.STOPPED)
+    (stopped,) = instance.all_instigator_state()
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).timestamp()
+    ticked = SensorInstigatorData(cursor="7", last_tick_timestamp=tomorrow)
+    instance.update_instigator_state(stopped.with_data(ticked))
     instance.event_log_storage.set_concurrency_slots("channels", 0)
     for name in SECRET_VARIABLES:
         monkeypatch.delenv(name, raising=False)
@@ -102,6 +106,9 @@ def test_the_daemons_unit_on_several_hosts_does_it_without_our_secrets(
     assert done.stdout == "monitoring_sensor was stopped in Dagster's UI: it is started again.\n"
     (state,) = instance.all_instigator_state()
     assert state.status == InstigatorStatus.DECLARED_IN_CODE
+    assert state.sensor_instigator_data is not None
+    assert state.sensor_instigator_data.cursor == "7"
+    assert (state.sensor_instigator_data.last_tick_timestamp or 0) < tomorrow
     limits = {each.name: each.limit for each in instance.event_log_storage.get_pool_limits()}
     assert limits == POOL_LIMITS
 
