@@ -115,6 +115,32 @@ def test_whatever_was_selected_all_that_was_worked_out_anew_is_recorded(
         assert latest.run_id == result.run_id, asset
 
 
+@pytest.mark.parametrize("selected", ["match_lists", "games", "deliveries"])
+def test_the_checks_of_an_asset_are_evaluated_in_the_run_that_materializes_it_alone(
+    lasting: World, selected: str
+) -> None:
+    """As "Materialize" does, which takes an asset's checks along: no step may show as skipped."""
+    lasting.add_team("amigos", "Ann")
+    match_id = lasting.finish("NA1_5000000001", participants=[participant("Ann")])
+    lasting.once()
+    job = lasting.definitions.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=lasting.instance,
+        partition_key=None if selected == "match_lists" else match_id,
+        asset_selection=[dg.AssetKey(selected)],
+    )
+    assert result.success
+    ended = {
+        each.step_key: each.event_type
+        for each in result.all_node_events
+        if each.is_step_success or each.is_step_skipped
+    }
+    assert set(ended.values()) == {dg.DagsterEventType.STEP_SUCCESS}
+    assert len(ended) == 2
+    assert "check_assets" in ended
+    assert result.get_asset_check_evaluations()
+
+
 def test_a_delivery_links_to_the_message_by_the_channels_name(lasting: World) -> None:
     lasting.finish("NA1_5000000001", participants=[participant("Ann")])
     lasting.once()

@@ -74,15 +74,14 @@ class StartPage(BaseView):
         health = read_health(session, now, context.settings)
         steps = _steps(health.checks)
         wrong = [
-            each
-            for each in failing(health.checks, "status")
-            if each.check.severity == "error" and each.check.id not in _STEPS
+            each for each in failing(health.checks, "status") if each.check.severity == "error"
         ]
         text: str = self.render(
             "start.html",
             health=health,
             steps=steps,
-            errors=[line for each in wrong for line in each.lines],
+            missing=[each.check.one for each in wrong if each.check.id in _STEPS],
+            errors=[line for each in wrong if each.check.id not in _STEPS for line in each.lines],
             decisions=decisions(session, health.checks),
             games=_latest_games(session, now),
             hours=[each for each in reversed(hours) if each.games or each.deliveries],
