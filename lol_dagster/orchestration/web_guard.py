@@ -24,6 +24,9 @@ from lol_dagster.storage.database import assert_no_open_write
 
 _READS = {"GET", "HEAD"}
 _PORT = re.compile(r":\d+\Z")
+_NOTEBOOKS = {"/notebook", "/dagit/notebook"}
+"""With nbconvert installed Dagster shows any notebook of the disk as a page of its own, scripts and all: a
+link to one that was just downloaded would run them. We have none."""
 _NOT_ALLOWED = 1008
 """Status of a web socket's end: RFC 6455, 7.4.1, "policy violation"."""
 _ANSWERS_WITHIN = 5.0
@@ -95,6 +98,8 @@ class Guard:
         )
         if origin != self._origin(host) or not (site in {"same-origin", "none"} or is_navigation):
             return _no(403, "This request comes from another site.")
+        if scope["path"] in _NOTEBOOKS:
+            return _no(403, "Notebooks are not shown here.")
         if method in _READS:
             # A page that asks with a GET is Dagster's GraphiQL, which has no query in its address.
             if is_http and scope["path"] == "/graphql" and scope["query_string"]:

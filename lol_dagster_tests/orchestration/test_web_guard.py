@@ -281,6 +281,22 @@ def test_no_other_site_shows_or_loads_a_page_of_it(guarded: Ui, dest: str) -> No
     assert (link.status_code, link.headers["X-Frame-Options"]) == (200, "SAMEORIGIN")
 
 
+def test_no_notebook_of_the_disk_becomes_a_page(guarded: Ui, bare: Ui) -> None:
+    """Its scripts would be our own pages' to Dagster, and any site can have one downloaded."""
+    paths = [
+        each.path for each in bare.dagsters.routes
+        if getattr(each.endpoint, "__name__", "") == "download_notebook"
+    ]  # fmt: skip
+    assert len(paths) == 2
+    for path in paths:
+        asked = f"{path}?repoLocName=lol_dagster&path=/home/ann/Downloads/evil.ipynb"
+        assert requests.get(bare.url + asked, timeout=60).ok
+        link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+        for headers in ({}, link | {"Sec-Fetch-Dest": "document"}):
+            answer = requests.get(guarded.url + asked, headers=headers, timeout=60)
+            assert answer.status_code == 403
+
+
 def test_behind_a_proxy_the_public_name_alone_is_one_more(dagsters: Dagsters) -> None:
     address = WebAddress(public_url="https://lol.example.org")
     name = "lol.example.org:8443"
