@@ -286,6 +286,14 @@ def test_tries_from_everywhere_make_everybody_wait_a_few_seconds(
     assert try_(visitor, PASSWORD, "203.0.113.7").status_code == 303
 
 
+def test_whoever_has_to_wait_writes_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or whoever hammers would hold up all who write."""
+    for _ in range(FREE_TRIES):
+        try_(Visitor(app))
+    monkeypatch.setattr(Database, "writing", None)
+    assert try_(Visitor(app)).status_code == 429
+
+
 def test_choosing_a_password_forgets_all_tries(app: Flask, database: Database) -> None:
     visitor = Visitor(app)
     for _ in range(FREE_TRIES):

@@ -108,9 +108,15 @@ def begin_try(database: Database, source: TrySource, now: datetime) -> timedelta
     Returns:
         How long to wait first; zero: go ahead, it counts as wrong until `forget_tries`.
     """
+    # Only read first: whoever hammers must not hold up those who write.
+    with database.reading() as session:
+        noted = session.get(Fact, _TRIES)
+        wait = _wait(_remembered(noted, now), source, now) if noted else timedelta(0)
+    if wait > timedelta(0):
+        return wait
     with database.writing() as session:
         fact = _fact(session)
-        tries = [each for each in fact.value if now - _at(each) < REMEMBERED_FOR]
+        tries = _remembered(fact, now)
         wait = _wait(tries, source, now)
         if wait <= timedelta(0):
             tries.append([now.isoformat(), source.place])
@@ -123,6 +129,10 @@ def forget_tries(database: Database, source: TrySource | None = None) -> None:
     with database.writing() as session:
         fact = _fact(session)
         fact.value = [each for each in fact.value if source is not None and each[1] != source.place]
+
+
+def _remembered(fact: Fact, now: datetime) -> list[list[str]]:
+    return [each for each in fact.value if now - _at(each) < REMEMBERED_FOR]
 
 
 def _wait(tries: list[list[str]], source: TrySource, now: datetime) -> timedelta:
