@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.messages.compose import AnnouncedGame, Member
+from lol_dagster.riot.names import without_format_characters
 from lol_dagster.stats.played import select_played
 from lol_dagster.storage.models import (
     Account,
@@ -112,7 +113,9 @@ def _member(row: Any, has_several_accounts: bool) -> Member:
     return Member(
         name=row.name,
         # `Ann` of `Ann#EUW`: among friends the tag says nothing.
-        account_name=(row.display_name.partition("#")[0] or row.display_name)
+        account_name=without_format_characters(
+            row.display_name.partition("#")[0] or row.display_name
+        )
         if has_several_accounts
         else None,
         champion=row.champion,

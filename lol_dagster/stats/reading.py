@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from lol_dagster.riot.names import without_format_characters
 from lol_dagster.riot.payload import (
     BrokenPayload,
     InfoPayload,
@@ -206,4 +207,4 @@ def _display_name(person: ParticipantPayload) -> str:
 
 def _shown(text: str | None) -> str:
     # PostgreSQL takes no NUL in a text, and the column ends at 100 for name and tag together.
-    return (text or "").replace("\x00", "").strip()[:49]
+    return without_format_characters(text or "").replace("\x00", "").strip()[:49]

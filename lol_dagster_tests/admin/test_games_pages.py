@@ -17,7 +17,7 @@ from lol_dagster.pipeline.match import Failed, Started
 from lol_dagster.pipeline.records import note_queued, record
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import AuditEntry, Match, Player, RunRequest
+from lol_dagster.storage.models import AuditEntry, Match, Participant, Player, RunRequest
 from lol_dagster_tests._support.message_rows import ENDED
 from lol_dagster_tests._support.roster_rows import make_membership, make_team
 from lol_dagster_tests._support.web_visitor import Visitor
@@ -105,6 +105,17 @@ def test_a_match_id_leads_to_its_page_and_a_part_of_one_to_those_that_have_it(
     assert listed(operator, "search=_1") == [RANKED, ARAM, REMAKE, FOREIGN]
     assert listed(operator, "search=UW1_12") == [ARAM]
     assert operator.get("/game/details/?id=EUW1_404").status_code == 404
+
+
+def test_a_name_that_turns_letters_around_is_shown_as_it_is_written(
+    operator: Visitor, ids: dict[str, int], database: Database
+) -> None:
+    """Also one that was stored by a version which kept that."""
+    with database.writing() as session:
+        session.get_one(Participant, (RANKED, 1)).display_name = "Ann\u202eevil#NA1"
+    page = operator.get(f"/game/details/?id={RANKED}").text
+    assert "Annevil#NA1" in page
+    assert "\u202e" not in page
 
 
 def test_games_are_taken_away_as_csv_and_json(operator: Visitor, ids: dict[str, int]) -> None:

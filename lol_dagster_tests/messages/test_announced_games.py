@@ -128,7 +128,7 @@ def test_a_membership_covers_its_first_moment_and_not_its_last(session, since, u
 
 def test_of_whoever_has_several_accounts_the_one_that_was_played_is_named(session):
     team, other = make_team(session, "A"), make_team(session, "B")
-    ann = make_member(session, team, "Ann", game_name="Annie")
+    ann = make_member(session, team, "Ann", game_name="Ann\u202eie")  # as it was stored before
     bob = make_member(session, team, "Bob", game_name="#1 Bob")  # nothing before its first #
     cid = make_member(session, team, "Cid", game_name="Cid")
     for player in (ann, bob):

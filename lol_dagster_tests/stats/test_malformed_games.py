@@ -206,6 +206,9 @@ def test_bots_share_a_puuid_and_none_of_them_has_one_with_us() -> None:
         ({"riotIdGameName": ABSENT, "summonerName": ""}, "Wukong"),
         ({"riotIdGameName": ABSENT, "summonerName": ABSENT}, "Wukong"),
         ({"riotIdGameName": "A\x00nn", "riotIdTagline": "1"}, "Ann#1"),
+        # Shown as it is, it would read «Annlive#1», and turn around what stands beside it.
+        ({"riotIdGameName": "Ann\u202eevil", "riotIdTagline": "\u20661"}, "Annevil#1"),
+        ({"riotIdGameName": "\u202e", "summonerName": "\u200b"}, "Wukong"),
     ],
 )
 def test_the_name_is_read_from_where_the_patch_had_it(fields: Json, shown: str) -> None:
