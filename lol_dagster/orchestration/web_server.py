@@ -28,6 +28,10 @@ def main(
 ) -> None:
     """Serve until a signal."""
     address = WebAddress(host, port, public_url)
+    if sign_in_port is None and not address.is_loopback:
+        raise click.UsageError(
+            "beyond this machine it needs the web view's sign-in: --sign-in-port"
+        )
     web_view = None if sign_in_port is None else WebView(sign_in_port, address)
 
     def guarded(*arguments: Any, **options: Any) -> Guard:

@@ -20,6 +20,7 @@ from typing import Any
 
 import requests
 
+from lol_dagster.orchestration.services import new_code_address
 from lol_dagster.services.worker_liveness import liveness
 from lol_dagster.settings import Settings
 from lol_dagster.storage.models import Match
@@ -177,6 +178,9 @@ def running_app(world: World, settings: Settings) -> Iterator[RunningApp]:
     finally:
         if process.poll() is None:
             home.cut_the_power()
+        if settings.dagster_home.exists():
+            # Takes away the folder of the one that was killed, as nothing starts in this home any more.
+            new_code_address(settings).parent.rmdir()
 
 
 def free_port() -> int:

@@ -17,6 +17,7 @@ import pytest
 import requests
 import uvicorn
 import websockets.sync.client
+from click.testing import CliRunner
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster_webserver.webserver import DagsterWebserver
@@ -38,6 +39,7 @@ from websockets.typing import Origin, Subprotocol
 
 from lol_dagster.admin.app import create_app
 from lol_dagster.admin.security.sign_in import IDLE_FOR
+from lol_dagster.orchestration import web_server
 from lol_dagster.orchestration.instance import prepare_instance
 from lol_dagster.orchestration.web_guard import Guard, WebView
 from lol_dagster.services.web_address import WebAddress
@@ -428,6 +430,14 @@ def test_the_way_to_the_sign_in_keeps_the_name(
         page = requests.get(ui.url, headers={"Host": host}, timeout=60)
     assert page.status_code == 401
     assert f'href="{expected}"' in page.text
+
+
+@pytest.mark.parametrize("host", ["10.0.0.3", "0.0.0.0", "::"])
+def test_no_network_gets_it_without_a_sign_in(host: str) -> None:
+    public = ["--public-url", "https://lol.example.org"]
+    refused = CliRunner().invoke(web_server.main, ["-w", "nowhere", "--host", host, *public])
+    assert refused.exit_code == 2
+    assert "--sign-in-port" in refused.output
 
 
 def test_without_the_web_view_nobody_gets_in(dagsters: Dagsters) -> None:
