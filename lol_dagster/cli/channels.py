@@ -87,7 +87,7 @@ def add(
             )
             value = _as_json(added, transports)
     said = f"Games of the team {value['team']!r} are announced in {value['name']!r}. "
-    print_either(value, as_json, said + value["promise"])
+    print_either(value, as_json, said + _promise(value))
 
 
 @channel.command("edit")
@@ -142,7 +142,7 @@ def edit(
             )
             value = _as_json(changed, transports)
     said = f"Games of the team {value['team']!r} are announced in {value['name']!r}. "
-    print_either(value, as_json, said + value["promise"])
+    print_either(value, as_json, said + _promise(value))
 
 
 def _chosen(
@@ -157,7 +157,7 @@ def _chosen(
 @channel.command("list")
 @as_json_option
 def list_channels(as_json: bool) -> None:
-    """List the channels, with what can be promised of each."""
+    """List the channels, with what can be promised of each that has been tested."""
     with command_context() as app, app.database.reading() as session:
         transports = all_transports(app.settings)
         values = [_as_json(each, transports) for each in channels.channels(session)]
@@ -174,7 +174,8 @@ def list_channels(as_json: bool) -> None:
         )
         promised: dict[str, list[str]] = {}
         for value in values:
-            promised.setdefault(value["promise"], []).append(shown(value["name"]))
+            if value["promise"] is not None:
+                promised.setdefault(value["promise"], []).append(shown(value["name"]))
         for promise, names in promised.items():
             click.echo(f"\n{', '.join(names)}: {promise}")
 
@@ -217,6 +218,12 @@ def remove(name: str, as_json: bool) -> None:
     print_either(value, as_json, f"Removed the channel {removed.name!r}.")
 
 
+def _promise(value: dict[str, Any]) -> str:
+    """What can be promised, or how that is found out."""
+    untested = f"What can be promised shows when it is tested: lol-dagster doctor {value['name']!r}"
+    return value["promise"] or untested
+
+
 def _tested(value: dict[str, Any]) -> str:
     if value["tested"] is None:
         return "never"
@@ -243,7 +250,10 @@ def _as_json(row: Channel, transports: Mapping[str, Transport]) -> dict[str, Any
         "message_kinds": row.message_kinds,
         "uncertain": row.uncertain,
         "added_at": row.created_at,
-        "promise": can.promised(unreadable_history=bool(unreadable)),
+        # Nothing that nobody has tried; of a kind that this version lacks there is nothing to try.
+        "promise": can.promised(unreadable_history=bool(unreadable))
+        if unreadable or (probe and probe.findings) or transport.kind != row.kind
+        else None,
         "can_read_back": can.read_back and not unreadable,
         "can_edit": transport.can_edit,
         "history_hidden": unreadable,

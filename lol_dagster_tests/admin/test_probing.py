@@ -15,6 +15,7 @@ from lol_dagster_tests._support.roster_rows import make_channel, make_team
 from lol_dagster_tests._support.simulated_world import simulator  # noqa: F401 - a fixture
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests._support.web_visitor import QUICK_HASH, Visitor
+from lol_dagster_tests.admin.page_forms import filled_in
 
 PAGE = "/channel/details/?id=1"
 TRIED = "lol_dagster.admin.views.channels.probe_channel"
@@ -59,6 +60,34 @@ def test_a_permission_that_is_missing_is_named_at_its_step(
     assert "does not work" in find
     assert "Read Message History" in find
     assert page.partition("<dt>Post a message</dt>")[2].partition("</dd>")[0].count("works") == 1
+
+
+def test_a_channel_is_tried_out_when_it_is_added_or_its_address_changes(
+    operator: Visitor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[int] = []
+    monkeypatch.setattr(TRIED, lambda _d, _t, channel_id, **_: tried.append(channel_id))
+    form = filled_in(
+        operator.get("/channel/new/?team=Amigos").text,
+        name="other", kind="discord-bot", address="223456789012345678",
+    )  # fmt: skip
+    saved = operator.post("/channel/new/", form)
+    assert saved.location == "/channel/details/?id=2#tried"
+    wait_for("the try", lambda: tried == [2])
+    edit = "/channel/edit/?id=2&url=%2Fteam%2F"
+    # Another name alone: there is nothing to try.
+    saved = operator.post(edit, filled_in(operator.get(edit).text, name="renamed"))
+    assert saved.location == "/team/"
+    form = filled_in(operator.get(edit).text, address="323456789012345678")
+    assert operator.post(edit, form).status_code == 302
+    wait_for("the second try", lambda: tried == [2, 2])
+
+
+def test_nothing_is_promised_of_a_channel_that_nobody_has_tried(operator: Visitor) -> None:
+    assert "Delivered exactly once" not in operator.get(PAGE).text
+    press(operator)
+    assert "Delivered exactly once" in shown_after(operator)
 
 
 def test_a_test_message_is_sent_once_however_often_the_button_is_pressed(

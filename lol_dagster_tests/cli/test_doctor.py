@@ -58,7 +58,11 @@ def test_what_was_found_is_shown_with_the_channel(
     assert "cannot find, read" in bad
     assert "never" in good
     assert any(line.startswith("bad: ") and "less is promised" in line for line in promises)
-    assert any(line.startswith("good: Delivered exactly once") for line in promises)
+    assert not any(line.startswith("good: ") for line in promises), "nobody has tried it"
+    assert as_json("channel", "show", "good")["promise"] is None
+    simulator.set_faults("")
+    assert run("doctor", "good").exit_code == 0
+    assert "good: Delivered exactly once" in said("channel", "list")
 
 
 def test_a_key_that_riot_refuses_is_named(database: Database, simulator: Simulator) -> None:  # noqa: F811

@@ -72,7 +72,7 @@ def test_a_group_is_set_up_with_four_commands() -> None:
     assert "Added the team 'Amigos'" in done("team", "add", "Amigos")
     assert "Ann#TAG" in add_ann("--since", "2026-05-01")
     assert "Ann Smurf#TAG" in done("account", "add", "Ann", "ann smurf#tag", "--platform", "euw1")
-    assert "Delivered exactly once" in done(
+    assert "shows when it is tested: lol-dagster doctor 'general'" in done(
         "channel", "add", "general", "--team", "amigos", "--kind", "discord-bot",
         "--address", "123456789012345678", "--queues", "440,420",
     )  # fmt: skip

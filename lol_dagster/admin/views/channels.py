@@ -90,7 +90,8 @@ class ChannelForm(EntryForm):
     address = AddressField(
         "Address",
         [Optional()],
-        description="A bot's channel id, or a webhook's URL. It is not shown again.",
+        description="A bot's channel id or the link to the channel, or a webhook's URL. It is not shown again. "
+        "What is saved is tried out with a test message, which people in the channel may briefly see.",
         render_kw={"autocomplete": "new-password", "spellcheck": "false"},
     )
     message_kinds = Boxes(
@@ -199,7 +200,8 @@ class Tried:
     """Why the last try failed."""
     at: datetime | None
     findings: list[Finding]
-    promise: str
+    promise: str | None
+    """None: nothing is, as it was never tried."""
     paused: dict[str, str | None]
     """What is not done there for now, in words, each with why."""
 
@@ -298,6 +300,26 @@ class ChannelView(RosterView):
             ),
         )
 
+    def create_model(self, form: Form) -> Any:
+        made = super().create_model(form)
+        if made:
+            self._try(made.id)
+        return made
+
+    def update_model(self, form: Form, model: Any) -> bool:
+        is_another = bool(form.address.data) or form.kind.data != model.kind
+        done = super().update_model(form, model)
+        if done and is_another:
+            self._try(model.id)
+        return done
+
+    def get_save_return_url(self, model: Any, is_created: bool = False) -> str:
+        """Where one sees what the test shows, if one has begun."""
+        if admin_context().probes.is_running(model.id) or is_created:
+            return self._tried_url(model.id)
+        url: str = super().get_save_return_url(model, is_created)
+        return url
+
     def remove(self, session: Session, row: Channel) -> None:
         remove_channel(session, row.name, now=self.now())
 
@@ -309,16 +331,26 @@ class ChannelView(RosterView):
     def try_view(self) -> ResponseReturnValue:
         """Send a test message: in the background, as a channel that does not answer takes a minute."""
         channel: Channel = self.get_one(request.form.get("id"))
+        if not self._try(channel.id):
+            flash("A test message is on its way already.", "success")
+        return redirect(self._tried_url(channel.id), 303)
+
+    def _try(self, channel_id: int) -> bool:
+        """
+        Returns:
+            False: it is being tried already.
+        """
         context = admin_context()
-        started = context.probes.start(
-            channel.id,
+        return context.probes.start(
+            channel_id,
             lambda: probe_channel(
-                context.database, context.transports, channel.id, now=context.now()
+                context.database, context.transports, channel_id, now=context.now()
             ),
         )
-        if not started:
-            flash("A test message is on its way already.", "success")
-        return redirect(f"{self.get_url('.details_view', id=channel.id)}#tried", 303)
+
+    def _tried_url(self, channel_id: int) -> str:
+        url: str = self.get_url(".details_view", id=channel_id, _anchor="tried")
+        return url
 
     def tried(self, channel: Channel) -> Tried:
         """What is known of what the channel can do."""
@@ -338,9 +370,9 @@ class ChannelView(RosterView):
             error=context.probes.error(channel.id),
             at=probe.probed_at if probe else None,
             findings=[Finding(**step) for step in steps],
-            promise=transport.capabilities.promised(
-                unreadable_history=bool(probe and probe.unreadable_history)
-            ),
+            promise=transport.capabilities.promised(unreadable_history=probe.unreadable_history)
+            if probe and (probe.findings or probe.unreadable_history)
+            else None,
             paused={
                 words: breaker.reason
                 for words, breaker in breakers.items()
