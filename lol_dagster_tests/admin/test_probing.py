@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import re
 import threading
+from typing import NoReturn
 
 import pytest
 from flask import Flask
 
 from lol_dagster.delivery.probe import ProbeError
+from lol_dagster.delivery.transports.base import Place, PlacesError
+from lol_dagster.delivery.transports.discord_bot import DiscordBot
+from lol_dagster.delivery.transports.slack_bot import SlackBot
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
@@ -82,6 +88,28 @@ def test_a_channel_is_tried_out_when_it_is_added_or_its_address_changes(
     form = filled_in(operator.get(edit).text, address="323456789012345678")
     assert operator.post(edit, form).status_code == 302
     wait_for("the second try", lambda: tried == [2, 2])
+
+
+def test_a_channel_is_chosen_from_those_in_which_the_bot_can_post(
+    operator: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = [Place("423456789012345678", "Ours · #lol")]
+    monkeypatch.setattr(DiscordBot, "places", lambda _self: there)
+
+    def silent(_self: object) -> NoReturn:
+        raise PlacesError("Slack does not list its channels: it is asleep")
+
+    monkeypatch.setattr(SlackBot, "places", silent)
+    (link,) = re.findall(
+        r'href="(/channel/places/[^"]*)"', operator.get("/channel/new/?team=Amigos").text
+    )
+    page = operator.get(html.unescape(link)).text
+    assert "Slack does not list its channels: it is asleep." in page
+    (chosen,) = re.findall(r'<a href="([^"]+)">Ours · #lol</a>', page)
+    form = filled_in(operator.get(html.unescape(chosen)).text)
+    assert (form["kind"], form["address"], form["team"]) == (
+        ["discord-bot"], ["423456789012345678"], ["Amigos"],
+    )  # fmt: skip
 
 
 def test_nothing_is_promised_of_a_channel_that_nobody_has_tried(operator: Visitor) -> None:

@@ -19,13 +19,14 @@ from wtforms.validators import InputRequired, Optional
 from wtforms.widgets import CheckboxInput, ListWidget, PasswordInput
 
 from lol_dagster.admin.context import admin_context
-from lol_dagster.admin.display import row_link
+from lol_dagster.admin.display import row_link, sentence
 from lol_dagster.admin.forms import EntryForm, FieldError, offer_teams
 from lol_dagster.admin.merging import Typed, typed_value
 from lol_dagster.admin.roster_view import RosterView, removed_filter
+from lol_dagster.admin.transactions import end_reading
 from lol_dagster.delivery.circuit_breaker import Call, channel_scope
 from lol_dagster.delivery.probe import Finding, is_left_behind, probe_channel
-from lol_dagster.delivery.transports.base import AddressError
+from lol_dagster.delivery.transports.base import AddressError, Place, PlacesError
 from lol_dagster.delivery.transports.registry import transport_type, transport_types
 from lol_dagster.riot.queues import QUEUE_NAMES
 from lol_dagster.roster.channels import (
@@ -233,6 +234,7 @@ class ChannelView(RosterView):
     column_default_sort = "name"
     column_filters = (removed_filter(Channel.removed_at),)
     typed_columns = _COLUMNS
+    create_template = "roster/channel_create.html"
     details_template = "roster/channel.html"
 
     def get_query(self) -> Any:
@@ -252,6 +254,9 @@ class ChannelView(RosterView):
         form.address.flags.optional = False
         if request.method == "GET":
             form.team.data = request.args.get("team")
+            for field in ("kind", "address"):  # of a place that was chosen
+                if field in request.args:
+                    form[field].data = request.args[field]
             form.fill_in_kinds(None)
         offer_teams(form.team, form.team.data)
         return form
@@ -326,6 +331,20 @@ class ChannelView(RosterView):
     @action("delete", "Remove", "Remove these channels? They stop receiving messages.")
     def action_delete(self, ids: list[str]) -> None:
         self.remove_each(ids)
+
+    @expose("/places/")
+    def places_view(self) -> ResponseReturnValue:
+        """The channels in which our bots can post, to choose from."""
+        end_reading()  # the services may take their time
+        found: list[tuple[str, str, list[Place], str | None]] = []
+        for kind, transport in admin_context().transports.items():
+            try:
+                places, wrong = transport.places(), None
+            except PlacesError as error:
+                places, wrong = [], sentence(error)
+            if places is not None:
+                found.append((kind, transport.label, places, wrong))
+        return self.render("roster/places.html", bots=found, team=request.args.get("team"))
 
     @expose("/try/", methods=["POST"])
     def try_view(self) -> ResponseReturnValue:

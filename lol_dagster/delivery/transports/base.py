@@ -77,6 +77,19 @@ class AddressError(UserError):
     """No channel of this kind can have such an address. Never repeats it: it may hold a secret."""
 
 
+class PlacesError(UserError):
+    """The service does not say in which channels the bot can post."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A channel of the service, for a person to choose."""
+
+    address: str
+    name: str
+    """As people know it: `Our server · #games`."""
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What a channel of this kind can do as the settings are, and what follows from it."""
@@ -266,6 +279,14 @@ class Transport(ABC):
         it is nothing of the kind.
         """
         return text
+
+    def places(self) -> list[Place] | None:
+        """The channels in which the bot can post; None: there is no bot, or no token of it.
+
+        Raises:
+            PlacesError: the service does not say.
+        """
+        return None
 
     @abstractmethod
     def check_address(self, address: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -22,6 +23,8 @@ from lol_dagster.delivery.transports.base import (
     Answer,
     Capabilities,
     Outgoing,
+    Place,
+    PlacesError,
     Reply,
     Search,
     Wanted,
@@ -35,6 +38,10 @@ from lol_dagster.messages.identity import nonce_in
 from lol_dagster.settings import Settings
 
 PAGE = 100
+_MOST_GUILDS = 20
+_TEXT = (0, 5)
+"""Types of channels: text and announcements."""
+_ADMINISTRATOR, _VIEW_AND_SEND = 1 << 3, 1 << 10 | 1 << 11
 _NO_MESSAGE = "100000000000000000"
 """An id as any other, of none of ours."""
 SNOWFLAKE = re.compile(r"\d{17,20}", re.ASCII)
@@ -76,6 +83,39 @@ class DiscordBot(discord_api.DiscordTransport):
     def pasted_address(self, text: str) -> str:
         link = _LINK.fullmatch(text)
         return link[1] if link else text
+
+    def places(self) -> list[Place] | None:
+        """Text and announcement channels that the bot sees and may write into, of 20 servers at most.
+
+        By Discord's rules of permissions (docs/topics/permissions): a server's, then what the channel
+        says of everybody, of the bot's roles together, of the bot.
+        """
+        if self._token is None:
+            return None
+        try:
+            return sorted(self._places(), key=lambda each: each.name.casefold())
+        except (KeyError, TypeError, ValueError) as error:
+            raise PlacesError(f"Discord's list of channels is not understood: {error!r}") from None
+
+    def _places(self) -> Iterator[Place]:
+        me = self._listed("/users/@me")["id"]
+        for guild in self._listed("/users/@me/guilds", limit=_MOST_GUILDS, of=list):
+            guild_id = quote(guild["id"], safe="")
+            member = self._listed(f"/guilds/{guild_id}/members/{me}")
+            groups = ({guild["id"]}, set(member["roles"]), {me})
+            permissions = int(guild["permissions"])
+            for channel in self._listed(f"/guilds/{guild_id}/channels", of=list):
+                if channel["type"] in _TEXT and _may_post(permissions, channel, groups):
+                    yield Place(channel["id"], f"{guild['name']} · #{channel['name']}")
+
+    def _listed(self, path: str, *, of: type = dict, **params: int) -> Any:
+        try:
+            reply = self.call("GET", path, params=params or None)
+        except TransportError as error:
+            raise PlacesError(f"Discord does not list its channels: {error}") from None
+        if reply.status != 200 or not isinstance(reply.data, of):
+            raise PlacesError(f"Discord does not list its channels: it answers {reply.status}")
+        return reply.data
 
     def check_address(self, address: str) -> None:
         if not SNOWFLAKE.fullmatch(address):
@@ -185,6 +225,24 @@ class DiscordBot(discord_api.DiscordTransport):
             TransportError: no complete answer.
         """
         return self._api.call(method, path, headers={"Authorization": f"Bot {self._token}"}, **what)
+
+
+def _may_post(permissions: int, channel: dict[str, Any], groups: Iterable[set[Any]]) -> bool:
+    """
+    Args:
+        permissions: The bot's in the server.
+        groups: Ids whose overwrites in the channel count together, in this order.
+    """
+    if permissions & _ADMINISTRATOR:
+        return True
+    overwrites = channel.get("permission_overwrites") or []
+    for ids in groups:
+        ours = [each for each in overwrites if each["id"] in ids]
+        for each in ours:
+            permissions &= ~int(each["deny"])
+        for each in ours:
+            permissions |= int(each["allow"])
+    return permissions & _VIEW_AND_SEND == _VIEW_AND_SEND
 
 
 def _messages(address: str) -> str:

@@ -23,12 +23,15 @@ from lol_dagster.delivery.transports.base import (
     Caller,
     Capabilities,
     Outgoing,
+    Place,
+    PlacesError,
     RemoteIdForm,
     Reply,
     Search,
     Wanted,
     reads,
     sends,
+    short,
 )
 from lol_dagster.delivery.transports.slack_format import read_marker
 from lol_dagster.http import TransportError
@@ -70,6 +73,31 @@ class SlackBot(slack_api.SlackTransport):
     def pasted_address(self, text: str) -> str:
         link = _LINK.fullmatch(text)
         return link[1] if link else text
+
+    def places(self) -> list[Place] | None:
+        """Channels whose member the bot is, 1,000 at most: users.conversations."""
+        if self._token is None:
+            return None
+        what: dict[str, str | int] = {
+            "types": "public_channel,private_channel",
+            "exclude_archived": "true",
+            "limit": 1000,
+        }
+        try:
+            reply = self._call("GET", "users.conversations", params=what)
+        except TransportError as error:
+            raise PlacesError(f"Slack does not list its channels: {error}") from None
+        channels = reply.field("channels")
+        if reply.field("ok") is not True or not isinstance(channels, list):
+            raise PlacesError(
+                f"Slack does not list its channels: {short(reply.field('error') or reply.status)}; the "
+                "scopes channels:read and groups:read let it"
+            )
+        try:
+            found = [Place(each["id"], f"#{each['name']}") for each in channels]
+        except (KeyError, TypeError) as error:
+            raise PlacesError(f"Slack's list of channels is not understood: {error!r}") from None
+        return sorted(found, key=lambda each: each.name.casefold())
 
     def check_address(self, address: str) -> None:
         if not _CHANNEL_ID.fullmatch(address):
