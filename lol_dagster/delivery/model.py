@@ -359,6 +359,8 @@ class Answered:
     verdict: PostVerdict
     maybe_before: bool = False
     """An earlier POST of the message may have gone out."""
+    before_rev: int | None = None
+    """What that one said."""
 
 
 @dataclass(frozen=True)
@@ -414,7 +416,8 @@ class Post:
 
     rev: int
     maybe_before: bool
-    """To be handed back in `Answered`."""
+    before_rev: int | None = None
+    """These two to be handed back in `Answered`."""
 
 
 @dataclass(frozen=True)

@@ -110,8 +110,8 @@ def step(row: Row, event: Event, now: Moment, terms: Terms) -> Step:
 def event_of(effect: Effect, verdict: Verdict) -> Event:
     """What the answer to a call means to the row for which it was made."""
     match effect:
-        case Post(_, maybe_before):
-            return Answered(cast("PostVerdict", verdict), maybe_before)
+        case Post(_, maybe_before, before_rev):
+            return Answered(cast("PostVerdict", verdict), maybe_before, before_rev)
         case Patch():
             return Answered(cast("PostVerdict", verdict))
     return cast("ScanVerdict | GetVerdict", verdict)
@@ -197,7 +197,7 @@ def _intend(row: Row, after_id: str | None, now: Moment, terms: Terms) -> Step:
         patch = Patch(row.remote_id, row.desired_rev)
         settled_at = _settled_at_last(row, terms)
         return replace(row, sent_rev=row.desired_rev, settle_until=settled_at), (patch,)
-    maybe_before = row.sent_maybe
+    maybe_before, before_rev = row.sent_maybe, row.sent_rev
     if maybe_before and not (terms.read_back or terms.resend or _nonce_protects(row, now, terms)):
         return _needs_review(row, UNKNOWABLE), ()
     row = replace(
@@ -213,7 +213,7 @@ def _intend(row: Row, after_id: str | None, now: Moment, terms: Terms) -> Step:
         settle_until=_settled_at_last(row, terms),
         attempts=row.attempts + 1,
     )
-    return row, (Post(row.desired_rev, maybe_before),)
+    return row, (Post(row.desired_rev, maybe_before, before_rev),)
 
 
 def _settled_at_last(row: Row, terms: Terms) -> float:
@@ -238,8 +238,8 @@ def _posted(row: Row, answered: Answered, now: Moment, terms: Terms) -> Row:
         case Accepted(remote_id, rev):
             return _delivered(row, remote_id, rev, "response", now)
         case Deleted(reason):
-            row = _delivered(row, None, row.desired_rev, "nonce_deleted", now)
-            return replace(row, remote_deleted=True, last_error=reason)
+            row = _delivered(row, None, _said_before(answered, row), "nonce_deleted", now)
+            return replace(_at_rest(row), remote_deleted=True, last_error=reason)
         case NotSent(reason, wait) if wait is not None:
             return _due_again(replace(row, attempts=row.attempts - 1), _after(now, wait), reason)
         case NotSent(reason):
@@ -255,6 +255,14 @@ def _posted(row: Row, answered: Answered, now: Moment, terms: Terms) -> Row:
             # channel's history shows it.
             more = _backoff(row.attempts - 1, now, terms) if answered.maybe_before else 0.0
             return _due_again(row, _after(now, terms.settle + more), reason)
+
+
+def _said_before(answered: Answered, row: Row) -> int:
+    """Which revision stood there before it was deleted: what joined the message later was never told.
+    What the installation that was lost had posted nobody knows: all of it.
+    """
+    rev = answered.before_rev
+    return row.desired_rev if rev is None or is_of_the_lost(rev, row.desired_rev) else rev
 
 
 def _unsent(row: Row) -> Row:

@@ -255,3 +255,21 @@ def test_nothing_is_announced_anew_in_a_channel_that_was_removed(delivery: Deliv
     friends.run()
     with delivery.database.reading() as session:
         assert session.scalars(select(Message.id)).all() == [first]
+
+
+def test_what_joined_a_message_that_was_deleted_before_it_was_known_to_be_posted(
+    delivery: DeliverySetup,
+) -> None:
+    friends = Friends(delivery)
+    first = friends.late_game("EUW1_1")
+    delivery.discord.script("post", fail_after_accept())
+    assert delivery.run().uncertain == 1
+    delete_everything(friends)
+    friends.late_game("EUW1_2")
+    # Discord's nonce says that it was posted, as it was at first: of the second game nobody has heard.
+    friends.run()
+    friends.run()
+    row = delivery.row(first)
+    assert (row.evidence, row.remote_rev, row.due_at) == ("nonce_deleted", 1, None)
+    assert friends.titles == [ONE]
+    assert friends.announced_in["EUW1_2"] != first
