@@ -41,6 +41,7 @@ from lol_dagster.messages.identity import delivery_nonce, installation_salt
 from lol_dagster.messages.restored import Restoration, keep_restoration
 from lol_dagster.storage.models import (
     Attempt,
+    Breaker,
     Channel,
     ChannelProbe,
     Message,
@@ -131,8 +132,28 @@ def write_messages(
         session: The writing transaction in which the game's rows were written.
         stale_after: LOL_STALE_AFTER.
     """
-    found = announcements(session, match_id, stale_after=stale_after, can_edit=can_edit, now=now)
+    found = announcements(
+        session,
+        match_id,
+        stale_after=stale_after,
+        takes_edits=lambda channel: _takes_edits(session, channel, now),
+        now=now,
+    )
     return [_write_announcement(session, each, now) for each in found]
+
+
+def _takes_edits(session: Session, channel: Channel, now: datetime) -> bool:
+    """Whether what is posted there can be changed, and is not known to be refused that now: news would
+    wait for an edit that is tried once an hour.
+    """
+    breaker = session.get(Breaker, f"channel:{channel.id}:edit")  # as circuit_breaker.channel_scope
+    refuses = (
+        breaker is not None
+        and breaker.fingerprint is not None
+        and breaker.open_until is not None
+        and breaker.open_until > now
+    )
+    return can_edit(channel.kind) and not refuses
 
 
 def _write_announcement(session: Session, said: Announcement, now: datetime) -> WrittenMessage:

@@ -200,10 +200,15 @@ class Outbox:
         )
         # News before edits. A message that was refused is the last to try its channel again: it may
         # be the only one that is. A search of many pages lets others pass between them. What was
-        # refused an edit or a scan is due again an hour later.
+        # refused an edit or a scan is due again an hour later. Of edits those go first that may tell of
+        # a further game: where one is refused, what it was to tell is announced in another message.
         turn = case((calls == "post", Message.order_at), else_=Message.due_at)
         order = (
             Message.evidence.is_not(None),
+            and_(
+                Message.evidence.is_not(None),
+                or_(Message.kind != "catch_up", Message.last_error.is_not(None)),
+            ),
             Message.state == "blocked",
             Message.scan_position.is_not(None),
             turn,

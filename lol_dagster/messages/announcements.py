@@ -7,7 +7,8 @@ its text and its fate: taking it back would make "exactly once" depend on when t
 operator can drop one that has not been sent.
 
 Catch-up messages: stale games of a channel share one. It is open for `CATCH_UP_OPEN`, and as long
-as text added to it is still going to be read: until it is sent where nothing can be edited. Where it
+as text added to it is still going to be read: until it is sent where nothing can be edited, as a rule or
+for now. Where it
 turns out that a posted one is gone, or takes no edit, what had joined it is announced in another one.
 """
 
@@ -74,7 +75,7 @@ def announcements(
     match_id: str,
     *,
     stale_after: timedelta,
-    can_edit: Callable[[str], bool],
+    takes_edits: Callable[[Channel], bool],
     now: datetime,
 ) -> list[Announcement]:
     """What is to be said of a game, one for each channel that is to hear of it.
@@ -84,12 +85,12 @@ def announcements(
     Args:
         session: The writing transaction in which the game's rows were written.
         stale_after: LOL_STALE_AFTER.
-        can_edit: Whether a posted message can be changed, by `Channel.kind`.
+        takes_edits: Whether a channel lets a posted message be changed, as far as is known.
     """
     _lock_channels(session, match_id)
     decisions = decide(session, match_id, stale_after=stale_after, now=now)
     return [
-        _announcement(session, match_id, decision, decision.channel, decision.kind, can_edit, now)
+        _announcement(session, match_id, decision, decision.channel, decision.kind, takes_edits, now)
         for decision in decisions
         if decision.kind is not None and decision.channel is not None
     ]
@@ -138,12 +139,12 @@ def _announcement(
     decision: AnnouncementDecision,
     channel: Channel,
     kind: Kind,
-    can_edit: Callable[[str], bool],
+    takes_edits: Callable[[Channel], bool],
     now: datetime,
 ) -> Announcement:
     game = session.get_one(Game, match_id)
     restored = restoration(session)
-    message = _existing(session, match_id, decision, channel, can_edit, now)
+    message = _existing(session, match_id, decision, channel, takes_edits, now)
     match_ids = {match_id}
     if message is not None:
         match_ids |= set(
@@ -173,7 +174,7 @@ def _existing(
     match_id: str,
     decision: AnnouncementDecision,
     channel: Channel,
-    can_edit: Callable[[str], bool],
+    takes_edits: Callable[[Channel], bool],
     now: datetime,
 ) -> Message | None:
     """The message that is about the game already, or the catch-up message it joins. Locked: a
@@ -200,7 +201,7 @@ def _existing(
         .limit(1)
         .with_for_update()
     ).first()
-    return latest if latest is not None and _is_open(latest, can_edit(channel.kind)) else None
+    return latest if latest is not None and _is_open(latest, takes_edits(channel)) else None
 
 
 def _is_open(message: Message, can_be_edited: bool) -> bool:

@@ -30,6 +30,7 @@ from lol_dagster_tests._support.fake_channels import (
 from lol_dagster_tests._support.message_rows import add_game, played
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
 from lol_dagster_tests.delivery.conftest import DeliverySetup
+from lol_dagster_tests.delivery.test_kinds_of_call import say_nothing_but
 
 ONE, TWO = "1 game while I was away", "2 games while I was away"
 ADDRESSES = {
@@ -272,4 +273,44 @@ def test_what_joined_a_message_that_was_deleted_before_it_was_known_to_be_posted
     row = delivery.row(first)
     assert (row.evidence, row.remote_rev, row.due_at) == ("nonce_deleted", 1, None)
     assert friends.titles == [ONE]
+    assert friends.announced_in["EUW1_2"] != first
+
+
+def corrections(delivery: DeliverySetup, friends: Friends, number: int) -> None:
+    """So many messages of the channel are to say something else."""
+    messages = [delivery.message(friends.channel.id, f"game {n}") for n in range(number)]
+    friends.run()
+    for message in messages:
+        delivery.say(message, "corrected")
+    say_nothing_but(delivery, "patch", refuse(403, 50013))
+
+
+def test_a_late_game_does_not_wait_for_edits_that_are_refused(any_delivery: DeliverySetup) -> None:
+    """One edit an hour is tried; there are six older ones."""
+    delivery = any_delivery
+    friends, first = posted(delivery, "discord-bot")
+    corrections(delivery, friends, 6)
+    friends.run()
+    friends.late_game("EUW1_2")
+    friends.late_game("EUW1_3")
+    friends.run()
+    assert (friends.titles.count(ONE), friends.titles.count(TWO)) == (1, 1)
+    assert first not in (friends.announced_in["EUW1_2"], friends.announced_in["EUW1_3"])
+    # An hour later it is tried again, by what tells of a further game.
+    delivery.pass_time(3601)
+    assert friends.late_game("EUW1_4") == friends.announced_in["EUW1_2"]
+    say_nothing_but(delivery, "patch", lambda call: call.connection.send(call.act()))
+    friends.run()
+    assert "3 games while I was away" in friends.titles
+
+
+def test_a_late_game_that_waits_for_an_edit_is_the_next_that_is_tried(
+    delivery: DeliverySetup,
+) -> None:
+    friends, first = posted(delivery, "discord-bot")
+    corrections(delivery, friends, 6)
+    assert friends.late_game("EUW1_2") == first
+    friends.run()
+    friends.run()
+    assert friends.titles.count(ONE) == 2
     assert friends.announced_in["EUW1_2"] != first
