@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, defer, object_session
 
 from lol_dagster.delivery import protocol
 from lol_dagster.delivery.model import (
+    LONG_WAIT,
     LONGEST_SETTLING,
     Change,
     ClockPutBack,
@@ -47,6 +48,7 @@ from lol_dagster.storage.models import (
     Message,
     MessageGame,
     MessageText,
+    SendBucket,
 )
 
 logger = logging.getLogger(__name__)
@@ -143,17 +145,19 @@ def write_messages(
 
 
 def _takes_edits(session: Session, channel: Channel, now: datetime) -> bool:
-    """Whether what is posted there can be changed, and is not known to be refused that now: news would
-    wait for an edit that is tried once an hour.
+    """Whether what is posted there can be changed, and is not known to be refused that, or limited for
+    long, now: news would wait for an edit that is tried once an hour.
     """
-    breaker = session.get(Breaker, f"channel:{channel.id}:edit")  # as circuit_breaker.channel_scope
+    scope = f"channel:{channel.id}:edit"  # as circuit_breaker.channel_scope
+    breaker, limit = session.get(Breaker, scope), session.get(SendBucket, scope)
     refuses = (
         breaker is not None
         and breaker.fingerprint is not None
         and breaker.open_until is not None
         and breaker.open_until > now
     )
-    return can_edit(channel.kind) and not refuses
+    limited = limit is not None and limit.not_before >= now + timedelta(seconds=LONG_WAIT)
+    return can_edit(channel.kind) and not refuses and not limited
 
 
 def _write_announcement(session: Session, said: Announcement, now: datetime) -> WrittenMessage:

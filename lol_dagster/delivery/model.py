@@ -12,6 +12,9 @@ from typing import Literal
 
 LONGEST_SETTLING = 120.0
 """A call that somebody is about to make under a lease that began now has shown its effect by then."""
+LONG_WAIT = 600.0
+"""What tells of a further game does not wait for an edit for so long: Discord caps those of older messages
+(30046), and does not say for how long it goes on to."""
 LONG_AGO = -1e9
 """On every delivery clock: an instant of which only that it is long past is known."""
 

@@ -22,6 +22,7 @@ from typing import cast
 
 from lol_dagster.delivery.model import (
     LONG_AGO,
+    LONG_WAIT,
     LONGEST_SETTLING,
     Absent,
     Accepted,
@@ -139,12 +140,18 @@ def can_wait(row: Row, now: Moment, terms: Terms) -> bool:
 
 def keeps_its_text(row: Row, event: Event) -> bool:
     """Whether after this event a delivered message stays without its newest text, for good or until
-    its channel takes edits again.
+    its channel takes edits again, which may be long.
     """
     if row.state != "delivered" or row.remote_rev == row.desired_rev:
         return False
-    refused = isinstance(event, Answered) and isinstance(event.verdict, Blocked)
-    return row.due_at is None or refused
+    if row.due_at is None:
+        return True
+    match event:
+        case Answered(Blocked()):
+            return True
+        case Answered(NotSent(_, wait)):
+            return wait is not None and wait >= LONG_WAIT
+    return False
 
 
 # --- claiming ------------------------------------------------------------------------------------

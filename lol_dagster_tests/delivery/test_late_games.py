@@ -314,3 +314,18 @@ def test_a_late_game_that_waits_for_an_edit_is_the_next_that_is_tried(
     friends.run()
     assert friends.titles.count(ONE) == 2
     assert friends.announced_in["EUW1_2"] != first
+
+
+@pytest.mark.parametrize(("asked", "joins"), [(3600.0, False), (60.0, True)])
+def test_a_late_game_does_not_wait_for_an_edit_that_is_put_off_for_long(
+    delivery: DeliverySetup, asked: float, joins: bool
+) -> None:
+    friends, first = posted(delivery, "discord-bot")
+    say_nothing_but(delivery, "patch", refuse(429, 30046, retry_after=asked))
+    friends.late_game("EUW1_2")
+    friends.run()
+    friends.late_game("EUW1_3")
+    friends.run()
+    assert (friends.announced_in["EUW1_2"] == first) is joins
+    assert (friends.announced_in["EUW1_3"] == first) is joins
+    assert friends.titles == ([ONE] if joins else [ONE, ONE, ONE])
