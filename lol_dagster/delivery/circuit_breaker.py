@@ -244,6 +244,23 @@ def begin_probe(
     return frozenset(ours)
 
 
+def give_turn_back(
+    session: Session, scopes: Collection[str], until: datetime | None, now: datetime
+) -> None:
+    """Let the next page of a history be read at once, or another message try: a page says nothing of
+    whether posts are taken again.
+
+    Args:
+        until: When the turn would be over; what was closed by others meanwhile stays so.
+    """
+    session.execute(
+        update(Breaker)
+        .where(Breaker.scope.in_(scopes), Breaker.open_until == until)
+        .values(open_until=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def note(
     session: Session,
     destination: Destination,

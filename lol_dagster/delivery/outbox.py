@@ -31,6 +31,7 @@ from lol_dagster.delivery.model import (
     HoldBack,
     Intend,
     Moment,
+    More,
     NotSeen,
     NotSent,
     OverBudget,
@@ -328,6 +329,8 @@ class Outbox:
             others_pass = failed and self._others_pass(session, claimed, answer.verdict)
             write_attempt(session, claimed, effect, answer, now)
             note_answer(session, self._transports, claimed, effect, answer, now)
+            if isinstance(answer.verdict, More):
+                circuit_breaker.give_turn_back(session, claimed.probes, claimed.row.due_at, now)
             stepped = self._apply(session, claimed, event, now, others_pass=others_pass)
             self._crashpoint("concluding")
             return stepped

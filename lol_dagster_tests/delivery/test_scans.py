@@ -187,6 +187,29 @@ def test_other_messages_go_out_between_the_pages_of_a_long_history(delivery: Del
     assert calls == ["history", "post", "history", "history", "post"]
 
 
+@pytest.mark.parametrize("kind", ["slack-bot", "discord-bot"])
+def test_a_long_history_holds_up_no_closed_channel_that_is_tried_again(
+    any_delivery: DeliverySetup, kind: str
+) -> None:
+    """Who was refused tries last; before it the channel is searched, page after page."""
+    delivery = any_delivery
+    channel = delivery.channel(kind)
+    message = delivery.message(channel)
+    unanswered(delivery, fail_before_accept())
+    delivery.run()
+    chat(delivery, channel, 4 * PAGE[kind] + 1)
+    look_slowly(delivery, kind, 0.0)
+    delivery.pass_time(2)
+    other = delivery.message(channel, "other", order_at=NOW + timedelta(minutes=1))
+    delivery.slack.script("post", slack_error("is_archived"))
+    delivery.discord.script("post", refuse(403, 50013))
+    delivery.run()
+    assert delivery.row(other).state == "blocked"
+    delivery.pass_time(3601)
+    delivery.run(wait=5)
+    assert {delivery.row(each).state for each in (message, other)} == {"delivered"}
+
+
 def test_a_history_without_an_end_needs_review(delivery: DeliverySetup) -> None:
     channel = delivery.channel("slack-bot")
     message = delivery.message(channel)
