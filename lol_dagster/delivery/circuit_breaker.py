@@ -203,6 +203,11 @@ def refresh(
     for breaker in session.scalars(select(Breaker).where(Breaker.fingerprint.is_not(None))):
         if breaker.scope in current and breaker.fingerprint != current[breaker.scope]:
             _open(session, breaker.scope, found.values(), now)
+    # What nobody has tried for an hour after it was to be tried again: no edit, or no search, waits for it.
+    for breaker in session.scalars(select(Breaker).where(Breaker.open_until < now - PROBE_EVERY)):
+        of_channel = channel_of(breaker.scope)
+        if of_channel is not None and of_channel[1] != "post":
+            _open(session, breaker.scope, found.values(), now)
     # Channels with messages due to which no call can even be made.
     with_messages = select(Message.channel_id).where(Message.due_at <= now)
     for channel in session.scalars(

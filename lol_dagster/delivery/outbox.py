@@ -24,6 +24,7 @@ from lol_dagster.delivery.model import (
     Absent,
     Blocked,
     Claim,
+    Delete,
     Effect,
     Event,
     Found,
@@ -549,7 +550,9 @@ def write_attempt(
     row.code = answer.code
     row.request_id = answer.request_id
     row.elapsed_ms = None if answer.elapsed_s is None else round(answer.elapsed_s * 1000)
-    row.remote_id = getattr(answer.verdict, "remote_id", None)
+    # Of a copy that was to be deleted: wherever two ids are known people are told.
+    named = effect if isinstance(effect, Delete) else answer.verdict
+    row.remote_id = getattr(named, "remote_id", None)
     row.detail = getattr(answer.verdict, "reason", None)
 
 

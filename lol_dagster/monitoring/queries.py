@@ -106,7 +106,8 @@ def unsettled_messages(now: datetime, *, alerts: bool = False) -> Query:
             Message.state.in_(UNDELIVERED_STATES),
             or_(
                 Message.due_at < now - DUE_DEADLINE,
-                Message.created_at < now - SETTLED_DEADLINE,
+                # Not one that is being edited.
+                and_(Message.created_at < now - SETTLED_DEADLINE, Message.evidence.is_(None)),
             ),
             Message.kind == "alert" if alerts else Message.kind != "alert",
             Message.channel_id.not_in(is_blocked),

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from lol_dagster.delivery import decisions
 from lol_dagster.delivery.audit import AuditReport, audit_messages
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.monitoring import queries
@@ -122,6 +123,33 @@ def test_row_14_a_channel_that_refuses_to_be_searched_gets_its_news(
     delivery.pass_time(HOUR + 1)
     delivery.run(wait=5)
     assert (delivery.row(unknown).state, closed(delivery)) == ("delivered", [])
+
+
+@pytest.mark.parametrize(("call", "given_up"), [("edit", "delivered"), ("scan", "dropped")])
+def test_a_refusal_that_holds_nothing_up_any_more_is_not_shown_for_ever(
+    delivery: DeliverySetup, call: str, given_up: str
+) -> None:
+    channel = delivery.channel()
+    if call == "edit":
+        message = corrected(delivery, channel)
+        delivery.discord.script("patch", refuse(403, 50013))
+    else:
+        message = delivery.message(channel)
+        delivery.discord.script("post", fail_before_accept())
+        delivery.discord.script("list", refuse(403, 50001))
+    delivery.run()
+    delivery.pass_time(30)
+    delivery.run()
+    assert closed(delivery) == [f"channel:{channel}:{call}"]
+    with delivery.database.writing(who="Ann") as session:
+        decisions.drop(
+            session, message, transports=delivery.deliverer()._transports,
+            clock=delivery.clock, now=delivery.now,
+        )  # fmt: skip
+    assert delivery.row(message).state == given_up
+    delivery.pass_time(2 * HOUR + 1)
+    delivery.run()
+    assert closed(delivery) == []
 
 
 def test_a_channel_that_refuses_posts_is_still_edited(delivery: DeliverySetup) -> None:
@@ -537,3 +565,19 @@ def test_a_limit_of_a_removed_channel_holds_nothing(delivery: DeliverySetup) -> 
     waiting = delivery.message(channel, "waiting")
     delivery.run()
     assert [delivery.row(each).state for each in (message, waiting)] == ["pending", "dropped"]
+
+
+def test_an_old_message_that_is_being_edited_is_not_undelivered(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    message = corrected(delivery, channel)
+    delivery.pass_time(26 * HOUR)
+    unsettled: list[str] = []
+
+    def look() -> None:
+        assert delivery.row(message).state == "sending"
+        with delivery.database.reading() as session:
+            unsettled.extend(session.scalars(queries.unsettled_messages(delivery.now)))
+
+    delivery.crashes.at["after_claim"] = look
+    assert delivery.run().edited == 1
+    assert unsettled == []

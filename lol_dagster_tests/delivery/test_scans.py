@@ -19,6 +19,7 @@ from lol_dagster.delivery.model import (
     Timing,
 )
 from lol_dagster.delivery.protocol import step
+from lol_dagster.monitoring import queries
 from lol_dagster_tests._support.fake_channels import (
     NOW,
     Fault,
@@ -310,7 +311,9 @@ def test_a_permission_that_is_lost_between_two_pages_makes_nothing_absent(
     assert (delivery.row(message).evidence, posts(delivery)) == ("scan", 2)
 
 
-def test_copies_on_two_pages_are_both_seen(delivery: DeliverySetup) -> None:
+@pytest.mark.parametrize("deleted", [True, False])
+def test_copies_on_two_pages_are_both_seen(delivery: DeliverySetup, deleted: bool) -> None:
+    """The later one is deleted, and people are told of it, all the more where it cannot be."""
     channel = delivery.channel("slack-bot")
     message = delivery.message(channel)
     unanswered(delivery, fail_after_accept())
@@ -320,10 +323,15 @@ def test_copies_on_two_pages_are_both_seen(delivery: DeliverySetup) -> None:
     second = {**first, "ts": f"{float(first['ts']) + 10:.6f}"}
     stored.append(second)
     look_slowly(delivery, "slack-bot", 0.0)
+    if not deleted:
+        delivery.slack.script("delete", slack_error("cant_delete_message"))
     delivery.pass_time(31)
     delivery.run()
     assert delivery.row(message).remote_id == first["ts"]
-    assert [each["ts"] for each in stored if each.get("bot_id")] == [first["ts"]]
+    standing = [first["ts"]] if deleted else [first["ts"], second["ts"]]
+    assert [each["ts"] for each in stored if each.get("bot_id")] == standing
+    with delivery.database.reading() as session:
+        assert session.scalars(queries.duplicate_messages()).all() == [message]
 
 
 # --- where the search begins ---------------------------------------------------------------------
