@@ -711,8 +711,9 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "outdated_message",
-        passes="Every delivered message stands in its channel with its newest text, or an edit is due.",
-        find=lambda _: queries.outdated_messages(),
+        passes="Every delivered message stands in its channel with its newest text, or an edit has been "
+        "due for no more than a day.",
+        find=lambda moment: queries.outdated_messages(moment.now),
         one="1 message stands in its channel with an older text",
         many="{count} messages stand in their channels with an older text",
         remedy="'lol-dagster message show {name}' says why; it is not edited any more unless its text "

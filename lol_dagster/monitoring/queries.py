@@ -186,24 +186,45 @@ def contradictory_messages(now: datetime) -> Query:
     return select(found.c.id).order_by(func.coalesce(found.c.id, ""))
 
 
-def outdated_messages() -> Query:
-    """Ids of delivered messages whose newest text does not stand in their channel, although nothing is
-    due: the edit was refused, or failed too often.
+def outdated_messages(now: datetime) -> Query:
+    """Ids of delivered messages whose newest text does not stand in their channel: nothing is due, as the
+    edit was refused, or failed too often; or it has been due for more than a day, as it is put off again and
+    again. Those of a channel that is closed to edits wait for it and are left out.
     """
     in_use = select(Channel.id).where(Channel.removed_at.is_(None))
-    return (
-        select(Message.id, Message.delivered_at, Message.last_error)
-        .where(
-            Message.due_at.is_(None),
-            Message.remote_rev < Message.desired_rev,
-            Message.remote_id.is_not(None),
-            Message.state == "delivered",
-            Message.remote_deleted.is_(False),
-            func.coalesce(Message.given_up_rev, 0) < Message.desired_rev,
-            Message.channel_id.in_(in_use),
-        )
-        .order_by(Message.delivered_at)
+    columns = Message.id, Message.delivered_at, Message.last_error
+    outdated = (
+        Message.remote_rev < Message.desired_rev,
+        Message.remote_id.is_not(None),
+        Message.remote_deleted.is_(False),
+        func.coalesce(Message.given_up_rev, 0) < Message.desired_rev,
+        Message.channel_id.in_(in_use),
     )
+    left = select(*columns).where(
+        Message.due_at.is_(None), Message.state == "delivered", *outdated
+    )
+    blocked = _blocked_scopes()
+    is_closed = select(Channel.id).where(
+        or_(_channel_scope("edit").in_(blocked), _token_scope().in_(blocked))
+    )
+    tried_long_ago = (
+        select(Attempt.id)
+        .where(
+            Attempt.message_id == Message.id,
+            Attempt.op == "PATCH",
+            Attempt.rev > Message.remote_rev,
+            Attempt.at < now - SETTLED_DEADLINE,
+        )
+        .exists()
+    )
+    delayed = select(*columns).where(
+        Message.due_at.is_not(None),
+        *outdated,
+        Message.channel_id.not_in(is_closed),
+        tried_long_ago,
+    )
+    found = union_all(left, delayed).subquery()
+    return select(*found.c).order_by(found.c.delivered_at)
 
 
 def messages_needing_review() -> Query:

@@ -256,7 +256,7 @@ def test_an_edit_can_be_given_up_while_it_waits_or_after_it_was_refused(
     delivery.run()
     assert (delivery.titles(channel), delivery.discord.count("patch")) == (["Victory"], 1)
     with delivery.database.reading() as session:
-        assert session.scalars(queries.outdated_messages()).all() == []
+        assert session.scalars(queries.outdated_messages(delivery.now)).all() == []
         entry = session.query(AuditEntry).filter_by(table="messages").one()
         assert (entry.who, entry.action) == ("Ann", "edit given up")
     # What it is to say from now on is another matter.

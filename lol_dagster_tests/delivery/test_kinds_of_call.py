@@ -581,3 +581,21 @@ def test_an_old_message_that_is_being_edited_is_not_undelivered(delivery: Delive
     delivery.crashes.at["after_claim"] = look
     assert delivery.run().edited == 1
     assert unsettled == []
+
+
+def outdated(delivery: DeliverySetup) -> list[str]:
+    with delivery.database.reading() as session:
+        return list(session.scalars(queries.outdated_messages(delivery.now)))
+
+
+def test_an_edit_that_is_put_off_day_after_day_is_shown(delivery: DeliverySetup) -> None:
+    """To be asked to wait is no failed try, and closes nothing that would be shown."""
+    message = corrected(delivery, delivery.channel())
+    say_nothing_but(delivery, "patch", refuse(429, 30046, retry_after=HOUR))
+    for hour in range(27):
+        delivery.run()
+        assert outdated(delivery) == ([message] if hour >= 25 else [])
+        delivery.pass_time(HOUR + 1)
+    say_nothing_but(delivery, "patch", lambda call: call.connection.send(call.act()))
+    delivery.run()
+    assert outdated(delivery) == []

@@ -569,7 +569,7 @@ def test_a_removed_channels_texts_may_be_as_old_as_they_are(session: Session) ->
         queries.messages_needing_review(),
         queries.audit_failures(),
         queries.contradictory_messages(NOW),
-        queries.outdated_messages(),
+        queries.outdated_messages(NOW),
     ],
     ids=[
         "stuck",
