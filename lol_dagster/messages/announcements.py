@@ -181,9 +181,7 @@ def _existing(
     deliverer that claims it meanwhile waits, and reads the new text.
     """
     if decision.message_id is not None:
-        return session.get(
-            Message, decision.message_id, with_for_update=True, populate_existing=True
-        )
+        return _locked(session, match_id, decision.message_id, channel)
     if decision.kind != "catch_up":
         return None
     if restored := restoration(session):
@@ -202,6 +200,23 @@ def _existing(
         .with_for_update()
     ).first()
     return latest if latest is not None and _is_open(latest, takes_edits(channel)) else None
+
+
+def _locked(
+    session: Session, match_id: str, message_id: str | None, channel: Channel
+) -> Message | None:
+    """The message that is about the game, locked: another one than was asked for, if a deliverer has
+    announced the game apart while it was waited for.
+    """
+    announced_in = select(MessageGame.message_id).where(
+        MessageGame.channel_id == channel.id, MessageGame.match_id == match_id
+    )
+    while message_id is not None:
+        message = session.get(Message, message_id, with_for_update=True, populate_existing=True)
+        message_id, locked = session.scalar(announced_in), message_id
+        if message_id == locked:
+            return message
+    return None
 
 
 def _is_open(message: Message, can_be_edited: bool) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import func, select, text, update
 
+from lol_dagster.delivery import message_rows
 from lol_dagster.delivery.message_rows import WrittenMessage
 from lol_dagster.messages.announcements import CATCH_UP_OPEN
 from lol_dagster.messages.identity import installation_salt
@@ -215,3 +216,33 @@ def _wait_until_somebody_waits_for_a_lock(database: Database) -> None:
             return connection.scalar(waiting)
 
         wait_for("transaction that waits for a lock", somebody_waits)
+
+
+def test_a_game_that_is_announced_apart_while_it_is_written_again_stays_there(postgres_url):
+    """Or the message that it has left would say it once more."""
+    database = Database(postgres_url)
+    ann, _ = world(database)
+    first = catch_up(database, ann, "EUW1_1").message_id
+    change_message(database, **POSTED, remote_rev=1)
+    catch_up(database, ann, "EUW1_2")
+    change_kills(database, 11)
+    written: list[WrittenMessage] = []
+
+    def write_again() -> None:
+        with database.writing() as session:
+            written.extend(write(session, "EUW1_2", LONG_AFTER))
+
+    writer = threading.Thread(target=write_again)
+    with database.writing() as deliverer:
+        message = deliverer.get_one(Message, first, with_for_update=True)
+        writer.start()
+        _wait_until_somebody_waits_for_a_lock(database)
+        message_rows._announce_apart(deliverer, message, LONG_AFTER)
+    writer.join(timeout=60)
+    with database.reading() as session:
+        titles = {each.id: each.content["title"] for each in session.scalars(select(Message))}
+        moved = session.scalar(select(MessageGame.message_id).filter_by(match_id="EUW1_2"))
+    assert moved != first
+    assert [each.message_id for each in written] == [moved]
+    assert list(titles.values()) == ["1 game while I was away"] * 2
+    database.dispose()
