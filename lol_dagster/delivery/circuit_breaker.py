@@ -222,6 +222,19 @@ def refresh(
     return found, {closed for closed, time in opening.items() if time > now}
 
 
+def doubtful(session: Session, of: Iterable[Destination]) -> set[tuple[int, Call]]:
+    """Which of these channels did not take, or not answer, the last call of a kind: of those that are not
+    closed now each may cost a whole call's time again.
+    """
+    failing = set(session.scalars(select(Breaker.scope)))
+    return {
+        (each.channel_id, call)
+        for each in of
+        for call in CALLS
+        if not failing.isdisjoint(each.scopes_for(call))
+    }
+
+
 def begin_probe(
     session: Session, destination: Destination, call: Call, now: datetime, lease: timedelta
 ) -> frozenset[str] | None:

@@ -175,7 +175,8 @@ class Outbox:
             destinations, closed = circuit_breaker.refresh(session, self._transports, now)
             moment = self._moment(session, now)
             calls = circuit_breaker.next_call(destinations.values())
-            while found := self._next(session, moment, calls, closed, only_match_ids):
+            doubtful = circuit_breaker.doubtful(session, destinations.values())
+            while found := self._next(session, moment, calls, closed, doubtful, only_match_ids):
                 message, call = found
                 destination = destinations[message.channel_id]
                 lease = timedelta(seconds=self._timing.lease)
@@ -194,18 +195,21 @@ class Outbox:
         now: Moment,
         calls: ColumnElement[Call],
         closed: Collection[tuple[int, Call]],
+        doubtful: Collection[tuple[int, Call]],
         only_match_ids: Collection[str] | None,
     ) -> tuple[Message, Call] | None:
         """The next message to be claimed, and the kind of call that it needs."""
         query = select(Message, calls).where(
             _claimable(now), *_open_to(calls, closed), *_about(only_match_ids)
         )
+        # Where calls fail each may take long: those of a service that hangs hold up no other's.
         # News before edits. A message that was refused is the last to try its channel again: it may
         # be the only one that is. A search of many pages lets others pass between them. What was
         # refused an edit or a scan is due again an hour later. Of edits those go first that may tell of
         # a further game: where one is refused, what it was to tell is announced in another message.
         turn = case((calls == "post", Message.order_at), else_=Message.due_at)
         order = (
+            ~and_(*_open_to(calls, doubtful)),
             Message.evidence.is_not(None),
             and_(
                 Message.evidence.is_not(None),
