@@ -90,7 +90,9 @@ def announcements(
     _lock_channels(session, match_id)
     decisions = decide(session, match_id, stale_after=stale_after, now=now)
     return [
-        _announcement(session, match_id, decision, decision.channel, decision.kind, takes_edits, now)
+        _announcement(
+            session, match_id, decision, decision.channel, decision.kind, takes_edits, now
+        )
         for decision in decisions
         if decision.kind is not None and decision.channel is not None
     ]

@@ -200,9 +200,7 @@ def outdated_messages(now: datetime) -> Query:
         func.coalesce(Message.given_up_rev, 0) < Message.desired_rev,
         Message.channel_id.in_(in_use),
     )
-    left = select(*columns).where(
-        Message.due_at.is_(None), Message.state == "delivered", *outdated
-    )
+    left = select(*columns).where(Message.due_at.is_(None), Message.state == "delivered", *outdated)
     blocked = _blocked_scopes()
     is_closed = select(Channel.id).where(
         or_(_channel_scope("edit").in_(blocked), _token_scope().in_(blocked))
