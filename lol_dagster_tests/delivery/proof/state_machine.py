@@ -165,6 +165,7 @@ class Delivery(RuleBasedStateMachine):
         self.refused: set[int] = set()
         """Revisions that the channel will not take in the place of what stands there."""
         self.texts, self.decisions, self.removed, self.rash = 3, 2, False, False
+        self.others_pass = False
 
     # --- deliverers ------------------------------------------------------------------------------
 
@@ -179,6 +180,11 @@ class Delivery(RuleBasedStateMachine):
     @rule(who=st.sampled_from([0, 1]), data=st.data())
     def whichever_goes_on(self, who: int, data: st.DataObject) -> None:
         self.goes_on(who, drawing(data))
+
+    @rule(pass_=st.booleans())
+    def other_messages_fare(self, pass_: bool) -> None:
+        """What fails is the service, or this message alone."""
+        self.others_pass = pass_
 
     def goes_on(self, who: int, choose: Choose) -> None:
         """To its next step, whichever that is: Hypothesis leaves some rules out of each walk, and
@@ -424,7 +430,7 @@ class Delivery(RuleBasedStateMachine):
             del self.hands[who]
 
     def apply(self, event: Event) -> tuple[Effect, ...]:
-        now = Moment(epoch=f"{self.epoch}", at=self.now, wall=self.wall(), jitter=0.5)
+        now = Moment(f"{self.epoch}", self.now, self.wall(), jitter=0.5, others_pass=self.others_pass)
         row, effects = step(self.row, event, now, self.terms)
         without = self.limits.without
         lost = isinstance(event, Answered) and isinstance(event.verdict, Uncertain)
