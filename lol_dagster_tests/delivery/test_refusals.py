@@ -10,12 +10,14 @@ from pydantic import SecretStr
 from lol_dagster.storage.models import Channel
 from lol_dagster_tests._support.fake_channels import (
     NOW,
+    Fault,
     fail_before_accept,
     refuse,
     slack_error,
 )
 from lol_dagster_tests._support.raw_server import answer
 from lol_dagster_tests.delivery.conftest import DeliverySetup
+from lol_dagster_tests.delivery.kinds import posts
 
 
 def test_row_12_a_server_that_cannot_be_reached_leaves_nothing_in_doubt(
@@ -45,6 +47,29 @@ def test_row_13_a_rate_limit_is_obeyed_to_the_millisecond(delivery: DeliverySetu
     assert delivery.run().messages == ()
     delivery.pass_time(0.002)
     assert delivery.run().delivered == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "refusal"),
+    [
+        ("discord-bot", refuse(429, 0, retry_after=0)),
+        ("discord-webhook", refuse(429, 0, retry_after=-1)),
+        ("slack-bot", refuse(429, 0, headers={"Retry-After": "0"})),
+    ],
+)
+def test_row_13_to_be_asked_to_wait_for_no_time_is_no_reason_to_hurry(
+    delivery: DeliverySetup, kind: str, refusal: Fault
+) -> None:
+    channel = delivery.channel(kind)
+    delivery.message(channel)
+    for fake in (delivery.discord, delivery.slack):
+        fake.script("post", *[refusal] * 20)
+    delivery.run()
+    assert posts(delivery) == 1
+    delivery.pass_time(1.1)
+    delivery.run(wait=5)
+    assert posts(delivery) == 21
+    assert delivery.titles(channel) == ["Victory"]
 
 
 def test_row_13_a_global_rate_limit_holds_all_channels_of_the_token(

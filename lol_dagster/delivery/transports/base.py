@@ -48,6 +48,7 @@ from lol_dagster.storage.database import assert_no_open_write
 MAX_BODY = 4 * 1024 * 1024
 _LONGEST_WAIT = 24 * 3600.0
 _UNSAID_WAIT = 60.0
+_LEAST_WAIT = 1.0
 LONGEST_ADDRESS = 300
 """So that it fits its column encrypted, which takes a third more and some 100 characters."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -458,9 +459,11 @@ def seconds(value: object) -> float | None:
 
 
 def asked_to_wait(value: object) -> float:
-    """Seconds that a remote asks us to wait, as it gave them; a minute if it does not say."""
+    """Seconds that a remote asks us to wait, as it gave them, but a second at least: who is asked to wait
+    for no time at all would be asked again at once, a thousand times. A minute if it does not say.
+    """
     wait = seconds(value)
-    return _UNSAID_WAIT if wait is None else wait
+    return _UNSAID_WAIT if wait is None else max(wait, _LEAST_WAIT)
 
 
 def webhook_parts(address: str) -> SplitResult | None:

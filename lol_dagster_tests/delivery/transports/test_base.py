@@ -60,7 +60,7 @@ def test_a_waiting_time_is_a_number_within_reason(said: object, wait: float | No
 def test_whoever_asks_to_wait_without_saying_how_long_means_a_minute() -> None:
     assert asked_to_wait(None) == 60.0
     assert asked_to_wait("soon") == 60.0
-    assert asked_to_wait(0) == 0.0
+    assert asked_to_wait(0) == 1.0
     assert asked_to_wait("7") == 7.0
 
 
