@@ -138,26 +138,37 @@ def write_messages(
         session,
         match_id,
         stale_after=stale_after,
-        takes_edits=lambda channel: _takes_edits(session, channel, now),
+        takes_edits=lambda channel, message: _takes_edits(session, channel, message, now),
         now=now,
     )
     return [_write_announcement(session, each, now) for each in found]
 
 
-def _takes_edits(session: Session, channel: Channel, now: datetime) -> bool:
-    """Whether what is posted there can be changed, and is not known to be refused that, or limited for
-    long, now: news would wait for an edit that is tried once an hour.
+def _takes_edits(session: Session, channel: Channel, message: Message, now: datetime) -> bool:
+    """Whether the message can be changed once it is posted, and the channel is not known to refuse that,
+    or to put it off for long, now: news would wait for what is tried once an hour. What may have been
+    posted has to be found first.
     """
-    scope = f"channel:{channel.id}:edit"  # as circuit_breaker.channel_scope
+    calls = ("edit",) if message.evidence is not None else ("edit", "scan")
+    return can_edit(channel.kind) and not any(
+        _is_refused(session, f"channel:{channel.id}:{call}", now) for call in calls
+    )
+
+
+def _is_refused(session: Session, scope: str, now: datetime) -> bool:
+    """
+    Args:
+        scope: As `circuit_breaker.channel_scope`.
+    """
     breaker, limit = session.get(Breaker, scope), session.get(SendBucket, scope)
-    refuses = (
+    if limit is not None and limit.not_before >= now + timedelta(seconds=LONG_WAIT):
+        return True
+    return (
         breaker is not None
         and breaker.fingerprint is not None
         and breaker.open_until is not None
         and breaker.open_until > now
     )
-    limited = limit is not None and limit.not_before >= now + timedelta(seconds=LONG_WAIT)
-    return can_edit(channel.kind) and not refuses and not limited
 
 
 def _write_announcement(session: Session, said: Announcement, now: datetime) -> WrittenMessage:

@@ -75,7 +75,7 @@ def announcements(
     match_id: str,
     *,
     stale_after: timedelta,
-    takes_edits: Callable[[Channel], bool],
+    takes_edits: Callable[[Channel, Message], bool],
     now: datetime,
 ) -> list[Announcement]:
     """What is to be said of a game, one for each channel that is to hear of it.
@@ -85,7 +85,8 @@ def announcements(
     Args:
         session: The writing transaction in which the game's rows were written.
         stale_after: LOL_STALE_AFTER.
-        takes_edits: Whether a channel lets a posted message be changed, as far as is known.
+        takes_edits: Whether a channel lets a message be changed that was posted there, or may have been,
+            as far as is known.
     """
     _lock_channels(session, match_id)
     decisions = decide(session, match_id, stale_after=stale_after, now=now)
@@ -141,7 +142,7 @@ def _announcement(
     decision: AnnouncementDecision,
     channel: Channel,
     kind: Kind,
-    takes_edits: Callable[[Channel], bool],
+    takes_edits: Callable[[Channel, Message], bool],
     now: datetime,
 ) -> Announcement:
     game = session.get_one(Game, match_id)
@@ -176,7 +177,7 @@ def _existing(
     match_id: str,
     decision: AnnouncementDecision,
     channel: Channel,
-    takes_edits: Callable[[Channel], bool],
+    takes_edits: Callable[[Channel, Message], bool],
     now: datetime,
 ) -> Message | None:
     """The message that is about the game already, or the catch-up message it joins. Locked: a
@@ -201,7 +202,7 @@ def _existing(
         .limit(1)
         .with_for_update()
     ).first()
-    return latest if latest is not None and _is_open(latest, takes_edits(channel)) else None
+    return latest if latest is not None and _is_open(latest, takes_edits(channel, latest)) else None
 
 
 def _locked(

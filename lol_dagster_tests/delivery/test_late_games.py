@@ -329,3 +329,19 @@ def test_a_late_game_does_not_wait_for_an_edit_that_is_put_off_for_long(
     assert (friends.announced_in["EUW1_2"] == first) is joins
     assert (friends.announced_in["EUW1_3"] == first) is joins
     assert friends.titles == ([ONE] if joins else [ONE, ONE, ONE])
+
+
+def test_a_late_game_does_not_wait_for_a_message_that_cannot_be_looked_for(
+    delivery: DeliverySetup,
+) -> None:
+    friends = Friends(delivery)
+    say_nothing_but(delivery, "list", refuse(403, 50001))
+    delivery.discord.script("post", fail_before_accept())
+    first = friends.late_game("EUW1_1")
+    friends.run()
+    delivery.pass_time(20)
+    friends.run()
+    assert delivery.row(first).state == "uncertain"
+    assert friends.late_game("EUW1_2") != first
+    friends.run()
+    assert friends.titles == [ONE]

@@ -430,7 +430,9 @@ class Delivery(RuleBasedStateMachine):
             del self.hands[who]
 
     def apply(self, event: Event) -> tuple[Effect, ...]:
-        now = Moment(f"{self.epoch}", self.now, self.wall(), jitter=0.5, others_pass=self.others_pass)
+        now = Moment(
+            f"{self.epoch}", self.now, self.wall(), jitter=0.5, others_pass=self.others_pass
+        )
         row, effects = step(self.row, event, now, self.terms)
         without = self.limits.without
         lost = isinstance(event, Answered) and isinstance(event.verdict, Uncertain)
