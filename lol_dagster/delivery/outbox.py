@@ -554,7 +554,7 @@ def write_attempt(
     row.code = answer.code
     row.request_id = answer.request_id
     row.elapsed_ms = None if answer.elapsed_s is None else round(answer.elapsed_s * 1000)
-    # Of a copy that was to be deleted: wherever two ids are known people are told.
+    # Of a copy that was to be deleted: wherever two ids are known it is shown.
     named = effect if isinstance(effect, Delete) else answer.verdict
     row.remote_id = getattr(named, "remote_id", None)
     row.detail = getattr(answer.verdict, "reason", None)

@@ -265,7 +265,7 @@ def _posted(row: Row, answered: Answered, now: Moment, terms: Terms) -> Row:
 
 
 def _said_before(answered: Answered, row: Row) -> int:
-    """Which revision stood there before it was deleted: what joined the message later was never told.
+    """Which revision stood there before it was deleted: what joined the message later was never announced.
     What the installation that was lost had posted nobody knows: all of it.
     """
     rev = answered.before_rev

@@ -126,7 +126,7 @@ def test_row_14_a_channel_that_refuses_to_be_searched_gets_its_news(
 
 
 @pytest.mark.parametrize(("call", "given_up"), [("edit", "delivered"), ("scan", "dropped")])
-def test_a_refusal_that_holds_nothing_up_any_more_is_not_shown_for_ever(
+def test_a_refusal_that_holds_nothing_up_any_more_is_not_shown_forever(
     delivery: DeliverySetup, call: str, given_up: str
 ) -> None:
     channel = delivery.channel()

@@ -313,7 +313,7 @@ def test_a_permission_that_is_lost_between_two_pages_makes_nothing_absent(
 
 @pytest.mark.parametrize("deleted", [True, False])
 def test_copies_on_two_pages_are_both_seen(delivery: DeliverySetup, deleted: bool) -> None:
-    """The later one is deleted, and people are told of it, all the more where it cannot be."""
+    """The later one is deleted, and it is shown, all the more where that cannot be done."""
     channel = delivery.channel("slack-bot")
     message = delivery.message(channel)
     unanswered(delivery, fail_after_accept())
