@@ -231,7 +231,7 @@ def doubtful(session: Session, of: Iterable[Destination]) -> set[tuple[int, Call
         (each.channel_id, call)
         for each in of
         for call in CALLS
-        if not failing.isdisjoint(each.scopes_for(call))
+        if not failing.isdisjoint((each.scope(call), each.token_scope))
     }
 
 
