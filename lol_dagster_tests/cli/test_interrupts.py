@@ -17,6 +17,14 @@ from lol_dagster.settings import Settings
 from lol_dagster_tests._support.waiting import wait_for
 
 
+@pytest.fixture(autouse=True)
+def sigint_is_heard() -> Iterator[None]:
+    """Also where the tests were started with a shell's `&`, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @contextmanager
 def held_back() -> Iterator[None]:
     """As Dagster has it while it writes: a handler that only notes the signal."""
