@@ -17,7 +17,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery import circuit_breaker
-from lol_dagster.delivery.circuit_breaker import Call
 from lol_dagster.delivery.clock import Clock, Watch, clock_for
 from lol_dagster.delivery.model import (
     Absent,
@@ -38,6 +37,7 @@ from lol_dagster.delivery.outbox import (
     wanted,
     write_attempt,
 )
+from lol_dagster.delivery.scopes import Call
 from lol_dagster.delivery.transports.base import Answer, Transport
 from lol_dagster.delivery.whereabouts import stands_elsewhere
 from lol_dagster.delivery.worker import reading

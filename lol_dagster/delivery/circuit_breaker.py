@@ -15,7 +15,7 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, get_args
+from typing import Literal
 
 from sqlalchemy import ColumnElement, and_, case, select, update
 from sqlalchemy.orm import Session
@@ -38,6 +38,7 @@ from lol_dagster.delivery.model import (
     UnreadableHistory,
     Verdict,
 )
+from lol_dagster.delivery.scopes import CALLS, Call, channel_of, channel_scope
 from lol_dagster.delivery.transports.base import Hold, Transport, fingerprint
 from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message, SendBucket
 from lol_dagster.storage.upsert import insert_if_absent
@@ -48,25 +49,6 @@ FAILURES_TO_OPEN = 5
 OPEN_FOR = timedelta(seconds=60)
 PROBE_EVERY = timedelta(hours=1)
 FOREVER = datetime.max.replace(tzinfo=UTC)
-
-Call = Literal["post", "edit", "scan"]
-"""Kinds of call: a POST; a PATCH with the reading of the one message that it is about; a search of the
-channel's history."""
-CALLS: tuple[Call, ...] = get_args(Call)
-
-
-def channel_scope(channel_id: int, call: Call = "post") -> str:
-    """Of a channel's circuit breaker and send bucket for a kind of call."""
-    return f"channel:{channel_id}{'' if call == 'post' else f':{call}'}"
-
-
-def channel_of(scope: str) -> tuple[int, Call] | None:
-    """Of which channel and kind of call a scope is; None: of none, as that of a token."""
-    what, _, rest = scope.partition(":")
-    number, _, call = rest.partition(":")
-    if what != "channel" or not number.isdigit():
-        return None
-    return int(number), next((each for each in CALLS if each == call), "post")
 
 
 def call_of(effect: Effect) -> Call:

@@ -34,6 +34,7 @@ from lol_dagster.delivery.model import (
     Timing,
     Withdraw,
 )
+from lol_dagster.delivery.scopes import Call, channel_scope
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import can_edit
 from lol_dagster.messages.announcements import Announcement, announce_apart, announcements
@@ -149,17 +150,13 @@ def _takes_edits(session: Session, channel: Channel, message: Message, now: date
     or to put it off for long, now: news would wait for what is tried once an hour. What may have been
     posted has to be found first.
     """
-    calls = ("edit",) if message.evidence is not None else ("edit", "scan")
+    calls: tuple[Call, ...] = ("edit",) if message.evidence is not None else ("edit", "scan")
     return can_edit(channel.kind) and not any(
-        _is_refused(session, f"channel:{channel.id}:{call}", now) for call in calls
+        _is_refused(session, channel_scope(channel.id, call), now) for call in calls
     )
 
 
 def _is_refused(session: Session, scope: str, now: datetime) -> bool:
-    """
-    Args:
-        scope: As `circuit_breaker.channel_scope`.
-    """
     breaker, limit = session.get(Breaker, scope), session.get(SendBucket, scope)
     if limit is not None and limit.not_before >= now + timedelta(seconds=LONG_WAIT):
         return True

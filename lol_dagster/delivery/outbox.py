@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery import circuit_breaker
-from lol_dagster.delivery.circuit_breaker import CALLS, FOREVER, Call, Destination, Openings
+from lol_dagster.delivery.circuit_breaker import FOREVER, Destination, Openings
 from lol_dagster.delivery.clock import Clock
 from lol_dagster.delivery.message_rows import add_message, apply, row_of, terms_of
 from lol_dagster.delivery.model import (
@@ -51,6 +51,7 @@ from lol_dagster.delivery.model import (
 )
 from lol_dagster.delivery.protocol import can_wait, event_of, is_retry, may_send
 from lol_dagster.delivery.retry_budget import take_turn
+from lol_dagster.delivery.scopes import CALLS, Call
 from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport, Wanted
 from lol_dagster.delivery.whereabouts import stands_elsewhere
 from lol_dagster.messages.content import MessageContent

@@ -15,7 +15,7 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from lol_dagster.delivery.circuit_breaker import Call, channel_scope
+from lol_dagster.delivery.scopes import Call, channel_scope
 from lol_dagster.delivery.transports.registry import transport_type
 from lol_dagster.errors import UserError
 from lol_dagster.messages.rules import AnnouncementDecision, decide

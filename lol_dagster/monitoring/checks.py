@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.backups.take import last_backup
-from lol_dagster.delivery.circuit_breaker import Call, channel_of, channel_scope
+from lol_dagster.delivery.scopes import Call, channel_of, channel_scope
 from lol_dagster.delivery.transports.registry import transport_type
 from lol_dagster.monitoring import queries
 from lol_dagster.monitoring.alert_channel import find_alert_channel

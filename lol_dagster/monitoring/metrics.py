@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from lol_dagster.delivery.circuit_breaker import channel_of
+from lol_dagster.delivery.scopes import channel_of
 from lol_dagster.monitoring.checks import result_of
 from lol_dagster.monitoring.health import Health, Oldest, read_health
 from lol_dagster.settings import Settings

@@ -12,12 +12,9 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Select,
-    String,
     and_,
     case,
-    cast,
     func,
-    literal,
     or_,
     select,
     union_all,
@@ -25,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import QueryableAttribute
 
 from lol_dagster.delivery.audit import WRONG
-from lol_dagster.delivery.circuit_breaker import CALLS, Call
+from lol_dagster.delivery.scopes import CALLS, channel_scope_column
 from lol_dagster.delivery.transports.registry import (
     UnknownKind,
     kinds_without_ids,
@@ -97,9 +94,9 @@ def unsettled_messages(now: datetime, *, alerts: bool = False) -> Query:
     """
     blocked = _blocked_scopes()
     is_blocked = select(Channel.id).where(
-        or_(_channel_scope("post").in_(blocked), _token_scope().in_(blocked))
+        or_(channel_scope_column("post").in_(blocked), _token_scope().in_(blocked))
     )
-    is_hidden = select(Channel.id).where(_channel_scope("scan").in_(blocked))
+    is_hidden = select(Channel.id).where(channel_scope_column("scan").in_(blocked))
     return (
         select(Message.id, Message.created_at, Message.last_error)
         .where(
@@ -203,7 +200,7 @@ def outdated_messages(now: datetime) -> Query:
     left = select(*columns).where(Message.due_at.is_(None), Message.state == "delivered", *outdated)
     blocked = _blocked_scopes()
     is_closed = select(Channel.id).where(
-        or_(_channel_scope("edit").in_(blocked), _token_scope().in_(blocked))
+        or_(channel_scope_column("edit").in_(blocked), _token_scope().in_(blocked))
     )
     tried_long_ago = (
         select(Attempt.id)
@@ -259,16 +256,13 @@ def _is_blocking() -> ColumnElement[bool]:
     return and_(
         or_(Breaker.dead, Breaker.open_until.is_not(None)),
         or_(
-            *(Breaker.scope.in_(select(_channel_scope(call)).where(in_use)) for call in CALLS),
+            *(
+                Breaker.scope.in_(select(channel_scope_column(call)).where(in_use))
+                for call in CALLS
+            ),
             Breaker.scope.in_(select(token_scope).where(in_use, token_scope.is_not(None))),
         ),
     )
-
-
-def _channel_scope(call: Call) -> ColumnElement[str]:
-    """Of a channel's own breaker for a kind of call, as `circuit_breaker.channel_scope`."""
-    scope = literal("channel:") + cast(Channel.id, String)
-    return scope if call == "post" else scope + literal(":") + literal(call)
 
 
 def _token_scope() -> ColumnElement[str | None]:

@@ -24,8 +24,8 @@ from lol_dagster.admin.forms import EntryForm, FieldError, offer_teams
 from lol_dagster.admin.merging import Typed, typed_value
 from lol_dagster.admin.roster_view import RosterView, removed_filter
 from lol_dagster.admin.transactions import end_reading
-from lol_dagster.delivery.circuit_breaker import Call, channel_scope
 from lol_dagster.delivery.probe import Finding, is_left_behind, probe_channel
+from lol_dagster.delivery.scopes import Call, channel_scope
 from lol_dagster.delivery.transports.base import AddressError, Place, PlacesError
 from lol_dagster.delivery.transports.registry import transport_type, transport_types
 from lol_dagster.riot.queues import QUEUE_NAMES

@@ -10,7 +10,7 @@ from flask import current_app, url_for
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery.circuit_breaker import channel_of
+from lol_dagster.delivery.scopes import channel_of
 from lol_dagster.monitoring.checks import MOST_NAMED, Affected, CheckResult
 from lol_dagster.storage.models import Account, Player
 
