@@ -66,7 +66,11 @@ class LivenessRunLauncher(dg.DefaultRunLauncher):
 
 
 def unfinished_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    """All runs that are queued, starting, running or being cancelled."""
+    """All runs that are queued, starting, running or being cancelled, the newest first.
+
+    Asked for by their status alone, here and below: with a job's name or a tag beside it, SQLite
+    walks all runs that the job ever had.
+    """
     return list(instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)))
 
 
@@ -77,10 +81,12 @@ def skip_while_unfinished(
 
     A run whose worker was killed counts as running until run monitoring ends it.
     """
-    runs = instance.get_runs(
-        dg.RunsFilter(job_name=job_name, statuses=NOT_FINISHED_STATUSES, tags=tags or {}), limit=1
-    )
-    return dg.SkipReason(f"Run {runs[0].run_id[:8]} is still running") if runs else None
+    runs = (run for run in unfinished_runs(instance) if _is_of(run, job_name, tags))
+    return next((dg.SkipReason(f"Run {run.run_id[:8]} is still running") for run in runs), None)
+
+
+def _is_of(run: dg.DagsterRun, job_name: str, tags: Mapping[str, str] | None) -> bool:
+    return run.job_name == job_name and (tags or {}).items() <= run.tags.items()
 
 
 def begin_work(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
@@ -132,12 +138,15 @@ def executing_run(
     Unlike `skip_while_unfinished` it counts no run that waits in the queue: where there is no daemon
     it would wait forever.
     """
-    started = instance.get_runs(
-        dg.RunsFilter(
-            job_name=job_name, statuses=[dg.DagsterRunStatus.STARTED], tags=dict(tags or {})
-        )
+    started = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    return next(
+        (
+            run.run_id
+            for run in started
+            if _is_of(run, job_name, tags) and not worker_is_gone(instance, run)
+        ),
+        None,
     )
-    return next((run.run_id for run in started if not worker_is_gone(instance, run)), None)
 
 
 def end_overdue_workers(instance: dg.DagsterInstance) -> int:

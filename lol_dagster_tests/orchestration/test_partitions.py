@@ -56,6 +56,18 @@ def test_admitting_again_keeps_the_order_and_adds_only_what_is_new(
     assert instance.get_dynamic_partitions("match_id") == ids(1, 2, 3)
 
 
+def test_where_nothing_is_to_be_admitted_no_key_is_read(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at nearly every tick of two sensors: 62 ms with 20,000 partitions."""
+
+    def refused(*_: object) -> None:
+        raise AssertionError("the keys were read")
+
+    monkeypatch.setattr(instance, "get_dynamic_partitions", refused)
+    admit(instance, [])
+
+
 @pytest.mark.parametrize("bad", ["", "NA1", "NA1_", "na1_5...6", "NA1_5\n", "NA1_12 3", "../NA1_1"])
 def test_what_is_no_match_id_never_becomes_a_partition(
     instance: dg.DagsterInstance, bad: str
