@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -65,18 +65,30 @@ def retire_partitions(instance: dg.DagsterInstance, database: Database, now: dat
         settled = _settled(database, stored, before=now)
         cold |= set([key for key in stored if key in settled][:excess])
     ends, retired = time.monotonic() + BUDGET_S, 0
-    for key in [key for key in stored if key in cold][:_RETIRED_A_NIGHT]:
+    for some in chunks([key for key in stored if key in cold][:_RETIRED_A_NIGHT], BATCH):
+        if time.monotonic() > ends:
+            break
         # Asked for again each time: a run may begin while this goes on.
-        if retired % 20 == 0:
-            if time.monotonic() > ends:
-                break
-            in_use = {
-                each for run in unfinished_runs(instance) for each in keys_of_run(run.tags, stored)
-            }
-        if key not in in_use:
-            instance.delete_dynamic_partition(name, key)
-            retired += 1
+        in_use = {
+            each for run in unfinished_runs(instance) for each in keys_of_run(run.tags, stored)
+        }
+        free = [key for key in some if key not in in_use]
+        _delete_partitions(instance, free)
+        retired += len(free)
     return retired
+
+
+def _delete_partitions(instance: dg.DagsterInstance, keys: Sequence[str]) -> None:
+    """In one statement. Dagster's own way is a transaction for each: minutes of a night's work."""
+    from dagster._core.storage.event_log.schema import DynamicPartitionsTable
+
+    storage, table = instance.event_log_storage, DynamicPartitionsTable
+    assert isinstance(storage, SqlEventLogStorage)
+    ours = and_(
+        table.c.partitions_def_name == str(MATCH_PARTITIONS.name), table.c.partition.in_(keys)
+    )
+    with storage.index_connection() as connection:
+        connection.execute(delete(table).where(ours))
 
 
 def prune_runs(instance: dg.DagsterInstance, database: Database, now: datetime) -> int:

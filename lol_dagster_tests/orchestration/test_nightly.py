@@ -15,7 +15,7 @@ from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     SqlEventLogStorageTable,
 )
-from sqlalchemy import func, select
+from sqlalchemy import Engine, event, func, select
 
 from lol_dagster.backups.take import last_backup
 from lol_dagster.definitions import build_definitions
@@ -94,6 +94,26 @@ def test_no_partition_goes_under_a_run_in_progress(
     )
     assert retire_partitions(instance, database, NOW) == 1
     assert partitions(instance) == [1, 2, 3, 4]
+
+
+def test_hundreds_of_partitions_go_in_one_statement(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    """With a transaction each, as Dagster itself deletes them, a night's 5,000 took 15 s of processor."""
+    list_games(database, instance, dict.fromkeys(range(1, 301), 61))
+    writes: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("DELETE FROM dynamic_partitions"):
+            writes.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        assert retire_partitions(instance, database, NOW) == 300
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert partitions(instance) == []
+    assert len(writes) == 1
 
 
 def test_there_are_never_more_partitions_than_the_ui_bears(
