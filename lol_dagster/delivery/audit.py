@@ -16,8 +16,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery import circuit_breaker
+from lol_dagster.delivery.claimed_message import ClaimedMessage, as_claimed, wanted
 from lol_dagster.delivery.clock import Clock, Watch, clock_for
+from lol_dagster.delivery.destinations import all_destinations, openings
 from lol_dagster.delivery.model import (
     Absent,
     Deleted,
@@ -30,13 +31,7 @@ from lol_dagster.delivery.model import (
     Unmarked,
     Verdict,
 )
-from lol_dagster.delivery.outbox import (
-    ClaimedMessage,
-    as_claimed,
-    note_answer,
-    wanted,
-    write_attempt,
-)
+from lol_dagster.delivery.outbox import note_answer, write_attempt
 from lol_dagster.delivery.scopes import Call
 from lol_dagster.delivery.transports.base import Answer, Transport
 from lol_dagster.delivery.whereabouts import stands_elsewhere
@@ -158,8 +153,8 @@ def _at_rest(
     """
     with database.reading() as session:
         message = session.get_one(Message, message_id)
-        destination = circuit_breaker.destinations(session, transports)[message.channel_id]
-        opening = circuit_breaker.openings(session, [destination])
+        destination = all_destinations(session, transports)[message.channel_id]
+        opening = openings(session, [destination])
         # A message is read by its id as before an edit, and looked for.
         closed = any(opening.get((message.channel_id, call), now) > now for call in _CALLS)
         if closed or message.state != "delivered" or message.due_at is not None:

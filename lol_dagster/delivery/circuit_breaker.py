@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Literal
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, case, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.destinations import Destination, all_destinations, openings
 from lol_dagster.delivery.message_rows import reopen
 from lol_dagster.delivery.model import (
     Absent,
@@ -38,9 +37,9 @@ from lol_dagster.delivery.model import (
     UnreadableHistory,
     Verdict,
 )
-from lol_dagster.delivery.scopes import CALLS, Call, channel_of, channel_scope
-from lol_dagster.delivery.transports.base import Hold, Transport, fingerprint
-from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message, SendBucket
+from lol_dagster.delivery.scopes import CALLS, Call, channel_of
+from lol_dagster.delivery.transports.base import Hold, Transport
+from lol_dagster.storage.models import Breaker, Channel, Message, SendBucket
 from lol_dagster.storage.upsert import insert_if_absent
 
 logger = logging.getLogger(__name__)
@@ -48,128 +47,11 @@ logger = logging.getLogger(__name__)
 FAILURES_TO_OPEN = 5
 OPEN_FOR = timedelta(seconds=60)
 PROBE_EVERY = timedelta(hours=1)
-FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 def call_of(effect: Effect) -> Call:
     """Of which kind the call is that an effect asks for."""
     return "post" if isinstance(effect, Post) else "scan" if isinstance(effect, Scan) else "edit"
-
-
-@dataclass(frozen=True)
-class Destination:
-    """A channel as its circuit breakers know it."""
-
-    channel_id: int
-    address: str
-    """A fingerprint of it."""
-    service: str
-    token_scope: str | None
-    token: str | None
-    """A fingerprint of it."""
-    read_back: bool
-    """What may have been sent is looked for before it is sent again."""
-    removed: bool
-    """Nothing is sent there any more, so that nothing closes it."""
-
-    def scope(self, call: Call) -> str:
-        """Of the circuit breaker and of the send bucket of a kind of call."""
-        return channel_scope(self.channel_id, call)
-
-    @property
-    def service_scope(self) -> str:
-        """Of the send bucket that all channels of the service share."""
-        return f"service:{self.service}"
-
-    @property
-    def scopes(self) -> dict[str, str | None]:
-        """Its circuit breakers' scopes, each with the fingerprint of what a refusal depends on."""
-        return {scope: print_ for call in CALLS for scope, print_ in self.scopes_for(call).items()}
-
-    def scopes_for(self, call: Call) -> dict[str, str | None]:
-        """Those of `scopes` that one kind of call depends on."""
-        if self.removed:
-            return {}
-        token = {} if self.token_scope is None else {self.token_scope: self.token}
-        # What is looked for in vain is posted.
-        own = (self.scope(call), *((self.scope("post"),) if call == "scan" else ()))
-        return {**dict.fromkeys(own, self.address), **token}
-
-    def held_scope(self, hold: Hold, call: Call) -> str:
-        """The send bucket that a rate limit concerns which a call of this kind has met."""
-        if hold.scope == "service" or (hold.scope == "token" and self.token_scope is None):
-            return self.service_scope
-        return self.refused_scope(hold.scope, call)
-
-    def refused_scope(self, about: Literal["channel", "token"], call: Call) -> str:
-        """The scope that an answer to a call of this kind about the channel or the token concerns."""
-        if about == "token" and self.token_scope is not None:
-            return self.token_scope
-        return self.scope(call)
-
-
-def destinations(session: Session, transports: Mapping[str, Transport]) -> dict[int, Destination]:
-    """Every channel's, by id."""
-    unseen = set(
-        session.scalars(
-            select(ChannelProbe.channel_id).where(ChannelProbe.can_read_back.is_(False))
-        )
-    )
-    found = {}
-    for channel in session.scalars(select(Channel)):
-        transport = transports[channel.kind]
-        found[channel.id] = Destination(
-            channel_id=channel.id,
-            address=fingerprint(channel.address),
-            service=transport.service,
-            token_scope=transport.token_scope,
-            token=transport.token_fingerprint,
-            read_back=transport.capabilities.read_back and channel.id not in unseen,
-            removed=channel.removed_at is not None,
-        )
-    return found
-
-
-Openings = dict[tuple[int, Call], datetime]
-"""By channel id and kind of call, when it is open again (perhaps it is by now); FOREVER: when the
-operator has changed something. What was never closed is left out."""
-
-
-def openings(session: Session, of: Iterable[Destination], *, but: Collection[str] = ()) -> Openings:
-    """When what is closed to these channels opens.
-
-    Args:
-        but: Scopes whose breakers do not count, only their rate limits.
-    """
-    limits = {row.scope: row.not_before for row in session.scalars(select(SendBucket))}
-    breakers = {row.scope: row for row in session.scalars(select(Breaker))}
-    times: Openings = {}
-    for destination in of:
-        for call in () if destination.removed else CALLS:
-            scopes = destination.scopes_for(call)
-            candidates = [limits.get(scope) for scope in (*scopes, destination.service_scope)]
-            # What is gone is not called at all.
-            for scope, print_ in {**scopes, destination.scope("post"): destination.address}.items():
-                breaker = breakers.get(scope)
-                if breaker is None or scope in but or breaker.fingerprint not in {None, print_}:
-                    continue
-                if breaker.dead:
-                    candidates.append(FOREVER)
-                elif scope in scopes:
-                    candidates.append(breaker.open_until)
-            if known := [each for each in candidates if each is not None]:
-                times[destination.channel_id, call] = max(known)
-    return times
-
-
-def next_call(of: Iterable[Destination]) -> ColumnElement[Call]:
-    """Which kind of call is the next that a message needs, as SQL."""
-    readable = [each.channel_id for each in of if each.read_back]
-    return case(
-        (Message.evidence.is_not(None), "edit"),
-        (and_(Message.sent_maybe, Message.channel_id.in_(readable)), "scan"),
-        else_="post",
-    )
 
 
 def refresh(
@@ -180,7 +62,7 @@ def refresh(
     Returns:
         Every channel's destination by id, and which of them are closed now to which kind of call.
     """
-    found = destinations(session, transports)
+    found = all_destinations(session, transports)
     current = {scope: print_ for each in found.values() for scope, print_ in each.scopes.items()}
     for breaker in session.scalars(select(Breaker).where(Breaker.fingerprint.is_not(None))):
         if breaker.scope in current and breaker.fingerprint != current[breaker.scope]:

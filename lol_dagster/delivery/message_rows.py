@@ -17,8 +17,8 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, defer, object_session
 
 from lol_dagster.delivery import protocol
+from lol_dagster.delivery.destinations import is_refused
 from lol_dagster.delivery.model import (
-    LONG_WAIT,
     LONGEST_SETTLING,
     Change,
     ClockPutBack,
@@ -34,7 +34,7 @@ from lol_dagster.delivery.model import (
     Timing,
     Withdraw,
 )
-from lol_dagster.delivery.scopes import Call, channel_scope
+from lol_dagster.delivery.scopes import Call
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import can_edit
 from lol_dagster.messages.announcements import Announcement, announce_apart, announcements
@@ -43,13 +43,11 @@ from lol_dagster.messages.identity import delivery_nonce, installation_salt
 from lol_dagster.messages.restored import Restoration, keep_restoration
 from lol_dagster.storage.models import (
     Attempt,
-    Breaker,
     Channel,
     ChannelProbe,
     Message,
     MessageGame,
     MessageText,
-    SendBucket,
 )
 
 logger = logging.getLogger(__name__)
@@ -146,25 +144,12 @@ def write_messages(
 
 
 def _takes_edits(session: Session, channel: Channel, message: Message, now: datetime) -> bool:
-    """Whether the message can be changed once it is posted, and the channel is not known to refuse that,
-    or to put it off for long, now: news would wait for what is tried once an hour. What may have been
-    posted has to be found first.
+    """Whether the message can be changed once it is posted, and the channel is not known to refuse that
+    now. What may have been posted has to be found first.
     """
     calls: tuple[Call, ...] = ("edit",) if message.evidence is not None else ("edit", "scan")
     return can_edit(channel.kind) and not any(
-        _is_refused(session, channel_scope(channel.id, call), now) for call in calls
-    )
-
-
-def _is_refused(session: Session, scope: str, now: datetime) -> bool:
-    breaker, limit = session.get(Breaker, scope), session.get(SendBucket, scope)
-    if limit is not None and limit.not_before >= now + timedelta(seconds=LONG_WAIT):
-        return True
-    return (
-        breaker is not None
-        and breaker.fingerprint is not None
-        and breaker.open_until is not None
-        and breaker.open_until > now
+        is_refused(session, channel.id, call, now) for call in calls
     )
 
 

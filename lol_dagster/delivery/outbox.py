@@ -9,17 +9,25 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, or_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery import circuit_breaker
-from lol_dagster.delivery.circuit_breaker import FOREVER, Destination, Openings
+from lol_dagster.delivery.claimed_message import ClaimedMessage, as_claimed, rendered, wanted
 from lol_dagster.delivery.clock import Clock
-from lol_dagster.delivery.message_rows import add_message, apply, row_of, terms_of
+from lol_dagster.delivery.destinations import (
+    FOREVER,
+    Destination,
+    Openings,
+    all_destinations,
+    next_call,
+    openings,
+)
+from lol_dagster.delivery.judging import judged, others_pass
+from lol_dagster.delivery.message_rows import add_message, apply
 from lol_dagster.delivery.model import (
     Absent,
     Blocked,
@@ -28,7 +36,6 @@ from lol_dagster.delivery.model import (
     Effect,
     Event,
     Found,
-    Get,
     HoldBack,
     Intend,
     Moment,
@@ -36,15 +43,9 @@ from lol_dagster.delivery.model import (
     NotSeen,
     NotSent,
     OverBudget,
-    PostVerdict,
-    Refused,
-    Row,
     Scan,
     Send,
-    Terms,
     Timing,
-    Uncertain,
-    Unclear,
     UnreadableHistory,
     Verdict,
     Withdraw,
@@ -53,44 +54,11 @@ from lol_dagster.delivery.protocol import can_wait, event_of, is_retry, may_send
 from lol_dagster.delivery.retry_budget import take_turn
 from lol_dagster.delivery.scopes import CALLS, Call
 from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport, Wanted
-from lol_dagster.delivery.whereabouts import stands_elsewhere
 from lol_dagster.messages.content import MessageContent
-from lol_dagster.messages.identity import write_marker
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Attempt, Channel, ChannelProbe, Message, MessageGame
 
 logger = logging.getLogger(__name__)
-
-ABOUT_GAMES = ("game", "catch_up")
-
-
-@dataclass(frozen=True)
-class ClaimedMessage:
-    """A message that a deliverer has claimed, as of its last step."""
-
-    row: Row
-    effects: tuple[Effect, ...]
-    content: dict[str, Any]
-    """Of revision `row.desired_rev`."""
-    nonce: str
-    match_ids: tuple[str, ...]
-    channel_name: str
-    kind: str
-    address: str
-    destination: Destination
-    terms: Terms
-    was_delivered: bool
-    """It was delivered before this claim: what is done now is an edit."""
-    games_ended_at: datetime | None
-    """By Riot's clock: before it was first sent. None: it is about no game."""
-    probes: frozenset[str] = frozenset()
-    """The circuit breakers whose turn it is, which it tries out."""
-    claimed_at: float = 0.0
-    """On `Clock.local`, from before the claim."""
-    run_id: str | None = None
-    attempt_id: int | None = None
-    outgoing: Outgoing | Answer[PostVerdict] | None = None
-    """What the intended call is to send, or why it cannot be rendered."""
 
 
 class Outbox:
@@ -153,8 +121,8 @@ class Outbox:
 
     def _next_calls(self, session: Session) -> tuple[ColumnElement[Call], Openings]:
         """Which kind of call a message needs next, and when what is closed to it opens again."""
-        found = circuit_breaker.destinations(session, self._transports).values()
-        return circuit_breaker.next_call(found), circuit_breaker.openings(session, found)
+        found = all_destinations(session, self._transports).values()
+        return next_call(found), openings(session, found)
 
     # --- claiming ------------------------------------------------------------------------------
 
@@ -175,7 +143,7 @@ class Outbox:
         with self._database.writing() as session:
             destinations, closed = circuit_breaker.refresh(session, self._transports, now)
             moment = self._moment(session, now)
-            calls = circuit_breaker.next_call(destinations.values())
+            calls = next_call(destinations.values())
             doubtful = circuit_breaker.doubtful(session, destinations.values())
             while found := self._next(session, moment, calls, closed, doubtful, only_match_ids):
                 message, call = found
@@ -260,7 +228,7 @@ class Outbox:
                 content=content,
                 now=now,
             )
-            destination = circuit_breaker.destinations(session, self._transports)[channel_id]
+            destination = all_destinations(session, self._transports)[channel_id]
             claimed = self._take(session, message, destination, self._moment(session, now))
             return replace(claimed, probes=frozenset(destination.scopes), claimed_at=claimed_at)
 
@@ -275,7 +243,7 @@ class Outbox:
         call: Call = "post" if send.op == "POST" else "edit"
         destination = claimed.destination
         with self._database.writing() as session:
-            opening = circuit_breaker.openings(session, [destination], but=claimed.probes).get(
+            opening = openings(session, [destination], but=claimed.probes).get(
                 (destination.channel_id, call), now
             )
             retry = (
@@ -328,49 +296,16 @@ class Outbox:
         None: another deliverer has the message now.
         """
         with self._database.writing() as session:
-            answer = _doubted(session, claimed, answer)
-            answer = replace(answer, verdict=_alone(session, claimed, effect, answer))
-            event = _event(session, claimed.row.id, effect, answer.verdict)
-            failed = isinstance(answer.verdict, Absent | NotSeen | NotSent | Uncertain)
-            others_pass = failed and self._others_pass(session, claimed, answer.verdict)
+            answer = judged(session, claimed, effect, answer)
+            event = event_of(effect, answer.verdict)
+            pass_ = others_pass(session, claimed, answer.verdict, self._transports)
             write_attempt(session, claimed, effect, answer, now)
             note_answer(session, self._transports, claimed, effect, answer, now)
             if isinstance(answer.verdict, More):
                 circuit_breaker.give_turn_back(session, claimed.probes, claimed.row.due_at, now)
-            stepped = self._apply(session, claimed, event, now, others_pass=others_pass)
+            stepped = self._apply(session, claimed, event, now, others_pass=pass_)
             self._crashpoint("concluding")
             return stepped
-
-    def _others_pass(self, session: Session, claimed: ClaimedMessage, verdict: Verdict) -> bool:
-        """Whether the service has accepted another message since this one was tried before: sent, or
-        searched for in vain. That edits pass says nothing of POSTs. In the order in which the calls were
-        made: no clock is asked.
-        """
-        service = self._transports[claimed.kind].service
-        kinds = [kind for kind, each in self._transports.items() if each.service == service]
-        tries = select(func.max(Attempt.id)).where(
-            Attempt.message_id == claimed.row.id,
-            or_(Attempt.op.in_(("POST", "PATCH")), Attempt.outcome == "not_seen"),
-        )
-        if claimed.attempt_id is not None:
-            tries = tries.where(Attempt.id < claimed.attempt_id)
-        # Asked for by itself: with the number PostgreSQL knows that hardly any attempts came after it.
-        last_try = session.scalar(tries)
-        if last_try is None:
-            return False
-        accepted = (
-            select(Attempt.id)
-            .join(Message, Message.id == Attempt.message_id)
-            .join(Channel, Channel.id == Message.channel_id)
-            .where(
-                Attempt.id > last_try,
-                Attempt.outcome == "accepted",
-                Attempt.op.in_(("POST",) if isinstance(verdict, Absent) else ("POST", "PATCH")),
-                Message.id != claimed.row.id,
-                Channel.kind.in_(kinds),
-            )
-        )
-        return session.scalars(accepted.limit(1)).first() is not None
 
     def record(
         self, claimed: ClaimedMessage, effect: Effect, answer: Answer[Verdict], now: datetime
@@ -444,44 +379,6 @@ class Outbox:
         return Moment(epoch=epoch, at=at, wall=now, jitter=self._jitter())
 
 
-def as_claimed(
-    session: Session,
-    message: Message,
-    transports: Mapping[str, Transport],
-    destination: Destination,
-    timing: Timing,
-) -> ClaimedMessage:
-    """The message as it stands, with nothing to be done about it yet."""
-    channel = session.get_one(Channel, message.channel_id)
-    row = row_of(message)
-    terms = terms_of(session, channel, transports, timing)
-    if row.delivered and stands_elsewhere(session, message):
-        # Its id means nothing at the channel's new address, which would say that it was deleted.
-        terms = replace(terms, edit=False)
-    match_ids = session.scalars(
-        select(MessageGame.match_id)
-        .where(MessageGame.message_id == message.id)
-        .order_by(MessageGame.match_id)
-    )
-    return ClaimedMessage(
-        row=row,
-        effects=(),
-        content=message.content,
-        nonce=message.nonce,
-        match_ids=tuple(match_ids),
-        channel_name=channel.name,
-        kind=channel.kind,
-        address=channel.address,
-        destination=destination,
-        terms=terms,
-        was_delivered=row.delivered,
-        # Seen before it ended: Riot's clock is wrong, if not ours.
-        games_ended_at=(
-            min(message.order_at, message.created_at) if message.kind in ABOUT_GAMES else None
-        ),
-    )
-
-
 def _last_remote_id(
     session: Session, claimed: ClaimedMessage, which: ColumnElement[bool]
 ) -> str | None:
@@ -496,32 +393,6 @@ def _last_remote_id(
         .order_by(Message.delivered_at.desc())
         .limit(1)
     ).first()
-
-
-def wanted(transport: Transport, claimed: ClaimedMessage, scan: Scan, known: str | None) -> Wanted:
-    """What to look for in the channel's history.
-
-    Args:
-        known: As `Wanted.known`.
-    """
-    message = rendered(transport, claimed, claimed.row.desired_rev)
-    body = message.body if isinstance(message, Outgoing) else {}
-    return Wanted(claimed.row.id, scan.after_id, known, scan.position, body)
-
-
-def rendered(
-    transport: Transport, claimed: ClaimedMessage, rev: int
-) -> Outgoing | Answer[PostVerdict]:
-    """The message as its channel takes it, or that it cannot be rendered: whatever is wrong with
-    one message's content sends that message alone to review.
-    """
-    try:
-        content = MessageContent.from_json(claimed.content)
-        body = transport.render(content, write_marker(claimed.row.id, rev))
-    except Exception as error:
-        logger.exception("cannot be rendered", extra={"message_id": claimed.row.id})
-        return Answer(Refused(f"it cannot be rendered: {type(error).__name__}"))
-    return Outgoing(claimed.row.id, rev, claimed.nonce, body)
 
 
 # --- what a call leaves behind -------------------------------------------------------------------
@@ -573,7 +444,7 @@ def note_answer(
     rate limit, and whether its history can be read.
     """
     destination, verdict = claimed.destination, answer.verdict
-    sharers = circuit_breaker.destinations(session, transports).values()
+    sharers = all_destinations(session, transports).values()
     circuit_breaker.note(session, destination, verdict, answer.holds, sharers, now, effect=effect)
     if isinstance(verdict, Found | Absent | UnreadableHistory):
         unreadable = isinstance(verdict, UnreadableHistory)
@@ -582,84 +453,6 @@ def note_answer(
             probe.unreadable_history = unreadable
         elif unreadable:
             session.add(ChannelProbe(channel_id=destination.channel_id, unreadable_history=True))
-
-
-def _alone(
-    session: Session, claimed: ClaimedMessage, effect: Effect, answer: Answer[Verdict]
-) -> Verdict:
-    """The verdict, and of a refusal that nobody knows whether it concerns this message alone: another
-    one has passed since it was last answered so, or since a third one was, for itself. Else its channel
-    would be closed for all of them, again and again.
-    """
-    verdict = answer.verdict
-    if not (isinstance(verdict, Blocked) and verdict.unknown) or isinstance(effect, Get):
-        return verdict
-    calls = (
-        select(Attempt.id)
-        .join(Message, Message.id == Attempt.message_id)
-        .where(
-            Attempt.op == type(effect).__name__.upper(),
-            Message.channel_id == claimed.destination.channel_id,
-        )
-        .order_by(Attempt.id.desc())
-        .limit(1)
-    )
-    is_own = Message.id == claimed.row.id
-    last = session.scalar(
-        calls.where(
-            Attempt.http_status == answer.http_status,
-            Attempt.code == answer.code,
-            or_(Attempt.outcome == "refused", and_(is_own, Attempt.outcome == "blocked")),
-        )
-    )
-    passed = Attempt.outcome.in_(("accepted", "found", "more", "absent"))
-    if last is None or session.scalar(calls.where(Attempt.id > last, passed, ~is_own)) is None:
-        return verdict
-    reason = f"{verdict.reason} (others pass)"
-    return NotSeen(reason) if isinstance(effect, Scan) else Refused(reason)
-
-
-def _event(session: Session, message_id: str, effect: Effect, verdict: Verdict) -> Event:
-    """The verdict as the protocol takes it: with what else is known."""
-    if isinstance(verdict, Absent):
-        return Absent(_last_post_met_server_error(session, message_id))
-    return event_of(effect, verdict)
-
-
-def _doubted(session: Session, claimed: ClaimedMessage, answer: Answer[Verdict]) -> Answer[Verdict]:
-    """The answer; unclear instead of absent if a message without a marker may be the one that is looked
-    for, as it is not known to be another one of ours.
-    """
-    if not isinstance(answer.verdict, Absent) or not answer.verdict.unmarked:
-        return answer
-    channel_id = claimed.destination.channel_id
-    others = session.scalars(
-        select(Message.remote_id).where(
-            Message.channel_id == channel_id, Message.remote_id.in_(answer.verdict.unmarked)
-        )
-    ).all()
-    lost = [each for each in answer.verdict.unmarked if each not in others]
-    if not lost:
-        return answer
-    reason = (
-        f"the message {lost[0]} there may be it: it is ours and has lost its marker (delete it "
-        "there before a resend)"
-    )
-    return replace(answer, verdict=Unclear(reason))
-
-
-def _last_post_met_server_error(session: Session, message_id: str) -> bool:
-    """Whether that is still to be counted: once for each POST, however often it is looked for."""
-    last = session.execute(
-        select(Attempt.op, Attempt.http_status)
-        .where(
-            Attempt.message_id == message_id,
-            or_(Attempt.op == "POST", Attempt.outcome == "absent"),
-        )
-        .order_by(Attempt.id.desc())
-        .limit(1)
-    ).first()
-    return last is not None and last.op == "POST" and (last.http_status or 0) >= 500
 
 
 def _outcome(verdict: Verdict) -> str:

@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast, get_args
 
-from lol_dagster.delivery import circuit_breaker
+from lol_dagster.delivery.claimed_message import ClaimedMessage, rendered
 from lol_dagster.delivery.clock import Clock, Watch, clock_for
+from lol_dagster.delivery.destinations import all_destinations, openings
 from lol_dagster.delivery.message_rows import end_probe, withdraw
 from lol_dagster.delivery.model import (
     Absent,
@@ -39,7 +40,7 @@ from lol_dagster.delivery.model import (
     UnreadableHistory,
     Verdict,
 )
-from lol_dagster.delivery.outbox import ClaimedMessage, Outbox, rendered
+from lol_dagster.delivery.outbox import Outbox
 from lol_dagster.delivery.transports.base import Answer, Outgoing, Step, Transport
 from lol_dagster.delivery.worker import reading, sending
 from lol_dagster.errors import UserError
@@ -198,14 +199,14 @@ class _Probe:
         if unusable is not None:
             return now, unusable
         with self._database.reading() as session:
-            destinations = circuit_breaker.destinations(session, self._transports)
+            destinations = all_destinations(session, self._transports)
             destination = destinations[self._channel.id]
             for scope, fingerprint in destination.scopes.items():
                 breaker = session.get(Breaker, scope)
                 if breaker is not None and breaker.dead and breaker.fingerprint == fingerprint:
                     # Discord locks out who goes on calling a webhook that is gone.
                     return now, f"not called any more until it is changed: {breaker.reason}"
-            limits = circuit_breaker.openings(session, [destination], but=destination.scopes)
+            limits = openings(session, [destination], but=destination.scopes)
         opening = limits.get((self._channel.id, "post"), now)
         if opening > now + _LONGEST_HOLD:
             return opening, f"a rate limit forbids any call until {opening:%H:%M:%S} UTC"

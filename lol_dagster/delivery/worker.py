@@ -18,6 +18,7 @@ from typing import Literal
 
 from structlog.contextvars import bound_contextvars
 
+from lol_dagster.delivery.claimed_message import ClaimedMessage
 from lol_dagster.delivery.clock import Clock, Watch, clock_for
 from lol_dagster.delivery.model import (
     Delete,
@@ -36,7 +37,7 @@ from lol_dagster.delivery.model import (
     Uncertain,
     Verdict,
 )
-from lol_dagster.delivery.outbox import ClaimedMessage, Outbox
+from lol_dagster.delivery.outbox import Outbox
 from lol_dagster.delivery.protocol import may_send
 from lol_dagster.delivery.transports.base import Answer, Transport
 from lol_dagster.delivery.transports.registry import all_transports

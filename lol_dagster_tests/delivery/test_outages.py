@@ -127,7 +127,7 @@ class Service:
         return effects
 
     def _others_pass(self, number: int) -> bool:
-        """As `Outbox._others_pass`: since it was sent, or read back in vain, before its last call."""
+        """As `judging.others_pass`: since it was sent, or read back in vain, before its last call."""
         is_last = True
         for _, about, kind, passed in reversed(self.calls):
             if about != number:
