@@ -10,7 +10,7 @@ import logging
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, union
 from sqlalchemy.orm import Session
 
 from lol_dagster.riot.archive import load_payload
@@ -84,8 +84,12 @@ def record_game(
 
 
 def _check_seats(session: Session, game: GameReading) -> None:
+    named = union(
+        select(Account.id).where(Account.puuid.in_(game.without_seat)),
+        select(FormerPuuid.account_id).where(FormerPuuid.puuid.in_(game.without_seat)),
+    )
     missing = session.scalars(
-        select(Account).where(Account.puuid.in_(game.without_seat)).order_by(Account.id)
+        select(Account).where(Account.id.in_(named)).order_by(Account.id)
     ).all()
     if missing:
         names = ", ".join(account.riot_id for account in missing)

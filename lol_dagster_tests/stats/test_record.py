@@ -395,6 +395,16 @@ def test_a_game_that_names_a_tracked_player_without_a_seat_is_malformed(
         record(any_database)
 
 
+def test_it_is_so_for_a_puuid_from_before_the_key_was_changed(any_database: Database) -> None:
+    with any_database.writing() as session:
+        archive(session, lose_seat("Ann", ""))
+        account = make_account(session, make_player(session, "Ann"), puuid="under the new key")
+        session.add(FormerPuuid(puuid=puuid_of("Ann"), account_id=account.id))
+        riot_id = account.riot_id
+    with pytest.raises(BrokenPayload, match=f"metadata.participants: names {riot_id}"):
+        record(any_database)
+
+
 def test_all_who_have_lost_their_seats_are_named_in_the_order_in_which_they_were_added(
     database: Database,
 ) -> None:
