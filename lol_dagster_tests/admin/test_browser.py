@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import product
 
 from playwright.sync_api import Page, expect
+from sqlalchemy import update
 
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import AccountPoll
+from lol_dagster.storage.models import AccountPoll, Game, Participant
 from lol_dagster_tests._support.message_rows import ENDED
 from lol_dagster_tests._support.web_visitor import PASSWORD
 from lol_dagster_tests.admin.clock import ManualClock
@@ -96,6 +98,28 @@ def test_short_words_stay_whole_in_lists(page: Page, database: Database) -> None
             }).map((cell) => cell.innerText)"""
         )
         assert broken == [], address
+
+
+def test_a_players_long_line_goes_on_beside_the_outcome(
+    page: Page, database: Database, clock: ManualClock
+) -> None:
+    with database.writing() as session:
+        populate(session)
+        session.execute(update(Game).values(ended_at=clock()))
+        session.execute(update(Participant).values(champion="Nunu and Willump, " * 4))
+    for address, size in product(("/game/", "/"), ({"width": 1280, "height": 740}, PHONE)):
+        page.set_viewport_size(size)
+        page.goto(address)
+        lines = page.evaluate(
+            """[...document.querySelectorAll(".outcome")].flatMap((outcome) => {
+                const [link, played] = [outcome.nextElementSibling, outcome.parentElement.lastElementChild];
+                const begins = link.getClientRects()[0].left;
+                return [...played.getClientRects()].slice(1).map((line) => line.left - begins);
+            })"""
+        )
+        # Within a pixel, as the outcome's column and the blank behind it are of other sizes.
+        assert lines, (address, size)
+        assert max(map(abs, lines)) <= 1, (address, size, lines)
 
 
 def test_fields_above_a_list_do_not_lie_on_one_another(page: Page) -> None:
