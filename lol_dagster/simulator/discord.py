@@ -119,12 +119,41 @@ class Discord:
             raise RefusedError(status_error(401))
         if parts == ("users", "@me") and request.method == "GET":
             return Call("discord.me", "", lambda: json_answer(200, _ME))
+        if request.method == "GET" and (found := self._server_call(request, parts)):
+            return found
         if len(parts) < 2 or parts[0] != "channels":
             return None
         channel, rest = parts[1], parts[2:]
         if not _SNOWFLAKE.fullmatch(channel):
             raise RefusedError(invalid("channel_id", "NUMBER_TYPE_COERCE", "is not snowflake."))
         return self._channel_call(request, channel, rest)
+
+    def _server_call(self, request: Request, parts: tuple[str, ...]) -> Call | None:
+        match parts:
+            case ("users", "@me", "guilds"):
+                return Call("discord.servers", "", lambda: _servers(request.query))
+            case ("guilds", server, "members", user):
+                known = (server, user) == (GUILD_ID, BOT_ID)
+                answer = json_answer(200, _MEMBER) if known else error(10004)
+                return Call("discord.member", server, lambda: answer)
+            case ("guilds", server, "channels"):
+                return Call("discord.channels", server, lambda: self._channels(server))
+        return None
+
+    def _channels(self, server: str) -> Answer:
+        """A category, a channel that the bot does not see, and those that it has posted to."""
+        if server != GUILD_ID:
+            return error(10004)
+        hidden = [{"id": GUILD_ID, "type": 0, "allow": "0", "deny": str(_VIEW_CHANNEL)}]
+        return json_answer(
+            200,
+            [
+                {**_channel_json(_CATEGORY), "type": 4, "name": "Text channels"},
+                {**_channel_json(_STAFF), "name": "staff", "permission_overwrites": hidden},
+                {**_channel_json(_GENERAL), "name": "general"},
+                *map(_channel_json, self.board.channels),
+            ],
+        )
 
     def _channel_call(self, request: Request, channel: str, rest: tuple[str, ...]) -> Call | None:
         def call(name: str, perform: Callable[[], Answer]) -> Call:
@@ -310,6 +339,22 @@ def _user(user_id: str, name: str) -> dict[str, Any]:
 
 
 _BOT = _user(BOT_ID, "lol-dagster")
+_MEMBER: dict[str, Any] = {
+    "user": _BOT,
+    "nick": None,
+    "avatar": None,
+    "banner": None,
+    "roles": [],
+    "joined_at": "2026-01-01T00:00:00+00:00",
+    "premium_since": None,
+    "communication_disabled_until": None,
+    "flags": 0,
+    "pending": False,
+    "mute": False,
+    "deaf": False,
+}
+_VIEW_CHANNEL, _SEND_MESSAGES = 1 << 10, 1 << 11
+_CATEGORY, _STAFF, _GENERAL = (f"100000000000000000{number}" for number in (3, 4, 5))
 _ME = {**_BOT, "mfa_enabled": False, "locale": "en-US"}
 
 
@@ -321,7 +366,24 @@ def _channel_json(channel: str) -> dict[str, Any]:
         "name": f"channel-{channel[-4:]}",
         "position": 0,
         "flags": 0,
+        "permission_overwrites": [],
     }
+
+
+def _servers(query: Mapping[str, str]) -> Answer:
+    limit = query.get("limit", "200")
+    if not limit.isdigit() or not 1 <= int(limit) <= 200:
+        raise RefusedError(invalid("limit", "NUMBER_TYPE_MAX", "should be between 1 and 200."))
+    server: dict[str, Any] = {
+        "id": GUILD_ID,
+        "name": "Simulated",
+        "icon": None,
+        "banner": None,
+        "owner": False,
+        "permissions": str(_VIEW_CHANNEL | _SEND_MESSAGES),
+        "features": [],
+    }
+    return json_answer(200, [server])
 
 
 def _webhook_json(webhook: str) -> dict[str, Any]:

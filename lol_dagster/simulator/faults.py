@@ -29,9 +29,20 @@ from lol_dagster.simulator.truth import Clock, within
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "riot": ("account", "region", "match-list", "match", "league", "summoner", "status"),
-    "discord": ("post", "edit", "delete", "list", "get", "me", "channel"),
+    "discord": (
+        "post",
+        "edit",
+        "delete",
+        "list",
+        "get",
+        "me",
+        "channel",
+        "servers",
+        "member",
+        "channels",
+    ),
     "discord-hook": ("post", "edit", "delete", "get", "webhook"),
-    "slack": ("post", "edit", "delete", "history", "permalink", "auth", "channel"),
+    "slack": ("post", "edit", "delete", "history", "permalink", "auth", "channel", "channels"),
     "slack-hook": ("post",),
 }
 """Service → operations; a target is `riot` or `riot.match`."""

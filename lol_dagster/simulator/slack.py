@@ -30,6 +30,9 @@ DEFAULT_LIMIT = Limit(5, 5)
 _CHANNEL = re.compile(r"[CGD][A-Z0-9]{8,}")
 _MOST_TEXT, _MOST_BLOCKS, _MOST_BLOCK_TEXT, _MOST_BLOCKS_TEXT = 40_000, 50, 3000, 13_000
 _BLOCK_ID = 255
+_TYPES = {"public_channel", "private_channel", "mpim", "im"}
+_GENERAL = "C0GENERAL0"
+_MOST_LISTED = 2
 
 _BY_STATUS = {400: "invalid_arguments", 401: "invalid_auth", 403: "restricted_action",
               404: "channel_not_found"}  # fmt: skip
@@ -73,6 +76,7 @@ class Slack:
             "chat.getPermalink": ("permalink", self._permalink),
             "conversations.history": ("history", self._history),
             "conversations.info": ("channel", self._info),
+            "users.conversations": ("channels", self._conversations),
         }
 
     # -- Service ------------------------------------------------------------------------------
@@ -174,6 +178,25 @@ class Slack:
         channel = _channel(arguments)
         states = {"is_channel": True, "is_member": True, "is_archived": False}
         return _ok(channel={"id": channel, "name": channel.lower(), **states})
+
+    def _conversations(self, arguments: Mapping[str, Any]) -> Answer:
+        """What the bot has posted to, and one more; fewer at once than were asked for, as Slack may."""
+        limit, cursor = str(arguments.get("limit") or 100), str(arguments.get("cursor") or 0)
+        if not limit.isdigit() or not 1 <= int(limit) <= 1000:
+            return error("invalid_limit")
+        if not cursor.isdigit():
+            return error("invalid_cursor")
+        if not _TYPES.issuperset(str(arguments.get("types") or "public_channel").split(",")):
+            return error("invalid_types")
+        found = [_GENERAL, *filter(_CHANNEL.fullmatch, self.board.channels)]
+        end = int(cursor) + min(int(limit), _MOST_LISTED)
+        return _ok(
+            channels=[
+                {"id": each, "name": each.lower(), "is_archived": False, "is_private": False}
+                for each in found[int(cursor) : end]
+            ],
+            response_metadata={"next_cursor": str(end) if end < len(found) else ""},
+        )
 
     def _history(self, arguments: Mapping[str, Any]) -> Answer:
         channel = _channel(arguments)

@@ -64,6 +64,12 @@ def test_answers_have_the_shape_that_discord_describes(world: Simulator, shared_
     assert_is("MessageResponse", edited)
     assert_is("GuildChannelResponse", ask_discord(world, "GET", f"/channels/{CHANNEL}").json)
     assert_is("UserPIIResponse", ask_discord(world, "GET", "/users/@me").json)
+    (server,) = ask_discord(world, "GET", "/users/@me/guilds").json
+    assert_is("MyGuildResponse", server)
+    guild = f"/guilds/{server['id']}"
+    assert_is("GuildMemberResponse", ask_discord(world, "GET", f"{guild}/members/{BOT_ID}").json)
+    for channel in ask_discord(world, "GET", f"{guild}/channels").json:
+        assert_is("GuildChannelResponse", channel)
     hook = ask_discord(world, "POST", f"/webhooks/{HOOK}/secret?wait=true", {"content": "x"}).json
     assert_is("MessageResponse", hook)
     looked = ask_discord(world, "GET", f"/webhooks/{HOOK}/secret").json

@@ -35,6 +35,7 @@ def section(text: str, block_id: str = "") -> dict[str, Any]:
     ("method", "arguments"),
     [
         ("auth.test", {}),
+        ("users.conversations", {}),
         ("chat.getPermalink", {"message_ts": "TS"}),
         ("chat.update", {"ts": "TS", "text": "new"}),
         ("chat.delete", {"ts": "TS"}),

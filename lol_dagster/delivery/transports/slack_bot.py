@@ -38,6 +38,7 @@ from lol_dagster.http import TransportError
 from lol_dagster.settings import Settings
 
 PAGE = 200
+_MOST_PAGES_OF_CHANNELS = 10
 _CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{4,20}", re.ASCII)
 
 _LINK = re.compile(
@@ -75,29 +76,42 @@ class SlackBot(slack_api.SlackTransport):
         return link[1] if link else text
 
     def places(self) -> list[Place] | None:
-        """Channels whose member the bot is, 1,000 at most: users.conversations."""
+        """Channels whose member the bot is: users.conversations, which may give fewer at once than it
+        was asked for; the first pages where there are many.
+        """
         if self._token is None:
             return None
+        found: list[Place] = []
+        cursor: str | None = None
+        for _ in range(_MOST_PAGES_OF_CHANNELS):
+            reply = self._conversations(cursor)
+            try:
+                found += [Place(each["id"], f"#{each['name']}") for each in reply.field("channels")]
+            except (KeyError, TypeError) as error:
+                raise PlacesError(
+                    f"Slack's list of channels is not understood: {error!r}"
+                ) from None
+            cursor = slack_api.next_cursor(reply)
+            if cursor is None:
+                break
+        return sorted(found, key=lambda each: each.name.casefold())
+
+    def _conversations(self, cursor: str | None) -> Reply:
         what: dict[str, str | int] = {
             "types": "public_channel,private_channel",
             "exclude_archived": "true",
             "limit": 1000,
+            **({"cursor": cursor} if cursor else {}),
         }
         try:
             reply = self._call("GET", "users.conversations", params=what)
         except TransportError as error:
             raise PlacesError(f"Slack does not list its channels: {error}") from None
-        channels = reply.field("channels")
-        if reply.field("ok") is not True or not isinstance(channels, list):
-            raise PlacesError(
-                f"Slack does not list its channels: {short(reply.field('error') or reply.status)}; the "
-                "scopes channels:read and groups:read let it"
-            )
-        try:
-            found = [Place(each["id"], f"#{each['name']}") for each in channels]
-        except (KeyError, TypeError) as error:
-            raise PlacesError(f"Slack's list of channels is not understood: {error!r}") from None
-        return sorted(found, key=lambda each: each.name.casefold())
+        if reply.field("ok") is True:
+            return reply
+        why = reply.field("error") or reply.status
+        lets = "; the scopes channels:read and groups:read let it" if why == "missing_scope" else ""
+        raise PlacesError(f"Slack does not list its channels: {short(why)}{lets}")
 
     def check_address(self, address: str) -> None:
         if not _CHANNEL_ID.fullmatch(address):

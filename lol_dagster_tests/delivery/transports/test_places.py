@@ -12,6 +12,9 @@ from lol_dagster.delivery.transports.discord_webhook import DiscordWebhook
 from lol_dagster.delivery.transports.slack_bot import SlackBot
 from lol_dagster.http import NotSent
 from lol_dagster.settings import load_settings
+from lol_dagster.simulator.main import Simulator
+from lol_dagster_tests._support.simulated_world import simulator  # noqa: F401
+from lol_dagster_tests.simulator.asking import ask_discord, ask_slack
 
 ME, SERVER, ROLE = "1", "100", "7"
 # https://docs.discord.com/developers/topics/permissions: VIEW_CHANNEL 1 << 10, SEND_MESSAGES 1 << 11.
@@ -103,6 +106,30 @@ def test_slack_lists_the_channels_that_the_bot_is_in(monkeypatch: pytest.MonkeyP
     assert asked == [("users.conversations", "public_channel,private_channel")]
 
 
+def test_what_the_services_list_over_the_network_is_shown(
+    simulator: Simulator,  # noqa: F811
+) -> None:
+    """Of the simulated ones, whose answers are compared with the services' own descriptions."""
+    discord_bot, slack_bot = (
+        kind(load_settings(), deadline=5.0) for kind in (DiscordBot, SlackBot)
+    )
+    for number in ("420420420420420420", "420420420420421337"):
+        ask_discord(simulator, "POST", f"/channels/{number}/messages", {"content": "x"})
+    for name in ("C0LOL00000", "C0ALERTS00", "C0NIGHT000"):
+        ask_slack(simulator, "chat.postMessage", channel=name, text="x")
+    # Neither the category nor the channel that the bot does not see.
+    assert discord_bot.places() == [
+        Place("420420420420420420", "Simulated · #channel-0420"),
+        Place("420420420420421337", "Simulated · #channel-1337"),
+        Place("1000000000000000005", "Simulated · #general"),
+    ]
+    # Slack gives two at once, however many it is asked for.
+    assert [each.address for each in slack_bot.places() or ()] == [
+        "C0ALERTS00", "C0GENERAL0", "C0LOL00000", "C0NIGHT000",
+    ]  # fmt: skip
+    assert len(simulator.truth.calls("slack.channels")) == 2
+
+
 def test_a_service_that_does_not_say_is_named_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -114,6 +141,11 @@ def test_a_service_that_does_not_say_is_named_with_the_reason(
         slack, "_call", lambda *_, **__: reply({"ok": False, "error": "missing_scope"})
     )
     with pytest.raises(PlacesError, match=r"missing_scope; the scopes channels:read"):
+        slack.places()
+    monkeypatch.setattr(
+        slack, "_call", lambda *_, **__: reply({"ok": False, "error": "invalid_auth"})
+    )
+    with pytest.raises(PlacesError, match=r"invalid_auth$"):
         slack.places()
     monkeypatch.setattr(bot, "call", lambda *_, **__: reply({"message": "401"}, 401))
     with pytest.raises(PlacesError, match="it answers 401"):
