@@ -17,6 +17,7 @@ from lol_dagster.roster.names import RiotId, parse_riot_id
 from lol_dagster.roster.riot_lookup import (
     KnownAccount,
     RiotUnavailableError,
+    UnknownWhereError,
     WrongPlatformError,
     account_by_hand,
     account_to_be_resolved,
@@ -32,7 +33,9 @@ def platform_options(command: _F) -> _F:
     command = click.option("--puuid", help="Riot's id of the account, instead of asking Riot.")(
         command
     )
-    return click.option("--platform", help="Where it plays: na1, euw1, eun1, kr, …")(command)
+    return click.option("--platform", help="Where it plays: na1, euw1, eun1, kr, … [as Riot says]")(
+        command
+    )
 
 
 def known_account(
@@ -45,19 +48,21 @@ def known_account(
     Raises:
         UserError: Riot knows no such account, or refuses the key; an option is wrong or missing.
     """
-    if platform is None:
-        raise RosterError(
-            f"which platform does '{riot_id}' play on? Add --platform na1, euw1, kr, …"
-        )
-    if puuid is not None:
+    if puuid is not None and platform is not None:
         return account_by_hand(riot_id, platform, puuid)
+    if puuid is not None:
+        raise RosterError("--puuid needs --platform: Riot is not asked where it plays")
     try:
         return ask_riot(riot_client(app.settings, app.database), riot_id, platform)
     except WrongPlatformError as error:
         raise RosterError(
             f"{error}: give --platform {error.plays_on} (or, if you know better, its --puuid)"
         ) from None
+    except UnknownWhereError as error:
+        raise RosterError(f"{error}, with --platform na1, euw1, kr, …") from None
     except RiotUnavailableError as error:
+        if platform is None:
+            raise RosterError(f"{error}: try again later, or add --platform") from None
         click.echo(
             f"{error}. The account is kept and looked up later automatically: "
             "'lol-dagster account list' shows its state.",

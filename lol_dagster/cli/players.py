@@ -65,7 +65,7 @@ def add(
             )
             session.refresh(added)
             value = _as_json(added)
-    plays_as = ", ".join(each["riot_id"] for each in value["accounts"])
+    plays_as = ", ".join(f"{each['riot_id']} ({each['platform']})" for each in value["accounts"])
     since = f"{from_when:%Y-%m-%d %H:%M} UTC"
     said = f"{value['name']} is in the team {team!r} since {since}, with {plays_as}."
     print_either(value, as_json, said)

@@ -399,8 +399,7 @@ CHECKS: tuple[Check, ...] = (
         passes="Somebody is tracked: a player with an account is in a team.",
         find=_missing(_is_anybody_tracked),
         one="Nobody is tracked",
-        remedy="add a player with \"lol-dagster player add NAME --team TEAM --account 'Name#TAG' "
-        '--platform na1"',
+        remedy="add a player with \"lol-dagster player add NAME --team TEAM --account 'Name#TAG'\"",
         hidden_by=("missing_team",),
         left_out={"alerts": _BEING_SET_UP, "ping": _NOTHING_TO_DO, "dagster": _NO_ASSET},
     ),

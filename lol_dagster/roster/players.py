@@ -52,8 +52,7 @@ def check_may_add(
     if player is None:
         if not with_account:
             raise RosterError(
-                f"{name!r} is a new player: give one account of theirs with --account 'Name#TAG' "
-                "--platform na1"
+                f"{name!r} is a new player: give one account of theirs with --account 'Name#TAG'"
             )
         return
     check_no_overlap(session, its_team, player, since, None)

@@ -100,16 +100,23 @@ def account_to_be_resolved(riot_id: RiotId, platform: str) -> KnownAccount:
     return KnownAccount(riot_id, validate_platform(platform), None, None)
 
 
-def ask_riot(client: RiotClient, riot_id: RiotId, platform: str) -> KnownAccount:
+def ask_riot(client: RiotClient, riot_id: RiotId, platform: str | None) -> KnownAccount:
     """The account that has a Riot ID now, spelled as Riot spells it.
+
+    Args:
+        platform: None: the one where it plays according to Riot, whose word is not quite reliable
+            (developer-relations 1087): a person has to see it.
 
     Raises:
         UnknownPlatform: Riot has no such platform.
+        UnknownWhereError: no platform was given, and Riot names none.
         NoSuchEntryError: Riot knows no such account.
         KeyRejected: Riot refuses the key.
         WrongPlatformError: the account plays on another platform.
         RiotUnavailableError: Riot does not answer, or its limits are used up.
     """
+    if platform is None:
+        return _ask_riot_where(client, riot_id)
     platform = validate_platform(platform)
     known = _ask_for(client, riot_id, platform)
     assert known.puuid is not None, "Riot's accounts have one"
@@ -159,15 +166,10 @@ def _ask_for(client: RiotClient, riot_id: RiotId, platform: str) -> KnownAccount
 def look_up(client: RiotClient, riot_id: RiotId, platform: str | None) -> FoundAccount:
     """As `ask_riot`, with what helps a person to recognise the account, as far as Riot tells it.
 
-    Args:
-        platform: None: the one where it plays according to Riot, whose word is not quite reliable
-            (developer-relations 1087): a person has to confirm it.
-
     Raises:
-        UnknownWhereError: there is no platform, and Riot names none.
         RosterError, UnknownPlatform, KeyRejected: as `ask_riot`.
     """
-    known = ask_riot(client, riot_id, platform) if platform else _ask_riot_where(client, riot_id)
+    known = ask_riot(client, riot_id, platform)
     assert known.puuid is not None, "Riot's accounts have one"
     asked = (client, known.puuid, known.platform)
     return FoundAccount(known, _level(*asked), _last_game(*asked))

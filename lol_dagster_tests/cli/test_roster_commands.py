@@ -148,7 +148,8 @@ def test_a_team_and_all_that_hangs_on_it_is_removed_by_force() -> None:
          "no team 'Amigas': the teams are Amigos"),
         (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob", "--platform", "na1"],
          "'Bob' is no Riot ID"),
-        (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG"], "Add --platform"),
+        (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG", "--puuid", "x"],
+         "--puuid needs --platform"),
         (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG", "--platform", "na"],
          "'na' is no Riot platform: choose one of na1"),
         (["player", "add", "Cleo", "--team", "Amigos", "--account", "Bob#TAG", "--platform", "kr"],
@@ -183,6 +184,35 @@ def test_a_wrong_entry_is_one_line_and_nothing_half_done(arguments: list[str], s
     assert said in line
     assert "s3cret" not in line
     assert everything() == before
+
+
+def test_where_an_account_plays_is_riots_to_say() -> None:
+    done("team", "add", "Amigos")
+    said = done("player", "add", "Ann", "--team", "Amigos", "--account", "ann smurf#tag")
+    assert said.endswith(", with Ann Smurf#TAG (euw1).\n")
+    assert "plays as Bob#TAG on na1" in done("account", "add", "Ann", "Bob#TAG")
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        ("riot.region=404", "does not say where 'Ann#TAG' plays: choose it, with --platform na1"),
+        ("riot.account=503", "could not be asked for 'ann#tag'"),
+    ],
+)
+def test_if_riot_does_not_say_it_the_person_is_asked(
+    simulator: Simulator,  # noqa: F811
+    faults: str,
+    said: str,
+) -> None:
+    done("team", "add", "Amigos")
+    simulator.faults.set(faults)
+    adding = ("player", "add", "Ann", "--team", "Amigos", "--account", "ann#tag")
+    line = refused(*adding)
+    assert said in line
+    assert "--platform" in line
+    assert as_json("player", "list") == []
+    assert "(na1)" in done(*adding, "--platform", "na1")
 
 
 def test_without_a_key_riot_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
