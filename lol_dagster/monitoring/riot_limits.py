@@ -85,12 +85,13 @@ def window_uses(session: Session, settings: Settings, now: datetime) -> tuple[Wi
         .order_by(RateWindow.scope, RateWindow.seconds)
     )
     for window in windows:
-        used = session.scalar(
-            select(func.coalesce(func.sum(RateCall.calls), 0)).where(
-                RateCall.scope == window.scope,
-                RateCall.done_at > now.timestamp() - window.seconds,
-            )
+        since = now.timestamp() - window.seconds
+        under_way = session.scalar(
+            select(func.count())
+            .select_from(RateCall)
+            .where(RateCall.scope == window.scope, RateCall.done_at > since)
         )
+        used = (under_way or 0) + sum(number for at, number in window.calls if at > since)
         _, route, method = window.scope.split("/", 2)
-        uses.append(WindowUse(route, method, window.seconds, window.limit, int(used or 0)))
+        uses.append(WindowUse(route, method, window.seconds, window.limit, used))
     return tuple(uses)

@@ -12,19 +12,22 @@ weighs on every window, and from then on for the window's length.
     give_back() if nothing was sent
 
 Limits come from headers alone. Before the first answer one call at a time is let out; where answers
-have no limits, 20 calls a second. Times are epoch seconds, as several processes share them.
+have no limits, 20 calls a second. A power cut may lose the last calls: Riot's next answer has counted
+them. Times are epoch seconds, as several processes share them.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from lol_dagster.riot.rate_headers import RateHeaders, ScopeHeaders
@@ -43,8 +46,9 @@ DEFAULT_LIMITS = {1: 20}
 LEASE_S = 15.0
 """A call is over by then, whatever happens to its process: longer than a call's deadline."""
 
-EDGE_S = 0.2
-"""Kept at the end of each window for clocks that do not run quite alike."""
+MOST_SLOTS = 200
+"""Into how many parts a window is divided to count calls in; one of fewer calls keeps the moment of
+each. The more, the less is lost to rounding up: a two-hundredth of a window at most."""
 
 POLL_S = 0.1
 """How soon to ask again while another process finds out the limits."""
@@ -98,19 +102,22 @@ class RateLimiter:
         app_scope = f"{self._key}/{route}/app"
         method_scope = f"{self._key}/{route}/{method}"
         scopes = (app_scope, method_scope)
-        with self._database.writing() as session:
+        with self._database.writing(durable=False) as session:
             holds = _lock(session, scopes)
             now = self._clock()  # the lock may have taken its time
-            _mend_after_clock_change(session, holds, now)
-            wait = max(
-                *(hold.until - now for hold in holds),
-                *(_wait_for_capacity(session, scope, SHARES[priority], now) for scope in scopes),
-            )
+            windows, under_way = _windows(session, scopes), _under_way(session, scopes)
+            if _mend_after_clock_change(session, holds, windows, under_way, now):
+                under_way = _under_way(session, scopes)
+            wait = max(hold.until - now for hold in holds)
+            for scope in scopes:
+                wait = max(wait, _wait(windows[scope], under_way[scope], SHARES[priority], now))
             if wait > 0:
                 return Wait(wait)
             token = uuid.uuid4().hex
-            for scope in scopes:
-                session.add(RateCall(token=token, scope=scope, done_at=now + LEASE_S))
+            session.execute(
+                insert(RateCall),
+                [{"token": token, "scope": scope, "done_at": now + LEASE_S} for scope in scopes],
+            )
         return Reservation(token, app_scope, method_scope, now)
 
     def observe(self, reservation: Reservation, status: int, headers: RateHeaders) -> float:
@@ -121,15 +128,18 @@ class RateLimiter:
         """
         now = self._clock()
         scopes = (reservation.app_scope, reservation.method_scope)
-        with self._database.writing() as session:
+        with self._database.writing(durable=False) as session:
             holds = {hold.scope: hold for hold in _lock(session, scopes)}
-            session.execute(
-                update(RateCall).where(RateCall.token == reservation.token).values(done_at=now)
-            )
+            self._forget(session, reservation)
+            windows, under_way = _windows(session, scopes), _under_way(session, scopes)
             for scope, said in zip(scopes, (headers.app, headers.method), strict=True):
-                _learn_limits(session, scope, said.limits, is_genuine=status in {200, 404})
-                _learn_counts(session, scope, said, reservation.at, now)
-                _forget_old_calls(session, scope, now)
+                known = _learn_limits(
+                    session, scope, windows[scope], said.limits, is_genuine=status in {200, 404}
+                )
+                for window in known:
+                    _count(window, now, 1)
+                    _count_unknown(window, under_way[scope], said, reservation.at, now)
+                _forget_dead_calls(session, scope, known, under_way[scope], now)
             if status == 429:
                 is_app = headers.limit_type == "application"
                 hold = holds[reservation.app_scope if is_app else reservation.method_scope]
@@ -141,8 +151,11 @@ class RateLimiter:
 
     def give_back(self, reservation: Reservation) -> None:
         """Undo a reservation whose call never left."""
-        with self._database.writing() as session:
-            session.execute(delete(RateCall).where(RateCall.token == reservation.token))
+        with self._database.writing(durable=False) as session:
+            self._forget(session, reservation)
+
+    def _forget(self, session: Session, reservation: Reservation) -> None:
+        session.execute(delete(RateCall).where(RateCall.token == reservation.token))
 
     def _pause(self, hold: RateHold, retry_after: float | None, now: float) -> None:
         if retry_after is None:  # since 2025-02 at times, and always from behind the edge
@@ -168,96 +181,160 @@ def _lock(session: Session, scopes: Sequence[str]) -> Sequence[RateHold]:
     return holds
 
 
-def _mend_after_clock_change(session: Session, holds: Sequence[RateHold], now: float) -> None:
+def _mend_after_clock_change(
+    session: Session,
+    holds: Sequence[RateHold],
+    windows: Mapping[str, Sequence[RateWindow]],
+    under_way: Mapping[str, Sequence[float]],
+    now: float,
+) -> bool:
     """Take back what lies further ahead than anything we ever write: the clock was put back, and it
     would otherwise block until the old time has come again.
+
+    Returns:
+        Whether calls under way have changed.
     """
     for hold in holds:
         if hold.until > now + LONGEST_HOLD_S:
             hold.until = now
+    furthest = now + LEASE_S + 1
+    for window in itertools.chain.from_iterable(windows.values()):
+        if any(at > furthest for at, _ in window.calls):
+            window.calls = [(min(at, now), number) for at, number in window.calls]
+    if all(done_at <= furthest for done_at in itertools.chain.from_iterable(under_way.values())):
+        return False
     session.execute(
         update(RateCall)
-        .where(
-            RateCall.scope.in_([hold.scope for hold in holds]),
-            RateCall.done_at > now + LEASE_S + 1,
-        )
+        .where(RateCall.scope.in_(list(windows)), RateCall.done_at > furthest)
         .values(done_at=now)
     )
+    return True
 
 
-def _wait_for_capacity(session: Session, scope: str, share: float, now: float) -> float:
-    """Seconds until one more call fits into all windows of the scope; 0: it fits."""
-    windows = session.scalars(select(RateWindow).where(RateWindow.scope == scope)).all()
+def _windows(session: Session, scopes: Sequence[str]) -> dict[str, list[RateWindow]]:
+    found: dict[str, list[RateWindow]] = {scope: [] for scope in scopes}
+    for window in session.scalars(select(RateWindow).where(RateWindow.scope.in_(scopes))):
+        found[window.scope].append(window)
+    return found
+
+
+def _under_way(session: Session, scopes: Sequence[str]) -> dict[str, list[float]]:
+    """Scope → when each of its calls that has no answer yet is over at the latest."""
+    found: dict[str, list[float]] = {scope: [] for scope in scopes}
+    query = select(RateCall.scope, RateCall.done_at).where(RateCall.scope.in_(scopes))
+    for scope, done_at in session.execute(query):
+        found[scope].append(done_at)
+    return found
+
+
+def edge_s(seconds: float) -> float:
+    """Seconds kept at the end of a window, for clocks that do not run quite alike: a clock that is
+    being corrected runs up to 500 millionths too fast or too slow.
+    """
+    return 0.05 + seconds * 0.0005
+
+
+def _wait(
+    windows: Sequence[RateWindow], under_way: Sequence[float], share: float, now: float
+) -> float:
+    """Seconds until one more call fits into all windows of a scope; 0: it fits."""
     if not windows:
-        return POLL_S if _calls_since(session, scope, now) else 0.0
-    return max(_wait_for_window(session, window, share, now) for window in windows)
+        return POLL_S if any(done_at > now for done_at in under_way) else 0.0
+    return max(_wait_for_window(window, under_way, share, now) for window in windows)
 
 
-def _wait_for_window(session: Session, window: RateWindow, share: float, now: float) -> float:
+def _wait_for_window(
+    window: RateWindow, under_way: Sequence[float], share: float, now: float
+) -> float:
     allowed = max(1, int(window.limit * share))
-    length = window.seconds + EDGE_S
-    too_many = _calls_since(session, window.scope, now - length) + 1 - allowed
+    length = window.seconds + edge_s(window.seconds)
+    calls = [*window.calls, *((done_at, 1) for done_at in under_way)]
+    counted = [(at, number) for at, number in calls if at > now - length]
+    too_many = sum(number for _, number in counted) + 1 - allowed
     if too_many <= 0:
         return 0.0
-    calls = session.execute(
-        select(RateCall.done_at, RateCall.calls)
-        .where(RateCall.scope == window.scope, RateCall.done_at > now - length)
-        .order_by(RateCall.done_at)
-    )
-    for done_at, number in calls:
+    for at, number in sorted(counted):
         too_many -= number
         if too_many <= 0:
             # A call that is under way may be over this moment, and weighs for a window from then.
-            return float(min(done_at, now)) + length - now
+            return float(min(at, now)) + length - now
     return length
 
 
-def _calls_since(session: Session, scope: str, since: float) -> int:
-    """Calls that Riot may have counted after `since`."""
-    total = session.scalar(
-        select(func.coalesce(func.sum(RateCall.calls), 0)).where(
-            RateCall.scope == scope, RateCall.done_at > since
-        )
-    )
-    return int(total or 0)
-
-
 def _learn_limits(
-    session: Session, scope: str, limits: dict[int, int], *, is_genuine: bool
-) -> None:
+    session: Session,
+    scope: str,
+    windows: list[RateWindow],
+    limits: dict[int, int],
+    *,
+    is_genuine: bool,
+) -> list[RateWindow]:
     """Make the scope's windows those of the answer.
 
     Args:
         is_genuine: The answer came from the endpoint itself, so that limits would be there if
             there were any; an error from the edge says nothing about them.
+
+    Returns:
+        The windows as they are now.
     """
-    windows = session.scalars(select(RateWindow).where(RateWindow.scope == scope)).all()
     if not limits:
         if windows or not is_genuine:
-            return
+            return windows
         limits = DEFAULT_LIMITS
-    for window in windows:
-        if window.seconds not in limits:
-            session.delete(window)
+    known = {window.seconds: window for window in windows}
+    longest = known[max(known)].calls if known else []
+    for seconds in known.keys() - limits.keys():
+        session.delete(known.pop(seconds))
     for seconds, limit in limits.items():
-        session.merge(RateWindow(scope=scope, seconds=seconds, limit=limit))
+        if seconds not in known:
+            known[seconds] = RateWindow(scope=scope, seconds=seconds, calls=longest)
+            session.add(known[seconds])
+        known[seconds].limit = limit
+    return list(known.values())
 
 
-def _learn_counts(
-    session: Session, scope: str, said: ScopeHeaders, reserved_at: float, now: float
+def _count(window: RateWindow, now: float, number: int) -> None:
+    """Count calls that are answered now, and forget those that no question reaches back to."""
+    horizon = now - window.seconds - 4 * LEASE_S
+    at = now
+    if window.limit > MOST_SLOTS:
+        slot = window.seconds / MOST_SLOTS
+        at = math.ceil(now / slot) * slot
+    calls = {then: count for then, count in window.calls if then >= horizon}
+    calls[at] = calls.get(at, 0) + number
+    window.calls = sorted(calls.items())
+
+
+def _count_unknown(
+    window: RateWindow,
+    under_way: Sequence[float],
+    said: ScopeHeaders,
+    reserved_at: float,
+    now: float,
 ) -> None:
-    """Add the calls that Riot has counted and we know nothing of: another program's with our key,
+    """Count the calls that Riot has counted and we know nothing of: another program's with our key,
     or our own of a database that was lost.
     """
-    for seconds, count in said.counts.items():
-        # Riot counted at some moment after the reservation, in a window that began at most its
-        # length before: nothing that may have been counted in it is left out here.
-        unknown = count - _calls_since(session, scope, reserved_at - seconds)
-        if unknown > 0:
-            session.add(RateCall(token=uuid.uuid4().hex, scope=scope, done_at=now, calls=unknown))
+    # Riot counted at some moment after the reservation, in a window that began at most its length
+    # before: nothing that may have been counted in it is left out here.
+    since = reserved_at - window.seconds
+    known = sum(number for at, number in window.calls if at > since)
+    known += sum(done_at > since for done_at in under_way)
+    unknown = said.counts.get(window.seconds, 0) - known
+    if unknown > 0:
+        _count(window, now, unknown)
 
 
-def _forget_old_calls(session: Session, scope: str, now: float) -> None:
-    longest = session.scalar(select(func.max(RateWindow.seconds)).where(RateWindow.scope == scope))
-    horizon = now - (longest or 0) - 4 * LEASE_S
-    session.execute(delete(RateCall).where(RateCall.scope == scope, RateCall.done_at < horizon))
+def _forget_dead_calls(
+    session: Session,
+    scope: str,
+    windows: Sequence[RateWindow],
+    under_way: Sequence[float],
+    now: float,
+) -> None:
+    """Forget calls whose process died before the answer, once they weigh on no window any more."""
+    longest = max((window.seconds for window in windows), default=0)
+    horizon = now - longest - 4 * LEASE_S
+    if any(done_at < horizon for done_at in under_way):
+        session.execute(delete(RateCall).where(RateCall.scope == scope, RateCall.done_at < horizon))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -40,6 +41,7 @@ _SERVER_WAITS = {
 }
 """libpq's; seconds, the last one milliseconds."""
 _READ_ONLY = "lol_read_only"
+_FORGETTABLE = "lol_forgettable"
 _open_write: ContextVar[bool] = ContextVar("lol_open_write", default=False)
 
 
@@ -118,6 +120,9 @@ class Database:
             use_keyring(self.engine.dialect, keyring)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self._sessions, "after_flush", record_changes)
+        forgettable = self.engine.execution_options(**{_FORGETTABLE: True})
+        self._forgettable_sessions = sessionmaker(forgettable, expire_on_commit=False)
+        self._writers = threading.Lock()
         self.read_only_engine = self.engine.execution_options(**{_READ_ONLY: True})
         self._read_only_sessions = sessionmaker(self.read_only_engine, expire_on_commit=False)
 
@@ -126,19 +131,35 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     @contextlib.contextmanager
-    def writing(self, *, who: str = "system") -> Iterator[Session]:
+    def writing(self, *, who: str = "system", durable: bool = True) -> Iterator[Session]:
         """A transaction that writes: committed at the end, rolled back on an exception.
 
         Args:
             who: Who is behind the changes, for the audit trail.
+            durable: Whether it must survive a power cut once it is committed. It survives any
+                process's death either way.
         """
         token = _open_write.set(True)
+        sessions = self._sessions if durable else self._forgettable_sessions
         try:
-            with self._sessions() as session, session.begin():
+            with self._turn(), sessions() as session, session.begin():
                 session.info["who"] = who
                 yield session
         finally:
             _open_write.reset(token)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """A process's threads write to SQLite one after another: its own waiting is a poll with ever
+        longer pauses, in which a thread may starve.
+        """
+        # Whoever gets no turn in time has SQLite say so.
+        has_turn = self.is_sqlite and self._writers.acquire(timeout=BUSY_TIMEOUT_MS / 1000)
+        try:
+            yield
+        finally:
+            if has_turn:
+                self._writers.release()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:
@@ -193,8 +214,6 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     _switch_to_wal(cursor)
-    # FULL: a committed delivery intent must survive a power cut, or a message goes out twice.
-    cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     # A secret that is encrypted or removed must not stand on in the page's unused bytes.
     cursor.execute("PRAGMA secure_delete=ON")
@@ -215,13 +234,23 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
 
 
 def _begin_sqlite(connection: Any) -> None:
-    read_only = connection.get_execution_options().get(_READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if options.get(_READ_ONLY, False):
+        connection.exec_driver_sql("BEGIN DEFERRED")
+        return
+    # FULL: a committed delivery intent must survive a power cut, or a message goes out twice.
+    level = "NORMAL" if options.get(_FORGETTABLE, False) else "FULL"
+    connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _begin_postgresql(connection: Any) -> None:
-    if connection.get_execution_options().get(_READ_ONLY, False):
+    options = connection.get_execution_options()
+    if options.get(_READ_ONLY, False):
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        return
+    if options.get(_FORGETTABLE, False):
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
         return
     # As with SQLite's FULL. In each transaction, not once per connection: a pooler in between may
     # hand every transaction another one. All levels but off wait for this server's own disk.

@@ -12,7 +12,6 @@ from sqlalchemy.exc import DBAPIError
 
 from lol_dagster.storage.database import Database, describe_failure, is_damage
 
-_FULL = 2
 _MOUNTS = Path("/proc/self/mounts")
 _NETWORK_DISKS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "afs", "fuse.sshfs", "fuse.rclone",
@@ -75,13 +74,10 @@ def undurable(database: Database) -> str | None:
     """What keeps a committed transaction from surviving a power cut, as the intent to send a message
     must; None: nothing.
 
-    PostgreSQL's synchronous_commit is not checked: our writers turn it on where it is off.
+    What a transaction can set, ours set: SQLite's synchronous, PostgreSQL's synchronous_commit.
     """
     with database.reading() as session:
         if database.is_sqlite:
-            level = session.scalar(text("PRAGMA synchronous"))
-            if level is None or level < _FULL:
-                return "synchronous is not FULL"
             mounts = _MOUNTS.read_text() if _MOUNTS.exists() else ""
             kind = network_disk(Path(database.url.database or "/"), mounts)
             return kind and (

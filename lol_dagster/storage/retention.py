@@ -23,7 +23,7 @@ KEEP_ATTEMPTS = timedelta(days=90)
 """Calls to channels. Those that say which id a message has are kept for good: they are the evidence
 that it was delivered, and delivered once."""
 KEEP_CALLS = timedelta(days=2)
-"""Calls to Riot that were counted: twice its longest window."""
+"""Calls to Riot whose process died before the answer: far beyond its longest window."""
 KEEP_REQUESTS = timedelta(days=90)
 """Requests to process a game again, and alerts that are over."""
 BATCH = 500
@@ -47,8 +47,8 @@ def prune_attempts(database: Database, now: datetime) -> int:
 
 
 def prune_rate_rows(database: Database, now: datetime, *, key_fingerprint: str | None) -> int:
-    """Delete counted calls that no window reaches back to, and all that is about keys which are no
-    longer used: a development key lives for a day.
+    """Delete calls that never got an answer, and all that is about keys which are no longer used: a
+    development key lives for a day.
     """
     old = select(RateCall.token).where(RateCall.done_at < (now - KEEP_CALLS).timestamp())
     deleted = _delete_all(database, RateCall.token, old)

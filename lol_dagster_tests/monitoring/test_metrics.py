@@ -86,11 +86,13 @@ def test_each_value_is_what_the_rows_say(
         note_key_used(session, print_, hours_ago(3))
         note_key_used(session, print_, hours_ago(1))  # it is the first time that counts
         # 3 + 1 calls of the last 120 s, one of them under way; one is older, one of another key.
-        session.add(RateWindow(scope=f"{print_}/asia/app", seconds=120, limit=100))
+        at = NOW.timestamp()
+        session.add(
+            RateWindow(scope=f"{print_}/asia/app", seconds=120, limit=100,
+                       calls=[(at - 121, 5), (at - 100, 3)])
+        )  # fmt: skip
+        session.add(RateCall(token="a", scope=f"{print_}/asia/app", done_at=at + 15))
         session.add(RateWindow(scope="other/asia/app", seconds=120, limit=100))
-        for token, seconds, calls in (("a", -15, 1), ("b", 100, 3), ("c", 121, 5)):
-            at = NOW.timestamp() - seconds
-            session.add(RateCall(token=token, scope=f"{print_}/asia/app", done_at=at, calls=calls))
     samples = scrape(any_database, keyed)
     expected = {
         ("lol_healthy", ()): 0,

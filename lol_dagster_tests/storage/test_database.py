@@ -6,7 +6,10 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from typing import cast
 
 import pytest
 from sqlalchemy import make_url, text
@@ -28,6 +31,8 @@ _INCREMENTS = 25
 
 _INCREMENT = f"""
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Fact
 database = Database(sys.argv[1])
@@ -40,7 +45,7 @@ for _ in range({_INCREMENTS}):
 
 
 def test_sqlite_is_opened_with_the_settings_that_durability_needs(database: Database) -> None:
-    with database.reading() as session:
+    with database.writing() as session:
         read = {
             name: session.execute(text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
@@ -76,12 +81,39 @@ def test_what_a_power_cut_would_undo_is_named(database: Database, postgres_url: 
     assert "fsync and full_page_writes off" in (undurable(server) or "")
     server.dispose()
     assert undurable(database) is None
-    with database.engine.connect() as connection:
-        raw = connection.connection.driver_connection
-        assert raw is not None
-        connection.rollback()
-        raw.execute("PRAGMA synchronous=NORMAL")
-    assert undurable(database) == "synchronous is not FULL"
+
+
+def test_only_what_may_be_forgotten_does_not_wait_for_the_disk(any_database: Database) -> None:
+    """One connection serves both, one after another. 1 is NORMAL, 2 is FULL."""
+    asked, weak, strong = (
+        ("PRAGMA synchronous", 1, 2)
+        if any_database.is_sqlite
+        else ("SHOW synchronous_commit", "off", "on")
+    )
+    for durable, level in ((True, strong), (False, weak), (True, strong)):
+        with any_database.writing(durable=durable) as session:
+            assert session.scalar(text(asked)) == level
+
+
+def test_threads_of_a_process_write_one_after_another(database: Database) -> None:
+    """Each waits for its turn, and not for SQLite's busy timeout: that is set to nothing here."""
+    with database.writing() as session:
+        session.add(Fact(name="counter", value=0))
+    begun = threading.Barrier(8)
+
+    def increment() -> None:
+        begun.wait()
+        for _ in range(5):
+            with database.writing() as session:
+                session.execute(text("PRAGMA busy_timeout=0"))
+                fact = session.get_one(Fact, "counter")
+                fact.value = cast("int", fact.value) + 1
+
+    with ThreadPoolExecutor(8) as threads:
+        for done in [threads.submit(increment) for _ in range(8)]:
+            done.result()
+    with database.reading() as session:
+        assert session.get_one(Fact, "counter").value == 40
 
 
 def test_simultaneous_writers_lose_no_update(database: Database) -> None:

@@ -28,12 +28,13 @@ class RateWindow(Base):
     seconds: Mapped[int] = mapped_column(primary_key=True)
     """The window's length."""
     limit: Mapped[int] = mapped_column("max_calls")
+    calls: Mapped[list[tuple[float, int]]] = mapped_column(JSON, default=list)
+    """Epoch seconds → how many calls were answered by then, oldest first; those of a window's
+    two-hundredth together. Calls that were not ours, as Riot's counts tell, among them."""
 
 
 class RateCall(Base):
-    """A call that counts against a scope's windows. A call to Riot has a row in each of its two
-    scopes; calls that were not ours, as Riot's counts tell, stand in one row together.
-    """
+    """A call that is under way. A call to Riot has a row in each of its two scopes."""
 
     __tablename__ = "rate_calls"
     __table_args__ = (Index("ix_rate_calls_scope_done_at", "scope", "done_at"),)
@@ -42,9 +43,7 @@ class RateCall(Base):
     """The call's own, the same in both scopes."""
     scope: Mapped[str] = mapped_column(String(160), primary_key=True)
     done_at: Mapped[float]
-    """Epoch seconds by which Riot had counted it: when its answer came, or while it is under way
-    the moment by which it will be over."""
-    calls: Mapped[int] = mapped_column(default=1)
+    """Epoch seconds by which it will be over, whatever happens to its process."""
 
 
 class RateHold(Base):

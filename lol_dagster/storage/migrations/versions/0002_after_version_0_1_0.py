@@ -38,9 +38,21 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('scan_pages', sa.Integer(), server_default='0', nullable=False))
         batch_op.create_index('ix_messages_outdated', ['delivered_at'], unique=False, sqlite_where=sa.text("due_at IS NULL AND remote_rev < desired_rev AND remote_id IS NOT NULL"), postgresql_where=sa.text("due_at IS NULL AND remote_rev < desired_rev AND remote_id IS NOT NULL"))
 
+    # A row that stands for several calls counts as one from here on: what Riot has counted, its next
+    # answer tells.
+    op.drop_column('rate_calls', 'calls')
+    with op.batch_alter_table('rate_windows', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('calls', sa.JSON(), nullable=True))
+    op.execute("UPDATE rate_windows SET calls = '[]'")
+    with op.batch_alter_table('rate_windows', schema=None) as batch_op:
+        batch_op.alter_column('calls', existing_type=sa.JSON(), nullable=False)
+
 
 def downgrade() -> None:
     # Not in batches, which would read the tables that these refer to, and warn of their indexes.
+    op.drop_column('rate_windows', 'calls')
+    op.add_column('rate_calls', sa.Column('calls', sa.Integer(), server_default='1', nullable=False))
+
     op.drop_column('account_polls', 'former_platform_until')
     op.drop_column('account_polls', 'former_platform')
     op.drop_index(op.f('ix_former_puuids_account_id'), table_name='former_puuids')
