@@ -271,6 +271,27 @@ def test_a_connection_that_is_not_taken_is_not_waited_for_until_the_deadline(
             filler.close()
 
 
+def test_a_deadline_that_strikes_before_the_first_byte_means_not_sent(
+    session: DeadlineSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = http._connect
+
+    def connect_too_late(host: str, port: int, call: http._Call) -> socket.socket:
+        connected = connect(host, port, call)
+        call._expire()
+        return connected
+
+    monkeypatch.setattr(http, "_connect", connect_too_late)
+    with raw_server(say_nothing) as server, pytest.raises(NotSent, match="in time"):
+        session.request("POST", server.url(SECRET), deadline=ENOUGH, max_body=CAP)
+    assert not server.requests
+
+
+def test_a_connection_that_the_other_side_has_ended_can_be_shut_down() -> None:
+    with socket.socket() as not_connected:
+        http._shut_down(not_connected)
+
+
 def test_an_unknown_host_means_not_sent(session: DeadlineSession) -> None:
     # RFC 6761: .invalid is never a name.
     with pytest.raises(NotSent, match="no address"):

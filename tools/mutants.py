@@ -1,11 +1,15 @@
 """Mutation testing, `make mutants`: alters the code in one place at a time, and names what no test notices.
 
-    .venv/bin/python tools/mutants.py            go on where it stopped, then report; hours the first time
+    .venv/bin/python tools/mutants.py            go on where it stopped, then report; an hour the first time
     .venv/bin/python tools/mutants.py report     report what is known so far
 
-What is altered, and which tests are tried on it, stands in pyproject.toml (`[tool.mutmut]`; after a
-change there, delete mutants/). The verdicts lie in mutants/: a function that did not change is not tried
-again, but for its survivors, as there may be new tests.
+What is altered, and which tests are tried on it, stands in pyproject.toml (`[tool.mutmut]`). The verdicts
+lie in mutants/: a function that did not change is not tried again, but for its survivors, as there may be
+new tests; after a change of tests that notice less, delete mutants/.
+
+mutmut makes the mutants; they are tried here, as it begins pytest anew for each. One session collects all
+tests and runs each as the code is, which shows what functions it calls. Then each mutant is a fork
+of this process, which runs those tests that call its function, the quickest first.
 
 A survivor that somebody has reviewed stands in tools/mutants.toml with the reason why it may survive.
 The report writes docs/reference/mutants.md, and fails where a package is below `LEAST` or a survivor is
@@ -14,25 +18,36 @@ not in that list.
 
 from __future__ import annotations
 
+import gc
+import math
 import os
-import shlex
-import subprocess
+import resource
+import signal
 import sys
+import time
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import pytest
+from hypothesis import Phase, settings
+
+if TYPE_CHECKING:
+    from mutmut.mutation.data import SourceFileMutationData
 
 ROOT = Path(__file__).resolve().parent.parent
 REVIEWED = ROOT / "tools/mutants.toml"
 PAGE = ROOT / "docs/reference/mutants.md"
 LEAST = 0.9
-_SLOW = "postgresql or test_every_interleaving or test_state_machine"
-"""Tests, as pytest's -k takes them, that are tried only on what the others have not found."""
+_SECONDS = 30.0
+"""Of tests for one mutant, as the code is. What only later ones notice has no test of its own."""
 _PACKAGES = ("stats", "messages", "http", "riot", "delivery/transports", "delivery")
 _FOUND = {"killed", "timeout", "segfault"}
 _UNTRIED = {"not checked", "check was interrupted by user", "suspicious", "skipped"}
 _SEEN_BY_NOBODY = {"survived", "no tests"}
+_TIMEOUT = 36
+"""As mutmut writes it down."""
 
 
 class Mutant(NamedTuple):
@@ -69,27 +84,177 @@ def main(arguments: Sequence[str]) -> None:
     os.chdir(ROOT)
     reviews = read_reviews(REVIEWED.read_text())
     if not arguments:
-        run_mutmut(tests=f"not ({_SLOW})")
-        unseen = [each.name for each in mutants() if is_new(each, reviews)]
-        if unseen:
-            run_mutmut(*unseen)
+        os.nice(10)
+        make_mutants()
+        try_mutants(
+            [each for each in mutants() if each.status in _UNTRIED or is_new(each, reviews)]
+        )
     text, complaints = report(mutants(), reviews)
     PAGE.write_text(text)
     if complaints:
         sys.exit("\n".join(complaints))
 
 
-def run_mutmut(*names: str, tests: str = "") -> None:
-    """Try what has no verdict yet, or these mutants again.
+def make_mutants() -> None:
+    """Bring mutants/ up to date with the code and its tests; what has not changed keeps its verdicts."""
+    from mutmut.__main__ import create_mutants
+    from mutmut.mutation.trampoline import set_mutant_under_test
+    from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir, setup_source_paths
 
-    Args:
-        tests: Which of the tests, as pytest's -k takes it.
+    set_mutant_under_test("mutant_generation")
+    copy_src_dir()
+    copy_also_copy_files()
+    setup_source_paths()
+    create_mutants(1)
+
+
+def try_mutants(chosen: Sequence[Mutant]) -> None:
+    """Find out which of these some test notices, in a copy of the tree with all of them in it.
+
+    Raises:
+        SystemExit: a test fails without them.
     """
-    command = (str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", "1", *names)
-    environment = {**os.environ, "PYTEST_ADDOPTS": f"-k {shlex.quote(tests)}"}
-    status = subprocess.call(("nice", *command), env=environment)
-    if status != 0:
-        sys.exit(f"mutmut failed with status {status}")
+    from mutmut.configuration import config
+
+    trials = _Trials(chosen, _verdicts())
+    # That a test fails is enough: to tell why, or the smallest example, takes longer than most tests.
+    settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate), database=None)
+    settings.load_profile("mutants")
+    how = ("--rootdir=.", "--quiet", "--assert=plain", "--tb=native")
+    which = config().pytest_add_cli_args_test_selection
+    os.chdir("mutants")
+    status = pytest.main([*how, *config().pytest_add_cli_args, *which], plugins=[trials])
+    os.chdir(ROOT)
+    if status != pytest.ExitCode.OK or trials.failed:
+        sys.exit("nothing can be said about what tests notice while they fail")
+
+
+class _Trials:
+    """A plugin for pytest, which runs what it has collected in its own way."""
+
+    def __init__(
+        self, chosen: Sequence[Mutant], verdicts: Mapping[str, SourceFileMutationData]
+    ) -> None:
+        self._chosen = chosen
+        self._verdicts = verdicts
+        self._seconds: dict[str, float] = {}
+        """Of processor time, by test."""
+        self._callers: dict[str, list[pytest.Item]] = {}
+        """The tests that call a function, the quickest first."""
+        self.failed = False
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.failed = self.failed or report.failed
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        for item in session.items:
+            self._learn(session, item)
+        if not self.failed:
+            for tests in self._callers.values():
+                tests.sort(key=self._seconds_of)
+            gc.freeze()  # or the forks would copy all that they count
+            self._try_all(session)
+        return True
+
+    def _learn(self, session: pytest.Session, item: pytest.Item) -> None:
+        """Run a test with the code as it is: how long it takes, and which functions it calls."""
+        from mutmut.mutation.trampoline import set_mutant_under_test
+        from mutmut.state import state
+
+        set_mutant_under_test("stats")
+        called: set[str] = state()._stats  # noqa: SLF001 - has no other name
+        called.clear()
+        begun = time.process_time()
+        _run(session, item)
+        self._seconds[item.nodeid] = time.process_time() - begun
+        for function in called:
+            self._callers.setdefault(function, []).append(item)
+
+    def _seconds_of(self, item: pytest.Item) -> float:
+        return self._seconds[item.nodeid]
+
+    def _try_all(self, session: pytest.Session) -> None:
+        """The quick ones first, as many at a time as there are processors."""
+        waiting = sorted(self._chosen, key=lambda each: self._tests_of(each)[1], reverse=True)
+        running: dict[int, tuple[Mutant, float]] = {}
+        while waiting or running:
+            if waiting and len(running) < (os.cpu_count() or 1):
+                mutant = waiting.pop()
+                tests, seconds = self._tests_of(mutant)
+                ends = time.monotonic() + 60 + 20 * seconds
+                running[self._fork(session, mutant, tests, seconds)] = mutant, ends
+                continue
+            time.sleep(0.005)
+            for pid, (mutant, ends) in list(running.items()):
+                if time.monotonic() > ends:
+                    os.killpg(pid, signal.SIGKILL)
+                ended, status = os.waitpid(pid, os.WNOHANG)
+                if ended:
+                    del running[pid]
+                    self._note(mutant, os.waitstatus_to_exitcode(status))
+                    print(f"\r{len(waiting)} mutants to be tried  ", end="", flush=True)
+
+    def _tests_of(self, mutant: Mutant) -> tuple[list[pytest.Item], float]:
+        """What is run on it, and how many seconds that takes where no test fails."""
+        tests: list[pytest.Item] = []
+        seconds = 0.0
+        for item in self._callers.get(mutant.name.partition("__mutmut_")[0], []):
+            seconds += self._seconds_of(item)
+            if seconds > _SECONDS and tests:
+                break
+            tests.append(item)
+        return tests, seconds
+
+    def _fork(
+        self, session: pytest.Session, mutant: Mutant, tests: Sequence[pytest.Item], seconds: float
+    ) -> int:
+        """A process that ends with status 1 as soon as a test fails, or with 0."""
+        from mutmut.mutation.trampoline import set_mutant_under_test
+
+        pid = os.fork()
+        if pid != 0:
+            return pid
+        try:
+            os.setpgid(0, 0)
+            # An alteration may have made a loop endless.
+            limit = 10 + math.ceil(5 * seconds)
+            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+            session.config.pluginmanager.unregister(name="terminalreporter")
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for stream in (1, 2):
+                os.dup2(nowhere, stream)
+            set_mutant_under_test(mutant.name)
+            for item in tests:
+                _run(session, item)
+                if self.failed:
+                    break
+        finally:
+            os._exit(1 if self.failed or sys.exc_info()[0] else 0)
+
+    def _note(self, mutant: Mutant, status: int) -> None:
+        verdict = _TIMEOUT if status in (-signal.SIGKILL, -signal.SIGXCPU) else status
+        data = self._verdicts[mutant.name]
+        data.exit_code_by_key[mutant.name] = verdict
+        data.save()
+
+
+def _run(session: pytest.Session, item: pytest.Item) -> None:
+    # What is shared by more tests than one session's is made anew: they come in any order.
+    item.config.hook.pytest_runtest_protocol(item=item, nextitem=session)
+
+
+def _verdicts() -> dict[str, SourceFileMutationData]:
+    """Where the verdict on each mutant is kept, by its name."""
+    from mutmut.mutation.data import SourceFileMutationData
+    from mutmut.utils.file_utils import walk_mutatable_files
+
+    found: dict[str, SourceFileMutationData] = {}
+    for path in walk_mutatable_files():
+        data = SourceFileMutationData(path=path)
+        data.load()
+        data.meta_path = data.meta_path.absolute()
+        found |= dict.fromkeys(data.exit_code_by_key, data)
+    return found
 
 
 def mutants() -> list[Mutant]:

@@ -624,6 +624,16 @@ def test_what_the_answer_to_an_edit_means(
     expect(row, Answered(verdict), changes, now=now)
 
 
+def test_after_a_first_unanswered_edit_only_its_settling_is_waited_for() -> None:
+    """Most of these were made."""
+    discord = replace(SEARCHED, settle=5.0)
+    first, second = patched(edit_rounds=0), patched(edit_rounds=1)
+    unanswered = Answered(Uncertain("why"))
+    settles = {"settle_until": 1005.0}
+    expect(first, unanswered, again("delivered", 5, **settles, edit_rounds=1), terms=discord)
+    expect(second, unanswered, again("delivered", 15, **settles, edit_rounds=2), terms=discord)
+
+
 @pytest.mark.parametrize(
     ("event", "changes", "effects"),
     [

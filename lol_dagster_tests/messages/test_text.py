@@ -118,6 +118,11 @@ def test_an_escape_is_never_cut_in_two() -> None:
     assert text.plain_markdown("*" * 3, 8) == r"\*\*\*"
 
 
+def test_no_more_is_cut_than_has_to_be() -> None:
+    # abc****… has 8 units and 12 with its escapes, two too many: one star less is enough.
+    assert text.plain_markdown("abc****xyz", 10) == r"abc\*\*\*…"
+
+
 def test_a_lines_rows_are_what_was_how_good_it_was_and_what_stood_out() -> None:
     line = Line("Ann", ("Jinx", "1/2/3"), ("KDA 2.0", "50%"), ("pentakill", "first blood"))
     assert text.plain_rows(line) == ["Jinx · 1/2/3", "KDA 2.0 · 50%", "⭐ pentakill, first blood"]

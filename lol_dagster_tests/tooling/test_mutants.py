@@ -1,6 +1,11 @@
-"""The report on mutants; whether mutmut makes good ones is not ours to test."""
+"""How mutants are tried, and the report on them; whether mutmut makes good ones is not ours to test."""
 
 from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 from lol_dagster_tests.tooling.scripts import load_tool
 
@@ -60,3 +65,79 @@ def test_what_was_not_tried_counts_for_nothing() -> None:
     text, complaints = tool.report([*found(3), *untried], REVIEWS)
     assert complaints == []
     assert "| stats | 3 | 3 | 100.0% | 5 |" in text
+
+
+CODE = """
+def double(number):
+    return number * 2
+
+
+def forget(number):
+    return number + 1
+
+
+def ignore():
+    return 3
+"""
+TESTS = """
+import pytest
+
+from lol_dagster.stats.code import double, forget
+
+
+@pytest.fixture(scope="session")
+def two():
+    return 2
+
+
+def test_that_notices_what_is_altered(two):
+    assert double(two) == 4
+
+
+def test_that_notices_nothing(two):
+    forget(two)
+"""
+PROJECT = """
+[tool.mutmut]
+source_paths = ["lol_dagster"]
+only_mutate = ["lol_dagster/stats/*.py"]
+also_copy = ["tests"]
+pytest_add_cli_args_test_selection = ["tests"]
+"""
+
+
+def write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_each_mutant_is_tried_on_the_tests_that_call_its_function(tmp_path: Path) -> None:
+    write(tmp_path / "pyproject.toml", PROJECT)
+    write(tmp_path / "lol_dagster/__init__.py", "")
+    write(tmp_path / "lol_dagster/stats/__init__.py", "")
+    write(tmp_path / "lol_dagster/stats/code.py", CODE)
+    write(tmp_path / "tests/test_code.py", TESTS)
+    write(tmp_path / "tools/mutants.toml", "")
+    write(tmp_path / "docs/reference/mutants.md", "")
+    script = tmp_path / "tools/mutants.py"
+    shutil.copy(str(tool.__file__), script)
+
+    def run() -> list[str]:
+        done = subprocess.run(
+            (sys.executable, script), cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        return done.stderr.splitlines()
+
+    # `double` has two mutants, another factor and a division, and a test that notices both.
+    survived = "survived, and nobody has said why it may: stats.code."
+    assert run() == [
+        "stats: only 40.0% are found",
+        f"{survived}forget: return number + 1 → return number + 2",
+        f"{survived}forget: return number + 1 → return number - 1",
+        f"{survived}ignore: return 3 → return 4",
+    ]
+    report = (tmp_path / "docs/reference/mutants.md").read_text()
+    assert "| stats | 5 | 2 | 40.0% | 0 |" in report
+
+    write(tmp_path / "tests/test_code.py", TESTS.replace("== 4", "== 5"))
+    assert run() == ["nothing can be said about what tests notice while they fail"]
