@@ -287,6 +287,13 @@ def test_a_deadline_that_strikes_before_the_first_byte_means_not_sent(
     assert not server.requests
 
 
+def test_what_is_left_of_a_deadline_is_never_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    call = http._Call("GET example", 10.0)
+    for elapsed, left in ((0.0, 10.0), (4.0, 6.0), (10.0, 0.001), (11.0, 0.001)):
+        monkeypatch.setattr(call, "elapsed", lambda elapsed=elapsed: elapsed)
+        assert call.remaining() == left
+
+
 def test_a_connection_that_the_other_side_has_ended_can_be_shut_down() -> None:
     with socket.socket() as not_connected:
         http._shut_down(not_connected)

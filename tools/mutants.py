@@ -21,6 +21,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import re
 import resource
 import signal
 import sys
@@ -68,6 +69,8 @@ class Review(NamedTuple):
     why: str
     alterations: tuple[str, ...]
     """As `Mutant.alteration`; what ends in `*` stands for all that begin so."""
+    like: tuple[str, ...] = ()
+    """Regular expressions for whole alterations."""
 
     def covers(self, mutant: Mutant) -> bool:
         return any(
@@ -75,7 +78,7 @@ class Review(NamedTuple):
             if each.endswith("*")
             else mutant.alteration == each
             for each in self.alterations
-        )
+        ) or any(re.fullmatch(each, mutant.alteration) for each in self.like)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -293,7 +296,12 @@ def _alteration(path: Path, name: str) -> str:
 
 def read_reviews(text: str) -> list[Review]:
     return [
-        Review(each["verdict"], each["why"], tuple(each["mutants"]))
+        Review(
+            each["verdict"],
+            each["why"],
+            tuple(each.get("mutants", ())),
+            tuple(each.get("like", ())),
+        )
         for each in tomllib.loads(text).get("reviewed", [])
     ]
 

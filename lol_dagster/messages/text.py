@@ -172,7 +172,6 @@ def _without_disturbance(text: str) -> str:
     for character in text:
         if character.isspace():
             kept.append(" ")
-            marks = 0
         elif _is_invisible(character):
             continue
         elif character in _JOINERS or unicodedata.category(character) in {"Mn", "Me"}:

@@ -12,7 +12,8 @@ from sqlalchemy import delete, select
 
 from lol_dagster.delivery import decisions
 from lol_dagster.delivery.message_rows import note_restoration, write_messages
-from lol_dagster.messages.restored import Restoration
+from lol_dagster.messages.identity import installation_salt
+from lol_dagster.messages.restored import Restoration, message_id
 from lol_dagster.storage.models import (
     Attempt,
     Channel,
@@ -126,6 +127,25 @@ def test_a_late_game_is_announced_anew_where_the_message_was_deleted(
     assert announced_in["EUW1_2"] == announced_in["EUW1_3"] != first
     assert delivery.row(first).content["title"] == ONE
     assert friends.late_game("EUW1_4") == announced_in["EUW1_2"]
+
+
+def test_a_message_keeps_its_own_games_and_the_new_one_has_the_next_number(
+    delivery: DeliverySetup,
+) -> None:
+    friends = Friends(delivery)
+    friends.late_game("EUW1_0")
+    friends.run()
+    delivery.pass_time(7 * 3600)  # by now that message is open no more
+    second = friends.late_game("EUW1_1")
+    friends.run()
+    delete_everything(friends)
+    friends.late_game("EUW1_2")
+    friends.run()
+    assert delivery.row(second).content["title"] == ONE
+    with delivery.database.reading() as session:
+        salt = installation_salt(session)
+    # Two catch-up messages came before: a restored backup would give it the same id.
+    assert friends.announced_in["EUW1_2"] == message_id(salt, friends.channel.id, "catch_up", "2")
 
 
 REFUSALS = [

@@ -412,6 +412,17 @@ def test_what_a_nonce_proves_to_be_gone_was_delivered(
     )
 
 
+@pytest.mark.parametrize(
+    ("attempts", "longest"),
+    [(1, 15), (2, 30), (3, 60), (4, 120), (5, 300), (6, 900), (7, 3600), (8, 3600), (99, 3600)],
+)
+def test_waits_grow_to_an_hour_and_a_random_part_of_each_is_waited(
+    attempts: int, longest: int
+) -> None:
+    row = replace(POSTING, attempts=attempts)
+    expect(row, Answered(NotSent("why")), NEVER_SENT | again("pending", longest / 2))
+
+
 # --- reconciling -----------------------------------------------------------------------------------
 
 

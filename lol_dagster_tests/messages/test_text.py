@@ -65,7 +65,8 @@ def test_what_is_too_long_ends_in_an_ellipsis(whole: str, limit: int, cut: str) 
         ("Z\u0301\u0302\u0303\u0304 Z\u0301", "Z\u0301\u0302\u0303\u0304 Z\u0301"),
         ("\u0301Ann", "Ann"),  # it would stand on the text before the name
         ("A \u0301n", "A n"),
-        ("A\u20ddn", "A\u20ddn"),  # an enclosing mark is a mark
+        ("A\u20ddn", "A\u20ddn"),
+        ("\u20ddAnn", "Ann"),  # an enclosing mark is a mark
         ("👨\u200d👩", "👨\u200d👩"),  # joined into one
         ("Ann\u200d", "Ann"),
         ("\u200dAnn", "Ann"),
