@@ -93,7 +93,13 @@ class Allowed(NamedTuple):
 ALLOWED = [
     Allowed("tools/check_words.py", "", "the table itself"),
     Allowed("lol_dagster_tests/tooling/test_check_words.py", "", "its tests"),
-    Allowed("lol_dagster/riot/queues.py", "Normal Blind", "Riot's name of a queue"),
+    Allowed("lol_dagster/riot/modes.py", "Normal Blind", "Riot's name of a queue"),
+    Allowed("lol_dagster_tests/riot/test_modes.py", "Normal Blind", "Riot's name of a queue"),
+    Allowed(
+        "lol_dagster/storage/migrations/versions/0002_after_version_0_1_0.py",
+        "Normal Blind",
+        "Riot's name of a queue",
+    ),
     Allowed("lol_dagster_tests/delivery/transports/*", "(?i)room", "the imagined chat's own word"),
     Allowed("lol_dagster/simulator/payload.py", "CARRY", "Riot's name of a role"),
     Allowed("lol_dagster_tests/_support/world.py", r'^ +"(set_aside|parked|gone)",$', "as below"),

@@ -22,6 +22,7 @@ from lol_dagster.delivery.model import Timing
 from lol_dagster.delivery.retry_budget import retry_budget_of
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import all_transports, transport_types
+from lol_dagster.riot.modes import KIND_NAMES
 from lol_dagster.roster import channels
 from lol_dagster.storage.models import Channel
 from lol_dagster.storage.models.roster import UNCERTAIN_POLICIES
@@ -45,7 +46,13 @@ def channel() -> None:
     help="A bot's channel id; for a webhook '-', which asks for its URL or reads it from the standard "
     "input: it is a secret.",
 )
-@click.option("--queues", metavar="420,440", help="Only games of these queues, also by name. [all]")
+@click.option(
+    "--queues",
+    metavar="ranked,Arena,3130",
+    help="Only these games: kinds of queue ("
+    + ", ".join(KIND_NAMES)
+    + "), modes and queues by name, or Riot's numbers of queues. [all]",
+)
 @click.option(
     "--message-kinds", metavar=",".join(channels.CHOSEN_KINDS), help="Only these messages. [all]"
 )
@@ -99,7 +106,11 @@ def add(
     type=SecretInput("The webhook's URL"),
     help="Another address; for a webhook '-', which asks for its URL or reads it from the standard input.",
 )
-@click.option("--queues", metavar="420,440|all", help="Only games of these queues, or 'all'.")
+@click.option(
+    "--queues",
+    metavar="ranked,Arena,3130|all",
+    help="Only games of these kinds of queue, modes and queues, or 'all'.",
+)
 @click.option(
     "--message-kinds",
     metavar=",".join(channels.CHOSEN_KINDS) + "|all",

@@ -11,14 +11,14 @@ from datetime import datetime
 from itertools import groupby
 
 from lol_dagster.messages.content import Line, MessageContent, Section, Tone
+from lol_dagster.messages.text import isolated
 
 MOST_LISTED = 20
 """Games that a catch-up message lists; the latest ones."""
 _MOST_HIGHLIGHTS = 3
 _MOST_NAMES = 4
-_RIFT_MAP = 11
-# League of Graphs' names for Riot's platforms. A platform that is not here gets no link: a wrong
-# one would be worse. PH2 and TH2 no longer get games, but their old match ids keep the prefix.
+# League of Graphs' names for Riot's platforms, which are Porofessor's (the same makers). Its public beta has none:
+# no site shows those games. PH2 and TH2 no longer get games, but their old match ids keep the prefix.
 _REGIONS = {
     "br1": "br",
     "eun1": "eune",
@@ -27,6 +27,7 @@ _REGIONS = {
     "kr": "kr",
     "la1": "lan",
     "la2": "las",
+    "me1": "me",
     "na1": "na",
     "oc1": "oce",
     "ph2": "ph",
@@ -61,12 +62,14 @@ class Member:
     kill_participation: float | None
     """0 to 1."""
     cs_per_min: float | None
+    """None where there are no lanes."""
     highlights: tuple[str, ...]
     """The codes of storage.models.PlayerStat, most remarkable first."""
 
     @property
     def label(self) -> str:
-        return f"{self.name} ({self.account_name})" if self.account_name else self.name
+        name = isolated(self.name)
+        return f"{name} ({isolated(self.account_name)})" if self.account_name else name
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,6 @@ class AnnouncedGame:
     queue_name: str
     mode_family: str
     """One of storage.models.games.MODE_FAMILIES."""
-    map_id: int
     ended_at: datetime
     duration_s: int
     subteams: int
@@ -216,16 +218,11 @@ def _details(game: AnnouncedGame, member: Member) -> tuple[str, ...]:
     if game.mode_family == "swarm":
         return ()
     details = [f"KDA {member.kda:.1f}"]
-    if _is_farmed(game) and member.cs_per_min is not None:
+    if member.cs_per_min is not None:
         details.append(f"{member.cs_per_min:.1f} CS/min")
     if member.kill_participation is not None:
         details.append(f"{member.kill_participation:.0%} kill participation")
     return tuple(details)
-
-
-def _is_farmed(game: AnnouncedGame) -> bool:
-    """Whether creep score says anything in this mode."""
-    return game.mode_family == "rift" or (game.mode_family == "other" and game.map_id == _RIFT_MAP)
 
 
 def _tone(game: AnnouncedGame) -> Tone:
@@ -252,7 +249,7 @@ def _totals(games: Sequence[AnnouncedGame]) -> str:
 
 def _names(members: Sequence[Member]) -> str:
     # A member who plays on two accounts at once is named once.
-    return _listed(list(dict.fromkeys(member.name for member in members)))
+    return _listed(list(dict.fromkeys(isolated(member.name) for member in members)))
 
 
 def _listed(texts: list[str]) -> str:

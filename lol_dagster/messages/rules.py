@@ -7,7 +7,7 @@ The rules in their order; the first that applies decides:
 2. A game counts for the teams that its players were in at the moment it ended.
 3. Nothing is announced in a removed channel, nor in one that was added after the game had first been
    processed: processing an old game again is no reason to announce it.
-4. A channel may be limited to some queues and to some kinds of message.
+4. A channel may be limited to some kinds of queue, modes or queues, and to some kinds of message.
 5. A game that had ended longer ago than LOL_STALE_AFTER when it was first processed goes into the
    channel's catch-up message; any other has a message of its own. After a backup was restored, what ended
    before counts as processed when the backup was taken (restored.py).
@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.messages.announced_games import was_member
 from lol_dagster.messages.restored import restoration
+from lol_dagster.riot.modes import is_wanted, played_mode, shown_wanted
 from lol_dagster.storage.models import (
     Account,
     Channel,
@@ -55,8 +56,6 @@ Rule = Literal[
     "stale",
     "game",
 ]
-
-_TUTORIAL_QUEUES = frozenset({2000, 2010, 2020})
 
 
 @dataclass(frozen=True)
@@ -149,12 +148,7 @@ def _on_game(game: Game) -> _Verdict | None:
         return None, "empty", "Riot's answer has no game inside"
     if game.result == "aborted":
         return None, "aborted", "the game ended without a result"
-    if (
-        game.game_mode == "PRACTICETOOL"
-        or game.game_mode.startswith("TUTORIAL")
-        or game.game_type == "TUTORIAL_GAME"
-        or game.queue_id in _TUTORIAL_QUEUES
-    ):
+    if not played_mode(game.queue_id, game_mode=game.game_mode, game_type=game.game_type).announced:
         return None, "practice", "the practice tool and tutorials are not announced"
     return None
 
@@ -184,11 +178,18 @@ def _on_channel(channel: Channel, game: Game, kind: Kind, processed_at: datetime
         return None, "removed", f"the channel was removed at {channel.removed_at:%F %R}"
     if channel.created_at > processed_at:
         return None, "added_later", "the channel was added after the game had been processed"
-    if channel.queues is not None and game.queue_id not in channel.queues:
+    if channel.queues is not None and not is_wanted(
+        channel.queues,
+        queue_id=game.queue_id,
+        queue_name=game.queue_name,
+        queue_kind=game.queue_kind,
+        game_mode=game.game_mode,
+    ):
+        wanted = ", ".join(map(shown_wanted, channel.queues)) or "none"
         return (
             None,
             "queues",
-            f"the channel does not want queue {game.queue_id} ({game.queue_name})",
+            f"the channel does not want queue {game.queue_id} ({game.queue_name}), but {wanted}",
         )
     if channel.message_kinds is not None and kind not in channel.message_kinds:
         return None, "message_kinds", f"the channel does not want {kind} messages"

@@ -27,7 +27,8 @@ _JOINERS = "\u200c\u200d"
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _MOST_MARKS = 4
 """Combining marks in a row; no script needs more, stacks of them cover the lines around."""
-_FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
+_FIRST_STRONG_ISOLATE, _POP_ISOLATE = _ISOLATES = "\u2068", "\u2069"
+_ISOLATED = re.compile("\u2068[^\u2068\u2069]*\u2069")
 
 # What begins or ends markup in Discord's dialect or in CommonMark wherever it stands; a colon only
 # where it makes an address or an emoji, so that "32:10" stays readable where nothing is parsed.
@@ -133,7 +134,8 @@ def plain(text: str, limit: int) -> str:
     """`text` on one line, at most `limit` UTF-16 code units long, without what disturbs the text
     around it: control and format characters, bidirectional overrides, invisible letters, stacks of
     combining marks. Text in a right-to-left script is isolated, so that it cannot reorder numbers
-    beside it. `BLANK` if nothing visible is left; an empty text stays empty.
+    beside it: what `isolated` has isolated by itself, anything else as a whole. `BLANK` if nothing visible
+    is left; an empty text stays empty.
     """
     return _shown(_without_disturbance(text), limit)
 
@@ -153,11 +155,21 @@ def plain_markdown(text: str, limit: int) -> str:
     return escaped
 
 
+def isolated(name: str) -> str:
+    """A name as a part of a longer text: one in a right-to-left script turns around nothing beside it."""
+    name = "".join(each for each in name if each not in _ISOLATES)
+    return f"{_FIRST_STRONG_ISOLATE}{name}{_POP_ISOLATE}" if _is_from_right_to_left(name) else name
+
+
 def _shown(cleaned: str, limit: int) -> str:
     cleaned = clip(cleaned, limit - 2)
-    if any(unicodedata.bidirectional(character) in {"R", "AL", "AN"} for character in cleaned):
-        return f"{_FIRST_STRONG_ISOLATE}{cleaned}{_POP_ISOLATE}"
-    return cleaned
+    cleaned += _POP_ISOLATE * (cleaned.count(_FIRST_STRONG_ISOLATE) - cleaned.count(_POP_ISOLATE))
+    # Else every one of them is isolated by itself.
+    return isolated(cleaned) if _is_from_right_to_left(_ISOLATED.sub("", cleaned)) else cleaned
+
+
+def _is_from_right_to_left(text: str) -> bool:
+    return any(unicodedata.bidirectional(character) in {"R", "AL", "AN"} for character in text)
 
 
 def _escape(text: str) -> str:
@@ -166,7 +178,22 @@ def _escape(text: str) -> str:
 
 
 def _without_disturbance(text: str) -> str:
-    """Empty only if `text` is."""
+    """Empty only if `text` is. Of isolates those are left that `isolated` makes: in pairs, with
+    something between them, and none inside another.
+    """
+    kept: list[str] = []
+    end = 0
+    for part in _ISOLATED.finditer(text):
+        kept.append(_cleaned(text[end : part.start()]))
+        inside = _cleaned(part[0]).strip(" " + _JOINERS)
+        kept.append(f"{_FIRST_STRONG_ISOLATE}{inside}{_POP_ISOLATE}" if inside else "")
+        end = part.end()
+    kept.append(_cleaned(text[end:]))
+    visible = " ".join("".join(kept).split()).strip(_JOINERS)
+    return visible or (BLANK if text else "")
+
+
+def _cleaned(text: str) -> str:
     kept: list[str] = []
     marks = 0
     for character in text:
@@ -182,8 +209,7 @@ def _without_disturbance(text: str) -> str:
         else:
             kept.append(character)
             marks = 0
-    visible = " ".join("".join(kept).split()).strip(_JOINERS)
-    return visible or (BLANK if text else "")
+    return "".join(kept)
 
 
 def _is_invisible(character: str) -> bool:

@@ -1,8 +1,9 @@
 """What we read out of a match-v5 payload, checked field by field.
 
 Only the fields that something here is computed from; everything else may come, go or change its
-type without anybody noticing. A field is optional where real payloads were seen without it. No
-meaning is decided here: that is stats/reading.py.
+type without anybody noticing. Required is what a message cannot be written without: who played what, the
+score, who won. Every other field may be absent, null or empty, which mean the same: Riot sends null for
+fields that it leaves out elsewhere. No meaning is decided here: that is stats/reading.py.
 
 Real payloads disagree with Riot's documentation: see docs/architecture.md. In particular numbers
 documented as integers arrive as floats, and esports dumps are an `info` object without `metadata`.
@@ -28,6 +29,7 @@ from pydantic.alias_generators import to_camel
 BOT_PUUIDS: Final = frozenset({"BOT", "00000000-0000-0000-0000-000000000000"})
 """All bots have one of these: the second stands in payloads of Riot's regional servers."""
 
+_NO_POSITION: Final = frozenset({"", "INVALID", "NONE", "AFK"})
 _MAX_NAMED: Final = 20
 _AUGMENT: Final = re.compile(r"playerAugment(\d+)", re.IGNORECASE)
 
@@ -58,6 +60,7 @@ Count = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**31 - 1)]
 BigCount = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**53)]
 Stamp = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=4_102_444_800_000)]  # the year 2100
 Word = Annotated[str, StringConstraints(max_length=40, pattern=r"^[^\x00]*$")]
+Puuid = Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00]*$")]
 
 
 class _Slim(BaseModel):
@@ -69,41 +72,54 @@ class _Slim(BaseModel):
         alias_generator=to_camel,
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_is_empty(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        optional = {field.alias for field in cls.model_fields.values() if not field.is_required()}
+        return {
+            name: value
+            for name, value in fields.items()
+            if not (name in optional and (value is None or value in ("", [], {})))
+        }
+
 
 class ParticipantPayload(_Slim):
     """One of `info.participants`."""
 
-    participant_id: Count
-    puuid: Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00]*$")] | None = None
+    participant_id: Count = 0
+    """Where it is absent: which of the list it is, from 1."""
+    puuid: Puuid | None = None
     team_id: Int32
     win: bool
     game_ended_in_early_surrender: bool = False
     game_ended_in_ignb_surrender: bool = Field(default=False, alias="gameEndedInIGNBSurrender")
 
-    champion_id: Int32
-    champion_name: Word
-    champ_level: Count
-    team_position: Word | None = None
+    champion_id: Int32 = 0
+    champion_name: Word = ""
+    champ_level: Count = 0
+    team_position: Word = ""
 
-    riot_id_game_name: str | None = None
-    riot_id_name: str | None = None
-    riot_id_tagline: str | None = None
-    summoner_name: str | None = None
+    riot_id_game_name: str = ""
+    riot_id_name: str = ""
+    riot_id_tagline: str = ""
+    summoner_name: str = ""
 
     kills: Count
     deaths: Count
     assists: Count
-    total_minions_killed: Count
-    neutral_minions_killed: Count
-    gold_earned: Count
-    total_damage_dealt_to_champions: BigCount
-    vision_score: Count
-    time_played: Count
+    total_minions_killed: Count = 0
+    neutral_minions_killed: Count = 0
+    gold_earned: Count = 0
+    total_damage_dealt_to_champions: BigCount = 0
+    vision_score: Count = 0
+    time_played: Count | None = None
     """Seconds, also where gameDuration is in milliseconds."""
-    double_kills: Count
-    triple_kills: Count
-    quadra_kills: Count
-    penta_kills: Count
+    double_kills: Count = 0
+    triple_kills: Count = 0
+    quadra_kills: Count = 0
+    penta_kills: Count = 0
     first_blood_kill: bool = False
 
     player_subteam_id: Count = 0
@@ -116,6 +132,14 @@ class ParticipantPayload(_Slim):
     def is_bot(self) -> bool:
         return self.puuid in BOT_PUUIDS
 
+    @property
+    def position(self) -> str | None:
+        """`TOP`, `JUNGLE`, `MIDDLE`, `BOTTOM` or `UTILITY`; None where there are none, and for who had
+        none.
+        """
+        position = self.team_position.upper()
+        return None if position in _NO_POSITION else position[:20]
+
     @model_validator(mode="before")
     @classmethod
     def _collect_augments(cls, fields: Any) -> Any:
@@ -125,7 +149,7 @@ class ParticipantPayload(_Slim):
         numbered = {
             int(match[1]): value
             for key, value in fields.items()
-            if (match := _AUGMENT.fullmatch(key)) and value != 0
+            if (match := _AUGMENT.fullmatch(key)) and value not in (0, None, "")
         }
         return fields | {"augments": [numbered[number] for number in sorted(numbered)]}
 
@@ -133,27 +157,45 @@ class ParticipantPayload(_Slim):
 class InfoPayload(_Slim):
     """`info`. In an empty answer every number is 0, every text "" and every list empty."""
 
-    game_id: BigCount
-    queue_id: Int32
-    game_mode: Word
+    game_id: BigCount | None = None
+    queue_id: Int32 = 0
+    game_mode: Word = ""
     game_type: Word = ""
-    game_version: Word
-    map_id: Int32
+    game_version: Word = ""
+    map_id: Int32 = 0
     game_creation: Stamp = 0
     """Unix time in milliseconds, as the other two stamps."""
     game_start_timestamp: Stamp = 0
     game_end_timestamp: Stamp | None = None
-    game_duration: Stamp
+    game_duration: Stamp = 0
     """Seconds; milliseconds exactly where there is no gameEndTimestamp (before patch 11.20)."""
-    end_of_game_result: str | None = None
-    tournament_code: str | None = None
+    end_of_game_result: str = ""
+    tournament_code: str = ""
     participants: Annotated[list[ParticipantPayload], Field(max_length=100)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _number_participants(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        if "participants" in fields and fields["participants"] is None:
+            return {**fields, "participants": []}
+        people = fields.get("participants")
+        if not isinstance(people, list):
+            return fields
+        numbered = [
+            {**person, "participantId": number}
+            if isinstance(person, dict) and person.get("participantId") in (None, "")
+            else person
+            for number, person in enumerate(people, start=1)
+        ]
+        return {**fields, "participants": numbered}
 
 
 class MetadataPayload(_Slim):
     """`metadata`."""
 
-    match_id: str
+    match_id: str = ""
     participants: Any = None
     """Puuids, without those of bots. Who took part stands in `info`; see `without_seat`."""
 
@@ -214,7 +256,8 @@ def _named(item: Any) -> str:
 
 def _contradictions(match_id: str, payload: MatchPayload) -> list[str]:
     errors = []
-    if payload.metadata and payload.metadata.match_id.upper() != match_id.upper():
+    named = payload.metadata.match_id if payload.metadata else ""
+    if named and named.upper() != match_id.upper():
         errors.append("metadata.matchId: is that of another match")
     people = payload.info.participants
     if len({person.participant_id for person in people}) < len(people):

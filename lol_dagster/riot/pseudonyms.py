@@ -12,6 +12,7 @@ import json
 import re
 from typing import Any, Final, TypeGuard
 
+from lol_dagster.riot.modes import MODES
 from lol_dagster.riot.payload import (
     BOT_PUUIDS,
     InfoPayload,
@@ -44,8 +45,8 @@ _HARMLESS: Final = {
 """Field in lower case → the values of it that name nobody, unless somebody is called so."""
 _VOCABULARY: Final = frozenset(
     {
-        *("ARAM", "CHERRY", "CLASSIC", "KIWI", "ONEFORALL", "STRAWBERRY", "SWIFTPLAY", "URF"),
-        *("PRACTICETOOL", "TUTORIAL", "CUSTOM_GAME", "MATCHED_GAME", "TUTORIAL_GAME"),
+        *(mode.code for mode in MODES),
+        *("CUSTOM_GAME", "MATCHED_GAME", "TUTORIAL_GAME"),
         *("TOP", "JUNGLE", "MIDDLE", "BOTTOM", "UTILITY", "NONE", "SOLO", "SUPPORT", "Invalid"),
         "GameComplete",
     }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.transports.base import Transport
-from lol_dagster.riot.queues import QUEUE_NAMES
+from lol_dagster.riot.modes import KIND_NAMES, MODE_NAMES, Wanted, spoken
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
 from lol_dagster.roster.names import clean_name, find_named, flush_unless, get_named, name_taken
 from lol_dagster.roster.teams import get_team, live_channels
@@ -36,29 +36,39 @@ def get_channel(session: Session, name: str) -> Channel:
     return get_named(channels(session), name, "channel")
 
 
-def parse_queues(text: str) -> list[int]:
-    """Read queues by what people call them or by Riot's ids: `Ranked Solo, 440`.
+def parse_queues(text: str) -> Wanted:
+    """Read kinds of queue, names of modes and queues, and Riot's ids: `ranked, Arena, 3130`.
 
     Raises:
-        RosterError: it is no list of queues.
+        RosterError: it is no list of these.
     """
+    return wanted(part.strip() for part in text.split(","))
+
+
+def wanted(said: Iterable[str]) -> Wanted:
+    """What is said, as it is written down: each once, kinds and names first.
+
+    Raises:
+        RosterError: one of them is neither a kind nor a name nor an id.
+    """
+    names: dict[str, None] = {}
     ids: set[int] = set()
-    for part in (part.strip() for part in text.split(",")):
-        if re.fullmatch(r"\d{1,5}", part, re.ASCII) and int(part) <= _HIGHEST_QUEUE:
-            ids.add(int(part))
-        elif named := queues_called(part):
-            ids.update(named)
+    for each in said:
+        if re.fullmatch(r"\d{1,5}", each, re.ASCII) and int(each) <= _HIGHEST_QUEUE:
+            ids.add(int(each))
+        elif (name := spoken(each)) is not None:
+            names[name] = None
         else:
             raise RosterError(
-                f"{text!a} is no list of queues: it should be Riot's numbers or names, such as 420,440 "
-                "or Ranked Solo, Ranked Flex (static.developer.riotgames.com/docs/lol/queues.json)"
+                f"{each!a} is no kind of queue ({', '.join(KIND_NAMES)}), no mode or queue that is known "
+                "by name, such as Brawl or Ranked Solo, and no number of Riot's, such as 420 "
+                "(static.developer.riotgames.com/docs/lol/queues.json)"
             )
-    return sorted(ids)
+    return [*sorted(names, key=_in_the_tables_order), *sorted(ids)]
 
 
-def queues_called(name: str) -> list[int]:
-    """Riot's ids of the queues that people call so; some share a name."""
-    return [queue for queue, known in QUEUE_NAMES.items() if known.casefold() == name.casefold()]
+def _in_the_tables_order(name: str) -> int:
+    return [*KIND_NAMES, *MODE_NAMES].index(name)
 
 
 def parse_message_kinds(text: str) -> list[str] | None:
@@ -99,7 +109,7 @@ def add_channel(
     kind: str,
     address: str,
     transports: Mapping[str, Transport],
-    queues: list[int] | None,
+    queues: Wanted | None,
     message_kinds: list[str] | None = None,
     uncertain: str,
     now: datetime,
@@ -108,7 +118,7 @@ def add_channel(
 
     Args:
         transports: `transports.registry.all_transports(settings)`.
-        queues: Riot's ids of the queues whose games are announced; None: all.
+        queues: Whose games are announced, as `parse_queues` returns it; None: all.
         message_kinds: Of `CHOSEN_KINDS`; None: all.
         uncertain: One of `UNCERTAIN_POLICIES`.
 
@@ -145,7 +155,7 @@ def change_channel(
     kind: str,
     address: str | None,
     transports: Mapping[str, Transport],
-    queues: list[int] | None,
+    queues: Wanted | None,
     message_kinds: list[str] | None,
     uncertain: str,
     version: int,

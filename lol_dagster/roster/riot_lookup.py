@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.errors import KeyRejected, NotFound, RateLimited, RiotError
+from lol_dagster.riot.modes import played_mode
 from lol_dagster.riot.payload import BrokenPayload, parse_match
 from lol_dagster.riot.routing import UnknownPlatform, validate_platform
 from lol_dagster.roster.errors import NoSuchEntryError, RosterError
@@ -59,10 +60,8 @@ class LastGame:
     match_id: str
     at: datetime
     """When it ended, or at least when it was played."""
-    queue_id: int
-    game_mode: str
-    game_type: str
-    tournament_code: str | None
+    mode: str
+    """What people call what was played: `Ranked Solo`."""
 
 
 @dataclass(frozen=True)
@@ -208,8 +207,10 @@ def _last_game(client: RiotClient, puuid: str, platform: str) -> LastGame | None
     return LastGame(
         ids[0],
         datetime.fromtimestamp(stamp / 1000, UTC),
-        info.queue_id,
-        info.game_mode,
-        info.game_type,
-        info.tournament_code,
+        played_mode(
+            info.queue_id,
+            game_mode=info.game_mode,
+            game_type=info.game_type,
+            tournament_code=info.tournament_code,
+        ).name,
     )

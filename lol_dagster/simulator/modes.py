@@ -216,6 +216,6 @@ MODES: tuple[Mode, ...] = (
     Mode(1810, "STRAWBERRY", 33, (11, 18), 0.0, 4, 5, _swarm),
     Mode(890, "CLASSIC", 11, (15, 22), 2.2, 5, 3, _coop),
     Mode(3130, "CLASSIC", 11, (24, 35), 1.2, 5, 2, _sides, bans=5, game_type="CUSTOM_GAME"),
-    Mode(3270, "RUNETERRAFIRMA", 11, (15, 22), 2.0, 5, 2, _sides, positions=False),
+    Mode(4990, "RUNETERRAFIRMA", 11, (15, 22), 2.0, 5, 2, _sides, positions=False),
 )
-"""3270 is a queue and a mode that nobody has heard of, as there is a new one every season."""
+"""4990 is a queue and a mode that nobody has heard of, as there is a new one every season."""

@@ -47,5 +47,5 @@ def champion_display_name(champion_id: int, champion_name: str) -> str:
         or _UNLIKE_THEIR_NAMES.get(folded)
         or _BY_FOLDED_NAME.get(folded)
         or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", internal)
-        or f"Champion {champion_id}"
+        or (f"Champion {champion_id}" if champion_id > 0 else "Unknown champion")
     )

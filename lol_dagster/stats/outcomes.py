@@ -6,18 +6,56 @@ normally, in Swarm everybody loses, and in Arena only the placement says anythin
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
+from lol_dagster.riot.modes import CUSTOM_GAME, PlayedMode, played_mode
 from lol_dagster.riot.payload import InfoPayload, ParticipantPayload
-from lol_dagster.stats.modes import ARENA, CUSTOM_GAME
 
 GameResult = Literal["played", "remake", "aborted", "empty"]
 ParticipantOutcome = Literal["win", "loss", "remake", "aborted", "placement"]
 
 
+_LANE_MINIONS_PER_MIN: Final = 3.0
+"""More than on the Howling Abyss (2.4) and in Brawl (1.9), less than in URF (3.5) on the Rift, each the mean
+of a real game's participants."""
+
+
+def what_was_played(info: InfoPayload) -> PlayedMode:
+    """The game's mode, by its own word for it and by what is in it."""
+    sides = {person.team_id: True for person in info.participants}
+    for person in info.participants:
+        sides[person.team_id] &= person.is_bot
+    return played_mode(
+        info.queue_id,
+        game_mode=info.game_mode,
+        game_type=info.game_type,
+        tournament_code=info.tournament_code,
+        against_bots=any(sides.values()),
+        has_places=any(
+            person.player_subteam_id and known_placement(person) for person in info.participants
+        ),
+    )
+
+
 def is_arena(info: InfoPayload) -> bool:
-    # By mode: Riot has used five queue ids for it so far, 0 among them.
-    return info.game_mode.upper() == ARENA
+    return what_was_played(info).family == "arena"
+
+
+def has_lanes(info: InfoPayload) -> bool:
+    """Whether there are lanes to farm in, so that creep score says something.
+
+    By the payload, as Riot plays known modes on new maps and new modes on old ones: positions have names
+    for most, or there are as many minions as lanes have, and a jungle.
+    """
+    people = info.participants
+    minions = sum(person.total_minions_killed for person in people)
+    minutes = sum(person.time_played or 0 for person in people) / 60
+    if not minions or not minutes:
+        return False
+    if 2 * sum(person.position is not None for person in people) > len(people):
+        return True
+    has_jungle = any(person.neutral_minions_killed for person in people)
+    return has_jungle and minions / minutes >= _LANE_MINIONS_PER_MIN
 
 
 def game_result(info: InfoPayload) -> GameResult:
@@ -30,7 +68,7 @@ def game_result(info: InfoPayload) -> GameResult:
         return "played"
     # Nobody won. That is no accident where the game itself beats everybody (Swarm), nor in the
     # Arena games whose Arena fields are all 0 although they were fought to the end.
-    said_aborted = (info.end_of_game_result or "").strip().lower().startswith("abort_")
+    said_aborted = info.end_of_game_result.strip().lower().startswith("abort_")
     return "aborted" if said_aborted or _has_opponents(info) else "played"
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from lol_dagster.riot.modes import ModeFamily, QueueKind
 from lol_dagster.riot.names import without_format_characters
 from lol_dagster.riot.payload import (
     BrokenPayload,
@@ -18,20 +19,20 @@ from lol_dagster.riot.payload import (
     parse_payload,
 )
 from lol_dagster.stats.champions import champion_display_name
-from lol_dagster.stats.modes import ModeFamily, mode_family, queue_display_name
 from lol_dagster.stats.outcomes import (
     GameResult,
     ParticipantOutcome,
     counts_in_form,
     game_result,
+    has_lanes,
     is_arena,
     known_placement,
     participant_outcome,
     side,
+    what_was_played,
 )
 
 _LONGEST_GAME: Final = timedelta(days=1)
-_NO_POSITION: Final = {"", "INVALID", "NONE", "AFK"}
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,13 @@ class ParticipantReading:
 
 @dataclass(frozen=True)
 class GameReading:
-    """A game; the fields are those of `storage.models.Game`, and the last three."""
+    """A game; the fields are those of `storage.models.Game`, and the last four."""
 
     match_id: str
     platform: str
     queue_id: int
     queue_name: str
+    queue_kind: QueueKind
     game_mode: str
     game_type: str
     mode_family: ModeFamily
@@ -86,6 +88,8 @@ class GameReading:
     ended_at: datetime
     duration_s: int
     counts_in_form: bool
+    has_lanes: bool
+    """Whether creep score says something."""
     ended_over_behaviour: bool
     """Riot ended it over somebody's behaviour (gameEndedInIGNBSurrender, from patch 16.11)."""
     participants: tuple[ParticipantReading, ...]
@@ -105,22 +109,18 @@ def read_game(match_id: str, body: bytes, *, fetched_at: datetime) -> GameReadin
     """
     payload = parse_payload(match_id, body)
     info = payload.info
-    result = game_result(info)
+    result, played = game_result(info), what_was_played(info)
     started_at, duration = _times(match_id, info, result, fetched_at)
     people = () if result == "empty" else info.participants
     return GameReading(
         match_id=match_id,
         platform=match_id.rpartition("_")[0].lower(),
         queue_id=info.queue_id,
-        queue_name=queue_display_name(
-            info.queue_id,
-            game_mode=info.game_mode,
-            game_type=info.game_type,
-            tournament_code=info.tournament_code,
-        ),
+        queue_name=played.name,
+        queue_kind=played.kind,
         game_mode=info.game_mode,
         game_type=info.game_type,
-        mode_family=mode_family(info.game_mode),
+        mode_family=played.family,
         map_id=info.map_id,
         game_version=info.game_version,
         result=result,
@@ -128,8 +128,9 @@ def read_game(match_id: str, body: bytes, *, fetched_at: datetime) -> GameReadin
         ended_at=started_at + duration,
         duration_s=duration // timedelta(seconds=1),
         counts_in_form=counts_in_form(info, result),
+        has_lanes=has_lanes(info),
         ended_over_behaviour=any(person.game_ended_in_ignb_surrender for person in people),
-        participants=tuple(_read_participant(info, person, result) for person in people),
+        participants=tuple(_read_participant(info, person, result, duration) for person in people),
         without_seat=payload.without_seat if people else frozenset(),
     )
 
@@ -144,8 +145,12 @@ def _times(
     end_stamp = _moment(info.game_end_timestamp)
     if result == "empty":
         return end_stamp or fetched_at, timedelta(0)
-    is_in_ms = info.game_end_timestamp is None
-    duration = timedelta(milliseconds=info.game_duration * (1 if is_in_ms else 1000))
+    # Equal to the game's duration wherever Riot says both.
+    longest = max(person.time_played or 0 for person in info.participants)
+    is_in_ms = info.game_end_timestamp is None and info.game_duration > 2 * longest
+    duration = timedelta(
+        milliseconds=info.game_duration if is_in_ms else (info.game_duration or longest) * 1000
+    )
     if duration > _LONGEST_GAME:
         raise BrokenPayload(match_id, ["info.gameDuration: is more than a day"])
     started_at = _moment(info.game_start_timestamp) or _moment(info.game_creation)
@@ -160,10 +165,9 @@ def _moment(stamp_ms: int | None) -> datetime | None:
 
 
 def _read_participant(
-    info: InfoPayload, person: ParticipantPayload, result: GameResult
+    info: InfoPayload, person: ParticipantPayload, result: GameResult, duration: timedelta
 ) -> ParticipantReading:
     outcome = participant_outcome(info, person, result)
-    position = (person.team_position or "").upper()
     champion = champion_display_name(person.champion_id, person.champion_name)
     return ParticipantReading(
         participant_id=person.participant_id,
@@ -177,7 +181,7 @@ def _read_participant(
         placement=known_placement(person) if outcome == "placement" else None,
         champion_id=person.champion_id,
         champion=champion,
-        position=None if position in _NO_POSITION else position[:20],
+        position=person.position,
         champ_level=person.champ_level,
         kills=person.kills,
         deaths=person.deaths,
@@ -186,7 +190,9 @@ def _read_participant(
         gold=person.gold_earned,
         damage=person.total_damage_dealt_to_champions,
         vision_score=person.vision_score,
-        time_played_s=person.time_played,
+        time_played_s=duration // timedelta(seconds=1)
+        if person.time_played is None
+        else person.time_played,
         double_kills=person.double_kills,
         triple_kills=person.triple_kills,
         quadra_kills=person.quadra_kills,
@@ -205,6 +211,6 @@ def _display_name(person: ParticipantPayload) -> str:
     return _shown(person.summoner_name)
 
 
-def _shown(text: str | None) -> str:
+def _shown(text: str) -> str:
     # PostgreSQL takes no NUL in a text, and the column ends at 100 for name and tag together.
-    return without_format_characters(text or "").replace("\x00", "").strip()[:49]
+    return without_format_characters(text).replace("\x00", "").strip()[:49]

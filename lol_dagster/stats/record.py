@@ -30,8 +30,11 @@ from lol_dagster.storage.models import (
 
 log = logging.getLogger(__name__)
 
-STATS_CODE_VERSION: Final = "1"
+STATS_CODE_VERSION: Final = "2"
 """To be raised with every change that makes other rows of the same payload."""
+
+_NOT_COLUMNS: Final = ("participants", "has_lanes", "ended_over_behaviour", "without_seat")
+"""What a `GameReading` has beyond the columns of `Game`."""
 
 
 def record_game(
@@ -59,7 +62,7 @@ def record_game(
         session.execute(delete(table).where(table.match_id == match_id))
     session.add(
         Game(
-            **_columns(game, but=("participants", "ended_over_behaviour", "without_seat")),
+            **_columns(game, but=_NOT_COLUMNS),
             code_version=code_version,
             payload_sha256=archived.sha256,
         )
@@ -133,7 +136,7 @@ def _player_stat_row(game: GameReading, person: ParticipantReading, account: Acc
         ended_at=game.ended_at,
         kda=kda(person.kills, person.deaths, person.assists),
         kill_participation=kill_participation(game, person),
-        cs_per_min=per_minute(person.cs, person.time_played_s),
+        cs_per_min=per_minute(person.cs, person.time_played_s) if game.has_lanes else None,
         gold_per_min=per_minute(person.gold, person.time_played_s),
         damage_share=damage_share(game, person),
         highlights=list(highlights(game, person)),

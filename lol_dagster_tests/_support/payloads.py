@@ -7,7 +7,7 @@
     )
 
 gives a ranked solo game that Ann won on team 100, with nine other participants who are all alike
-(`FILLER`: 4/4/6, 160 cs, 10,000 gold, 15,000 damage), in the fields and types of patch 16. A
+(`FILLER`: 4/4/6, 10,000 gold, 15,000 damage; `Mode.minions`: 160 cs), in the fields and types of patch 16. A
 `participant` is a partial one in Riot's own field names; `match_payload` seats and completes it.
 """
 
@@ -48,8 +48,6 @@ FILLER: Final[Json] = {
     "kills": 4,
     "deaths": 4,
     "assists": 6,
-    "totalMinionsKilled": 150,
-    "neutralMinionsKilled": 10,
     "goldEarned": 10_000,
     "totalDamageDealtToChampions": 15_000,
     "visionScore": 20,
@@ -75,6 +73,8 @@ class Mode:
     seats: tuple[Seat, ...]
     duration_s: int = 1800
     game_type: str = "MATCHED_GAME"
+    minions: tuple[int, int] = (150, 10)
+    """Of lanes and of the jungle, that everybody has killed who is not said to have killed others."""
 
 
 def _five_against_five(*, positions: bool = True, bots: bool = False) -> tuple[Seat, ...]:
@@ -100,17 +100,23 @@ MODES: Final[dict[str, Mode]] = {
     "draft": Mode(400, "CLASSIC", 11, _five_against_five()),
     "swiftplay": Mode(480, "SWIFTPLAY", 11, _five_against_five()),
     "clash": Mode(700, "CLASSIC", 11, _five_against_five()),
-    "aram": Mode(450, "ARAM", 12, _five_against_five(positions=False), duration_s=1200),
-    "aram_clash": Mode(720, "ARAM", 12, _five_against_five(positions=False), duration_s=1200),
-    "mayhem": Mode(2400, "KIWI", 12, _five_against_five(positions=False), duration_s=1200),
-    "arena_8": Mode(1700, "CHERRY", 30, _arena(4, 2), duration_s=1000),
-    "arena_16": Mode(1700, "CHERRY", 30, _arena(8, 2), duration_s=1500),
-    "arena_18": Mode(1750, "CHERRY", 30, _arena(6, 3), duration_s=1350),
+    "aram": Mode(
+        450, "ARAM", 12, _five_against_five(positions=False), duration_s=1200, minions=(50, 0)
+    ),
+    "aram_clash": Mode(
+        720, "ARAM", 12, _five_against_five(positions=False), duration_s=1200, minions=(50, 0)
+    ),
+    "mayhem": Mode(
+        2400, "KIWI", 12, _five_against_five(positions=False), duration_s=1200, minions=(50, 0)
+    ),
+    "arena_8": Mode(1700, "CHERRY", 30, _arena(4, 2), duration_s=1000, minions=(0, 0)),
+    "arena_16": Mode(1700, "CHERRY", 30, _arena(8, 2), duration_s=1500, minions=(0, 0)),
+    "arena_18": Mode(1750, "CHERRY", 30, _arena(6, 3), duration_s=1350, minions=(0, 0)),
     "swarm_1": Mode(1810, "STRAWBERRY", 33, (Seat(100),), duration_s=1000),
     "swarm_3": Mode(1830, "STRAWBERRY", 33, (Seat(100),) * 3, duration_s=1000),
     "swarm_4": Mode(1840, "STRAWBERRY", 33, (Seat(100),) * 4, duration_s=1000),
     "urf": Mode(900, "URF", 11, _five_against_five(positions=False), duration_s=900),
-    "one_for_all": Mode(1020, "ONEFORALL", 11, _five_against_five(positions=False)),
+    "one_for_all": Mode(1020, "ONEFORALL", 11, _five_against_five(), minions=(40, 4)),
     "bots": Mode(880, "CLASSIC", 11, _five_against_five(bots=True)),
     "custom": Mode(0, "CLASSIC", 11, _five_against_five(), game_type="CUSTOM_GAME"),
     "tournament": Mode(3130, "CLASSIC", 11, _five_against_five(), game_type="CUSTOM_GAME"),
@@ -295,6 +301,8 @@ def _complete(
     )
     return {
         **FILLER,
+        "totalMinionsKilled": kind.minions[0],
+        "neutralMinionsKilled": kind.minions[1],
         **who,
         "riotIdGameName": "" if seat.bot else name,
         "riotIdTagline": "" if seat.bot else "NA1",

@@ -331,12 +331,14 @@ def test_a_channel_is_added_with_what_it_is_to_hear(
     page = operator.get("/channel/new/?team=Amigos").text
     typed = filled_in(
         page, name="general", kind="discord-webhook", address=HOOK,
-        queues=["Ranked Solo", "Arena"], other_queues="3130", message_kinds=["game", "alert"],
+        queues=["arena", "Ranked Solo"], other_queues="3130", message_kinds=["game", "alert"],
     )  # fmt: skip
     assert operator.post("/channel/new/", typed).status_code == 302
     row = the_channel(database)
     assert (row.address, row.uncertain) == (HOOK, "review")
-    assert row.queues == [420, 1700, 1710, 1750, 3130]
+    assert row.queues == ["arena", "Ranked Solo", 3130]
+    shown = operator.get("/channel/details/?id=1").text
+    assert "Arena, Ranked Solo, queue 3130" in shown
     assert row.message_kinds == ["game", "alert"]
 
 
@@ -372,7 +374,7 @@ def test_an_address_is_never_shown_again_and_stays_when_it_is_left_empty(
         ({"name": " "}, "name", "A name is missing"),
         ({"name": "GENERAL"}, "name", "There is already a channel"),
         ({"message_kinds": []}, "message_kinds", "Choose at least one"),
-        ({"other_queues": "ranked"}, "other_queues", "is no list of queues"),
+        ({"other_queues": "rankde"}, "other_queues", "is no kind of queue"),
         ({"kind": "carrier-pigeon"}, "kind", "Not a valid choice"),
     ],
 )
@@ -403,16 +405,17 @@ def test_of_two_who_edit_a_channel_the_second_sees_what_the_first_has_done(
     page = operator.get(CHANNEL).text
     with database.writing(who="Zoe (web)") as session:
         row = session.get_one(Channel, 1)
-        row.queues, row.address, row.uncertain = [450], HOOK + "2", "resend"
+        row.queues, row.address, row.uncertain = ["Brawl", 450], HOOK + "2", "resend"
     refused = operator.post(CHANNEL, filled_in(page, name="ranked", uncertain="resend"))
     assert refused.status_code == 422
     assert refused.text.count("You had not, so the new value is shown") == 2
     assert "Zoe (web) changed general in the meantime (address, queues, uncertain)" in refused.text
-    assert filled_in(refused.text)["queues"] == ["ARAM"]
+    assert filled_in(refused.text)["queues"] == ["Brawl"]
+    assert filled_in(refused.text)["other_queues"] == ["450"]
     assert operator.post(CHANNEL, filled_in(refused.text)).status_code == 302
     row = the_channel(database)
     assert (row.name, row.queues, row.address, row.uncertain) == (
-        "ranked", [450], HOOK + "2", "resend",
+        "ranked", ["Brawl", 450], HOOK + "2", "resend",
     )  # fmt: skip
 
 

@@ -172,7 +172,7 @@ def test_a_team_and_all_that_hangs_on_it_is_removed_by_force() -> None:
         (["channel", "add", "x", "--team", "Amigos", "--kind", "discord-webhook", "--address",
           "https://evil.example/api/webhooks/123456789012345678/s3cret"], "LOL_DISCORD_URL"),
         (["channel", "add", "x", "--team", "Amigos", "--kind", "slack-bot", "--address",
-          "C0123456789", "--queues", "ranked"], "is no list of queues"),
+          "C0123456789", "--queues", "rankde"], "is no kind of queue"),
         (["channel", "show", "x"], "no channel 'x'"),
     ],
 )  # fmt: skip

@@ -50,7 +50,6 @@ def test_a_game_is_loaded_with_all_that_is_said_of_it(session):
             match_id="EUW1_1",
             queue_name="Arena",
             mode_family="arena",
-            map_id=30,
             ended_at=ENDED,
             duration_s=1000,
             subteams=6,

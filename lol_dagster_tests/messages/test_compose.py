@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from lol_dagster.delivery.transports import discord_format
+from lol_dagster.delivery.transports import discord_format, slack_format
 from lol_dagster.messages import text
 from lol_dagster.messages.compose import (
     MOST_LISTED,
@@ -18,6 +19,7 @@ from lol_dagster.messages.compose import (
     ordinal,
 )
 from lol_dagster.messages.content import MessageContent
+from lol_dagster.riot.routing import PLATFORMS
 from lol_dagster_tests._support.message_rows import ENDED
 
 
@@ -49,7 +51,6 @@ def game(*members: Member, **values: Any) -> AnnouncedGame:
             "match_id": "EUW1_5000000001",
             "queue_name": "Ranked Solo",
             "mode_family": "rift",
-            "map_id": 11,
             "ended_at": ENDED,
             "duration_s": 1930,  # 32 * 60 + 10
             "subteams": 0,
@@ -119,17 +120,13 @@ def test_a_remake_has_no_figures():
     assert content.tone == "neutral"
 
 
-def test_aram_has_no_creep_score():
-    content = compose_game(game(member("Ann"), queue_name="ARAM", mode_family="aram", map_id=12))
+def test_where_there_are_no_lanes_there_is_no_creep_score():
+    content = compose_game(
+        game(member("Ann", cs_per_min=None), queue_name="ARAM", mode_family="aram")
+    )
     assert shown(content) == (
         "Victory · ARAM · 32:10\n**Ann** · Jinx · 10/2/8\nKDA 9.0 · 72% kill participation"
     )
-
-
-@pytest.mark.parametrize(("map_id", "creep_score"), [(11, True), (21, False)])
-def test_another_mode_tells_creep_score_only_on_summoners_rift(map_id, creep_score):
-    content = compose_game(game(member("Ann"), mode_family="other", map_id=map_id))
-    assert ("CS/min" in shown(content)) is creep_score
 
 
 def test_what_could_not_be_worked_out_is_left_out():
@@ -139,7 +136,7 @@ def test_what_could_not_be_worked_out_is_left_out():
 
 def test_swarm_counts_kills_of_monsters_and_deaths():
     xayah = member("Ann", "Xayah", cs=2687, deaths=1)
-    content = compose_game(game(xayah, queue_name="Swarm", mode_family="swarm", map_id=33))
+    content = compose_game(game(xayah, queue_name="Swarm", mode_family="swarm"))
     assert shown(content) == ("Victory · Swarm · 32:10\n**Ann** · Xayah · 2,687 kills, 1 death")
 
 
@@ -190,11 +187,10 @@ def test_a_game_without_result_between_members_has_no_result_beside_a_side():
 def test_arena_is_announced_by_placement():
     content = compose_game(
         game(
-            arena("Ann", 2, 5),
-            arena("Bob", 2, 5),
+            arena("Ann", 2, 5, cs_per_min=None),
+            arena("Bob", 2, 5, cs_per_min=None),
             queue_name="Arena",
             mode_family="arena",
-            map_id=30,
             subteams=8,
         )
     )
@@ -253,6 +249,39 @@ def test_an_arena_game_without_places_says_so():
     assert content.tone == "neutral"
 
 
+QARIN, DINA = "قرين", "דנה"
+
+
+def isolated(name):
+    return f"\u2068{name}\u2069"
+
+
+def test_names_from_right_to_left_are_isolated_one_by_one_in_titles_summaries_and_fallback_texts():
+    content = compose_game(
+        game(
+            arena("Ann", 1, 1),
+            arena(QARIN, 3, 2),
+            arena(DINA, 3, 2, account_name=QARIN),
+            queue_name="Arena",
+            mode_family="arena",
+            subteams=8,
+        )
+    )
+    # Else "3rd" would belong to the name before it: "3 قرينrd".
+    title = f"Ann 1st, {isolated(QARIN)} and {isolated(DINA)} 3rd · Arena · 32:10"
+    who = f"Ann (Jinx 10/2/8), {isolated(QARIN)} (Jinx 10/2/8) and {isolated(DINA)} ({isolated(QARIN)})"
+    summary = f"{who} (Jinx 10/2/8): {title}"
+    embed = discord_format.render(content, "m.1")["embeds"][0]
+    assert embed["title"] == title
+    assert f"**{isolated(QARIN)}** · Jinx" in embed["description"]
+    assert slack_format.render(content, "m.1")["text"] == summary
+
+
+def test_a_catch_up_isolates_the_names_in_it():
+    content = compose_catch_up([game(member(QARIN))])
+    assert f"{isolated(QARIN)}: Jinx 10/2/8" in shown(content)
+
+
 def test_a_player_with_several_accounts_is_named_with_the_one_played():
     content = compose_game(game(member("Ann", account_name="AnnSmurf")))
     assert "**Ann (AnnSmurf)** · Jinx · 10/2/8" in shown(content)
@@ -296,6 +325,17 @@ def test_a_game_of_over_an_hour_shows_hours():
 def test_four_are_named_and_of_more_the_first_three(number, who):
     people = [member(f"P{each}", outcome="remake") for each in range(1, number + 1)]
     assert compose_game(game(*people)).summary == f"{who}: Remake · Ranked Solo · 32:10"
+
+
+@pytest.mark.parametrize("platform", sorted(set(PLATFORMS) - {"pbe1"}))
+def test_every_platform_has_a_link(platform):
+    url = compose_game(game(member("Ann"), match_id=f"{platform.upper()}_7")).url
+    assert re.fullmatch("https://www.leagueofgraphs.com/match/[a-z]+/7", url)
+
+
+def test_a_game_of_the_middle_east_has_a_link():
+    url = compose_game(game(member("Ann"), match_id="ME1_12")).url
+    assert url == "https://www.leagueofgraphs.com/match/me/12"
 
 
 def test_an_unknown_platform_gets_no_link():

@@ -187,7 +187,14 @@ def test_people_read_why_a_game_is_announced_or_not(session, game, reason):
     [
         ({"removed_at": ENDED}, "the channel was removed at 2026-08-01 20:00"),
         ({"created_at": NOW + SECOND}, "the channel was added after the game had been processed"),
-        ({"queues": [450]}, "the channel does not want queue 420 (Ranked Solo)"),
+        (
+            {"queues": ["aram", "Brawl", 440, 3130]},
+            (
+                "the channel does not want queue 420 (Ranked Solo), but ARAM, Brawl, "
+                "queue 440 (Ranked Flex), queue 3130"
+            ),
+        ),
+        ({"queues": []}, "the channel does not want queue 420 (Ranked Solo), but none"),
         ({"message_kinds": ["alert"]}, "the channel does not want game messages"),
     ],
 )

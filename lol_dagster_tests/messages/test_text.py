@@ -73,6 +73,10 @@ def test_what_is_too_long_ends_in_an_ellipsis(whole: str, limit: int, cut: str) 
         ("שלום", "\u2068שלום\u2069"),
         ("١٢ Ann", "\u2068١٢ Ann\u2069"),
         ("سلام", "\u2068سلام\u2069"),
+        ("A, \u2068سلام\u2069 3", "A, \u2068سلام\u2069 3"),  # isolated already, and so nothing else
+        ("سلام, \u2068سلام\u2069 3", "\u2068سلام, سلام 3\u2069"),  # not all of it: as a whole
+        ("\u2068\u200b\u2069A\u2068", "A"),  # nothing inside; no end
+        ("\u2068A\u2068B\u2069C\u2069", "A\u2068B\u2069C"),  # never one in another
     ],
 )
 def test_what_disturbs_the_text_around_it_is_taken_away(typed: str, shown: str) -> None:
@@ -83,6 +87,7 @@ def test_a_plain_text_has_space_for_what_isolates_it() -> None:
     # Of 8 units two are kept for the isolates: five letters and the ellipsis.
     assert text.plain("x" * 8, 8) == "xxxxx…"
     assert text.plain("א" * 8, 8) == "\u2068אאאאא…\u2069"
+    assert text.plain("A " + text.isolated("א" * 8), 8) == "A \u2068אא…\u2069"
 
 
 @pytest.mark.parametrize(

@@ -77,12 +77,12 @@ def test_every_wrong_field_is_named_by_its_path() -> None:
     payload = match_payload()
     payload["info"]["queueId"] = "420"
     payload["info"]["participants"][3]["kills"] = None
-    del payload["info"]["participants"][7]["championName"]
+    del payload["info"]["participants"][7]["teamId"]
     paths = [error.split(":")[0] for error in errors_of(encode(payload))]
     assert paths == [
         "info.queueId",
         "info.participants.3.kills",
-        "info.participants.7.championName",
+        "info.participants.7.teamId",
     ]
 
 

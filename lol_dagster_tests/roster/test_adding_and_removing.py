@@ -308,10 +308,10 @@ def test_two_teams_may_share_one_place(any_database: Database) -> None:
         assert len(channels(session)) == 2
 
 
-def test_queues_are_riots_numbers() -> None:
+def test_queues_are_kinds_names_or_riots_numbers() -> None:
     assert parse_queues(" 440, 420,440 ") == [420, 440]
-    for typed in ("", "ranked", "420,", "-1", "４２０", "123456"):
-        with pytest.raises(RosterError, match="is no list of queues: it should be Riot's numbers"):
+    for typed in ("", "rankde", "420,", "-1", "４２０", "123456", "Tutorial", "Practice Tool"):
+        with pytest.raises(RosterError, match=r"is no kind of queue .* and no number of Riot's"):
             parse_queues(typed)
 
 

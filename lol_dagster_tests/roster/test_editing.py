@@ -328,7 +328,10 @@ def test_a_change_cannot_give_a_team_the_same_channel_twice(any_database: Databa
 
 
 def test_queues_are_named_as_people_call_them() -> None:
-    assert parse_queues("ranked solo, Arena,450") == [420, 450, 1700, 1710, 1750]
+    said = parse_queues("450,ranked  solo, Arena, brawl,Everything else,arena")
+    # What was said stays what it is, kinds first, then names, then numbers.
+    assert said == ["arena", "other", "Ranked Solo", "Brawl", 450]
+    assert parse_queues(",".join(map(str, said))) == said
     assert parse_message_kinds("Alert, game") == ["game", "alert"]
     assert parse_message_kinds("game,catch_up,alert") is None
     for typed in ("", "games", "game,,alert", "test"):

@@ -77,7 +77,7 @@ def test_what_riot_shows_of_an_account_helps_to_recognise_it(
     assert found.known == ask_riot(client, RiotId("Ann", "TAG"), "na1")
     assert found.level == 417
     assert found.last_game is not None
-    assert (found.last_game.match_id, found.last_game.queue_id) == ("NA1_7", 450)
+    assert (found.last_game.match_id, found.last_game.mode) == ("NA1_7", "ARAM")
     assert abs(found.last_game.at - ended_at) < timedelta(seconds=2)
 
 

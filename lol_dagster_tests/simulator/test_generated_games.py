@@ -60,7 +60,7 @@ def test_all_ways_to_play_and_all_odd_ends_turn_up(
     )
     assert {1, 2, 3, 4} == {size for mode, size in modes if mode == "STRAWBERRY"}
     queues = {info["queueId"] for info in played}
-    assert {400, 420, 440, 890, 3130, 3270} <= queues
+    assert {400, 420, 440, 890, 3130, 4990} <= queues
     ends = Counter(
         (one["gameEndedInEarlySurrender"], one["gameEndedInSurrender"])
         for info in played

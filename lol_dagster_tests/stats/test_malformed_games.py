@@ -363,7 +363,7 @@ def test_ten_equal_champions_are_ten_participants() -> None:
 
 def test_urf_without_challenges_is_read() -> None:
     game = read(mode="urf", participants=everybody_says("challenges", ABSENT))
-    assert (game.result, game.queue_name, game.mode_family) == ("played", "ARURF", "other")
+    assert (game.result, game.queue_name, game.mode_family) == ("played", "URF", "other")
 
 
 # Fields.

@@ -96,6 +96,7 @@ def test_a_game_becomes_rows(any_database: Database) -> None:
             "platform": "na1",
             "queue_id": 420,
             "queue_name": "Ranked Solo",
+            "queue_kind": "ranked",
             "game_mode": "CLASSIC",
             "game_type": "MATCHED_GAME",
             "mode_family": "rift",

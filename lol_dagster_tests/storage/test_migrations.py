@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import (
     JSON,
@@ -52,6 +55,7 @@ TYPES = {
 }
 
 Release = dict[str, Any]
+Move = Callable[[Callable[[Config, str], None], str, str], list[Any]]
 
 
 @pytest.fixture(params=RELEASED, ids=[file.stem for file in RELEASED])
@@ -144,3 +148,95 @@ def test_no_released_migration_was_edited(release: Release) -> None:
 def test_there_is_a_release_and_each_has_a_row_in_every_table(release: Release) -> None:
     assert RELEASED[0].stem == "0.1.0"
     assert all(content["rows"] for content in release["tables"].values())
+
+
+# --- what 0002 does to rows ------------------------------------------------------------------------
+
+
+@contextmanager
+def moving(tmp_path: Path, into: str, row: str, values: list[tuple[Any, ...]]) -> Iterator[Move]:
+    """A database of 0.1.0 with these rows, and the function that moves it to another revision."""
+    file = tmp_path / "old.sqlite3"
+    database = Database(f"sqlite:///{file}", Keyring(None, tmp_path / "secret.key"))
+
+    def move(to: Callable[[Config, str], None], revision: str, query: str) -> list[Any]:
+        with database.engine.connect() as connection:
+            to(schema.alembic_config(connection), revision)
+            connection.commit()
+            return list(connection.exec_driver_sql(query))
+
+    move(command.upgrade, "0001", "SELECT 1")
+    with (
+        closing(sqlite3.connect(file)) as rows_alone,
+        rows_alone,
+    ):  # no row that they refer to is needed
+        rows_alone.executemany(f"INSERT INTO {into} VALUES ({row})", values)
+    yield move
+    database.dispose()
+
+
+def test_filters_that_were_expanded_from_a_name_are_that_name_again(tmp_path: Path) -> None:
+    written = {
+        # Only a name can have become all of these; of the others each may have been typed.
+        "names": [420, 1700, 1710, 1750, 1810, 1820, 1830, 1840],
+        "ids": [420, 450, 1700, 1710, 2300],
+        "bots": [830, 850, 870, 890],
+        "none": [],
+        "all": None,
+    }
+    wanted = {
+        **written,
+        "names": ["arena", "Swarm", 420],
+        "bots": ["Co-op vs. AI Intro", "Co-op vs. AI Intermediate"],
+    }
+    row = "?, 1, ?, 'discord-bot', '1', NULL, ?, 'review', '2026-11-01', NULL, 1"
+    values = [
+        (number, name, None if queues is None else json.dumps(queues))
+        for number, (name, queues) in enumerate(written.items())
+    ]
+    query = "SELECT name, queues FROM channels"
+    with moving(tmp_path, "channels", row, values) as move:
+        for to, revision, expected in (
+            (command.upgrade, "0002", wanted),
+            (command.downgrade, "0001", written),
+        ):
+            found = move(to, revision, query)
+            assert {name: text and json.loads(text) for name, text in found} == expected
+
+
+def test_games_that_are_there_learn_their_kind_and_keep_creep_score_where_it_was_shown(
+    tmp_path: Path,
+) -> None:
+    games = {
+        # queue, mode, type, name, family, map → kind, and whether creep score was shown
+        "A": (420, "CLASSIC", "MATCHED_GAME", "Ranked Solo", "rift", 11, "ranked", True),
+        "B": (400, "CLASSIC", "MATCHED_GAME", "Normal Draft", "rift", 11, "normal", True),
+        "C": (0, "CLASSIC", "CUSTOM_GAME", "Tournament", "rift", 11, "tournament", True),
+        "D": (0, "CLASSIC", "CUSTOM_GAME", "Custom", "rift", 11, "custom", True),
+        "E": (700, "CLASSIC", "MATCHED_GAME", "Clash", "rift", 11, "tournament", True),
+        "F": (890, "CLASSIC", "MATCHED_GAME", "Co-op", "rift", 11, "bots", True),
+        "G": (4220, "RUBY", "MATCHED_GAME", "Ruby", "other", 11, "bots", True),
+        "H": (450, "ARAM", "MATCHED_GAME", "ARAM", "aram", 12, "aram", False),
+        "I": (1740, "CHERRY", "MATCHED_GAME", "Arena", "arena", 30, "arena", False),
+        "J": (900, "URF", "MATCHED_GAME", "ARURF", "other", 11, "other", True),
+        "K": (2300, "BRAWL", "MATCHED_GAME", "Brawl", "other", 35, "other", False),
+    }
+    row = "?, 'na1', ?, ?, ?, ?, ?, ?, '16', 'played', '2026-11-01', '2026-11-01', 1800, 1, '1', ''"
+    values = [
+        (match_id, queue, name, mode, type_, family, map_id)
+        for match_id, (queue, mode, type_, name, family, map_id, *_) in games.items()
+    ]
+    with moving(tmp_path, "games", row, values) as move:
+        with closing(sqlite3.connect(tmp_path / "old.sqlite3")) as stats, stats:
+            stats.executemany(
+                "INSERT INTO player_stats VALUES "
+                "(?, 1, 1, 1, '2026-11-01', 3.0, 0.5, 7.5, 300.0, 0.2, '[]', NULL)",
+                [(match_id,) for match_id in games],
+            )
+        query = (
+            "SELECT match_id, queue_kind, cs_per_min FROM games JOIN player_stats USING (match_id)"
+        )
+        found = move(command.upgrade, "0002", query)
+    assert {match_id: (kind, rate) for match_id, kind, rate in found} == {
+        match_id: (game[6], 7.5 if game[7] else None) for match_id, game in games.items()
+    }

@@ -40,8 +40,7 @@ from lol_dagster.roster.accounts import add_account, correct_account, move_accou
 from lol_dagster.roster.errors import AccountTakenError, AlreadyThereError
 from lol_dagster.roster.names import clean_name, find_named
 from lol_dagster.roster.players import add_player, get_player, players
-from lol_dagster.roster.riot_lookup import KnownAccount, LastGame
-from lol_dagster.stats.modes import queue_display_name
+from lol_dagster.roster.riot_lookup import KnownAccount
 from lol_dagster.storage.models import Account, AccountPoll, Player
 from lol_dagster.storage.searching import has_part
 
@@ -299,15 +298,6 @@ class AccountView(RosterView):
     def platform_name(self, platform: str) -> str:
         """What players call a platform, with Riot's own word for it."""
         return f"{PLATFORM_NAMES.get(platform, platform)} ({platform})"
-
-    def played(self, game: LastGame) -> str:
-        """What people call what was played."""
-        return queue_display_name(
-            game.queue_id,
-            game_mode=game.game_mode,
-            game_type=game.game_type,
-            tournament_code=game.tournament_code,
-        )
 
     column_formatters = {
         "player": lambda _view, _context, row, _name: row_link(

@@ -28,15 +28,15 @@ from lol_dagster.delivery.probe import Finding, is_left_behind, probe_channel
 from lol_dagster.delivery.scopes import Call, channel_scope
 from lol_dagster.delivery.transports.base import AddressError, Place, PlacesError
 from lol_dagster.delivery.transports.registry import transport_type, transport_types
-from lol_dagster.riot.queues import QUEUE_NAMES
+from lol_dagster.riot.modes import KIND_NAMES, MODE_NAMES, Wanted, shown_wanted
 from lol_dagster.roster.channels import (
     CHOSEN_KINDS,
     add_channel,
     change_channel,
     checked_address,
     parse_queues,
-    queues_called,
     remove_channel,
+    wanted,
 )
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.names import clean_name
@@ -58,8 +58,10 @@ _PAUSED: dict[Call, str] = {
     "scan": "What may have been sent waits, as it cannot be looked for",
 }
 _T = TypeVar("_T")
-_QUEUES = [name for name in dict.fromkeys(QUEUE_NAMES.values()) if name != "Tutorial"]
-"""In Riot's order. Tutorials are never announced."""
+_QUEUES = {
+    **{str(kind): f"{name}: all of this kind" for kind, name in KIND_NAMES.items()},
+    **{name: name for name in MODE_NAMES},
+}
 
 
 class Boxes(SelectMultipleField):
@@ -99,14 +101,15 @@ class ChannelForm(EntryForm):
         "Messages", choices=[SelectChoice(kind, _MESSAGES[kind]) for kind in CHOSEN_KINDS]
     )
     queues = Boxes(
-        "Only games of these queues",
-        choices=[SelectChoice(name, name) for name in _QUEUES],
-        description="None chosen: games of every queue.",
+        "Only these games",
+        choices=[SelectChoice(word, label) for word, label in _QUEUES.items()],
+        description="None chosen: every game. A kind or a mode includes the queues that Riot has yet to open "
+        "for it.",
     )
     other_queues = StringField(
         "Other queues",
         [Optional()],
-        description="Riot's numbers of queues that are not in the list, such as 3130, 3140.",
+        description="Single queues by Riot's numbers, such as 420, 3130.",
     )
     uncertain = SelectField(
         "When nobody can find out whether a message arrived",
@@ -114,28 +117,25 @@ class ChannelForm(EntryForm):
         choices=[SelectChoice(policy, words) for policy, words in _POLICIES.items()],
     )
 
-    def chosen_queues(self) -> list[int] | None:
-        """Riot's ids; None: all.
+    def chosen_queues(self) -> Wanted | None:
+        """None: all.
 
         Raises:
             RosterError: what is typed is no list of queues.
         """
-        ids = {queue for name in self.queues.data or () for queue in queues_called(name)}
-        if self.other_queues.data:
-            ids.update(parse_queues(self.other_queues.data))
-        return sorted(ids) or None
+        typed = parse_queues(self.other_queues.data) if self.other_queues.data else []
+        return wanted([*(self.queues.data or ()), *map(str, typed)]) or None
 
     def chosen_kinds(self) -> list[str] | None:
         """Of `CHOSEN_KINDS`; None: all."""
         chosen = [kind for kind in CHOSEN_KINDS if kind in (self.message_kinds.data or ())]
         return None if len(chosen) == len(CHOSEN_KINDS) else chosen
 
-    def fill_in_queues(self, ids: Sequence[int] | None) -> None:
-        names = {QUEUE_NAMES[queue] for queue in ids or () if queue in QUEUE_NAMES}
-        whole = {name for name in names if set(queues_called(name)) <= set(ids or ())}
-        named = {queue for name in whole for queue in queues_called(name)}
-        self.queues.data = sorted(whole)
-        self.other_queues.data = ", ".join(str(queue) for queue in ids or () if queue not in named)
+    def fill_in_queues(self, chosen: Wanted | None) -> None:
+        self.queues.data = [each for each in chosen or () if each in _QUEUES]
+        self.other_queues.data = ", ".join(
+            str(each) for each in chosen or () if each not in _QUEUES
+        )
 
     def fill_in_kinds(self, kinds: Sequence[str] | None) -> None:
         self.message_kinds.data = list(CHOSEN_KINDS if kinds is None else kinds)
@@ -156,12 +156,9 @@ def _typed_queues(form: Any) -> Any:
         return form.other_queues.data  # is none; `save` says so
 
 
-def shown_queues(ids: Sequence[int] | None) -> str:
-    """Queues as people call them."""
-    if ids is None:
-        return "all"
-    names = [QUEUE_NAMES.get(queue, f"queue {queue}") for queue in ids]
-    return ", ".join(dict.fromkeys(names))
+def shown_queues(chosen: Wanted | None) -> str:
+    """What a channel wants, as people call it."""
+    return "all" if chosen is None else ", ".join(map(shown_wanted, chosen))
 
 
 _COLUMNS = (

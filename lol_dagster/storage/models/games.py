@@ -94,6 +94,8 @@ class Game(Base):
     queue_id: Mapped[int]
     queue_name: Mapped[str] = mapped_column(String(100))
     """What people call it: `Ranked Solo`, `ARAM`, `Arena`; from the mode where the queue is new."""
+    queue_kind: Mapped[str] = mapped_column(String(16), server_default="other")
+    """One of riot.modes.KIND_NAMES: `ranked`, `normal`, `aram`, …"""
     game_mode: Mapped[str] = mapped_column(String(40))
     """Riot's word: CLASSIC, ARAM, CHERRY, …"""
     game_type: Mapped[str] = mapped_column(String(40))
@@ -185,7 +187,7 @@ class PlayerStat(Base):
     kill_participation: Mapped[float | None]
     """Share of the own side's kills, 0 to 1; None where the side has no kills."""
     cs_per_min: Mapped[float | None]
-    """Per minute of the participant's own time; None if that is 0."""
+    """Per minute of the participant's own time; None if that is 0, and where there are no lanes."""
     gold_per_min: Mapped[float | None]
     damage_share: Mapped[float | None]
     """Share of the own side's damage to champions, 0 to 1."""

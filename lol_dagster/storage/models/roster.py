@@ -225,8 +225,9 @@ class Channel(Base):
     """A channel id for bots, a URL (a secret, and encrypted) for webhooks."""
     message_kinds: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     """None: every kind."""
-    queues: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
-    """Riot queue ids whose games are announced here. None: all."""
+    queues: Mapped[list[str | int] | None] = mapped_column(JSON(none_as_null=True))
+    """Whose games are announced here, as people said it: kinds of queue, names of modes and queues, Riot's
+    ids of queues (`riot.modes.Wanted`). None: all."""
     uncertain: Mapped[str] = mapped_column(
         choice(*UNCERTAIN_POLICIES, name="uncertain"), default="review"
     )

@@ -1,5 +1,8 @@
 """What changed after version 0.1.0."""
 
+from collections.abc import Callable
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -9,6 +12,64 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+
+
+_KINDS_OF_OLD_GAMES = """
+UPDATE games SET queue_kind = CASE
+    WHEN queue_name = 'Tournament' THEN 'tournament'
+    WHEN game_type = 'CUSTOM_GAME' THEN 'custom'
+    WHEN queue_id IN (700, 720) THEN 'tournament'
+    WHEN queue_id IN (420, 440, 710) THEN 'ranked'
+    WHEN queue_id IN (830, 840, 850, 860, 870, 880, 890) THEN 'bots'
+    WHEN game_mode LIKE 'RUBY%' OR game_mode = 'DOOMBOTSTEEMO' THEN 'bots'
+    WHEN mode_family = 'aram' OR game_mode = 'KIWI_JADE' THEN 'aram'
+    WHEN mode_family = 'arena' THEN 'arena'
+    WHEN game_mode IN ('CLASSIC', 'SWIFTPLAY') THEN 'normal'
+    ELSE 'other'
+END
+"""
+_NO_CREEP_SCORE_WITHOUT_LANES = """
+UPDATE player_stats SET cs_per_min = NULL WHERE match_id IN (
+    SELECT match_id FROM games WHERE mode_family <> 'rift' AND (mode_family <> 'other' OR map_id <> 11)
+)
+"""
+_NAMES_OF_SEVERAL = {
+    'arena': [1700, 1710, 1750],
+    'Swarm': [1810, 1820, 1830, 1840],
+    'Co-op vs. AI Intro': [830, 870],
+    'Co-op vs. AI Beginner': [840, 880],
+    'Co-op vs. AI Intermediate': [850, 890],
+}
+"""Names that were written down as several queues: only these are surely names and no ids that somebody typed."""
+_IDS_OF_OTHERS = {
+    'ranked': [420, 440], 'normal': [400, 430, 480, 490], 'aram': [450, 2400],
+    'bots': [830, 840, 850, 870, 880, 890], 'custom': [0], 'tournament': [700, 720],
+    'Ranked Solo': [420], 'Ranked Flex': [440], 'Normal Draft': [400], 'Normal Blind': [430],
+    'Quickplay': [490], 'Swiftplay': [480], 'Clash': [700], 'ARAM Clash': [720], 'ARAM: Mayhem': [2400],
+    'Brawl': [2300], 'URF': [900, 1900], 'ARURF': [900], 'Snow ARURF': [1010], 'One for All': [1020],
+    'Ultimate Spellbook': [1400], 'Nexus Blitz': [1300], 'Legend of the Poro King': [920],
+    "Summoner's Rift": [400, 420, 430, 440, 490],
+}
+"""What version 0.1.0 knew of them."""
+
+
+def _by_name(queues: list[int]) -> list[str | int]:
+    names = [name for name, ids in _NAMES_OF_SEVERAL.items() if set(ids) <= set(queues)]
+    named = {each for name in names for each in _NAMES_OF_SEVERAL[name]}
+    return [*names, *(each for each in queues if each not in named)]
+
+
+def _by_id(queues: list[str | int]) -> list[int]:
+    known = {**_NAMES_OF_SEVERAL, **_IDS_OF_OTHERS}
+    ids = {each for each in queues if isinstance(each, int)}
+    return sorted(ids.union(*(known.get(each, []) for each in queues if isinstance(each, str))))
+
+
+def _change_filters(changed: Callable[[list[Any]], list[Any]]) -> None:
+    channels = sa.table('channels', sa.column('id', sa.Integer), sa.column('queues', sa.JSON(none_as_null=True)))
+    for row in op.get_bind().execute(sa.select(channels)).all():
+        if isinstance(row.queues, list) and changed(row.queues) != row.queues:
+            op.execute(channels.update().where(channels.c.id == row.id).values(queues=changed(row.queues)))
 
 
 def upgrade() -> None:
@@ -47,8 +108,17 @@ def upgrade() -> None:
     with op.batch_alter_table('rate_windows', schema=None) as batch_op:
         batch_op.alter_column('calls', existing_type=sa.JSON(), nullable=False)
 
+    op.add_column('games', sa.Column('queue_kind', sa.String(length=16), server_default='other', nullable=False))
+    op.execute(_KINDS_OF_OLD_GAMES)
+    # Creep score was shown on the Rift alone; from now on it is wherever it is there.
+    op.execute(_NO_CREEP_SCORE_WITHOUT_LANES)
+    _change_filters(_by_name)
+
 
 def downgrade() -> None:
+    _change_filters(_by_id)
+    op.drop_column('games', 'queue_kind')
+
     # Not in batches, which would read the tables that these refer to, and warn of their indexes.
     op.drop_column('rate_windows', 'calls')
     op.add_column('rate_calls', sa.Column('calls', sa.Integer(), server_default='1', nullable=False))
