@@ -17,6 +17,7 @@ from lol_dagster.delivery.claimed_message import ClaimedMessage
 from lol_dagster.delivery.model import (
     Absent,
     Blocked,
+    Delete,
     Effect,
     Get,
     NotSeen,
@@ -38,7 +39,7 @@ def judged(
     verdict = answer.verdict
     if isinstance(verdict, Absent):
         verdict = _absent(session, claimed, verdict)
-    elif isinstance(verdict, Blocked) and verdict.unknown and not isinstance(effect, Get):
+    elif isinstance(verdict, Blocked) and verdict.unknown and not isinstance(effect, Get | Delete):
         verdict = _refused(session, claimed, effect, answer, verdict)
     return replace(answer, verdict=verdict)
 

@@ -22,6 +22,7 @@ from lol_dagster.delivery.model import (
     LONGEST_SETTLING,
     Change,
     ClockPutBack,
+    Drop,
     Event,
     LeftStanding,
     Moment,
@@ -40,7 +41,7 @@ from lol_dagster.delivery.transports.registry import can_edit
 from lol_dagster.messages.announcements import Announcement, announce_apart, announcements
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import delivery_nonce, installation_salt
-from lol_dagster.messages.restored import Restoration, keep_restoration
+from lol_dagster.messages.restored import Restoration, keep_restoration, restoration
 from lol_dagster.storage.models import (
     Attempt,
     Channel,
@@ -71,7 +72,7 @@ def apply(message: Message, event: Event, now: Moment, terms: Terms) -> protocol
     _write(message, row)
     session = object_session(message)
     if message.kind == "catch_up" and session and protocol.keeps_its_text(row, event):
-        _announce_apart(session, message, now.wall)
+        _announce_apart(session, message, now.wall, given_up=isinstance(event, Drop))
         row = row_of(message)
     return row, effects
 
@@ -250,8 +251,21 @@ def _change_text(
     if message.desired_hash == content.content_hash():
         return False
     _set_text(session, message, content)
-    change_row(message, TextChanged(now))
+    change_row(message, TextChanged(now, lost=_may_be_of_the_lost(session, message)))
     return True
+
+
+def _may_be_of_the_lost(session: Session, message: Message) -> bool:
+    """Whether what stands in the channel may have been edited by an installation that was lost: nothing has
+    been edited since its backup was restored.
+    """
+    restored = restoration(session)
+    if restored is None or not message.delivered_at or message.delivered_at > restored.restored_at:
+        return False
+    edits = select(Attempt.id).where(
+        Attempt.message_id == message.id, Attempt.op == "PATCH", Attempt.at > restored.restored_at
+    )
+    return session.scalars(edits.limit(1)).first() is None
 
 
 def _set_text(session: Session, message: Message, content: MessageContent) -> None:
@@ -270,13 +284,16 @@ def _set_text(session: Session, message: Message, content: MessageContent) -> No
 # --- games that joined a message too late --------------------------------------------------------
 
 
-def _announce_apart(session: Session, message: Message, now: datetime) -> None:
-    """Give what joined a posted catch-up message, and will not stand there, a message of its own."""
+def _announce_apart(session: Session, message: Message, now: datetime, *, given_up: bool) -> None:
+    """Give what joined a posted catch-up message, and will not stand there, a message of its own.
+
+    Args:
+        given_up: By the operator: no edit of it is tried any more, not even without these games.
+    """
+    said = protocol.said(row_of(message))
     unsaid = session.scalars(
         select(MessageGame)
-        .where(
-            MessageGame.message_id == message.id, MessageGame.since_rev > (message.remote_rev or 0)
-        )
+        .where(MessageGame.message_id == message.id, MessageGame.since_rev > said)
         .order_by(MessageGame.match_id)
     ).all()
     removed = session.get_one(Channel, message.channel_id).removed_at is not None
@@ -301,8 +318,9 @@ def _announce_apart(session: Session, message: Message, now: datetime) -> None:
     for each in unsaid:
         each.message_id, each.since_rev = apart.message_id, 1
     _change_text(session, message, apart.kept, now)
-    standing = session.get(MessageText, (message.id, message.remote_rev))
-    if standing is not None and standing.content == message.content:
+    standing = session.get(MessageText, (message.id, said))
+    is_said = standing is not None and standing.content == message.content
+    if message.state == "delivered" and (given_up or is_said):
         change_row(message, LeftStanding())
     session.flush()
     logger.warning(

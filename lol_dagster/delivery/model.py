@@ -145,6 +145,8 @@ class TextChanged:
     """The message is to say something else from now on: its revision grows."""
 
     at: datetime
+    lost: bool = False
+    """What stands in the channel may have been edited by an installation that was lost."""
 
 
 @dataclass(frozen=True)
@@ -443,6 +445,8 @@ class Delete:
     """Delete a duplicate, and raise the alarm."""
 
     remote_id: str
+    rest: Found | None = None
+    """What stands there then, of a message that is looked for: delivered only when its copies are gone."""
 
 
 Effect = Scan | Send | Post | Patch | Get | Delete

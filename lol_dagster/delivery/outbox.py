@@ -300,7 +300,8 @@ class Outbox:
             event = event_of(effect, answer.verdict)
             pass_ = others_pass(session, claimed, answer.verdict, self._transports)
             write_attempt(session, claimed, effect, answer, now)
-            note_answer(session, self._transports, claimed, effect, answer, now)
+            if not (isinstance(effect, Delete) and isinstance(answer.verdict, Blocked)):
+                note_answer(session, self._transports, claimed, effect, answer, now)
             if isinstance(answer.verdict, More):
                 circuit_breaker.give_turn_back(session, claimed.probes, claimed.row.due_at, now)
             stepped = self._apply(session, claimed, event, now, others_pass=pass_)
@@ -310,8 +311,8 @@ class Outbox:
     def record(
         self, claimed: ClaimedMessage, effect: Effect, answer: Answer[Verdict], now: datetime
     ) -> None:
-        """Write down a call from which no step of the message follows: the deletion of a duplicate,
-        or what a test does. Its refusal closes nothing, as no message waits for it.
+        """Write down a call of a test, from which no step of the message follows. Its refusal closes nothing,
+        as no message waits for it.
         """
         with self._database.writing() as session:
             write_attempt(session, claimed, effect, answer, now)

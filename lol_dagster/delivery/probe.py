@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast, get_args
 
+from sqlalchemy import select
+
 from lol_dagster.delivery.claimed_message import ClaimedMessage, rendered
 from lol_dagster.delivery.clock import Clock, Watch, clock_for
 from lol_dagster.delivery.destinations import all_destinations, openings
@@ -46,7 +48,7 @@ from lol_dagster.delivery.worker import reading, sending
 from lol_dagster.errors import UserError
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Breaker, Channel, ChannelProbe
+from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, SendBucket
 
 Result = Literal["ok", "missing", "unknown", "cannot", "skipped"]
 """Done; refused or not working; nobody can tell; this kind of channel never does it; not tried."""
@@ -208,9 +210,31 @@ class _Probe:
                     return now, f"not called any more until it is changed: {breaker.reason}"
             limits = openings(session, [destination], but=destination.scopes)
         opening = limits.get((self._channel.id, "post"), now)
-        if opening > now + _LONGEST_HOLD:
-            return opening, f"a rate limit forbids any call until {opening:%H:%M:%S} UTC"
-        return opening, None
+        return opening, self._too_late(opening)
+
+    def _may(self, step: Step) -> bool:
+        """Whether the step may be tried: not under a ban that another one has met, which would grow. One
+        that concerns a kind of call leaves the others.
+        """
+        now = self._now()
+        with self._database.reading() as session:
+            destination = all_destinations(session, self._transports)[self._channel.id]
+            scopes = (destination.service_scope, destination.token_scope)
+            limits = session.scalars(
+                select(SendBucket.not_before).where(SendBucket.scope.in_(scopes))
+            ).all()
+        opening = max(limits, default=now)
+        if (obstacle := self._too_late(opening)) is not None:
+            self._note(step, "skipped", obstacle)
+            return False
+        self._clock.sleep(max(0.0, (opening - now).total_seconds()))
+        return True
+
+    def _too_late(self, opening: datetime) -> str | None:
+        """Why no call is made before then, if that is too late to be waited for."""
+        if opening > self._now() + _LONGEST_HOLD:
+            return f"a rate limit forbids any call until {opening:%H:%M:%S} UTC"
+        return None
 
     # --- the one POST -----------------------------------------------------------------------------
 
@@ -274,7 +298,7 @@ class _Probe:
 
     def _steps(self, claimed: ClaimedMessage, remote_id: str) -> None:
         """Find, edit, read and delete the posted message."""
-        if self._transport.capabilities.read_back:
+        if self._transport.capabilities.read_back and self._may("find"):
             self._find(claimed, remote_id)
         if not self._transport.can_edit:
             return
@@ -282,29 +306,31 @@ class _Probe:
         body = rendered(transport, replace(claimed, content=_test_content(2).to_json()), 2)
         assert isinstance(body, Outgoing), "what rendered once renders again"
 
-        answer = self._repeat(
-            claimed,
-            Patch(remote_id, 2),
-            lambda: sending(lambda: transport.patch(address, remote_id, body)),
-        )
-        edited = isinstance(answer.verdict, Accepted) and answer.verdict.rev == 2
-        self._conclude("edit", answer, done="edited" if edited else None)
-
-        answer = self._repeat(
-            claimed,
-            Get(remote_id),
-            lambda: reading(lambda: transport.get(address, remote_id, claimed.row.id)),
-        )
-        newest = isinstance(answer.verdict, Seen) and (answer.verdict.rev == 2 or not edited)
-        self._conclude("read", answer, done="read back" if newest else None)
-
-        answer = self._repeat(
-            claimed,
-            Delete(remote_id),
-            lambda: sending(lambda: transport.delete(address, remote_id)),
-        )
-        deleted = isinstance(answer.verdict, Deleted)
-        self._conclude("delete", answer, done="deleted" if deleted else None)
+        edited = deleted = False
+        if self._may("edit"):
+            answer = self._repeat(
+                claimed,
+                Patch(remote_id, 2),
+                lambda: sending(lambda: transport.patch(address, remote_id, body)),
+            )
+            edited = isinstance(answer.verdict, Accepted) and answer.verdict.rev == 2
+            self._conclude("edit", answer, done="edited" if edited else None)
+        if self._may("read"):
+            answer = self._repeat(
+                claimed,
+                Get(remote_id),
+                lambda: reading(lambda: transport.get(address, remote_id, claimed.row.id)),
+            )
+            newest = isinstance(answer.verdict, Seen) and (answer.verdict.rev == 2 or not edited)
+            self._conclude("read", answer, done="read back" if newest else None)
+        if self._may("delete"):
+            answer = self._repeat(
+                claimed,
+                Delete(remote_id),
+                lambda: sending(lambda: transport.delete(address, remote_id)),
+            )
+            deleted = isinstance(answer.verdict, Deleted)
+            self._conclude("delete", answer, done="deleted" if deleted else None)
         with self._database.writing() as session:
             end_probe(
                 session, claimed.row.id, _test_content(2) if edited else None, deleted=deleted

@@ -115,6 +115,8 @@ def event_of(effect: Effect, verdict: Verdict) -> Event:
             return Answered(cast("PostVerdict", verdict), maybe_before, before_rev)
         case Patch():
             return Answered(cast("PostVerdict", verdict))
+        case Delete(_, Found() as rest):
+            return rest
     return cast("ScanVerdict | GetVerdict", verdict)
 
 
@@ -139,19 +141,30 @@ def can_wait(row: Row, now: Moment, terms: Terms) -> bool:
 
 
 def keeps_its_text(row: Row, event: Event) -> bool:
-    """Whether after this event a delivered message stays without its newest text, for good or until
-    its channel takes edits again, which may be long.
+    """Whether after this event a message stays without its newest text, for good or until its channel takes
+    edits again, or can be searched again, which may be long.
     """
-    if row.state != "delivered" or row.remote_rev == row.desired_rev:
+    is_there = row.sent_maybe and row.state in ("uncertain", "needs_review")
+    if not (is_there or row.state == "delivered") or said(row) == row.desired_rev:
         return False
     if row.due_at is None:
         return True
     match event:
         case Answered(Blocked()):
-            return True
+            return row.delivered
         case Answered(NotSent(_, wait)):
-            return wait is not None and wait >= LONG_WAIT
+            return row.delivered and wait is not None and wait >= LONG_WAIT
+        case Blocked():
+            return is_there
+        case NotSeen(_, wait):
+            return is_there and wait is not None and wait >= LONG_WAIT
     return False
+
+
+def said(row: Row) -> int:
+    """The newest revision that stands in the channel, or may: what joined the message later does not."""
+    rev = row.remote_rev if row.delivered else row.sent_rev
+    return rev or 0
 
 
 # --- claiming ------------------------------------------------------------------------------------
@@ -189,7 +202,9 @@ def _hold_back(row: Row, event: HoldBack | OverBudget, now: Moment) -> Row:
             return _due_again(row, until, reason)
         case OverBudget(until):
             # Waiting for one's turn is not being uncertain: it never leads to a review.
-            since = None if row.uncertain_since is None else now.wall
+            since = row.uncertain_since
+            if since is not None:
+                since = min(since + (until - now.wall), now.wall)
             row = _due_again(row, until, "it waits, as the channel's retries are used up for now")
             return replace(row, uncertain_since=since)
 
@@ -318,9 +333,11 @@ def _scanned(
 ) -> Step:
     """What the channel's history says."""
     match event:
-        case Found(remote_id, rev, extras):
-            row = _delivered(row, remote_id, rev, "scan", now)
-            return row, tuple(Delete(extra) for extra in extras)
+        case Found(remote_id, rev, (copy, *copies)):
+            # Whoever dies over it leaves the message to be looked for, and its copies to be found.
+            return row, (Delete(copy, Found(remote_id, rev, tuple(copies))),)
+        case Found(remote_id, rev):
+            return _delivered(row, remote_id, rev, "scan", now), ()
         case More(position):
             return _read_on(row, position, now, terms), ()
         case NotSeen(reason, wait) if wait is not None:
@@ -499,13 +516,13 @@ pass for one of them, or its text would be taken for ours."""
 def change(row: Row, event: Change) -> Row:
     """Apply an event that needs neither the delivery clock nor the channel's terms."""
     match event:
-        case TextChanged(at):
+        case TextChanged(at, lost):
             # State and lease are those of the deliverer that may have claimed the row. It becomes
             # due only where nothing else would check it again.
             wakes = row.state == "delivered" and row.due_at is None and not row.remote_deleted
             return replace(
                 row,
-                desired_rev=row.desired_rev + 1,
+                desired_rev=row.desired_rev + 1 + (REVISIONS_OF_THE_LOST if lost else 0),
                 due_at=at if wakes else row.due_at,
                 edit_rounds=0,
             )

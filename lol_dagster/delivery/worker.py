@@ -238,8 +238,6 @@ class Deliverer:
                     extra={"message_id": claimed.row.id, "remote_id": remote_id},
                 )
                 answer = sending(lambda: transport.delete(address, remote_id))
-                self._outbox.record(claimed, effect, answer, watch.now())
-                return replace(claimed, effects=claimed.effects[1:])
         self._crashpoint("after_call")
         concluded = self._outbox.conclude(claimed, effect, answer, watch.now())
         self._crashpoint("after_result")

@@ -31,6 +31,8 @@ from lol_dagster.storage.models import Channel, Game, Message, MessageGame
 
 MESSAGES_CODE_VERSION = "1"
 CATCH_UP_OPEN = timedelta(hours=6)
+APART = "catch-up apart:"
+"""How the subject of a catch-up message begins that tells of what another one does not."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,11 @@ def announce_apart(session: Session, message: Message, match_ids: list[str]) -> 
     ended = session.scalars(select(Game.ended_at).where(Game.match_id.in_(match_ids))).all()
     return AnnouncedApart(
         match_ids=match_ids,
-        message_id=_new_id(session, match_ids[0], "catch_up", channel),
-        subject=f"catch-up:{match_ids[0]}",
+        # By its game, as no lock keeps others from taking the channel's next number.
+        message_id=message_id(
+            installation_salt(session), channel.id, "catch_up", f"apart:{match_ids[0]}"
+        ),
+        subject=f"{APART}{match_ids[0]}",
         order_at=min(ended),
         content=compose_catch_up(load_announced_games(session, channel.team_id, match_ids)),
         kept=compose_catch_up(load_announced_games(session, channel.team_id, kept)),
@@ -240,7 +245,9 @@ def _new_id(session: Session, match_id: str, kind: Kind, channel: Channel) -> st
     which = match_id
     if kind == "catch_up":
         of_channel = select(func.count(Message.id)).where(
-            Message.channel_id == channel.id, Message.kind == kind
+            Message.channel_id == channel.id,
+            Message.kind == kind,
+            Message.subject.not_like(f"{APART}%"),
         )
         which = str(session.scalar(of_channel))
     return message_id(installation_salt(session), channel.id, kind, which)

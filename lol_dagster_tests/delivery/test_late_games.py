@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 
 from lol_dagster.delivery import decisions
 from lol_dagster.delivery.message_rows import note_restoration, write_messages
+from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import installation_salt
 from lol_dagster.messages.restored import Restoration, message_id
 from lol_dagster.storage.models import (
@@ -129,7 +130,7 @@ def test_a_late_game_is_announced_anew_where_the_message_was_deleted(
     assert friends.late_game("EUW1_4") == announced_in["EUW1_2"]
 
 
-def test_a_message_keeps_its_own_games_and_the_new_one_has_the_next_number(
+def test_a_message_keeps_its_own_games_and_the_new_one_goes_by_the_first_of_its_own(
     delivery: DeliverySetup,
 ) -> None:
     friends = Friends(delivery)
@@ -144,8 +145,8 @@ def test_a_message_keeps_its_own_games_and_the_new_one_has_the_next_number(
     assert delivery.row(second).content["title"] == ONE
     with delivery.database.reading() as session:
         salt = installation_salt(session)
-    # Two catch-up messages came before: a restored backup would give it the same id.
-    assert friends.announced_in["EUW1_2"] == message_id(salt, friends.channel.id, "catch_up", "2")
+    apart = message_id(salt, friends.channel.id, "catch_up", "apart:EUW1_2")
+    assert friends.announced_in["EUW1_2"] == apart
 
 
 REFUSALS = [
@@ -229,6 +230,56 @@ def test_what_the_lost_installation_may_have_announced_is_not_announced_apart(
     assert delivery.row(first).last_error == "Discord 403, code 50005: refused with 50005"
     assert friends.titles == [TWO]
     assert friends.announced_in == {"EUW1_1": first, "EUW1_2": first}
+
+
+def restore_as_of(delivery: DeliverySetup, message: str) -> None:
+    """A backup from before the message was edited."""
+    with delivery.database.writing() as session:
+        row = session.get_one(Message, message)
+        first = session.get_one(MessageText, (message, 1))
+        row.content = first.content
+        row.desired_hash = MessageContent.from_json(row.content).content_hash()
+        row.desired_rev = row.remote_rev = row.sent_rev = 1
+        session.delete(first)
+        session.execute(delete(Attempt).where(Attempt.op == "PATCH"))
+        session.execute(delete(MessageGame).where(MessageGame.since_rev > 1))
+        note_restoration(session, Restoration(delivery.now, delivery.now))
+    delivery.pass_time(60)
+
+
+def test_a_text_of_the_lost_installation_does_not_pass_for_the_newest_one(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    message = delivery.message(channel, "Victory")
+    delivery.run()
+    delivery.say(message, "of the lost")
+    delivery.run()
+    restore_as_of(delivery, message)
+    delivery.say(message, "Defeat")
+    delivery.discord.script("patch", fail_before_accept())
+    delivery.run()
+    delivery.pass_time(6)
+    delivery.run()
+    # Both of them are the second text.
+    assert delivery.titles(channel) == ["Defeat"]
+    assert delivery.row(message).remote_rev == 1002
+    delivery.say(message, "Remake")
+    assert delivery.row(message).desired_rev == 1003
+
+
+def test_what_the_lost_installation_may_have_added_is_not_announced_apart(
+    delivery: DeliverySetup,
+) -> None:
+    friends, first = posted(delivery, "discord-bot")
+    friends.late_game("EUW1_2")
+    friends.run()
+    restore_as_of(delivery, first)
+    say_nothing_but(delivery, "patch", refuse(403, 50005))
+    assert friends.write("EUW1_2") == first
+    friends.run()
+    friends.run()
+    assert friends.titles == [TWO]
 
 
 def test_what_was_sent_before_a_restoration_is_kept_when_the_text_changes(
@@ -365,3 +416,63 @@ def test_a_late_game_does_not_wait_for_a_message_that_cannot_be_looked_for(
     assert friends.late_game("EUW1_2") != first
     friends.run()
     assert friends.titles == [ONE]
+
+
+def test_what_joined_a_message_is_not_held_up_when_that_can_no_longer_be_looked_for(
+    delivery: DeliverySetup,
+) -> None:
+    friends = Friends(delivery)
+    delivery.discord.script("post", fail_before_accept())
+    first = friends.late_game("EUW1_1")
+    assert delivery.run().uncertain == 1
+    assert friends.late_game("EUW1_2") == first
+    say_nothing_but(delivery, "list", refuse(403, 50001))
+    friends.run()
+    friends.run()
+    # The first may stand there: it waits. The second was never sent.
+    assert delivery.row(first).state == "uncertain"
+    assert delivery.row(first).content["title"] == ONE
+    assert friends.announced_in["EUW1_2"] != first
+    assert friends.titles == [ONE]
+    # Once it can be looked for again, each is there once.
+    say_nothing_but(delivery, "list", lambda call: call.connection.send(call.act()))
+    delivery.pass_time(3601)
+    friends.run()
+    assert friends.titles == [ONE, ONE]
+    assert (delivery.row(first).state, delivery.row(first).due_at) == ("delivered", None)
+
+
+def test_an_edit_that_tells_of_a_further_game_is_given_up_by_one_decision(
+    delivery: DeliverySetup,
+) -> None:
+    """Even if without that game it would still say something else than stands there."""
+    friends, first = posted(delivery, "discord-bot")
+    with delivery.database.writing() as session:
+        session.get_one(Player, friends.ann.id).name = "Anna"
+    friends.late_game("EUW1_2")
+    say_nothing_but(delivery, "patch", refuse(429, 30046, retry_after=60))
+    friends.run()
+    with delivery.database.writing(who="Ann") as session:
+        decisions.drop(
+            session, first, transports=delivery.deliverer()._transports,
+            clock=delivery.clock, now=delivery.now,
+        )  # fmt: skip
+    row = delivery.row(first)
+    assert (row.state, row.due_at, row.given_up_rev) == ("delivered", None, row.desired_rev)
+    friends.run()
+    assert friends.titles == [ONE, ONE]
+
+
+def test_a_message_of_its_own_takes_no_number_of_the_channels(delivery: DeliverySetup) -> None:
+    """Which another writer may take just now: only the stage messages locks the channel."""
+    friends, first = posted(delivery, "discord-bot")
+    delete_everything(friends)
+    friends.late_game("EUW1_2")
+    friends.run()
+    delivery.pass_time(7 * 3600)  # that one is open for six hours
+    next_one = friends.late_game("EUW1_3")
+    with delivery.database.reading() as session:
+        salt = installation_salt(session)
+    names = {first: "0", friends.announced_in["EUW1_2"]: "apart:EUW1_2", next_one: "1"}
+    for found, what in names.items():
+        assert found == message_id(salt, friends.channel.id, "catch_up", what)

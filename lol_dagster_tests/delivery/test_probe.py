@@ -352,6 +352,19 @@ def test_a_rate_limit_that_does_not_end_soon_is_said(delivery: DeliverySetup) ->
     assert (results(report)["read"], results(report)["delete"]) == ("ok", "ok")
 
 
+def test_under_a_ban_of_the_service_nothing_more_is_tried(delivery: DeliverySetup) -> None:
+    """Cloudflare's, which is about our address: every further call would prolong it."""
+    ban = answer(429, "error code: 1015", {"Retry-After": "600"})
+    delivery.discord.script("patch", lambda call: call.connection.send(ban))
+    report = probe(delivery, delivery.channel())
+    # 20:00:00 by the fake's clock, and ten minutes.
+    why = "a rate limit forbids any call until 20:10:00 UTC"
+    assert [said(report, step) for step in ("read", "delete")] == [why, why]
+    assert (results(report)["read"], results(report)["delete"]) == ("skipped", "skipped")
+    assert (delivery.discord.count("get"), delivery.discord.count("delete")) == (0, 0)
+    assert report.left_behind
+
+
 def test_a_step_is_tried_three_times(delivery: DeliverySetup) -> None:
     channel = delivery.channel()
     delivery.discord.script("patch", *[rate_limited(3)] * 3)

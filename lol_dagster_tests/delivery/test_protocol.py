@@ -259,10 +259,12 @@ def test_a_claim_begins_with_what_has_to_be_known_first(
 )
 def test_what_is_not_called_now_is_due_later(row: Row, state: str) -> None:
     expect(row, HoldBack(in_seconds(99), "why"), again(state, 99))
-    # To wait for one's turn is not to be uncertain.
-    since = {} if row.uncertain_since is None else {"uncertain_since": T}
+    # To wait for one's turn is not to be uncertain: of the hour 99 s less are left, and of 60 s nothing.
+    since = {} if row.uncertain_since is None else {"uncertain_since": T - timedelta(seconds=3501)}
     waits = "it waits, as the channel's retries are used up for now"
     expect(row, OverBudget(in_seconds(99)), again(state, 99, waits, **since))
+    for_long = replace(row, uncertain_since=in_seconds(-60))
+    expect(for_long, OverBudget(in_seconds(99)), again(state, 99, waits, uncertain_since=T))
 
 
 @pytest.mark.parametrize(("age", "is_young"), [(0.0, True), (44.9, True), (45.0, False)])
@@ -438,9 +440,13 @@ NOT_SO_LONG = {"uncertain_since": T - DAY + timedelta(seconds=1)}
     ("now", "row", "event", "changes", "effects"),
     [
         pytest.param(
-            NOW, IN_DOUBT, Found("9", 3, ("10", "11")),
+            NOW, IN_DOUBT, Found("9", 3, ("10", "11")), {},
+            [Delete("10", Found("9", 3, ("11",)))], id="found, and copies of it, which come first",
+        ),
+        pytest.param(
+            NOW, IN_DOUBT, Found("9", 3),
             FOUND_OUT | {"remote_id": "9", "remote_rev": 3, "evidence": "scan", "due_at": None},
-            [Delete("10"), Delete("11")], id="found, and copies of it",
+            [], id="found alone",
         ),
         pytest.param(
             NOW, IN_DOUBT, Found("9", 2),
@@ -742,6 +748,11 @@ def test_a_new_text_of_what_rests_is_due_and_of_nothing_else() -> None:
     expect(replace(AT_REST, remote_deleted=True), TextChanged(LATER), {"desired_rev": 4})
 
 
+def test_a_new_text_over_one_of_the_lost_installations_is_counted_from_a_thousand_on() -> None:
+    after = {"desired_rev": 1004, "due_at": LATER}
+    expect(AT_REST, TextChanged(LATER, lost=True), after)
+
+
 def test_what_is_left_standing_or_withdrawn_is_never_due_again() -> None:
     row = replace(DELIVERED, settle_until=1030.0)
     expect(row, LeftStanding(), RESTING | {"given_up_rev": 3})
@@ -913,6 +924,28 @@ def test_a_text_stays_old_where_the_edit_is_over_or_put_off_for_long(
 
 
 @pytest.mark.parametrize(
+    ("row", "event", "stays"),
+    [
+        (WAITING, Blocked("why"), True),
+        (replace(WAITING, sent_rev=3), Blocked("why"), False),
+        (WAITING, NotSeen("why", 600.0), True),
+        (WAITING, NotSeen("why", 599.0), False),
+        (WAITING, NotSeen("why"), False),
+        (WAITING, Answered(Blocked("why")), False),  # what refuses posts takes no other one either
+        (WAITING, Answered(NotSent("why", 600.0)), False),
+        (REVIEWED, Unclear("why"), True),
+        (replace(REVIEWED, sent_maybe=False, sent_rev=None), Answered(Refused("why")), False),
+        (replace(NEW, state="blocked"), Answered(Blocked("why")), False),
+    ],
+)
+def test_what_joined_a_message_after_it_was_sent_does_not_wait_until_it_is_found(
+    row: Row, event: Event, stays: bool
+) -> None:
+    """Revision 2 may stand there, 3 does not."""
+    assert keeps_its_text(row, event) is stays
+
+
+@pytest.mark.parametrize(
     ("effect", "verdict", "event"),
     [
         (Post(3, True, 2), Uncertain("why"), Answered(Uncertain("why"), True, 2)),
@@ -920,6 +953,7 @@ def test_a_text_stays_old_where_the_edit_is_over_or_put_off_for_long(
         (Patch("9", 3), Uncertain("why"), Answered(Uncertain("why"), False, None)),
         (Scan("70"), Absent(), Absent()),
         (Get("9"), Seen(3), Seen(3)),
+        (Delete("10", Found("9", 3)), Refused("why"), Found("9", 3)),
     ],
 )
 def test_an_answer_counts_for_the_call_that_was_made(

@@ -334,6 +334,31 @@ def test_copies_on_two_pages_are_both_seen(delivery: DeliverySetup, deleted: boo
         assert session.scalars(queries.duplicate_messages()).all() == [message]
 
 
+def test_copies_are_deleted_by_the_next_deliverer_if_one_dies_over_them(
+    any_delivery: DeliverySetup,
+) -> None:
+    delivery = any_delivery
+    channel = delivery.channel()
+    message = delivery.message(channel)
+    unanswered(delivery, fail_after_accept())
+    delivery.run()
+    stored = history(delivery, channel)
+    stored.append({**stored[0], "id": str(int(stored[0]["id"]) + 1)})
+
+    def die() -> None:
+        raise Killed
+
+    delivery.pass_time(6)
+    delivery.crashes.at["after_result"] = die
+    with pytest.raises(Killed):
+        delivery.run()
+    assert (len(delivery.titles(channel)), delivery.row(message).state) == (2, "sending")
+    delivery.pass_time(61)
+    delivery.run()
+    assert delivery.titles(channel) == ["Victory"]
+    assert (delivery.row(message).state, posts(delivery)) == ("delivered", 1)
+
+
 # --- where the search begins ---------------------------------------------------------------------
 
 

@@ -237,7 +237,7 @@ def test_a_game_that_is_announced_apart_while_it_is_written_again_stays_there(po
         message = deliverer.get_one(Message, first, with_for_update=True)
         writer.start()
         _wait_until_somebody_waits_for_a_lock(database)
-        message_rows._announce_apart(deliverer, message, LONG_AFTER)
+        message_rows._announce_apart(deliverer, message, LONG_AFTER, given_up=False)
     writer.join(timeout=60)
     with database.reading() as session:
         titles = {each.id: each.content["title"] for each in session.scalars(select(Message))}

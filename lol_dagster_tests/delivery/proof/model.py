@@ -20,6 +20,7 @@ from lol_dagster.delivery.model import (
     Accepted,
     Answered,
     Claim,
+    Decision,
     Deleted,
     Drop,
     Effect,
@@ -247,7 +248,21 @@ OPEN_TO = {
     MarkDelivered: {"needs_review", "uncertain", "blocked"},
     Drop: {"needs_review", "uncertain", "blocked"},
 }
-"""In which states which decision is taken; any other is refused."""
+"""In which states which decision is taken; any other is refused, but `Drop` of an edit that waits or was
+refused."""
+
+
+def is_open_to(row: Row, decision: type[Decision]) -> bool:
+    """As `decisions` takes them."""
+    stands = row.state == "delivered" and row.remote_id is not None and not row.remote_deleted
+    given_up = row.given_up_rev == row.desired_rev
+    lacks_an_edit = stands and row.remote_rev != row.desired_rev and not given_up
+    return row.state in OPEN_TO[decision] or (decision is Drop and lacks_an_edit)
+
+
+def may_be_unknown(effect: Effect | None, terms: Terms) -> bool:
+    """Whether a POST may be answered that the message is unknown, without the nonce of a deleted one."""
+    return isinstance(effect, Post) and not (effect.maybe_before and terms.nonce)
 
 
 def _decisions(world: World, rules: Rules) -> Iterator[Move]:
@@ -255,7 +270,7 @@ def _decisions(world: World, rules: Rules) -> Iterator[Move]:
     for event in (Resend(rules.terms.read_back), MarkDelivered("1"), Drop()):
         lies = isinstance(event, MarkDelivered) and not world.visible
         void = isinstance(event, Resend) and world.removed
-        if world.row.state in OPEN_TO[type(event)] and not (lies or void):
+        if is_open_to(world.row, type(event)) and not (lies or void):
             row, _ = _step(world.row, event, rules)
             after = replace(world, row=row, decisions=world.decisions - 1)
             yield f"the operator decides: {type(event).__name__}", after
@@ -315,6 +330,8 @@ def _sendings(
     accepted, verdict = _accept(world, effect, rules)
     yield "sends, answered", accepted, verdict
     yield "cannot connect", world, NotSent("refused")
+    if may_be_unknown(effect, rules.terms):
+        yield "sends, and it is unknown", world, Deleted("unknown message")
     for fate in fates(kind_of(rules.terms), "post" if isinstance(effect, Post) else "edit"):
         if is_drawn(fate.verdict):
             yield f"sends, {fate.fault}", accepted if fate.accepted else world, fate.verdict
@@ -509,6 +526,10 @@ def wrong(world: World, rules: Rules) -> str | None:
     if believed and world.visible and world.visible[0].rev != row.desired_rev:
         return "another text stands there than is believed"
     kept = row.remote_deleted or row.remote_id is None or world.removed or not rules.terms.edit
-    if done and not kept and row.desired_rev not in (row.remote_rev, row.sent_rev):
+    if (
+        done
+        and not kept
+        and row.desired_rev not in (row.remote_rev, row.sent_rev, row.given_up_rev)
+    ):
         return "the newest text was never sent"
     return None

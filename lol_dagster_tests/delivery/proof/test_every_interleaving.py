@@ -160,6 +160,11 @@ def test_the_nonce_alone_does_not_replace_a_mechanism(mechanism: str) -> None:
         pytest.param(
             SLACK_BOT, begin(claims=2, decisions=1, withdrawals=1), id="slack-bot, withdrawn"
         ),
+        pytest.param(
+            SLACK_BOT,
+            replace(delivered_world(claims=2, texts=2), decisions=1),
+            id="slack-bot, edits",
+        ),
         pytest.param(SLACK_BOT, begin(claims=2, texts=1, deletions=1), id="slack-bot, texts"),
         pytest.param(DISCORD_BOT, begin(claims=2, texts=1, deletions=1), id="discord-bot, texts"),
         pytest.param(BARE_WEBHOOK, begin(claims=2, texts=1, deletions=1), id="webhook, texts"),
