@@ -163,7 +163,7 @@ def keeps_its_text(row: Row, event: Event) -> bool:
 
 def said(row: Row) -> int:
     """The newest revision that stands in the channel, or may: what joined the message later does not."""
-    rev = row.remote_rev if row.delivered else row.sent_rev
+    rev = row.sent_rev if row.remote_rev is None else row.remote_rev
     return rev or 0
 
 
