@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.claimed_message import ClaimedMessage, as_claimed, wanted
@@ -31,13 +31,14 @@ from lol_dagster.delivery.model import (
     Unmarked,
     Verdict,
 )
-from lol_dagster.delivery.outbox import note_answer, write_attempt
+from lol_dagster.delivery.outbox import note_answer, note_other_id, write_attempt
 from lol_dagster.delivery.scopes import Call
 from lol_dagster.delivery.transports.base import Answer, Transport
 from lol_dagster.delivery.whereabouts import stands_elsewhere
 from lol_dagster.delivery.worker import reading
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel, Message, MessageAudit
+from lol_dagster.storage.models.delivery import IS_WRONG, WRONG_FINDINGS
 
 SAMPLE = 20
 """Messages per audit; each costs a read by its id and a search of the channel's history."""
@@ -48,8 +49,6 @@ MOST_PAGES = 50
 BUDGET = timedelta(minutes=4)
 """No message is read back after this time."""
 _CALLS: tuple[Call, ...] = ("edit", "scan")
-WRONG = ("older_text", "altered", "duplicate", "hidden")
-"""What should not be. That somebody deleted a message is a fact."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class AuditReport:
     @property
     def wrong(self) -> dict[str, str]:
         """The findings that should not be."""
-        return {id_: finding for id_, finding in self.findings.items() if finding in WRONG}
+        return {id_: finding for id_, finding in self.findings.items() if finding in WRONG_FINDINGS}
 
 
 def audit_messages(
@@ -137,7 +136,7 @@ def _chosen(
     recent = session.scalars(standing.where(Message.delivered_at > now - RECENT)).all()
     wrong = session.scalars(
         standing.join(MessageAudit, MessageAudit.message_id == Message.id)
-        .where(MessageAudit.finding.in_(WRONG))
+        .where(text(IS_WRONG))
         .order_by(MessageAudit.at)
         .limit(size)
     ).all()
@@ -201,8 +200,9 @@ class _Reading:
         """Write down a read that has no consequences for the message; for its channel it has."""
         now = self._watch.now()
         with self._database.writing() as session:
-            write_attempt(session, self._claimed, effect, answer, now)
+            attempt = write_attempt(session, self._claimed, effect, answer, now)
             note_answer(session, self._transports, self._claimed, effect, answer, now)
+            note_other_id(session, attempt)
 
 
 def _miscounted(listed: Verdict, got: Verdict, remote_id: str) -> tuple[str, str] | None:

@@ -299,12 +299,13 @@ class Outbox:
             answer = judged(session, claimed, effect, answer)
             event = event_of(effect, answer.verdict)
             pass_ = others_pass(session, claimed, answer.verdict, self._transports)
-            write_attempt(session, claimed, effect, answer, now)
+            attempt = write_attempt(session, claimed, effect, answer, now)
             if not (isinstance(effect, Delete) and isinstance(answer.verdict, Blocked)):
                 note_answer(session, self._transports, claimed, effect, answer, now)
             if isinstance(answer.verdict, More):
                 circuit_breaker.give_turn_back(session, claimed.probes, claimed.row.due_at, now)
             stepped = self._apply(session, claimed, event, now, others_pass=pass_)
+            note_other_id(session, attempt)
             self._crashpoint("concluding")
             return stepped
 
@@ -315,9 +316,10 @@ class Outbox:
         as no message waits for it.
         """
         with self._database.writing() as session:
-            write_attempt(session, claimed, effect, answer, now)
+            attempt = write_attempt(session, claimed, effect, answer, now)
             if not isinstance(answer.verdict, Blocked):
                 note_answer(session, self._transports, claimed, effect, answer, now)
+            note_other_id(session, attempt)
 
     def age(self, claimed: ClaimedMessage) -> float:
         """Seconds since before the claim."""
@@ -405,7 +407,7 @@ def write_attempt(
     effect: Effect,
     answer: Answer[Verdict],
     now: datetime,
-) -> None:
+) -> Attempt:
     """Complete the row of a call whose intent was written, or write that of one without."""
     row = None
     if claimed.attempt_id is not None:
@@ -431,6 +433,23 @@ def write_attempt(
     named = effect if isinstance(effect, Delete) else answer.verdict
     row.remote_id = getattr(named, "remote_id", None)
     row.detail = getattr(answer.verdict, "reason", None)
+    return row
+
+
+def note_other_id(session: Session, attempt: Attempt) -> None:
+    """Note whether an earlier call has named another id for the message: it was posted twice.
+
+    The last thing that its transaction does: of two deliverers that conclude at once, the one whose lease is
+    over waits here for what the other has written.
+    """
+    if attempt.remote_id is None:
+        return
+    of_message = Message.id == attempt.message_id
+    session.execute(select(Message.id).where(of_message).with_for_update())
+    other = select(Attempt.id).where(
+        Attempt.message_id == attempt.message_id, Attempt.remote_id != attempt.remote_id
+    )
+    attempt.names_another = session.scalar(other.limit(1)) is not None
 
 
 def note_answer(

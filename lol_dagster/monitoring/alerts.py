@@ -36,6 +36,7 @@ from lol_dagster.monitoring.checks import CHECKS, CheckResult, failing, run_chec
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Alert, Channel, Message
+from lol_dagster.storage.plans import through
 from lol_dagster.storage.upsert import insert_if_absent
 
 log = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ def evaluate(database: Database, settings: Settings, now: datetime) -> Evaluated
 def _unfinished() -> Select[Alert]:
     """Alerts that are open, or whose end is still to be announced."""
     # Not an OR, for which SQLite would read the table: each of the two has an index of its own.
-    open_now = select(Alert.id).where(Alert.closed_at.is_(None))
+    open_now = through(select(Alert.id).where(Alert.closed_at.is_(None)), Alert, "uq_alerts_open")
     to_end = select(Alert.id).where(Alert.notified_at.is_not(None), Alert.ended_at.is_(None))
     return select(Alert).where(Alert.id.in_(union_all(open_now, to_end)))
 
@@ -155,7 +156,8 @@ def _apply(
 
 
 def _open_new(session: Session, found: Iterable[_Failing], now: datetime) -> None:
-    is_open = set(session.scalars(select(Alert.key).where(Alert.closed_at.is_(None))))
+    open_keys = select(Alert.key).where(Alert.closed_at.is_(None))
+    is_open = set(session.scalars(through(open_keys, Alert, "uq_alerts_open")))
     for new in found:
         if new.key in is_open:
             continue
@@ -309,15 +311,14 @@ def _withdraw_beginning(session: Session, alert: Alert) -> None:
 
 
 def _withdraw_stale_ends(session: Session, now: datetime) -> None:
-    stale = session.scalars(
-        select(Message.id).where(
-            Message.state.in_(("pending", "blocked")),
-            Message.kind == "alert",
-            Message.created_at < now - STALE_AFTER,
-            Message.subject.endswith(_END_MARK),
-        )
-    ).all()
-    for message_id in stale:
+    stale = select(Message.id).where(
+        Message.due_at.is_not(None),
+        Message.state.in_(("pending", "blocked")),
+        Message.kind == "alert",
+        Message.created_at < now - STALE_AFTER,
+        Message.subject.endswith(_END_MARK),
+    )
+    for message_id in session.scalars(through(stale, Message, "ix_messages_due")).all():
         withdraw(session, message_id, "for hours it could not be delivered that it was over")
 
 

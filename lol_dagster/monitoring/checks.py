@@ -751,7 +751,7 @@ CHECKS: tuple[Check, ...] = (
         "contradictory_message",
         passes="No message's row says two things at once: delivered and given up, open and never "
         "due, delivered without evidence.",
-        find=lambda moment: queries.contradictory_messages(moment.now),
+        find=lambda moment: queries.contradictory_messages(moment.session),
         one="1 message has a row that contradicts itself",
         many="{count} messages have rows that contradict themselves",
         remedy="report this as a bug, with what 'lol-dagster message show {name}' says",

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lol_dagster.monitoring.checks import CheckResult, failing, run_checks
+from lol_dagster.monitoring.counts import count_matches, count_messages
 from lol_dagster.monitoring.disk import Disk, read_disk
 from lol_dagster.monitoring.heartbeat import Beat, read_beats
 from lol_dagster.monitoring.queries import UNDELIVERED_STATES
@@ -30,8 +31,7 @@ from lol_dagster.storage.models import (
     Message,
     Team,
 )
-from lol_dagster.storage.models.delivery import MESSAGE_STATES
-from lol_dagster.storage.models.games import MATCH_STATES
+from lol_dagster.storage.plans import through
 
 _DAY = timedelta(days=1)
 
@@ -131,29 +131,20 @@ def read_health(session: Session, now: datetime, settings: Settings) -> Health:
         platforms=_platforms(session, now),
         riot_key=read_key(session, settings),
         riot_limits=window_uses(session, settings, now),
-        games=_by_state(session, Match.state, MATCH_STATES),
-        oldest_due_game=_oldest(
-            session, Match.match_id, Match.next_try_at, Match.next_try_at <= now
-        ),
-        delayed_games=_count(
-            session, Match.match_id, Match.state == "listed", Match.first_missing_at.is_not(None)
-        ),
-        not_found_last_day=_count(
-            session,
-            Match.match_id,
-            Match.state == "not_found",
-            # The last try is made when this time is up.
-            Match.first_missing_at > now - GIVE_UP_AFTER - _DAY,
+        games=count_matches(session),
+        oldest_due_game=_oldest_due(session, now),
+        delayed_games=_missing(session, "listed", Match.first_missing_at.is_not(None)),
+        # The last try is made when this time is up.
+        not_found_last_day=_missing(
+            session, "not_found", Match.first_missing_at > now - GIVE_UP_AFTER - _DAY
         ),
         played_last_day=_count(session, Game.match_id, Game.ended_at > now - _DAY),
-        messages=_by_state(session, Message.state, MESSAGE_STATES),
-        oldest_undelivered_message=_oldest(
-            session, Message.id, Message.created_at, Message.state.in_(UNDELIVERED_STATES)
-        ),
+        messages=count_messages(session),
+        oldest_undelivered_message=_oldest_undelivered(session),
         delivered_last_day=_count(
             session, Message.id, Message.delivered_at > now - _DAY, Message.kind != "test"
         ),
-        alerts_open=_count(session, Alert.id, Alert.closed_at.is_(None)),
+        alerts_open=_open_alerts(session),
     )
 
 
@@ -168,21 +159,35 @@ def _platforms(session: Session, now: datetime) -> tuple[PlatformPolls, ...]:
     return tuple(PlatformPolls(*row) for row in rows)
 
 
-def _oldest(
-    session: Session,
-    key: InstrumentedAttribute[str],
-    since: InstrumentedAttribute[Any],
-    where: ColumnElement[bool],
-) -> Oldest | None:
-    row = session.execute(select(key, since).where(where).order_by(since).limit(1)).first()
+def _oldest_due(session: Session, now: datetime) -> Oldest | None:
+    due = (
+        select(Match.match_id, Match.next_try_at)
+        .where(Match.next_try_at <= now)
+        .order_by(Match.next_try_at)
+    )
+    row = session.execute(through(due, Match, "ix_matches_due").limit(1)).first()
     return None if row is None else Oldest(*row)
 
 
-def _by_state(
-    session: Session, column: InstrumentedAttribute[str], states: tuple[str, ...]
-) -> dict[str, int]:
-    counts = session.execute(select(column, func.count()).group_by(column))
-    return dict.fromkeys(states, 0) | dict(counts.all())
+def _oldest_undelivered(session: Session) -> Oldest | None:
+    undelivered = (
+        select(Message.id, Message.created_at)
+        .where(Message.due_at.is_not(None), Message.state.in_(UNDELIVERED_STATES))
+        .order_by(Message.created_at)
+    )
+    row = session.execute(through(undelivered, Message, "ix_messages_due").limit(1)).first()
+    return None if row is None else Oldest(*row)
+
+
+def _open_alerts(session: Session) -> int:
+    is_open = select(func.count(Alert.id)).where(Alert.closed_at.is_(None))
+    return session.scalar(through(is_open, Alert, "uq_alerts_open")) or 0
+
+
+def _missing(session: Session, state: str, where: ColumnElement[bool]) -> int:
+    """How many matches in that state Riot lists, or listed, without giving them."""
+    found = select(func.count(Match.match_id)).where(Match.state == state, where)
+    return session.scalar(through(found, Match, "ix_matches_missing")) or 0
 
 
 def _count(session: Session, key: InstrumentedAttribute[Any], *where: ColumnElement[bool]) -> int:

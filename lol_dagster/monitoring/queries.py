@@ -17,11 +17,11 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    text,
     union_all,
 )
-from sqlalchemy.orm import QueryableAttribute
+from sqlalchemy.orm import QueryableAttribute, Session
 
-from lol_dagster.delivery.audit import WRONG
 from lol_dagster.delivery.scopes import CALLS, channel_scope_column
 from lol_dagster.delivery.transports.registry import (
     UnknownKind,
@@ -42,13 +42,13 @@ from lol_dagster.storage.models import (
     MessageAudit,
     Quarantine,
 )
+from lol_dagster.storage.models.delivery import CONTRADICTORY, IS_WRONG, WITHOUT_ID
+from lol_dagster.storage.plans import through
 
 DUE_DEADLINE = timedelta(minutes=30)
 """A batch and a delivery run take minutes at most: what is due for longer than this is stuck."""
 SETTLED_DEADLINE = timedelta(hours=25)
 """The delivery protocol asks for a review, after a day, of what fails while other messages pass."""
-CONTRADICTION_SPAN = timedelta(days=7)
-"""A delivered row does not change any more after its text has settled."""
 POLL_DEADLINE = timedelta(minutes=65)
 """Every account is polled at least every half hour."""
 OVERDUE_AFTER = timedelta(minutes=10)
@@ -97,10 +97,11 @@ def unsettled_messages(now: datetime, *, alerts: bool = False) -> Query:
         or_(channel_scope_column("post").in_(blocked), _token_scope().in_(blocked))
     )
     is_hidden = select(Channel.id).where(channel_scope_column("scan").in_(blocked))
-    return (
+    found = (
         select(Message.id, Message.created_at, Message.last_error)
         .where(
             Message.state.in_(UNDELIVERED_STATES),
+            Message.due_at.is_not(None),
             or_(
                 Message.due_at < now - DUE_DEADLINE,
                 # Not one that is being edited.
@@ -112,16 +113,13 @@ def unsettled_messages(now: datetime, *, alerts: bool = False) -> Query:
         )
         .order_by(Message.created_at)
     )
+    return through(found, Message, "ix_messages_due")
 
 
 def duplicate_messages() -> Query:
     """Ids of messages that are known under two remote ids."""
-    return (
-        select(Attempt.message_id)
-        .where(Attempt.remote_id.is_not(None))
-        .group_by(Attempt.message_id)
-        .having(func.count(Attempt.remote_id.distinct()) > 1)
-    )
+    found = select(Attempt.message_id).where(text("names_another")).distinct()
+    return through(found, Attempt, "ix_attempts_names_another")
 
 
 def audit_failures() -> Query:
@@ -129,57 +127,36 @@ def audit_failures() -> Query:
     read back.
     """
     why = func.replace(MessageAudit.finding, "_", " ")
-    return (
+    found = (
         select(
             MessageAudit.message_id,
             MessageAudit.at,
             func.coalesce(why + ": " + MessageAudit.detail, why),
         )
-        .where(MessageAudit.finding.in_(WRONG))
+        .where(text(IS_WRONG))
         .order_by(MessageAudit.at)
     )
+    return through(found, MessageAudit, "ix_message_audits_wrong")
 
 
-def contradictory_messages(now: datetime) -> Query:
+def contradictory_messages(session: Session) -> Query:
     """Ids of messages whose row says two things at once: delivered and given up, open and never due,
-    delivered without evidence. Of the delivered ones only those of the last days are read.
+    delivered without evidence.
     """
-    delivered, due = Message.evidence.is_not(None), Message.due_at.is_not(None)
-    no_id_by_nature = (
-        select(Channel.id)
-        .where(Channel.id == Message.channel_id, Channel.kind.in_(kinds_without_ids()))
-        .exists()
-    )
-    undelivered = select(Message.id).where(
-        or_(
-            # A delivered message may only be at rest, or leased for an edit.
-            and_(Message.state.in_(("pending", "uncertain", "blocked")), delivered),
-            and_(Message.state.in_(("needs_review", "dropped")), or_(delivered, due)),
-            # No delivery run would ever find it.
-            and_(Message.state.in_(UNDELIVERED_STATES), ~due),
-            and_(Message.state.in_(("pending", "blocked")), Message.sent_maybe),
-            and_(Message.state == "uncertain", Message.sent_maybe.is_(False)),
-            and_(Message.state == "sending", Message.lease_until.is_(None)),
+    # Read first: PostgreSQL would read all messages of the others to leave them out.
+    with_ids = session.scalars(
+        select(Channel.id).where(Channel.kind.not_in(kinds_without_ids()))
+    ).all()
+    found = union_all(
+        through(
+            select(Message.id).where(text(CONTRADICTORY)), Message, "ix_messages_contradictory"
         ),
-        Message.state.in_((*UNDELIVERED_STATES, "needs_review", "dropped")),
-    )
-    # State and order by a function: SQLite would read all that was ever delivered, by the
-    # index on states or in the order of the ids, for the few by `delivered_at`.
-    is_delivered = func.coalesce(Message.state, "") == "delivered"
-    settled = select(Message.id).where(
-        is_delivered,
-        or_(
-            ~delivered,
-            and_(
-                Message.evidence.in_(("response", "scan")),
-                Message.remote_id.is_(None),
-                ~no_id_by_nature,
-            ),
+        through(
+            select(Message.id).where(text(WITHOUT_ID), Message.channel_id.in_(with_ids)),
+            Message,
+            "ix_messages_without_id",
         ),
-    )
-    recent = settled.where(Message.delivered_at > now - CONTRADICTION_SPAN)
-    undated = select(Message.id).where(is_delivered, Message.delivered_at.is_(None))
-    found = union_all(undelivered, recent, undated).subquery()
+    ).subquery()
     return select(found.c.id).order_by(func.coalesce(found.c.id, ""))
 
 
@@ -197,7 +174,11 @@ def outdated_messages(now: datetime) -> Query:
         func.coalesce(Message.given_up_rev, 0) < Message.desired_rev,
         Message.channel_id.in_(in_use),
     )
-    left = select(*columns).where(Message.due_at.is_(None), Message.state == "delivered", *outdated)
+    left = through(
+        select(*columns).where(Message.due_at.is_(None), Message.state == "delivered", *outdated),
+        Message,
+        "ix_messages_outdated",
+    )
     blocked = _blocked_scopes()
     is_closed = select(Channel.id).where(
         or_(channel_scope_column("edit").in_(blocked), _token_scope().in_(blocked))
@@ -218,6 +199,7 @@ def outdated_messages(now: datetime) -> Query:
         Message.channel_id.not_in(is_closed),
         tried_long_ago,
     )
+    delayed = through(delayed, Message, "ix_messages_due")
     found = union_all(left, delayed).subquery()
     return select(*found.c).order_by(found.c.delivered_at)
 

@@ -12,6 +12,7 @@ import dagster as dg
 
 from lol_dagster.backups import take
 from lol_dagster.logs import writing as logs
+from lol_dagster.monitoring.counts import count_everything
 from lol_dagster.monitoring.housekeeping import note_night
 from lol_dagster.orchestration import history
 from lol_dagster.orchestration.checks import evaluate_checks
@@ -75,6 +76,7 @@ def prune_database(
         finished_requests_and_alerts=prune_requests_and_alerts(database, now),
     )
     refresh_statistics(database)
+    count_everything(database, now)
 
 
 @_op(priority=6)

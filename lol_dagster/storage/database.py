@@ -26,6 +26,7 @@ from lol_dagster.errors import UserError
 from lol_dagster.storage import slow_queries
 from lol_dagster.storage.audit import record_changes
 from lol_dagster.storage.keys import Keyring
+from lol_dagster.storage.plans import take_hints
 from lol_dagster.storage.searching import SQLITE_FUNCTION, folded
 from lol_dagster.storage.types import use_keyring
 
@@ -189,6 +190,7 @@ def _create_engine(url: URL, slow_query_ms: float | None) -> Engine:
     if url.get_backend_name() == "sqlite":
         waiting = {"timeout": BUSY_TIMEOUT_MS / 1000}
         engine = create_engine(url, connect_args={**waiting, **measuring}, **options)
+        take_hints(engine)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:

@@ -186,6 +186,7 @@ def _post_twice(it: Installation) -> None:
         it.add(
             Attempt(
                 message_id=id_, fence=1, op="POST", at=it.now, remote_id=remote_id,
+                names_another=remote_id == "2",
             )
         )  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.outbox import note_other_id
 from lol_dagster.storage.models import (
     Account,
     AccountPoll,
@@ -78,8 +79,10 @@ def message(session: Session, channel: Channel, number: int = 1, **values: Any) 
 
 
 def attempt(session: Session, of: Message, remote_id: str | None) -> None:
-    session.add(Attempt(message_id=of.id, fence=1, op="POST", at=NOW, remote_id=remote_id))
+    row = Attempt(message_id=of.id, fence=1, op="POST", at=NOW, remote_id=remote_id)
+    session.add(row)
     session.flush()
+    note_other_id(session, row)
 
 
 def is_alive(session: Session) -> None:

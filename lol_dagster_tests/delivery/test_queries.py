@@ -14,7 +14,6 @@ from typing import Any
 
 from sqlalchemy import event, insert, select
 
-from lol_dagster.monitoring import queries
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
     Attempt,
@@ -139,10 +138,6 @@ def test_what_people_ask_reads_no_table_of_history_from_end_to_end(
 ) -> None:
     _tell_history(any_delivery, any_delivery.channel())
     for question in (
-        queries.duplicate_messages(),
-        queries.messages_needing_review(),
-        queries.unsettled_messages(NOW),
-        queries.audit_failures(),
         select(AuditEntry).where(AuditEntry.table == "messages", AuditEntry.row == "x"),
         select(Attempt).where(Attempt.message_id == "x").order_by(Attempt.id),
     ):

@@ -13,7 +13,6 @@ from sqlalchemy import select
 
 from lol_dagster.admin.app import create_app
 from lol_dagster.definitions import build_definitions
-from lol_dagster.delivery.audit import WRONG
 from lol_dagster.monitoring.alerts import evaluate
 from lol_dagster.monitoring.checks import (
     CHECKS,
@@ -29,6 +28,7 @@ from lol_dagster.orchestration.resources import AppContext, WallClock
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Breaker, Message, MessageAudit
+from lol_dagster.storage.models.delivery import WRONG_FINDINGS
 from lol_dagster_tests._support.broken import BREAKS, Installation, install
 from lol_dagster_tests._support.commands import run
 from lol_dagster_tests._support.raw_server import RawServer, answer, raw_server
@@ -188,7 +188,7 @@ def _open_all(it: Installation) -> None:
     it.session.query(Breaker).delete()
 
 
-@pytest.mark.parametrize("finding", WRONG)
+@pytest.mark.parametrize("finding", WRONG_FINDINGS)
 def test_whatever_the_audit_finds_wrong_fails_its_check(watched: Watched, finding: str) -> None:
     """A duplicate, for one."""
     watched.change(

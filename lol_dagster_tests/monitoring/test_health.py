@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from lol_dagster.monitoring import queries
 from lol_dagster.monitoring.checks import CheckResult, result_of
 from lol_dagster.monitoring.health import Health, Oldest, PlatformPolls, read_health
 from lol_dagster.riot.client import riot_client
@@ -554,47 +553,3 @@ def test_a_removed_channels_texts_may_be_as_old_as_they_are(session: Session) ->
     channel = make_channel(session, all_well(session).team, removed_at=NOW)
     message(session, channel, state="delivered", desired_rev=2)
     assert check(session, "outdated_message").passed
-
-
-# --- Cost ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        queries.stuck_games(NOW),
-        queries.quarantined_games(),
-        queries.unsettled_messages(NOW),
-        queries.unsettled_messages(NOW, alerts=True),
-        queries.messages_needing_review(),
-        queries.audit_failures(),
-        queries.contradictory_messages(NOW),
-        queries.outdated_messages(NOW),
-    ],
-    ids=[
-        "stuck",
-        "quarantined",
-        "unsettled",
-        "alerts",
-        "review",
-        "audit",
-        "contradictory",
-        "outdated",
-    ],
-)
-def test_queries_about_games_and_messages_use_an_index(database: Database, query: Any) -> None:
-    sql = query.compile(database.engine, compile_kwargs={"literal_binds": True})
-    with database.reading() as session:
-        plan = [row.detail for row in session.execute(text(f"EXPLAIN QUERY PLAN {sql}"))]
-    growing = ("messages", "message_audits", "matches", "quarantine")
-    assert [step for step in plan if step in {f"SCAN {table}" for table in growing}] == [], plan
-
-
-def test_of_the_delivered_messages_only_the_latest_are_read(database: Database) -> None:
-    sql = queries.contradictory_messages(NOW).compile(
-        database.engine, compile_kwargs={"literal_binds": True}
-    )
-    with database.reading() as session:
-        plan = [row.detail for row in session.execute(text(f"EXPLAIN QUERY PLAN {sql}"))]
-    # Those of the last days, and those without a time.
-    assert len([step for step in plan if "ix_messages_delivered_at (" in step]) == 2, plan

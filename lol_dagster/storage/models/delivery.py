@@ -29,6 +29,23 @@ MESSAGE_STATES = (
 AUDIT_FINDINGS = ("stands", "deleted", "older_text", "altered", "duplicate", "hidden")
 EVIDENCE = ("response", "scan", "nonce_deleted", "operator")
 
+CONTRADICTORY = (
+    "(state IN ('pending', 'uncertain', 'blocked', 'needs_review', 'dropped') AND evidence IS NOT NULL)"
+    " OR (state IN ('needs_review', 'dropped') AND due_at IS NOT NULL)"
+    " OR (state IN ('pending', 'sending', 'uncertain', 'blocked') AND due_at IS NULL)"
+    " OR (state IN ('pending', 'blocked') AND sent_maybe)"
+    " OR (state = 'uncertain' AND NOT sent_maybe)"
+    " OR (state = 'sending' AND lease_until IS NULL)"
+    " OR (state = 'delivered' AND (evidence IS NULL OR delivered_at IS NULL))"
+)
+"""Of a message whose row says two things at once: a delivered one may only be at rest, or leased for an edit;
+one that is open is due some time, else no delivery run would ever find it."""
+WITHOUT_ID = "state = 'delivered' AND remote_id IS NULL AND evidence IN ('response', 'scan')"
+"""Of a message that was seen in its channel, without an id."""
+WRONG_FINDINGS = ("older_text", "altered", "duplicate", "hidden")
+"""Of an audit: what should not be. That somebody deleted a message is a fact."""
+IS_WRONG = f"finding IN {WRONG_FINDINGS}"
+
 
 class Message(Base):
     """One thing to say in one channel, and how far its delivery has come.
@@ -45,7 +62,8 @@ class Message(Base):
         Index("ix_messages_state_created_at", "state", "created_at"),
         Index("ix_messages_subject", "subject"),
         Index("ix_messages_created_at", "created_at"),
-        Index("ix_messages_delivered_at", "delivered_at"),
+        # How many, with their kind, so that the rows themselves need not be read.
+        Index("ix_messages_delivered_at", "delivered_at", "kind"),
         # What stands in a channel, newest last: the check that its history is visible.
         Index(
             "ix_messages_standing",
@@ -61,6 +79,9 @@ class Message(Base):
             "delivered_at",
             **only_where("due_at IS NULL AND remote_rev < desired_rev AND remote_id IS NOT NULL"),
         ),
+        # Never any, unless there is a bug.
+        Index("ix_messages_contradictory", "id", **only_where(CONTRADICTORY)),
+        Index("ix_messages_without_id", "channel_id", **only_where(WITHOUT_ID)),
         # A channel's latest messages of any kind.
         Index("ix_messages_channel_id_created_at", "channel_id", "created_at"),
     )
@@ -155,13 +176,8 @@ class Attempt(Base):
     __tablename__ = "attempts"
     __table_args__ = (
         Index("ix_attempts_message_id", "message_id"),
-        # Under which ids a message is known: two are a duplicate.
-        Index(
-            "ix_attempts_remote_id",
-            "message_id",
-            "remote_id",
-            **only_where("remote_id IS NOT NULL"),
-        ),
+        # Messages that were posted twice.
+        Index("ix_attempts_names_another", "message_id", **only_where("names_another")),
         # How much was retried lately.
         Index("ix_attempts_at", "at"),
     )
@@ -180,6 +196,8 @@ class Attempt(Base):
     request_id: Mapped[str | None] = mapped_column(String(120))
     remote_id: Mapped[str | None] = mapped_column(String(64))
     """Under which id the answer says the message stands: two different ones are a duplicate."""
+    names_another: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """An earlier call has named another id for the same message."""
     elapsed_ms: Mapped[int | None]
     detail: Mapped[str | None] = mapped_column(Text)
     run_id: Mapped[str | None] = mapped_column(String(64))
@@ -207,7 +225,7 @@ class MessageAudit(Base):
     """What the last audit of a delivered message found in its channel."""
 
     __tablename__ = "message_audits"
-    __table_args__ = (Index("ix_message_audits_finding", "finding"),)
+    __table_args__ = (Index("ix_message_audits_wrong", "at", **only_where(IS_WRONG)),)
 
     message_id: Mapped[str] = mapped_column(ForeignKey("messages.id"), primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -37,6 +37,13 @@ class Match(Base):
             "ix_matches_due", "next_try_at", "listed_at", **only_where("next_try_at IS NOT NULL")
         ),
         Index("ix_matches_state_listed_at", "state", "listed_at"),
+        # What Riot lists and does not give.
+        Index(
+            "ix_matches_missing",
+            "state",
+            "first_missing_at",
+            **only_where("first_missing_at IS NOT NULL"),
+        ),
     )
 
     match_id: Mapped[str] = mapped_column(String(40), primary_key=True)
