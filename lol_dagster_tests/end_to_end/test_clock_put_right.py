@@ -33,12 +33,14 @@ def test_once_does_what_is_due_after_the_clock_was_ahead(world: World, ahead: ti
     assert len(world.posted("Gamers")) == 2
 
 
+@pytest.mark.soak_operations
 @pytest.mark.timeout(1500)
 def test_the_daemon_goes_on_after_its_clock_was_a_day_ahead(
     world: World, settings: Settings, shifted_clock: ShiftedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its sensors at once; its schedules, of which it remembers the last ticks, and its queue of runs after
-    `up` has restarted it, as its heartbeats cease.
+    `up` has restarted it, as its heartbeats cease: three minutes of waiting. What it depends on is proven
+    with time in hand: orchestration/test_future.py, and `…clock_was_ahead_falls_silent` in test_services.py.
     """
     world.add_team("Gamers", "Ann")
     for name, value in shifted_clock.environment.items():

@@ -8,9 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
+from dagster._daemon.controller import DEFAULT_HEARTBEAT_INTERVAL_SECONDS
+from dagster._daemon.daemon import MonitoringDaemon
 from dagster._daemon.types import DaemonHeartbeat
 
 from lol_dagster.orchestration.instance import prepare_instance
@@ -152,4 +156,33 @@ def test_a_daemon_answers_by_each_new_heartbeat_whatever_its_time(settings: Sett
     beat("SCHEDULER", now)
     assert answers()
     beat("SENSOR", now - 3600)
+    assert answers()
+
+
+def test_a_daemon_whose_clock_was_ahead_falls_silent(settings: Settings) -> None:
+    """So `up` starts it again. It remembers when it did something last, for its queue of runs as for its
+    heartbeats, and would wait until tomorrow; a new one remembers nothing.
+    """
+    instance = prepare_instance(settings)
+    answers = _DaemonHeartbeats(settings.dagster_home)
+    now = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+    def go_on(daemon: MonitoringDaemon, at: datetime) -> None:
+        with time_machine.travel(at, tick=False):
+            daemon._check_add_heartbeat(
+                instance,
+                "a-process",
+                DEFAULT_HEARTBEAT_INTERVAL_SECONDS,
+                error_interval_seconds=300,
+            )
+
+    daemon = MonitoringDaemon(interval_seconds=30)
+    go_on(daemon, now + timedelta(days=1))
+    assert answers()
+    go_on(daemon, now + timedelta(days=1, minutes=1))
+    assert answers(), "while its clock goes on, it does"
+    for minute in range(10):
+        go_on(daemon, now + timedelta(minutes=minute))
+        assert not answers()
+    go_on(MonitoringDaemon(interval_seconds=30), now + timedelta(minutes=10))
     assert answers()

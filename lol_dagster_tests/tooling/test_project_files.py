@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -29,6 +31,7 @@ def bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         (tmp_path / name).write_text(name)
     venv = tmp_path / ".venv"
     (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").symlink_to(sys.executable)
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "VENV", venv)
     monkeypatch.setattr(module, "BIN", venv / "bin")
@@ -137,6 +140,30 @@ def test_an_environment_that_is_up_to_date_is_left_alone(
     (bootstrap.BIN / "lol-dagster").unlink()
     bootstrap.setup()
     assert len(installed) == 3
+
+
+def test_nothing_is_left_to_be_compiled_by_a_service_that_may_write_nothing(
+    bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours each time it is set up, as a `git pull` changes no lock; and what is installed, by uv too."""
+    uv = tmp_path / "uv"
+    uv.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\ntouch {bootstrap.BIN}/lol-dagster\n')
+    uv.chmod(0o755)
+    monkeypatch.setattr(bootstrap.shutil, "which", lambda name: str(uv) if name == "uv" else None)
+    module = tmp_path / "lol_dagster" / "cli" / "module.py"
+    module.parent.mkdir(parents=True)
+    for code, result in (("answer = 41", b"41"), ("answer = 40 + 2 + 0.0", b"42.0")):
+        module.write_text(code)
+        bootstrap.setup()
+        ask = "import sys; sys.path[:0] = [sys.argv[1]]; import module; print(module.answer)"
+        compiled = importlib.util.cache_from_source(str(module))
+        shutil.move(compiled, module.with_suffix(".pyc"))
+        module.unlink()
+        asked = [sys.executable, "-c", ask, str(module.parent)]
+        assert subprocess.check_output(asked).strip() == result
+        module.with_suffix(".pyc").unlink()
+    (asked_of_uv,) = (tmp_path / "asked").read_text().splitlines()
+    assert "--compile-bytecode" in asked_of_uv.split()
 
 
 def test_a_set_up_that_failed_half_way_is_done_again(
