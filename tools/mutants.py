@@ -109,6 +109,9 @@ def make_mutants() -> None:
     copy_also_copy_files()
     setup_source_paths()
     create_mutants(1)
+    for copy in Path("mutants").rglob("*.py"):
+        if not copy.relative_to("mutants").exists():
+            copy.unlink()
 
 
 def try_mutants(chosen: Sequence[Mutant]) -> None:

@@ -13,8 +13,9 @@ from lol_dagster.delivery.message_rows import WrittenMessage
 from lol_dagster.messages.announcements import CATCH_UP_OPEN
 from lol_dagster.messages.identity import installation_salt
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Fact, Message, MessageGame, Player
+from lol_dagster.storage.models import Fact, Message, MessageGame, Player, Team
 from lol_dagster_tests._support.message_rows import NOW, add_game, played
+from lol_dagster_tests._support.roster_rows import make_channel
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests.messages.writing import (
     LONG_AFTER,
@@ -55,6 +56,20 @@ def test_a_stale_game_written_again_stays_in_its_message(any_database):
     with any_database.writing() as session:
         (again,) = write(session, "EUW1_1", LONG_AFTER + timedelta(days=30))
     assert (again.message_id, again.change) == (first.message_id, "unchanged")
+
+
+def test_a_stale_game_written_again_stays_in_each_channels_own_message(database):
+    ann, first = world(database)
+    with database.writing() as session:
+        second = make_channel(session, session.get_one(Team, first.team_id))
+        add_game(session, "EUW1_1", played(ann))
+        ids = {each.channel_id: each.message_id for each in write(session, "EUW1_1", LONG_AFTER)}
+    assert set(ids) == {first.id, second.id}
+    change_kills(database, 11)
+    with database.writing() as session:
+        again = write(session, "EUW1_1", LONG_AFTER)
+    assert {each.channel_id: each.message_id for each in again} == ids
+    assert {each.change for each in again} == {"changed"}
 
 
 POSTED = {"state": "delivered", "sent_maybe": True, "remote_id": "9", "due_at": None}

@@ -40,6 +40,7 @@ def test_lengths_are_in_utf_16_code_units(text_: str, length: int) -> None:
         ("abcde", 4, "abc…"),
         ("a𝕬b", 3, "a…"),  # the letter takes two units and is never halved
         ("ab  cd", 5, "ab…"),  # no blank before the ellipsis
+        ("abXXcd", 5, "abXX…"),
         ("ab\u200dcd", 4, "ab…"),  # nor half of a joined character
     ],
 )
