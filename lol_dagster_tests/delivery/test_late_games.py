@@ -282,6 +282,30 @@ def test_what_the_lost_installation_may_have_added_is_not_announced_apart(
     assert friends.titles == [TWO]
 
 
+@pytest.mark.parametrize(
+    ("restored", "calls"),
+    [
+        # The game ended three days ago. The lost installation may have announced it apart, under this id.
+        (timedelta(days=2), [("SCAN", "absent"), ("POST", "accepted")]),
+        (timedelta(days=4), [("POST", "accepted")]),
+    ],
+)
+def test_what_is_announced_apart_after_a_restoration_is_looked_for_first(
+    delivery: DeliverySetup, restored: timedelta, calls: list[tuple[str, str]]
+) -> None:
+    friends, _ = posted(delivery, "discord-bot")
+    at = delivery.now - restored
+    with delivery.database.writing() as session:
+        note_restoration(session, Restoration(at, at))
+    delete_everything(friends)
+    late = friends.late_game("EUW1_2")
+    friends.run()
+    delivery.pass_time(60)
+    friends.run()
+    assert friends.announced_in["EUW1_2"] != late
+    assert delivery.attempts(friends.announced_in["EUW1_2"]) == calls
+
+
 def test_what_was_sent_before_a_restoration_is_kept_when_the_text_changes(
     delivery: DeliverySetup,
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from lol_dagster.messages.restored import (
     Restoration,
@@ -13,6 +14,9 @@ from lol_dagster.messages.restored import (
     restoration,
 )
 from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Message
+from lol_dagster_tests._support.message_rows import ENDED, add_game, played
+from lol_dagster_tests.messages.writing import world, write
 
 TAKEN = datetime(2026, 8, 1, 3, 0, tzinfo=UTC)
 RESTORED = datetime(2026, 8, 1, 20, 0, tzinfo=UTC)
@@ -62,6 +66,21 @@ def test_a_game_counts_as_processed_when_the_lost_installation_will_have_done_so
     ended_at: datetime, processed_at: datetime, counts_as: datetime
 ) -> None:
     assert LAST_TIME.first_processed_at(ended_at, processed_at) == counts_as
+
+
+def test_a_new_message_about_a_game_from_before_is_looked_for_before_it_is_posted(
+    database: Database,
+) -> None:
+    ann, _ = world(database)
+    hour = timedelta(hours=1)
+    with database.writing() as session:
+        keep_restoration(session, Restoration(ENDED - hour, ENDED + hour))
+        add_game(session, "EUW1_1", played(ann))
+        add_game(session, "EUW1_2", played(ann), ended_at=ENDED + 2 * hour)
+        for match_id in ("EUW1_1", "EUW1_2"):
+            write(session, match_id, ENDED + 3 * hour)
+        states = {each.subject: each.state for each in session.scalars(select(Message))}
+    assert states == {"EUW1_1": "uncertain", "EUW1_2": "pending"}
 
 
 def test_an_id_is_the_same_each_time_and_in_each_version() -> None:
