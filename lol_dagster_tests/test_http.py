@@ -32,7 +32,10 @@ CAP = 100_000
 
 
 @pytest.fixture
-def session() -> Iterator[DeadlineSession]:
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[DeadlineSession]:
+    for name in ("urllib3.connection", "urllib3.connectionpool"):
+        # What other tests' sessions have put there would do for this one.
+        monkeypatch.setattr(logging.getLogger(name), "filters", [])
     session = DeadlineSession(
         "test/1",
         guard=assert_no_open_write,
@@ -496,6 +499,31 @@ def test_a_session_that_was_closed_has_no_connection_left(session: DeadlineSessi
         session.close()
         session.request("GET", server.url(), deadline=ENOUGH, max_body=CAP)
         assert server.connections == 2
+
+
+def test_whom_a_session_trusts_holds_for_every_call(
+    session: DeadlineSession, server_tls: ssl.SSLContext
+) -> None:
+    def fine(_: Request, connection: Connection) -> None:
+        connection.send(answer(200, "ok"))
+
+    with raw_server(fine, tls=server_tls) as server:
+        for method in ("GET", "POST"):
+            url = server.url("/", "https")
+            assert session.request(method, url, deadline=ENOUGH, max_body=CAP).body == b"ok"
+
+
+def test_a_call_that_is_under_way_keeps_no_process_from_ending(session: DeadlineSession) -> None:
+    daemons: list[bool] = []
+
+    def look_around(_: Request, connection: Connection) -> None:
+        timers = (each for each in threading.enumerate() if isinstance(each, threading.Timer))
+        daemons.extend(each.daemon for each in timers)
+        connection.send(answer(200, "ok"))
+
+    with raw_server(look_around) as server:
+        session.request("GET", server.url(), deadline=ENOUGH, max_body=CAP)
+    assert daemons == [True]
 
 
 def test_a_redirect_is_an_answer_like_others(session: DeadlineSession) -> None:
