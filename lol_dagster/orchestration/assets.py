@@ -28,7 +28,7 @@ from lol_dagster.pipeline.process import (
     Outcome,
     ProcessedGame,
     QuarantinedGame,
-    process_match,
+    process_matches,
 )
 from lol_dagster.pipeline.records import note_shown
 from lol_dagster.riot.client import RiotClient
@@ -189,23 +189,24 @@ def _process(
     outcomes: list[Outcome] = []
     shown: set[str] = set()
     by_hand = not _SENSOR_TAGS & context.run.tags.keys()
-    for match_id in match_ids:
-        with watching_key(database, riot, clock.now):
-            outcome = process_match(
-                database,
-                riot,
-                match_id,
-                stale_after=settings.stale_after,
-                clock=clock.now,
-                run_id=context.run.run_id,
-                by_hand=by_hand,
-            )
-        outcomes.append(outcome)
-        _count(run_counts, outcome)
-        run_counts.after_game()
-        for key, values in metadata.of_outcome(database, outcome).items():
-            yield dg.AssetMaterialization(key, partition=match_id, metadata=values)
-            shown.add(key)
+    with watching_key(database, riot, clock.now):
+        for outcome in process_matches(
+            database,
+            riot,
+            match_ids,
+            stale_after=settings.stale_after,
+            clock=clock.now,
+            run_id=context.run.run_id,
+            by_hand=by_hand,
+        ):
+            if outcome is None:
+                continue
+            outcomes.append(outcome)
+            _count(run_counts, outcome)
+            run_counts.after_game()
+            for key, values in metadata.of_outcome(database, outcome).items():
+                yield dg.AssetMaterialization(key, partition=outcome.match_id, metadata=values)
+                shown.add(key)
     yield dg.AssetObservation(
         "games", description="The batch", metadata=metadata.of_batch(database, outcomes)
     )

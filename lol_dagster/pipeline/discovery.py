@@ -11,7 +11,8 @@ push it on, and `start` was once ignored. So no id is taken for a cursor.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,6 +20,7 @@ from functools import partial
 from sqlalchemy import update
 from structlog.contextvars import bound_contextvars
 
+from lol_dagster.pipeline.at_once import as_they_come
 from lol_dagster.pipeline.records import (
     record_listed,
     record_recognised,
@@ -120,7 +122,7 @@ class DiscoveryReport:
 def discover(
     database: Database, client: RiotClient, *, now: datetime, everyone: bool = False
 ) -> DiscoveryReport:
-    """Poll every account that is due.
+    """Poll every account that is due, several at once: one that hangs keeps no other waiting.
 
     Args:
         everyone: Poll the others, too.
@@ -131,21 +133,13 @@ def discover(
     with database.reading() as session:
         accounts = tracked_accounts(session, now) if everyone else due_accounts(session, now)
         failing = failing_routes(session)
-    polls: dict[int, PollReport] = {}
-    used_up: set[str] = set()
-    not_asked = 0
-    for account in accounts:
-        route = route_of(account)
-        if route in used_up:
-            not_asked += 1
-            continue
-        with bound_contextvars(account=account.riot_id):
-            poll = poll_account(database, client, account, now=now, route_fails=route in failing)
-        polls[account.id] = poll
-        if poll.limited_until:
-            used_up.add(route)
+    polls = _poll_all(database, client, accounts, failing, now)
+    not_asked = len(accounts) - len(polls)
+    used_up = {
+        route_of(each) for each in accounts if each.id not in polls or polls[each.id].limited_until
+    }
     for route in sorted({route_of(account) for account in accounts} - used_up):
-        found = [polls[account.id] for account in accounts if route_of(account) == route]
+        found = [polls[each.id] for each in accounts if route_of(each) == route]
         if route not in failing and _all_failed(found):
             # One bad account is no bad route: somebody who is not due may say so.
             with database.reading() as session:
@@ -161,7 +155,40 @@ def discover(
                 # Matches are locked before polls, as where a game is recorded.
                 record_route_answers(session, now=now)
                 note_route_answers(session, route, now)
-    return DiscoveryReport(tuple(polls.values()), not_asked)
+    in_turn = [*(each.id for each in accounts if each.id in polls), *polls]
+    return DiscoveryReport(tuple(polls[each] for each in dict.fromkeys(in_turn)), not_asked)
+
+
+def _poll_all(
+    database: Database,
+    client: RiotClient,
+    accounts: Sequence[Account],
+    failing: Collection[str],
+    now: datetime,
+) -> dict[int, PollReport]:
+    """Poll accounts, but for those whose route's limits are used up before their turn.
+
+    Returns:
+        Account's id → what its poll brought.
+    """
+    used_up: set[str] = set()
+
+    def poll(account: Account) -> PollReport | None:
+        route = route_of(account)
+        if route in used_up:
+            return None
+        with bound_contextvars(account=account.riot_id):
+            report = poll_account(database, client, account, now=now, route_fails=route in failing)
+        if report.limited_until:
+            used_up.add(route)
+        return report
+
+    polls: dict[int, PollReport] = {}
+    with closing(as_they_come(poll, accounts)) as answers:
+        for answer in answers:
+            if answer is not None and (report := answer[1].result()) is not None:
+                polls[report.account_id] = report
+    return polls
 
 
 def poll_account(

@@ -1,4 +1,4 @@
-"""One match through the stages games, player_stats and messages, and what came of it.
+"""Matches through the stages games, player_stats and messages, and what came of them.
 
 This is where one malformed game is kept from stopping the others: whatever a stage raises puts its
 match into quarantine with the stage's name and the traceback, and the caller goes on with the next.
@@ -9,8 +9,9 @@ returned.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,6 +21,7 @@ from structlog.contextvars import bound_contextvars
 
 from lol_dagster.delivery.message_rows import WrittenMessage, write_messages
 from lol_dagster.messages.announcements import MESSAGES_CODE_VERSION
+from lol_dagster.pipeline.at_once import as_they_come
 from lol_dagster.pipeline.failures import full_traceback, is_the_games, summary
 from lol_dagster.pipeline.match import (
     IGNORED_MEANWHILE,
@@ -124,34 +126,42 @@ def due_matches(session: Session, *, now: datetime, limit: int) -> list[str]:
     )
 
 
-def process_match(
+def process_matches(
     database: Database,
     riot: RiotClient,
-    match_id: str,
+    match_ids: Sequence[str],
     *,
     stale_after: timedelta,
     clock: Callable[[], datetime],
     run_id: str,
     by_hand: bool = True,
-) -> Outcome:
-    """Take one match through all stages; repeating it changes nothing.
+) -> Iterator[Outcome | None]:
+    """Take matches through all stages; repeating it changes nothing.
 
-    The payload is fetched only if the archive lacks it. Stats and messages are one transaction:
-    either a game is known and what is to be said of it is written down, or neither.
+    A payload is fetched only if the archive lacks it, several at once: a call that hangs keeps no other
+    game waiting. Stats and messages are one transaction a game: either a game is known and what is to be
+    said of it is written down, or neither.
 
     Args:
-        stale_after: LOL_STALE_AFTER, on which it depends how the game is announced.
+        stale_after: LOL_STALE_AFTER, on which it depends how a game is announced.
         run_id: The Dagster run, kept with the rows for the way back from a game to its logs.
         by_hand: Whether a person has started this very run. One that a sensor cut leaves a game
             alone that was ignored meanwhile.
 
+    Yields:
+        What came of a match, as soon as it is known; None where Riot has to be waited for.
+
     Raises:
-        KeyRejected: Riot refuses the key itself; nothing has changed for this match.
-        SQLAlchemyError: the database fails; the match stays due.
+        KeyRejected: Riot refuses the key itself; nothing has changed for the matches that are left.
+        SQLAlchemyError: the database fails; the matches that are left stay due.
     """
-    run = _Run(database, riot, match_id, stale_after, clock, run_id)
-    with bound_contextvars(match_id=match_id, run_id=run_id):
-        return run.process(by_hand=by_hand)
+    runs = [
+        _Run(database, riot, match_id, stale_after, clock, run_id, by_hand)
+        for match_id in match_ids
+    ]
+    with closing(as_they_come(_Run.fetch, runs)) as fetched:
+        for each in fetched:
+            yield each and each[0].finish(each[1])
 
 
 @dataclass(frozen=True)
@@ -162,20 +172,30 @@ class _Run:
     stale_after: timedelta
     clock: Callable[[], datetime]
     run_id: str
+    by_hand: bool
 
-    def process(self, *, by_hand: bool) -> Outcome:
-        if not self._start(by_hand):
-            return IgnoredGame(self.match_id)
-        try:
+    def fetch(self) -> NotGiven | IgnoredGame | None:
+        """Have the payload in the archive; None: it is there."""
+        with self._named():
+            if not self._start():
+                return IgnoredGame(self.match_id)
             with _stage("games"):
-                not_given = archive_match(
+                return archive_match(
                     self.database, self.riot, self.match_id, now=self.clock(), run_id=self.run_id
                 )
-            return not_given or self._process_archived()
-        except _StageError as failure:
-            return self._quarantine(failure)
 
-    def _start(self, by_hand: bool) -> bool:
+    def finish(self, fetched: Future[NotGiven | IgnoredGame | None]) -> Outcome:
+        """All that comes after it."""
+        with self._named():
+            try:
+                return fetched.result() or self._process_archived()
+            except _StageError as failure:
+                return self._quarantine(failure)
+
+    def _named(self) -> AbstractContextManager[None]:
+        return bound_contextvars(match_id=self.match_id, run_id=self.run_id)
+
+    def _start(self) -> bool:
         """Whether to go on. Nothing is written for a match that nobody has asked for."""
         asked = select(RunRequest.id).where(
             RunRequest.match_id == self.match_id, RunRequest.finished_at.is_(None)
@@ -186,7 +206,7 @@ class _Run:
         if match is not None and match.state != "ignored" and not is_requested:
             return True
         with self.database.writing() as session:
-            wanted = by_hand or session.scalar(asked.limit(1)) is not None
+            wanted = self.by_hand or session.scalar(asked.limit(1)) is not None
             started = Started(self.run_id, wanted)
             return record(session, self.match_id, started, self.clock()).counts
 

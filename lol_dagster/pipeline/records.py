@@ -78,7 +78,9 @@ def record_listed(
         return []
     new = {"listed_by": listed_by, **_columns(step(None, Listed(), now).life)}
     with database.writing() as session:
-        written = insert_if_absent(session, Match, [{"match_id": each, **new} for each in unknown])
+        # Friends share games: two that list the same ones must not wait for each other.
+        rows = [{"match_id": each, **new} for each in sorted(unknown)]
+        written = insert_if_absent(session, Match, rows)
     return [match_id for match_id in unknown if (match_id,) in written]
 
 

@@ -1,13 +1,14 @@
 """How a call to Riot is made: in turn within the limits, with an end to it, again if Riot's servers
 fail, and not at all for a while on a route that only fails.
 
-Knows no endpoint; those are client.py's.
+Knows no endpoint; those are client.py's. Safe to share between threads.
 """
 
 from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -30,13 +31,17 @@ from lol_dagster.riot.rate_headers import read_rate_headers
 log = logging.getLogger(__name__)
 
 DEADLINE_S = 10.0
+"""Of a call with all its tries: what fails at once is tried again, what hangs is not."""
+SHORTEST_TRY_S = 2.0
+"""With less left than this there is no further try."""
 MAX_BODY = 8 * 1024 * 1024
 LONGEST_WAIT_S = 150.0
 """For a turn in the limits, per call: a development key's window is 120 seconds."""
 TRIES = 3
 """Of one call, while Riot's servers fail."""
 FAILURES_TO_REST = 3
-"""Calls in a row that failed, with all their tries, before a route is left alone."""
+"""Calls that failed, with all their tries, before a route is left alone, if none that was begun after
+the first of them has been answered."""
 REST_S = 30.0
 
 
@@ -69,8 +74,14 @@ class Caller:
         self._sleep = sleep
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._longest_wait = longest_wait_s
+        self._lock = threading.Lock()
+        """Of what is known about routes."""
         self._failures: dict[str, int] = {}
+        self._answered: dict[str, float] = {}
+        """Route → when its last call that was answered was begun; of `time.monotonic`."""
         self._resting_until: dict[str, float] = {}
+        self._queues: dict[tuple[str, str, Priority], threading.Lock] = {}
+        """Of threads that wait for a turn: only the first of each kind asks the limiter."""
 
     def get(
         self,
@@ -93,17 +104,18 @@ class Caller:
             RiotError: as errors.py tells.
         """
         self._refuse_if_resting(call)
+        begun = time.monotonic()
         try:
             body = self._try(call, path, params, priority, check, may_wait=may_wait)
         except (BrokenBody, RateLimited):
             raise  # one malformed match, or our own hurry, says nothing about the route
         except ServerError:
-            self._note_failure(call.route)
+            self._note_failure(call.route, begun)
             raise
         except RiotError:
-            self._failures.pop(call.route, None)  # a refusal is an answer, too
+            self._note_answer(call.route, begun)  # a refusal is an answer, too
             raise
-        self._failures.pop(call.route, None)
+        self._note_answer(call.route, begun)
         return body
 
     def _try(
@@ -117,10 +129,12 @@ class Caller:
         may_wait: bool,
     ) -> bytes:
         give_up_at = self._clock() + (self._longest_wait if may_wait else 0.0)
+        left = DEADLINE_S
         for number in range(1, TRIES + 1):
             reservation = self._take_turn(call, priority, give_up_at)
+            begun = time.monotonic()
             try:
-                body = self._make(call, reservation, path, params)
+                body = self._make(call, reservation, path, params, left)
                 if check is not None:
                     check(call, body)
                 return body
@@ -129,13 +143,33 @@ class Caller:
                     raise
                 # The limiter holds the scope: the next turn comes when Riot wants it.
             except ServerError as error:
-                if number == TRIES:
+                pause = 0.5 * 3 ** (number - 1) * self._rng.uniform(0.5, 1.5)
+                left -= time.monotonic() - begun + pause
+                if number == TRIES or left < SHORTEST_TRY_S:
                     raise
                 log.info("%s; trying again", error, extra={"route": call.route})
-                self._sleep(0.5 * 3 ** (number - 1) * self._rng.uniform(0.5, 1.5))
+                self._sleep(pause)
+                self._refuse_if_resting(call)  # others may have failed meanwhile
         raise AssertionError("the last try returns or raises")
 
     def _take_turn(self, call: Call, priority: Priority, give_up_at: float) -> Reservation:
+        patience = give_up_at - self._clock()
+        if patience <= 0:
+            return self._wait_for_turn(call, priority, give_up_at)
+        queue = self._queue(call, priority)
+        if not queue.acquire(timeout=patience):
+            retry_at = datetime.fromtimestamp(give_up_at, UTC)
+            raise RateLimited("others wait for our share of Riot's limits", call, retry_at=retry_at)
+        try:
+            return self._wait_for_turn(call, priority, give_up_at)
+        finally:
+            queue.release()
+
+    def _queue(self, call: Call, priority: Priority) -> threading.Lock:
+        with self._lock:
+            return self._queues.setdefault((call.route, call.method, priority), threading.Lock())
+
+    def _wait_for_turn(self, call: Call, priority: Priority, give_up_at: float) -> Reservation:
         while True:
             turn = self._limiter.reserve(call.route, call.method, priority)
             if isinstance(turn, Reservation):
@@ -153,6 +187,7 @@ class Caller:
         reservation: Reservation,
         path: str,
         params: Mapping[str, str | int] | None,
+        deadline: float,
     ) -> bytes:
         secret = self._key.get_secret_value()
         try:
@@ -161,7 +196,7 @@ class Caller:
                 self._url_template.replace("{route}", call.route) + path,
                 headers={"X-Riot-Token": secret},
                 params=params,
-                deadline=DEADLINE_S,
+                deadline=deadline,
                 max_body=MAX_BODY,
             )
         except NotSent as error:
@@ -183,10 +218,19 @@ class Caller:
         if 0 < rest <= REST_S:
             raise RouteDown(f"not asked, as it only fails; again in {rest:.0f} s", call)
 
-    def _note_failure(self, route: str) -> None:
-        self._failures[route] = self._failures.get(route, 0) + 1
-        if self._failures[route] >= FAILURES_TO_REST:
+    def _note_answer(self, route: str, begun: float) -> None:
+        with self._lock:
+            self._failures.pop(route, None)
+            self._answered[route] = max(begun, self._answered.get(route, begun))
+
+    def _note_failure(self, route: str, begun: float) -> None:
+        with self._lock:
+            if self._answered.get(route, begun) > begun:
+                return  # it was this call, and not the route
+            self._failures[route] = self._failures.get(route, 0) + 1
+            if self._failures[route] < FAILURES_TO_REST:
+                return
             # One failure short of it, so that after the rest a single call is the probe.
             self._failures[route] = FAILURES_TO_REST - 1
             self._resting_until[route] = self._clock() + REST_S
-            log.warning("Riot's %s fails; leaving it alone for %.0f s", route, REST_S)
+        log.warning("Riot's %s fails; leaving it alone for %.0f s", route, REST_S)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from lol_dagster.pipeline.match import Failed
-from lol_dagster.pipeline.process import due_matches, process_match
+from lol_dagster.pipeline.process import due_matches
 from lol_dagster.pipeline.records import record
 from lol_dagster.pipeline.scenario import export_scenario
 from lol_dagster.roster.accounts import correct_account
@@ -27,6 +26,7 @@ from lol_dagster.storage.models import (
     PlayerStat,
 )
 from lol_dagster_tests._support.payloads import match_payload, participant
+from lol_dagster_tests._support.processing import process_at
 from lol_dagster_tests._support.roster_rows import make_channel
 from lol_dagster_tests.riot.fake_riot import ROOMY, Reply, fake_riot, refusal
 from lol_dagster_tests.riot.world import HOUR, NOW, World
@@ -60,10 +60,7 @@ class KeyWorld(World):
         self.riot.on(f"matches/{match_id}$", Reply(200, json.dumps(said).encode()))
 
     def process(self, match_id: str) -> None:
-        process_match(
-            self.database, self.client, match_id,
-            stale_after=timedelta(days=2), clock=lambda: NOW, run_id="run",
-        )  # fmt: skip
+        process_at(self.database, self.client, match_id, NOW)
 
     def counting(self, match_id: str) -> list[str]:
         """For whom the game counts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,14 +11,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from lol_dagster.pipeline import at_once
 from lol_dagster.pipeline.match import Archived, Failed, Ignored
-from lol_dagster.pipeline.process import NotGiven, archive_match, due_matches
+from lol_dagster.pipeline.process import NotGiven, archive_match, due_matches, process_matches
 from lol_dagster.pipeline.records import record
+from lol_dagster.riot import caller
 from lol_dagster.riot.archive import archive_payload, load_payload
 from lol_dagster.riot.errors import BadRequest, KeyRejected
 from lol_dagster.riot.routing import UnknownPlatform
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match, Payload
+from lol_dagster_tests._support.raw_server import Request
 from lol_dagster_tests._support.roster_rows import make_account, make_player
 from lol_dagster_tests.riot.fake_riot import (
     ROOMY,
@@ -310,3 +314,54 @@ def test_a_game_that_is_ignored_while_a_run_asks_for_it_stays_ignored(world: Wor
     world.riot.on("NA1_1", ignored_meanwhile)
     assert world.fetch() == "ignored"
     assert (world.match().state, world.match().next_try_at) == ("ignored", None)
+
+
+def test_games_that_riot_does_not_give_keep_no_other_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each other game is done while two hang, and there is time for its message."""
+    monkeypatch.setattr(caller, "DEADLINE_S", 90.0)
+    world.riot.on("NA1_1$", refusal(404))
+    assert world.fetch() == "delayed"  # from here on the limits are known
+    others = [f"NA1_{number}" for number in (4, 5, 6)]
+    for match_id in ("NA1_2", "NA1_3", *others):
+        world.add(match_id)
+    over = threading.Event()
+
+    def hang(_: Request) -> Reply:
+        over.wait(60)
+        return refusal(404)
+
+    world.riot.on("NA1_[23]$", hang)
+    world.riot.on("NA1_[456]$", refusal(404))
+    done: list[str] = []
+    for outcome in process_matches(
+        world.database, world.client, ["NA1_2", "NA1_3", *others],
+        stale_after=HOUR, clock=lambda: NOW, run_id="run-1",
+    ):  # fmt: skip
+        if outcome is not None:
+            assert outcome.match_id in others or over.is_set()
+            done.append(outcome.match_id)
+        elif len(done) == len(others):
+            over.set()
+    assert sorted(done[:3]) == others
+    assert sorted(done[3:]) == ["NA1_2", "NA1_3"]
+
+
+def test_a_dead_key_ends_a_batch_after_its_first_call(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(at_once, "FIRST_ALONE_S", 60.0)
+    world.list_by_an_account()
+    world.riot.on("", refusal(403, "Forbidden"))
+    for number in range(2, 30):
+        world.add(f"NA1_{number}")
+    with pytest.raises(KeyRejected):
+        list(
+            process_matches(
+                world.database, world.client, [f"NA1_{number}" for number in range(1, 30)],
+                stale_after=HOUR, clock=lambda: NOW, run_id="run-1",
+            )
+        )  # fmt: skip
+    # One match, and account-v1 twice to make sure.
+    assert len(world.riot.targets) == 3
