@@ -132,7 +132,7 @@ class DeadlineSession:
                 prepared = requests.Request(
                     method, url, headers=sent_headers, params=params, json=json, data=data
                 ).prepare()
-                answer = adapter.send(prepared, stream=True, timeout=(deadline, deadline))
+                answer = adapter.send(prepared, timeout=(deadline, deadline))
                 try:
                     body = _read(answer, max_body)
                 except BaseException:

@@ -123,18 +123,16 @@ def preview(content: MessageContent, marker: str) -> Markup:
     understood; everything else stays text, and text never becomes markup.
     """
     [embed] = render(content, marker)["embeds"]
-    title = Markup('<div class="embed-title">{}</div>').format(
-        html_link(embed["url"], _markdown(embed["title"]))
+    title = html_link(embed["url"], _markdown(embed["title"]))
+    parts = [Markup('<div class="embed-title">{}</div>').format(title)]
+    if "description" in embed:
+        lines = Markup("").join(map(_line, embed["description"].split("\n")))
+        parts.append(Markup('<div class="embed-text">{}</div>').format(lines))
+    if "footer" in embed:
+        parts.append(Markup('<div class="embed-footer">{}</div>').format(embed["footer"]["text"]))
+    return Markup('<div class="preview discord"><div class="embed tone-{}">{}</div></div>').format(
+        content.tone, Markup("").join(parts)
     )
-    lines = Markup("").join(map(_line, str(embed.get("description", "")).split("\n")))
-    footer = embed.get("footer")
-    shown = Markup('<div class="embed tone-{}">{}{}{}</div>').format(
-        content.tone,
-        title,
-        Markup('<div class="embed-text">{}</div>').format(lines) if lines else "",
-        Markup('<div class="embed-footer">{}</div>').format(footer["text"]) if footer else "",
-    )
-    return Markup('<div class="preview discord">{}</div>').format(shown)
 
 
 def _line(line: str) -> Markup:

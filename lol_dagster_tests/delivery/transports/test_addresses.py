@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lol_dagster.delivery.transports.base import AddressError
+from lol_dagster.delivery.transports.base import AddressError, Step
 from lol_dagster.delivery.transports.registry import Transports, all_transports
 from lol_dagster.roster.channels import checked_address
 from lol_dagster.roster.errors import RosterError
@@ -119,9 +119,150 @@ def test_an_error_says_how_an_address_should_be_without_repeating_it(
     assert SECRET not in str(caught.value)
 
 
-def test_a_webhook_of_another_host_is_refused_with_the_setting_that_decides() -> None:
-    with pytest.raises(AddressError, match="LOL_DISCORD_URL"):
-        checked_address("discord-webhook", DISCORD, SIMULATED)
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        (
+            "discord-bot",
+            (
+                "the address should be the id of a Discord channel, 17 to 20 digits, or the link to it: in "
+                "Discord, right-click the channel and copy its link"
+            ),
+        ),
+        (
+            "discord-webhook",
+            (
+                "the address should be a Discord webhook's URL, "
+                "https://discord.com/api/webhooks/ID/TOKEN: copy it in the channel's settings under "
+                "integrations"
+            ),
+        ),
+        (
+            "slack-bot",
+            (
+                "the address should be the id of a Slack channel, such as C0123456789: it stands at the "
+                "end of the channel's details"
+            ),
+        ),
+        (
+            "slack-webhook",
+            (
+                "the address should be a Slack incoming webhook's URL, "
+                "https://hooks.slack.com/services/T…/B…/…"
+            ),
+        ),
+    ],
+)
+def test_people_read_what_an_address_is_and_where_to_find_it(kind: str, sentence: str) -> None:
+    with pytest.raises(AddressError) as caught:
+        REAL[kind].check_address("general")
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("kind", "address", "setting"),
+    [("discord-webhook", DISCORD, "LOL_DISCORD_URL"),
+     ("slack-webhook", SLACK, "LOL_SLACK_HOOKS_URL")],
+)  # fmt: skip
+def test_a_webhook_of_another_host_is_refused_with_the_setting_that_decides(
+    kind: str, address: str, setting: str
+) -> None:
+    ours = all_transports(
+        Settings(
+            discord_url="http://127.0.0.1:3010/api/v10", slack_hooks_url="http://127.0.0.1:3010"
+        )
+    )
+    with pytest.raises(AddressError) as caught:
+        ours[kind].check_address(address)
+    assert str(caught.value) == (
+        f"the address should begin with http://127.0.0.1:3010/, where {setting} says that webhooks are"
+    )
+
+
+def test_an_address_is_as_long_as_its_column_takes() -> None:
+    longest = DISCORD.replace("/webhooks/", f"/{'x' * (300 - len(DISCORD) - 1)}/webhooks/")
+    assert len(longest) == 300
+    REAL["discord-webhook"].check_address(longest)
+    with pytest.raises(AddressError):
+        REAL["discord-webhook"].check_address(longest.replace("xx", "xxx", 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "address", "missing"),
+    [
+        ("discord-bot", "12345678901234567", "LOL_DISCORD_BOT_TOKEN is not set"),
+        ("slack-bot", "C0123456789", "LOL_SLACK_BOT_TOKEN is not set"),
+        ("discord-webhook", DISCORD, None),
+        (
+            "discord-webhook", "https://discord.com/",
+            "the address is not a Discord webhook's URL (https://…/webhooks/ID/TOKEN)",
+        ),
+        ("slack-webhook", SLACK, None),
+        (
+            "slack-webhook", SLACK.replace("hooks.slack.com", "hooks.slack.com.evil.example"),
+            "the address is not on hooks.slack.com (LOL_SLACK_HOOKS_URL)",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_missing_for_any_call_is_said(kind: str, address: str, missing: str | None) -> None:
+    assert REAL[kind].unusable(address) == missing
+
+
+NEEDS = "the bot needs in this channel: "
+HISTORY = "Read Message History (and View Channel)"
+NEW_HOOK = (
+    "Discord refuses the webhook: make a new one (channel settings, Integrations, Webhooks) and give "
+    "the channel its URL"
+)
+DISCORD_TOKEN = "the bot's token is refused: put its current one into LOL_DISCORD_BOT_TOKEN"
+SLACK_SCOPE = "give the app the scope {} (OAuth & Permissions) and reinstall it"
+SLACK_HISTORY = "channels:history (in a private channel: groups:history)"
+ARCHIVED = "the thread is archived: open it again, or choose another channel"
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "code", "status", "remedy"),
+    [
+        (
+            "discord-bot", "post", "50013", 403,
+            (f"{NEEDS}View Channel, Send Messages and Embed Links (in a thread: Send Messages in "
+            "Threads)"),
+        ),
+        ("discord-bot", "find", "50001", 403, NEEDS + HISTORY),
+        ("discord-bot", "read", None, 403, NEEDS + HISTORY),
+        ("discord-bot", "edit", None, 403, f"{NEEDS}View Channel"),
+        ("discord-bot", "delete", None, 403, f"{NEEDS}View Channel"),
+        ("discord-bot", "post", "50083", 403, ARCHIVED),
+        ("discord-bot", "post", None, 401, DISCORD_TOKEN),
+        ("discord-bot", "post", "0", 500, None),
+        ("discord-webhook", "post", "50013", 403, NEW_HOOK),
+        ("discord-webhook", "edit", None, 403, NEW_HOOK),
+        ("discord-webhook", "delete", None, 403, NEW_HOOK),
+        ("discord-webhook", "find", "50001", 403, NEEDS + HISTORY),  # that is for the reading bot
+        ("discord-webhook", "read", "50001", 403, NEEDS + HISTORY),
+        ("discord-webhook", "post", "50083", 403, ARCHIVED),
+        ("discord-webhook", "post", "0", 400, None),
+        ("slack-bot", "post", "missing_scope", 200, SLACK_SCOPE.format("chat:write")),
+        ("slack-bot", "edit", "no_permission", 200, SLACK_SCOPE.format("chat:write")),
+        ("slack-bot", "delete", "missing_scope", 200, SLACK_SCOPE.format("chat:write")),
+        ("slack-bot", "find", "missing_scope", 200, SLACK_SCOPE.format(SLACK_HISTORY)),
+        ("slack-bot", "read", "missing_scope", 200, SLACK_SCOPE.format(SLACK_HISTORY)),
+        (
+            "slack-bot", "post", "invalid_auth", 200,
+            "the bot's token is refused: put its current one into LOL_SLACK_BOT_TOKEN",
+        ),
+        (
+            "slack-bot", "find", "not_in_channel", 200,
+            "invite the bot: write /invite and its name in the channel",
+        ),
+        ("slack-bot", "post", "internal_error", 200, None),
+        ("slack-bot", "post", None, 500, None),
+    ],
+)  # fmt: skip
+def test_people_read_what_to_do_about_a_refusal(
+    kind: str, step: Step, code: str | None, status: int, remedy: str | None
+) -> None:
+    assert REAL[kind].remedy(step, code, status) == remedy
 
 
 @pytest.mark.parametrize("kind", ["discord-webhook", "slack-webhook"])

@@ -17,7 +17,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import SecretStr
 
-from lol_dagster.delivery.transports.base import Answer, Hold, Outgoing, Transport, Wanted
+from lol_dagster.delivery.model import Deleted
+from lol_dagster.delivery.transports.base import (
+    Answer,
+    Hold,
+    Outgoing,
+    Search,
+    Transport,
+    Wanted,
+)
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster.messages.identity import write_marker
@@ -577,6 +585,38 @@ def test_what_a_webhooks_history_comes_to(
     assert is_class(service.says(*answers).scan("discord-webhook", after_id="400")) == expected
 
 
+@pytest.mark.parametrize("kind", ["discord-bot", "discord-webhook"])
+@pytest.mark.parametrize(
+    ("listed", "marked"),
+    [
+        ([discord_message(500, author={"id": "1"})], False),  # nothing of ours, so far
+        ([], True),  # something of ours on the page before; since then the permission may have gone
+    ],
+)
+def test_what_shows_nothing_of_ours_is_believed_only_after_a_visibility_check(
+    service: Service, kind: str, listed: list[dict[str, Any]], marked: bool
+) -> None:
+    who = SELF if kind == "discord-bot" else CHANNEL
+    before = Search(marked=marked).more("400").position
+    service.says(who, said(200, listed), code(403, 50013))
+    assert is_class(service.scan(kind, position=before)) != "Absent"
+    service.says(said(200, listed), UNKNOWN)  # who asks, or where, is known by now
+    assert is_class(service.scan(kind, position=before)) == "Absent"
+
+
+def test_a_webhooks_message_is_seen_where_the_webhook_says_that_it_posts(service: Service) -> None:
+    hook = service.transports["discord-webhook"]
+    address = ADDRESSES["discord-webhook"]
+    service.says(said(200, {"guild_id": "4", "channel_id": "8"}))
+    assert hook.link(address, "77") == "https://discord.com/channels/4/8/77"
+    assert service.asked() == (f"GET /d/webhooks/{HOOK}/secret", {}, None)
+    for unknown in ({"guild_id": "4"}, {"channel_id": "8"}):
+        service.says(said(200, unknown))
+        assert hook.link(address, "77") is None
+    service.resets = True
+    assert hook.link(address, "77") is None
+
+
 # --- Slack, as a bot -----------------------------------------------------------------------------
 
 THERE = POSTED["slack-bot"]
@@ -767,7 +807,8 @@ def test_slacks_answers_to_the_reading_of_a_message(service: Service, expected: 
 
 
 def test_slacks_answers_to_a_deletion(service: Service) -> None:
-    assert is_class(service.says(said(200, {"ok": True})).delete("slack-bot")) == "Deleted"
+    deleted = service.says(said(200, {"ok": True})).delete("slack-bot")
+    assert deleted.verdict == Deleted("deleted")
     assert is_class(service.says(error("message_not_found")).delete("slack-bot")) == "Deleted"
     refused = service.says(error("cant_delete_message")).delete("slack-bot")
     assert is_class(refused) == "Blocked channel, unknown"

@@ -9,11 +9,14 @@ from markupsafe import Markup
 
 from lol_dagster import http
 from lol_dagster.delivery.model import (
+    Absent,
     Blocked,
     Deleted,
+    More,
     NotSeen,
     NotSent,
     Refused,
+    ScanVerdict,
     Uncertain,
 )
 from lol_dagster.delivery.transports.base import (
@@ -21,6 +24,7 @@ from lol_dagster.delivery.transports.base import (
     Capabilities,
     Outgoing,
     RemoteIdForm,
+    Wanted,
     asked_to_wait,
     fingerprint,
     html_link,
@@ -31,6 +35,8 @@ from lol_dagster.delivery.transports.base import (
     unread,
     without_secret,
 )
+from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.settings import Settings
 
 A_DAY = 86_400.0
 
@@ -109,6 +115,26 @@ def test_an_id_is_of_its_form_from_its_beginning_to_its_end() -> None:
     assert form.matches("123")
     for other in ("1234", "12", "x123", "123\n", "١٢٣"):
         assert not form.matches(other)
+
+
+def test_a_search_goes_on_where_each_page_ends_and_not_forever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slack = all_transports(Settings())["slack-bot"]
+    answers: list[Answer[ScanVerdict]] = [Answer(More("2")), Answer(More("3")), Answer(Absent())]
+    asked: list[str | None] = []
+
+    def scan(_address: str, wanted: Wanted) -> Answer[ScanVerdict]:
+        asked.append(wanted.position)
+        return answers[len(asked) - 1]
+
+    monkeypatch.setattr(slack, "scan", scan)
+    wanted = Wanted("m", None, None)
+    assert slack.search("C1", wanted, 3).verdict == Absent()
+    assert asked == [None, "2", "3"]
+    asked.clear()
+    given_up = slack.search("C1", wanted, 2)
+    assert given_up == Answer(NotSeen("not found in 2 pages, of many"))
 
 
 def test_less_is_promised_only_where_a_history_is_read_and_cannot_be() -> None:

@@ -85,7 +85,10 @@ def test_discord_lists_what_the_bot_sees_and_may_write_into(
 
 
 def test_what_a_server_does_not_allow_a_channel_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    bot = discord(monkeypatch, VIEW, channel("general"), channel("bots", (ME, SEND, 0)))
+    elsewhere = channel(
+        "elsewhere", (SERVER, 0, 1 << 13)
+    )  # what is denied says nothing of the rest
+    bot = discord(monkeypatch, VIEW, channel("general"), elsewhere, channel("bots", (ME, SEND, 0)))
     assert [each.name for each in bot.places() or ()] == ["Ours · #bots"]
     # Nothing is denied to an administrator.
     bot = discord(monkeypatch, ADMINISTRATOR, channel("hidden", (SERVER, 0, VIEW)))
@@ -97,13 +100,16 @@ def test_slack_lists_the_channels_that_the_bot_is_in(monkeypatch: pytest.MonkeyP
     asked: list[tuple[str, Any]] = []
 
     def call(_verb: str, method: str, **what: Any) -> Reply:
-        asked.append((method, what["params"]["types"]))
+        asked.append((method, what["params"]))
         found = [{"id": "C2", "name": "lol"}, {"id": "G1", "name": "Alerts"}]
         return reply({"ok": True, "channels": found})
 
     monkeypatch.setattr(bot, "_call", call)
     assert bot.places() == [Place("G1", "#Alerts"), Place("C2", "#lol")]
-    assert asked == [("users.conversations", "public_channel,private_channel")]
+    what = {
+        "types": "public_channel,private_channel", "exclude_archived": "true", "limit": 1000,
+    }  # fmt: skip
+    assert asked == [("users.conversations", what)]
 
 
 def test_what_the_services_list_over_the_network_is_shown(

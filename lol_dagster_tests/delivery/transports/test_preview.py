@@ -95,9 +95,10 @@ def test_discords_preview_is_an_embed() -> None:
         "<div><strong>Ann</strong> · Jinx</div><div>KDA 9.0</div></div>"
         '<div class="embed-footer">EUW1_5</div></div></div>'
     )
-    bare = str(all_transports(Settings())["discord-bot"].preview(MessageContent("t", "s"), "m.1"))
-    assert "tone-neutral" in bare
-    assert "embed-footer" not in bare
+    bare = all_transports(Settings())["discord-bot"].preview(MessageContent("t", "s"), "m.1")
+    assert bare.startswith('<div class="preview discord"><div class="embed tone-neutral">')
+    assert bare.endswith("t</a></div></div></div>")  # neither a text nor a footer
+    assert bare.count("<div") == 3
 
 
 def test_slacks_preview_is_its_blocks() -> None:
