@@ -17,11 +17,16 @@ from lol_dagster.settings import Settings, load_settings
 
 
 def main() -> None:
-    """Set the log up, then run the module as `python -m` would."""
+    """Become what the command line says."""
     is_keyless = sys.argv[1] == "--keyless"
     name, module, *arguments = sys.argv[1 + is_keyless :]
-    settings = Settings(_env_file=None) if is_keyless else load_settings()
-    start_logging(settings, name, knows_secrets=not is_keyless)
+    become(name, module, *arguments, keyless=is_keyless)
+
+
+def become(name: str, module: str, *arguments: str, keyless: bool = False) -> None:
+    """Set the log up, then run the module as `python -m` would."""
+    settings = Settings(_env_file=None) if keyless else load_settings()
+    start_logging(settings, name, knows_secrets=not keyless)
     leave_env_file_to_us()
     sys.argv = [module, *arguments]
     # As `__main__` for real: run workers are spawned as children of what stands there.

@@ -23,6 +23,8 @@ from lol_dagster.settings import SECRET_VARIABLES, Settings
 
 _LOCATION = "lol_dagster"
 _SOCKET = "code-server"
+WORKERS_SOCKET = "run-workers"
+"""In the same folder, for the code server itself."""
 _ANSWERS_WITHIN = 5.0
 """Seconds."""
 
@@ -36,7 +38,8 @@ def new_code_address(settings: Settings) -> Path:
     note = settings.dagster_home / "code-server-folder"
     with contextlib.suppress(OSError):  # there is none, or it is gone
         left = Path(note.read_text())
-        (left / _SOCKET).unlink(missing_ok=True)
+        for socket in (_SOCKET, WORKERS_SOCKET):
+            (left / socket).unlink(missing_ok=True)
         left.rmdir()
     folder = tempfile.mkdtemp(prefix="lol-dagster-")
     note.write_text(folder)
@@ -50,13 +53,10 @@ def code_server(address: Path) -> Service:
         address: The socket on which it answers, at most 100 characters long. It has no sign-in and
             runs whatever it is asked to, with our keys: only its owner may get into the folder.
     """
-    # Not `code-server start`: its reloading proxy costs another 100 MB.
-    return _logged(
-        "code-server", "dagster",
-        "api", "grpc", "-m", "lol_dagster.definitions", "--location-name", _LOCATION,
-        "--socket", str(address),
-        answers=_code_server_answers(address),
-    )  # fmt: skip
+    program = [sys.executable, "-m", "lol_dagster.orchestration.code_server"]
+    return Service(
+        "code-server", [*program, "--socket", str(address)], answers=_code_server_answers(address)
+    )
 
 
 def other_services(

@@ -37,7 +37,7 @@ half a minute until a worker is missed."""
 SERVICES = {
     "daemon": "dagster._daemon",
     "webserver": "orchestration.web_server",
-    "code-server": "dagster api grpc",
+    "code-server": "orchestration.code_server",
     "admin": "main; main() admin",
 }
 """Service → what its command line can be recognized by."""

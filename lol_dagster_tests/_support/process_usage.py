@@ -15,10 +15,11 @@ _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 _KINDS = {
     "daemon": "dagster._daemon",
     "webserver": "orchestration.web_server",
-    "code-server": "dagster api grpc",
+    "code-server": "orchestration.code_server",
     "admin": "main; main() admin",
     "up": "lol-dagster up",
-    "workers": "multiprocessing.spawn",
+    "fork-server": "lol-fork-server",
+    "workers": "lol-run-worker",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -80,8 +81,7 @@ def supervised(settings: Settings, tmp_path: Path) -> Iterator[Supervised]:
     supervisor.start()
     yield seen
     supervisor.stop()
-    address.unlink(missing_ok=True)
-    address.parent.rmdir()
+    shutil.rmtree(address.parent)
 
 
 def is_frozen(pid: int) -> bool:
@@ -125,6 +125,7 @@ def test_what_an_up_left_that_was_killed_is_taken_away_at_the_next_start(
     prepare_instance(settings).dispose()
     left = new_code_address(settings)
     left.touch()
+    (left.parent / "run-workers").touch()
     gone = new_code_address(settings)
     assert not left.parent.exists()
     # After a start of the machine there may be no such folder any more, or somebody else's.
