@@ -37,6 +37,7 @@ from lol_dagster.riot.key import RIOT_KEY_SCOPE, fingerprint_of
 from lol_dagster.roster.memberships import is_tracked
 from lol_dagster.settings import Settings
 from lol_dagster.storage.models import Account, Breaker, Channel, FailedJob, Team
+from lol_dagster.storage.plans import read_by_index
 
 Face = Literal["status", "metrics", "alerts", "ping", "dagster"]
 Blocked = Literal["token", "refused", "edits", "scans", "silent"]
@@ -58,6 +59,9 @@ class Moment:
     session: Session
     settings: Settings
     now: datetime
+
+    def __post_init__(self) -> None:
+        read_by_index(self.session)
 
     @cached_property
     def blocked(self) -> tuple[tuple[Blocked, Affected], ...]:

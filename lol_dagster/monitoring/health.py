@@ -25,13 +25,14 @@ from lol_dagster.storage.models import (
     Account,
     AccountPoll,
     Alert,
+    Base,
     Channel,
     Game,
     Match,
     Message,
     Team,
 )
-from lol_dagster.storage.plans import through
+from lol_dagster.storage.plans import read_by_index, through
 
 _DAY = timedelta(days=1)
 
@@ -121,6 +122,7 @@ def read_health(session: Session, now: datetime, settings: Settings) -> Health:
     Args:
         now: An aware instant.
     """
+    read_by_index(session)
     return Health(
         checked_at=now,
         checks=tuple(run_checks(session, settings, now)),
@@ -138,11 +140,15 @@ def read_health(session: Session, now: datetime, settings: Settings) -> Health:
         not_found_last_day=_missing(
             session, "not_found", Match.first_missing_at > now - GIVE_UP_AFTER - _DAY
         ),
-        played_last_day=_count(session, Game.match_id, Game.ended_at > now - _DAY),
+        played_last_day=_last_day(session, Game, "ix_games_ended_at", Game.ended_at > now - _DAY),
         messages=count_messages(session),
         oldest_undelivered_message=_oldest_undelivered(session),
-        delivered_last_day=_count(
-            session, Message.id, Message.delivered_at > now - _DAY, Message.kind != "test"
+        delivered_last_day=_last_day(
+            session,
+            Message,
+            "ix_messages_delivered_at",
+            Message.delivered_at > now - _DAY,
+            Message.kind != "test",
         ),
         alerts_open=_open_alerts(session),
     )
@@ -173,10 +179,16 @@ def _oldest_undelivered(session: Session) -> Oldest | None:
     undelivered = (
         select(Message.id, Message.created_at)
         .where(Message.due_at.is_not(None), Message.state.in_(UNDELIVERED_STATES))
-        .order_by(Message.created_at)
+        # Of a function: PostgreSQL would walk all messages in the order in which they came to be.
+        .order_by(func.coalesce(Message.created_at, Message.due_at))
     )
     row = session.execute(through(undelivered, Message, "ix_messages_due").limit(1)).first()
     return None if row is None else Oldest(*row)
+
+
+def _last_day(session: Session, model: type[Base], index: str, *where: ColumnElement[bool]) -> int:
+    found = select(func.count()).select_from(model).where(*where)
+    return session.scalar(through(found, model, index)) or 0
 
 
 def _open_alerts(session: Session) -> int:

@@ -111,7 +111,8 @@ def unsettled_messages(now: datetime, *, alerts: bool = False) -> Query:
             Message.channel_id.not_in(is_blocked),
             or_(Message.state != "uncertain", Message.channel_id.not_in(is_hidden)),
         )
-        .order_by(Message.created_at)
+        # Of a function: PostgreSQL would walk all messages in the order in which they came to be.
+        .order_by(func.coalesce(Message.created_at, Message.due_at))
     )
     return through(found, Message, "ix_messages_due")
 

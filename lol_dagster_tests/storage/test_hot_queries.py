@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ import dagster as dg
 import pytest
 from sqlalchemy import Connection, event, func, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from lol_dagster.explain.game import load_game
 from lol_dagster.monitoring.alerts import evaluate
@@ -29,13 +30,15 @@ from lol_dagster.orchestration.planning import plan_quarantined, plan_requested
 from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.pipeline.process import due_matches
 from lol_dagster.riot.polling import due_accounts
-from lol_dagster.settings import load_settings
+from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.stats.form import form
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Player
 from lol_dagster.storage.models.base import Base
-from lol_dagster_tests._support.history_rows import fill_history, measure_statistics
+from lol_dagster.storage.plans import read_by_index
+from lol_dagster.storage.retention import refresh_statistics
+from lol_dagster_tests._support.history_rows import fill_history, take_it_for_many
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.world import World
 
@@ -76,7 +79,13 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 @pytest.fixture
-def asked(world: World) -> Iterator[list[Statement]]:
+def asked(world: World) -> Iterator[Iterable[Statement]]:
+    with _caught(world.app.database) as caught:
+        yield caught
+
+
+@contextlib.contextmanager
+def _caught(database: Database) -> Iterator[Iterable[Statement]]:
     """Every statement that reads or changes rows, from now on."""
     caught: dict[str, Any] = {}
 
@@ -84,17 +93,24 @@ def asked(world: World) -> Iterator[list[Statement]]:
         if re.match(r"(SELECT|UPDATE|DELETE|WITH)\b", statement):
             caught.setdefault(statement, parameters[0] if many else parameters)
 
-    engine = world.app.database.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield caught.items()  # type: ignore[misc]
-    event.remove(engine, "before_cursor_execute", note)
+    event.listen(database.engine, "before_cursor_execute", note)
+    yield caught.items()
+    event.remove(database.engine, "before_cursor_execute", note)
 
 
-def _too_much(database: Database, asked: list[Statement]) -> dict[str, list[str]]:
-    """By statement: what it reads of a growing table from end to end."""
+def _too_much(
+    database: Database, asked: list[Statement], *, by_index: bool = False
+) -> dict[str, list[str]]:
+    """By statement: what it reads of a growing table from end to end.
+
+    Args:
+        by_index: It was asked by index: `storage.plans.read_by_index`.
+    """
     found = {}
     for statement, parameters in asked:
         with database.engine.connect() as connection:
+            if by_index:
+                read_by_index(Session(connection))
             read = _read_by_sqlite if database.is_sqlite else _read_by_postgresql
             if steps := list(read(connection, statement, parameters)):
                 found[" ".join(statement.split())] = steps
@@ -169,7 +185,7 @@ def _play(world: World) -> None:
     world.finish("NA1_5000000009", minutes_ago=60 * 24, participants=[participant("Ann")])
 
 
-def test_no_frequent_query_reads_a_whole_table(world: World, asked: list[Statement]) -> None:
+def test_no_frequent_query_reads_a_whole_table(world: World, asked: Iterable[Statement]) -> None:
     _play(world)
     assert world.once()["processed"] == 3
     world.process("NA1_5000000001")  # again
@@ -196,8 +212,23 @@ def test_no_frequent_query_reads_a_whole_table(world: World, asked: list[Stateme
     _let_years_pass(app.database, now)
     if app.database.is_sqlite:  # PostgreSQL measures a new table by itself, within a minute
         assert _too_much(app.database, statements) == {}
-    measure_statistics(app.database)
+    refresh_statistics(app.database)
     assert _too_much(app.database, statements) == {}
+    if app.database.is_sqlite:
+        take_it_for_many(app.database, 200)
+        assert _too_much(app.database, statements) == {}
+
+
+def test_monitoring_reads_by_index_even_without_statistics(
+    any_database: Database, settings: Settings
+) -> None:
+    now = datetime(2026, 8, 1, tzinfo=UTC)
+    ensure_home(settings)
+    _let_years_pass(any_database, now)
+    count_everything(any_database, now)
+    with _caught(any_database) as asked, any_database.reading() as session:
+        read_health(session, now, settings)
+    assert _too_much(any_database, list(asked), by_index=True) == {}
 
 
 def _let_years_pass(database: Database, now: datetime) -> None:
