@@ -27,13 +27,13 @@ _WAIT_S = 300.0
 _MATCH = ("state", "listed_at", "next_try_at", "tries", "first_missing_at", "last_error",
           "processed_at", "run_id")  # fmt: skip
 _PAYLOAD = ("sha256", "size", "fetched_at")
-_GAME = ("platform", "queue_id", "queue_name", "game_mode", "game_type", "mode_family", "map_id",
+_GAME = ("platform", "queue_id", "queue_name", "queue_kind", "game_mode", "game_type", "mode_family", "map_id",
          "game_version", "result", "started_at", "ended_at", "duration_s", "counts_in_form",
          "code_version")  # fmt: skip
 _PARTICIPANT = ("champion", "position", "outcome", "placement", "side", "kills", "deaths",
                 "assists", "cs", "gold", "damage")  # fmt: skip
-_STAT = ("kda", "kill_participation", "cs_per_min", "gold_per_min", "damage_share", "highlights",
-         "extra")  # fmt: skip
+_STAT = ("kda", "kill_participation", "cs_per_min", "gold_per_min", "damage_share", "gold_share",
+         "vision_per_min", "opponent_id", "highlights", "extra")  # fmt: skip
 _MESSAGE = ("id", "kind", "state", "due_at", "attempts", "remote_id", "evidence", "delivered_at",
             "last_error")  # fmt: skip
 _QUARANTINE = ("stage", "error", "traceback", "code_version", "tries", "quarantined_at", "run_id",

@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.messages.compose import AnnouncedGame, Member
 from lol_dagster.riot.names import without_format_characters
+from lol_dagster.stats.history import remarks_of
 from lol_dagster.stats.played import select_played
+from lol_dagster.stats.remarks import Remark
 from lol_dagster.storage.models import (
     Account,
     Game,
@@ -30,9 +32,12 @@ def was_member() -> ColumnElement[bool]:
 
 
 def load_announced_games(
-    session: Session, team_id: int, match_ids: Collection[str]
+    session: Session, team_id: int, match_ids: Collection[str], *, with_remarks: bool = False
 ) -> list[AnnouncedGame]:
     """Those of the games in which the team had members when they ended, by match id.
+
+    Args:
+        with_remarks: Read the members' earlier games, too, for what is remarkable about these.
 
     Plain columns and a fixed number of queries: a catch-up message may announce hundreds of games,
     and is written anew for each that joins it.
@@ -59,7 +64,6 @@ def load_announced_games(
             PlayerStat.kda,
             PlayerStat.kill_participation,
             PlayerStat.cs_per_min,
-            PlayerStat.highlights,
             PlayerStat.extra,
         )
         .join(Game, Game.match_id == PlayerStat.match_id)
@@ -79,6 +83,9 @@ def load_announced_games(
     games: list[AnnouncedGame] = []
     for match_id, grouped in groupby(session.execute(statement), key=lambda row: row.match_id):
         rows = list(grouped)
+        remarks: dict[int, Remark] = {}
+        if with_remarks:
+            remarks = remarks_of(session, match_id, {row.player_id for row in rows})
         extra = rows[0].extra or {}  # what is read here is the same for all of a game
         games.append(
             AnnouncedGame(
@@ -89,7 +96,10 @@ def load_announced_games(
                 duration_s=rows[0].duration_s,
                 subteams=extra.get("subteams", 0),
                 ended_over_behaviour=extra.get("ended_over_behaviour", False),
-                members=tuple(_member(row, row.player_id in several) for row in rows),
+                members=tuple(
+                    _member(row, row.player_id in several, remarks.get(row.account_id))
+                    for row in rows
+                ),
             )
         )
     return games
@@ -107,7 +117,7 @@ def _players_with_several_accounts(session: Session, team_id: int) -> frozenset[
     )
 
 
-def _member(row: Any, has_several_accounts: bool) -> Member:
+def _member(row: Any, has_several_accounts: bool, remark: Remark | None) -> Member:
     return Member(
         name=row.name,
         # `Ann` of `Ann#EUW`: among friends the tag says nothing.
@@ -127,5 +137,6 @@ def _member(row: Any, has_several_accounts: bool) -> Member:
         kda=row.kda,
         kill_participation=row.kill_participation,
         cs_per_min=row.cs_per_min,
-        highlights=tuple(row.highlights),
+        is_mvp=bool((row.extra or {}).get("mvp")),
+        remark=remark,
     )

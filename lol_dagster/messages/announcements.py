@@ -29,7 +29,7 @@ from lol_dagster.messages.restored import message_id, restoration
 from lol_dagster.messages.rules import AnnouncementDecision, Kind, candidate_teams, decide
 from lol_dagster.storage.models import Channel, Game, Message, MessageGame
 
-MESSAGES_CODE_VERSION = "1"
+MESSAGES_CODE_VERSION = "2"
 CATCH_UP_OPEN = timedelta(hours=6)
 APART = "catch-up apart:"
 """How the subject of a catch-up message begins that tells of what another one does not."""
@@ -160,7 +160,7 @@ def _announcement(
                 select(MessageGame.match_id).where(MessageGame.message_id == message.id)
             )
         )
-    games = load_announced_games(session, channel.team_id, match_ids)
+    games = load_announced_games(session, channel.team_id, match_ids, with_remarks=kind == "game")
     new_subject = match_id if kind == "game" else f"catch-up:{match_id}"
     return Announcement(
         match_id=match_id,

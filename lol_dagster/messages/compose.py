@@ -12,10 +12,11 @@ from itertools import groupby
 
 from lol_dagster.messages.content import Line, MessageContent, Section, Tone
 from lol_dagster.messages.text import isolated
+from lol_dagster.messages.wording import remark_in_words
+from lol_dagster.stats.remarks import Remark
 
 MOST_LISTED = 20
 """Games that a catch-up message lists; the latest ones."""
-_MOST_HIGHLIGHTS = 3
 _MOST_NAMES = 4
 # League of Graphs' names for Riot's platforms, which are Porofessor's (the same makers). Its public beta has none:
 # no site shows those games. PH2 and TH2 no longer get games, but their old match ids keep the prefix.
@@ -63,8 +64,9 @@ class Member:
     """0 to 1."""
     cs_per_min: float | None
     """None where there are no lanes."""
-    highlights: tuple[str, ...]
-    """The codes of storage.models.PlayerStat, most remarkable first."""
+    is_mvp: bool = False
+    """Whose score is the highest of their side."""
+    remark: Remark | None = None
 
     @property
     def label(self) -> str:
@@ -197,7 +199,7 @@ def _line(game: AnnouncedGame, member: Member) -> Line:
         lead=member.label,
         facts=(member.champion, score),
         details=details,
-        highlights=tuple(_in_words(code) for code in member.highlights[:_MOST_HIGHLIGHTS]),
+        highlights=(remark_in_words(member.remark, game.match_id),) if member.remark else (),
     )
 
 
@@ -217,7 +219,8 @@ def _score(game: AnnouncedGame, member: Member) -> str:
 def _details(game: AnnouncedGame, member: Member) -> tuple[str, ...]:
     if game.mode_family == "swarm":
         return ()
-    details = [f"KDA {member.kda:.1f}"]
+    details = ["MVP"] if member.is_mvp else []
+    details.append(f"KDA {member.kda:.1f}")
     if member.cs_per_min is not None:
         details.append(f"{member.cs_per_min:.1f} CS/min")
     if member.kill_participation is not None:
@@ -266,10 +269,6 @@ def _length(seconds: int) -> str:
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _in_words(code: str) -> str:
-    return {"penta_kill": "pentakill", "deathless": "no deaths"}.get(code, code.replace("_", " "))
 
 
 def _count(number: int, one: str, several: str | None = None) -> str:

@@ -53,6 +53,10 @@ def _whole(value: object) -> object:
     return round(value) if isinstance(value, float) and math.isfinite(value) else value
 
 
+def _any_object(value: object) -> object:
+    return value if isinstance(value, dict) else {}
+
+
 # The bounds are those of the columns: a number beyond them is named here, by its path, and not by
 # the database. The characters likewise: PostgreSQL takes no NUL in a text.
 Int32 = Annotated[int, BeforeValidator(_whole), Field(ge=-(2**31), le=2**31 - 1)]
@@ -121,6 +125,9 @@ class ParticipantPayload(_Slim):
     quadra_kills: Count = 0
     penta_kills: Count = 0
     first_blood_kill: bool = False
+    objectives_stolen: Count = 0
+    challenges: Annotated[dict[str, Any], BeforeValidator(_any_object)] = {}
+    """Riot's counters of feats, from patch 12.3 on. See `counter`."""
 
     player_subteam_id: Count = 0
     placement: Count = 0
@@ -139,6 +146,16 @@ class ParticipantPayload(_Slim):
         """
         position = self.team_position.upper()
         return None if position in _NO_POSITION else position[:20]
+
+    def counter(self, name: str, most: int) -> float:
+        """One of `challenges`; 0 where it is absent, no number, or beyond what anybody can have done.
+
+        Riot has sent 125 allies saved from death and 628 skillshots dodged.
+        """
+        value = self.challenges.get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return 0
+        return value if 0 <= value <= most else 0
 
     @model_validator(mode="before")
     @classmethod

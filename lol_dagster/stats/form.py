@@ -6,11 +6,11 @@ custom games, bots, unknown placements) are left out by the queries.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 from sqlalchemy import and_, or_, select
@@ -110,7 +110,7 @@ def last_games(
             game.queue_name,
             game.mode_family,
             person.champion,
-            _won(person, stat),
+            has_won(person.outcome, person.placement, stat.extra),
             person.kills,
             person.deaths,
             person.assists,
@@ -123,11 +123,15 @@ def last_games(
     return table.astype({"won": bool, "cs_per_min": float, "kill_participation": float})
 
 
-def _won(person: Participant, stat: PlayerStat) -> bool:
-    if person.outcome != "placement":
-        return person.outcome == "win"
-    assert person.placement is not None
-    return 2 * person.placement <= int((stat.extra or {}).get("subteams", 0))
+def has_won(outcome: str, placement: int | None, extra: Mapping[str, Any] | None) -> bool:
+    """Whether a game was won; in Arena: whether the place is in the upper half.
+
+    Args:
+        extra: `PlayerStat.extra`.
+    """
+    if outcome != "placement":
+        return outcome == "win"
+    return placement is not None and 2 * placement <= int((extra or {}).get("subteams", 0))
 
 
 def summarize(games: pd.DataFrame) -> Form:

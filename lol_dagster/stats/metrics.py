@@ -5,7 +5,6 @@ Pure functions of a `GameReading`; how a player does over several games is form.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from lol_dagster.stats.reading import GameReading, ParticipantReading
@@ -13,18 +12,21 @@ from lol_dagster.stats.reading import GameReading, ParticipantReading
 HIGHLIGHTS: Final = (
     "penta_kill",
     "quadra_kill",
-    "deathless",
-    "most_damage",
-    "most_kills",
     "triple_kill",
-    "first_blood",
-    "double_kill",
+    "solo_baron",
+    "steal",
+    "open_nexus",
+    "lane_won_far",
+    "single_digit_health",
 )
-"""Every highlight there is, most remarkable first. Of the multikills only the largest is one, and
-no double kill where everybody fights all the time (ARAM, Arena): half of the players have one."""
+"""Every feat that a payload shows by itself. Of the multikills only the largest is one. Which of them is
+remarked upon depends on how rare it is: remarks.py."""
 
-_DEATHLESS_FROM: Final = 5
-"""Takedowns without which not having died is no feat."""
+MULTIKILLS: Final = HIGHLIGHTS[:3]
+"""The largest first."""
+
+_FAR_AHEAD: Final = 100
+"""Creep score ahead of the lane opponent; 2.8 % of ranked players are so at some time of a game."""
 
 
 def kda(kills: int, deaths: int, assists: int) -> float:
@@ -56,20 +58,51 @@ def per_minute(amount: int, time_played_s: int) -> float | None:
     return amount * 60 / time_played_s if time_played_s else None
 
 
-def highlights(game: GameReading, person: ParticipantReading) -> tuple[str, ...]:
-    """What stood out about a participant, most remarkable first; a subset of HIGHLIGHTS.
+def gold_share(game: GameReading, person: ParticipantReading) -> float | None:
+    """The participant's share of the own side's gold, 0 to 1.
 
-    None in games that were not played out, nor where nobody is there to be better than (Swarm).
+    None where the side has none or is not known.
     """
-    if game.result != "played" or len({other.side for other in game.participants}) < 2:
+    gold = sum(ally.gold for ally in _allies(game, person))
+    return person.gold / gold if gold else None
+
+
+def vision_per_min(game: GameReading, person: ParticipantReading) -> float | None:
+    """Vision score per minute of the participant's own time; None where nobody has any (ARAM, Arena)."""
+    if not any(other.vision_score for other in game.participants):
+        return None
+    return per_minute(person.vision_score, person.time_played_s)
+
+
+def lane_opponent(game: GameReading, person: ParticipantReading) -> ParticipantReading | None:
+    """Who played the same position on the other side; None without a position, or if that is not one."""
+    if person.position is None:
+        return None
+    same = [other for other in game.participants if other.position == person.position]
+    others = [other for other in same if other.side != person.side]
+    return others[0] if len(others) == 1 and len(same) == 2 else None
+
+
+def highlights(game: GameReading, person: ParticipantReading) -> tuple[str, ...]:
+    """The feats of a participant, in the order of HIGHLIGHTS.
+
+    None in games that were not played out, nor where nobody is there to be better than (Swarm), nor against
+    bots.
+    """
+    if (
+        game.result != "played"
+        or game.queue_kind == "bots"
+        or len({other.side for other in game.participants}) < 2
+    ):
         return ()
-    multikill = _largest_multikill(game, person)
+    feats = person.feats
     found = {
-        multikill: True,
-        "deathless": person.deaths == 0 and person.kills + person.assists >= _DEATHLESS_FROM,
-        "most_damage": _is_alone_at_the_top(game, person, lambda other: other.damage),
-        "most_kills": _is_alone_at_the_top(game, person, lambda other: other.kills),
-        "first_blood": person.first_blood,
+        _largest_multikill(person): True,
+        "solo_baron": feats.solo_barons > 0,
+        "steal": feats.objectives_stolen > 0,
+        "open_nexus": feats.opened_nexus,
+        "lane_won_far": feats.cs_lead >= _FAR_AHEAD and lane_opponent(game, person) is not None,
+        "single_digit_health": feats.single_digit_survivals > 0,
     }
     return tuple(name for name in HIGHLIGHTS if found.get(name))
 
@@ -83,20 +116,6 @@ def _allies(game: GameReading, person: ParticipantReading) -> list[ParticipantRe
     return [other for other in game.participants if other.side == person.side]
 
 
-def _largest_multikill(game: GameReading, person: ParticipantReading) -> str | None:
-    for name, count in (
-        ("penta_kill", person.penta_kills),
-        ("quadra_kill", person.quadra_kills),
-        ("triple_kill", person.triple_kills),
-        ("double_kill", 0 if game.mode_family in {"aram", "arena"} else person.double_kills),
-    ):
-        if count:
-            return name
-    return None
-
-
-def _is_alone_at_the_top(
-    game: GameReading, person: ParticipantReading, value: Callable[[ParticipantReading], int]
-) -> bool:
-    others = (value(other) for other in game.participants if other is not person)
-    return value(person) > max(others)
+def _largest_multikill(person: ParticipantReading) -> str | None:
+    counts = (person.penta_kills, person.quadra_kills, person.triple_kills)
+    return next((name for name, count in zip(MULTIKILLS, counts, strict=True) if count), None)

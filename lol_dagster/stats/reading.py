@@ -33,11 +33,26 @@ from lol_dagster.stats.outcomes import (
 )
 
 _LONGEST_GAME: Final = timedelta(days=1)
+_MOST_STOLEN: Final = 10
+
+
+@dataclass(frozen=True)
+class Feats:
+    """What Riot counts of a participant beyond the columns. 0 where it does not."""
+
+    objectives_stolen: int
+    solo_barons: int
+    single_digit_survivals: int
+    """Fights survived with less than ten health."""
+    cs_lead: int
+    """The largest lead in creep score over the lane opponent at any time."""
+    opened_nexus: bool
+    """Won although the own nexus had been open."""
 
 
 @dataclass(frozen=True)
 class ParticipantReading:
-    """One participant; the fields are those of `storage.models.Participant`, and `augments`."""
+    """One participant; the fields are those of `storage.models.Participant`, and the last two."""
 
     participant_id: int
     puuid: str | None
@@ -65,6 +80,7 @@ class ParticipantReading:
     quadra_kills: int
     penta_kills: int
     first_blood: bool
+    feats: Feats
     augments: tuple[int, ...]
     """Riot's augment ids in the order in which they were taken; Arena and Swarm only."""
 
@@ -198,7 +214,20 @@ def _read_participant(
         quadra_kills=person.quadra_kills,
         penta_kills=person.penta_kills,
         first_blood=person.first_blood_kill,
+        feats=_read_feats(person),
         augments=tuple(person.augments),
+    )
+
+
+def _read_feats(person: ParticipantPayload) -> Feats:
+    """The bounds are beyond what real games have, and below what Riot's bogus counters say."""
+    stolen = person.objectives_stolen
+    return Feats(
+        objectives_stolen=stolen if stolen <= _MOST_STOLEN else 0,
+        solo_barons=int(person.counter("soloBaronKills", 5)),
+        single_digit_survivals=int(person.counter("survivedSingleDigitHpCount", 20)),
+        cs_lead=int(person.counter("maxCsAdvantageOnLaneOpponent", 400)),
+        opened_nexus=person.win and person.counter("hadOpenNexus", 1) > 0,
     )
 
 

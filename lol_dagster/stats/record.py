@@ -16,8 +16,18 @@ from sqlalchemy.orm import Session
 from lol_dagster.riot.archive import load_payload
 from lol_dagster.riot.payload import BrokenPayload
 from lol_dagster.riot.polling import note_played
-from lol_dagster.stats.metrics import damage_share, highlights, kda, kill_participation, per_minute
+from lol_dagster.stats.metrics import (
+    damage_share,
+    gold_share,
+    highlights,
+    kda,
+    kill_participation,
+    lane_opponent,
+    per_minute,
+    vision_per_min,
+)
 from lol_dagster.stats.reading import GameReading, ParticipantReading, read_game
+from lol_dagster.stats.score import mvps
 from lol_dagster.storage.models import (
     Account,
     FormerPuuid,
@@ -30,7 +40,7 @@ from lol_dagster.storage.models import (
 
 log = logging.getLogger(__name__)
 
-STATS_CODE_VERSION: Final = "2"
+STATS_CODE_VERSION: Final = "3"
 """To be raised with every change that makes other rows of the same payload."""
 
 _NOT_COLUMNS: Final = ("participants", "has_lanes", "ended_over_behaviour", "without_seat")
@@ -68,10 +78,14 @@ def record_game(
         )
     )
     session.add_all(
-        Participant(match_id=match_id, **_columns(person, but=("augments",)))
+        Participant(match_id=match_id, **_columns(person, but=("augments", "feats")))
         for person in game.participants
     )
-    session.add_all(_player_stat_row(game, person, account) for account, person in tracked)
+    best = mvps(game)
+    session.add_all(
+        _player_stat_row(game, person, account, is_mvp=person.participant_id in best)
+        for account, person in tracked
+    )
     if match.processed_at is None:
         match.processed_at = now
     session.flush()
@@ -127,7 +141,10 @@ def _columns(reading: GameReading | ParticipantReading, *, but: tuple[str, ...])
     return {name: value for name, value in vars(reading).items() if name not in but}
 
 
-def _player_stat_row(game: GameReading, person: ParticipantReading, account: Account) -> PlayerStat:
+def _player_stat_row(
+    game: GameReading, person: ParticipantReading, account: Account, *, is_mvp: bool
+) -> PlayerStat:
+    opponent = lane_opponent(game, person)
     return PlayerStat(
         match_id=game.match_id,
         account_id=account.id,
@@ -139,15 +156,19 @@ def _player_stat_row(game: GameReading, person: ParticipantReading, account: Acc
         cs_per_min=per_minute(person.cs, person.time_played_s) if game.has_lanes else None,
         gold_per_min=per_minute(person.gold, person.time_played_s),
         damage_share=damage_share(game, person),
+        gold_share=gold_share(game, person),
+        vision_per_min=vision_per_min(game, person),
+        opponent_id=opponent and opponent.participant_id,
         highlights=list(highlights(game, person)),
-        extra=_extra(game, person) or None,
+        extra=_extra(game, person, is_mvp) or None,
     )
 
 
-def _extra(game: GameReading, person: ParticipantReading) -> dict[str, Any]:
+def _extra(game: GameReading, person: ParticipantReading, is_mvp: bool) -> dict[str, Any]:
     """What only some games have.
 
     `subteams`: how many there were in an Arena game; `augments`: Riot's ids in order;
+    `stolen`: how many epic monsters; `mvp`: true for who did the most of their side;
     `ended_over_behaviour`: true where Riot ended the game over somebody's behaviour.
     """
     extra: dict[str, Any] = {}
@@ -155,6 +176,10 @@ def _extra(game: GameReading, person: ParticipantReading) -> dict[str, Any]:
         extra["subteams"] = len(subteams)
     if person.augments:
         extra["augments"] = list(person.augments)
+    if person.feats.objectives_stolen:
+        extra["stolen"] = person.feats.objectives_stolen
+    if is_mvp:
+        extra["mvp"] = True
     if game.ended_over_behaviour:
         extra["ended_over_behaviour"] = True
     return extra

@@ -38,7 +38,7 @@ def test_a_game_is_loaded_with_all_that_is_said_of_it(session):
         played(
             ann, "Vi", (7, 4, 9), team_id=200, cs=150, outcome="placement", placement=3,
             kill_participation=0.5, cs_per_min=5.5, highlights=["penta_kill", "first_blood"],
-            extra={"subteams": 6, "ended_over_behaviour": True},
+            extra={"subteams": 6, "ended_over_behaviour": True, "mvp": True},
         ),
         queue_name="Arena",
         mode_family="arena",
@@ -69,7 +69,7 @@ def test_a_game_is_loaded_with_all_that_is_said_of_it(session):
                     kda=4.0,  # (7 + 9) / 4
                     kill_participation=0.5,
                     cs_per_min=5.5,
-                    highlights=("penta_kill", "first_blood"),
+                    is_mvp=True,
                 ),
             ),
         )

@@ -19,8 +19,17 @@ from lol_dagster.messages.compose import (
     ordinal,
 )
 from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.wording import WORDINGS
 from lol_dagster.riot.routing import PLATFORMS
+from lol_dagster.stats.remarks import Remark
 from lol_dagster_tests._support.message_rows import ENDED
+
+
+@pytest.fixture(autouse=True)
+def the_first_wording(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each remark; which one it is depends on the match id (test_wording.py)."""
+    for code, wordings in WORDINGS.items():
+        monkeypatch.setitem(WORDINGS, code, wordings[:1])
 
 
 def member(name: str, champion: str = "Jinx", **values: Any) -> Member:
@@ -39,7 +48,6 @@ def member(name: str, champion: str = "Jinx", **values: Any) -> Member:
             "kda": 9.0,
             "kill_participation": 0.715,
             "cs_per_min": 7.75,
-            "highlights": (),
             **values,
         }
     )
@@ -67,6 +75,7 @@ def shown(content: MessageContent) -> str:
     return f"{embed['title']}\n{embed['description']}"
 
 
+PENTA = Remark("penta_kill", 0.002)
 LOST: dict[str, Any] = {"outcome": "loss", "side": "team-200"}
 
 
@@ -78,14 +87,12 @@ def arena(name: str, placement: int | None, subteam: int, **values: Any) -> Memb
 
 def test_a_won_ranked_game_shows_result_mode_length_and_how_each_member_did():
     bob = member("Bob", "Lulu", kills=1, deaths=4, assists=21, kda=5.5, cs_per_min=0.96)
-    content = compose_game(
-        game(member("Ann", highlights=("penta_kill", "first_blood", "most_damage")), bob)
-    )
+    content = compose_game(game(member("Ann", is_mvp=True, remark=PENTA), bob))
     assert shown(content) == (
         "Victory · Ranked Solo · 32:10\n"
         "**Ann** · Jinx · 10/2/8\n"
-        "KDA 9.0 · 7.8 CS/min · 72% kill participation\n"
-        "⭐ pentakill, first blood, most damage\n"
+        "MVP · KDA 9.0 · 7.8 CS/min · 72% kill participation\n"
+        "⭐ A pentakill!\n"
         "**Bob** · Lulu · 1/4/21\n"
         "KDA 5.5 · 1.0 CS/min · 72% kill participation"
     )
@@ -114,7 +121,7 @@ def test_a_game_that_riot_ended_over_behaviour_says_so_and_blames_nobody():
 
 
 def test_a_remake_has_no_figures():
-    remade = member("Ann", outcome="remake", kills=0, deaths=1, assists=0, highlights=("x",))
+    remade = member("Ann", outcome="remake", kills=0, deaths=1, assists=0, remark=PENTA)
     content = compose_game(game(remade, duration_s=192))
     assert shown(content) == "Remake · Ranked Solo · 3:12\n**Ann** · Jinx"
     assert content.tone == "neutral"
@@ -144,7 +151,7 @@ def test_members_on_opposing_sides_are_one_message_that_says_so():
     content = compose_game(
         game(
             member("Cid", "Garen", kills=0, deaths=7, assists=1, kda=1 / 7, **LOST),
-            member("Ann", highlights=("deathless",)),
+            member("Ann", remark=Remark("win_streak", 0.03, 5)),
             member("Bob", "Lulu"),
         )
     )
@@ -153,7 +160,7 @@ def test_members_on_opposing_sides_are_one_message_that_says_so():
         "### Blue side · Victory\n"
         "**Ann** · Jinx · 10/2/8\n"
         "KDA 9.0 · 7.8 CS/min · 72% kill participation\n"
-        "⭐ no deaths\n"
+        "⭐ 5 wins in a row\n"
         "**Bob** · Lulu · 10/2/8\n"
         "KDA 9.0 · 7.8 CS/min · 72% kill participation\n"
         "### Red side · Defeat\n"
@@ -340,11 +347,6 @@ def test_a_game_of_the_middle_east_has_a_link():
 
 def test_an_unknown_platform_gets_no_link():
     assert compose_game(game(member("Ann"), match_id="PBE1_4500000000")).url is None
-
-
-def test_only_the_three_most_remarkable_highlights_are_named():
-    ann = member("Ann", highlights=("quadra_kill", "first_blood", "most_kills", "most_damage"))
-    assert "⭐ quadra kill, first blood, most kills" in shown(compose_game(game(ann))).splitlines()
 
 
 def test_a_catch_up_lists_the_games_newest_last_with_totals():

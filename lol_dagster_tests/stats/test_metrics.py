@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from lol_dagster.stats.metrics import (
     HIGHLIGHTS,
     damage_share,
+    gold_share,
     highlights,
     kda,
     kill_participation,
+    lane_opponent,
     per_minute,
+    vision_per_min,
 )
 from lol_dagster.stats.reading import GameReading, ParticipantReading, read_game
 from lol_dagster_tests._support.payloads import (
@@ -114,49 +117,105 @@ def test_of_the_multikills_the_largest_is_shown() -> None:
     multikills["quadraKills"] = 0
     assert highlights_of_ann(participant("Ann", **multikills)) == ("triple_kill",)
     multikills["tripleKills"] = 0
-    assert highlights_of_ann(participant("Ann", **multikills)) == ("double_kill",)
+    assert highlights_of_ann(participant("Ann", **multikills)) == ()
 
 
-@pytest.mark.parametrize("mode", ["aram", "mayhem", "arena_16"])
-def test_a_double_kill_is_nothing_special_where_everybody_fights_all_the_time(mode: str) -> None:
-    assert highlights_of_ann(participant("Ann", doubleKills=4), mode=mode) == ()
-    several = participant("Ann", doubleKills=4, tripleKills=1)
-    assert highlights_of_ann(several, mode=mode) == ("triple_kill",)
+FEATS: Json = {
+    "soloBaronKills": 1,
+    "survivedSingleDigitHpCount": 2,
+    "maxCsAdvantageOnLaneOpponent": 100.0,
+    "hadOpenNexus": 1,
+}
 
 
-def test_of_everything_at_once_the_most_remarkable_comes_first() -> None:
-    ann = participant(
-        "Ann", kills=20, deaths=0, damage=50_000, pentaKills=1, firstBloodKill=True, team=200
+def test_of_everything_at_once_there_is_everything_in_one_order() -> None:
+    ann = participant("Ann", pentaKills=1, objectivesStolen=1, challenges=FEATS)
+    assert highlights_of_ann(ann) == HIGHLIGHTS[:1] + HIGHLIGHTS[3:]
+
+
+def test_who_lost_has_not_won_it_back_from_an_open_nexus() -> None:
+    ann = participant("Ann", challenges=FEATS)
+    assert "open_nexus" in highlights_of_ann(ann)
+    assert "open_nexus" not in highlights_of_ann(ann, winner=200)
+
+
+def test_a_lane_is_won_far_with_a_hundred_creep_score_over_an_opponent() -> None:
+    def ahead(by: float, **said: Any) -> bool:
+        ann = participant("Ann", challenges={"maxCsAdvantageOnLaneOpponent": by})
+        return "lane_won_far" in highlights_of_ann(ann, **said)
+
+    assert (ahead(100), ahead(99.5)) == (True, False)
+    assert not ahead(150, mode="aram"), "where there is no lane"
+
+
+@pytest.mark.parametrize(
+    ("field", "most"),
+    [("soloBaronKills", 5), ("survivedSingleDigitHpCount", 20),
+     ("maxCsAdvantageOnLaneOpponent", 400), ("hadOpenNexus", 1)],
+)  # fmt: skip
+def test_absurd_counters_and_what_is_no_number_count_for_nothing(field: str, most: int) -> None:
+    def found(value: object) -> tuple[str, ...]:
+        return highlights_of_ann(participant("Ann", challenges={field: value}))
+
+    assert len(found(most)) == 1
+    for absurd in (most + 1, -1, True, "1", None, [1]):
+        assert found(absurd) == ()
+
+
+def test_absurd_numbers_of_stolen_monsters_count_for_nothing() -> None:
+    assert highlights_of_ann(participant("Ann", objectivesStolen=10)) == ("steal",)
+    assert highlights_of_ann(participant("Ann", objectivesStolen=11)) == ()
+
+
+@pytest.mark.parametrize("challenges", [None, {}, [], "none", 7])
+def test_challenges_that_are_none_are_no_fault_of_the_game(challenges: object) -> None:
+    assert highlights_of_ann(participant("Ann", tripleKills=1, challenges=challenges)) == (
+        "triple_kill",
     )
-    assert highlights_of_ann(ann) == (
-        "penta_kill",
-        "deathless",
-        "most_damage",
-        "most_kills",
-        "first_blood",
-    )
 
 
-def test_most_is_more_than_anybody_else_in_the_whole_game() -> None:
-    ann = participant("Ann", kills=10, damage=30_000)
-    rival = participant("Bob", kills=10, damage=29_999, team=200)
-    assert highlights_of_ann(ann, rival) == ("most_damage",)
+def test_gold_share_is_of_the_own_side() -> None:
+    # 15,000 of 15,000 + 4 × 10,000.
+    game = game_with(participant("Ann", gold=15_000))
+    assert gold_share(game, seat_of(game, "Ann")) == 15 / 55
+    nothing = game_with(*[participant(gold=0) for _ in range(5)])
+    assert gold_share(nothing, nothing.participants[0]) is None
 
 
-def test_not_dying_is_a_feat_only_with_five_takedowns() -> None:
-    assert highlights_of_ann(participant("Ann", kills=1, deaths=0, assists=4)) == ("deathless",)
-    assert highlights_of_ann(participant("Ann", kills=1, deaths=0, assists=3)) == ()
+def test_vision_is_per_minute_of_own_time_and_unknown_where_nobody_has_any() -> None:
+    game = game_with(participant("Ann", visionScore=45))
+    assert vision_per_min(game, seat_of(game, "Ann")) == 1.5  # in 30 minutes
+    aram = game_with(*[participant(visionScore=0) for _ in range(10)], mode="aram")
+    assert vision_per_min(aram, aram.participants[0]) is None
+
+
+def test_the_lane_opponent_played_the_same_position_on_the_other_side() -> None:
+    game = game_with()
+    opponents = [lane_opponent(game, person) for person in game.participants]
+    assert [each and each.participant_id for each in opponents] == [6, 7, 8, 9, 10, 1, 2, 3, 4, 5]
+
+
+def test_without_a_lane_or_with_two_for_it_there_is_no_opponent() -> None:
+    aram = game_with(mode="aram")
+    assert lane_opponent(aram, aram.participants[0]) is None
+    # Two on TOP there: the second one's own position has nobody.
+    game = game_with(participant(team=200), participant(team=200, teamPosition="TOP"))
+    assert lane_opponent(game, game.participants[0]) is None
+    assert lane_opponent(game, game.participants[1]) is None
+    # Two on TOP here.
+    game = game_with(participant(), participant(teamPosition="TOP"))
+    assert lane_opponent(game, game.participants[0]) is None
 
 
 def test_a_remake_and_an_aborted_game_have_no_highlights() -> None:
-    ann = participant("Ann", kills=1, firstBloodKill=True, damage=90_000)
+    ann = participant("Ann", tripleKills=1)
     assert highlights_of_ann(ann, remake=True) == ()
     assert highlights_of_ann(ann, winner=NOBODY) == ()
 
 
-def test_swarm_has_no_highlights_as_there_is_nobody_to_be_better_than() -> None:
-    ann = participant("Ann", kills=0, deaths=0, assists=9, damage=8_000_000)
-    assert highlights_of_ann(ann, mode="swarm_3") == ()
+@pytest.mark.parametrize("mode", ["swarm_3", "bots"])
+def test_there_are_no_highlights_without_people_to_be_better_than(mode: str) -> None:
+    assert highlights_of_ann(participant("Ann", pentaKills=1), mode=mode) == ()
 
 
 counts = st.integers(0, 60)
@@ -172,7 +231,7 @@ counts = st.integers(0, 60)
     ),
     st.sampled_from(["ranked_solo", "aram", "arena_16", "arena_18"]),
 )
-def test_shares_add_up_and_highlights_are_unique(numbers: list[Json], mode: str) -> None:
+def test_shares_add_up(numbers: list[Json], mode: str) -> None:
     game = game_with(*[participant(**each) for each in numbers], mode=mode)
     for name in {person.side for person in game.participants}:
         allies = [person for person in game.participants if person.side == name]
@@ -182,10 +241,3 @@ def test_shares_add_up_and_highlights_are_unique(numbers: list[Json], mode: str)
         for person in allies:
             participation = kill_participation(game, person)
             assert participation is None or 0 <= participation <= 1
-    shown = [name for person in game.participants for name in highlights(game, person)]
-    assert shown.count("most_damage") <= 1
-    assert shown.count("most_kills") <= 1
-    assert set(shown) <= set(HIGHLIGHTS)
-    for person in game.participants:
-        ranks = [HIGHLIGHTS.index(name) for name in highlights(game, person)]
-        assert ranks == sorted(set(ranks))

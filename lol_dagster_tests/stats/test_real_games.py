@@ -10,13 +10,16 @@ import json
 import lzma
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import pytest
 
-from lol_dagster.stats.metrics import damage_share, kda, kill_participation
+from lol_dagster.stats.metrics import damage_share, kda, kill_participation, vision_per_min
 from lol_dagster.stats.reading import GameReading, ParticipantReading, read_game
+from lol_dagster.stats.score import has_score, mvps, score
 
 Json = dict[str, Any]
 FETCHED_AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -128,8 +131,59 @@ def check_metrics(game: GameReading, info: Json) -> None:
             share = damage_share(game, person) or 0.0
             assert share == pytest.approx(own["teamDamagePercentage"], abs=0.005)
         # Until patch 12.14 Riot's was another figure, beyond 1 at times.
+        vision = vision_per_min(game, person)
+        if "visionScorePerMinute" in own and vision:
+            # Riot's is of the score before it is rounded.
+            rounding = 60 / person.time_played_s
+            assert vision == pytest.approx(own["visionScorePerMinute"], abs=rounding, rel=0.02)
         if "killParticipation" in own and patch >= (12, 16):
             assert participation == pytest.approx(own["killParticipation"], abs=0.001)
+
+
+def check_mvps(game: GameReading, info: Json) -> None:
+    """Against a slow reading of docs/stats.md that knows nothing but the raw fields."""
+    measured = files("lol_dagster.stats").joinpath("measured.json").read_text()
+    fitted = json.loads(measured)["score"]
+    best = {}
+    for side in (100, 200):
+        own = [raw for raw in info["participants"] if raw["teamId"] == side]
+        scores = {}
+        for raw in own:
+            minutes, role = raw["timePlayed"] / 60, raw["teamPosition"]
+            kills, damage, gold = (
+                sum(each[name] for each in own)
+                for name in ("kills", "totalDamageDealtToChampions", "goldEarned")
+            )
+            parts = {
+                "kp": min(1, (raw["kills"] + raw["assists"]) / kills) if kills else 0,
+                "deaths": -raw["deaths"] / minutes,
+                "damage": raw["totalDamageDealtToChampions"] / damage,
+                "gold": raw["goldEarned"] / gold,
+                "cs": (raw["totalMinionsKilled"] + raw["neutralMinionsKilled"]) / minutes,
+                "vision": raw["visionScore"] / minutes,
+            }
+            total = 0.0
+            for name, weight in SCORE_WEIGHTS[role].items():
+                away = (parts[name] - fitted[role][name][0]) / fitted[role][name][1]
+                total += weight / 100 * sorted([-3, away, 3])[1]
+            spread = NormalDist(*fitted[role]["sum"])
+            scores[raw["participantId"]] = 100 * spread.cdf(total)
+            person = next(
+                each for each in game.participants if each.participant_id == raw["participantId"]
+            )
+            assert score(game, person) == pytest.approx(scores[raw["participantId"]])
+        best[side] = max(scores, key=scores.__getitem__)
+    assert mvps(game) == set(best.values())
+
+
+SCORE_WEIGHTS = {
+    "TOP": {"kp": 20, "deaths": 25, "damage": 25, "gold": 15, "cs": 10, "vision": 5},
+    "JUNGLE": {"kp": 30, "deaths": 25, "damage": 15, "gold": 15, "cs": 5, "vision": 10},
+    "MIDDLE": {"kp": 20, "deaths": 25, "damage": 30, "gold": 15, "cs": 5, "vision": 5},
+    "BOTTOM": {"kp": 20, "deaths": 25, "damage": 30, "gold": 15, "cs": 5, "vision": 5},
+    "UTILITY": {"kp": 30, "deaths": 25, "damage": 10, "gold": 5, "cs": 0, "vision": 30},
+}
+"""In percent, as docs/stats.md has them."""
 
 
 def test_every_collected_match_is_read_as_a_person_would(shared_dir: Path) -> None:
@@ -141,7 +195,12 @@ def test_every_collected_match_is_read_as_a_person_would(shared_dir: Path) -> No
     assert files
     for path in files:
         body = path.read_bytes()
-        check(match_id_of(json.loads(body), path.stem), body)
+        match_id = match_id_of(json.loads(body), path.stem)
+        check(match_id, body)
+        game = read_game(match_id, body, fetched_at=FETCHED_AT)
+        if has_score(game):
+            payload = json.loads(body)
+            check_mvps(game, payload.get("info", payload))
 
 
 def bulk_games(shared_dir: Path) -> Iterator[bytes]:

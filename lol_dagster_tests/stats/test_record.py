@@ -76,7 +76,7 @@ def all_rows(database: Database) -> dict[str, list[dict[str, Any]]]:
 def test_a_game_becomes_rows(any_database: Database) -> None:
     ann_plays = participant(
         "Ann", team=200, champion="MonkeyKing", kills=12, deaths=3, assists=6, cs=210, gold=15_000,
-        damage=40_000, doubleKills=1, firstBloodKill=True, tag="EUW",
+        damage=40_000, doubleKills=3, tripleKills=1, firstBloodKill=True, tag="EUW",
     )  # fmt: skip
     body = payload_bytes(participants=[ann_plays], winner=200, duration_s=1800)
     with any_database.writing() as session:
@@ -135,8 +135,8 @@ def test_a_game_becomes_rows(any_database: Database) -> None:
         "damage": 40_000,
         "vision_score": 20,
         "time_played_s": 1800,
-        "double_kills": 1,
-        "triple_kills": 0,
+        "double_kills": 3,
+        "triple_kills": 1,
         "quadra_kills": 0,
         "penta_kills": 0,
         "first_blood": True,
@@ -153,8 +153,11 @@ def test_a_game_becomes_rows(any_database: Database) -> None:
             "cs_per_min": 7.0,  # 210 in 30 minutes
             "gold_per_min": 500.0,
             "damage_share": 0.4,  # 40 of 40 + 4 × 15 thousand
-            "highlights": ["most_damage", "most_kills", "first_blood", "double_kill"],
-            "extra": None,
+            "gold_share": 15 / 55,  # of 15 + 4 × 10 thousand
+            "vision_per_min": 20 / 30,
+            "opponent_id": 1,  # the other one on TOP
+            "highlights": ["triple_kill"],
+            "extra": {"mvp": True},
         }
     ]
 
@@ -270,7 +273,7 @@ def test_a_game_that_riot_ended_over_behaviour_is_marked_for_whoever_tells_it(
         archive(session, payload_bytes(participants=[ann]))
         track(session, "Ann")
     record(database)
-    assert all_rows(database)["player_stats"][0]["extra"] == {"ended_over_behaviour": True}
+    assert all_rows(database)["player_stats"][0]["extra"]["ended_over_behaviour"] is True
 
 
 def test_an_empty_answer_becomes_a_game_without_anybody_in_it(any_database: Database) -> None:

@@ -198,8 +198,14 @@ class PlayerStat(Base):
     gold_per_min: Mapped[float | None]
     damage_share: Mapped[float | None]
     """Share of the own side's damage to champions, 0 to 1."""
+    gold_share: Mapped[float | None]
+    """Share of the own side's gold, 0 to 1."""
+    vision_per_min: Mapped[float | None]
+    """Per minute of the participant's own time; None where nobody has a vision score."""
+    opponent_id: Mapped[int | None]
+    """`participant_id` of the one who played the same position on the other side."""
     highlights: Mapped[list[str]] = mapped_column(JSON)
-    """What stood out, most remarkable first: `penta_kill`, `first_blood`, `most_damage`, …"""
+    """Feats: of `stats.metrics.HIGHLIGHTS`, in their order."""
     extra: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """What only some modes have, such as Arena's augments."""
 

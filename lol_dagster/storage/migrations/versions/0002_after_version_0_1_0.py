@@ -113,6 +113,9 @@ def upgrade() -> None:
     # Creep score was shown on the Rift alone; from now on it is wherever it is there.
     op.execute(_NO_CREEP_SCORE_WITHOUT_LANES)
     _change_filters(_by_name)
+    op.add_column('player_stats', sa.Column('gold_share', sa.Double(), nullable=True))
+    op.add_column('player_stats', sa.Column('vision_per_min', sa.Double(), nullable=True))
+    op.add_column('player_stats', sa.Column('opponent_id', sa.Integer(), nullable=True))
 
     # What monitoring asks for, so that it is found without walking all that there ever was.
     op.add_column('attempts', sa.Column('names_another', sa.Boolean(), server_default=sa.false(), nullable=False))
@@ -161,6 +164,9 @@ def downgrade() -> None:
 
     _change_filters(_by_id)
     op.drop_column('games', 'queue_kind')
+    op.drop_column('player_stats', 'opponent_id')
+    op.drop_column('player_stats', 'vision_per_min')
+    op.drop_column('player_stats', 'gold_share')
 
     # Not in batches, which would read the tables that these refer to, and warn of their indexes.
     op.drop_column('rate_windows', 'calls')
