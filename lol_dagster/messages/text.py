@@ -28,6 +28,12 @@ _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _MOST_MARKS = 4
 """Combining marks in a row; no script needs more, stacks of them cover the lines around."""
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = _ISOLATES = "\u2068", "\u2069"
+_RIGHT_TO_LEFT_LETTER = (
+    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
+"""The blocks of all right-to-left scripts, their digits included."""
+_FOREIGN_WORD = rf"[^\s,;:'\"()]*{_RIGHT_TO_LEFT_LETTER}[^\s,;:'\"()]*"
+_FOREIGN_WORDS = re.compile(rf"{_FOREIGN_WORD}(?:\x20{_FOREIGN_WORD})*")
 _ISOLATED = re.compile("\u2068[^\u2068\u2069]*\u2069")
 
 # What begins or ends markup in Discord's dialect or in CommonMark wherever it stands; a colon only
@@ -134,7 +140,7 @@ def plain(text: str, limit: int) -> str:
     """`text` on one line, at most `limit` UTF-16 code units long, without what disturbs the text
     around it: control and format characters, bidirectional overrides, invisible letters, stacks of
     combining marks. Text in a right-to-left script is isolated, so that it cannot reorder numbers
-    beside it: what `isolated` has isolated by itself, anything else as a whole. `BLANK` if nothing visible
+    beside it: what `isolated` has isolated by itself, in a sentence each name, anything else as a whole. `BLANK` if nothing visible
     is left; an empty text stays empty.
     """
     return _shown(_without_disturbance(text), limit)
@@ -164,8 +170,18 @@ def isolated(name: str) -> str:
 def _shown(cleaned: str, limit: int) -> str:
     cleaned = clip(cleaned, limit - 2)
     cleaned += _POP_ISOLATE * (cleaned.count(_FIRST_STRONG_ISOLATE) - cleaned.count(_POP_ISOLATE))
-    # Else every one of them is isolated by itself.
-    return isolated(cleaned) if _is_from_right_to_left(_ISOLATED.sub("", cleaned)) else cleaned
+    if not _is_from_right_to_left(_ISOLATED.sub("", cleaned)):
+        return cleaned  # or each of them is isolated by itself
+    # In a sentence of ours each name by itself, if there is space for that: else whatever stands after it
+    # would belong to it.
+    sentence = _FOREIGN_WORDS.sub(lambda words: isolated(words[0]), cleaned)
+    fits = utf16_length(sentence) <= limit and _FIRST_STRONG_ISOLATE not in cleaned
+    return sentence if fits and _begins_from_left(cleaned) else isolated(cleaned)
+
+
+def _begins_from_left(text: str) -> bool:
+    strong = (unicodedata.bidirectional(character) for character in text)
+    return next((each for each in strong if each in {"L", "R", "AL"}), "L") == "L"
 
 
 def _is_from_right_to_left(text: str) -> bool:

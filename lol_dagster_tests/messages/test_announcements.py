@@ -10,6 +10,9 @@ import pytest
 from sqlalchemy import select, update
 
 from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.wording import remark_in_words
+from lol_dagster.stats.record import STATS_CODE_VERSION
+from lol_dagster.stats.remarks import Remark
 from lol_dagster.storage.models import Attempt, Fact, Membership, Message, MessageText
 from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
 from lol_dagster_tests._support.roster_rows import (
@@ -19,6 +22,7 @@ from lol_dagster_tests._support.roster_rows import (
     make_team,
 )
 from lol_dagster_tests.messages.writing import (
+    LONG_AFTER,
     change_kills,
     change_message,
     the_message,
@@ -230,3 +234,34 @@ def test_that_riot_ended_a_game_over_behaviour_comes_from_the_stats(any_database
         (written,) = write(session, "EUW1_1")
     note, _members = written.content.sections
     assert note.lines[0].facts == ("Ended early over in-game behaviour",)
+
+
+def test_a_remark_stands_in_the_message_and_stays_whatever_is_played_later(database):
+    ann, _ = world(database)
+    with database.writing() as session:
+        add_game(session, "EUW1_1", played(ann, highlights=["penta_kill"]))
+        write(session, "EUW1_1")
+    before = the_message(database)
+    content = MessageContent.from_json(before.content)
+    (line,) = content.sections[0].lines
+    assert line.highlights == (remark_in_words(Remark("penta_kill", 0), "EUW1_1"),)
+    with database.writing() as session:
+        for number in range(1, 30):
+            add_game(
+                session, f"EUW1_{number + 1}", played(ann, highlights=["penta_kill"]),
+                ended_at=ENDED + timedelta(hours=number), code_version=STATS_CODE_VERSION,
+            )  # fmt: skip
+        write(session, "EUW1_1")
+    after = the_message(database)
+    assert (after.content, after.desired_rev) == (before.content, before.desired_rev)
+
+
+def test_a_list_of_old_games_has_no_remarks(database):
+    ann, _ = world(database)
+    with database.writing() as session:
+        add_game(session, "EUW1_1", played(ann, highlights=["penta_kill"]))
+        write(session, "EUW1_1", now=LONG_AFTER)
+    message = the_message(database)
+    content = MessageContent.from_json(message.content)
+    assert message.kind == "catch_up"
+    assert [line.highlights for part in content.sections for line in part.lines] == [(), ()]

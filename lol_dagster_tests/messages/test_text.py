@@ -72,7 +72,13 @@ def test_what_is_too_long_ends_in_an_ellipsis(whole: str, limit: int, cut: str) 
         ("Ann\u200d", "Ann"),
         ("\u200dAnn", "Ann"),
         ("שלום", "\u2068שלום\u2069"),
-        ("١٢ Ann", "\u2068١٢ Ann\u2069"),
+        ("١٢ Ann", "\u2068١٢\u2069 Ann"),
+        ("١٢ سلام A", "\u2068١٢ سلام A\u2069"),
+        (
+            "Games of سلام علي#rd, 'דנה' 3: none",
+            "Games of \u2068سلام علي#rd\u2069, '\u2068דנה\u2069' 3: none",
+        ),
+        ("A סא " * 9, "\u2068" + ("A סא " * 9).strip() + "\u2069"),  # no space for nine pairs
         ("سلام", "\u2068سلام\u2069"),
         ("A, \u2068سلام\u2069 3", "A, \u2068سلام\u2069 3"),  # isolated already, and so nothing else
         ("سلام, \u2068سلام\u2069 3", "\u2068سلام, سلام 3\u2069"),  # not all of it: as a whole
