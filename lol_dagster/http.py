@@ -26,7 +26,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPException
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -35,6 +35,11 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
+
+if TYPE_CHECKING:
+    _AnyConnection = HTTPConnection
+else:
+    _AnyConnection = object
 
 CONNECT_TIMEOUT_S = 3.0
 _CHUNK = 65_536
@@ -289,7 +294,8 @@ def _explain(error: BaseException) -> str:
             case TimeoutError():
                 found = "no answer in time"
             case ssl.SSLError():
-                found = f"TLS failed ({cause.reason or type(cause).__name__})"
+                reason = getattr(cause, "reason", None)  # OpenSSL's; Python's own have none
+                found = f"TLS failed ({reason or type(cause).__name__})"
             case OSError() if cause.errno is not None:
                 found = os.strerror(cause.errno).lower()
             case HTTPException():
@@ -325,7 +331,7 @@ def _addresses(host: str, port: int, seconds: float) -> list[tuple[Any, ...]]:
     except queue.Empty:
         raise TimeoutError from None
     if isinstance(answer, UnicodeError):
-        raise socket.gaierror(socket.EAI_NONAME, "not a host name")
+        raise socket.gaierror
     if isinstance(answer, Exception):
         raise answer
     return answer
@@ -337,7 +343,7 @@ def _connect(host: str, port: int, call: _Call) -> socket.socket:
     Raises:
         OSError: none does.
     """
-    failure: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
+    failure: OSError = socket.gaierror()
     for family, kind, protocol, _, address in _addresses(host, port, call.remaining()):
         sock = socket.socket(family, kind, protocol)
         try:
@@ -353,25 +359,23 @@ def _connect(host: str, port: int, call: _Call) -> socket.socket:
     raise failure
 
 
-class _Guarded:
+class _Guarded(_AnyConnection):
     """What a connection does so that its call can watch it; goes before urllib3's classes."""
 
     def _new_conn(self) -> socket.socket:
-        connection = cast("HTTPConnection", self)
-        return _connect(connection._dns_host, connection.port, _current.get())  # noqa: SLF001 - the name with its trailing dot, as in the method that this replaces
+        # The name with its trailing dot, as in the method that this replaces.
+        return _connect(self._dns_host, self.port, _current.get())
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        sock = cast("HTTPConnection", self).sock
-        if sock is not None:  # kept alive by an earlier call
-            _current.get().guard(sock)
-        super().request(*args, **kwargs)  # type: ignore[misc]  # urllib3's, behind this class
+        if self.sock is not None:  # kept alive by an earlier call
+            _current.get().guard(self.sock)
+        super().request(*args, **kwargs)
 
     def send(self, data: Any) -> None:
-        connection = cast("HTTPConnection", self)
-        if connection.sock is None:
-            connection.connect()
+        if self.sock is None:
+            self.connect()
         _current.get().begin_sending()
-        super().send(data)  # type: ignore[misc]  # http.client's, behind this class
+        super().send(data)
 
 
 class _GuardedHTTPConnection(_Guarded, HTTPConnection):

@@ -3,6 +3,7 @@ whether the request left is true."""
 
 from __future__ import annotations
 
+import errno
 import gzip
 import logging
 import re
@@ -11,6 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -215,6 +217,40 @@ def test_an_error_says_what_was_wrong_with_the_answer(
     with raw_server(handler) as server, pytest.raises(MaybeSent) as caught:
         session.request("GET", server.url(SECRET), deadline=ENOUGH, max_body=CAP)
     assert f": {words} (after" in str(caught.value)
+
+
+def _beneath(error: BaseException, *, cause: BaseException | None, context: BaseException | None):
+    error.__cause__, error.__context__ = cause, context
+    return error
+
+
+def _in_a_circle() -> BaseException:
+    first, second = ValueError(), KeyError()
+    return _beneath(first, cause=_beneath(second, cause=first, context=None), context=None)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("SECRET"), "ValueError"),
+        (TimeoutError("SECRET"), "no answer in time"),
+        (socket.gaierror(8, "SECRET"), "no address is known for this host"),
+        (ConnectionResetError(errno.ECONNRESET, "SECRET"), "connection reset by peer"),
+        (OSError("SECRET"), "OSError"),
+        (HTTPException("SECRET"), "broken answer (HTTPException)"),
+        (ssl.SSLError("SECRET"), "TLS failed (SSLError)"),  # OpenSSL has named no reason
+        # What it was made of says more, whichever way a library has kept that.
+        (_beneath(ValueError(), cause=TimeoutError(), context=None), "no answer in time"),
+        (_beneath(ValueError(), cause=None, context=TimeoutError()), "no answer in time"),
+        (ValueError("SECRET", TimeoutError()), "no answer in time"),
+        (_in_a_circle(), "ValueError"),
+    ],
+    ids=str,
+)
+def test_an_error_is_told_without_the_words_of_the_library(
+    error: BaseException, words: str
+) -> None:
+    assert http._explain(error) == words
 
 
 def test_a_server_that_speaks_no_tls_means_not_sent(session: DeadlineSession) -> None:
