@@ -247,7 +247,7 @@ def _in_a_circle() -> BaseException:
     ],
     ids=str,
 )
-def test_an_error_is_told_without_the_words_of_the_library(
+def test_an_error_is_named_without_the_words_of_the_library(
     error: BaseException, words: str
 ) -> None:
     assert http._explain(error) == words
