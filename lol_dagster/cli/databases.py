@@ -16,6 +16,7 @@ from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.integrity import damage
 from lol_dagster.storage.keys import keyring
+from lol_dagster.storage.moved import unmark_moved
 from lol_dagster.storage.rotation import rotate
 from lol_dagster.storage.schema import SchemaState, schema_state
 from lol_dagster.storage.schema import upgrade as upgrade_schema
@@ -161,34 +162,53 @@ def restore(file: Path, put_aside: bool, as_json: bool) -> None:
 def copy(to_url: str, as_json: bool) -> None:
     """Copy everything into an empty database, such as postgresql://user@host/name.
 
-    Each table is compared afterwards. '-' asks for the URL, or reads it from the standard
-    input: one with a password in it is a secret.
+    Each table is compared afterwards. Nobody else may use either of the two; from then on nothing starts on
+    the old one. Cut short, it can be repeated. '-' asks for the URL, or reads it from the standard input: one
+    with a password in it is a secret.
     """
     from lol_dagster.backups.move import move
 
-    with command_context() as context:
-        target = Database(to_url, context.database.keyring)
-        if target.url == context.database.url:
-            raise UserError("that is the database itself: give another one")
-        home = alone_in(context.settings.home)
-        upgrade_schema(target, lock_file=context.settings.home / "upgrade.lock")
-        moved = move(
-            context.database, target, show=lambda table: click.echo(f"copying {table}", err=True)
-        )
-        value = {
-            "from": _shown_url(context.database),
-            "to": _shown_url(target),
-            "rows": moved.rows,
-            "digests": moved.digests,
-        }
-        home.close()
-        target.dispose()
+    settings = load_settings()
+    source = Database(settings.effective_database_url, keyring(settings))
+    target = Database(to_url, source.keyring)
+    if target.url == source.url:
+        raise UserError("that is the database itself: give another one")
+    with alone_in(ensure_home(settings)):
+        for database in (source, target):
+            upgrade_schema(database, lock_file=settings.home / "upgrade.lock")
+        moved = move(source, target, show=lambda table: click.echo(f"copying {table}", err=True))
+    value = {
+        "from": _shown_url(source),
+        "to": _shown_url(target),
+        "rows": moved.rows,
+        "digests": moved.digests,
+    }
+    source.dispose()
+    target.dispose()
     said = (
         f"{sum(moved.rows.values()):,} rows were copied to {value['to']} and are the same there.\n"
-        "Set LOL_DATABASE_URL to it before you start anything again: two installations would "
-        "announce everything twice."
+        f"Set LOL_DATABASE_URL to it: nothing starts on {value['from']} any more."
     )
     print_either(value, as_json, said)
+
+
+@db.command()
+@as_json_option
+def reopen(as_json: bool) -> None:
+    """Let a database be used again that was copied into another one.
+
+    Only where nothing has been started on that other one, or everything would be announced twice.
+    """
+    settings = load_settings()
+    database = Database(settings.effective_database_url, keyring(settings))
+    with alone_in(ensure_home(settings)):
+        upgrade_schema(database, lock_file=settings.home / "upgrade.lock")
+        with database.writing() as session:
+            was_marked = unmark_moved(session)
+    value = {"database": _shown_url(database), "reopened": was_marked}
+    database.dispose()
+    is_open = "is open again." if was_marked else "was open already."
+    print_either(value, as_json, f"{value['database']} {is_open}")
 
 
 @db.command("rotate-key")

@@ -27,6 +27,7 @@ from lol_dagster.storage.database import (
 from lol_dagster.storage.file_locks import alone
 from lol_dagster.storage.keys import keyring
 from lol_dagster.storage.models import Channel
+from lol_dagster.storage.moved import refuse_if_moved
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ def open_database(settings: Settings) -> Database:
 
     Raises:
         SettingsError: LOL_HOME cannot be written.
-        DatabaseError: it cannot be reached, is damaged, or a newer version of lol_dagster has written it.
+        DatabaseError: it cannot be reached, is damaged, was moved into another one, or a newer version of
+            lol_dagster has written it.
         SecretKeyError: secrets in it were encrypted with another key.
     """
     try:
@@ -55,6 +57,11 @@ def open_database(settings: Settings) -> Database:
         settings.effective_database_url, keyring(settings), slow_query_ms=settings.slow_query_ms
     )
     upgrade(database, lock_file=settings.home / "upgrade.lock")
+    try:
+        refuse_if_moved(database)
+    except DatabaseError:
+        database.dispose()  # whoever repeats the copy must find it unused
+        raise
     with database.reading() as session:
         session.scalars(select(Channel.address)).all()  # which decrypts them
     return database

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +19,8 @@ from lol_dagster.backups.move import move
 from lol_dagster.backups.restore import restore_backup
 from lol_dagster.backups.take import take_backup
 from lol_dagster.messages.restored import restoration
-from lol_dagster.storage.database import Database
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database, DatabaseError
 from lol_dagster.storage.models import (
     Channel,
     Fact,
@@ -27,7 +31,9 @@ from lol_dagster.storage.models import (
     PlayerStat,
     Team,
 )
-from lol_dagster.storage.schema import schema_state, upgrade
+from lol_dagster.storage.moved import refuse_if_moved
+from lol_dagster.storage.schema import open_database, schema_state, upgrade
+from lol_dagster_tests._support.commands import refused, said
 from lol_dagster_tests._support.message_rows import add_game, played
 from lol_dagster_tests._support.postgres import PostgresServer
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
@@ -273,6 +279,82 @@ def test_moving_back_and_forth_changes_nothing(
     again.dispose()
 
 
+OPENED_AND_AT_REST = """
+import os, sys
+from lol_dagster.settings import load_settings
+from lol_dagster.storage.schema import open_database
+database = open_database(load_settings())
+print("open", flush=True)
+os.read(0, 1)
+"""
+
+
+@pytest.mark.parametrize("used", ["source", "target"])
+@pytest.mark.parametrize("way", ["to PostgreSQL", "to SQLite"])
+def test_nothing_is_copied_beside_a_process_that_has_one_of_the_two_open(
+    settings: Settings, database: Database, postgres_url: str, way: str, used: str
+) -> None:
+    """Even one that waits for Riot or a channel just now, as `once` may for a minute."""
+    other = Database(postgres_url)
+    source, target = (database, other) if way == "to PostgreSQL" else (other, database)
+    furnish(source)
+    which = source if used == "source" else target
+    url = which.url.render_as_string(hide_password=False)
+    database.dispose()
+    with subprocess.Popen(
+        [sys.executable, "-c", OPENED_AND_AT_REST],
+        env={**os.environ, "LOL_HOME": str(settings.home), "LOL_DATABASE_URL": url},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "open\n"
+        with pytest.raises(BackupError, match=r"another process uses|others are connected to"):
+            move(source, target, show=lambda _: None)
+        process.stdin.close()
+    refuse_if_moved(source)  # which goes on as before
+    # Nobody is there any more: the second try succeeds.
+    assert move(source, target, show=lambda _: None).rows["matches"] == 1201
+    other.dispose()
+
+
+def test_nothing_starts_on_a_database_that_was_moved(
+    settings: Settings, database: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOL_RIOT_API_KEY", "RGAPI-x")
+    other = Database(postgres_url)
+    furnish(database)
+    move(database, other, show=lambda _: None)
+    with pytest.raises(DatabaseError, match=r"was moved to postgresql.*set LOL_DATABASE_URL to"):
+        open_database(settings)
+    assert "was moved to" in refused("once")
+    refuse_if_moved(other)
+    assert "is open again" in said("db", "reopen")
+    open_database(settings).dispose()
+    other.dispose()
+
+
+def test_a_copy_that_is_killed_can_be_done_again(
+    settings: Settings, database: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def show(table: str) -> None:
+        if table == "messages":
+            raise Killed
+
+    other = Database(postgres_url)
+    furnish(database)
+    with pytest.raises(Killed):
+        move(database, other, show=show)
+    # Who has killed it need not know whether everything has arrived.
+    with pytest.raises(DatabaseError, match="cut short"):
+        open_database(settings)
+    assert move(database, other, show=lambda _: None).rows["matches"] == 1201
+    other.dispose()
+
+
 def test_a_row_that_cannot_be_copied_leaves_the_target_empty(
     database: Database, postgres_url: str
 ) -> None:
@@ -285,6 +367,7 @@ def test_a_row_that_cannot_be_copied_leaves_the_target_empty(
         move(database, other, show=lambda _: None)
     with other.reading() as session:
         assert session.scalars(select(Match.match_id)).all() == []
+    refuse_if_moved(database)  # it is used as before
     other.dispose()
 
 
