@@ -69,6 +69,13 @@ def game(*members: Member, **values: Any) -> AnnouncedGame:
     )
 
 
+def test_the_side_that_won_comes_first_whatever_its_colour() -> None:
+    ann = member("Ann", side="team-100", outcome="loss")
+    bob = member("Bob", side="team-200", outcome="win")
+    headings = [each.heading for each in compose_game(game(ann, bob)).sections]
+    assert headings == ["Red side · Victory", "Blue side · Defeat"]
+
+
 def shown(content: MessageContent) -> str:
     """Title and text as Discord gets them."""
     embed = discord_format.render(content, "m.1")["embeds"][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 from lol_dagster.messages.content import MessageContent
@@ -15,3 +16,12 @@ def test_content_survives_json_and_its_hash_is_of_its_meaning(content):
     assert again.content_hash() == content.content_hash()
     other = MessageContent.from_json({**content.to_json(), "footer": content.footer + "x"})
     assert other.content_hash() != content.content_hash()
+
+
+def test_a_hash_is_the_same_in_each_version():
+    """Otherwise every message that is kept would seem to have been changed, and be edited."""
+    canonical = (
+        '{"footer":"","more":0,"sections":[],"summary":"s","title":"t","tone":"neutral","url":null}'
+    )
+    expected = hashlib.sha256(canonical.encode()).hexdigest()
+    assert MessageContent("t", "s").content_hash() == expected

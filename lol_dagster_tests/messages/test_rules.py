@@ -213,6 +213,23 @@ def test_a_team_without_a_channel_reads_the_reason_that_is_in_the_game_first(ses
     (aborted,), (fine,) = decisions(session), decisions(session, "EUW1_2")
     assert (aborted.rule, aborted.message_id) == ("aborted", None)
     assert (fine.rule, fine.reason) == ("no_channel", "the team has no channel")
+    assert (aborted.team, fine.team) == (team, team)
+
+
+def test_only_who_played_that_game_and_was_in_that_team_counts(session):
+    team, other = make_team(session, "A"), make_team(session, "B")
+    for each in (team, other):
+        make_channel(session, each)
+    ann, bob = make_member(session, team, "Ann"), make_member(session, other, "Bob")
+    since = ENDED - timedelta(days=9)
+    make_membership(session, team, bob, since=since, until=since + timedelta(days=1))
+    add_game(session, "EUW1_1", played(bob))
+    add_game(session, "EUW1_2", played(ann))
+    # Bob left A long before; Ann, who is in it, played another game.
+    assert [(each.team.name, each.rule) for each in decisions(session)] == [
+        ("A", "membership"),
+        ("B", "game"),
+    ]
 
 
 def test_whoever_was_not_in_the_team_is_named_once_and_by_name(session):
