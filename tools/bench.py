@@ -93,6 +93,11 @@ def compare(
             call()
             if turn:
                 times[way].append((time.perf_counter() - start) * 1000 / units)
+    return compared(title, unit, times)
+
+
+def compared(title: str, unit: str, times: Mapping[str, list[float]]) -> Comparison:
+    """What was measured of each way, in milliseconds."""
     medians = {way: statistics.median(measured) for way, measured in times.items()}
     first = next(iter(medians.values()))
     figures = (
@@ -241,6 +246,24 @@ def lists(folder: Path, size: Size) -> Comparison:
     return replace(measured, title=f"Pages with {size.matches:,} rows, {verdict}")
 
 
+def workers(folder: Path, size: Size) -> list[Comparison]:
+    """What a run costs before it does anything: its worker's start, and the rest of what Dagster does."""
+    from bench_workers import code_servers
+
+    started: dict[str, list[float]] = {}
+    used: dict[str, list[float]] = {}
+    with code_servers(folder / "workers") as servers:
+        for _ in range(size.repeats):
+            for way, server in servers.items():
+                first_step, processor = server.run()
+                started.setdefault(way, []).append(first_step * 1000)
+                used.setdefault(way, []).append(processor * 1000)
+    return [
+        compared("From the request of a run to its first step", "run", started),
+        compared("Processor time of a run that has nothing to do", "run", used),
+    ]
+
+
 def made_up_games(number: int) -> list[Game]:
     start = NOW.timestamp()
     generator = Generator(seed=1, pace=_PACE, start=start)
@@ -296,6 +319,8 @@ def run(size: Size) -> dict[str, object]:
         for bench in (payloads, due_list, recording, limiter, lists):
             with console.status(f"measuring: {bench.__name__}"):
                 comparisons.append(bench(Path(folder), size))
+        with console.status("measuring: workers"):
+            comparisons += workers(Path(folder), size)
     Console().print(table(comparisons))
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
