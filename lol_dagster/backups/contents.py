@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, MetaData, func, inspect, select, table
 
 from lol_dagster.backups.files import BackupError
-from lol_dagster.storage.database import Database
+from lol_dagster.storage.database import Database, take_your_time
 from lol_dagster.storage.models import Base
 
 _VERSION = "alembic_version"
@@ -49,7 +49,9 @@ def snapshot(database: Database) -> Iterator[Connection]:
             yield session.connection()
         return
     with database.engine.connect() as connection:
-        yield connection.execution_options(isolation_level="REPEATABLE READ")
+        snapshot = connection.execution_options(isolation_level="REPEATABLE READ")
+        take_your_time(snapshot)
+        yield snapshot
 
 
 def refuse_unless_empty(database: Database) -> None:

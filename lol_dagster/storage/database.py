@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -41,6 +41,15 @@ _SERVER_WAITS = {
     "tcp_user_timeout": 60_000,
 }
 """libpq's; seconds, the last one milliseconds."""
+_TRANSACTION_WAITS = {
+    # Of a client that was cut off or frozen in the middle of a transaction: its locks are free after that.
+    "idle_in_transaction_session_timeout": "30s",
+    # Longer, so that whoever waits for those locks gets them.
+    "lock_timeout": "45s",
+    "statement_timeout": "5min",
+    "tcp_user_timeout": "60s",
+}
+"""The server's own, in each of our transactions."""
 _READ_ONLY = "lol_read_only"
 _FORGETTABLE = "lol_forgettable"
 _open_write: ContextVar[bool] = ContextVar("lol_open_write", default=False)
@@ -248,15 +257,23 @@ def _begin_sqlite(connection: Any) -> None:
 
 def _begin_postgresql(connection: Any) -> None:
     options = connection.get_execution_options()
+    waits = "; ".join(f"SET LOCAL {name} = '{wait}'" for name, wait in _TRANSACTION_WAITS.items())
     if options.get(_READ_ONLY, False):
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        connection.exec_driver_sql(f"SET TRANSACTION READ ONLY; {waits}")
         return
     if options.get(_FORGETTABLE, False):
-        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        connection.exec_driver_sql(f"SET LOCAL synchronous_commit = off; {waits}")
         return
     # As with SQLite's FULL. In each transaction, not once per connection: a pooler in between may
     # hand every transaction another one. All levels but off wait for this server's own disk.
     connection.exec_driver_sql(
-        "SELECT set_config('synchronous_commit', 'on', true)"
+        f"{waits}; SELECT set_config('synchronous_commit', 'on', true)"
         " WHERE current_setting('synchronous_commit') = 'off'"
     )
+
+
+def take_your_time(connection: Connection) -> None:
+    """Have PostgreSQL end this transaction neither for taking long nor for waiting: of a migration or a backup."""
+    if connection.dialect.name == "postgresql":
+        for name in ("idle_in_transaction_session_timeout", "statement_timeout"):
+            connection.exec_driver_sql(f"SET LOCAL {name} = 0")

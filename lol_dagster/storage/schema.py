@@ -23,6 +23,7 @@ from lol_dagster.storage.database import (
     describe_failure,
     is_damage,
     normalized_url,
+    take_your_time,
 )
 from lol_dagster.storage.file_locks import alone
 from lol_dagster.storage.keys import keyring
@@ -115,6 +116,7 @@ def upgrade(database: Database, *, lock_file: Path) -> None:
     if _checked_state(schema_state(database)) == "current":
         return
     with alone(lock_file, within=_UPGRADED_WITHIN), _connection(database) as connection:
+        take_your_time(connection)
         if not database.is_sqlite:
             connection.execute(text(f"SET LOCAL lock_timeout = '{_UPGRADED_WITHIN}s'"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})

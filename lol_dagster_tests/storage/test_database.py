@@ -13,9 +13,10 @@ from typing import cast
 
 import pytest
 from sqlalchemy import make_url, text
-from sqlalchemy.exc import IntegrityError, InternalError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError, StatementError
 
 from lol_dagster.storage.database import (
+    _TRANSACTION_WAITS,
     Database,
     DatabaseError,
     _switch_to_wal,
@@ -277,3 +278,33 @@ def test_a_new_file_that_others_open_at_the_same_time_is_waited_for() -> None:
     cursor = BusyTwice()
     _switch_to_wal(cursor)  # type: ignore[arg-type]
     assert cursor.executed == 3
+
+
+def test_what_a_client_that_was_cut_off_has_locked_is_free_soon(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the server it is a client that says nothing more in the middle of its transaction."""
+    monkeypatch.setitem(_TRANSACTION_WAITS, "idle_in_transaction_session_timeout", "200ms")
+    cut_off, other = Database(postgres_url), Database(postgres_url)
+    with other.writing() as session:
+        session.add(Fact(name="x", value=1))
+    with pytest.raises(DBAPIError), cut_off.writing() as silent:  # noqa: PT012 - it is told at its end
+        silent.execute(text("SELECT * FROM facts WHERE name = 'x' FOR UPDATE"))
+        monkeypatch.setitem(_TRANSACTION_WAITS, "idle_in_transaction_session_timeout", "30s")
+        with other.writing() as session:  # waits until the server has ended the other one
+            session.execute(text("SELECT * FROM facts WHERE name = 'x' FOR UPDATE"))
+    for each in (cut_off, other):
+        each.dispose()
+
+
+@pytest.mark.parametrize("kind", ["reading", "writing"])
+def test_the_server_waits_for_nobody_without_end(postgres_url: str, kind: str) -> None:
+    database = Database(postgres_url)
+    with getattr(database, kind)() as session:
+        waits = {
+            name: session.scalar(text(f"SHOW {name}"))
+            for name in ("idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout")
+        }
+    # Whoever waits for a lock outlasts its owner that was cut off.
+    assert list(waits.values()) == ["30s", "45s", "5min"]
+    database.dispose()
