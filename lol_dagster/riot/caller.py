@@ -153,11 +153,11 @@ class Caller:
         raise AssertionError("the last try returns or raises")
 
     def _take_turn(self, call: Call, priority: Priority, give_up_at: float) -> Reservation:
-        patience = give_up_at - self._clock()
-        if patience <= 0:
+        timeout = give_up_at - self._clock()
+        if timeout <= 0:
             return self._wait_for_turn(call, priority, give_up_at)
         queue = self._queue(call, priority)
-        if not queue.acquire(timeout=patience):
+        if not queue.acquire(timeout=timeout):
             retry_at = datetime.fromtimestamp(give_up_at, UTC)
             raise RateLimited("others wait for our share of Riot's limits", call, retry_at=retry_at)
         try:

@@ -190,7 +190,7 @@ def test_with_riot_down_the_other_accounts_are_not_asked_one_by_one(world: World
 
     report = world.discover()
 
-    # The first, then sixteen at once; who fails first makes room for one more before two have failed,
+    # The first, then sixteen at once; who fails first lets one more begin before two have failed,
     # and with the first one that is three. Each has three tries, so 18 × 3 of 120 at most.
     assert len(world.riot.asked("/ids")) <= 54
     assert sum(poll.stays_due for poll in report.polls) >= 40 - 18

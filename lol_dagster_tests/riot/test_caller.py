@@ -138,4 +138,4 @@ def test_whoever_waits_for_the_limits_asks_for_all_who_wait(
     )
     called.get(Call("match", "americas"), "/matches")
     assert len(set(limiter.asked_by)) == who_asks
-    assert len(errors) == 2 - who_asks, "whose patience has ended has asked nobody"
+    assert len(errors) == 2 - who_asks, "whoever was refused has not asked"

@@ -288,7 +288,7 @@ def test_what_a_client_that_was_cut_off_has_locked_is_free_soon(
     cut_off, other = Database(postgres_url), Database(postgres_url)
     with other.writing() as session:
         session.add(Fact(name="x", value=1))
-    with pytest.raises(DBAPIError), cut_off.writing() as silent:  # noqa: PT012 - it is told at its end
+    with pytest.raises(DBAPIError), cut_off.writing() as silent:  # noqa: PT012 - seen at its end
         silent.execute(text("SELECT * FROM facts WHERE name = 'x' FOR UPDATE"))
         monkeypatch.setitem(_TRANSACTION_WAITS, "idle_in_transaction_session_timeout", "30s")
         with other.writing() as session:  # waits until the server has ended the other one
