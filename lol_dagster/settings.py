@@ -294,14 +294,21 @@ def _placed(name: str, wrong: str) -> str:
     return f"{name} {wrong}"
 
 
+def _names_in(file: Path) -> list[str]:
+    """None where something is wrong with the file: what reads the settings says it."""
+    try:
+        _check_env_file(file)
+        return [*dotenv_values(file, encoding=_ENV_FILE_ENCODING)]
+    except (SettingsError, OSError):
+        return []
+
+
 def unknown_variables() -> dict[str, str | None]:
     """Variables of the environment and `.env` that look like settings and are none, each with the
     setting that is written most like it, if there is one.
     """
     known = {f"LOL_{name.upper()}" for name in Settings.model_fields}
-    given = {
-        name.upper() for name in (*os.environ, *dotenv_values(".env", encoding=_ENV_FILE_ENCODING))
-    }
+    given = {name.upper() for name in (*os.environ, *_names_in(Path(".env")))}
     return {
         name: next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.7)), None)
         for name in sorted(given - known - _OF_DEPLOY)

@@ -199,6 +199,9 @@ def test_an_env_file_that_is_not_in_utf_8_is_named_with_the_line(
     assert said in str(caught.value)
     assert str(tmp_path / ".env") in str(caught.value)
     assert "RGAPI" not in str(caught.value)
+    # As a command says it, which looks for misspelt settings before.
+    result = run("team", "list")
+    assert (result.exit_code, result.stderr) == (2, f"lol-dagster: {caught.value}\n")
 
 
 def test_a_byte_order_mark_hides_no_setting(
