@@ -112,8 +112,10 @@ def _modes(settings: Settings) -> Iterator[SetupCheck]:
 
 def _code_server(address: IPvAnyAddress) -> SetupCheck:
     """Of several hosts; that of `up` answers on a socket in a folder of its own."""
+    # IPv4 written as IPv6 counts by its own network, which Python 3.11 takes for no global one.
     # 100.64.0.0/10, where VPNs such as Tailscale are, is neither "private" nor "global" (RFC 6598).
-    ok = not (address.is_global or address.is_unspecified)
+    reached = getattr(address, "ipv4_mapped", None) or address
+    ok = not (reached.is_global or reached.is_unspecified)
     said = (
         f"LOL_CODE_BIND is {address}: see that a firewall lets in the daemon's host and the web server's alone"
         if ok

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -83,6 +84,7 @@ def test_a_name_that_is_none_posts_nothing(database: Database, simulator: Simula
     [
         ("10.0.0.2", True), ("192.168.1.5", True), ("fd00::2", True), ("100.64.0.7", True),
         ("8.8.8.8", False), ("0.0.0.0", False), ("::", False),
+        ("::ffff:8.8.8.8", False), ("::ffff:10.0.0.2", True), ("::ffff:0.0.0.0", False),
     ],
 )  # fmt: skip
 def test_a_code_server_that_others_may_reach_is_missing_its_private_network(
@@ -96,7 +98,7 @@ def test_a_code_server_that_others_may_reach_is_missing_its_private_network(
     monkeypatch.setenv("LOL_CODE_BIND", address)
     (check,) = [each for each in _setup() if each["name"] == "code server"]
     assert check["ok"] is ok
-    assert f"LOL_CODE_BIND is {address}" in check["said"]
+    assert f"LOL_CODE_BIND is {ip_address(address)}" in check["said"]
 
 
 def _setup() -> list[dict[str, Any]]:
