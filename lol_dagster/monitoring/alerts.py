@@ -32,7 +32,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from lol_dagster.delivery.message_rows import add_message, withdraw
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster.monitoring.alert_channel import find_alert_channel
-from lol_dagster.monitoring.checks import CHECKS, CheckResult, failing, run_checks
+from lol_dagster.monitoring.checks import CHECKS, CheckResult, failing
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Alert, Channel, Message
@@ -99,17 +99,15 @@ class _Failing:
         return self.result.affected[0].can_alert
 
 
-def evaluate(database: Database, settings: Settings, now: datetime) -> Evaluated:
-    """Run every check, open and close alerts, and write down what is to be announced of them.
+def evaluate(
+    database: Database, settings: Settings, results: Iterable[CheckResult], now: datetime
+) -> Evaluated:
+    """Open and close alerts, and write down what is to be announced of them.
 
     Cheap where nothing is wrong: nothing is written then. Repeating it changes nothing.
     """
+    found = [_Failing(one) for result in failing(results, "alerts") for one in result.apart()]
     with database.reading() as session:
-        found = [
-            _Failing(one)
-            for result in failing(run_checks(session, settings, now), "alerts")
-            for one in result.apart()
-        ]
         _, error = find_alert_channel(session, settings)
         is_idle = not found and session.scalar(select(_unfinished().limit(1).exists())) is False
     if error is not None:

@@ -25,17 +25,18 @@ from lol_dagster.delivery.transports.registry import transport_type
 from lol_dagster.monitoring import queries
 from lol_dagster.monitoring.alert_channel import find_alert_channel
 from lol_dagster.monitoring.dagster_files import CURE_OF_DAGSTERS_FILES, damaged_dagster_files
-from lol_dagster.monitoring.disk import read_disk, size
+from lol_dagster.monitoring.disk import Disk, read_disk, size
 from lol_dagster.monitoring.failed_jobs import run_link
 from lol_dagster.monitoring.future import dated_ahead
-from lol_dagster.monitoring.heartbeat import Silence, read_beats, silence
+from lol_dagster.monitoring.heartbeat import Beat, Silence, read_beats, silence
 from lol_dagster.monitoring.housekeeping import last_night
 from lol_dagster.monitoring.queries import Query
-from lol_dagster.monitoring.riot_limits import read_key
-from lol_dagster.monitoring.switched_off import switched_off
+from lol_dagster.monitoring.riot_limits import RiotKey, read_key
+from lol_dagster.monitoring.switched_off import SwitchedOff, switched_off
 from lol_dagster.riot.key import RIOT_KEY_SCOPE, fingerprint_of
 from lol_dagster.roster.memberships import is_tracked
 from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, Breaker, Channel, FailedJob, Team
 from lol_dagster.storage.plans import read_by_index
 
@@ -54,7 +55,7 @@ _LONGEST_WHY = 300
 
 @dataclass(frozen=True)
 class Moment:
-    """What a check reads."""
+    """What a check reads; what several need is read once."""
 
     session: Session
     settings: Settings
@@ -62,6 +63,30 @@ class Moment:
 
     def __post_init__(self) -> None:
         read_by_index(self.session)
+
+    @cached_property
+    def beats(self) -> dict[str, Beat]:
+        """The last heartbeat of each part of the system, by part."""
+        return read_beats(self.session)
+
+    @cached_property
+    def is_anybody_tracked(self) -> bool:
+        return _is_any(self, Account, is_tracked(self.now))
+
+    @cached_property
+    def switched_off(self) -> list[SwitchedOff]:
+        """What somebody has switched off in Dagster's UI."""
+        return switched_off(self.session)
+
+    @cached_property
+    def disk(self) -> Disk:
+        """How full the disk is."""
+        return read_disk(self.session, self.settings)
+
+    @cached_property
+    def riot_key(self) -> RiotKey | None:
+        """Riot's key, if one is set."""
+        return read_key(self.session, self.settings)
 
     @cached_property
     def blocked(self) -> tuple[tuple[Blocked, Affected], ...]:
@@ -186,9 +211,14 @@ class CheckResult:
         return ", ".join(named) + (f" and {more} more" if more else "")
 
 
-def run_checks(session: Session, settings: Settings, now: datetime) -> list[CheckResult]:
+def check_all(database: Database, settings: Settings, now: datetime) -> list[CheckResult]:
+    """As `run_checks`, in a transaction of its own."""
+    with database.reading() as session:
+        return run_checks(Moment(session, settings, now))
+
+
+def run_checks(moment: Moment) -> list[CheckResult]:
     """Every check's result, in the table's order: causes before their effects."""
-    moment = Moment(session, settings, now)
     results = [run_check(check, moment) for check in CHECKS]
     failing = {each.check.id for each in results if not each.passed}
     return [
@@ -238,18 +268,14 @@ def _is_any(
     return moment.session.scalar(select(model.id).where(where).limit(1)) is not None
 
 
-def _is_anybody_tracked(moment: Moment) -> bool:
-    return _is_any(moment, Account, is_tracked(moment.now))
-
-
 def _missing(is_there: Callable[[Moment], bool]) -> Callable[[Moment], list[Affected]]:
     return lambda moment: [] if is_there(moment) else [Affected(_ITSELF)]
 
 
 def _silence(moment: Moment) -> Silence | None:
     """Where there is something to do."""
-    found = silence(read_beats(moment.session), moment.now)
-    return found if found and _is_anybody_tracked(moment) else None
+    found = silence(moment.beats, moment.now)
+    return found if found and moment.is_anybody_tracked else None
 
 
 def _nothing_running(moment: Moment) -> Iterator[Affected]:
@@ -269,13 +295,13 @@ def _silent_daemon(moment: Moment) -> Iterator[Affected]:
 def _switched_off(kind: str) -> Callable[[Moment], Iterator[Affected]]:
     return lambda moment: (
         Affected(each.name, each.since, each.why or None)
-        for each in switched_off(moment.session)
+        for each in moment.switched_off
         if each.kind == kind
     )
 
 
 def _full_disk(moment: Moment) -> Iterator[Affected]:
-    disk = read_disk(moment.session, moment.settings)
+    disk = moment.disk
     if disk.is_nearly_full:
         why = (
             f"{size(disk.free)} of {size(disk.total)} are free where LOL_HOME is, and the database "
@@ -319,7 +345,7 @@ def _refused_key(moment: Moment) -> Iterator[Affected]:
 
 
 def _expiring_key(moment: Moment) -> Iterator[Affected]:
-    key = read_key(moment.session, moment.settings)
+    key = moment.riot_key
     expires_at = key.expires_at(moment.now) if key else None
     if expires_at is not None and not [*_refused_key(moment)]:
         yield Affected(_ITSELF, why=f"by {expires_at:%Y-%m-%d %H:%M} UTC")
@@ -401,7 +427,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "missing_accounts",
         passes="Somebody is tracked: a player with an account is in a team.",
-        find=_missing(_is_anybody_tracked),
+        find=_missing(lambda moment: moment.is_anybody_tracked),
         one="Nobody is tracked",
         remedy="add a player with \"lol-dagster player add NAME --team TEAM --account 'Name#TAG'\"",
         hidden_by=("missing_team",),

@@ -12,12 +12,12 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from lol_dagster.monitoring.checks import CheckResult, failing, run_checks
+from lol_dagster.monitoring.checks import CheckResult, Moment, failing, run_checks
 from lol_dagster.monitoring.counts import count_matches, count_messages
-from lol_dagster.monitoring.disk import Disk, read_disk
-from lol_dagster.monitoring.heartbeat import Beat, read_beats
+from lol_dagster.monitoring.disk import Disk
+from lol_dagster.monitoring.heartbeat import Beat
 from lol_dagster.monitoring.queries import UNDELIVERED_STATES
-from lol_dagster.monitoring.riot_limits import RiotKey, WindowUse, read_key, window_uses
+from lol_dagster.monitoring.riot_limits import RiotKey, WindowUse, window_uses
 from lol_dagster.pipeline.match import GIVE_UP_AFTER
 from lol_dagster.roster.memberships import is_tracked
 from lol_dagster.settings import Settings
@@ -32,7 +32,7 @@ from lol_dagster.storage.models import (
     Message,
     Team,
 )
-from lol_dagster.storage.plans import read_by_index, through
+from lol_dagster.storage.plans import through
 
 _DAY = timedelta(days=1)
 
@@ -122,16 +122,16 @@ def read_health(session: Session, now: datetime, settings: Settings) -> Health:
     Args:
         now: An aware instant.
     """
-    read_by_index(session)
+    moment = Moment(session, settings, now)
     return Health(
         checked_at=now,
-        checks=tuple(run_checks(session, settings, now)),
-        heartbeats=read_beats(session),
-        disk=read_disk(session, settings),
+        checks=tuple(run_checks(moment)),
+        heartbeats=moment.beats,
+        disk=moment.disk,
         teams=_count(session, Team.id, Team.removed_at.is_(None)),
         channels=_count(session, Channel.id, Channel.removed_at.is_(None)),
         platforms=_platforms(session, now),
-        riot_key=read_key(session, settings),
+        riot_key=moment.riot_key,
         riot_limits=window_uses(session, settings, now),
         games=count_matches(session),
         oldest_due_game=_oldest_due(session, now),

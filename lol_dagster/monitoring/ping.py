@@ -7,12 +7,13 @@ is up to whoever is pinged; give it a quarter of an hour.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from importlib.metadata import version
 
 from lol_dagster.http import DeadlineSession, TransportError
-from lol_dagster.monitoring.checks import failing, run_checks
+from lol_dagster.monitoring.checks import CheckResult, failing
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster.storage.models import Fact
@@ -28,7 +29,9 @@ _MAX_BODY = 64 * 1024
 _FACT = "pinged-at"
 
 
-def ping_if_healthy(database: Database, settings: Settings, now: datetime) -> bool:
+def ping_if_healthy(
+    database: Database, settings: Settings, results: Iterable[CheckResult], now: datetime
+) -> bool:
     """Ping if one is due and nothing speaks against it. Failures to ping are only logged.
 
     Returns:
@@ -36,9 +39,7 @@ def ping_if_healthy(database: Database, settings: Settings, now: datetime) -> bo
     """
     if settings.ping_url is None:
         return False
-    with database.reading() as session:
-        is_silenced = bool(failing(run_checks(session, settings, now), "ping"))
-    if is_silenced or not _take_turn(database, now):
+    if failing(results, "ping") or not _take_turn(database, now):
         return False
     try:
         answer = _session().request(

@@ -9,6 +9,7 @@ from datetime import datetime
 import dagster as dg
 
 from lol_dagster.monitoring.alerts import Evaluated, evaluate
+from lol_dagster.monitoring.checks import check_all
 from lol_dagster.monitoring.failed_jobs import forget_job, known_failed_jobs, note_failed_run
 from lol_dagster.monitoring.heartbeat import Part, beat
 from lol_dagster.monitoring.ping import ping_if_healthy
@@ -41,8 +42,9 @@ def monitor(
     beat(database, part, now)
     look(instance, database, now)
     _forget_recovered_jobs(instance, database)
-    evaluated = evaluate(database, settings, now)
-    ping_if_healthy(database, settings, now)
+    results = check_all(database, settings, now)
+    evaluated = evaluate(database, settings, results, now)
+    ping_if_healthy(database, settings, results, now)
     return evaluated
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from lol_dagster.monitoring.alerts import Evaluated, evaluate
+from lol_dagster.monitoring.checks import check_all
 from lol_dagster.monitoring.failed_jobs import forget_job, note_failed_run, note_ui_url
 from lol_dagster.monitoring.health import read_health
 from lol_dagster.monitoring.heartbeat import beat
@@ -58,7 +59,7 @@ class Watched:
             if self.is_polled:
                 with self.database.writing() as session:
                     poll(session, self.now(minute))
-            evaluate(self.database, self.settings, self.now(minute))
+            self.evaluate(self.now(minute))
         with self.database.reading() as session:
             rows = session.scalars(
                 select(Message)
@@ -66,6 +67,10 @@ class Watched:
                 .order_by(Message.order_at, Message.subject)
             )
             return [row.content["title"] for row in rows]
+
+    def evaluate(self, now: datetime) -> Evaluated:
+        results = check_all(self.database, self.settings, now)
+        return evaluate(self.database, self.settings, results, now)
 
     def do(self, change: Callable[[Session], object]) -> None:
         with self.database.writing() as session:
@@ -484,7 +489,7 @@ def test_two_that_evaluate_at_the_same_time_announce_nothing_twice(watched: Watc
 
     def watch() -> None:
         begin.wait()
-        evaluated.append(evaluate(watched.database, watched.settings, watched.now(1)))
+        evaluated.append(watched.evaluate(watched.now(1)))
 
     threads = [threading.Thread(target=watch) for _ in range(4)]
     for thread in threads:

@@ -18,9 +18,9 @@ from lol_dagster.monitoring.checks import (
     CHECKS,
     Check,
     CheckResult,
+    check_all,
     failing,
     result_of,
-    run_checks,
 )
 from lol_dagster.monitoring.metrics import healthz, render_metrics
 from lol_dagster.monitoring.ping import ping_if_healthy
@@ -61,8 +61,7 @@ class Watched:
             how(Installation(session, self.now, self.monkeypatch))
 
     def results(self) -> list[CheckResult]:
-        with self.database.reading() as session:
-            return run_checks(session, self.settings, self.now)
+        return check_all(self.database, self.settings, self.now)
 
     def status(self) -> str:
         return run("status").stdout.split("\n\n")[0]
@@ -85,13 +84,14 @@ class Watched:
     def alerts(self, check: Check) -> list[str]:
         """The titles of what is announced once the check has failed for long enough."""
         for now in (self.now, self.now + check.for_):
-            evaluate(self.database, self.settings, now)
+            results = check_all(self.database, self.settings, now)
+            evaluate(self.database, self.settings, results, now)
         with self.database.reading() as session:
             rows = session.scalars(select(Message).where(Message.subject.startswith("alert:")))
             return [row.content["title"] for row in rows]
 
     def pings(self) -> bool:
-        return ping_if_healthy(self.database, self.settings, self.now)
+        return ping_if_healthy(self.database, self.settings, self.results(), self.now)
 
 
 @pytest.fixture(scope="module")

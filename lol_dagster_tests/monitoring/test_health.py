@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import update
+from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 
 from lol_dagster.monitoring.checks import CheckResult, result_of
@@ -63,6 +64,29 @@ def check(session: Session, check_id: str) -> CheckResult:
 
 def affected(result: CheckResult) -> list[str]:
     return [each.id for each in result.affected]
+
+
+def test_nothing_is_read_twice(session: Session) -> None:
+    """Neither by several checks, nor by a check and for the figures beside it."""
+    all_well(session)
+    session.flush()
+    asked: list[tuple[str, str]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, str(parameters)))
+
+    engine = session.get_bind()
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        read_health(session, NOW, load_settings())
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert asked
+    # But the night's sums, of which matches and messages each look up their own.
+    twice = [
+        each for each, times in Counter(asked).items() if times > 1 and "counted" not in each[1]
+    ]
+    assert twice == []
 
 
 # --- What is set up -----------------------------------------------------------------------------

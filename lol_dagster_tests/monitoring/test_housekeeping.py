@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lol_dagster.backups.take import take_backup
-from lol_dagster.monitoring.checks import result_of, run_checks
+from lol_dagster.monitoring.checks import Moment, result_of, run_checks
 from lol_dagster.monitoring.housekeeping import is_overdue, note_night
 from lol_dagster.settings import load_settings
 from lol_dagster.storage.database import Database
@@ -28,7 +28,7 @@ def test_where_nothing_schedules_it_the_nightly_work_becomes_overdue(database: D
 def test_a_backup_is_overdue_after_the_first_night(database: Database, tmp_path: Path) -> None:
     def error(hours: float) -> str | None:
         with database.reading() as session:
-            results = run_checks(session, load_settings(), NOW + timedelta(hours=hours))
+            results = run_checks(Moment(session, load_settings(), NOW + timedelta(hours=hours)))
         result = result_of(results, "overdue_backup")
         return None if result.passed else result.line
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from lol_dagster.monitoring.checks import check_all
 from lol_dagster.monitoring.future import put_right
 from lol_dagster.monitoring.ping import ping_if_healthy
 from lol_dagster.settings import ensure_home, load_settings
@@ -40,7 +41,8 @@ class Pinger:
 
     def tick(self, seconds: float = 0) -> bool:
         now = NOW + timedelta(seconds=seconds)
-        return ping_if_healthy(self.database, self.settings, now)
+        results = check_all(self.database, self.settings, now)
+        return ping_if_healthy(self.database, self.settings, results, now)
 
     def do(self, *rows: object) -> None:
         with self.database.writing() as session:

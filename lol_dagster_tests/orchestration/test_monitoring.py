@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import dagster as dg
 import pytest
 from sqlalchemy import select
 
+from lol_dagster.monitoring import checks
 from lol_dagster.monitoring.failed_jobs import note_failed_run
 from lol_dagster.monitoring.heartbeat import read_beats
-from lol_dagster.orchestration.monitoring import failed_runs_sensor, monitoring_sensor
+from lol_dagster.orchestration.monitoring import failed_runs_sensor, monitor, monitoring_sensor
 from lol_dagster.orchestration.resources import AppContext, resources
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import load_settings
@@ -108,6 +109,22 @@ def test_the_tick_shows_that_the_daemon_lives_and_starts_no_run(world: World) ->
     world.once()
     with world.app.database.reading() as session:
         assert set(read_beats(session)) == {"daemon", "once"}
+
+
+def test_the_checks_are_run_once_a_tick_for_alerts_and_the_ping(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOL_PING_URL", "http://127.0.0.1:9/")
+    runs: list[object] = []
+    run_checks = checks.run_checks
+
+    def counted(moment: checks.Moment) -> list[checks.CheckResult]:
+        runs.append(moment)
+        return run_checks(moment)
+
+    monkeypatch.setattr(checks, "run_checks", counted)
+    monitor(world.instance, world.app.database, load_settings(), datetime.now(UTC), "daemon")
+    assert len(runs) == 1
 
 
 def fail(world: World, **tags: str) -> None:
