@@ -55,50 +55,55 @@ def demo(ui_port: int, world_port: int, admin_port: int, pace: float) -> None:
     from lol_dagster.simulator.main import environment
 
     real_home = ensure_home(load_settings())
-    lock = only_demo_in(real_home)
-    ports = {"--ui-port": ui_port, "--world-port": world_port, "--admin-port": admin_port}
-    for option, port in ports.items():
-        refuse_taken_port(port, option)
-    home = _fresh_home(real_home)
-    # The real settings are left behind: the environment's, and the `.env` of the working directory.
-    left_behind = [name for name in os.environ if name.startswith("LOL_")]
-    for name in left_behind:
-        del os.environ[name]
-    os.chdir(home)
-    variables = {
-        **environment(world_port), "LOL_HOME": str(home), "LOL_ADMIN_PORT": str(admin_port)
-    }  # fmt: skip
-    os.environ.update(variables)
-    # For the commands that are given to the demo.
-    (home / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in variables.items()))
-    settings = load_settings()
-    web_view = web_view_service(settings, demo=True)
-    world = Supervisor(
-        [
-            Service(
-                "simulator",
-                [sys.executable, "-m", "lol_dagster.simulator", "--port", str(world_port),
-                 "--seed", _SEED, "--pace", str(pace), "--faults", _FAULTS],
-            )
-        ],
-        log_dir=settings.logs_dir,
-        say=click.echo,
-    )  # fmt: skip
-    with answering_ctrl_c(ENDING_ALL):
-        world.start()
-        try:
-            wait_until_answering(f"http://127.0.0.1:{world_port}/people", timeout=30)
-            _seed(settings)
-            click.echo(f"The simulated Discord and Slack: http://127.0.0.1:{world_port}")
-            # A first cycle, so that there is something to see before the schedule's first minute.
-            app, cycles = app_and_cycles(settings, show=lambda doing, _: click.echo(f"  {doing} …"))
-            cycles.cycle()
-            app.database.dispose()
-            click.echo(f"Any command can be given to it, such as: {_status_of(home, left_behind)}")
-            run_services(settings, ui_port=ui_port, web_view=web_view)
-        finally:
-            world.stop()
-            lock.close()
+    with only_demo_in(real_home):
+        ports = {"--ui-port": ui_port, "--world-port": world_port, "--admin-port": admin_port}
+        for option, port in ports.items():
+            refuse_taken_port(port, option)
+        home = _fresh_home(real_home)
+        # The real settings are left behind: the environment's, and the `.env` of the working directory.
+        left_behind = [name for name in os.environ if name.startswith("LOL_")]
+        for name in left_behind:
+            del os.environ[name]
+        os.chdir(home)
+        variables = {
+            **environment(world_port), "LOL_HOME": str(home), "LOL_ADMIN_PORT": str(admin_port)
+        }  # fmt: skip
+        os.environ.update(variables)
+        # For the commands that are given to the demo.
+        (home / ".env").write_text(
+            "".join(f"{name}='{value}'\n" for name, value in variables.items())
+        )
+        settings = load_settings()
+        web_view = web_view_service(settings, demo=True)
+        world = Supervisor(
+            [
+                Service(
+                    "simulator",
+                    [sys.executable, "-m", "lol_dagster.simulator", "--port", str(world_port),
+                     "--seed", _SEED, "--pace", str(pace), "--faults", _FAULTS],
+                )
+            ],
+            log_dir=settings.logs_dir,
+            say=click.echo,
+        )  # fmt: skip
+        with answering_ctrl_c(ENDING_ALL):
+            world.start()
+            try:
+                wait_until_answering(f"http://127.0.0.1:{world_port}/people", timeout=30)
+                _seed(settings)
+                click.echo(f"The simulated Discord and Slack: http://127.0.0.1:{world_port}")
+                # A first cycle, so that there is something to see before the schedule's first minute.
+                app, cycles = app_and_cycles(
+                    settings, show=lambda doing, _: click.echo(f"  {doing} …")
+                )
+                cycles.cycle()
+                app.database.dispose()
+                click.echo(
+                    f"Any command can be given to it, such as: {_status_of(home, left_behind)}"
+                )
+                run_services(settings, ui_port=ui_port, web_view=web_view)
+            finally:
+                world.stop()
 
 
 def _status_of(home: Path, left_behind: list[str]) -> str:
