@@ -63,6 +63,7 @@ from lol_dagster.delivery.protocol import (
     is_retry,
     keeps_its_text,
     may_send,
+    said,
     step,
 )
 
@@ -943,6 +944,10 @@ def test_what_joined_a_message_after_it_was_sent_does_not_wait_until_it_is_found
 ) -> None:
     """Revision 2 may stand there, 3 does not."""
     assert keeps_its_text(row, event) is stays
+
+
+def test_what_was_never_sent_says_nothing_yet() -> None:
+    assert [said(row) for row in (NEW, IN_DOUBT, DELIVERED, AT_REST)] == [0, 2, 2, 3]
 
 
 @pytest.mark.parametrize(
