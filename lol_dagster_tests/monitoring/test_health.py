@@ -82,7 +82,7 @@ def test_nothing_is_read_twice(session: Session) -> None:
     finally:
         event.remove(engine, "before_cursor_execute", note)
     assert asked
-    # But the night's sums, of which matches and messages each look up their own.
+    # But the night's sums, of which matches and messages each read their own.
     twice = [
         each for each, times in Counter(asked).items() if times > 1 and "counted" not in each[1]
     ]

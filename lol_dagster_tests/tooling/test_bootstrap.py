@@ -27,6 +27,7 @@ def install(python):
                 break
             time.sleep(0.01)
         installs.write("done ")
+    (bootstrap.BIN / "python").symlink_to(sys.executable)
     (bootstrap.BIN / "lol-dagster").touch()
 bootstrap.install_with_pip = install
 bootstrap.main(["setup"])
