@@ -6,17 +6,17 @@ custom games, bots, unknown placements) are left out by the queries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from lol_dagster.stats.played import select_played
+from lol_dagster.stats.played import has_won, select_played
 from lol_dagster.storage.models import Game, Participant, Player, PlayerStat
 
 FORM_GAMES: Final = 20
@@ -121,17 +121,6 @@ def last_games(
     ]
     table = pd.DataFrame.from_records(records, columns=list(_COLUMNS))
     return table.astype({"won": bool, "cs_per_min": float, "kill_participation": float})
-
-
-def has_won(outcome: str, placement: int | None, extra: Mapping[str, Any] | None) -> bool:
-    """Whether a game was won; in Arena: whether the place is in the upper half.
-
-    Args:
-        extra: `PlayerStat.extra`.
-    """
-    if outcome != "placement":
-        return outcome == "win"
-    return placement is not None and 2 * placement <= int((extra or {}).get("subteams", 0))
 
 
 def summarize(games: pd.DataFrame) -> Form:

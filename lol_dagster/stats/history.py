@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from lol_dagster.stats.form import has_won
-from lol_dagster.stats.played import select_played
+from lol_dagster.stats.played import has_won, select_played
 from lol_dagster.stats.record import STATS_CODE_VERSION
 from lol_dagster.stats.remarks import PastGame, Remark, candidates, choose, shared_candidates
 from lol_dagster.storage.models import Game, Participant, Player, PlayerStat

@@ -1,7 +1,10 @@
-"""The one join: how a tracked account did in a game, with its participant's line of the payload."""
+"""How a tracked account did in a game: the one join, with its participant's line of the payload, and
+what counts as won.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Select, and_, select
@@ -26,3 +29,14 @@ def select_played(*what: Any) -> Select[*tuple[Any, ...]]:
             ),
         )
     )
+
+
+def has_won(outcome: str, placement: int | None, extra: Mapping[str, Any] | None) -> bool:
+    """Whether a game was won; in Arena: whether the place is in the upper half.
+
+    Args:
+        extra: `PlayerStat.extra`.
+    """
+    if outcome != "placement":
+        return outcome == "win"
+    return placement is not None and 2 * placement <= int((extra or {}).get("subteams", 0))

@@ -57,11 +57,11 @@ def test_a_mistyped_player_is_corrected_and_their_next_game_is_announced(
     # A team and its channel.
     page.goto("/team/")
     page.get_by_role("link", name="Add a team").click()
-    page.get_by_label("Name").fill("Amigos")
+    page.get_by_label("Name", exact=True).fill("Amigos")
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_role("link", name="Amigos").click()
     page.get_by_role("link", name="Add a channel").click()
-    page.get_by_label("Name").fill("general")
+    page.get_by_label("Name", exact=True).fill("general")
     page.get_by_label("Address").fill(CHANNEL_ID)
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Tested just now")).to_be_visible()

@@ -86,6 +86,7 @@ def said(**fields: Any) -> Callable[[str], bytes]:
 ANNOUNCED = {
     "good, the first": said(),
     "an unknown queue": said(mode="unknown_queue"),
+    "no queue": without("queueId"),
     "two megabytes": said(new="x" * 2_000_000),
     "a NUL in a stranger's name": lambda match_id: encode(
         payload(match_id, participants=[*ann(), participant("Bob\x00", puuid="bob")])
@@ -96,7 +97,6 @@ ANNOUNCED = {
 QUARANTINED: dict[str, tuple[Callable[[str], bytes], str]] = {
     # Each with what its error has to name.
     "no participants": (without("participants"), "info.participants"),
-    "no queue": (without("queueId"), "info.queueId"),
     "a null": (
         lambda match_id: (
             text(match_id, participants=ann(kills=7)).replace('"kills":7', '"kills":null').encode()

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.explain.game import load_game
 from lol_dagster.monitoring.alerts import evaluate
+from lol_dagster.monitoring.checks import check_all
 from lol_dagster.monitoring.counts import count_everything
 from lol_dagster.monitoring.health import read_health
 from lol_dagster.orchestration.partitions import BATCH_LIMIT
@@ -206,7 +207,7 @@ def test_no_frequent_query_reads_a_whole_table(world: World, asked: Iterable[Sta
             load_game(session, match_id, stale_after=app.settings.stale_after, now=now)
         for player_id in session.scalars(select(Player.id)):
             form(session, player_id, until=now - timedelta(hours=1))
-    evaluate(app.database, app.settings, now)
+    evaluate(app.database, app.settings, check_all(app.database, app.settings, now), now)
     statements = list(asked)
     assert len(statements) > 80
     _let_years_pass(app.database, now)
