@@ -121,7 +121,7 @@ QUARANTINED: dict[str, tuple[Callable[[str], bytes], str]] = {
         said(participants=[*ann(participantId=2), participant("Bob", participantId=2)]),
         "two have the same participantId",
     ),
-    "an empty info": (info({}), "info.gameId"),
+    "an empty info": (info({}), "info.participants"),
     "an info that is a list": (info([]), "info"),
     "participants that are a word": (
         lambda match_id: encode(
