@@ -5,10 +5,10 @@ import dagster as dg
 from lol_dagster.orchestration.assets import ASSETS
 from lol_dagster.orchestration.checks import check_assets
 from lol_dagster.orchestration.jobs import ASSET_JOBS, OP_JOBS
-from lol_dagster.orchestration.monitoring import MONITORING
+from lol_dagster.orchestration.monitoring import failed_runs_sensor
 from lol_dagster.orchestration.resources import AppContext, resources
 from lol_dagster.orchestration.schedules import SCHEDULES
-from lol_dagster.orchestration.sensors import SENSORS
+from lol_dagster.orchestration.sensors import due_work_sensor
 
 
 def build_definitions(app: AppContext | None = None) -> dg.Definitions:
@@ -23,7 +23,7 @@ def build_definitions(app: AppContext | None = None) -> dg.Definitions:
         asset_checks=[check_assets],
         jobs=[*ASSET_JOBS, *OP_JOBS],
         schedules=SCHEDULES,
-        sensors=[*SENSORS, *MONITORING],
+        sensors=[due_work_sensor, failed_runs_sensor],
         resources=resources(app),
         # A process per step costs 6 s where this one costs 0.3 s, and a run is a process already.
         executor=dg.in_process_executor,

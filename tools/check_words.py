@@ -63,14 +63,14 @@ WORDS = {
     r"what was done to tell": "Delivery attempts",
     r"(?:become|becomes|became) of": "happen to",
     r"known game": "what the module does",
-    r"(?:every) (?:minute|night) (?:schedule|job|sensor)": "poll_match_lists_schedule, nightly_schedule",
+    r"(?:every) (?:minute|night) (?:schedule|job|sensor)": "check_everything_schedule, nightly_schedule",
 }
 
 # Old names in code, as they stand there.
 NAMES = {
     r"\"(?:late|later|gone)\"": '"delayed", "deferred", "not_found"',
-    r"\bevery_minute\b|\bevery_night\b": "poll_match_lists_schedule, nightly_schedule",
-    r"\bnew_games\b": "new_matches_sensor",
+    r"\bevery_minute\b|\bevery_night\b": "check_everything_schedule, nightly_schedule",
+    r"\bnew_games\b": "due_work_sensor",
     r"\bAlert\w*Condition|\bconditions?\b(?=\.py|\()": "Check, CheckResult",
 }
 

@@ -57,14 +57,21 @@ class Silence:
     """None: there never was a heartbeat."""
 
 
-def beat(database: Database, part: Part, now: datetime) -> None:
-    """Write down that this process is alive as that part; at most every `BEAT_EVERY`."""
-    pid = os.getpid()
+def is_beat_due(database: Database, part: Part, now: datetime) -> bool:
+    """Whether this process has not beaten as that part within `BEAT_EVERY`."""
     with database.reading() as session:
         known = session.get(Heartbeat, part)
     # One that lies ahead was written before the clock was put back.
-    if known is not None and known.pid == pid and timedelta(0) <= now - known.at < BEAT_EVERY:
+    return (
+        known is None or known.pid != os.getpid() or not timedelta(0) <= now - known.at < BEAT_EVERY
+    )
+
+
+def beat(database: Database, part: Part, now: datetime) -> None:
+    """Write down that this process is alive as that part; at most every `BEAT_EVERY`."""
+    if not is_beat_due(database, part, now):
         return
+    pid = os.getpid()
     first = {"name": part, "pid": pid, "started_at": now, "at": now}
     with database.writing() as session:
         if insert_if_absent(session, Heartbeat, [first]):

@@ -4,7 +4,9 @@ games, player_stats and messages come out of one op without outputs: only an op 
 materializations can leave one malformed partition of a range unmaterialized while the rest go on.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from datetime import timedelta
+from functools import partial
 
 import dagster as dg
 from structlog.contextvars import bound_contextvars
@@ -19,8 +21,9 @@ from lol_dagster.orchestration.partitions import (
     QUARANTINE_TAG,
     REQUEST_TAG,
 )
+from lol_dagster.orchestration.polling import poll_accounts
 from lol_dagster.orchestration.resources import RunCounts, WallClock
-from lol_dagster.pipeline.discovery import discover
+from lol_dagster.orchestration.runs import delivering
 from lol_dagster.pipeline.process import (
     CODE_VERSIONS,
     IgnoredGame,
@@ -32,12 +35,16 @@ from lol_dagster.pipeline.process import (
 )
 from lol_dagster.pipeline.records import note_shown
 from lol_dagster.riot.client import RiotClient
-from lol_dagster.riot.key import note_key_accepted, watching_key
-from lol_dagster.riot.profiles import check_profiles
+from lol_dagster.riot.key import watching_key
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 
 _SENSOR_TAGS = {BATCH_TAG, QUARANTINE_TAG, REQUEST_TAG}
+
+_AT_ONCE = timedelta(minutes=1)
+"""How long a run that has processed games delivers at most."""
+_A_MOMENT = timedelta(seconds=2)
+"""What such a run waits for: a channel's pause between two messages, for one."""
 
 _OWNER = "team:operators"
 _GROUP = "league"
@@ -77,8 +84,10 @@ class PollConfig(dg.Config):
         fail_window=metadata.FRESH_FAIL, warn_window=metadata.FRESH_WARN
     ),
     description="Asks Riot for the recent match ids of every tracked account that is due, and "
-    "remembers those not seen before. An account that has just played is asked every minute, "
-    "one that has been quiet for weeks every half hour.",
+    "remembers those not seen before. An account that has just played is asked every 20 seconds, "
+    "one that has been quiet for weeks every half hour. Its automation is the sensor `due_work_sensor`, "
+    "which asks within its ticks and materializes this when there is news, when something fails, and "
+    "every quarter of an hour.",
 )
 def match_lists(
     context: dg.AssetExecutionContext,
@@ -90,15 +99,14 @@ def match_lists(
     run_counts: dg.ResourceParam[RunCounts],
 ) -> dg.MaterializeResult[None]:
     with bound_contextvars(run_id=context.run.run_id):
-        with watching_key(database, riot, clock.now):
-            found = discover(database, riot, now=clock.now(), everyone=config.everyone)
-        if found.accounts_polled:
-            note_key_accepted(database, riot, clock.now())
-            check_profiles(database, riot, now=clock.now())
+        found = poll_accounts(database, riot, clock.now, everyone=config.everyone)
     run_counts.polling = found
     run_counts.discovered.update(found.new_match_ids)
     evaluate_checks(context, database, settings, clock.now(), "match_lists")
-    return dg.MaterializeResult(metadata=metadata.of_polling(found))
+    return dg.MaterializeResult(
+        metadata=metadata.of_polling(database, found, clock.now()),
+        data_version=metadata.MATCH_LISTS_VERSION,
+    )
 
 
 @dg.multi_asset(
@@ -124,7 +132,7 @@ def match_lists(
             "messages",
             after="player_stats",
             description="What is to be said of the game and to which channels; recorded in one "
-            "transaction with the stats, and sent by `deliveries` alone.",
+            "transaction with the stats, and sent after that.",
             kinds={"python"},
             code_version=CODE_VERSIONS["messages"],
         ),
@@ -140,6 +148,7 @@ def process_games(
     settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[WallClock],
     run_counts: dg.ResourceParam[RunCounts],
+    deliverer: dg.ResourceParam[Deliverer],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
     match_ids = list(context.partition_keys)
     if not match_ids:
@@ -149,6 +158,7 @@ def process_games(
         )
     # Whatever was selected: all three are worked out in one transaction, so all three are recorded.
     outcomes = yield from _process(context, database, riot, settings, clock, run_counts, match_ids)
+    yield from _deliver_at_once(context, database, settings, deliverer, clock, run_counts)
     _fail_if_alone(context, database, outcomes)
 
 
@@ -172,8 +182,10 @@ def process_chosen(
     settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[WallClock],
     run_counts: dg.ResourceParam[RunCounts],
+    deliverer: dg.ResourceParam[Deliverer],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
     yield from _process(context, database, riot, settings, clock, run_counts, config.match_ids)
+    yield from _deliver_at_once(context, database, settings, deliverer, clock, run_counts)
 
 
 def _process(
@@ -205,7 +217,7 @@ def _process(
             _count(run_counts, outcome)
             run_counts.after_game()
             for key, values in metadata.of_outcome(database, outcome).items():
-                yield dg.AssetMaterialization(key, partition=outcome.match_id, metadata=values)
+                yield metadata.materialization(key, values, outcome.match_id)
                 shown.add(key)
     yield dg.AssetObservation(
         "games", description="The batch", metadata=metadata.of_batch(database, outcomes)
@@ -249,9 +261,9 @@ def _fail_if_alone(
         _per_match_asset(
             "deliveries",
             after="messages",
-            description="Where the game was announced. Its automation is the sensor `due_messages_sensor`: it "
-            "starts the job `deliver_messages`, which sends whatever is due. Materializing chosen "
-            "partitions sends only their messages.",
+            description="Where the game was announced. A run that processes games sends at its end whatever "
+            "is due; what is left, or due later, is the job `deliver_messages`, which the sensor "
+            "`due_work_sensor` starts. Materializing chosen partitions sends only their messages.",
             kinds={"python", "api"},
         )
     ],
@@ -267,9 +279,8 @@ def deliver_chosen(
     clock: dg.ResourceParam[WallClock],
     run_counts: dg.ResourceParam[RunCounts],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _deliver(
-        context, database, settings, deliverer, clock, run_counts, list(context.partition_keys)
-    )
+    send = partial(deliverer.deliver_due, only_match_ids=list(context.partition_keys))
+    yield from _deliver(context, database, settings, clock, run_counts, send)
 
 
 @dg.op(
@@ -285,24 +296,44 @@ def deliver_due(
     clock: dg.ResourceParam[WallClock],
     run_counts: dg.ResourceParam[RunCounts],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _deliver(context, database, settings, deliverer, clock, run_counts, None)
+    with delivering(settings.home) as is_alone:
+        if not is_alone:
+            context.log.info("Another run delivers what is due")
+            return
+        yield from _deliver(context, database, settings, clock, run_counts, deliverer.deliver_due)
 
 
-def _deliver(
+def _deliver_at_once(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
     database: Database,
     settings: Settings,
     deliverer: Deliverer,
     clock: WallClock,
     run_counts: RunCounts,
-    match_ids: list[str] | None,
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    delivered = deliverer.deliver_due(
-        clock.now(), run_id=context.run.run_id, only_match_ids=match_ids
-    )
+    """Send what is due in the run that has written it, which saves a tick and a worker's start. What
+    cannot be sent soon is left to a run of its own.
+    """
+    if not deliverer.due_now(clock.now()):
+        return
+    with delivering(settings.home) as is_alone:
+        if is_alone:
+            send = partial(deliverer.deliver_due, budget=_AT_ONCE, wait_up_to=_A_MOMENT)
+            yield from _deliver(context, database, settings, clock, run_counts, send)
+
+
+def _deliver(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    database: Database,
+    settings: Settings,
+    clock: WallClock,
+    run_counts: RunCounts,
+    deliver: Callable[..., DeliveryReport],
+) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
+    delivered = deliver(clock.now(), run_id=context.run.run_id)
     _count_messages(run_counts, delivered)
     for match_id, values in metadata.of_deliveries(delivered):
-        yield dg.AssetMaterialization("deliveries", partition=match_id, metadata=values)
+        yield metadata.materialization("deliveries", values, match_id)
     yield dg.AssetObservation(
         "deliveries", description="The delivery run", metadata=metadata.of_delivery_run(delivered)
     )

@@ -71,14 +71,21 @@ def evaluate_checks(
     batch: without this the checks would have no result nearly all the time.
     """
     with bound_contextvars(run_id=context.run.run_id):
-        keys = {key for key in _ROWS if key.asset_key == dg.AssetKey(asset)}
-        results = _run(database, settings, now, keys)
-    for key, result in results.items():
-        evaluation = dg.AssetCheckEvaluation(
-            asset_key=key.asset_key, check_name=key.name, **_said(result)
-        )
+        found = evaluations(database, settings, now, asset)
+    for evaluation in found:
         # An op's context takes it as an asset's does; only its annotation lacks it.
         context.log_event(evaluation)  # type: ignore[arg-type]
+
+
+def evaluations(
+    database: Database, settings: Settings, now: datetime, asset: str
+) -> list[dg.AssetCheckEvaluation]:
+    """The asset's checks, evaluated: as events, for what materializes the asset without a run."""
+    keys = {key for key in _ROWS if key.asset_key == dg.AssetKey(asset)}
+    return [
+        dg.AssetCheckEvaluation(asset_key=key.asset_key, check_name=key.name, **_said(result))
+        for key, result in _run(database, settings, now, keys).items()
+    ]
 
 
 def _run(

@@ -1,4 +1,4 @@
-"""What of Dagster's own records is deleted, and when: Dagster itself only ever deletes ticks.
+"""What of Dagster's own records is deleted, and when: Dagster itself deletes none.
 
 Our database is the record and Dagster's history the view, so nothing is lost that is needed. A run's
 deletion takes its materializations along: the runs over games are kept as long as the games' partitions.
@@ -16,11 +16,12 @@ from itertools import islice
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.scheduler.instigation import TickStatus
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.event_log import SqlEventLogStorage
 from sqlalchemy import Table, and_, delete, func, select
 
-from lol_dagster.orchestration.metadata import messages_of, of_finished
+from lol_dagster.orchestration.metadata import materialization, messages_of, of_finished
 from lol_dagster.orchestration.partitions import MATCH_PARTITIONS, keys_of_run
 from lol_dagster.orchestration.runs import unfinished_runs
 from lol_dagster.storage.database import Database
@@ -33,9 +34,15 @@ MOST_PARTITIONS = 20_000
 """Dagster's UI is slow beyond."""
 KEEP_FAILED_RUNS = timedelta(days=30)
 KEEP_OTHER_RUNS = timedelta(days=3)
-"""Of jobs that look or ask: polling alone makes a run a minute, with a file of 130 kB each."""
+"""Of jobs that look or ask: each run has a file of 130 kB."""
 KEEP_EVENTS = timedelta(days=30)
 """Evaluations of checks, and events without a run."""
+KEEP_TICKS = {
+    TickStatus.SKIPPED: timedelta(days=1),
+    TickStatus.STARTED: timedelta(days=7),
+    TickStatus.SUCCESS: timedelta(days=14),
+    TickStatus.FAILURE: timedelta(days=30),
+}
 GAME_JOBS = frozenset(
     {"process_matches", "process_requested", "deliver_messages", "nightly", "__ASSET_JOB"}
 )
@@ -135,6 +142,20 @@ def _keep(run: dg.DagsterRun) -> timedelta:
     if run.job_name in GAME_JOBS:
         return HOT_FOR
     return KEEP_OTHER_RUNS if run.status == dg.DagsterRunStatus.SUCCESS else KEEP_FAILED_RUNS
+
+
+def prune_ticks(instance: dg.DagsterInstance, now: datetime) -> None:
+    """Delete old ticks: Dagster itself would do so after each tick, which costs more than the tick."""
+    if instance.schedule_storage is None:
+        return  # an instance in memory
+    for state in instance.all_instigator_state():
+        for status, kept in KEEP_TICKS.items():
+            instance.purge_ticks(
+                state.instigator_origin_id,
+                state.selector_id,
+                before=(now - kept).timestamp(),
+                tick_statuses=[status],
+            )
 
 
 def prune_events(instance: dg.DagsterInstance, now: datetime) -> int:
@@ -242,7 +263,7 @@ def unreported_games(
             )
             found = [(key, of_finished(messages_of(session, key))) for key in ended]
         for key, metadata in found:
-            yield dg.AssetMaterialization("deliveries", partition=key, metadata=metadata)
+            yield materialization("deliveries", metadata, key)
 
 
 def _settled(

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_TAG,
+    NULL_EVENT_POINTER,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
@@ -20,6 +27,7 @@ from lol_dagster.messages.text import markdown, plain_markdown
 from lol_dagster.pipeline.discovery import DiscoveryReport
 from lol_dagster.pipeline.failures import is_the_games, summary
 from lol_dagster.pipeline.process import (
+    CODE_VERSIONS,
     STAGES,
     IgnoredGame,
     NotGiven,
@@ -27,6 +35,7 @@ from lol_dagster.pipeline.process import (
     ProcessedGame,
     QuarantinedGame,
 )
+from lol_dagster.riot.polling import poll_times
 from lol_dagster.stats.form import Form, form, game_table
 from lol_dagster.stats.played import select_played
 from lol_dagster.storage.database import Database
@@ -45,11 +54,38 @@ FRESH_WARN = timedelta(minutes=45)
 """No account is asked less often than every 30 minutes."""
 FRESH_FAIL = timedelta(hours=2)
 
+_UNCHANGED = "1"
+"""Every data version: what is due is known to our own tables."""
+MATCH_LISTS_VERSION = dg.DataVersion(_UNCHANGED)
+_MADE_OF = {"games": "match_lists", "deliveries": "messages"}
+"""Of the others Dagster's comparison of times is right: they are made together, one after the other."""
+
 log = logging.getLogger(__name__)
 
 Metadata = Mapping[str, Any]
 _CELL = 300
+_ACCOUNTS = 200
 _NO_CHANNEL = "none: the game is announced nowhere"
+
+
+def materialization(
+    asset: str, values: Metadata, match_id: str | None = None
+) -> dg.AssetMaterialization:
+    """That an asset was materialized, and from what.
+
+    Without it Dagster compares times: every game would be shown as out of sync, "redo me", as soon as the
+    match lists bring another one, and every delivery as soon as its game is processed once more, also
+    where there is nothing new to say.
+    """
+    tags = {DATA_VERSION_TAG: _UNCHANGED}
+    if asset in _MADE_OF:
+        made_of = dg.AssetKey(_MADE_OF[asset])
+        tags |= {
+            CODE_VERSION_TAG: CODE_VERSIONS.get(asset, _UNCHANGED),
+            get_input_data_version_tag(made_of): _UNCHANGED,
+            get_input_event_pointer_tag(made_of): NULL_EVENT_POINTER,
+        }
+    return dg.AssetMaterialization(asset, partition=match_id, metadata=values, tags=tags)
 
 
 def explain(outcome: Outcome) -> str:
@@ -63,8 +99,10 @@ def explain(outcome: Outcome) -> str:
     return f"{outcome.match_id} is not there: {outcome.reason}"
 
 
-def of_polling(found: DiscoveryReport) -> Metadata:
-    """What a poll of the match lists brought."""
+def of_polling(database: Database, found: DiscoveryReport, now: datetime) -> Metadata:
+    """What a poll of the match lists brought, and when each account was last asked."""
+    with database.reading() as session:
+        times = poll_times(session, now)
     return {
         "accounts": len(found.polls),
         "new_matches": len(found.new_match_ids),
@@ -79,7 +117,25 @@ def of_polling(found: DiscoveryReport) -> Metadata:
                 ],
             )
         ),
+        "all_accounts": dg.MetadataValue.md(
+            _table(
+                ("Account", "Last answer (UTC)", "Next turn (UTC)", "Failure"),
+                [
+                    (
+                        each.riot_id,
+                        _moment(each.answered_at),
+                        _moment(each.due_at),
+                        each.error or "",
+                    )
+                    for each in times[:_ACCOUNTS]
+                ],
+            )
+        ),
     }
+
+
+def _moment(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""
 
 
 def of_outcome(database: Database, outcome: Outcome) -> dict[str, Metadata]:

@@ -1,9 +1,8 @@
 """Monitoring of the system itself: heartbeats, failed runs, alerts, the dead-man ping.
 
-A sensor's tick does it every half minute, and `lol-dagster once` at its end; no run is started.
+The sensor's tick does it every half minute, and `lol-dagster once` at its end; no run is started.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 
 import dagster as dg
@@ -61,23 +60,8 @@ def _forget_recovered_jobs(instance: dg.DagsterInstance, database: Database) -> 
                 forget_job(session, job, failed_at)
 
 
-@dg.sensor(
-    minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Is all well? Heartbeats, alerts and the dead-man ping; starts no run.",
-)
-def monitoring_sensor(
-    context: dg.SensorEvaluationContext,
-    database: dg.ResourceParam[Database],
-    settings: dg.ResourceParam[Settings],
-    clock: dg.ResourceParam[WallClock],
-) -> Iterator[dg.SkipReason]:
-    evaluated = monitor(context.instance, database, settings, clock.now(), "daemon")
-    yield dg.SkipReason(f"alerts open: {evaluated.open}, messages written: {evaluated.messages}")
-
-
 @dg.run_failure_sensor(
-    minimum_interval_seconds=15,
+    minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Notes which job failed for good, for an alert with a link to the run.",
 )
@@ -107,6 +91,3 @@ def _is_of_refused_key(context: dg.RunFailureSensorContext) -> bool:
                 return True
             error = error.cause
     return False
-
-
-MONITORING = [monitoring_sensor, failed_runs_sensor]

@@ -124,6 +124,7 @@ def prune_runs(
 
 @_op(priority=2)
 def prune_events(context: dg.OpExecutionContext, clock: dg.ResourceParam[WallClock]) -> None:
+    history.prune_ticks(context.instance, clock.now())
     _report(context, events=history.prune_events(context.instance, clock.now()))
 
 
@@ -139,7 +140,7 @@ def remove_leftovers(context: dg.OpExecutionContext, clock: dg.ResourceParam[Wal
     name="nightly",
     tags={"dagster/max_runtime": str(MAX_RUNTIME_S)},
     description="A verified backup, and deleting what need not be kept: partitions of old games, "
-    "Dagster's old runs and events, old logs and calls.",
+    "Dagster's old runs, ticks and events, old logs and calls.",
 )
 def nightly_job() -> None:
     take_backup()

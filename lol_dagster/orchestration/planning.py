@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from sqlalchemy import or_, select
+from sqlalchemy import exists, or_, select
+from sqlalchemy.orm import Session
 
 from lol_dagster.orchestration.jobs import process_job, requested_job
 from lol_dagster.orchestration.partitions import (
@@ -28,9 +29,10 @@ from lol_dagster.pipeline.process import CODE_VERSIONS, due_matches
 from lol_dagster.pipeline.records import note_lost, note_queued, note_run, note_run_lost
 from lol_dagster.pipeline.run_requests import open_requests
 from lol_dagster.riot.key import key_refused_until
+from lol_dagster.riot.polling import is_an_account_due
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Payload, Quarantine, RunRequest
+from lol_dagster.storage.models import Match, Message, Payload, Quarantine, RunRequest
 
 RUN_KEY_TAG = "dagster/run_key"
 _GAMES_TAG = "lol/games"
@@ -49,6 +51,19 @@ class PlannedRun:
 
     request: dg.RunRequest
     match_ids: tuple[str, ...]
+
+
+def something_is_due(session: Session, now: datetime) -> bool:
+    """Whether a tick would find anything to do at once: a game, a message, what a person has asked for,
+    or an account to be polled.
+    """
+    asked = (
+        exists().where(Match.next_try_at <= now),
+        exists().where(Message.due_at <= now),
+        exists().where(RunRequest.finished_at.is_(None), RunRequest.run_key.is_(None)),
+        is_an_account_due(now),
+    )
+    return any(session.scalar(select(each)) for each in asked)
 
 
 def plan_batches(

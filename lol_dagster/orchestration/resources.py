@@ -16,6 +16,7 @@ import dagster as dg
 
 from lol_dagster.delivery.worker import Deliverer, deliverer
 from lol_dagster.logs.writing import start_logging
+from lol_dagster.orchestration.polling import PollingThread, poll_accounts
 from lol_dagster.orchestration.runs import begin_work
 from lol_dagster.pipeline.discovery import DiscoveryReport
 from lol_dagster.riot.client import RiotClient, riot_client
@@ -75,6 +76,10 @@ class AppContext:
         return riot_client(self.settings, self.database)
 
     @cached_property
+    def polling(self) -> PollingThread:
+        return PollingThread(lambda: poll_accounts(self.database, self.riot, self.clock.now))
+
+    @cached_property
     def deliverer(self) -> Deliverer:
         return deliverer(self.settings, self.database)
 
@@ -83,6 +88,7 @@ _DESCRIPTIONS = {
     "settings": "The LOL_ variables, from the environment and from .env.",
     "database": "The application's own database: players, games, statistics and messages.",
     "riot": "Riot's API, within the limits that all processes share.",
+    "polling": "Riot's API as the sensor asks it for match lists: in a thread of its own.",
     "deliverer": "Discord and Slack: sends, edits and checks the messages that are due.",
     "clock": "The time, in UTC.",
     "run_counts": "What the runs of this process have done, counted for `lol-dagster once`.",

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from lol_dagster.services import worker_liveness
-from lol_dagster.storage.file_locks import end_owner
+from lol_dagster.storage.file_locks import end_owner, hold, is_held
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ _TO_KILL = 60.0
 """How long it may take to end itself: only then it is taken to be frozen."""
 _TO_BEGIN = 120.0
 """A run is `STARTED` a moment before its worker shows that it lives."""
+_DELIVERING = "delivering.lock"
 _THIS_MACHINE = {"127.0.0.1", "localhost"}
 
 
@@ -112,6 +114,28 @@ def working_on(
         worker_liveness.ended_after(_longest(tags) + _TO_END),
     ):
         yield
+
+
+@contextmanager
+def delivering(home: Path) -> Iterator[bool]:
+    """Whether this process delivers during the block, and no other of this home: two at once would not
+    post a channel's messages in their order. They would post none twice, which the protocol sees to.
+    """
+    try:
+        handle = hold(home / _DELIVERING, within=0)
+    except BlockingIOError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.close(handle)
+
+
+def is_delivering(home: Path) -> bool:
+    """Whether a process of this home is delivering."""
+    file = home / _DELIVERING
+    return file.exists() and is_held(file)
 
 
 def worker_is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

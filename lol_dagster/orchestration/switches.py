@@ -29,6 +29,15 @@ from lol_dagster.storage.database import Database
 
 _log = logging.getLogger(__name__)
 
+REMOVED = {
+    "poll_match_lists_schedule",
+    "new_matches_sensor",
+    "quarantined_games_sensor",
+    "requested_games_sensor",
+    "due_messages_sensor",
+    "monitoring_sensor",
+}
+"""What version 0.1.0 had, and `due_work_sensor` does now."""
 _LOOK_EVERY = 15.0
 """Seconds."""
 
@@ -36,7 +45,12 @@ _LOOK_EVERY = 15.0
 def switch_on(instance: dg.DagsterInstance) -> list[str]:
     """Start each schedule and sensor that was stopped; returns their names. Pools are set by
     `prepare_instance`.
+
+    Those that there are no more are forgotten: a stopped one would be so for good.
     """
+    for state in instance.all_instigator_state():
+        if state.instigator_name in REMOVED:
+            instance.delete_instigator_state(state.instigator_origin_id, state.selector_id)
     stopped = _stopped(instance)
     for state in stopped:
         # As Dagster's own `reset` leaves it: cursors stay.

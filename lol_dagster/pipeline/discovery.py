@@ -38,6 +38,7 @@ from lol_dagster.riot.errors import (
     ServerError,
 )
 from lol_dagster.riot.polling import (
+    PERSONAL_KEY_CALLS,
     due_accounts,
     failing_routes,
     member_since,
@@ -241,10 +242,11 @@ def poll_account(
             with database.writing() as session:
                 note_poll_failed(session, account.id, str(error), now)
     else:
+        calls = client.lists_a_minute(account.platform) or PERSONAL_KEY_CALLS
         with database.writing() as session:
             row = session.get(Account, account.id)
             was_deep = is_deep and row is not None and row.platform == account.platform
-            note_polled(session, account.id, now, was_deep=was_deep)
+            note_polled(session, account.id, now, was_deep=was_deep, calls_a_minute=calls)
     if found and report.error and not is_deep:
         _let_next_poll_be_deep(database, account, now)
     if found:

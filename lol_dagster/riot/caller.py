@@ -118,6 +118,10 @@ class Caller:
         self._note_answer(call.route, begun)
         return body
 
+    def calls_a_minute(self, call: Call) -> float | None:
+        """As the limiter's."""
+        return self._limiter.calls_a_minute(call.route, call.method)
+
     def _try(
         self,
         call: Call,

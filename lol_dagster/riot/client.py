@@ -44,6 +44,7 @@ from lol_dagster.storage.database import Database, assert_no_open_write
 
 log = logging.getLogger(__name__)
 
+_LISTS = "match-v5.ids"
 MAX_IDS = 100
 """Match ids in one answer, at most."""
 MOST_PAGES = 30
@@ -191,7 +192,7 @@ class RiotClient:
         params: dict[str, str | int] = {"start": start, "count": count}
         if start_time is not None:
             params["startTime"] = _epoch_seconds(start_time)
-        call = Call("match-v5.ids", regional_route(platform))
+        call = Call(_LISTS, regional_route(platform))
         path = f"/lol/match/v5/matches/by-puuid/{_part(puuid)}/ids"
         listed = self._read(
             call, list[object], self._caller.get(call, path, params, priority=priority)
@@ -203,6 +204,14 @@ class RiotClient:
                 extra={"route": call.route},
             )  # fmt: skip
         return ids
+
+    def lists_a_minute(self, platform: str) -> float | None:
+        """How many calls of `match_ids` Riot allows at most in the long run; None: not known yet.
+
+        Raises:
+            UnknownPlatform: Riot has no such platform.
+        """
+        return self._caller.calls_a_minute(Call(_LISTS, regional_route(platform)))
 
     def match(self, match_id: str) -> bytes:
         """match-v5: a match's payload, byte for byte; a JSON object, whatever is in it.

@@ -149,6 +149,13 @@ class RateLimiter:
                     hold.strikes = 0
             return max(now, *(hold.until for hold in holds.values()))
 
+    def calls_a_minute(self, route: str, method: str) -> float | None:
+        """How many calls Riot allows at most in the long run; None: no answer has said so yet."""
+        scopes = (f"{self._key}/{route}/app", f"{self._key}/{route}/{method}")
+        with self._database.reading() as session:
+            windows = session.scalars(select(RateWindow).where(RateWindow.scope.in_(scopes)))
+            return min((60 * each.limit / each.seconds for each in windows), default=None)
+
     def give_back(self, reservation: Reservation) -> None:
         """Undo a reservation whose call never left."""
         with self._database.writing(durable=False) as session:

@@ -1,7 +1,8 @@
 """Which accounts are asked for their match lists, and when; which regional routes fail.
 
-Only accounts of players who are in a team, or have just left one, are polled: every minute while
-their owners play, ever less often as they keep quiet, never less than every half hour.
+Only accounts of players who are in a team, or have just left one, are polled: every 20 seconds while
+their owners play, if Riot's limits allow that for all who play, ever less often as they keep quiet,
+never less than every half hour.
 
 A regional route of Riot's that gives nobody's match list is a breaker in the database. While it is
 there one account a minute is asked whether the route still fails, and everybody else's turn waits:
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
@@ -23,8 +25,15 @@ from lol_dagster.storage.upsert import insert_if_absent
 
 log = logging.getLogger(__name__)
 
+PLAYING_PAUSE = timedelta(seconds=20)
+"""Between two polls of an account whose owner plays."""
+PLAYING_SHARE = 0.75
+"""How much of Riot's limits the accounts of those who play may take: the rest is for their games, and
+for the other accounts."""
+PERSONAL_KEY_CALLS = 50.0
+"""A minute, as long as Riot's answers have named no limits: 100 in two minutes, of the smallest key."""
 SHORTEST_PAUSE = timedelta(seconds=50)
-"""A little less than the schedule's minute, so that a poll that began late misses no tick."""
+"""After a failure, and of those who have just stopped playing."""
 LONGEST_PAUSE = timedelta(minutes=28)
 """A little less than the half hour that is promised."""
 PLAYING_FOR = timedelta(minutes=30)
@@ -51,8 +60,7 @@ def due_accounts(session: Session, now: datetime) -> list[Account]:
 
     Of a route that fails only one, due or not, to see whether it still does: the most trustworthy.
     """
-    is_due = or_(AccountPoll.account_id.is_(None), AccountPoll.next_poll_at <= now)
-    due = list(session.scalars(_tracked(now).where(is_due)))
+    due = list(session.scalars(_tracked(now).where(_is_due(now))))
     failing = failing_routes(session)
     if not failing:
         return due
@@ -62,6 +70,46 @@ def due_accounts(session: Session, now: datetime) -> list[Account]:
         if route in failing:
             probes.setdefault(route, account)
     return [*(each for each in due if route_of(each) not in failing), *probes.values()]
+
+
+def is_an_account_due(now: datetime) -> ColumnElement[bool]:
+    """Condition: some tracked account's turn has come."""
+    return _tracked(now).where(_is_due(now)).exists()
+
+
+def somebody_plays(session: Session, now: datetime) -> bool:
+    """Whether a tracked account has played within the last half hour, or was just added."""
+    return bool(session.scalar(select(_tracked(now).where(_is_playing(now)).exists())))
+
+
+@dataclass(frozen=True)
+class PollTimes:
+    """When an account was asked and is to be asked."""
+
+    riot_id: str
+    answered_at: datetime | None
+    due_at: datetime | None
+    """None: at once."""
+    error: str | None
+
+
+def poll_times(session: Session, now: datetime) -> list[PollTimes]:
+    """Of all tracked accounts, those whose turn comes first at the front."""
+    rows = session.execute(
+        select(Account, AccountPoll)
+        .outerjoin(AccountPoll, AccountPoll.account_id == Account.id)
+        .where(is_polled(now))
+        .order_by(AccountPoll.next_poll_at.asc().nulls_first(), Account.id)
+    )
+    return [
+        PollTimes(
+            account.riot_id,
+            poll.last_good_poll_at if poll else None,
+            poll.next_poll_at if poll else None,
+            poll.last_error if poll else None,
+        )
+        for account, poll in rows
+    ]
 
 
 def reliable_accounts(session: Session, route: str, now: datetime) -> list[Account]:
@@ -89,7 +137,7 @@ def member_since(session: Session, account: Account, now: datetime) -> datetime 
 
 
 def pause_after(last_played_at: datetime, now: datetime) -> timedelta:
-    """How long to leave an account alone that played last at a moment.
+    """How long to leave an account alone that played last at a moment, if its owner plays no more.
 
     Grows with the logarithm of the time since, from a minute to half an hour: some 3 minutes after
     3 hours, 8 after a day, 20 after a week.
@@ -98,6 +146,16 @@ def pause_after(last_played_at: datetime, now: datetime) -> timedelta:
     share = math.log(quiet_for / PLAYING_FOR) / math.log(QUIET_AFTER / PLAYING_FOR)
     growth: float = (LONGEST_PAUSE / SHORTEST_PAUSE) ** share
     return SHORTEST_PAUSE * growth
+
+
+def pause_while_playing(playing: int, calls_a_minute: float) -> timedelta:
+    """How long to leave each of so many accounts alone whose owners play, all on one route.
+
+    Args:
+        calls_a_minute: What Riot allows on the route.
+    """
+    fair = timedelta(minutes=playing / (calls_a_minute * PLAYING_SHARE))
+    return min(max(PLAYING_PAUSE, fair), LONGEST_PAUSE)
 
 
 def note_played(session: Session, account_id: int, ended_at: datetime, now: datetime) -> None:
@@ -109,18 +167,31 @@ def note_played(session: Session, account_id: int, ended_at: datetime, now: date
     poll = _poll_row(session, account_id, now)
     if poll.last_played_at is None or ended_at > poll.last_played_at:
         poll.last_played_at = ended_at
-        poll.next_poll_at = min(poll.next_poll_at, now + pause_after(ended_at, now))
+        pause = PLAYING_PAUSE if _plays(ended_at, now) else pause_after(ended_at, now)
+        poll.next_poll_at = min(poll.next_poll_at, now + pause)
 
 
-def note_polled(session: Session, account_id: int, now: datetime, *, was_deep: bool) -> None:
-    """Note that Riot gave the account's list, and when to ask again."""
+def note_polled(
+    session: Session, account_id: int, now: datetime, *, was_deep: bool, calls_a_minute: float
+) -> None:
+    """Note that Riot gave the account's list, and when to ask again: from when its turn was, and not
+    from when it came, which is later while others have theirs.
+
+    Args:
+        calls_a_minute: What Riot allows on the account's route.
+    """
     account = session.get(Account, account_id)
     if account is None:
         return  # removed meanwhile
     poll = _poll_row(session, account_id, now)
     # Whoever was just added may be playing: their account's first hours count as a game.
     last_played_at = max(poll.last_played_at or account.created_at, account.created_at)
-    poll.next_poll_at = now + pause_after(last_played_at, now)
+    if _plays(last_played_at, now):
+        pause = pause_while_playing(_number_playing(session, account, now), calls_a_minute)
+    else:
+        pause = pause_after(last_played_at, now)
+    was_due = poll.next_poll_at
+    poll.next_poll_at = pause + (was_due if timedelta(0) <= now - was_due < pause else now)
     poll.last_good_poll_at = now
     poll.failures = 0
     poll.last_error = None
@@ -136,6 +207,27 @@ def note_poll_failed(session: Session, account_id: int, error: str, now: datetim
     poll.next_poll_at = now + min(SHORTEST_PAUSE * 2 ** min(poll.failures, 10), LONGEST_PAUSE)
     poll.failures += 1
     poll.last_error = error[:500]
+
+
+def _plays(last_played_at: datetime, now: datetime) -> bool:
+    return now - last_played_at < PLAYING_FOR
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return or_(AccountPoll.account_id.is_(None), AccountPoll.next_poll_at <= now)
+
+
+def _is_playing(now: datetime) -> ColumnElement[bool]:
+    """As `_plays`. Whoever was just added may be playing."""
+    since = now - PLAYING_FOR
+    return or_(AccountPoll.last_played_at > since, Account.created_at > since)
+
+
+def _number_playing(session: Session, account: Account, now: datetime) -> int:
+    """How many tracked accounts on its route have owners who play, this one included."""
+    route = route_of(account)
+    playing = session.scalars(_tracked(now).where(_is_playing(now)))
+    return max(1, sum(route_of(each) == route for each in playing))
 
 
 def note_moved(session: Session, account_id: int, former_platform: str, now: datetime) -> None:

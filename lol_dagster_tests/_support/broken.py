@@ -206,8 +206,8 @@ BREAKS: dict[str, Break] = {
     "nothing_running": Break("Nothing is running", _stop_everything),
     "silent_daemon": Break("The daemon is silent", _silence_the_daemon),
     "stopped_schedule": Break(
-        "Dagster's due_messages_sensor is stopped",
-        lambda it: _switch_off(it, "schedule", "due_messages_sensor", ""),
+        "Dagster's due_work_sensor is stopped",
+        lambda it: _switch_off(it, "schedule", "due_work_sensor", ""),
     ),
     "changed_pool": Break(
         "The limit of the pool channels was changed",

@@ -20,7 +20,7 @@ from lol_dagster.orchestration.once import Once, as_json
 from lol_dagster.orchestration.partitions import admit, ranges
 from lol_dagster.orchestration.planning import batch_over
 from lol_dagster.orchestration.resources import AppContext, RunCounts
-from lol_dagster.orchestration.schedules import plan_poll
+from lol_dagster.orchestration.sensors import DueWork
 from lol_dagster.riot.key import key_refused_until
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
@@ -113,18 +113,30 @@ class World:
         return self._run("process_matches", tags=batch_over(batch).request.tags)
 
     def poll(self) -> dg.ExecuteInProcessResult:
-        """A run of the schedule's."""
+        """A run in which the accounts are polled that are due."""
         return self._run("poll_match_lists")
 
     def key_refused_until(self) -> datetime | None:
         return key_refused_until(self.app.database, self.app.settings, self.app.clock.now())
 
-    def plan_poll(self) -> dg.RunRequest | dg.SkipReason:
-        """What the schedule asks for now."""
-        return plan_poll(self.instance, self.app.database, self.app.settings, self.app.clock.now())
+    @property
+    def work(self) -> DueWork:
+        """The sensor's, part by part."""
+        app = self.app
+        return DueWork(
+            self.instance, app.database, app.settings, app.deliverer, app.polling, app.clock.now,
+            riot_within_s=60.0, rest_s=0,
+        )  # fmt: skip
+
+    def tick(self) -> dg.SensorResult:
+        """A tick of the sensor, which waits until Riot was asked; its events are stored."""
+        result = self.work.tick()
+        for event in result.asset_events:
+            self.instance.report_runless_asset_event(event)
+        return result
 
     def monitor(self) -> Evaluated:
-        """What a tick of the monitoring sensor does."""
+        """What a tick does every half minute."""
         app = self.app
         return monitor(self.instance, app.database, app.settings, app.clock.now(), "daemon")
 

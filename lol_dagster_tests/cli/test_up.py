@@ -62,9 +62,9 @@ def test_what_was_stopped_is_started_again_before_the_daemon(
     seen: Seen, settings: Settings, database: Database
 ) -> None:
     with prepare_instance(settings) as instance:
-        click(instance, "poll_match_lists_schedule", InstigatorStatus.STOPPED)
+        click(instance, "check_everything_schedule", InstigatorStatus.STOPPED)
     shown = said("up", "--ui-port", str(free_port()))
-    assert "poll_match_lists_schedule was stopped in Dagster's UI: it is started again." in shown
+    assert "check_everything_schedule was stopped in Dagster's UI: it is started again." in shown
     assert seen.switched_off == []
 
 

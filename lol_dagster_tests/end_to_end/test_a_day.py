@@ -22,12 +22,11 @@ from lol_dagster.delivery.worker import Deliverer
 from lol_dagster.http import DeadlineSession
 from lol_dagster.orchestration.planning import plan_batches
 from lol_dagster.orchestration.resources import AppContext, WallClock
-from lol_dagster.orchestration.schedules import plan_poll
-from lol_dagster.pipeline.discovery import discover
+from lol_dagster.orchestration.sensors import DueWork
 from lol_dagster.riot.caller import Caller
 from lol_dagster.riot.client import RiotClient, key_fingerprint
 from lol_dagster.riot.errors import KeyRejected
-from lol_dagster.riot.key import key_refused_until, note_key_accepted, watching_key
+from lol_dagster.riot.key import key_refused_until, watching_key
 from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
@@ -154,14 +153,12 @@ class Day:
         self.clock.at += TICK
 
     def _poll(self) -> None:
-        app, now = self.app, self.app.clock.now()
-        planned = plan_poll(self.world.instance, app.database, app.settings, now)
-        if isinstance(planned, dg.SkipReason):
-            return
-        with watching_key(app.database, app.riot, app.clock.now):
-            found = discover(app.database, app.riot, now=now)
-        if found.accounts_polled:
-            note_key_accepted(app.database, app.riot, now)
+        app = self.app
+        work = DueWork(
+            self.world.instance, app.database, app.settings, app.deliverer, app.polling,
+            app.clock.now, riot_within_s=60.0,
+        )  # fmt: skip
+        work.poll()
 
     def _process(self) -> None:
         app, now = self.app, self.app.clock.now()

@@ -74,8 +74,8 @@ def after(instance: dg.DagsterInstance, state: InstigatorState) -> tuple[object,
 def test_ticks_of_tomorrow_keep_nothing_from_ticking_today(
     instance: dg.DagsterInstance, database: Database
 ) -> None:
-    schedule = ticked(instance, "poll_match_lists_schedule", NOW - timedelta(minutes=1), TOMORROW)
-    sensor = ticked(instance, "due_messages_sensor", TOMORROW)
+    schedule = ticked(instance, "check_everything_schedule", NOW - timedelta(minutes=1), TOMORROW)
+    sensor = ticked(instance, "due_work_sensor", TOMORROW)
     put_right(instance, database, NOW)
     now = NOW.timestamp()
     # A schedule goes on after its last tick or iteration, a sensor so many seconds after its own.
@@ -91,7 +91,7 @@ def test_ticks_of_tomorrow_keep_nothing_from_ticking_today(
 
 def test_ticks_of_today_stay_as_they_are(instance: dg.DagsterInstance, database: Database) -> None:
     # The clocks of two hosts may differ by some minutes.
-    sensor = ticked(instance, "due_messages_sensor", NOW, NOW + timedelta(minutes=4))
+    sensor = ticked(instance, "due_work_sensor", NOW, NOW + timedelta(minutes=4))
     before = after(instance, sensor)
     put_right(instance, database, NOW)
     assert after(instance, sensor) == before
@@ -103,7 +103,7 @@ def test_a_tick_of_tomorrow_shows_that_whatever_waits_may_go_on(
     """A day is no longer than Slack may want us to wait."""
     with database.writing() as session:
         session.add(SendBucket(scope="channel:1", not_before=TOMORROW))
-    ticked(instance, "due_messages_sensor", TOMORROW)
+    ticked(instance, "due_work_sensor", TOMORROW)
     put_right(instance, database, NOW)
     with database.reading() as session:
         assert session.get_one(SendBucket, "channel:1").not_before == NOW

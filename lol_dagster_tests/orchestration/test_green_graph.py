@@ -14,11 +14,13 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster_graphql.test.utils import execute_dagster_graphql
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.orchestration.runs import delivering
+from lol_dagster.pipeline.process import CODE_VERSIONS
 from lol_dagster.pipeline.quarantine import ignore
-from lol_dagster.storage.models import Match, Message
+from lol_dagster.storage.models import AccountPoll, Match, Message
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.world import World
 
@@ -43,7 +45,7 @@ def lasting(world: World) -> Iterator[World]:
         yield world
 
 
-def nodes(world: World) -> dict[str, Any]:
+def nodes(world: World, asked: str = ASKED) -> dict[str, Any]:
     """What the UI draws the graph from, by asset."""
     target = LoadableTargetOrigin(
         executable_path=sys.executable, module_name="lol_dagster.definitions"
@@ -52,7 +54,7 @@ def nodes(world: World) -> dict[str, Any]:
     with WorkspaceProcessContext(
         world.instance, workspace_load_target=InProcessWorkspaceLoadTarget([origin])
     ) as served:
-        answer = execute_dagster_graphql(served.create_request_context(), ASKED)
+        answer = execute_dagster_graphql(served.create_request_context(), asked)
     return {node["assetKey"]["path"][0]: node for node in answer.data["assetNodes"]}
 
 
@@ -150,6 +152,53 @@ def test_a_delivery_links_to_the_message_by_the_channels_name(lasting: World) ->
     assert set(materialization.metadata) == {"channels", "link to Gamers"}
 
 
+def out_of_sync(world: World, match_id: str) -> dict[str, str]:
+    """Those of the game's assets that Dagster's UI shows as "Unsynced", with why."""
+    assets = ", ".join(
+        f'{{path: ["{each}"]}}' for each in ("games", "player_stats", "messages", "deliveries")
+    )
+    asked = f"""{{assetNodes(assetKeys: [{assets}]) {{
+        assetKey {{path}}
+        staleStatus(partition: "{match_id}")
+        staleCauses(partition: "{match_id}") {{reason}}
+    }}}}"""
+    return {
+        asset: str(node["staleCauses"])
+        for asset, node in nodes(world, asked).items()
+        if node["staleStatus"] != "FRESH"
+    }
+
+
+def test_a_game_stays_in_sync_whatever_is_listed_after_it(lasting: World) -> None:
+    """Dagster's UI would say "Unsynced", redo me: and nothing is to be done about a game because there is
+    another one, or because it was processed once more and has nothing new to say.
+    """
+    lasting.add_team("amigos", "Ann")
+    first = lasting.finish("NA1_5000000001", participants=[participant("Ann")])
+    lasting.once()
+    assert out_of_sync(lasting, first) == {}
+    lasting.finish("NA1_5000000002", participants=[participant("Ann")])
+    lasting.once()
+    assert out_of_sync(lasting, first) == {}
+    lasting.finish("NA1_5000000003", participants=[participant("Ann")])
+    with lasting.app.database.writing() as session:
+        session.execute(update(AccountPoll).values(next_poll_at=lasting.app.clock.now()))
+    assert lasting.tick().asset_events, "materialized without a run"
+    assert out_of_sync(lasting, first) == {}
+    assert lasting.process(first).success
+    assert out_of_sync(lasting, first) == {}
+
+
+def test_a_game_is_out_of_sync_when_the_code_of_its_first_stage_has_changed(
+    lasting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lasting.add_team("amigos", "Ann")
+    first = lasting.finish("NA1_5000000001", participants=[participant("Ann")])
+    monkeypatch.setitem(CODE_VERSIONS, "games", "former")
+    lasting.once()
+    assert "code version" in out_of_sync(lasting, first)["games"]
+
+
 def test_the_nightly_job_reports_what_no_delivery_run_will(lasting: World) -> None:
     dropped, delivered, waiting, malformed, never = (
         f"NA1_500000000{number}" for number in range(1, 6)
@@ -158,8 +207,9 @@ def test_the_nightly_job_reports_what_no_delivery_run_will(lasting: World) -> No
         lasting.finish(match_id, participants=[participant("Ann")])
     lasting.finish(malformed, participants=[participant("Ann", deaths="many")])
     lasting.poll()
-    assert lasting.run_batch(dropped, delivered, waiting, malformed).success
-    assert not lasting.process(malformed).success
+    with delivering(lasting.app.settings.home):  # another run, so that this one does not
+        assert lasting.run_batch(dropped, delivered, waiting, malformed).success
+        assert not lasting.process(malformed).success
     now = lasting.app.clock.now()
     with lasting.app.database.writing() as session:
         ignore(session, malformed, "op", "of no use", now=now)

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.definitions.run_request import InstigatorType
 
 from lol_dagster.errors import UserError
 from lol_dagster.orchestration.instance import (
@@ -113,17 +114,10 @@ def test_pools_are_counted_by_run_so_that_no_slot_can_leak(instance: dg.DagsterI
     assert config.pool_config.pool_granularity == dg._core.instance.config.PoolGranularity.RUN
 
 
-def test_ticks_are_not_kept_forever(instance: dg.DagsterInstance) -> None:
-    config = yaml.safe_load(shipped_file("dagster.yaml").read_text())
-    for kind in ("schedule", "sensor"):
-        assert set(config["retention"][kind]["purge_after_days"]) == {
-            "skipped",
-            "success",
-            "failure",
-            "started",
-        }
-        assert all(days > 0 for days in config["retention"][kind]["purge_after_days"].values())
-    assert instance.get_settings("retention") == config["retention"]
+def test_no_tick_looks_for_old_ticks(instance: dg.DagsterInstance) -> None:
+    """Which costs more than the tick itself: the nightly job does it."""
+    for kind in (InstigatorType.SENSOR, InstigatorType.SCHEDULE):
+        assert set(instance.get_tick_retention_settings(kind).values()) == {-1}
 
 
 def test_telemetry_and_nags_are_off(instance: dg.DagsterInstance) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from lol_dagster.monitoring import checks
 from lol_dagster.monitoring.failed_jobs import note_failed_run
 from lol_dagster.monitoring.heartbeat import read_beats
-from lol_dagster.orchestration.monitoring import failed_runs_sensor, monitor, monitoring_sensor
+from lol_dagster.orchestration.monitoring import failed_runs_sensor, monitor
 from lol_dagster.orchestration.resources import AppContext, resources
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import load_settings
@@ -92,20 +92,19 @@ def test_a_new_key_in_the_env_file_is_tried_at_once_and_without_a_restart(
     world.app = AppContext(load_settings())
     assert not world.poll().success
     assert world.key_refused_until() is not None
-    assert isinstance(world.plan_poll(), dg.SkipReason)
+    calls = len(world.simulator.truth.calls("riot"))
+    assert "refuses our key" in world.work.poll().said
+    assert len(world.simulator.truth.calls("riot")) == calls
 
     env_file.write_text(f"LOL_RIOT_API_KEY={good}\n")
     world.app = AppContext(load_settings())
-    assert isinstance(world.plan_poll(), dg.RunRequest)
-    assert world.poll().success
+    assert "1 new" in world.work.poll().said
     with world.app.database.reading() as session:
         assert session.get(Breaker, "riot-key") is None
 
 
 def test_the_tick_shows_that_the_daemon_lives_and_starts_no_run(world: World) -> None:
-    context = dg.build_sensor_context(instance=world.instance, resources=resources(world.app))
-    (skipped,) = monitoring_sensor(context)  # type: ignore[misc]
-    assert isinstance(skipped, dg.SkipReason)
+    assert not world.tick().run_requests
     world.once()
     with world.app.database.reading() as session:
         assert set(read_beats(session)) == {"daemon", "once"}

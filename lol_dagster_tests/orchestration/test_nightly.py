@@ -11,10 +11,12 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.scheduler.instigation import InstigatorStatus, TickData, TickStatus
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     SqlEventLogStorageTable,
 )
+from dagster._utils.error import SerializableErrorInfo
 from sqlalchemy import Engine, event, func, select
 
 from lol_dagster.backups.take import last_backup
@@ -23,6 +25,7 @@ from lol_dagster.orchestration import history, nightly
 from lol_dagster.orchestration.history import (
     prune_events,
     prune_runs,
+    prune_ticks,
     remove_leftovers,
     retire_partitions,
 )
@@ -40,6 +43,7 @@ from lol_dagster_tests._support.dagster_history import (
     list_games,
     partitions,
 )
+from lol_dagster_tests._support.dagster_switches import click
 
 STEPS = {
     "take_backup",
@@ -214,6 +218,32 @@ def test_evaluations_of_checks_do_not_grow_forever(
     assert prune_events(instance, NOW) == 0
     assert prune_events(instance, NOW + timedelta(days=31)) == 2 * kinds
     assert rows()[0] == kinds
+
+
+def test_ticks_are_kept_as_long_as_their_result_is_of_interest(
+    instance: dg.DagsterInstance,
+) -> None:
+    click(instance, "due_work_sensor", InstigatorStatus.DECLARED_IN_CODE)
+    (state,) = instance.all_instigator_state()
+    for status in TickStatus:
+        for days in (0, 2, 8, 15, 31):
+            instance.create_tick(
+                TickData(
+                    state.instigator_origin_id, state.instigator_name, state.instigator_type, status,
+                    (NOW - timedelta(days=days)).timestamp(), selector_id=state.selector_id, run_ids=[],
+                    error=SerializableErrorInfo("boom", [], None) if status is TickStatus.FAILURE else None,
+                )
+            )  # fmt: skip
+    prune_ticks(instance, NOW)
+    left: dict[TickStatus, list[int]] = {}
+    for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id):
+        left.setdefault(tick.status, []).append(round((NOW.timestamp() - tick.timestamp) / 86400))
+    assert left == {
+        TickStatus.SKIPPED: [0],
+        TickStatus.STARTED: [0, 2],
+        TickStatus.SUCCESS: [0, 2, 8],
+        TickStatus.FAILURE: [0, 2, 8, 15],
+    }
 
 
 def test_one_step_that_fails_stops_no_other_and_the_run_is_red(

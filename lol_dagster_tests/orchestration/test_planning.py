@@ -8,8 +8,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from lol_dagster.orchestration.resources import resources
-from lol_dagster.orchestration.sensors import requested_games_sensor
 from lol_dagster.pipeline.run_requests import Progress, latest_progress, request_run
 from lol_dagster.riot.key import RIOT_KEY_SCOPE
 from lol_dagster.storage.models import Breaker, Match
@@ -33,9 +31,8 @@ def progress(world: World, match_id: str) -> Progress:
 
 
 def tick(world: World) -> list[dg.RunRequest]:
-    """The runs that one evaluation of the sensor asks for."""
-    context = dg.build_sensor_context(instance=world.instance, resources=resources(world.app))
-    return [each for each in requested_games_sensor(context) if isinstance(each, dg.RunRequest)]
+    """The runs that one tick asks for on people's behalf."""
+    return list(world.work.requested().runs)
 
 
 def run(world: World, request: dg.RunRequest) -> dg.ExecuteInProcessResult:

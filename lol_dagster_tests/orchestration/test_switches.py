@@ -15,6 +15,7 @@ from dagster._core.scheduler.instigation import InstigatorStatus, SensorInstigat
 
 from lol_dagster.definitions import defs
 from lol_dagster.monitoring.switched_off import SwitchedOff, switched_off
+from lol_dagster.orchestration import switches
 from lol_dagster.orchestration.instance import POOL_LIMITS, prepare_instance
 from lol_dagster.orchestration.switches import look, looking, switch_on
 from lol_dagster.settings import SECRET_VARIABLES, Settings
@@ -41,8 +42,8 @@ def test_what_is_switched_off_is_known_at_once_with_its_beginning(
     click(instance, "nightly_schedule", InstigatorStatus.RUNNING)
     look(instance, database, NOW)
     assert found(database) == []
-    click(instance, "poll_match_lists_schedule", InstigatorStatus.STOPPED)
-    click(instance, "monitoring_sensor", InstigatorStatus.STOPPED)
+    click(instance, "check_everything_schedule", InstigatorStatus.STOPPED)
+    click(instance, "due_work_sensor", InstigatorStatus.STOPPED)
     instance.event_log_storage.set_concurrency_slots("channels", 0)
     look(instance, database, NOW)
     instance.event_log_storage.delete_concurrency_limit("riot")
@@ -51,24 +52,24 @@ def test_what_is_switched_off_is_known_at_once_with_its_beginning(
     assert found(database) == [
         SwitchedOff("pool", "channels", "0 instead of 1", NOW),
         SwitchedOff("pool", "riot", "no limit instead of 2", later),
-        SwitchedOff("schedule", "monitoring_sensor", "", NOW),
-        SwitchedOff("schedule", "poll_match_lists_schedule", "", NOW),
+        SwitchedOff("schedule", "check_everything_schedule", "", NOW),
+        SwitchedOff("schedule", "due_work_sensor", "", NOW),
     ]
-    click(instance, "monitoring_sensor", InstigatorStatus.RUNNING)
+    click(instance, "due_work_sensor", InstigatorStatus.RUNNING)
     instance.event_log_storage.set_concurrency_slots("channels", 1)
     look(instance, database, later)
-    assert [each.name for each in found(database)] == ["riot", "poll_match_lists_schedule"]
+    assert [each.name for each in found(database)] == ["riot", "check_everything_schedule"]
 
 
 def test_up_sets_all_of_it_as_the_code_says_and_keeps_cursors(
     settings: Settings, instance: dg.DagsterInstance, database: Database
 ) -> None:
-    click(instance, "poll_match_lists_schedule", InstigatorStatus.STOPPED)
+    click(instance, "check_everything_schedule", InstigatorStatus.STOPPED)
     click(instance, "failed_runs_sensor", InstigatorStatus.STOPPED)
     before = datetime.now(UTC).timestamp()
     instance.event_log_storage.set_concurrency_slots("riot", 0)
     again = prepare_instance(settings)
-    assert switch_on(again) == ["failed_runs_sensor", "poll_match_lists_schedule"]
+    assert switch_on(again) == ["check_everything_schedule", "failed_runs_sensor"]
     assert switch_on(again) == []
     look(again, database, NOW)
     assert found(database) == []
@@ -77,9 +78,30 @@ def test_up_sets_all_of_it_as_the_code_says_and_keeps_cursors(
     sensor = states["failed_runs_sensor"].sensor_instigator_data
     assert sensor is not None
     assert sensor.cursor == "7"
-    schedule = states["poll_match_lists_schedule"].instigator_data
+    schedule = states["check_everything_schedule"].instigator_data
     # Without one Dagster would go through all minutes since 1970.
     assert schedule.start_timestamp >= before
+
+
+def test_up_forgets_what_former_versions_had(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    """A stopped one would be switched off for good: nobody could start it."""
+    click(instance, "due_messages_sensor", InstigatorStatus.STOPPED)
+    click(instance, "poll_match_lists_schedule", InstigatorStatus.DECLARED_IN_CODE)
+    click(instance, "nightly_schedule", InstigatorStatus.DECLARED_IN_CODE)
+    assert switch_on(instance) == []
+    assert [each.instigator_name for each in instance.all_instigator_state()] == [
+        "nightly_schedule"
+    ]
+    look(instance, database, NOW)
+    assert found(database) == []
+
+
+def test_nothing_is_forgotten_that_the_code_declares() -> None:
+    repository = defs.get_repository_def()
+    declared = {each.name for each in [*repository.schedule_defs, *repository.sensor_defs]}
+    assert not declared & switches.REMOVED
 
 
 def test_the_daemons_unit_on_several_hosts_does_it_without_our_secrets(
@@ -87,7 +109,7 @@ def test_the_daemons_unit_on_several_hosts_does_it_without_our_secrets(
 ) -> None:
     unit = Path(__file__).parents[2] / "deploy/several-hosts/lol-dagster-daemon.service"
     (before_it,) = re.findall(r"^ExecStartPre=\S+ (.*)$", unit.read_text(), flags=re.MULTILINE)
-    click(instance, "monitoring_sensor", InstigatorStatus.STOPPED)
+    click(instance, "due_work_sensor", InstigatorStatus.STOPPED)
     (stopped,) = instance.all_instigator_state()
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).timestamp()
     ticked = SensorInstigatorData(cursor="7", last_tick_timestamp=tomorrow)
@@ -103,7 +125,7 @@ def test_the_daemons_unit_on_several_hosts_does_it_without_our_secrets(
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "monitoring_sensor was stopped in Dagster's UI: it is started again.\n"
+    assert done.stdout == "due_work_sensor was stopped in Dagster's UI: it is started again.\n"
     (state,) = instance.all_instigator_state()
     assert state.status == InstigatorStatus.DECLARED_IN_CODE
     assert state.sensor_instigator_data is not None
@@ -117,24 +139,22 @@ def test_everything_that_the_code_declares_runs_by_default() -> None:
     """So whatever is stopped was stopped by somebody."""
     repository = defs.get_repository_def()
     declared = [*repository.schedule_defs, *repository.sensor_defs]
-    assert len(declared) > 8
+    assert len(declared) == 5
     assert {each.default_status.value for each in declared} == {"RUNNING"}
 
 
 def test_up_looks_by_itself_whatever_is_stopped(
     instance: dg.DagsterInstance, database: Database
 ) -> None:
-    click(instance, "monitoring_sensor", InstigatorStatus.STOPPED)
+    click(instance, "due_work_sensor", InstigatorStatus.STOPPED)
     with looking(instance, database):
         (only,) = wait_for("what was found", lambda: found(database))
-    assert only.name == "monitoring_sensor"
+    assert only.name == "due_work_sensor"
 
 
 def test_one_failure_does_not_end_the_looking(
     instance: dg.DagsterInstance, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lol_dagster.orchestration import switches
-
     looks: list[int] = []
 
     def fail(*_: object) -> None:

@@ -18,10 +18,12 @@ from lol_dagster.riot import caller
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.riot.polling import (
     LONGEST_PAUSE,
+    PLAYING_PAUSE,
     SHORTEST_PAUSE,
     due_accounts,
     note_played,
     pause_after,
+    pause_while_playing,
     tracked_accounts,
 )
 from lol_dagster.storage.database import Database
@@ -118,8 +120,7 @@ def test_those_polled_longest_ago_come_first(world: World) -> None:
 @pytest.mark.parametrize(
     ("quiet_for", "at_least", "at_most"),
     [
-        # While playing: each of the schedule's minutes.
-        (-MINUTE, 45, 60), (timedelta(0), 45, 60), (30 * MINUTE, 45, 60),
+        (timedelta(0), 45, 60), (30 * MINUTE, 45, 60),
         (3 * HOUR, 60, 4 * 60), (timedelta(days=1), 4 * 60, 12 * 60),
         (timedelta(weeks=2), 25 * 60, 30 * 60), (timedelta(days=3000), 25 * 60, 30 * 60),
     ],
@@ -128,6 +129,53 @@ def test_pauses_reach_from_a_minute_to_half_an_hour(
     quiet_for: timedelta, at_least: float, at_most: float
 ) -> None:
     assert at_least <= pause_after(NOW - quiet_for, NOW).total_seconds() < at_most
+
+
+@pytest.mark.parametrize(
+    ("playing", "calls_a_minute", "seconds"),
+    [
+        # A personal key: 100 calls in two minutes, of which three quarters are 37.5 a minute.
+        (1, 50, 20), (12, 50, 20), (20, 50, 32), (75, 50, 120),
+        # A production key: 30,000 in ten minutes.
+        (500, 3000, 20),
+        (100_000, 50, 28 * 60),
+    ],
+)  # fmt: skip
+def test_who_plays_is_asked_every_20_seconds_if_the_limits_allow_that_for_all_who_do(
+    playing: int, calls_a_minute: float, seconds: float
+) -> None:
+    assert pause_while_playing(playing, calls_a_minute).total_seconds() == pytest.approx(seconds)
+
+
+def test_those_who_play_share_what_riots_answers_allow_on_their_route(world: World) -> None:
+    personal = {"X-App-Rate-Limit": "20:1,100:120", "X-App-Rate-Limit-Count": "1:1,1:120"}
+    accounts = [world.member(created_at=NOW) for _ in range(20)]
+    world.riot.on("by-puuid/[^/]+$", Reply(200, {"puuid": "p"}, personal))
+    for account in accounts:
+        world.riot.on(f"{account.puuid}/ids", Reply(200, b"[]", personal))
+    # On another route, and one that plays no more.
+    world.list(world.member(created_at=NOW, platform="euw1"))
+    world.list(world.member(created_at=NOW - timedelta(days=90)))
+    world.discover()
+    assert {world.poll(each).next_poll_at for each in accounts} == {NOW + timedelta(seconds=32)}
+
+
+def test_the_next_turn_counts_from_the_last_one_and_not_from_when_it_came(world: World) -> None:
+    account = world.member(created_at=NOW)
+    world.list(account)
+    world.discover()
+    assert world.poll(account).next_poll_at == NOW + PLAYING_PAUSE
+    # Seven seconds late: others had their turn, or the tick came late.
+    world.discover(now=NOW + timedelta(seconds=27))
+    assert world.poll(account).next_poll_at == NOW + 2 * PLAYING_PAUSE
+    # A pause and more: what was missed is not made up for.
+    late = NOW + timedelta(seconds=75)
+    world.discover(now=late)
+    assert world.poll(account).next_poll_at == late + PLAYING_PAUSE
+    # Before its turn, as somebody asks.
+    early = late + timedelta(seconds=5)
+    world.discover(now=early, everyone=True)
+    assert world.poll(account).next_poll_at == early + PLAYING_PAUSE
 
 
 def test_pauses_grow_smoothly() -> None:
@@ -151,7 +199,7 @@ def test_a_game_that_was_played_brings_the_next_poll_forward(world: World) -> No
 
     poll = world.poll(account)
     assert poll.last_played_at == NOW - 5 * MINUTE
-    assert poll.next_poll_at == NOW + SHORTEST_PAUSE
+    assert poll.next_poll_at == NOW + PLAYING_PAUSE
 
 
 def test_a_game_may_be_noted_before_the_first_poll(world: World) -> None:
