@@ -157,7 +157,9 @@ def process_games(
             allow_retries=False,
         )
     # Whatever was selected: all three are worked out in one transaction, so all three are recorded.
-    outcomes = yield from _process(context, database, riot, settings, clock, run_counts, match_ids)
+    outcomes = yield from _process(
+        context, database, riot, settings, clock, run_counts, deliverer, match_ids
+    )
     yield from _deliver_at_once(context, database, settings, deliverer, clock, run_counts)
     _fail_if_alone(context, database, outcomes)
 
@@ -184,7 +186,9 @@ def process_chosen(
     run_counts: dg.ResourceParam[RunCounts],
     deliverer: dg.ResourceParam[Deliverer],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    yield from _process(context, database, riot, settings, clock, run_counts, config.match_ids)
+    yield from _process(
+        context, database, riot, settings, clock, run_counts, deliverer, config.match_ids
+    )
     yield from _deliver_at_once(context, database, settings, deliverer, clock, run_counts)
 
 
@@ -195,9 +199,12 @@ def _process(
     settings: Settings,
     clock: WallClock,
     run_counts: RunCounts,
+    deliverer: Deliverer,
     match_ids: Sequence[str],
 ) -> Generator[dg.AssetMaterialization | dg.AssetObservation, None, list[Outcome]]:
-    """Take the matches through the stages, and report what came of it."""
+    """Take the matches through the stages, and report what came of it. While Riot lets some of them
+    wait, the messages about the others leave.
+    """
     outcomes: list[Outcome] = []
     shown: set[str] = set()
     by_hand = not _SENSOR_TAGS & context.run.tags.keys()
@@ -212,6 +219,9 @@ def _process(
             by_hand=by_hand,
         ):
             if outcome is None:
+                yield from _deliver_at_once(
+                    context, database, settings, deliverer, clock, run_counts
+                )
                 continue
             outcomes.append(outcome)
             _count(run_counts, outcome)

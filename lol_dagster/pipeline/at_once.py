@@ -11,6 +11,8 @@ AT_ONCE = 16
 """Calls under way: with answers after 0.2 s more than a production key allows in the long run."""
 FIRST_ALONE_S = 1.0
 """How long the others wait for what comes of the first: a refused key is not tried sixteen times."""
+SOON_S = 1.0
+"""What takes longer leaves time for something else."""
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -24,8 +26,8 @@ def as_they_come(
     Whoever stops iterating drops what was not begun, and waits for what was.
 
     Yields:
-        An item and what came of it, in the order in which they are done; None where the next one has to
-        be waited for: there is time for something else.
+        An item and what came of it, in the order in which they are done; None where the next one is not
+        done soon: there is time for something else.
     """
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="riot") as threads:
         item_of: dict[Future[_R], _T] = {}
@@ -36,14 +38,13 @@ def as_they_come(
 
         try:
             begin(items[:1])
-            yield None
             if wait(item_of, timeout=FIRST_ALONE_S).done:
                 ((first, item),) = item_of.items()
                 item_of.clear()
                 yield item, first
             begin(items[1:])
             while item_of:
-                done = wait(item_of, timeout=0).done
+                done = wait(item_of, timeout=SOON_S, return_when="FIRST_COMPLETED").done
                 if not done:
                     yield None
                     done = wait(item_of, return_when="FIRST_COMPLETED").done

@@ -149,7 +149,7 @@ def process_matches(
             alone that was ignored meanwhile.
 
     Yields:
-        What came of a match, as soon as it is known; None where Riot has to be waited for.
+        What came of a match, as soon as it is known; None where Riot takes its time.
 
     Raises:
         KeyRejected: Riot refuses the key itself; nothing has changed for the matches that are left.

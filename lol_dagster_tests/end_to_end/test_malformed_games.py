@@ -23,6 +23,7 @@ from lol_dagster.stats import record
 from lol_dagster.storage.models import Match, Quarantine
 from lol_dagster_tests._support.payloads import encode, match_payload, participant
 from lol_dagster_tests._support.processing import process
+from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests._support.world import World
 
 Json = dict[str, Any]
@@ -351,3 +352,22 @@ def test_what_riot_answers_for_one_match_only_stops_only_that(world: World, faul
     assert world.run_batch(GOOD, korean).success
     with world.app.database.reading() as session:
         assert session.get_one(Match, korean).state == "processed"
+
+
+def test_messages_leave_while_riot_lets_another_game_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add_team("Gamers", "Ann")
+    for match_id in (GOOD, LAST):
+        world.finish(match_id, participants=ann())
+    assert world.poll().success
+    fetch = world.app.riot.match
+
+    def slow(match_id: str) -> bytes:
+        if match_id == LAST:
+            wait_for("the other one's message", lambda: world.posted("Gamers"), seconds=60)
+        return fetch(match_id)
+
+    monkeypatch.setattr(world.app.riot, "match", slow)
+    assert world.run_batch(GOOD, LAST).success
+    assert len(world.posted("Gamers")) == 2
