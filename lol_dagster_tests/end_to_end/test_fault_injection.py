@@ -29,6 +29,8 @@ def test_up_survives_the_death_of_each_of_its_processes(world: World, settings: 
             match_id = f"NA1_510000000{number}"
             fault(home, match_id)
             home.wait_until_delivered("Gamers", match_id)
+            # Delivered by a run that goes on for a moment: not the one to be killed next.
+            wait_for("end of the runs", lambda: not home.workers())
         home.list_game("NA1_5100000009", "Ann")
         wait_and_kill_a_worker(home, home.cut_the_power)
         world.simulator.set_faults("")

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.events import AssetObservationData, StepMaterializationData
-from dagster._core.scheduler.instigation import TickData, TickStatus
+from dagster._core.scheduler.instigation import InstigatorStatus, TickData, TickStatus
 from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
 from dagster._core.storage.runs.schema import RunStorageSqlMetadata
 from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
@@ -25,6 +24,7 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match
 from lol_dagster_tests._support.dagster_history import NOW, game, job_of
+from lol_dagster_tests._support.dagster_switches import click
 
 PAUSE = timedelta(days=25)
 """Between two days that are lived through: what is kept for a month is seen twice, what is kept for
@@ -32,6 +32,7 @@ PAUSE = timedelta(days=25)
 DAYS = 6
 STEADY_FROM = 4
 """The first day of which nothing is left is gone in the night of the fourth: 75 days later."""
+INSTIGATORS = ("nightly_schedule", "due_work_sensor")
 FAILED, SUCCEEDED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
 
 
@@ -45,6 +46,8 @@ class Course:
         self.app = AppContext(settings, clock=WallClock(lambda: self.now))
         self.now = NOW
         self.nightly = build_definitions(self.app).resolve_job_def("nightly")
+        for name in INSTIGATORS:
+            click(instance, name, InstigatorStatus.DECLARED_IN_CODE)
         self._stamped: dict[str, int] = {}
         self.stamp()
 
@@ -67,9 +70,9 @@ class Course:
             dg.AssetKey("games"), "no_quarantined_game", passed=True, metadata={}
         ))  # fmt: skip
         self.instance.report_runless_asset_event(dg.AssetMaterialization("match_lists"))
-        for kind in (InstigatorType.SCHEDULE, InstigatorType.SENSOR):
+        for name in INSTIGATORS:
             for status in (TickStatus.SKIPPED, TickStatus.SUCCESS, TickStatus.FAILURE):
-                self.tick(kind, status)
+                self.tick(name, status)
         self.stamp()
 
     def night(self) -> None:
@@ -88,19 +91,25 @@ class Course:
         printed.mkdir(parents=True)
         (printed / "step.out").touch()
 
-    def tick(self, kind: InstigatorType, status: TickStatus) -> None:
-        """As the daemon has them, which after each forgets what is older than it keeps them."""
-        name = f"some-{kind.value}"
+    def tick(self, name: str, status: TickStatus) -> None:
+        """As the daemon has them."""
+        state = next(
+            each for each in self.instance.all_instigator_state() if each.instigator_name == name
+        )
+        origin, kind, selector = (
+            state.instigator_origin_id,
+            state.instigator_type,
+            state.selector_id,
+        )
         tick = self.instance.create_tick(
-            TickData(name, name, kind, TickStatus.STARTED, self.now.timestamp(), selector_id=name)
+            TickData(
+                origin, name, kind, TickStatus.STARTED, self.now.timestamp(), selector_id=selector
+            )
         )
         error = (
             SerializableErrorInfo("no answer", [], None) if status == TickStatus.FAILURE else None
         )
         self.instance.update_tick(tick.with_status(status, error=error))
-        for each, days in self.instance.get_tick_retention_settings(kind).items():
-            before = (self.now - timedelta(days=days)).timestamp()
-            self.instance.purge_ticks(name, name, before=before, tick_statuses=[each])
 
     def stamp(self) -> None:
         """Let all rows that are new have come to be at this moment."""
