@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from lol_dagster.services import supervisor
 from lol_dagster.services.supervisor import Service
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import SendBucket
 from lol_dagster_tests._support.commands import said
 from lol_dagster_tests._support.dagster_switches import click
 from lol_dagster_tests._support.process_harness import free_port
@@ -25,12 +27,13 @@ class Seen:
     """What was there while the services ran."""
 
     switched_off: list[str] = field(default_factory=list)
+    not_before: datetime | None = None
     socket: Path = Path()
     mode: int = 0
 
 
 @pytest.fixture
-def seen(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Seen:
+def seen(settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch) -> Seen:
     seen = Seen()
 
     class Played:
@@ -41,6 +44,9 @@ def seen(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Seen:
             """The code server alone is started this way."""
             seen.socket = Path(self._first.argv[-1])
             seen.mode = seen.socket.parent.stat().st_mode & 0o777
+            with database.reading() as session:
+                waiting = session.get(SendBucket, "channel:1")
+                seen.not_before = waiting and waiting.not_before
 
         def run(self) -> None:
             with prepare_instance(settings) as instance:
@@ -66,6 +72,17 @@ def test_what_was_stopped_is_started_again_before_the_daemon(
     shown = said("up", "--ui-port", str(free_port()))
     assert "check_everything_schedule was stopped in Dagster's UI: it is started again." in shown
     assert seen.switched_off == []
+
+
+def test_what_a_clock_wrote_that_was_ahead_is_put_right_before_anything_runs(
+    seen: Seen, database: Database
+) -> None:
+    with database.writing() as session:
+        in_forty_days = datetime.now(UTC) + timedelta(days=40)
+        session.add(SendBucket(scope="channel:1", not_before=in_forty_days))
+    said("up", "--ui-port", str(free_port()))
+    assert seen.not_before is not None
+    assert seen.not_before <= datetime.now(UTC)
 
 
 def test_the_socket_is_in_a_folder_of_its_owner_which_is_gone_afterwards(

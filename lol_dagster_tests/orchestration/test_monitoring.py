@@ -17,7 +17,14 @@ from lol_dagster.orchestration.monitoring import failed_runs_sensor, monitor
 from lol_dagster.orchestration.resources import AppContext, resources
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import load_settings
-from lol_dagster.storage.models import AccountPoll, Breaker, FailedJob, Payload
+from lol_dagster.storage.models import (
+    AccountPoll,
+    Breaker,
+    FailedJob,
+    Heartbeat,
+    Payload,
+    SendBucket,
+)
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.world import World
 
@@ -108,6 +115,19 @@ def test_the_tick_shows_that_the_daemon_lives_and_starts_no_run(world: World) ->
     world.once()
     with world.app.database.reading() as session:
         assert set(read_beats(session)) == {"daemon", "once"}
+
+
+def test_a_tick_lets_nothing_wait_for_what_a_clock_wrote_that_was_ahead(world: World) -> None:
+    """Only the former daemon's heartbeat shows it, which this tick writes anew."""
+    app = world.app
+    ahead = app.clock.now() + timedelta(hours=2)
+    with app.database.writing() as session:
+        session.add(Heartbeat(name="daemon", pid=1, started_at=ahead, at=ahead))
+        # Slack may want us to wait for a day: by itself this is nothing odd.
+        session.add(SendBucket(scope="channel:1", not_before=ahead))
+    world.monitor()
+    with app.database.reading() as session:
+        assert session.get_one(SendBucket, "channel:1").not_before <= app.clock.now()
 
 
 def test_the_checks_are_run_once_a_tick_for_alerts_and_the_ping(

@@ -152,6 +152,25 @@ def test_up_looks_by_itself_whatever_is_stopped(
     assert only.name == "due_work_sensor"
 
 
+def test_up_puts_right_by_itself_what_a_clock_wrote_that_was_ahead(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    """No sensor would tick until tomorrow, the one that runs the checks among them."""
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    click(instance, "monitoring_sensor", InstigatorStatus.RUNNING)
+    (state,) = instance.all_instigator_state()
+    ticked = SensorInstigatorData(cursor="7", last_tick_timestamp=tomorrow.timestamp())
+    instance.update_instigator_state(state.with_data(ticked))
+
+    def is_put_right() -> bool:
+        (state,) = instance.all_instigator_state()
+        assert state.sensor_instigator_data is not None
+        return (state.sensor_instigator_data.last_tick_timestamp or 0) < tomorrow.timestamp()
+
+    with looking(instance, database):
+        wait_for("tick of today", is_put_right)
+
+
 def test_one_failure_does_not_end_the_looking(
     instance: dg.DagsterInstance, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
