@@ -6,11 +6,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery import circuit_breaker
-from lol_dagster.delivery.destinations import FOREVER, Destination, is_refused, openings
+from lol_dagster.delivery.destinations import (
+    FOREVER,
+    Destination,
+    all_destinations,
+    is_refused,
+    openings,
+)
+from lol_dagster.delivery.message_rows import add_message
 from lol_dagster.delivery.model import (
     Absent,
     Accepted,
@@ -36,7 +43,11 @@ from lol_dagster.delivery.model import (
 )
 from lol_dagster.delivery.scopes import Call
 from lol_dagster.delivery.transports.base import Hold
-from lol_dagster.storage.models import Breaker, SendBucket
+from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.messages.content import MessageContent
+from lol_dagster.settings import Settings
+from lol_dagster.storage.models import Breaker, Channel, Message, SendBucket
+from lol_dagster_tests._support.roster_rows import make_channel, make_team
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -268,3 +279,255 @@ def test_a_call_is_known_to_be_refused_or_put_off_for_long(
         assert is_refused(session, 1, call, NOW) is refused
         assert not is_refused(session, 1, "scan", NOW)
         assert not is_refused(session, 2, call, NOW)
+
+
+# --- what changes before anything is claimed -------------------------------------------------------
+
+TRANSPORTS = all_transports(Settings(discord_bot_token="a", slack_bot_token="b"))
+"""Of the tests' own tokens: what they are matters nowhere."""
+ANOTHER_TOKEN = all_transports(Settings(discord_bot_token="c", slack_bot_token="b"))
+
+
+def refused_message(session: Session, channel: Channel) -> Message:
+    """A message that its channel has refused, to be tried again in an hour."""
+    message = add_message(
+        session, f"message {channel.id}", channel_id=channel.id, kind="game", subject="NA1_1",
+        order_at=NOW, content=MessageContent("title", "title"), now=NOW,
+    )  # fmt: skip
+    message.state, message.due_at = "blocked", NOW + HOUR
+    session.flush()
+    return message
+
+
+def refuses(session: Session, channel: Channel, effect: Effect, verdict: Verdict) -> str:
+    """Have the channel answer so; the scope that it closes."""
+    found = all_destinations(session, TRANSPORTS)
+    before = set(session.scalars(select(Breaker.scope)))
+    circuit_breaker.note(
+        session, found[channel.id], verdict, (), found.values(), NOW, effect=effect
+    )
+    session.flush()
+    (scope,) = set(session.scalars(select(Breaker.scope))) - before
+    return scope
+
+
+def test_another_token_opens_what_the_former_one_had_closed(database) -> None:
+    with database.writing() as session:
+        team = make_team(session)
+        of_discord, too = make_channel(session, team), make_channel(session, team)
+        of_slack = make_channel(session, team, kind="slack-bot", address="C0123456789")
+        waiting = [refused_message(session, each) for each in (of_discord, too, of_slack)]
+        refusal = Blocked("revoked", scope="token")
+        closed = {refuses(session, each, POSTING, refusal) for each in (of_discord, of_slack)}
+        assert closed == {"discord-token", "slack-token"}
+
+        circuit_breaker.refresh(session, TRANSPORTS, NOW)  # the same tokens
+        assert set(session.scalars(select(Breaker.scope))) == closed
+        circuit_breaker.refresh(session, ANOTHER_TOKEN, NOW)
+        assert set(session.scalars(select(Breaker.scope))) == {"slack-token"}
+        # All channels of the token try again what they had refused, at once.
+        assert [each.due_at for each in waiting] == [NOW, NOW, NOW + HOUR]
+
+
+def test_another_address_opens_what_was_closed_at_the_former_one(database) -> None:
+    with database.writing() as session:
+        team = make_team(session)
+        moved, other = make_channel(session, team), make_channel(session, team)
+        waiting = [refused_message(session, each) for each in (moved, other)]
+        gone = [
+            refuses(session, each, POSTING, Blocked("gone", dead=True)) for each in (moved, other)
+        ]
+        for each in (moved, other):
+            refuses(session, each, PATCHING, Blocked("no edits"))
+
+        moved.address = "99"
+        _, closed = circuit_breaker.refresh(session, TRANSPORTS, NOW)
+        assert set(session.scalars(select(Breaker.scope))) == {gone[1], f"{gone[1]}:edit"}
+        assert closed == {(other.id, call) for call in ("post", "edit", "scan")}
+        assert [each.due_at for each in waiting] == [NOW, NOW + HOUR]
+
+
+def test_edits_that_are_taken_again_send_no_refused_news(database) -> None:
+    """A refused message is a POST that waits: that edits pass says nothing of it."""
+    with database.writing() as session:
+        channel = make_channel(session, make_team(session))
+        waiting = refused_message(session, channel)
+        refuses(session, channel, PATCHING, Blocked("no edits"))
+        found = all_destinations(session, TRANSPORTS)
+        circuit_breaker.note(
+            session, found[channel.id], Accepted("9", 2), (), found.values(), NOW, effect=PATCHING
+        )
+        assert session.scalars(select(Breaker)).all() == []
+        assert waiting.due_at == NOW + HOUR
+
+
+@pytest.mark.parametrize(
+    ("call", "hours", "stays"),
+    [
+        (PATCHING, 2, True),  # it was to be tried after an hour, and may be tried for another
+        (PATCHING, 2.001, False),
+        (SCANNING, 2, True),
+        (SCANNING, 2.001, False),
+        (POSTING, 100, True),  # the next news will show
+    ],
+)
+def test_a_refusal_of_edits_or_searches_is_forgotten_if_none_waits_for_it(
+    database, call: Effect, hours: float, stays: bool
+) -> None:
+    with database.writing() as session:
+        channel = make_channel(session, make_team(session))
+        scope = refuses(session, channel, call, Blocked("why"))
+        token = Breaker(
+            scope="discord-token", failures=5, dead=False, open_until=NOW - HOUR, reason="why"
+        )
+        session.add(token)
+        session.flush()
+        circuit_breaker.refresh(session, TRANSPORTS, NOW + hours * HOUR)
+        found = set(session.scalars(select(Breaker.scope)))
+        assert found == {"discord-token", *([scope] if stays else [])}
+
+
+@pytest.mark.parametrize(
+    ("values", "due", "closed"),
+    [
+        ({"kind": "discord-webhook", "address": "no address"}, NOW, True),
+        ({"kind": "discord-webhook", "address": "no address"}, NOW + SECOND, False),  # not yet
+        ({"kind": "discord-webhook", "address": "no address"}, None, False),  # nothing to send
+        ({"kind": "discord-webhook", "address": "no address", "removed_at": NOW}, NOW, False),
+        ({}, NOW, False),
+    ],
+)
+def test_a_channel_to_which_no_call_can_be_made_is_closed_once_something_is_to_be_sent(
+    database, values: dict[str, object], due: datetime | None, closed: bool
+) -> None:
+    with database.writing() as session:
+        channel = make_channel(session, make_team(session), **values)
+        refused_message(session, channel).due_at = due
+        session.flush()
+        found, now_closed = circuit_breaker.refresh(session, TRANSPORTS, NOW)
+        assert set(found) == {channel.id}
+        # To everything, until the operator has changed it.
+        calls = ("post", "edit", "scan") if closed else ()
+        assert now_closed == {(channel.id, call) for call in calls}
+        breakers = session.scalars(select(Breaker)).all()
+        assert [(row.scope, row.dead) for row in breakers] == (
+            [(f"channel:{channel.id}", True)] if closed else []
+        )
+        assert all(row.reason for row in breakers)
+
+
+def test_a_missing_token_closes_what_depends_on_it_and_names_it(database) -> None:
+    with database.writing() as session:
+        team = make_team(session)
+        bots = [make_channel(session, team) for _ in range(2)]
+        refused_message(session, bots[0]).due_at = NOW
+        session.flush()
+        _, closed = circuit_breaker.refresh(session, all_transports(Settings()), NOW)
+        assert closed == {(each.id, call) for each in bots for call in ("post", "edit", "scan")}
+        (row,) = session.scalars(select(Breaker))
+        assert (row.scope, row.dead) == ("discord-token", True)
+        assert "LOL_DISCORD_BOT_TOKEN" in (row.reason or "")
+
+
+# --- whose turn it is ------------------------------------------------------------------------------
+
+LEASE = timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("breakers", "call", "turns"),
+    [
+        ({}, "post", set()),
+        ({POST: None}, "post", set()),  # it has failed, and is not closed
+        ({POST: NOW}, "post", {POST}),
+        ({POST: NOW - HOUR}, "post", {POST}),
+        ({POST: NOW + SECOND}, "post", set()),  # closed
+        ({POST: NOW, TOKEN: NOW - SECOND}, "post", {POST, TOKEN}),
+        ({EDIT: NOW}, "post", set()),
+        ({EDIT: NOW}, "edit", {EDIT}),
+        ({SCAN: NOW, POST: NOW}, "scan", {SCAN, POST}),  # what is not found is posted
+    ],
+)
+def test_what_may_be_tried_again_is_tried_by_one(
+    database, breakers: dict[str, datetime | None], call: Call, turns: set[str]
+) -> None:
+    with database.writing() as session:
+        for scope, until in breakers.items():
+            session.add(Breaker(scope=scope, failures=5, dead=False, open_until=until))
+        session.flush()
+        assert circuit_breaker.begin_probe(session, BOT, call, NOW, LEASE) == turns
+        # For as long as its claim is good, nobody else does.
+        assert circuit_breaker.begin_probe(session, BOT, call, NOW, LEASE) == frozenset()
+        after = {row.scope: row.open_until for row in session.scalars(select(Breaker))}
+        assert after == {**breakers, **dict.fromkeys(turns, NOW + LEASE)}
+
+
+def test_a_turn_that_somebody_else_has_taken_meanwhile_is_not_taken(database) -> None:
+    with database.writing() as session:
+        seen = Breaker(scope=POST, failures=5, dead=False, open_until=NOW)
+        session.add(seen)
+        session.flush()
+        session.execute(
+            update(Breaker)
+            .values(open_until=NOW + HOUR)
+            .execution_options(synchronize_session=False)
+        )
+        assert seen.open_until == NOW  # as this deliverer has read it
+        assert circuit_breaker.begin_probe(session, BOT, "post", NOW, LEASE) is None
+        assert session.get_one(Breaker, POST).open_until == NOW + HOUR
+
+
+def test_a_turn_that_is_given_back_is_anybodys(database) -> None:
+    ends = NOW + LEASE
+    with database.writing() as session:
+        for scope, until in ((POST, ends), (SCAN, ends), (EDIT, ends), (TOKEN, ends + SECOND)):
+            session.add(Breaker(scope=scope, failures=5, dead=False, open_until=until))
+        session.flush()
+        circuit_breaker.give_turn_back(session, {POST, SCAN, TOKEN}, ends, NOW)
+        session.expire_all()
+        after = {row.scope: row.open_until for row in session.scalars(select(Breaker))}
+        # One has been closed anew, by somebody else; and one was nobody's turn.
+        assert after == {POST: NOW, SCAN: NOW, EDIT: ends, TOKEN: ends + SECOND}
+
+
+@pytest.mark.parametrize(
+    ("scope", "doubtful"),
+    [
+        (POST, {"post"}),
+        (EDIT, {"edit"}),
+        (SCAN, {"scan"}),
+        (TOKEN, {"post", "edit", "scan"}),
+        ("channel:2", set()),
+    ],
+)
+def test_a_call_is_doubtful_after_one_that_failed(
+    database, scope: str, doubtful: set[Call]
+) -> None:
+    with database.writing() as session:
+        session.add(Breaker(scope=scope, failures=1, dead=False))
+        session.flush()
+        assert circuit_breaker.doubtful(session, [BOT]) == {(1, call) for call in doubtful}
+
+
+# --- what is said ----------------------------------------------------------------------------------
+
+
+def test_the_log_says_once_what_was_closed_and_opened_again(database, caplog) -> None:
+    caplog.set_level("INFO", "lol_dagster.delivery.circuit_breaker")
+    with database.writing() as session:
+        for _ in range(2):  # the second says nothing new
+            note(session, POSTING, Blocked("no permission"))
+        note(session, POSTING, Accepted("9", 1))
+        for _ in range(7):
+            note(session, PATCHING, Uncertain("no answer"))
+        note(session, PATCHING, Accepted("9", 2))
+        note(session, SCANNING, NotSeen("no answer"))
+        note(session, SCANNING, Found("9", 1))  # it was not closed yet
+    said = [(each.levelname, each.getMessage(), each.scope) for each in caplog.records]  # type: ignore[attr-defined]
+    assert said == [
+        ("WARNING", "blocked: no permission", POST),
+        ("INFO", f"open again: {POST}", POST),
+        ("WARNING", f"{EDIT} does not answer: no answer", EDIT),
+        ("INFO", f"open again: {EDIT}", EDIT),
+    ]
+    assert caplog.records[0].channel_id == 1  # type: ignore[attr-defined]
