@@ -170,8 +170,8 @@ def test_it_is_said_whether_the_channel_is_searched_before_anything_is_posted_ag
         assert (found.checks_first, found.has_ids) == (checks_first, has_ids)
         # And that is what happens.
         deciding.decide("resend")
-        waits_for_a_look = deciding.message.sent_maybe
-        assert waits_for_a_look is checks_first
+        searched_first = deciding.message.sent_maybe
+        assert searched_first is checks_first
 
 
 # --- what is refused -------------------------------------------------------------------------------

@@ -334,15 +334,16 @@ def test_another_address_opens_what_was_closed_at_the_former_one(database) -> No
         team = make_team(session)
         moved, other = make_channel(session, team), make_channel(session, team)
         waiting = [refused_message(session, each) for each in (moved, other)]
-        gone = [
-            refuses(session, each, POSTING, Blocked("gone", dead=True)) for each in (moved, other)
+        dead = [
+            refuses(session, each, POSTING, Blocked("unknown webhook", dead=True))
+            for each in (moved, other)
         ]
         for each in (moved, other):
             refuses(session, each, PATCHING, Blocked("no edits"))
 
         moved.address = "99"
         _, closed = circuit_breaker.refresh(session, TRANSPORTS, NOW)
-        assert set(session.scalars(select(Breaker.scope))) == {gone[1], f"{gone[1]}:edit"}
+        assert set(session.scalars(select(Breaker.scope))) == {dead[1], f"{dead[1]}:edit"}
         assert closed == {(other.id, call) for call in ("post", "edit", "scan")}
         assert [each.due_at for each in waiting] == [NOW, NOW + HOUR]
 
