@@ -11,8 +11,8 @@ weighs on every window, and from then on for the window's length.
     observe()   after the answer: limits and counts from the headers, pauses from refusals
     give_back() if nothing was sent
 
-Limits come from headers alone. Before the first answer one call at a time is let out; where answers
-have no limits, 20 calls a second. A power cut may lose the last calls: Riot's next answer has counted
+Limits come from headers alone. Before the first answer one call at a time is let out, and another each
+second in which it is not answered; where answers have no limits, 20 calls a second. A power cut may lose the last calls: Riot's next answer has counted
 them. Times are epoch seconds, as several processes share them.
 """
 
@@ -42,6 +42,9 @@ SHARES: dict[Priority, float] = {"live": 1.0, "backfill": 0.6}
 
 DEFAULT_LIMITS = {1: 20}
 """Seconds → calls, where Riot's answers have no limits: the shorter limit of the smallest key."""
+
+FIRST_ALONE_S = 1.0
+"""How long others wait for the answer that tells the limits: it may never come."""
 
 LEASE_S = 15.0
 """A call is over by then, whatever happens to its process: longer than a call's deadline."""
@@ -246,7 +249,8 @@ def _wait(
 ) -> float:
     """Seconds until one more call fits into all windows of a scope; 0: it fits."""
     if not windows:
-        return POLL_S if any(done_at > now for done_at in under_way) else 0.0
+        last_begun = max(under_way, default=-math.inf) - LEASE_S
+        return POLL_S if now - last_begun < FIRST_ALONE_S else 0.0
     return max(_wait_for_window(window, under_way, share, now) for window in windows)
 
 
