@@ -27,9 +27,9 @@ from lol_dagster.settings import Settings, ensure_home, load_settings
 
 _MARK = ".made-by-the-demo"
 _SEED = "1"
-_FAULTS = "riot.match=malformed*1; discord.post=refuse(50035)*1"
-"""So that quarantine and review can be seen: one game that Riot breaks, and one message whose text
-Discord refuses."""
+_FAULTS = "riot.match=malformed*1; riot.league=lagging(90):0.5; discord.post=refuse(50035)*1"
+"""So that quarantine, review and an LP that comes late can be seen: one game that Riot breaks, one message
+whose text Discord refuses, ranks that lag behind the games."""
 _ANNOUNCED_SINCE = timedelta(hours=3)
 """So that there is something to see at once."""
 # Two teams that share a player, one on Discord and one on Slack.

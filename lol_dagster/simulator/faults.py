@@ -142,7 +142,7 @@ KINDS: dict[str, Kind] = {
     ),
     "lagging": _behaviour(
         "what is younger than so many seconds is not shown yet",
-        ("riot.match-list", "riot.match", "discord.list", "slack.history"),
+        ("riot.match-list", "riot.match", "riot.league", "discord.list", "slack.history"),
         "seconds",
         "30",
     ),

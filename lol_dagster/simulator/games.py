@@ -67,6 +67,8 @@ class Game:
     """The payload compressed: a world that runs for days holds thousands of them."""
     winners: frozenset[str]
     """Puuids of those whose payload says `win`."""
+    is_decided: bool
+    """Somebody has won or lost: no remake, and not aborted."""
 
     @property
     def body(self) -> bytes:
@@ -124,6 +126,8 @@ def game_of(
         available_at=available_at,
         packed=zlib.compress(body, 1),
         winners=frozenset(one["puuid"] for one in participants if one.get("win")),
+        is_decided=bool(participants)
+        and not any(one.get("gameEndedInEarlySurrender") for one in participants),
     )
 
 

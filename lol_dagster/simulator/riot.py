@@ -248,8 +248,10 @@ class Riot:
         account = self._account(puuid)
         if account.platform != host:
             return json_answer(200, [])
-        games = self._games.played_by(account.puuid, self._clock())
-        return json_answer(200, league_entries(account, games))
+        lagging = self._faults.behaviour("lagging", "riot.league", host)
+        until = self._clock() - (lagging.seconds if lagging else 0.0)
+        games = self._games.played_by(account.puuid, until)
+        return json_answer(200, league_entries(account, games, until))
 
     def _summoner(self, host: str, puuid: str) -> Answer:
         account = self._account(puuid)

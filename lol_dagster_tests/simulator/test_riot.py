@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from lol_dagster.simulator.games import Account
+from lol_dagster.simulator.games import Account, game_of
 from lol_dagster.simulator.main import Options, Simulator
+from lol_dagster.simulator.ranks import league_entries, moves
 from lol_dagster.simulator.service import Call
 from lol_dagster.simulator.wire import json_answer
 from lol_dagster_tests._support.simulated_world import HandClock
@@ -183,7 +185,70 @@ def test_a_ranked_win_moves_the_rank_up_and_is_counted(world: Simulator, clock: 
         lost_before["wins"],
         lost_before["losses"] + 1,
     )
-    assert (after["leaguePoints"] - before["leaguePoints"]) % 100 == 21
+    assert 18 <= (after["leaguePoints"] - before["leaguePoints"]) % 100 <= 25
+
+
+def test_a_rank_lags_behind_the_games_where_it_is_asked_to(
+    world: Simulator, clock: HandClock
+) -> None:
+    path = f"/lol/league/v4/entries/by-puuid/{MIRA}"
+    world.add_game(small_game("NA1_1", ended_at=clock.now - 1000))
+    before = ask_riot(world, "na1", path).json
+    world.add_game(small_game("NA1_2", ended_at=clock.now))
+    world.set_faults("riot.league=lagging(60)")
+    assert ask_riot(world, "na1", path).json == before
+    clock.move(60)
+    assert ask_riot(world, "na1", path).json != before
+
+
+def test_the_rank_of_the_idle_decays_from_diamond_on() -> None:
+    hours = 3600.0
+    first = game_of(small_game("NA1_1", ended_at=hours))
+    people = [Account(f"{number:078}", "A", "NA1", "na1") for number in range(40)]
+    seen = set()
+    for account in people:
+        game = replace(first, winners=frozenset({account.puuid}))
+        (solo, *_), (later, *_) = (
+            [one for one in league_entries(account, [game], now) if one.get("tier")] or [{}]
+            for now in (hours, 7 * hours)
+        )
+        if solo.get("queueType") == "RANKED_SOLO_5x5":
+            lost = sum(move.points for move in moves(account, 420, [game], 7 * hours)[1:])
+            expected = {"DIAMOND": -50}.get(
+                str(solo["tier"]), -75 if solo["rank"] == "I" and is_apex(solo) else 0
+            )
+            assert lost == expected
+            assert (later["wins"], later["losses"]) == (solo["wins"], solo["losses"])
+            seen.add(expected)
+    assert seen == {0, -50, -75}
+
+
+def is_apex(entry: dict[str, Any]) -> bool:
+    return entry["tier"] in {"MASTER", "GRANDMASTER", "CHALLENGER"}
+
+
+def test_an_unranked_account_is_placed_by_five_games() -> None:
+    games = [game_of(small_game(f"NA1_{number}", ended_at=number)) for number in range(1, 6)][::-1]
+    tried = set()
+    for number in range(20):
+        account = Account(f"{number:078}", "A", "NA1", "na1")
+        before, after = (
+            {one["queueType"]: one for one in league_entries(account, played, 10)}
+            for played in (games[1:], games)
+        )
+        assert "RANKED_SOLO_5x5" in after
+        if "RANKED_SOLO_5x5" not in before:
+            assert after["RANKED_SOLO_5x5"]["losses"] == 5
+        tried.add("RANKED_SOLO_5x5" in before)
+    assert tried == {True, False}
+
+
+def test_a_remake_moves_no_rank() -> None:
+    payload = small_game("NA1_1", ended_at=10)
+    for one in payload["info"]["participants"]:
+        one["gameEndedInEarlySurrender"] = True
+    account = Account(MIRA, "Mira Moon", "NA1", "na1")
+    assert moves(account, 420, [game_of(payload)], 10) == []
 
 
 def test_keys_and_puuids_that_are_not_of_this_world_are_refused_in_riots_words(

@@ -1,0 +1,247 @@
+"""Which ranked game moved a rank by how much: read off what Riot says of an account now and then.
+
+No call of Riot's tells the LP of a game. But wins + losses is a counter, and its growth between two
+snapshots says how many games lie between them: the LP of one game is known, that of several only in sum,
+and LP that changes while the counter stands still (decay, a penalty, a correction) is no game's.
+
+Which games were counted is worked out, not assumed: Riot's counter lags behind the match list at times,
+and the match list behind the counter. A snapshot counts a player's games up to some point, and with that
+point of one snapshot, the growth of wins and of losses gives that of the next. All points that fit are
+kept, and a growth belongs to games only if every way to understand it says so. So nothing is
+credited while a game that Riot has not counted yet might be meant, and where a game is not known to us.
+What was credited stays, unless a game turns up that was not known: later snapshots can only add.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Final
+
+RANKED_QUEUES: Final[dict[str, int]] = {"RANKED_SOLO_5x5": 420, "RANKED_FLEX_SR": 440}
+"""league-v4's name of a queue → its id in games. The others have no tiers."""
+
+COUNTED_WITHIN: Final = timedelta(hours=2)
+"""By then a game that ended is counted, if it ever will be. Riot has been seen to take an hour."""
+_CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""A game of Riot's may seem to end so much later than we have seen it counted; none is as short."""
+
+_TIERS: Final = ("IRON", "BRONZE", "SILVER", "GOLD", "PLATINUM", "EMERALD", "DIAMOND")
+_APEX: Final = ("MASTER", "GRANDMASTER", "CHALLENGER")
+"""One scale without divisions. Who is Grandmaster or Challenger is decided once a day, by LP."""
+_DIVISIONS: Final = ("IV", "III", "II", "I")
+_DECAYING: Final = frozenset({"DIAMOND", *_APEX})
+_LEAST_DECAY: Final = 50
+"""LP that an idle account loses at once, in Diamond; from Master on it is 75."""
+_MOST_WON: Final = 40
+"""LP that a won game brings in tiers that decay."""
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Where an account stands in one queue."""
+
+    tier: str | None
+    """Riot's word, GOLD; None: not placed."""
+    division: str | None
+    """I to IV; Riot also says I of tiers that have none."""
+    league_points: int
+
+    @property
+    def ladder(self) -> int | None:
+        """LP from Iron IV on, Master and above on one scale; None where there is no such place."""
+        if self.tier in _APEX:
+            return len(_TIERS) * 400 + self.league_points
+        if self.tier in _TIERS and self.division in _DIVISIONS:
+            steps = _TIERS.index(self.tier) * 4 + _DIVISIONS.index(self.division)
+            return steps * 100 + self.league_points
+        return None
+
+    @property
+    def place(self) -> str:
+        """As people say it, without LP: `Gold II`, `Master`."""
+        if self.tier is None:
+            return "Unranked"
+        tier = self.tier.capitalize()
+        return tier if self.tier in _APEX or not self.division else f"{tier} {self.division}"
+
+    def is_apart_from(self, other: Rank) -> bool:
+        """Whether one is promoted from here to there, or demoted. Not within the one scale of Master and
+        above: its seats are given out once a day, and not by a game.
+        """
+        return self.place != other.place and not {self.tier, other.tier} <= set(_APEX)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What Riot said of an account in one queue, from `taken_at` to `seen_at` without a change."""
+
+    id: int
+    taken_at: datetime
+    seen_at: datetime
+    rank: Rank
+    wins: int
+    """Of this season; 0, as `losses`, where it has no entry."""
+    losses: int
+
+    @property
+    def tells_nothing(self) -> bool:
+        """There is no entry: games before the placement are counted and do not show."""
+        return self.rank.tier is None and self.wins + self.losses == 0
+
+
+@dataclass(frozen=True)
+class RankedGame:
+    """A game of the account in that queue which Riot counts: won or lost, no remake."""
+
+    match_id: str
+    ended_at: datetime
+    won: bool
+
+
+@dataclass(frozen=True)
+class Credit:
+    """What happened between two snapshots, credited to the last of the games between them."""
+
+    match_id: str
+    before: Snapshot
+    after: Snapshot
+    games: int
+    """One: it is this game's LP."""
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What is known of an account's games in one queue."""
+
+    credits: tuple[Credit, ...]
+    is_complete: bool
+    """The last snapshot counts every game: there is nothing to wait for."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """From one snapshot to the next, as pairs of how many of the known games each may count."""
+
+    pairs: frozenset[tuple[int, int]]
+    is_exact: bool
+    """Every game that was counted between is known."""
+
+
+def attribute(snapshots: Sequence[Snapshot], games: Sequence[RankedGame]) -> Attribution:
+    """Which of the games moved the rank.
+
+    Args:
+        snapshots: Of one account in one queue, in their order.
+        games: All that are known of it, by their end.
+    """
+    if not snapshots:
+        return Attribution((), is_complete=not games)
+    ended = [game.ended_at for game in games]
+    bounds = [_bounds(snapshot, ended) for snapshot in snapshots]
+    reach = [frozenset(range(bounds[0][0], bounds[0][1] + 1))]
+    steps: list[_Step] = []
+    for (before, after), within in zip(pairwise(snapshots), bounds[1:], strict=True):
+        steps.append(_step(before, after, reach[-1], within, games))
+        reach.append(frozenset(end for _, end in steps[-1].pairs))
+    found = _credits(snapshots, games, bounds, reach, steps)
+    return Attribution(tuple(reversed(found)), is_complete=reach[-1] == {len(games)})
+
+
+def _bounds(snapshot: Snapshot, ended: Sequence[datetime]) -> tuple[int, int]:
+    """How many games it counts at least, and at most, by when they ended."""
+    most = bisect_right(ended, snapshot.taken_at + _CLOCKS_DIFFER)
+    return min(bisect_right(ended, snapshot.seen_at - COUNTED_WITHIN), most), most
+
+
+def _step(
+    before: Snapshot,
+    after: Snapshot,
+    reach: frozenset[int],
+    within: tuple[int, int],
+    games: Sequence[RankedGame],
+) -> _Step:
+    least, most = within
+    wins, losses = after.wins - before.wins, after.losses - before.losses
+    grown = wins + losses
+    if min(wins, losses) >= 0 and not after.tells_nothing:
+        # What was counted before the placement did not show: it may be among the games at hand.
+        hidden = range(1, grown) if before.tells_nothing else ()
+        exact = {
+            (start, start + grown - unseen)
+            for start in reach
+            for unseen in (0, *hidden)
+            if start >= unseen
+            and least <= start + grown - unseen <= most
+            and _result(games, start - unseen, start + grown - unseen) == (wins, losses)
+        }
+        if exact:
+            return _Step(frozenset(exact), is_exact=True)
+    some = {
+        (start, end)
+        for start in reach
+        for end in range(max(start, least), min(start + grown, most) + 1)
+        if _fits(_result(games, start, end), wins, losses)
+    }
+    if not some or after.tells_nothing:
+        # A new season, or a game that Riot never counts: a new beginning, and never back.
+        first = min(*reach, most)
+        some = {(first, end) for end in range(max(first, least), most + 1)}
+    return _Step(frozenset(some), is_exact=False)
+
+
+def _result(games: Sequence[RankedGame], start: int, end: int) -> tuple[int, int]:
+    won = sum(game.won for game in games[start:end])
+    return won, end - start - won
+
+
+def _fits(result: tuple[int, int], wins: int, losses: int) -> bool:
+    return result[0] <= wins and result[1] <= losses
+
+
+def _credits(
+    snapshots: Sequence[Snapshot],
+    games: Sequence[RankedGame],
+    bounds: Sequence[tuple[int, int]],
+    reach: Sequence[frozenset[int]],
+    steps: Sequence[_Step],
+) -> list[Credit]:
+    """The newest first: from the end back, as what came later rules out what cannot have led there."""
+    found: list[Credit] = []
+    ends, caught_up = reach[-1], False
+    for number in range(len(steps), 0, -1):
+        before, after, step = snapshots[number - 1], snapshots[number], steps[number - 1]
+        # Until every game that we have is counted, which of them was may be another than it seems: Riot may
+        # leave one out for good.
+        caught_up = caught_up or ends == {bounds[number][1]}
+        if not step.is_exact:
+            ends, caught_up = reach[number - 1], False
+            continue
+        grown = after.wins + after.losses - before.wins - before.losses
+        if grown and caught_up and len(ends) == 1 and _is_of_games(before, after):
+            (end,) = ends
+            found.append(Credit(games[end - 1].match_id, before, after, grown))
+        ends = frozenset(start for start, end in step.pairs if end in ends)
+    return found
+
+
+def _is_of_games(before: Snapshot, after: Snapshot) -> bool:
+    """Whether the LP can be that of the games alone: a game that was won does not cost LP, and from
+    Diamond on an account may have decayed as well.
+    """
+    wins, losses = after.wins - before.wins, after.losses - before.losses
+    here, there = before.rank.ladder, after.rank.ladder
+    if there is None:
+        return False
+    if before.rank.tier is None:
+        return True
+    if here is None:
+        return False
+    points = there - here
+    if (not losses and points <= 0) or (not wins and points > 0):
+        return False
+    decays = before.rank.tier in _DECAYING or after.rank.tier in _DECAYING
+    return not decays or points + _LEAST_DECAY > wins * _MOST_WON
