@@ -14,7 +14,7 @@ from lol_dagster.delivery.audit import AuditReport, audit_messages
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.monitoring import queries
 from lol_dagster.storage.models import Attempt, Channel, Message, MessageAudit
-from lol_dagster_tests._support.fake_channels import refuse, slack_error
+from lol_dagster_tests._support.fake_channels import fail_before_accept, refuse, slack_error
 from lol_dagster_tests._support.raw_server import answer
 from lol_dagster_tests.delivery.conftest import DeliverySetup
 from lol_dagster_tests.delivery.kinds import READABLE, posts
@@ -221,6 +221,49 @@ def test_a_history_that_slack_cannot_read_just_now_says_nothing_of_the_message(
     assert (report.findings, report.unseen) == ({}, (message,))
 
 
+def test_a_message_that_cannot_be_read_back_keeps_nobody_from_reading_the_others(
+    delivery: DeliverySetup,
+) -> None:
+    """One is just being edited, one does not answer: each in a channel of its own."""
+    found = dict(delivered(delivery) for _ in range(4))
+    being_edited, *others = found.values()
+    delivery.say(being_edited, "Defeat")
+    delivery.discord.script("get", fail_before_accept())
+    report = audit(delivery)
+    assert (len(report.unseen), len(report.findings)) == (1, 2)
+    assert {*report.unseen, *report.findings} == set(others)
+
+
+def test_what_is_known_to_be_deleted_is_not_read(delivery: DeliverySetup) -> None:
+    _, message = delivered(delivery)
+    with delivery.database.writing() as session:
+        session.get_one(Message, message).remote_deleted = True
+    assert audit(delivery) == AuditReport({}, ())
+
+
+def test_a_message_without_a_place_in_the_history_is_looked_for_from_itself_on(
+    delivery: DeliverySetup,
+) -> None:
+    """Above it there may be more pages than an audit reads."""
+    channel, message = delivered(delivery)
+    with delivery.database.writing() as session:
+        session.get_one(Message, message).after_id = None
+    first = {"author": {"id": "1"}, "embeds": [], "channel_id": delivery.address(channel)}
+    old = [{**first, "id": str(number)} for number in range(1, 202)]  # two pages of Discord's
+    posted(delivery, channel)[:0] = old
+    lists = delivery.discord.count("list")
+    assert audit(delivery).findings == {message: "stands"}
+    assert delivery.discord.count("list") == lists + 1
+
+
+def test_an_audit_goes_by_the_databases_clock_unless_a_test_brings_one(
+    delivery: DeliverySetup,
+) -> None:
+    _, message = delivered(delivery)
+    report = audit_messages(delivery.database, all_transports(delivery.settings), now=delivery.now)
+    assert report.findings == {message: "stands"}
+
+
 def test_a_message_that_the_history_does_not_show_is_found(delivery: DeliverySetup) -> None:
     """A scan after an unanswered send would take such a one for absent, and it would be repeated."""
     channel, message = delivered(delivery, "slack-bot")
@@ -228,6 +271,9 @@ def test_a_message_that_the_history_does_not_show_is_found(delivery: DeliverySet
     empty = answer(200, json.dumps({"ok": True, "messages": [], "has_more": False}))
     delivery.slack.script("history", None, lambda call: call.connection.send(empty))
     assert audit(delivery).findings == {message: "hidden"}
+    assert noted(delivery, message).detail == (
+        "it stands there, but the channel's history does not show it"
+    )
     assert first["ts"] == delivery.row(message).remote_id
 
 

@@ -9,11 +9,21 @@ import pytest
 from sqlalchemy import func, select
 
 from lol_dagster.delivery import probe as probe_module
+from lol_dagster.delivery.outbox import Outbox
 from lol_dagster.delivery.probe import ProbeError, ProbeReport, probe_channel
 from lol_dagster.delivery.transports.registry import all_transports
-from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, Message, SendBucket
+from lol_dagster.storage.models import (
+    Attempt,
+    Breaker,
+    Channel,
+    ChannelProbe,
+    Message,
+    MessageText,
+    SendBucket,
+)
 from lol_dagster_tests._support.fake_channels import (
     Call,
+    HandClock,
     fail_after_accept,
     fail_before_accept,
     rate_limited,
@@ -472,3 +482,153 @@ def test_what_its_kind_cannot_do_is_said(
 def test_a_channel_that_is_not_there_is_said_not_to_be(delivery: DeliverySetup) -> None:
     with pytest.raises(ProbeError, match=r"^there is no such channel \(any more\)$"):
         probe(delivery, 999)
+
+
+# --- what is written down, and where it is looked for ----------------------------------------------
+
+
+def test_each_call_is_kept_with_the_text_and_the_message_that_it_was_about(
+    delivery: DeliverySetup,
+) -> None:
+    report = probe(delivery, delivery.channel())
+    with delivery.database.reading() as session:
+        remote_id = test_message(delivery, report).remote_id
+        calls = session.scalars(select(Attempt).order_by(Attempt.id)).all()
+        assert [(each.op, each.outcome, each.rev, each.remote_id) for each in calls] == [
+            ("POST", "accepted", 1, remote_id),
+            ("SCAN", "found", None, remote_id),
+            ("PATCH", "accepted", 2, remote_id),
+            ("GET", "seen", None, None),
+            ("DELETE", "deleted", None, remote_id),
+        ]
+        (former,) = session.scalars(select(MessageText))
+        assert (former.rev, former.content["sections"][0]["lines"][0]["text"]) == (
+            1,
+            "This channel works.",
+        )
+
+
+def test_a_test_message_is_looked_for_from_itself_on(delivery: DeliverySetup) -> None:
+    """Above it a channel may have years of history."""
+    channel = delivery.channel()
+    first = {"author": {"id": "1"}, "embeds": [], "channel_id": delivery.address(channel)}
+    old = [{**first, "id": str(number)} for number in range(1, 202)]  # two pages of Discord's
+    delivery.discord.messages[delivery.address(channel)] = old
+    assert probe(delivery, channel).ok
+    assert delivery.discord.count("list") == 1
+
+
+def test_the_channels_own_clock_is_the_databases_unless_a_test_brings_one(
+    delivery: DeliverySetup,
+) -> None:
+    report = probe_channel(
+        delivery.database, all_transports(delivery.settings), delivery.channel(), now=delivery.now
+    )
+    assert report.ok
+    assert (test_message(delivery, report).clock or "").startswith("boot:")
+
+
+# --- whatever comes in between ---------------------------------------------------------------------
+
+
+def test_a_test_that_took_too_long_to_begin_is_given_up(delivery: DeliverySetup) -> None:
+    """A call under an old claim might still be under way when another deliverer has it."""
+
+    class Slow(HandClock):
+        def local(self) -> float:
+            self.at += 50  # a claim is good for a call for 45 s
+            return self.at
+
+    delivery.clock = Slow()
+    channel = delivery.channel()
+    report = probe(delivery, channel)
+    assert (results(report)["post"], said(report, "post")) == (
+        "missing",
+        "the claim grew old before the call",
+    )
+    row = test_message(delivery, report)
+    assert (row.state, row.last_error) == ("dropped", "a test is never sent again")
+    assert (posts(delivery), report.left_behind) == (0, False)
+
+
+def test_a_test_that_somebody_else_has_ended_meanwhile_posts_nothing(
+    delivery: DeliverySetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_test = Outbox.open_test
+
+    def and_stand_still(outbox: Outbox, *args: Any) -> Any:
+        claimed = open_test(outbox, *args)
+        delivery.pass_time(61)  # the machine slept; its lease is over, and a deliverer has come by
+        delivery.run()
+        return claimed
+
+    monkeypatch.setattr(Outbox, "open_test", and_stand_still)
+    report = probe(delivery, delivery.channel())
+    assert (results(report)["post"], said(report, "post")) == (
+        "missing",
+        "another call was in the way: try again",
+    )
+    assert (posts(delivery), report.left_behind) == (0, False)
+
+
+@pytest.mark.parametrize("fault", [refuse(403, 50013), refuse(400, 50035), fail_before_accept()])
+def test_a_test_that_was_not_posted_is_over_at_once(delivery: DeliverySetup, fault: Any) -> None:
+    """And not only when the next deliverer comes by."""
+    delivery.discord.script("post", fault)
+    row = test_message(delivery, probe(delivery, delivery.channel()))
+    assert (row.state, row.due_at, row.last_error) == (
+        "dropped",
+        None,
+        "a test is never sent again",
+    )
+
+
+def test_an_unanswered_test_message_that_cannot_be_searched_for_may_be_there(
+    delivery: DeliverySetup,
+) -> None:
+    delivery.discord.script("post", fail_after_accept(502))
+    delivery.discord.script("list", fail_before_accept(503))
+    report = probe(delivery, delivery.channel())
+    assert said(report, "post") == (
+        "the POST went unanswered (Discord 502), and it cannot be searched for"
+    )
+    assert said(report, "find") == "Discord 503: unavailable"
+    assert (results(report)["post"], results(report)["find"]) == ("unknown", "unknown")
+    assert (results(report)["edit"], report.left_behind) == ("skipped", True)
+    assert (report.can_read_back, test_message(delivery, report).state) == (None, "dropped")
+
+
+def test_a_ban_that_somebody_else_meets_meanwhile_ends_the_test(delivery: DeliverySetup) -> None:
+    def ban(_request: object) -> None:
+        with delivery.database.writing() as session:
+            until = delivery.now + timedelta(minutes=10)
+            session.merge(SendBucket(scope="service:Discord", not_before=until))
+
+    delivery.discord.on_arrival = ban
+    report = probe(delivery, delivery.channel())
+    assert results(report)["post"] == "ok"
+    for step in ("find", "edit", "read", "delete"):
+        assert (results(report)[step], said(report, step)) == (
+            "skipped",
+            "a rate limit forbids any call until 20:10:00 UTC",
+        )
+    assert (delivery.discord.calls, report.left_behind) == (["post"], True)
+
+
+def test_a_test_whose_refusal_is_about_an_edit_alone_closes_nothing(
+    delivery: DeliverySetup,
+) -> None:
+    """No message waits for it; and what it shows to work is opened."""
+    channel = delivery.channel()
+    with delivery.database.writing() as session:
+        for call in ("", ":edit", ":scan"):
+            scope = f"channel:{channel}{call}"
+            session.add(Breaker(scope=scope, failures=1, dead=False, reason="before"))
+    delivery.discord.script("patch", refuse(403, 50013))
+    delivery.discord.script("get", fail_before_accept())
+    report = probe(delivery, channel)
+    assert (results(report)["edit"], results(report)["read"]) == ("missing", "unknown")
+    with delivery.database.reading() as session:
+        left = {row.scope: row.failures for row in session.scalars(select(Breaker))}
+    # The reading that failed counted as one of an edit's calls; the deletion then passed.
+    assert left == {}
