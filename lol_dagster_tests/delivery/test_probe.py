@@ -12,6 +12,7 @@ from lol_dagster.delivery import probe as probe_module
 from lol_dagster.delivery.outbox import Outbox
 from lol_dagster.delivery.probe import ProbeError, ProbeReport, probe_channel
 from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.messages.content import MessageContent
 from lol_dagster.storage.models import (
     Attempt,
     Breaker,
@@ -502,10 +503,8 @@ def test_each_call_is_kept_with_the_text_and_the_message_that_it_was_about(
             ("DELETE", "deleted", None, remote_id),
         ]
         (former,) = session.scalars(select(MessageText))
-        assert (former.rev, former.content["sections"][0]["lines"][0]["text"]) == (
-            1,
-            "This channel works.",
-        )
+    (section,) = MessageContent.from_json(former.content).sections
+    assert (former.rev, section.lines[0].lead) == (1, "This channel works.")
 
 
 def test_a_test_message_is_looked_for_from_itself_on(delivery: DeliverySetup) -> None:
