@@ -408,8 +408,8 @@ def _what_happened(session: Session, message: Message, edited: Sequence[datetime
     if message.state == "delivered":
         return _delivered(session, message, edited)
     if message.state == "needs_review":
-        known = "check the channel" if message.sent_maybe else "nothing was posted"
-        return f"needs review{why}; {known} and decide"
+        known = "check the channel and" if message.sent_maybe else "nothing was posted:"
+        return f"needs review{why}; {known} decide"
     if message.state == "dropped":
         return f"given up{why or ': somebody dropped it'}"
     if message.state == "uncertain":

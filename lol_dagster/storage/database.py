@@ -105,7 +105,10 @@ def is_damage(error: BaseException) -> bool:
     """Whether SQLite has found its file to be none of its own, or not whole."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_OK)
-    return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    # A header of which only the format's number is odd has no code of its own.
+    return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or (
+        code == sqlite3.SQLITE_ERROR and "unsupported file format" in str(cause)
+    )
 
 
 class Database:

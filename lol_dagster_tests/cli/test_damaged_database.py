@@ -35,7 +35,14 @@ def cut_in_half(file: Path) -> None:
         opened.truncate(file.stat().st_size // 2)
 
 
-DAMAGES = [no_database_at_all, zeroed_pages, cut_in_half]
+def garbage_in_its_header(file: Path) -> None:
+    """Where the number of its schema's format stands: https://sqlite.org/fileformat.html, 1.3."""
+    with file.open("r+b") as opened:
+        opened.seek(44)
+        opened.write(b"\xa5" * 4)
+
+
+DAMAGES = [no_database_at_all, zeroed_pages, cut_in_half, garbage_in_its_header]
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def test_an_announced_game_names_the_moment_the_remote_id_and_the_edits(
         ({"state": "delivered", "remote_deleted": True}, "deleted there since"),
         ({"state": "delivered", "due_at": NOW}, "to be edited at"),
         ({"state": "needs_review", "sent_maybe": True}, "needs review; check the channel and"),
-        ({"state": "needs_review"}, "needs review; nothing was posted"),
+        ({"state": "needs_review"}, "needs review; nothing was posted: decide"),
         ({"state": "delivered", "kind": "catch_up"}, "delivered in a catch-up message"),
         (
             {"state": "delivered", "remote_rev": 1, "desired_rev": 2, "last_error": "50035"},

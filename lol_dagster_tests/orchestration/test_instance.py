@@ -57,14 +57,15 @@ def test_a_changed_limit_reaches_an_instance_that_stands(settings: Settings) -> 
 
 
 @pytest.mark.parametrize("name", ["runs.db", "runs/index.db", "schedules/schedules.db"])
+@pytest.mark.parametrize("at", [44, 4096], ids=["header", "page"])
 def test_a_damaged_file_is_named_with_the_cure_and_the_cure_helps(
-    settings: Settings, name: str
+    settings: Settings, name: str, at: int
 ) -> None:
     prepare_instance(settings).dispose()
     (file,) = settings.dagster_home.rglob(Path(name).name)
     whole = file.read_bytes()
-    # The head is well, and a page in the middle of the table is not.
-    file.write_bytes(whole[:4096] + b"\xff" * 4096 + whole[8192:])
+    # From the number of the format on, or only a page in the middle of a table.
+    file.write_bytes(whole[:at] + b"\xff" * 4096 + whole[at + 4096 :])
     with pytest.raises(UserError) as caught:
         prepare_instance(settings)
     assert str(caught.value).startswith(f"{file} is damaged: end everything, move the folder")
