@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from psycopg2.extensions import parse_dsn
 from sqlalchemy import URL, Connection, text
 
 from lol_dagster.backups.contents import Contents, count_rows, snapshot
@@ -213,6 +212,8 @@ def _tools_for(database: Database) -> Iterator[_Tools]:
 
 
 def _service(url: URL) -> str:
+    from psycopg2.extensions import parse_dsn
+
     # Through libpq's own reading of the URL, so that each of its options keeps its meaning.
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
     options = "".join(f"{name}={value}\n" for name, value in parse_dsn(plain).items())

@@ -7,6 +7,8 @@ team list` never pays for Dagster.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from io import TextIOWrapper
@@ -14,26 +16,48 @@ from io import TextIOWrapper
 import click
 
 from lol_dagster.cli.lazy import LazyGroup
+from lol_dagster.logs.terminal import warn_on_terminal
 
-# In the order in which they are needed.
+# In the order in which they are needed: where each is, and the first sentence of its help.
 _COMMANDS = {
-    "up": "services:up",
-    "once": "services:once",
-    "demo": "demo:demo",
-    "status": "status:status",
-    "doctor": "doctor:doctor",
-    "team": "teams:team",
-    "player": "players:player",
-    "account": "accounts:account",
-    "channel": "channels:channel",
-    "why": "why:why",
-    "game": "games:game",
-    "quarantine": "quarantine:quarantine",
-    "message": "messages:message",
-    "logs": "logs:logs",
-    "simulate": "simulate:simulate",
-    "admin": "admin:admin",
-    "db": "databases:db",
+    "up": (
+        "services:up",
+        "Everything, until Ctrl-C: Dagster's web server, daemon and code server, and the web view.",
+    ),
+    "once": (
+        "services:once",
+        "One whole cycle in this process: discover, process, deliver.",
+    ),
+    "demo": ("demo:demo", "See it work: no key, no account, no server."),
+    "status": (
+        "status:status",
+        "Is it working, and if not, what is wrong and what is there to do?",
+    ),
+    "doctor": (
+        "doctor:doctor",
+        "Try out what is set up: each channel with a test message, or those named.",
+    ),
+    "team": ("teams:team", "Groups of players whose games are announced together."),
+    "player": ("players:player", "People, their accounts and their teams."),
+    "account": ("accounts:account", "Riot accounts of players."),
+    "channel": ("channels:channel", "Where a team's games are announced."),
+    "why": (
+        "why:why",
+        "Say why a game was announced or not, or what happened to a player's last games.",
+    ),
+    "game": ("games:game", "Games, from Riot's list to the messages about them."),
+    "quarantine": (
+        "quarantine:quarantine",
+        "Games on which a stage failed: seen, tried again, or ignored for good.",
+    ),
+    "message": ("messages:message", "What is said, and how far its delivery has come."),
+    "logs": ("logs:logs", "Show what every process has logged."),
+    "simulate": (
+        "simulate:simulate",
+        "Riot, Discord and Slack on one local port, until Ctrl-C.",
+    ),
+    "admin": ("admin:admin", "The web view alone, until Ctrl-C."),
+    "db": ("databases:db", "The database itself."),
 }
 
 
@@ -59,8 +83,10 @@ def cli() -> None:
 
 def main() -> None:
     """What the script `lol-dagster` runs."""
-    from lol_dagster.logs.writing import warn_on_terminal
-
+    # Nearly all that a short command makes is modules, which stay until its end: looking through them
+    # for garbage again and again, and once more at the end, takes a third of its time.
+    gc.set_threshold(100_000)
+    atexit.register(gc.freeze)
     # Whatever a command or a service of its own writes is its owner's alone.
     os.umask(0o077)
     for stream in (sys.stdout, sys.stderr):

@@ -11,24 +11,23 @@ from importlib import import_module
 from typing import Any
 
 import click
-from sqlalchemy.exc import DBAPIError, OperationalError
 
 from lol_dagster.errors import UserError
-from lol_dagster.riot.errors import RiotError
-from lol_dagster.storage.database import describe_failure, is_damage
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _INTERRUPTED = 130  # what shells report of a program that SIGINT ended
 
 
 class LazyGroup(click.Group):
-    """Commands by the place where they are found."""
+    """Commands by the place where they are found. Its own help imports none of them."""
 
-    def __init__(self, *, package: str, commands_at: Mapping[str, str], **attributes: Any) -> None:
+    def __init__(
+        self, *, package: str, commands_at: Mapping[str, tuple[str, str]], **attributes: Any
+    ) -> None:
         """
         Args:
             package: Where the commands' modules are.
-            commands_at: Command name → `module:attribute`.
+            commands_at: Command name → `module:attribute`, and the first sentence of its help.
             attributes: A click group's.
         """
         super().__init__(**attributes)
@@ -43,10 +42,16 @@ class LazyGroup(click.Group):
         """The command, imported now."""
         if cmd_name not in self._commands_at:
             return None
-        module, _, attribute = self._commands_at[cmd_name].partition(":")
+        place, _ = self._commands_at[cmd_name]
+        module, _, attribute = place.partition(":")
         command = getattr(import_module(f"{self._package}.{module}"), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each command's name and what it does."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, says) for name, (_, says) in self._commands_at.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what a person has to read becomes a line and an exit status."""
@@ -64,6 +69,11 @@ class LazyGroup(click.Group):
 
 def _status_of(error: Exception) -> int | None:
     """None: it is a bug, and keeps its traceback."""
+    from sqlalchemy.exc import OperationalError
+
+    from lol_dagster.riot.errors import RiotError
+    from lol_dagster.storage.database import is_damage
+
     if isinstance(error, UserError):
         return 2
     is_known = isinstance(error, RiotError | OperationalError) or is_damage(error)
@@ -72,6 +82,11 @@ def _status_of(error: Exception) -> int | None:
 
 def in_a_line(error: BaseException) -> str:
     """What a person has to read of what ended a command."""
+    from sqlalchemy.exc import DBAPIError, OperationalError
+
+    from lol_dagster.riot.errors import RiotError
+    from lol_dagster.storage.database import describe_failure, is_damage
+
     if isinstance(error, DBAPIError) and (isinstance(error, OperationalError) or is_damage(error)):
         line = describe_failure(error)  # locked, full, gone, damaged: its SQL helps nobody
     elif _lacks_space(error):

@@ -22,7 +22,6 @@ from lol_dagster.cli.output import (
     shown,
 )
 from lol_dagster.delivery import decisions
-from lol_dagster.delivery.audit import audit_messages
 from lol_dagster.delivery.clock import clock_for
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.errors import UserError
@@ -109,6 +108,8 @@ def audit(context: click.Context, as_json: bool) -> None:
 
     Happens daily by itself. Exits with 1 if one is not there exactly once, as it was delivered.
     """
+    from lol_dagster.delivery.audit import audit_messages
+
     with command_context() as app:
         found = audit_messages(app.database, all_transports(app.settings), now=app.now)
     value = {"findings": dict(found.findings), "unseen": list(found.unseen)}

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from lol_dagster.logs.writing import timestamp
+from lol_dagster.logs.formatting import timestamp
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
 LEVELS: tuple[Level, ...] = get_args(Level)

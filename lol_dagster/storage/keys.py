@@ -14,13 +14,13 @@ from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from typing import TYPE_CHECKING
 
 from lol_dagster.errors import UserError
 from lol_dagster.settings import Settings
+
+if TYPE_CHECKING:  # imported with the first secret: most installations have no webhook
+    from cryptography.fernet import MultiFernet
 
 MARK = "enc1:"
 """What an encrypted value begins with in the database."""
@@ -69,6 +69,8 @@ class Keyring:
         Raises:
             SecretKeyError: none of the keys fits.
         """
+        from cryptography.fernet import InvalidToken
+
         keys = self._keys()
         if not keys:
             raise SecretKeyError(self._wrong_key())
@@ -139,11 +141,16 @@ def keyring(settings: Settings) -> Keyring:
 
 @lru_cache(maxsize=8)
 def _cipher(keys: tuple[str, ...]) -> MultiFernet:
+    from cryptography.fernet import Fernet, MultiFernet
+
     return MultiFernet(
         [Fernet(urlsafe_b64encode(_derived(key, "secrets at rest"))) for key in keys]
     )
 
 
 def _derived(key: str, purpose: str) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     info = f"lol_dagster {purpose}".encode()
     return HKDF(SHA256(), length=_KEY_BYTES, salt=None, info=info).derive(key.encode())

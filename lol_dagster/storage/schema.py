@@ -1,4 +1,7 @@
-"""The schema's version: bringing a database up to it, and refusing one that is ahead of it."""
+"""The schema's version: bringing a database up to it, and refusing one that is ahead of it.
+
+Alembic is imported by whoever upgrades: every command looks whether it has to, and hardly ever has.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,9 @@ import logging
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import DatabaseError as DriverError
 
 from lol_dagster.settings import Settings, SettingsError, ensure_home
@@ -29,6 +28,9 @@ from lol_dagster.storage.file_locks import alone
 from lol_dagster.storage.keys import keyring
 from lol_dagster.storage.models import Channel
 from lol_dagster.storage.moved import refuse_if_moved
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +102,7 @@ def schema_state(database: Database) -> SchemaState:
 
 def known_revision(revision: str) -> bool:
     """Whether it is this version's schema or an older one."""
-    return revision in {script.revision for script in _scripts().walk_revisions()}
+    return revision in _revisions()
 
 
 def upgrade(database: Database, *, lock_file: Path) -> None:
@@ -122,6 +124,8 @@ def upgrade(database: Database, *, lock_file: Path) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         # Somebody else may have done it while we waited for the lock.
         if _checked_state(_state(connection)) != "current":
+            from alembic import command
+
             command.upgrade(alembic_config(connection), "head")
         connection.commit()
         driver = connection.connection.dbapi_connection
@@ -155,21 +159,27 @@ def _connection(database: Database, *, read_only: bool = False) -> Iterator[Conn
 
 
 def _state(connection: Connection) -> SchemaState:
-    revision = MigrationContext.configure(connection).get_current_revision()
+    # As Alembic keeps it.
+    if not inspect(connection).has_table("alembic_version"):
+        return "empty"
+    revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
     if revision is None:
         return "empty"
-    if revision == _scripts().get_current_head():
+    if revision == _revisions()[-1]:
         return "current"
     return "behind" if known_revision(revision) else "newer"
 
 
 @cache
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(alembic_config())
+def _revisions() -> list[str]:
+    """Of all migrations, the newest last: what their files' names begin with."""
+    return sorted(file.name[:4] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
     """What Alembic's commands need, to run on this connection."""
+    from alembic.config import Config
+
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("path_separator", "os")

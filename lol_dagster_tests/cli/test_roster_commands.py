@@ -368,13 +368,3 @@ def test_the_script_ends_with_status_2_and_a_line_where_home_cannot_be_written(
     assert ended.stdout == ""
     assert ended.stderr.startswith("lol-dagster: LOL_HOME ")
     assert ended.stderr.count("\n") == 1
-
-
-def test_a_quick_command_pays_for_no_slow_library() -> None:
-    """Dagster alone costs a second."""
-    code = (
-        "import sys; from lol_dagster.cli import cli; cli(['team', 'list'], standalone_mode=False);"
-        "print(sorted({'dagster', 'flask', 'pandas', 'requests'} & set(sys.modules)))"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ended.stdout.splitlines()[-1] == "[]"

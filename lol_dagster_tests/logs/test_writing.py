@@ -19,13 +19,13 @@ from time_machine import TimeMachineFixture
 
 from lol_dagster.logs import writing
 from lol_dagster.logs.reading import read_log
+from lol_dagster.logs.terminal import warn_on_terminal
 from lol_dagster.logs.writing import (
     DailyFile,
     file_of,
     prune_logs,
     start_logging,
     stop_logging,
-    warn_on_terminal,
 )
 from lol_dagster.services import supervisor
 from lol_dagster.settings import Settings
