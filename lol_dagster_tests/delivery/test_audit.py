@@ -13,8 +13,8 @@ from sqlalchemy import select
 from lol_dagster.delivery.audit import AuditReport, audit_messages
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.monitoring import queries
-from lol_dagster.storage.models import Attempt, Channel, Message, MessageAudit
-from lol_dagster_tests._support.fake_channels import fail_before_accept, refuse, slack_error
+from lol_dagster.storage.models import Attempt, Breaker, Channel, Message, MessageAudit
+from lol_dagster_tests._support.fake_channels import NOW, fail_before_accept, refuse, slack_error
 from lol_dagster_tests._support.raw_server import answer
 from lol_dagster_tests.delivery.conftest import DeliverySetup
 from lol_dagster_tests.delivery.kinds import READABLE, posts
@@ -232,6 +232,62 @@ def test_a_message_that_cannot_be_read_back_keeps_nobody_from_reading_the_others
     report = audit(delivery)
     assert (len(report.unseen), len(report.findings)) == (1, 2)
     assert {*report.unseen, *report.findings} == set(others)
+
+
+@pytest.mark.parametrize(
+    ("operation", "scope"), [("get", "channel:{}:edit"), ("list", "channel:{}:scan")]
+)
+def test_what_a_reading_meets_counts_for_calls_of_its_kind(
+    delivery: DeliverySetup, operation: str, scope: str
+) -> None:
+    """A message is read by its id as before an edit; its channel, as before a POST that may have been one
+    too many.
+    """
+    channel, _ = delivered(delivery)
+    delivery.discord.script(operation, fail_before_accept())
+    audit(delivery)
+    with delivery.database.reading() as session:
+        failed = {row.scope: row.failures for row in session.scalars(select(Breaker))}
+    assert failed == {scope.format(channel): 1}
+
+
+def test_all_further_copies_are_named(delivery: DeliverySetup) -> None:
+    channel, message = delivered(delivery)
+    (first,) = posted(delivery, channel)
+    ids = [str(int(first["id"]) + number) for number in (1, 2)]
+    posted(delivery, channel).extend({**first, "id": each} for each in ids)
+    assert audit(delivery).findings == {message: "duplicate"}
+    assert noted(delivery, message).detail == f"also there as {ids[0]}, {ids[1]}"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"state": "needs_review", "evidence": None},
+        {"remote_id": None},  # somebody has marked it delivered without its id
+        {"due_at": NOW},
+    ],
+)
+def test_only_what_stands_in_its_channel_and_is_at_rest_is_read(
+    delivery: DeliverySetup, values: dict[str, object]
+) -> None:
+    _, message = delivered(delivery)
+    with delivery.database.writing() as session:
+        row = session.get_one(Message, message)
+        for name, value in values.items():
+            setattr(row, name, value)
+    asked = len(delivery.discord_server.requests)
+    assert audit(delivery) == AuditReport({}, ())
+    assert len(delivery.discord_server.requests) == asked
+
+
+def test_what_is_as_it_should_be_is_no_line_of_the_log(
+    delivery: DeliverySetup, caplog: pytest.LogCaptureFixture
+) -> None:
+    delivered(delivery)
+    caplog.clear()
+    audit(delivery)
+    assert [each for each in caplog.records if each.levelname != "DEBUG"] == []
 
 
 def test_what_is_known_to_be_deleted_is_not_read(delivery: DeliverySetup) -> None:

@@ -232,6 +232,31 @@ def test_what_cannot_be_an_id_is_refused(database, kind: str, remote_id: str, sa
         assert deciding.message.state == "needs_review"
 
 
+def test_what_may_stand_elsewhere_is_refused_with_what_there_is_to_do(deciding: Deciding) -> None:
+    deciding.tried("POST", "uncertain", fingerprint("of before"))
+    with pytest.raises(DecisionError) as refusal:
+        deciding.stands("needs_review", sent_maybe=True).decide("resend")
+    assert str(refusal.value) == (
+        "the message 12345678 may have been posted at the address that its channel had before, and "
+        "is looked for only at the present one: see whether it is there, and if so, mark it "
+        "delivered. If it is not, say so: in the web view, or with --former-address-checked"
+    )
+
+
+def test_an_id_that_another_message_has_is_refused_with_that_ones_name(deciding: Deciding) -> None:
+    add_message(
+        deciding.session, "87654321-of-another", channel_id=deciding.channel.id, kind="game",
+        subject="NA1_77", order_at=NOW, content=MessageContent("title", "title"), now=NOW,
+    ).remote_id = "700000000000000001"  # fmt: skip
+    deciding.session.flush()
+    with pytest.raises(RemoteIdError) as refusal:
+        deciding.stands("needs_review").decide("mark_delivered", "700000000000000001")
+    assert str(refusal.value) == (
+        "700000000000000001 is the id of the message 87654321, which is about NA1_77: "
+        "give this message's own"
+    )
+
+
 # --- what is written down --------------------------------------------------------------------------
 
 
@@ -251,8 +276,9 @@ def test_a_decision_is_kept_with_who_made_it_and_what_it_changed(deciding: Decid
     assert deciding.message.remote_id == "700000000000000001"
 
 
-def test_a_program_decides_as_the_system(database) -> None:
+def test_who_is_not_named_decides_as_the_system(database) -> None:
     with database.writing() as session:
+        session.info.pop("who", None)
         deciding = Deciding(session).stands("needs_review")
         deciding.decide("drop")
         assert (deciding.entry.who, deciding.entry.action) == ("system", "dropped")
@@ -290,7 +316,15 @@ def test_what_may_stand_at_an_address_that_the_channel_had_before_is_said(
     addresses = {HERE: fingerprint(deciding.channel.address), THERE: fingerprint("of before")}
     for op, outcome, where in calls:
         deciding.tried(op, outcome, addresses.get(where or ""))
+    other = add_message(
+        deciding.session, "another", channel_id=deciding.channel.id, kind="game", subject="NA1_2",
+        order_at=NOW, content=MessageContent("title", "title"), now=NOW,
+    )  # fmt: skip
+    other.sent_maybe = True
+    deciding.session.flush()
     deciding.stands("needs_review", sent_maybe=True)
     assert deciding.choices.moved is moved
+    # Of another message nothing follows from these calls.
+    assert not decisions.choices(deciding.session, other, transports=TRANSPORTS).moved
     # What was certainly never sent stands nowhere, whatever was tried before.
     assert not deciding.stands("needs_review", sent_maybe=False).choices.moved

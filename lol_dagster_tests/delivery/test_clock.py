@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lol_dagster.delivery import clock
-from lol_dagster.delivery.clock import BootClock, Watch, clock_for
+from lol_dagster.delivery.clock import BootClock, Clock, ServerClock, Watch, clock_for
 from lol_dagster_tests._support.fake_channels import HandClock
 
 
@@ -64,6 +64,17 @@ def test_the_time_since_boot_counts_a_suspended_machines_time(
     monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
     assert BootClock().local() == 5.0
     assert asked == [7, time.CLOCK_MONOTONIC]  # CLOCK_BOOTTIME in Linux's time.h
+
+
+@pytest.mark.parametrize("which", [BootClock(), ServerClock()])
+def test_a_claims_age_and_a_wait_are_this_machines(
+    which: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    monkeypatch.setattr(time, "clock_gettime", lambda _: 70.0)
+    which.sleep(2.5)
+    assert (waited, which.local()) == ([2.5], 70.0)
 
 
 def test_a_watch_goes_on_from_the_time_that_it_was_given() -> None:
