@@ -10,6 +10,7 @@ import click
 from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, shown
 from lol_dagster.cli.secret_input import SecretInput
+from lol_dagster.cli.slow_queries import slow
 from lol_dagster.errors import UserError
 from lol_dagster.services.home_lock import alone_in
 from lol_dagster.settings import Settings, ensure_home, load_settings
@@ -32,6 +33,9 @@ _MEANING: dict[SchemaState, str] = {
 @click.group()
 def db() -> None:
     """The database itself."""
+
+
+db.add_command(slow)
 
 
 @db.command()

@@ -7,17 +7,14 @@ import sys
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
-from lol_dagster.cli.output import as_json_option, print_json, shown
+from lol_dagster.cli.output import as_json_option, shown
 from lol_dagster.errors import UserError
 from lol_dagster.logs.reading import LEVELS, Follower, LogFilter, LogLine, newest, read_log
-from lol_dagster.logs.slow_queries import slow_queries
 from lol_dagster.settings import load_settings, parse_duration
 
 _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
@@ -40,20 +37,14 @@ _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
     "-n", "--lines", type=click.IntRange(0), default=200, show_default=True,
     help="How many of the last lines, where no --since is given.",
 )  # fmt: skip
-@click.option("--slow", is_flag=True, help="The slow database queries instead, summed up.")
 @as_json_option
-def logs(
-    follow: bool, since: str | None, lines: int, slow: bool, as_json: bool, **wanted: Any
-) -> None:
+def logs(follow: bool, since: str | None, lines: int, as_json: bool, **wanted: Any) -> None:
     """Show what every process has logged.
 
     With --json each line is printed as it stands in the log: a JSON object.
     """
     logs_dir = load_settings().logs_dir
-    begin = _instant(since, datetime.now(UTC)) if since else None
-    if slow:
-        _print_slow(begin, logs_dir, as_json)
-        return
+    begin = instant(since, datetime.now(UTC)) if since else None
     matching = LogFilter(since=begin, **wanted)
     most = None if begin else lines
     try:
@@ -71,8 +62,9 @@ def logs(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _instant(text: str, now: datetime) -> datetime:
-    """
+def instant(text: str, now: datetime) -> datetime:
+    """What `--since` was given.
+
     Raises:
         UserError: it is neither a duration nor an instant.
     """
@@ -105,21 +97,3 @@ def _print_for_people(line: LogLine) -> None:
     if line.exception is not None:
         for part in line.exception.splitlines():
             click.echo(f"    {shown(part)}")
-
-
-def _print_slow(since: datetime | None, logs_dir: Path, as_json: bool) -> None:
-    statements = slow_queries(logs_dir, since)
-    if as_json:
-        print_json([asdict(each) for each in statements])
-        return
-    if not statements:
-        click.echo("No slow queries.")
-    for each in statements:
-        click.echo(
-            f"{each.count} times, {each.total_ms:.0f} ms in all, {each.worst_ms:.0f} ms at worst "
-            f"({each.rows} rows), last {shown(each.last_at)}"
-        )
-        click.echo(f"  {shown(each.statement)}")
-        for line in each.plan:
-            click.echo(f"    {shown(line)}")
-        click.echo(f"  called from {shown(each.callers)}\n")

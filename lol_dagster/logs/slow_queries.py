@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +20,9 @@ class SlowStatement:
     """On one line, without values."""
     count: int
     total_ms: float
+    p50_ms: float
+    """At least half of them took no longer; `p95_ms` likewise."""
+    p95_ms: float
     worst_ms: float
     rows: int
     """Of the slowest execution: fetched, or changed."""
@@ -40,11 +45,14 @@ def slow_queries(logs_dir: Path, since: datetime | None = None) -> list[SlowStat
 
 def _summed_up(statement: str, lines: list[LogLine]) -> SlowStatement:
     worst = max(lines, key=_duration)
+    durations = sorted(map(_duration, lines))
     callers = {str(line.fields["caller"]) for line in lines if line.fields.get("caller")}
     return SlowStatement(
         statement=statement,
         count=len(lines),
-        total_ms=round(sum(map(_duration, lines)), 1),
+        total_ms=round(sum(durations), 1),
+        p50_ms=_percentile(durations, 50),
+        p95_ms=_percentile(durations, 95),
         worst_ms=_duration(worst),
         rows=worst.fields["rows"],
         plan=tuple(worst.fields["plan"]),
@@ -52,6 +60,11 @@ def _summed_up(statement: str, lines: list[LogLine]) -> SlowStatement:
         last_at=lines[-1].at,
         last_run_id=lines[-1].fields.get("run_id"),
     )
+
+
+def _percentile(ascending: Sequence[float], percent: int) -> float:
+    """The smallest value that at least so many percent of all do not exceed."""
+    return ascending[math.ceil(len(ascending) * percent / 100) - 1]
 
 
 def _duration(line: LogLine) -> float:

@@ -101,7 +101,10 @@ def test_an_entry_is_one_line_with_its_ids_as_links_and_more_on_demand(
 def test_slow_statements_are_summed_up(operator: Visitor) -> None:
     page = operator.get("/slow/").text
     # 120 and 300 ms.
-    assert "<strong>2 times</strong>, 420 ms in total, 300 ms at worst (3 rows)" in page
+    assert (
+        "<strong>2 times</strong>, 420 ms in total, p50 120 ms, p95 300 ms, 300 ms at worst (3 rows)"
+        in page
+    )
     assert "SCAN games" in page
     assert HOSTILE not in page
 

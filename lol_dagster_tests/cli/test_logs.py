@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from lol_dagster.cli import cli
-from lol_dagster.cli.logs import _instant
+from lol_dagster.cli.logs import instant as instant_of
 from lol_dagster.logs.reading import LogFilter, read_log
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.simulator.main import Simulator
@@ -68,8 +67,8 @@ def test_nothing_that_a_terminal_would_obey_is_printed(settings: Settings) -> No
         ("2026-11-25T11:30Z", NOON - timedelta(minutes=30)),
     ],
 )
-def test_since_takes_a_duration_or_an_instant(text: str, instant: datetime) -> None:
-    assert _instant(text, NOON) == instant
+def test_since_takes_a_duration_or_aninstant_of(text: str, instant: datetime) -> None:
+    assert instant_of(text, NOON) == instant
 
 
 def test_a_since_that_is_neither_is_refused(settings: Settings) -> None:
@@ -108,19 +107,6 @@ def test_a_closed_pipe_ends_it_quietly(settings: Settings, capfd: Any) -> None:
     )  # fmt: skip
     assert piped.stdout.count("\n") == 1
     assert piped.stderr == ""
-
-
-def test_slow_queries_are_summed_up(settings: Settings) -> None:
-    for duration in (150.0, 450.0):
-        write(
-            settings.logs_dir, NOON, "slow query", level="warning",
-            logger="lol-dagster.slow-queries", statement="SELECT 1", duration_ms=duration, rows=7,
-            plan=["SCAN x"], caller="riot/archive.py:1 due_matches",
-        )  # fmt: skip
-    out = said("logs", "--slow")
-    assert out.startswith("2 times, 600 ms in all, 450 ms at worst (7 rows), last 2026-11-25")
-    (found,) = json.loads(said("logs", "--slow", "--json"))
-    assert (found["plan"], found["callers"]) == (["SCAN x"], ["riot/archive.py:1 due_matches"])
 
 
 SECRETS = {
