@@ -18,13 +18,14 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.scheduler.instigation import TickStatus
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
-from dagster._core.storage.event_log import SqlEventLogStorage
+from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
 from sqlalchemy import Table, and_, delete, func, select
 
 from lol_dagster.orchestration.metadata import materialization, messages_of, of_finished
 from lol_dagster.orchestration.partitions import MATCH_PARTITIONS, keys_of_run
 from lol_dagster.orchestration.runs import unfinished_runs
 from lol_dagster.storage.database import Database
+from lol_dagster.storage.integrity import damaged_files
 from lol_dagster.storage.models import Match, Message, MessageGame, Quarantine
 from lol_dagster.storage.models.system import RunRequest
 
@@ -130,12 +131,24 @@ def prune_runs(instance: dg.DagsterInstance, database: Database, now: datetime) 
     for run_id in old:
         if time.monotonic() > ends:
             break
+        _delete_damaged_file(instance, run_id)
         # Not `delete_run`, which begins with the run: killed after that it would leave events that
         # belong to nothing, and that nobody would ever find again.
         instance.event_log_storage.delete_events(run_id)
         instance.run_storage.delete_run(run_id)
         deleted += 1
     return deleted
+
+
+def _delete_damaged_file(instance: dg.DagsterInstance, run_id: str) -> None:
+    """On SQLite a run's events stand in a file of their own. One that is damaged can be read by nobody, and
+    none of the runs after it would ever be deleted.
+    """
+    storage = instance.event_log_storage
+    if isinstance(storage, SqliteEventLogStorage):
+        for file in damaged_files([Path(storage.path_for_shard(run_id))]):
+            for each in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
+                each.unlink(missing_ok=True)
 
 
 def _keep(run: dg.DagsterRun) -> timedelta:

@@ -15,6 +15,7 @@ import contextlib
 import http.client
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -41,6 +42,8 @@ _LAST_LINE_BYTES = 4096
 _LARGEST_FILE = 100_000_000
 """Bytes that a service's own file may have; then it begins anew."""
 _LAST_LINE_CHARACTERS = 200
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""Dagster colours its lines, also in files."""
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -348,7 +351,7 @@ def _last_line(file: Path, start: int) -> str:
             text = log.read(_LAST_LINE_BYTES).decode(errors="replace")
     except OSError:
         return ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in _COLOURS.sub("", text).splitlines() if line.strip()]
     last = lines[-1][:_LAST_LINE_CHARACTERS] if lines else ""
     return "".join(character if character.isprintable() else "?" for character in last)
 

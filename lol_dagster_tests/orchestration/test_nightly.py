@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ from lol_dagster.storage.retention import prune_attempts
 from lol_dagster_tests._support.dagster_history import (
     NOW,
     add_run,
+    events_of_no_run,
     game,
     list_games,
     partitions,
@@ -160,6 +162,24 @@ def test_old_runs_go_and_what_shows_a_malformed_game_stays(
     with database.writing() as session:
         session.scalars(select(Quarantine)).one().closed_at = NOW
     assert prune_runs(instance, database, NOW) == 1
+
+
+@pytest.mark.parametrize("at", [0, 4096], ids=["header", "page"])
+def test_a_run_whose_file_is_damaged_goes_too_and_keeps_no_other(
+    instance: dg.DagsterInstance, database: Database, settings: Settings, at: int
+) -> None:
+    """On SQLite the events of each run stand in a file of their own."""
+    damaged = add_run(instance, "deliver_messages", 62, delivered=game(1))
+    add_run(instance, "deliver_messages", 61, delivered=game(2))
+    (file,) = settings.dagster_home.rglob(f"{damaged}.db")
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:at] + b"\xff" * 4096 + whole[at + 4096 :])
+    with prepare_instance(settings) as later:
+        assert prune_runs(later, database, NOW) == 2
+        assert (later.get_runs(), events_of_no_run(later)) == ([], 0)
 
 
 def test_what_deleted_runs_leave_on_the_disk_goes(

@@ -274,6 +274,15 @@ class TestADeath:
         wait_for(lambda: watched.said, "word of the death")
         assert "(?[2Jgone;" in watched.said[0]
 
+    def test_leaves_out_the_colours_that_dagster_writes_to_files_too(
+        self, watch: Callable[..., Watched]
+    ) -> None:
+        watched = watch(
+            service("daemon", r"print('\x1b[32mnow\x1b[0m - \x1b[34mINFO\x1b[0m - no lock')")
+        )
+        wait_for(lambda: watched.said, "word of the death")
+        assert "(now - INFO - no lock;" in watched.said[0]
+
     def test_of_one_leaves_the_others_alone(self, watch: Callable[..., Watched]) -> None:
         watched = watch(service("daemon", "exit(1)"), service("webserver", PATIENT))
         wait_for(lambda: len(watched.said) >= 3, "three deaths")
