@@ -1,0 +1,495 @@
+"""The messages' rows between two calls: which is claimed next, and what a call leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from lol_dagster.delivery import circuit_breaker, outbox
+from lol_dagster.delivery.claimed_message import ClaimedMessage
+from lol_dagster.delivery.message_rows import add_message
+from lol_dagster.delivery.model import (
+    Absent,
+    Accepted,
+    Blocked,
+    Delete,
+    Deleted,
+    Effect,
+    Found,
+    Get,
+    More,
+    NotSeen,
+    NotSent,
+    Patch,
+    Post,
+    Refused,
+    Scan,
+    Seen,
+    Send,
+    Timing,
+    Uncertain,
+    Unclear,
+    Unmarked,
+    UnreadableHistory,
+    Verdict,
+)
+from lol_dagster.delivery.outbox import Outbox
+from lol_dagster.delivery.transports.base import Answer, fingerprint
+from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.messages.content import MessageContent
+from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import (
+    Attempt,
+    Breaker,
+    Channel,
+    ChannelProbe,
+    Match,
+    Message,
+    MessageGame,
+    SendBucket,
+)
+from lol_dagster_tests._support.fake_channels import HandClock
+from lol_dagster_tests._support.message_rows import NOW, as_delivery_leaves_it
+from lol_dagster_tests._support.roster_rows import make_channel, make_team
+
+TRANSPORTS = all_transports(Settings(discord_bot_token="a", slack_bot_token="b"))
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Box:
+    """Messages of the channels `one` and `two`, both Discord's, and those who claim them."""
+
+    database: Database
+    clock: HandClock = field(default_factory=HandClock)
+    ids: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        with self.database.writing() as session:
+            team = make_team(session)
+            for name in ("one", "two"):
+                self.ids[name] = make_channel(session, team, name).id
+
+    def add(self, name: str, state: str = "pending", of: str = "one", **values: Any) -> str:
+        with self.database.writing() as session:
+            message = add_message(
+                session, name, channel_id=self.ids[of], kind=values.pop("kind", "game"),
+                subject=name, order_at=values.pop("order_at", NOW),
+                content=MessageContent(name, name), now=NOW,
+            )  # fmt: skip
+            for column, value in {**as_delivery_leaves_it(state, NOW), **values}.items():
+                setattr(message, column, value)
+        return name
+
+    def close(self, scope: str, **values: Any) -> None:
+        with self.database.writing() as session:
+            session.merge(Breaker(**{"scope": scope, "failures": 5, "dead": False, **values}))
+
+    def limit(self, scope: str, until: datetime) -> None:
+        with self.database.writing() as session:
+            session.merge(SendBucket(scope=scope, not_before=until))
+
+    @property
+    def outbox(self) -> Outbox:
+        """Of another deliverer each time."""
+        return Outbox(
+            self.database, TRANSPORTS, self.clock, timing=Timing(), lease_owner="host:1",
+            jitter=lambda: 0.5, crashpoint=lambda _: None,
+        )  # fmt: skip
+
+    def claim(self, now: datetime = NOW, **values: Any) -> ClaimedMessage | None:
+        return self.outbox.claim(now, **values)
+
+    def claims(self, now: datetime = NOW) -> list[str]:
+        """All that can be claimed now, one after the other."""
+        found: list[str] = []
+        while (claimed := self.claim(now)) is not None:
+            found.append(claimed.row.id)
+        return found
+
+    def row(self, name: str) -> Message:
+        with self.database.reading() as session:
+            return session.get_one(Message, name)
+
+    def row_channel(self, name: str) -> Channel:
+        with self.database.reading() as session:
+            return session.get_one(Channel, self.ids[name])
+
+    def attempts(self) -> list[Attempt]:
+        with self.database.reading() as session:
+            return list(session.scalars(select(Attempt).order_by(Attempt.id)))
+
+
+@pytest.fixture
+def box(database: Database) -> Iterator[Box]:
+    return Box(database)
+
+
+# --- which is the next -----------------------------------------------------------------------------
+
+EDIT = {"desired_rev": 2, "due_at": NOW}
+SCAN = {"state": "uncertain", "due_at": NOW}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        # News in the order in which the games ended, whatever was written first.
+        ({"order_at": NOW - MINUTE}, {"order_at": NOW}),
+        ({"order_at": NOW - MINUTE, "due_at": NOW}, {"order_at": NOW, "due_at": NOW - MINUTE}),
+        ({}, {"state": "delivered", **EDIT}),  # news before edits
+        ({"state": "uncertain"}, {"state": "delivered", **EDIT}),  # and what may yet be news
+        # Of edits those that may tell of a further game, unless they were refused before.
+        (
+            {"state": "delivered", **EDIT, "kind": "catch_up"},
+            {"state": "delivered", **EDIT, "due_at": NOW - MINUTE},
+        ),
+        (
+            {"state": "delivered", **EDIT, "due_at": NOW - MINUTE},
+            {"state": "delivered", **EDIT, "kind": "catch_up", "last_error": "refused"},
+        ),
+        # Else what waits for longest.
+        (
+            {"state": "delivered", **EDIT, "due_at": NOW - MINUTE},
+            {"state": "delivered", **EDIT, "order_at": NOW - HOUR},
+        ),
+        # What was refused is the last to try its channel again: it may be the only one that is.
+        ({"order_at": NOW}, {"state": "blocked", "order_at": NOW - HOUR}),
+        # A search of many pages lets others pass between them.
+        (
+            {"state": "uncertain"},
+            {"state": "uncertain", "scan_position": "page 2", "order_at": NOW - HOUR},
+        ),
+    ],
+)
+def test_of_two_messages_of_a_channel_this_one_goes_first(
+    box: Box, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    # By their ids it would be the other way round.
+    box.add("z first", **first)
+    box.add("a second", **second)
+    assert box.claims() == ["z first", "a second"]
+
+
+def test_of_two_that_are_alike_the_order_is_the_same_in_every_run(box: Box) -> None:
+    assert [box.add(each) for each in ("2", "1", "3")] == ["2", "1", "3"]
+    assert box.claims() == ["1", "2", "3"]
+
+
+def test_a_channel_whose_last_call_failed_comes_after_those_that_work(box: Box) -> None:
+    """Each such call may take its whole time, while others wait."""
+    box.add("of one that hangs", order_at=NOW - HOUR)
+    box.add("an edit", "delivered", of="two", **EDIT)
+    box.close(f"channel:{box.ids['one']}", failures=1)
+    assert box.claims() == ["an edit", "of one that hangs"]
+
+
+def test_nothing_is_claimed_before_it_is_due_or_while_somebody_else_has_it(box: Box) -> None:
+    box.add("in a second", due_at=NOW + SECOND)
+    box.add("of another", "sending", clock="boot:one", lease_until=1001.0)
+    assert box.claims() == []
+    box.clock.at = 1001.0  # its lease is over
+    assert box.claims() == ["of another"]
+    assert box.claims(NOW + SECOND) == ["in a second"]
+
+
+def test_a_lease_of_another_clock_holds_nobody_up(box: Box) -> None:
+    """The machine was booted since: whoever had the message is no more."""
+    box.add("of before", "sending", clock="boot:zero", lease_until=9e9)
+    assert box.claims() == ["of before"]
+
+
+def test_only_messages_about_the_chosen_games_are_claimed(box: Box) -> None:
+    with box.database.writing() as session:
+        session.add_all(Match(match_id=each, listed_at=NOW) for each in ("NA1_1", "NA1_2"))
+    for name, match_id in (("chosen", "NA1_1"), ("another", "NA1_2")):
+        box.add(name)
+        with box.database.writing() as session:
+            values = {"channel_id": box.ids["one"], "match_id": match_id, "message_id": name}
+            session.add(MessageGame(**values))
+    box.add("of no game", due_at=NOW - HOUR)
+    assert box.outbox.next_due_at(["NA1_1"]) == NOW
+    assert box.outbox.next_due_at() == NOW - HOUR
+    claimed = box.claim(only_match_ids=["NA1_1"], run_id="run-7")
+    assert claimed is not None
+    assert (claimed.row.id, claimed.match_ids, claimed.run_id) == ("chosen", ("NA1_1",), "run-7")
+    assert box.claim(only_match_ids=["NA1_1"]) is None
+    assert box.outbox.next_due_at([]) is None
+
+
+# --- what is closed --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["pending", "uncertain", "delivered"])
+@pytest.mark.parametrize("call", ["post", "edit", "scan"])
+def test_what_is_closed_to_the_call_that_a_message_needs_holds_it(
+    box: Box, call: str, state: str
+) -> None:
+    """And only that: a channel that refuses edits gets its news."""
+    box.add("own", state, **(EDIT if state == "delivered" else {}))
+    suffix = "" if call == "post" else f":{call}"
+    opens = NOW + MINUTE
+    box.close(f"channel:{box.ids['one']}{suffix}", open_until=opens)
+    needs = {"pending": {"post"}, "uncertain": {"scan", "post"}, "delivered": {"edit"}}[state]
+    held = call in needs
+    assert box.outbox.due_now(NOW) == (0 if held else 1)
+    assert box.outbox.next_due_at() == (opens if held else NOW)
+    assert box.outbox.due_now(opens) == 1
+    assert box.claims() == ([] if held else ["own"])
+    assert box.claims(opens) == (["own"] if held else [])
+
+
+def test_what_waits_for_the_operator_is_not_due_at_all(box: Box) -> None:
+    box.add("own")
+    found = fingerprint(box.row_channel("one").address)
+    box.close(f"channel:{box.ids['one']}", dead=True, fingerprint=found)
+    assert (box.outbox.due_now(NOW), box.outbox.next_due_at(), box.claims()) == (0, None, [])
+
+
+def test_a_channel_that_is_tried_again_is_tried_by_one_message(box: Box) -> None:
+    for name in ("1", "2"):
+        box.add(name)
+    box.add("elsewhere", of="two", order_at=NOW + SECOND)
+    scope = f"channel:{box.ids['one']}"
+    box.close(scope, open_until=NOW)
+    claimed = [box.claim(), box.claim(), box.claim()]
+    assert [each.row.id if each else None for each in claimed] == ["elsewhere", "1", None]
+    assert [each.probes if each else None for each in claimed[:2]] == [frozenset(), {scope}]
+
+
+def test_where_somebody_else_takes_the_turn_the_next_channel_is_served(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.add("1")
+    box.add("2")
+    box.add("elsewhere", of="two", order_at=NOW + SECOND)
+    begin = circuit_breaker.begin_probe
+
+    def taken(session: Any, destination: Any, *rest: Any) -> Any:
+        if destination.channel_id == box.ids["one"]:
+            return None
+        return begin(session, destination, *rest)
+
+    monkeypatch.setattr(circuit_breaker, "begin_probe", taken)
+    assert box.claims() == ["elsewhere"]
+
+
+def test_an_intent_is_held_back_while_its_channel_is_not_to_be_called(box: Box) -> None:
+    """Closed since it was claimed."""
+    box.add("own")
+    claimed = box.claim()
+    assert claimed is not None
+    box.limit(f"channel:{box.ids['one']}", NOW + SECOND)
+    after = box.outbox.intend(claimed, Send("POST"), NOW)
+    assert after is not None
+    assert (after.effects, after.row.state, after.row.last_error) == (
+        (), "pending", "the channel is not to be called for now",
+    )  # fmt: skip
+    assert (box.attempts(), box.row("own").due_at) == ([], NOW)
+    # Due as it was, but not before the limit is over.
+    assert box.outbox.next_due_at() == NOW + SECOND
+
+
+# --- what a call leaves behind ---------------------------------------------------------------------
+
+
+def claimed(box: Box, state: str = "pending", **values: Any) -> ClaimedMessage:
+    box.add("own", state, **values)
+    found = box.claim(run_id="run-7")
+    assert found is not None
+    return found
+
+
+def test_an_intent_names_all_that_is_known_before_the_call(box: Box) -> None:
+    own = claimed(box)
+    intended = box.outbox.intend(own, Send("POST"), NOW + SECOND)
+    assert intended is not None
+    (row,) = box.attempts()
+    assert (row.message_id, row.op, row.rev, row.at, row.run_id, row.fence) == (
+        "own", "POST", 1, NOW + SECOND, "run-7", 1,
+    )  # fmt: skip
+    assert (row.outcome, row.retry, row.address) == (None, False, own.destination.address)
+    assert row.body_sha256 is not None
+    assert intended.attempt_id == row.id
+    (effect,) = intended.effects
+    box.outbox.conclude(intended, effect, Answer(Accepted("9", 1), http_status=200), NOW + MINUTE)
+    (row,) = box.attempts()
+    # The one row: when it was begun, and how it ended.
+    assert (row.at, row.outcome, row.remote_id) == (NOW + SECOND, "accepted", "9")
+
+
+POST = Post(1, maybe_before=False)
+
+
+@pytest.mark.parametrize(
+    ("effect", "verdict", "outcome", "remote_id"),
+    [
+        (POST, Accepted("9", 1), "accepted", "9"),
+        (POST, Uncertain("why"), "uncertain", None),
+        (POST, NotSent("why"), "not_sent", None),
+        (POST, NotSent("why", 3.0), "put_off", None),
+        (POST, NotSent("why", 0.0), "put_off", None),
+        (POST, Refused("why"), "refused", None),
+        (POST, Blocked("why"), "blocked", None),
+        (Patch("9", 1), Deleted("why"), "deleted", None),
+        (Scan("7"), Found("9", 1, ("10",)), "found", "9"),
+        (Scan("7"), More("page 2"), "more", None),
+        (Scan("7"), Absent(), "absent", None),
+        (Scan("7"), Unclear("why"), "unclear", None),
+        (Scan("7"), UnreadableHistory("why"), "unreadable_history", None),
+        (Scan("7"), NotSeen("why"), "not_seen", None),
+        (Scan("7"), NotSeen("why", 3.0), "put_off", None),
+        (Get("9"), Seen(1), "seen", None),
+        (Get("9"), Unmarked("why"), "unmarked", None),
+        # A copy that was to be deleted: wherever two ids are known it is shown.
+        (Delete("10"), Deleted("why"), "deleted", "10"),
+        (Delete("10"), NotSent("why", 3.0), "put_off", "10"),
+    ],
+)
+def test_a_call_is_kept_with_how_it_was_answered(
+    box: Box, effect: Effect, verdict: Verdict, outcome: str, remote_id: str | None
+) -> None:
+    own = claimed(box)
+    answer = Answer(verdict, http_status=200, code="c", request_id="r", elapsed_s=0.0126)
+    with box.database.writing() as session:
+        outbox.write_attempt(session, own, effect, answer, NOW + SECOND)
+    (row,) = box.attempts()
+    op = type(effect).__name__.upper()
+    rev = 1 if isinstance(effect, Post | Patch) else None
+    assert (row.op, row.rev, row.at, row.fence, row.run_id) == (op, rev, NOW + SECOND, 1, "run-7")
+    assert (row.outcome, row.remote_id) == (outcome, remote_id)
+    assert row.detail == ("why" if hasattr(verdict, "reason") else None)
+    assert (row.http_status, row.code, row.request_id) == (200, "c", "r")
+    assert (row.elapsed_ms, row.address) == (13, own.destination.address)
+
+
+def test_a_call_without_an_answer_took_nobody_knows_how_long(box: Box) -> None:
+    own = claimed(box)
+    with box.database.writing() as session:
+        outbox.write_attempt(session, own, POST, Answer(Uncertain("why")), NOW)
+    (row,) = box.attempts()
+    assert (row.http_status, row.elapsed_ms) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "remote_id", "twice"),
+    [
+        ([], "9", False),
+        ([("own", "9")], "9", False),
+        ([("own", "8")], "9", True),
+        ([("own", None)], "9", False),
+        ([("own", "8")], None, False),  # it names none
+        ([("another", "8")], "9", False),
+        ([("own", "9"), ("own", "8")], "9", True),
+    ],
+)
+def test_two_ids_of_one_message_are_noted(
+    box: Box, earlier: list[tuple[str, str | None]], remote_id: str | None, twice: bool
+) -> None:
+    box.add("own")
+    box.add("another")
+    with box.database.writing() as session:
+        for name, id_ in earlier:
+            session.add(Attempt(message_id=name, op="POST", fence=1, at=NOW, remote_id=id_))
+        last = Attempt(message_id="own", op="SCAN", fence=2, at=NOW, remote_id=remote_id)
+        session.add(last)
+        session.flush()
+        outbox.note_other_id(session, last)
+    assert [each.names_another for each in box.attempts()] == [False] * len(earlier) + [twice]
+
+
+@pytest.mark.parametrize(
+    ("before", "verdict", "after"),
+    [
+        # A history that shows nothing is noted, and one that is read shows that it can be.
+        (None, UnreadableHistory("why"), True),
+        (False, UnreadableHistory("why"), True),
+        (True, Absent(), False),
+        (True, Found("9", 1), False),
+        (None, Found("9", 1), None),
+        # These say nothing about it.
+        (True, NotSeen("why"), True),
+        (True, More("page 2"), True),
+        (True, Accepted("9", 1), True),
+    ],
+)
+def test_whether_a_history_can_be_read_is_noted_for_its_channel(
+    box: Box, before: bool | None, verdict: Verdict, after: bool | None
+) -> None:
+    own = claimed(box)
+    with box.database.writing() as session:
+        if before is not None:
+            session.add(ChannelProbe(channel_id=box.ids["one"], unreadable_history=before))
+            session.flush()
+        outbox.note_answer(session, TRANSPORTS, own, Scan("7"), Answer(verdict), NOW)
+        session.flush()
+        noted = {
+            row.channel_id: row.unreadable_history for row in session.scalars(select(ChannelProbe))
+        }
+    assert noted == ({} if after is None else {box.ids["one"]: after})
+
+
+@pytest.mark.parametrize(
+    "values", [{"fence": 2}, {"state": "uncertain"}, {"state": "delivered", "evidence": "scan"}]
+)
+def test_a_deliverer_that_no_longer_has_the_message_writes_nothing_to_it(
+    box: Box, values: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Either of the two shows it: the number of its claim, or that the message is not being sent."""
+    own = claimed(box)
+    intended = box.outbox.intend(own, Send("POST"), NOW)
+    assert intended is not None
+    with box.database.writing() as session:
+        for name, value in values.items():
+            setattr(session.get_one(Message, "own"), name, value)
+    before = box.row("own")
+    assert box.outbox.conclude(intended, POST, Answer(Accepted("9", 1)), NOW) is None
+    after = box.row("own")
+    assert (after.state, after.remote_id, after.fence) == (before.state, None, before.fence)
+    # What was answered is known all the same.
+    assert [each.outcome for each in box.attempts()] == ["accepted"]
+    (line,) = (each for each in caplog.records if each.levelname == "WARNING")
+    assert line.getMessage() == "fenced: another deliverer has claimed the message"
+    assert (line.message_id, line.fence) == ("own", 1)  # type: ignore[attr-defined]
+
+
+# --- what is looked for ----------------------------------------------------------------------------
+
+
+def test_a_history_is_believed_by_the_last_message_that_stands_there(box: Box) -> None:
+    def stands(name: str, minutes: int, of: str = "one", **values: Any) -> None:
+        at = NOW - minutes * MINUTE
+        box.add(name, "delivered", of, remote_id=name, delivered_at=at, due_at=None, **values)
+
+    own = claimed(box, "uncertain", after_id="70")
+    assert box.outbox.wanted(own, Scan("70")).known is None
+    for name, minutes in (("11", 30), ("12", 20)):
+        stands(name, minutes)
+    stands("13", 10, remote_deleted=True)  # it shows nothing
+    stands("14", 5, of="two")
+    wanted = box.outbox.wanted(own, Scan("70", "page 2"))
+    assert (wanted.message_id, wanted.after_id, wanted.known, wanted.position) == (
+        "own", "70", "12", "page 2",
+    )  # fmt: skip
+
+
+def test_a_message_is_looked_for_after_the_last_one_that_the_service_has_shown(box: Box) -> None:
+    """By Discord's ids, which hold the time: a minute before, as they may overlap."""
+    minute = 60_000 << 22
+    for number, evidence in enumerate(("scan", "response", "operator", "nonce_deleted"), start=3):
+        box.add(
+            f"{number}", "delivered", evidence=evidence, remote_id=str(number * 10**17),
+            delivered_at=NOW + number * SECOND, due_at=None,
+        )  # fmt: skip
+    own = claimed(box, kind="alert")  # about no game, whose end would be known
+    box.outbox.intend(own, Send("POST"), NOW)
+    # What a person has typed may be wrong.
+    assert box.row("own").after_id == str(4 * 10**17 - minute)
