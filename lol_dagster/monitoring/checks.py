@@ -29,6 +29,7 @@ from lol_dagster.monitoring.disk import Disk, read_disk, size
 from lol_dagster.monitoring.failed_jobs import run_link
 from lol_dagster.monitoring.future import dated_ahead
 from lol_dagster.monitoring.heartbeat import Beat, Silence, read_beats, silence
+from lol_dagster.monitoring.held_locks import held_locks
 from lol_dagster.monitoring.housekeeping import last_night
 from lol_dagster.monitoring.queries import Query
 from lol_dagster.monitoring.riot_limits import RiotKey, read_key
@@ -310,6 +311,17 @@ def _full_disk(moment: Moment) -> Iterator[Affected]:
         yield Affected(_ITSELF, why=why)
 
 
+def _held_locks(moment: Moment) -> Iterator[Affected]:
+    for held in held_locks(moment.session):
+        is_by = ", ".join(filter(None, (held.program, held.state)))
+        waiting = (
+            f"{held.waiting} of our sessions wait for it" if held.waiting else "nobody waits yet"
+        )
+        since = f"since {held.since:%Y-%m-%d %H:%M:%S} UTC"
+        why = f"{since} {waiting}{f'; it is: {is_by}' if is_by else ''}"
+        yield Affected(str(held.pid), held.since, why)
+
+
 def _alert_channel(moment: Moment) -> Iterator[Affected]:
     channel, error = find_alert_channel(moment.session, moment.settings)
     if channel is not None:
@@ -505,6 +517,18 @@ CHECKS: tuple[Check, ...] = (
         one="The disk is nearly full",
         remedy="free some space, as a full disk stops everything",
         left_out={"ping": _FOR_PEOPLE, "dagster": _NO_ASSET},
+    ),
+    Check(
+        "held_lock",
+        passes="No session of ours has waited for a lock in PostgreSQL for ten seconds, and none has left "
+        "a transaction that has written open for as long. SQLite cannot be asked.",
+        find=_held_locks,
+        one="PostgreSQL's process {name} holds a lock and does not let go",
+        many="{count} of PostgreSQL's processes hold locks and do not let go",
+        remedy='mostly it ends by itself within a minute; if not, "SELECT pg_terminate_backend({name})" in '
+        "psql ends that session, and what it had not committed is undone",
+        for_=timedelta(minutes=1),
+        left_out={"dagster": _NO_ASSET},
     ),
     Check(
         "damaged_dagster_file",

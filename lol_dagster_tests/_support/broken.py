@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
+from lol_dagster.monitoring import checks
+from lol_dagster.monitoring.held_locks import HeldLock
 from lol_dagster.monitoring.housekeeping import note_night
 from lol_dagster.riot.key import fingerprint_of, note_key_used
 from lol_dagster.settings import load_settings
@@ -150,6 +152,12 @@ def _fill_the_disk(it: Installation) -> None:
     it.monkeypatch.setattr(shutil, "disk_usage", lambda _: _DISK._replace(free=400 * 1024**2))
 
 
+def _hold_a_lock(it: Installation) -> None:
+    # As on PostgreSQL: monitoring/test_held_locks.py holds real ones there.
+    held = HeldLock(it.ago(seconds=20), waiting=2, pid=4711, program="psql", state="active")
+    it.monkeypatch.setattr(checks, "held_locks", lambda _: [held])
+
+
 def _rename_the_alert_channel(it: Installation) -> None:
     it.channel(ALERT_CHANNEL).name = "elsewhere"
 
@@ -220,6 +228,7 @@ BREAKS: dict[str, Break] = {
         ),
     ),
     "full_disk": Break("The disk is nearly full", _fill_the_disk),
+    "held_lock": Break("PostgreSQL's process 4711 holds a lock and does not let go", _hold_a_lock),
     "damaged_dagster_file": Break("Dagster's file runs.db is damaged", _damage_dagsters_runs),
     "unusable_alert_channel": Break("Alerts cannot be delivered", _rename_the_alert_channel),
     "overdue_backup": Break(
