@@ -162,7 +162,10 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("kind", "refusal"), REFUSALS)
 def test_a_late_game_is_announced_apart_where_the_message_takes_no_edit(
-    delivery: DeliverySetup, kind: str, refusal: Callable[..., None]
+    delivery: DeliverySetup,
+    kind: str,
+    refusal: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     friends, first = posted(delivery, kind)
     delivery.discord.script("patch", refusal)
@@ -172,7 +175,11 @@ def test_a_late_game_is_announced_apart_where_the_message_takes_no_edit(
     delivery.pass_time(3601)  # a breaker's hour
     friends.run()
     assert friends.titles == [ONE, ONE]
-    assert friends.announced_in["EUW1_2"] != first
+    apart = friends.announced_in["EUW1_2"]
+    assert apart != first
+    (line,) = (each for each in caplog.records if "takes no edit" in each.getMessage())
+    assert line.getMessage().endswith(f": what had joined it is announced in {apart}")
+    assert (line.message_id, line.match_ids) == (first, ["EUW1_2"])  # type: ignore[attr-defined]
     # What stands there says all that it is to say: no edit is due, and none is missed.
     row = delivery.row(first)
     assert (row.state, row.due_at, row.given_up_rev) == ("delivered", None, row.desired_rev)

@@ -17,6 +17,7 @@ from lol_dagster_tests._support.roster_rows import (
     make_account,
     make_member,
     make_membership,
+    make_player,
     make_team,
 )
 
@@ -87,7 +88,10 @@ def test_games_come_by_match_id_and_members_in_the_games_own_order(session):
     team = make_team(session)
     ann, bob = make_member(session, team, "Ann"), make_member(session, team, "Bob")
     add_game(session, "EUW1_2", played(bob), played(ann), ended_at=ENDED - timedelta(hours=1))
-    add_game(session, "EUW1_1", played(ann))
+    # In this one Ann is the second, and the first is in no team.
+    carl = make_player(session, "Carl")
+    make_account(session, carl)
+    add_game(session, "EUW1_1", played(carl), played(ann))
     add_game(session, "EUW1_3", played(ann))
     games = load_announced_games(session, team.id, {"EUW1_1", "EUW1_2"})
     assert [(game.match_id, [each.name for each in game.members]) for game in games] == [

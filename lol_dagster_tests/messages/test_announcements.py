@@ -139,6 +139,26 @@ def test_what_a_channel_was_given_is_kept_when_the_words_change(any_database):
     assert (kept.rev, kept.content) == (1, first.content)
 
 
+def test_the_log_has_what_a_written_message_is_found_by(database, caplog):
+    ann, channel = world(database)
+    caplog.set_level("INFO")
+    with database.writing() as session:
+        add_game(session, "EUW1_1", played(ann))
+        (written,) = write(session, "EUW1_1")
+        write(session, "EUW1_1")
+    lines = [each for each in caplog.records if each.name == "lol_dagster.delivery.message_rows"]
+    assert [each.getMessage() for each in lines] == [
+        f"Message {written.message_id} for channel {channel.name}: {change}"
+        for change in ("created", "unchanged")
+    ]
+    assert {(each.match_id, each.message_id, each.channel) for each in lines} == {
+        ("EUW1_1", written.message_id, channel.name)
+    }
+    assert (written.team, written.channel, written.channel_id) == (
+        "Friends", channel.name, channel.id,
+    )  # fmt: skip
+
+
 def test_a_message_stays_as_it_is_when_the_rules_change_their_mind(any_database):
     ann, _ = world(any_database)
     with any_database.writing() as session:

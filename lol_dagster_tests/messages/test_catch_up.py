@@ -12,6 +12,7 @@ from lol_dagster.delivery import message_rows
 from lol_dagster.delivery.message_rows import WrittenMessage
 from lol_dagster.messages.announcements import CATCH_UP_OPEN
 from lol_dagster.messages.identity import installation_salt
+from lol_dagster.messages.restored import message_id
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Fact, Message, MessageGame, Player, Team
 from lol_dagster_tests._support.message_rows import NOW, add_game, played
@@ -43,11 +44,34 @@ def test_stale_games_share_one_message(any_database):
     message = the_message(any_database)
     assert first.message_id == second.message_id == message.id
     assert (first.change, second.change) == ("created", "changed")
+    assert {(each.kind, each.subject) for each in (first, second)} == {
+        ("catch_up", "catch-up:EUW1_1")
+    }
     assert (message.kind, message.subject) == ("catch_up", "catch-up:EUW1_1")
     assert message.desired_rev == 2
     assert second.content.title == "2 games while I was away"
     with any_database.reading() as session:
         assert session.scalar(select(func.count()).select_from(MessageGame)) == 2
+
+
+def test_a_channels_catch_up_messages_are_numbered_whatever_else_was_said(database):
+    """Restored and written anew they have the same ids, in whichever order the games come."""
+    ann, first = world(database)
+    with database.writing() as session:
+        second = make_channel(session, session.get_one(Team, first.team_id))
+        add_game(session, "EUW1_1", played(ann))
+        write(session, "EUW1_1")  # announced by itself
+        salt = installation_salt(session)
+        for number, match_id in enumerate(("EUW1_2", "EUW1_3")):
+            add_game(session, match_id, played(ann))
+            ids = {
+                each.channel_id: each.message_id
+                for each in write(session, match_id, LONG_AFTER + number * CATCH_UP_OPEN)
+            }
+            assert ids == {
+                channel.id: message_id(salt, channel.id, "catch_up", f"{number}")
+                for channel in (first, second)
+            }
 
 
 def test_a_stale_game_written_again_stays_in_its_message(any_database):

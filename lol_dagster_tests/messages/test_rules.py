@@ -143,6 +143,9 @@ def test_a_team_without_a_channel_is_explained(session):
         ({"queues": [420, 440]}, timedelta(0), ("game", "game")),
         ({"queues": [450]}, timedelta(0), ("queues", None)),
         ({"queues": []}, timedelta(0), ("queues", None)),
+        # By its name, or by what kind of queue it is.
+        ({"queues": ["Ranked Solo"]}, timedelta(0), ("game", "game")),
+        ({"queues": ["other"]}, timedelta(0), ("game", "game")),
         ({"message_kinds": ["game"]}, timedelta(0), ("game", "game")),
         ({"message_kinds": ["alert"]}, timedelta(0), ("message_kinds", None)),
         ({"message_kinds": ["game"]}, timedelta(days=2), ("message_kinds", None)),

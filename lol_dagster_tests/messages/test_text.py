@@ -73,6 +73,8 @@ def test_what_is_too_long_ends_in_an_ellipsis(whole: str, limit: int, cut: str) 
         ("\u200dAnn", "Ann"),
         ("שלום", "\u2068שלום\u2069"),
         ("١٢ Ann", "\u2068١٢\u2069 Ann"),
+        ("١٢ 3", "\u2068١٢\u2069 3"),  # without a letter it is read from the left
+        ("סa 3", "\u2068סa 3\u2069"),  # a sentence of ours would not begin so
         ("١٢ سلام A", "\u2068١٢ سلام A\u2069"),
         (
             "Games of سلام علي#rd, 'דנה' 3: none",
@@ -82,6 +84,8 @@ def test_what_is_too_long_ends_in_an_ellipsis(whole: str, limit: int, cut: str) 
         ("سلام", "\u2068سلام\u2069"),
         ("A, \u2068سلام\u2069 3", "A, \u2068سلام\u2069 3"),  # isolated already, and so nothing else
         ("سلام, \u2068سلام\u2069 3", "\u2068سلام, سلام 3\u2069"),  # not all of it: as a whole
+        ("X \u2068XסX\u2069 3", "X \u2068XסX\u2069 3"),
+        ("A \u2068ס\u200d\u2069 3", "A \u2068ס\u2069 3"),  # it would join what stands after it
         ("\u2068\u200b\u2069A\u2068", "A"),  # nothing inside; no end
         ("\u2068A\u2068B\u2069C\u2069", "A\u2068B\u2069C"),  # never one in another
     ],
@@ -94,6 +98,7 @@ def test_a_plain_text_has_space_for_what_isolates_it() -> None:
     # Of 8 units two are kept for the isolates: five letters and the ellipsis.
     assert text.plain("x" * 8, 8) == "xxxxx…"
     assert text.plain("א" * 8, 8) == "\u2068אאאאא…\u2069"
+    assert text.plain("A א", 5) == "A \u2068א\u2069"
     assert text.plain("A " + text.isolated("א" * 8), 8) == "A \u2068אא…\u2069"
 
 
