@@ -272,6 +272,10 @@ def test_teams_players_and_channels_are_corrected_in_place() -> None:
     assert (edited["address"], edited["queues"], edited["message_kinds"], edited["uncertain"]) == (
         "223456789012345678", None, ["game"], "resend",
     )  # fmt: skip
+    edited = as_json("channel", "edit", "ranked", "--kind", "slack-bot", "--address", "C0123456789")
+    assert (edited["kind"], edited["address"], edited["name"]) == (
+        "slack-bot", "C0123456789", "ranked",
+    )  # fmt: skip
     assert "there is no channel 'general'" in refused("channel", "edit", "general", "--name", "x")
 
 

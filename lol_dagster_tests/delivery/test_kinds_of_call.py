@@ -425,11 +425,13 @@ def test_row_31_the_limit_of_edits_holds_edits_only(any_delivery: DeliverySetup)
     assert delivery.discord.count("patch") == 2
 
 
-def test_news_goes_before_edits_of_older_messages(delivery: DeliverySetup) -> None:
+@pytest.mark.parametrize("kind", ["game", "catch_up"])
+def test_news_goes_before_edits_of_older_messages(delivery: DeliverySetup, kind: str) -> None:
     channel = delivery.channel()
-    old = delivery.message(channel, "old")
+    old = delivery.message(channel, "old", kind=kind)
     delivery.run()
     delivery.say(old, "corrected")
+    delivery.pass_time(3)  # the edit is due for longer
     new_game(delivery, channel)
     calls = len(delivery.discord.calls)
     delivery.run()
