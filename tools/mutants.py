@@ -9,8 +9,8 @@ new tests; after a change of tests that notice less, delete mutants/.
 
 mutmut makes the mutants; they are tried here, as it begins pytest anew for each. One session collects all
 tests and runs each as the code is, which shows what functions it calls. Then each mutant is a fork
-of this process, which runs those tests that call its function: first those of the module's own file of
-tests, then the others, the quickest first.
+of this process, which runs those tests that call its function: those first that call few others, as they
+are about it.
 
 A survivor that somebody has reviewed stands in tools/mutants.toml with the reason why it may survive.
 The report writes docs/reference/mutants.md, and fails where a package is below `LEAST` or a survivor is
@@ -148,6 +148,8 @@ class _Trials:
         """Of processor time, by test."""
         self._callers: dict[str, list[pytest.Item]] = {}
         """The tests that call a function; the one that notices should come early."""
+        self._called: dict[str, int] = {}
+        """How many functions a test calls."""
         self.failed = False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -157,13 +159,8 @@ class _Trials:
         for item in session.items:
             self._learn(session, item)
         if not self.failed:
-            for function, tests in self._callers.items():
-                own = f"test_{function.split('.')[-2]}.py"
-                tests.sort(key=self._seconds_of)
-                tests[:] = [
-                    *(each for each in tests if each.path.name == own),
-                    *(each for each in tests if each.path.name != own),
-                ]
+            for tests in self._callers.values():
+                tests.sort(key=self._turn_of)
             gc.freeze()  # or the forks would copy all that they count
             self._try_all(session)
         return True
@@ -179,11 +176,15 @@ class _Trials:
         begun = time.process_time()
         _run(session, item)
         self._seconds[item.nodeid] = time.process_time() - begun
+        self._called[item.nodeid] = len(called)
         for function in called:
             self._callers.setdefault(function, []).append(item)
 
     def _seconds_of(self, item: pytest.Item) -> float:
         return self._seconds[item.nodeid]
+
+    def _turn_of(self, item: pytest.Item) -> tuple[int, float]:
+        return self._called[item.nodeid], self._seconds_of(item)
 
     def _try_all(self, session: pytest.Session) -> None:
         """The quick ones first, as many at a time as there are processors."""
