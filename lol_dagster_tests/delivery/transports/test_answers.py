@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import SecretStr
 
-from lol_dagster.delivery.model import Deleted
+from lol_dagster.delivery.model import Deleted, UnreadableHistory
 from lol_dagster.delivery.transports.base import (
     Answer,
     Hold,
@@ -141,6 +141,7 @@ def is_class(answered: Answer[Any]) -> str:
     """A verdict in a word or two: what it is, and what of it others depend on."""
     verdict = answered.verdict
     name = type(verdict).__name__
+    assert getattr(verdict, "reason", "said")  # people read it
     if name == "Blocked":
         about = "dead" if verdict.dead else verdict.scope
         return f"Blocked {about}{', unknown' if verdict.unknown else ''}"
@@ -298,6 +299,9 @@ def test_discords_rate_limits_say_how_long_and_for_whom(service: Service) -> Non
     # Edits of messages older than an hour: an hour where it does not say for how long.
     answered = service.says(code(429, 30046)).patch("discord-bot")
     assert answered.verdict.retry_after == 3600.0
+    # Known by its code, whatever Discord answers it with.
+    answered = service.says(code(400, 30046)).patch("discord-bot")
+    assert answered.holds == (Hold(3600.0, "channel"),)
     answered = service.says(code(429, 30046, retry_after=5.0)).patch("discord-bot")
     assert answered.verdict.retry_after == 5.0
 
@@ -458,6 +462,14 @@ def test_an_empty_history_is_believed_as_far_as_a_known_message_shows(
         messages = f"/d/channels/{ADDRESSES['discord-bot']}/messages"
         assert service.asked() == (f"GET {messages}/450", {}, None)
         service.transports["discord-bot"]._me = None  # type: ignore[attr-defined]
+
+
+def test_a_history_that_loses_the_markers_is_named(service: Service) -> None:
+    blank = discord_message(77, {"title": "Victory"})
+    service.says(SELF, said(200, []), said(200, blank))
+    assert service.scan("discord-bot", known="77").verdict == UnreadableHistory(
+        "a message of ours came back without the marker it was posted with"
+    )
 
 
 def test_a_history_with_a_marker_of_ours_needs_no_visibility_check(service: Service) -> None:

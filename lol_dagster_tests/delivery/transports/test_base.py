@@ -12,6 +12,7 @@ from lol_dagster.delivery.model import (
     Absent,
     Blocked,
     Deleted,
+    Found,
     More,
     NotSeen,
     NotSent,
@@ -24,6 +25,7 @@ from lol_dagster.delivery.transports.base import (
     Capabilities,
     Outgoing,
     RemoteIdForm,
+    Search,
     Wanted,
     asked_to_wait,
     fingerprint,
@@ -135,6 +137,46 @@ def test_a_search_goes_on_where_each_page_ends_and_not_forever(
     asked.clear()
     given_up = slack.search("C1", wanted, 2)
     assert given_up == Answer(NotSeen("not found in 2 pages, of many"))
+
+
+@pytest.mark.parametrize(
+    ("copies", "found"),
+    [
+        ((), None),
+        ((("999", 3),), Found("999", 3)),
+        # The one that was posted first, whatever it says and however long its number is.
+        ((("1000", 1), ("999", 3)), Found("999", 3, ("1000",))),
+        (
+            (("1785614400.9", 1), ("1785614399.100", 2)),
+            Found("1785614399.100", 2, ("1785614400.9",)),
+        ),
+    ],
+)
+def test_of_several_copies_the_first_that_was_posted_is_the_message(
+    copies: tuple[tuple[str, int], ...], found: Found | None
+) -> None:
+    assert Search(copies=copies).found() == found
+
+
+def test_a_search_goes_on_from_what_was_kept_of_it() -> None:
+    search = Search(None, (("999", 3),), marked=True, unmarked=("7",))
+    position = search.more("page 2").position
+    assert Search.of(position) == Search("page 2", (("999", 3),), marked=True, unmarked=("7",))
+    assert Search.of(None) == Search()
+
+
+@pytest.mark.parametrize(
+    ("known", "after_id"),
+    [
+        (str(4 * 10**17), str(4 * 10**17 - (60_000 << 22))),  # a minute before: ids may overlap
+        ("no id", None),
+        (None, None),
+    ],
+)
+def test_a_search_of_discords_history_begins_a_minute_before_what_is_known(
+    known: str | None, after_id: str | None
+) -> None:
+    assert all_transports(Settings())["discord-bot"].after_id(known, None) == after_id
 
 
 def test_less_is_promised_only_where_a_history_is_read_and_cannot_be() -> None:
