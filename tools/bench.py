@@ -37,7 +37,7 @@ from lol_dagster.settings import Settings
 from lol_dagster.simulator.games import Game
 from lol_dagster.simulator.generator import Generator
 from lol_dagster.stats.reading import read_game
-from lol_dagster.stats.record import record_game
+from lol_dagster.stats.record import read_archived, record_game
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match, Payload
 from lol_dagster.storage.schema import open_database
@@ -165,7 +165,13 @@ def recording(folder: Path, size: Size) -> Comparison:
             session.add(archived(game))
 
     def record(session: Session, game: Game) -> None:
-        record_game(session, game.match_id, code_version="bench", now=NOW, run_id="bench")
+        record_game(
+            session,
+            read_archived(session, game.match_id),
+            code_version="bench",
+            now=NOW,
+            run_id="bench",
+        )
 
     def one_by_one() -> None:
         for game in games:

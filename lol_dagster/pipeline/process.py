@@ -35,10 +35,10 @@ from lol_dagster.pipeline.match import (
     Started,
 )
 from lol_dagster.pipeline.records import is_ignored, open_quarantine, record
-from lol_dagster.riot.archive import GAMES_CODE_VERSION, archive_payload, fetch_match
+from lol_dagster.riot.archive import GAMES_CODE_VERSION, archive_payload, fetch_match, packed
 from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.errors import BrokenBody, ForbiddenHere, NotFound, RateLimited, ServerError
-from lol_dagster.stats.record import STATS_CODE_VERSION, record_game
+from lol_dagster.stats.record import STATS_CODE_VERSION, read_archived, record_game
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, Match, Payload, RunRequest
 
@@ -212,12 +212,15 @@ class _Run:
 
     def _process_archived(self) -> ProcessedGame | IgnoredGame:
         match_id, run_id, now = self.match_id, self.run_id, self.clock()
+        # What is archived never changes, and reading it takes a while: others may write meanwhile.
+        with _stage("player_stats"), self.database.reading() as session:
+            archived = read_archived(session, match_id)
         with self.database.writing() as session:
             if is_ignored(session, match_id):
                 return IgnoredGame(match_id)
             with _stage("player_stats"):
                 record_game(
-                    session, match_id, code_version=STATS_CODE_VERSION, now=now, run_id=run_id
+                    session, archived, code_version=STATS_CODE_VERSION, now=now, run_id=run_id
                 )
             with _stage("messages"):
                 messages = write_messages(session, match_id, stale_after=self.stale_after, now=now)
@@ -272,9 +275,10 @@ def archive_match(
         if is_archived
         else _ask_riot(riot, match_id, run_id, known_account)
     )
+    payload = None if body is None else packed(match_id, body, now)
     with database.writing() as session:
-        if body is not None:
-            archive_payload(session, match_id, body, now)
+        if payload is not None:
+            archive_payload(session, payload)
         step = record(session, match_id, event, now)
     if body is not None:
         log.info("Archived %s, %d bytes", match_id, len(body), extra={"match_id": match_id})

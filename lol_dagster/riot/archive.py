@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import zlib
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -47,9 +48,11 @@ def fetch_match(client: RiotClient, match_id: str, *, known_account: Account | N
         raise
 
 
-def archive_payload(session: Session, match_id: str, body: bytes, now: datetime) -> None:
-    """Keep a payload; what came first stays."""
-    payload = {
+def packed(match_id: str, body: bytes, now: datetime) -> dict[str, Any]:
+    """A payload as it is archived: a row of `Payload`. Takes milliseconds, during which no transaction should
+    be open that writes.
+    """
+    return {
         "match_id": match_id,
         "encoding": "zlib",
         "body": zlib.compress(body, 6),
@@ -57,6 +60,10 @@ def archive_payload(session: Session, match_id: str, body: bytes, now: datetime)
         "size": len(body),
         "fetched_at": now,
     }
+
+
+def archive_payload(session: Session, payload: dict[str, Any]) -> None:
+    """Keep what `packed` made; what came first stays."""
     insert_if_absent(session, Payload, [payload])
 
 

@@ -7,6 +7,7 @@ stage changes nothing and a fixed bug reaches old games. What is said about them
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -47,24 +48,44 @@ _NOT_COLUMNS: Final = ("participants", "has_lanes", "ended_over_behaviour", "wit
 """What a `GameReading` has beyond the columns of `Game`."""
 
 
+@dataclass(frozen=True)
+class ArchivedGame:
+    """An archived payload as it was understood."""
+
+    game: GameReading
+    sha256: str
+    """The payload's."""
+
+
+def read_archived(session: Session, match_id: str) -> ArchivedGame:
+    """Read a game from the archive. Writes nothing.
+
+    Raises:
+        BrokenPayload: something is wrong with a field that we need.
+        LookupError: its payload is not archived.
+    """
+    archived = session.get(Payload, match_id)
+    if archived is None:
+        raise LookupError(f"{match_id} is not in the archive")
+    body = load_payload(session, match_id)
+    game = read_game(match_id, body, fetched_at=archived.fetched_at)
+    return ArchivedGame(game, archived.sha256)
+
+
 def record_game(
-    session: Session, match_id: str, *, code_version: str, now: datetime, run_id: str
+    session: Session, archived: ArchivedGame, *, code_version: str, now: datetime, run_id: str
 ) -> GameReading:
-    """Read a game from the archive and replace its rows, in the caller's transaction.
+    """Replace a game's rows, in the caller's transaction.
 
     `Match.processed_at` is set the first time; the match's state is the caller's.
 
     Raises:
-        BrokenPayload: something is wrong with a field that we need, or somebody who is watched took
-            part, as Riot says, and is none of the participants.
-        LookupError: the match is not known or its payload not archived.
+        BrokenPayload: somebody who is watched took part, as Riot says, and is none of the participants.
+        NoResultFound: the match is not known.
     """
+    game, match_id = archived.game, archived.game.match_id
     # Two runs that record the same game at the same time do so one after the other.
-    match = session.get(Match, match_id, with_for_update=True)
-    archived = session.get(Payload, match_id)
-    if match is None or archived is None:
-        raise LookupError(f"{match_id} is not in the archive")
-    game = read_game(match_id, load_payload(session, match_id), fetched_at=archived.fetched_at)
+    match = session.get_one(Match, match_id, with_for_update=True)
     _check_seats(session, game)
     tracked = _tracked(session, game)
 

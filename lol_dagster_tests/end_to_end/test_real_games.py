@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.message_rows import write_messages
 from lol_dagster.messages.rules import decide
-from lol_dagster.stats.record import record_game
+from lol_dagster.stats.record import read_archived, record_game
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, Team
 from lol_dagster_tests._support.archived_games import make_archived
@@ -88,7 +88,9 @@ def test_every_real_game_is_announced_or_it_is_known_why_not(
             game = json.loads(body)
             account = track_somebody(session, team, game)
             make_archived(session, match_id, body, at=NOW, listed_by=account.id)
-            record_game(session, match_id, code_version="1", now=NOW, run_id="test")
+            record_game(
+                session, read_archived(session, match_id), code_version="1", now=NOW, run_id="test"
+            )
             written = write_messages(session, match_id, stale_after=ANNOUNCED_HOWEVER_OLD, now=NOW)
             (decision,) = decide(session, match_id, stale_after=ANNOUNCED_HOWEVER_OLD, now=NOW)
             expected = expected_rule(game)

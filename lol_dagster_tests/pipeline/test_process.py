@@ -7,20 +7,29 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from sqlalchemy import update
 
-from lol_dagster.pipeline import at_once
+from lol_dagster.pipeline import at_once, process
 from lol_dagster.pipeline.match import Archived, Failed, Ignored
-from lol_dagster.pipeline.process import NotGiven, archive_match, due_matches, process_matches
+from lol_dagster.pipeline.process import (
+    NotGiven,
+    ProcessedGame,
+    archive_match,
+    due_matches,
+    process_matches,
+)
 from lol_dagster.pipeline.records import record
 from lol_dagster.riot import caller
-from lol_dagster.riot.archive import archive_payload, load_payload
+from lol_dagster.riot.archive import archive_payload, load_payload, packed
 from lol_dagster.riot.errors import BadRequest, KeyRejected
 from lol_dagster.riot.routing import UnknownPlatform
-from lol_dagster.storage.database import Database
+from lol_dagster.stats import record as record_module
+from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster.storage.models import Match, Payload
+from lol_dagster_tests._support.payloads import payload_bytes
 from lol_dagster_tests._support.raw_server import Request
 from lol_dagster_tests._support.roster_rows import make_account, make_player
 from lol_dagster_tests.riot.fake_riot import (
@@ -295,7 +304,7 @@ def test_what_was_listed_last_is_due_first(any_database: Database) -> None:
 def test_a_payload_that_another_run_was_given_meanwhile_outweighs_a_404(world: World) -> None:
     def given_to_another_run(_: object) -> Reply:
         with world.database.writing() as session:
-            archive_payload(session, "NA1_1", BODY, NOW)
+            archive_payload(session, packed("NA1_1", BODY, NOW))
             record(session, "NA1_1", Archived("another"), NOW)
         return refusal(404, "Data not found")
 
@@ -365,3 +374,29 @@ def test_a_dead_key_ends_a_batch_after_its_first_call(
         )  # fmt: skip
     # One match, and account-v1 twice to make sure.
     assert len(world.riot.targets) == 3
+
+
+def test_a_payload_is_packed_and_read_while_others_may_write(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def with_nothing_open(module: ModuleType, name: str) -> None:
+        as_it_was = getattr(module, name)
+
+        def called(*args: object, **named: object) -> object:
+            assert_no_open_write()
+            done.append(name)
+            return as_it_was(*args, **named)
+
+        monkeypatch.setattr(module, name, called)
+
+    with_nothing_open(process, "packed")
+    with_nothing_open(record_module, "read_game")
+    world.riot.on("NA1_1", Reply(200, payload_bytes("NA1_1")))
+    (outcome,) = process_matches(
+        world.database, world.client, ["NA1_1"],
+        stale_after=HOUR, clock=lambda: NOW, run_id="run-1",
+    )  # fmt: skip
+    assert outcome == ProcessedGame("NA1_1", ())
+    assert done == ["packed", "read_game"]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import update
 
-from lol_dagster.riot.archive import DamagedPayload, archive_payload, load_payload
+from lol_dagster.riot.archive import DamagedPayload, archive_payload, load_payload, packed
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Match, Payload
 
@@ -22,7 +22,7 @@ def test_a_missing_payload_and_a_damaged_one_are_reported(database: Database) ->
     with database.writing() as session:
         session.add(Match(match_id="NA1_1", listed_at=NOW))
         session.flush()
-        archive_payload(session, "NA1_1", BODY, NOW)
+        archive_payload(session, packed("NA1_1", BODY, NOW))
     for wrong, said in (
         ({"body": zlib.compress(BODY.replace(b"1.50", b"1.51"))}, "checksum"),
         ({"body": b"no zlib"}, "unpacked"),
@@ -38,7 +38,7 @@ def test_what_was_archived_first_stays(any_database: Database) -> None:
     with any_database.writing() as session:
         session.add(Match(match_id="NA1_1", listed_at=NOW))
         session.flush()
-        archive_payload(session, "NA1_1", BODY, NOW)
-        archive_payload(session, "NA1_1", b"{}", NOW)
+        archive_payload(session, packed("NA1_1", BODY, NOW))
+        archive_payload(session, packed("NA1_1", b"{}", NOW))
     with any_database.reading() as session:
         assert load_payload(session, "NA1_1") == BODY

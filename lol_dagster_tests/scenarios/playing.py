@@ -11,7 +11,7 @@ from typing import Any
 from lol_dagster.delivery.message_rows import write_messages
 from lol_dagster.messages.rules import decide
 from lol_dagster.pipeline.failures import is_the_games
-from lol_dagster.stats.record import record_game
+from lol_dagster.stats.record import read_archived, record_game
 from lol_dagster.storage.database import Database
 from lol_dagster_tests._support.archived_games import make_archived
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
@@ -51,7 +51,9 @@ def play(database: Database, scenario: Json) -> Json:
     stage = "player_stats"
     try:
         with database.writing() as session:
-            recorded = record_game(session, match_id, code_version="1", now=now, run_id="test")
+            recorded = record_game(
+                session, read_archived(session, match_id), code_version="1", now=now, run_id="test"
+            )
             stage = "messages"
             write_messages(session, match_id, stale_after=HOWEVER_OLD, now=now)
             decisions = decide(session, match_id, stale_after=HOWEVER_OLD, now=now)

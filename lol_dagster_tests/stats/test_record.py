@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.riot.payload import BrokenPayload
 from lol_dagster.stats.reading import GameReading
-from lol_dagster.stats.record import record_game
+from lol_dagster.stats.record import read_archived, record_game
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
     Account,
@@ -59,7 +59,13 @@ def record(
     database: Database, match_id: str = MATCH, *, code_version: str = "1", now: datetime = NOW
 ) -> GameReading:
     with database.writing() as session:
-        return record_game(session, match_id, code_version=code_version, now=now, run_id="run-1")
+        return record_game(
+            session,
+            read_archived(session, match_id),
+            code_version=code_version,
+            now=now,
+            run_id="run-1",
+        )
 
 
 def all_rows(database: Database) -> dict[str, list[dict[str, Any]]]:
@@ -194,7 +200,9 @@ def test_the_rows_can_be_replaced_in_a_session_that_has_them_loaded(database: Da
         archive(session, payload_bytes(participants=[participant("Ann")]))
         track(session, "Ann")
         for _ in range(2):
-            record_game(session, MATCH, code_version="1", now=NOW, run_id="run-1")
+            record_game(
+                session, read_archived(session, MATCH), code_version="1", now=NOW, run_id="run-1"
+            )
             game = session.get_one(Game, MATCH)
             assert (len(game.participants), len(game.player_stats)) == (10, 1)
 
@@ -355,7 +363,13 @@ def test_every_collected_match_fits_the_tables(any_database: Database, shared_di
                 continue
             body = path.read_bytes()
             archive(session, body, path.stem)
-            record_game(session, path.stem, code_version="1", now=NOW, run_id="run-1")
+            record_game(
+                session,
+                read_archived(session, path.stem),
+                code_version="1",
+                now=NOW,
+                run_id="run-1",
+            )
             info = json.loads(body).get("info") or json.loads(body)
             game = session.get_one(Game, path.stem)
             assert len(game.participants) == len(info["participants"])

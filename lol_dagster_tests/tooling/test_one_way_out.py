@@ -37,3 +37,17 @@ def test_no_other_module_calls_over_the_network() -> None:
         and (libraries := imported(file.read_text()) & WITHOUT_A_DEADLINE)
     }
     assert strays.keys() == ALLOWED.keys(), strays
+
+
+def test_no_call_is_made_while_the_caller_has_a_writing_transaction_open() -> None:
+    """Each session that makes calls asks the database's guard first: so it holds in every test, too."""
+    guards = {
+        f"{file.relative_to(PACKAGE)}: {ast.unparse(call)}": [
+            ast.unparse(given.value) for given in call.keywords if given.arg == "guard"
+        ]
+        for file in PACKAGE.rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("DeadlineSession")
+    }
+    assert len(guards) > 1
+    assert [call for call, guard in guards.items() if guard != ["assert_no_open_write"]] == []
