@@ -13,6 +13,8 @@ from lol_dagster.messages.compose import AnnouncedGame, Member
 from lol_dagster.riot.names import without_format_characters
 from lol_dagster.stats.history import remarks_of
 from lol_dagster.stats.played import select_played
+from lol_dagster.stats.rank_history import moves_of
+from lol_dagster.stats.ranks import Moved
 from lol_dagster.stats.remarks import Remark
 from lol_dagster.storage.models import (
     Account,
@@ -79,6 +81,7 @@ def load_announced_games(
         )
         .order_by(Game.match_id, Participant.participant_id)
     )
+    moves = moves_of(session, match_ids)
     several = _players_with_several_accounts(session, team_id)
     games: list[AnnouncedGame] = []
     for match_id, grouped in groupby(session.execute(statement), key=lambda row: row.match_id):
@@ -97,7 +100,12 @@ def load_announced_games(
                 subteams=extra.get("subteams", 0),
                 ended_over_behaviour=extra.get("ended_over_behaviour", False),
                 members=tuple(
-                    _member(row, row.player_id in several, remarks.get(row.account_id))
+                    _member(
+                        row,
+                        row.player_id in several,
+                        remarks.get(row.account_id),
+                        moves.get((match_id, row.account_id)),
+                    )
                     for row in rows
                 ),
             )
@@ -117,7 +125,9 @@ def _players_with_several_accounts(session: Session, team_id: int) -> frozenset[
     )
 
 
-def _member(row: Any, has_several_accounts: bool, remark: Remark | None) -> Member:
+def _member(
+    row: Any, has_several_accounts: bool, remark: Remark | None, moved: Moved | None
+) -> Member:
     return Member(
         name=row.name,
         # `Ann` of `Ann#EUW`: among friends the tag says nothing.
@@ -139,4 +149,5 @@ def _member(row: Any, has_several_accounts: bool, remark: Remark | None) -> Memb
         cs_per_min=row.cs_per_min,
         is_mvp=bool((row.extra or {}).get("mvp")),
         remark=remark,
+        moved=moved,
     )

@@ -29,7 +29,7 @@ from lol_dagster.messages.restored import message_id, restoration
 from lol_dagster.messages.rules import AnnouncementDecision, Kind, candidate_teams, decide
 from lol_dagster.storage.models import Channel, Game, Message, MessageGame
 
-MESSAGES_CODE_VERSION = "2"
+MESSAGES_CODE_VERSION = "3"
 CATCH_UP_OPEN = timedelta(hours=6)
 APART = "catch-up apart:"
 """How the subject of a catch-up message begins that tells of what another one does not."""

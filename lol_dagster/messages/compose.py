@@ -12,7 +12,8 @@ from itertools import groupby
 
 from lol_dagster.messages.content import Line, MessageContent, Section, Tone
 from lol_dagster.messages.text import isolated
-from lol_dagster.messages.wording import remark_in_words
+from lol_dagster.messages.wording import rank_in_words, remark_in_words
+from lol_dagster.stats.ranks import Moved
 from lol_dagster.stats.remarks import Remark
 
 MOST_LISTED = 20
@@ -67,6 +68,8 @@ class Member:
     is_mvp: bool = False
     """Whose score is the highest of their side."""
     remark: Remark | None = None
+    moved: Moved | None = None
+    """How the game moved the account's rank, once that is known."""
 
     @property
     def label(self) -> str:
@@ -219,7 +222,9 @@ def _score(game: AnnouncedGame, member: Member) -> str:
 def _details(game: AnnouncedGame, member: Member) -> tuple[str, ...]:
     if game.mode_family == "swarm":
         return ()
-    details = ["MVP"] if member.is_mvp else []
+    details = [rank_in_words(member.moved)] if member.moved else []
+    if member.is_mvp:
+        details.append("MVP")
     details.append(f"KDA {member.kda:.1f}")
     if member.cs_per_min is not None:
         details.append(f"{member.cs_per_min:.1f} CS/min")

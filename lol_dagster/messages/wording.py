@@ -1,4 +1,4 @@
-"""How a remark reads: for each code several wordings, of which the match id chooses.
+"""How a remark reads: for each code several wordings, of which the match id chooses; and how a rank does.
 
 Every wording is a whole sentence, so that it can be translated as one; what stands in braces is filled in:
 `number`, `champion`, `other` (a player).
@@ -10,6 +10,7 @@ import hashlib
 from typing import Final
 
 from lol_dagster.messages.text import isolated
+from lol_dagster.stats.ranks import Moved, Rank
 from lol_dagster.stats.remarks import Remark
 
 WORDINGS: Final[dict[str, tuple[str, ...]]] = {
@@ -79,3 +80,24 @@ def remark_in_words(remark: Remark, match_id: str) -> str:
     return wording.format(
         number=remark.number, champion=remark.champion, other=isolated(remark.other)
     )
+
+
+def rank_in_words(moved: Moved) -> str:
+    """`+21 LP (Gold II 45 → 66)`, `+37 LP over 3 games (…)`, `Placed in Gold IV with 12 LP`."""
+    before, after, points = moved.before, moved.after, moved.points
+    if points is None:
+        return f"Placed in {after.place} with {after.league_points:,} LP"
+    said = [f"{'+' if points > 0 else '−' if points < 0 else ''}{abs(points):,} LP"]
+    if moved.games > 1:
+        said.append(f"over {moved.games:,} games")
+    if before.is_apart_from(after):
+        there = _standing(after)
+        said.append(f"({_standing(before)} → {there}, {'promoted' if points > 0 else 'demoted'})")
+    else:
+        there = f"{after.league_points:,}" if before.place == after.place else _standing(after)
+        said.append(f"({_standing(before)} → {there})")
+    return " ".join(said)
+
+
+def _standing(rank: Rank) -> str:
+    return f"{rank.place} {rank.league_points:,}"

@@ -34,6 +34,7 @@ from lol_dagster.storage.models import (
     Match,
     Membership,
     Message,
+    RankSnapshot,
     SendBucket,
 )
 
@@ -44,6 +45,7 @@ Column = InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None
 
 NOT_BEFORE: dict[Column, timedelta] = {
     AccountPoll.next_poll_at: timedelta(hours=1),
+    AccountPoll.ranks_due_at: timedelta(hours=2),
     Match.next_try_at: timedelta(hours=13),
     Breaker.open_until: timedelta(hours=2),
     SendBucket.not_before: timedelta(hours=25),
@@ -57,7 +59,8 @@ LAST_SEEN: tuple[Column, ...] = (
     Heartbeat.at,
     Heartbeat.started_at,
     AccountPoll.last_deep_poll_at,
-    AccountPoll.profile_checked_at,
+    AccountPoll.ranks_checked_at,
+    AccountPoll.ranks_awaited_since,
     AccountPoll.missing_games_since,
     Breaker.since,
     FailedJob.failed_at,
@@ -68,6 +71,8 @@ future shows that the clock was put back.
 """
 
 PUT_RIGHT_WITH_THEM: tuple[Column, ...] = (
+    RankSnapshot.taken_at,
+    RankSnapshot.seen_at,
     Match.first_missing_at,
     Alert.notify_at,
     Alert.opened_at,

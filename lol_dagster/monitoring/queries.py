@@ -28,8 +28,8 @@ from lol_dagster.delivery.transports.registry import (
     kinds_without_ids,
     transport_types,
 )
+from lol_dagster.riot.missing_games import MISSING_GAMES_AFTER, no_game_since
 from lol_dagster.riot.polling import ROUTE_SCOPE
-from lol_dagster.riot.profiles import MISSING_GAMES_AFTER, no_game_since
 from lol_dagster.roster.memberships import is_tracked
 from lol_dagster.storage.models import (
     Account,

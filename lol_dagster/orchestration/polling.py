@@ -14,16 +14,16 @@ from concurrent.futures import Future, wait
 from datetime import datetime
 
 from lol_dagster.pipeline.discovery import DiscoveryReport, discover
+from lol_dagster.pipeline.ranks import check_ranks
 from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.key import note_key_accepted, watching_key
-from lol_dagster.riot.profiles import check_profiles
 from lol_dagster.storage.database import Database
 
 
 def poll_accounts(
     database: Database, riot: RiotClient, clock: Callable[[], datetime], *, everyone: bool = False
 ) -> DiscoveryReport:
-    """Ask for the match list of every account that is due, and now and then for its profile.
+    """Ask for the match list of every account that is due, and for ranks.
 
     Args:
         everyone: Ask for the others, too.
@@ -35,7 +35,7 @@ def poll_accounts(
         found = discover(database, riot, now=clock(), everyone=everyone)
     if found.accounts_polled:
         note_key_accepted(database, riot, clock())
-        check_profiles(database, riot, now=clock())
+        check_ranks(database, riot, now=clock())
     return found
 
 

@@ -68,6 +68,11 @@ class Recognised:
 
 
 @dataclass(frozen=True)
+class Ranked:
+    """How it moved somebody's rank is known now, or otherwise than before."""
+
+
+@dataclass(frozen=True)
 class RouteAnswers:
     """Riot answers again after an outage."""
 
@@ -138,7 +143,7 @@ class Failed(FromRun):
 
 
 Event = (
-    Listed | StillListed | Recognised | RouteAnswers | RunRequested | Ignored | Started
+    Listed | StillListed | Recognised | Ranked | RouteAnswers | RunRequested | Ignored | Started
     | Archived | Missing | Deferred | Processed | Failed
 )  # fmt: skip
 
@@ -211,7 +216,7 @@ def step(life: Life | None, event: Event, now: datetime) -> Step:
             return Step(_asked_for_again(life, now))
         case StillListed() | RouteAnswers() if _becomes_due(life, event, now):
             return Step(replace(life, next_try_at=now))
-        case Recognised() if life.state == "processed":
+        case Recognised() | Ranked() if life.state == "processed":
             return Step(replace(life, state="fetched", next_try_at=now))
         case Ignored() if life.state in IGNORABLE:
             return Step(

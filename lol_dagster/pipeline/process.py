@@ -34,6 +34,7 @@ from lol_dagster.pipeline.match import (
     Stage,
     Started,
 )
+from lol_dagster.pipeline.ranks import note_ranked_game
 from lol_dagster.pipeline.records import is_ignored, open_quarantine, record
 from lol_dagster.riot.archive import GAMES_CODE_VERSION, archive_payload, fetch_match, packed
 from lol_dagster.riot.client import RiotClient
@@ -228,6 +229,7 @@ class _Run:
             count = len(messages)
             detail = f"{count or 'no'} message{'' if count == 1 else 's'} about it"
             record(session, match_id, Processed(run_id, detail), now)
+        note_ranked_game(self.database, match_id, now=now)
         if was_quarantined:
             log.info("%s leaves quarantine", match_id, extra={"match_id": match_id})
         return ProcessedGame(match_id, tuple(messages))

@@ -91,17 +91,18 @@ class Summoner(_Answer):
     """Of summoner-v4: what an account shows on its platform."""
 
     summoner_level: int | None = Field(default=None, alias="summonerLevel")
-    revision_date: int | None = Field(
-        default=None, alias="revisionDate", ge=0, le=253_402_300_799_000
-    )
-    """Epoch milliseconds of its last change: by a game, an icon, a level."""
 
 
 class LeagueEntry(_Answer):
-    """Of league-v4: an account's games in one ranked queue."""
+    """Of league-v4: an account's rank and games in one ranked queue."""
 
     queue_type: str = Field(alias="queueType")
     """RANKED_SOLO_5x5, RANKED_FLEX_SR, CHERRY."""
+    tier: str | None = Field(default=None, max_length=20)
+    """GOLD; CHERRY has none."""
+    rank: str | None = Field(default=None, max_length=4)
+    """The division, I to IV; I where there are none."""
+    league_points: int | None = Field(default=None, alias="leaguePoints")
     wins: int | None = None
     losses: int | None = None
 
@@ -227,22 +228,16 @@ class RiotClient:
         path = f"/lol/match/v5/matches/{_part(match_id)}"
         return self._caller.get(call, path, check=_check_match)
 
-    def summoner(self, puuid: str, platform: str, *, may_wait: bool = True) -> Summoner:
+    def summoner(self, puuid: str, platform: str) -> Summoner:
         """summoner-v4: an account on its platform.
-
-        Args:
-            may_wait: For its turn in the limits. If not, it also leaves the last of them to others.
 
         Raises:
             NotFound: it never played there.
-            RateLimited: it may not wait, and the limits do not allow it just now.
             RiotError: anything else.
         """
         call = Call("summoner-v4.by-puuid", validate_platform(platform))
         path = f"/lol/summoner/v4/summoners/by-puuid/{_part(puuid)}"
-        priority: Priority = "live" if may_wait else "backfill"
-        body = self._caller.get(call, path, priority=priority, may_wait=may_wait)
-        return self._read(call, Summoner, body)
+        return self._read(call, Summoner, self._caller.get(call, path))
 
     def league_entries(self, puuid: str, platform: str) -> list[LeagueEntry]:
         """league-v4: an account's ranks; empty for an unranked one. Never waits for the limits.

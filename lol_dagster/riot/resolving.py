@@ -20,7 +20,7 @@ from lol_dagster.riot.errors import NotFound
 from lol_dagster.riot.polling import note_moved
 from lol_dagster.riot.routing import validate_platform
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Account, FormerPuuid, Match, PlayerStat
+from lol_dagster.storage.models import Account, FormerPuuid, Match, PlayerStat, RankSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def set_puuid(session: Session, account: Account, puuid: str | None, key: str | 
     """Give an account the puuid that it has under a key; former ones are remembered.
 
     A key gives each Riot account one puuid. If it gives this row another one than before, the row
-    stood for another Riot account until now, whose puuids are forgotten.
+    stood for another Riot account until now, whose puuids and ranks are forgotten.
 
     Args:
         puuid: None: it is to be resolved.
@@ -94,6 +94,8 @@ def set_puuid(session: Session, account: Account, puuid: str | None, key: str | 
             | (FormerPuuid.account_id == account.id if is_another else false())
         )
     )
+    if is_another:
+        session.execute(delete(RankSnapshot).where(RankSnapshot.account_id == account.id))
     if not is_another and account.puuid is not None and account.puuid != puuid:
         session.add(
             FormerPuuid(puuid=account.puuid, account_id=account.id, puuid_key=account.puuid_key)

@@ -66,13 +66,33 @@ class Rank:
         if self.tier is None:
             return "Unranked"
         tier = self.tier.capitalize()
-        return tier if self.tier in _APEX or not self.division else f"{tier} {self.division}"
+        return f"{tier} {self.division}" if self.has_divisions and self.division else tier
+
+    @property
+    def has_divisions(self) -> bool:
+        return self.tier is not None and self.tier not in _APEX
 
     def is_apart_from(self, other: Rank) -> bool:
         """Whether one is promoted from here to there, or demoted. Not within the one scale of Master and
         above: its seats are given out once a day, and not by a game.
         """
         return self.place != other.place and not {self.tier, other.tier} <= set(_APEX)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How a game moved an account's rank."""
+
+    before: Rank
+    after: Rank
+    games: int
+    """Over how many games, of which it is the last."""
+
+    @property
+    def points(self) -> int | None:
+        """LP; None for a placement."""
+        before, after = self.before.ladder, self.after.ladder
+        return None if before is None or after is None else after - before
 
 
 @dataclass(frozen=True)

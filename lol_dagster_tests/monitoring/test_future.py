@@ -235,8 +235,7 @@ OTHER_TIMES = {
     "messages.due_at", "messages.uncertain_since",
     # Riot's.
     "games.started_at", "games.ended_at", "player_stats.ended_at", "messages.order_at",
-    "account_polls.last_played_at", "account_polls.revision_date",
-    "account_polls.missing_games_from",
+    "account_polls.last_played_at", "account_polls.missing_games_from",
     # History: nothing that is to be done depends on it.
     "attempts.at", "message_audits.at", "audit_entries.at", "messages.created_at",
     "messages.delivered_at", "matches.listed_at", "matches.processed_at", "payloads.fetched_at",

@@ -95,12 +95,12 @@ def test_every_run_that_materializes_answers_its_assets_checks(delivered: World)
 
 
 def test_games_that_riot_counts_and_does_not_list_are_named(delivered: World) -> None:
-    """The match lists leave a ranked game out; the profile and the ranks count it."""
+    """The match lists leave a ranked game out; the ranks count it."""
     now = delivered.app.clock.now()
     with delivered.app.database.writing() as session:
-        # The game that came is hours old, the profile was last checked an hour ago.
+        # The game that came is hours old, the ranks were last checked an hour ago.
         session.query(PlayerStat).one().ended_at = now - timedelta(hours=3)
-        session.query(AccountPoll).one().profile_checked_at = now - timedelta(minutes=61)
+        session.query(AccountPoll).one().ranks_checked_at = now - timedelta(minutes=61)
 
     def failed_after(minutes: float) -> set[str]:
         delivered.app.clock.now = lambda: now + timedelta(minutes=minutes)

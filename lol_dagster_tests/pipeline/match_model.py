@@ -31,6 +31,7 @@ from lol_dagster.pipeline.match import (
     Missing,
     OpenQuarantine,
     Processed,
+    Ranked,
     Recognised,
     RunRequested,
     Started,
@@ -113,6 +114,7 @@ def moves(world: World, rules: Rules) -> Iterator[Move]:
         yield "Riot still lists it", _apply(after, StillListed(), rules)
         yield "another account lists it", _apply(after, Listed(), rules)
         yield "another account is recognised in it", _apply(after, Recognised(), rules)
+        yield "its LP is known", _apply(after, Ranked(), rules)
     if world.asks:
         asked = _apply(replace(world, asks=world.asks - 1, wanted=True), RunRequested(), rules)
         yield "somebody requests a run", replace(asked, requests=(*asked.requests, WAITING))

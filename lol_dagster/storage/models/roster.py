@@ -114,11 +114,14 @@ class AccountPoll(Base):
     failures: Mapped[int] = mapped_column(default=0)
     """Failed polls in a row."""
     last_error: Mapped[str | None] = mapped_column(String(500))
-    profile_checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    revision_date: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When Riot says that the profile last changed: by a game, a new icon, a level."""
+    ranks_checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ranked_games: Mapped[int | None]
-    """Ranked games that Riot has counted this season, as of `profile_checked_at`."""
+    """Ranked games that Riot has counted this season, as of `ranks_checked_at`."""
+    ranks_awaited_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When a ranked game was processed last of which Riot has not yet told the LP; None: nothing is
+    waited for."""
+    ranks_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When to ask again; None: with the hourly check."""
     missing_games_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When Riot was first seen to count a ranked game of which no match was known; whether
     it came is determined from `missing_games_from` on. None: it never was, or the match came."""

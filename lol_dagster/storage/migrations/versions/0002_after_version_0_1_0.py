@@ -84,8 +84,42 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_former_puuids_account_id'), ['account_id'], unique=False)
 
     with op.batch_alter_table('account_polls', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('ranks_awaited_since', types.UtcDateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column('ranks_due_at', types.UtcDateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column('former_platform', sa.String(length=8), nullable=True))
         batch_op.add_column(sa.Column('former_platform_until', types.UtcDateTime(timezone=True), nullable=True))
+
+    op.execute("ALTER TABLE account_polls RENAME COLUMN profile_checked_at TO ranks_checked_at")
+    op.drop_column('account_polls', 'revision_date')
+    op.create_table('rank_snapshots',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('account_id', sa.Integer(), nullable=False),
+    sa.Column('queue_id', sa.Integer(), nullable=False),
+    sa.Column('taken_at', types.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('seen_at', types.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('tier', sa.String(length=20), nullable=True),
+    sa.Column('division', sa.String(length=4), nullable=True),
+    sa.Column('league_points', sa.Integer(), nullable=False),
+    sa.Column('wins', sa.Integer(), nullable=False),
+    sa.Column('losses', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], name=op.f('fk_rank_snapshots_account_id_accounts'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_rank_snapshots'))
+    )
+    op.create_index('ix_rank_snapshots_account_id_queue_id', 'rank_snapshots', ['account_id', 'queue_id', 'id'], unique=False)
+    op.create_table('rank_changes',
+    sa.Column('match_id', sa.String(length=40), nullable=False),
+    sa.Column('account_id', sa.Integer(), nullable=False),
+    sa.Column('before_id', sa.Integer(), nullable=False),
+    sa.Column('after_id', sa.Integer(), nullable=False),
+    sa.Column('games', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], name=op.f('fk_rank_changes_account_id_accounts'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['after_id'], ['rank_snapshots.id'], name=op.f('fk_rank_changes_after_id_rank_snapshots'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['before_id'], ['rank_snapshots.id'], name=op.f('fk_rank_changes_before_id_rank_snapshots'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['match_id'], ['matches.match_id'], name=op.f('fk_rank_changes_match_id_matches')),
+    sa.PrimaryKeyConstraint('match_id', 'account_id', name=op.f('pk_rank_changes'))
+    )
+    with op.batch_alter_table('rank_changes', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_rank_changes_account_id'), ['account_id'], unique=False)
 
     with op.batch_alter_table('attempts', schema=None) as batch_op:
         batch_op.add_column(sa.Column('address', sa.String(length=16), nullable=True))
@@ -172,8 +206,14 @@ def downgrade() -> None:
     op.drop_column('rate_windows', 'calls')
     op.add_column('rate_calls', sa.Column('calls', sa.Integer(), server_default='1', nullable=False))
 
+    op.drop_table('rank_changes')
+    op.drop_table('rank_snapshots')
     op.drop_column('account_polls', 'former_platform_until')
     op.drop_column('account_polls', 'former_platform')
+    op.drop_column('account_polls', 'ranks_due_at')
+    op.drop_column('account_polls', 'ranks_awaited_since')
+    op.add_column('account_polls', sa.Column('revision_date', types.UtcDateTime(timezone=True), nullable=True))
+    op.execute("ALTER TABLE account_polls RENAME COLUMN ranks_checked_at TO profile_checked_at")
     op.drop_index(op.f('ix_former_puuids_account_id'), table_name='former_puuids')
     op.drop_table('former_puuids')
 

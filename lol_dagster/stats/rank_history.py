@@ -1,0 +1,130 @@
+"""An account's ranks as they are stored: which games they are credited to, and their curve."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
+
+from lol_dagster.stats.played import select_played
+from lol_dagster.stats.ranks import Moved, Rank, RankedGame, Snapshot, attribute
+from lol_dagster.storage.models import Game, Participant, PlayerStat, RankChange, RankSnapshot
+
+
+@dataclass(frozen=True)
+class Credited:
+    """What came of asking again which games have moved a rank."""
+
+    changed: frozenset[str]
+    """Match ids of which something else is known than before."""
+    is_complete: bool
+    """As in `Attribution`."""
+
+
+def credit_games(session: Session, account_id: int, queue_id: int) -> Credited:
+    """Work out which games of an account have moved its rank in a queue, and write it down.
+
+    Args:
+        session: A writing one, in which the account is locked.
+    """
+    snapshots = {each.id: each for each in _snapshots(session, account_id, queue_id)}
+    found = attribute(list(snapshots.values()), _games(session, account_id, queue_id))
+    of_queue = select(RankSnapshot.id).where(
+        RankSnapshot.account_id == account_id, RankSnapshot.queue_id == queue_id
+    )
+    stored = {
+        each.match_id: each
+        for each in session.scalars(
+            select(RankChange).where(
+                RankChange.account_id == account_id, RankChange.after_id.in_(of_queue)
+            )
+        )
+    }
+    changed: set[str] = set()
+    for credit in found.credits:
+        row = stored.pop(credit.match_id, None)
+        said = {"before_id": credit.before.id, "after_id": credit.after.id, "games": credit.games}
+        if row is None:
+            session.add(RankChange(match_id=credit.match_id, account_id=account_id, **said))
+        elif all(getattr(row, key) == value for key, value in said.items()):
+            continue
+        else:
+            for key, value in said.items():
+                setattr(row, key, value)
+        changed.add(credit.match_id)
+    for row in stored.values():  # a game that came late shows that it was another's
+        session.delete(row)
+        changed.add(row.match_id)
+    session.flush()
+    return Credited(frozenset(changed), found.is_complete)
+
+
+def moves_of(session: Session, match_ids: Collection[str]) -> dict[tuple[str, int], Moved]:
+    """How games moved ranks: match id and account id → what is known."""
+    before, after = aliased(RankSnapshot), aliased(RankSnapshot)
+    rows = session.execute(
+        select(RankChange, before, after)
+        .join(before, before.id == RankChange.before_id)
+        .join(after, after.id == RankChange.after_id)
+        .where(RankChange.match_id.in_(match_ids))
+    )
+    return {
+        (change.match_id, change.account_id): Moved(_rank(here), _rank(there), change.games)
+        for change, here, there in rows
+    }
+
+
+def curve(
+    session: Session, account_id: int, queue_id: int, *, until: datetime, limit: int = 200
+) -> list[Snapshot]:
+    """The last snapshots of a rank, oldest first.
+
+    Args:
+        until: Those that were taken later are left out.
+    """
+    rows = session.scalars(
+        select(RankSnapshot)
+        .where(
+            RankSnapshot.account_id == account_id,
+            RankSnapshot.queue_id == queue_id,
+            RankSnapshot.taken_at <= until,
+        )
+        .order_by(RankSnapshot.id.desc())
+        .limit(limit)
+    )
+    return [_snapshot(row) for row in reversed(list(rows))]
+
+
+def _snapshots(session: Session, account_id: int, queue_id: int) -> Sequence[Snapshot]:
+    rows = session.scalars(
+        select(RankSnapshot)
+        .where(RankSnapshot.account_id == account_id, RankSnapshot.queue_id == queue_id)
+        .order_by(RankSnapshot.id)
+    )
+    return [_snapshot(row) for row in rows]
+
+
+def _snapshot(row: RankSnapshot) -> Snapshot:
+    return Snapshot(row.id, row.taken_at, row.seen_at, _rank(row), row.wins, row.losses)
+
+
+def _rank(row: RankSnapshot) -> Rank:
+    return Rank(row.tier, row.division, row.league_points)
+
+
+def _games(session: Session, account_id: int, queue_id: int) -> list[RankedGame]:
+    rows = session.execute(
+        select_played(Game.match_id, Game.ended_at, Participant.outcome)
+        .join(Game, Game.match_id == PlayerStat.match_id)
+        .where(
+            PlayerStat.account_id == account_id,
+            Game.queue_id == queue_id,
+            Game.result == "played",
+            Participant.outcome.in_(("win", "loss")),
+        )
+        .order_by(Game.ended_at, Game.match_id)
+    )
+    return [RankedGame(row.match_id, row.ended_at, row.outcome == "win") for row in rows]
