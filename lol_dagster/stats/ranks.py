@@ -143,10 +143,11 @@ class Attribution:
 
 
 @dataclass(frozen=True)
-class _Step:
-    """From one snapshot to the next, as pairs of how many of the known games each may count."""
+class _Way:
+    """One way to understand two snapshots: how many of the known games each counts."""
 
-    pairs: frozenset[tuple[int, int]]
+    start: int
+    end: int
     is_exact: bool
     """Every game that was counted between is known."""
 
@@ -162,12 +163,19 @@ def attribute(snapshots: Sequence[Snapshot], games: Sequence[RankedGame]) -> Att
         return Attribution((), is_complete=not games)
     ended = [game.ended_at for game in games]
     bounds = [_bounds(snapshot, ended) for snapshot in snapshots]
-    reach = [frozenset(range(bounds[0][0], bounds[0][1] + 1))]
-    steps: list[_Step] = []
+    reach = [frozenset(range(*_beginning(snapshots[0], ended)))]
+    steps: list[frozenset[_Way]] = []
     for (before, after), within in zip(pairwise(snapshots), bounds[1:], strict=True):
-        steps.append(_step(before, after, reach[-1], within, games))
-        reach.append(frozenset(end for _, end in steps[-1].pairs))
-    found = _credits(snapshots, games, bounds, reach, steps)
+        ways = _ways(before, after, reach[-1], within, games) or [
+            # A new season, or a game that Riot never counts: a new beginning, and never back.
+            _Way(start, end, is_exact=False)
+            for start in reach[-1]
+            for end in range(*_beginning(after, ended, min(reach[-1])))
+        ]
+        steps.append(frozenset(ways))
+        reach.append(frozenset(way.end for way in steps[-1]))
+    most = [bound[1] for bound in bounds]
+    found = _credits(snapshots, games, most, reach[-1], steps)
     return Attribution(tuple(reversed(found)), is_complete=reach[-1] == {len(games)})
 
 
@@ -177,40 +185,66 @@ def _bounds(snapshot: Snapshot, ended: Sequence[datetime]) -> tuple[int, int]:
     return min(bisect_right(ended, snapshot.seen_at - COUNTED_WITHIN), most), most
 
 
-def _step(
+def _beginning(snapshot: Snapshot, ended: Sequence[datetime], least: int = 0) -> tuple[int, int]:
+    """Of the first snapshot: the least number, and the one after the most."""
+    most = max(bisect_right(ended, snapshot.taken_at), least)
+    return max(min(bisect_right(ended, snapshot.seen_at - COUNTED_WITHIN), most), least), most + 1
+
+
+def _ways(
     before: Snapshot,
     after: Snapshot,
     reach: frozenset[int],
     within: tuple[int, int],
     games: Sequence[RankedGame],
-) -> _Step:
-    least, most = within
+) -> list[_Way]:
+    """How the second may follow from the first, for each number of games that the first may count."""
+    if after.tells_nothing:
+        return []
+    ways: list[_Way] = []
+    exact = {start: _exact(before, after, start, within, games) for start in reach}
+    for start, found in exact.items():
+        # That all are known is believed where it can be; before a placement, no start is one.
+        is_moot = before.tells_nothing and any(exact.values())
+        ways += found or ([] if is_moot else _inexact(before, after, start, within, games))
+    return ways
+
+
+def _exact(
+    before: Snapshot,
+    after: Snapshot,
+    start: int,
+    within: tuple[int, int],
+    games: Sequence[RankedGame],
+) -> list[_Way]:
     wins, losses = after.wins - before.wins, after.losses - before.losses
-    grown = wins + losses
-    if min(wins, losses) >= 0 and not after.tells_nothing:
-        # What was counted before the placement did not show: it may be among the games at hand.
-        hidden = range(1, grown) if before.tells_nothing else ()
-        exact = {
-            (start, start + grown - unseen)
-            for start in reach
-            for unseen in (0, *hidden)
-            if start >= unseen
-            and least <= start + grown - unseen <= most
-            and _result(games, start - unseen, start + grown - unseen) == (wins, losses)
-        }
-        if exact:
-            return _Step(frozenset(exact), is_exact=True)
-    some = {
-        (start, end)
-        for start in reach
-        for end in range(max(start, least), min(start + grown, most) + 1)
-        if _fits(_result(games, start, end), wins, losses)
-    }
-    if not some or after.tells_nothing:
-        # A new season, or a game that Riot never counts: a new beginning, and never back.
-        first = min(*reach, most)
-        some = {(first, end) for end in range(max(first, least), most + 1)}
-    return _Step(frozenset(some), is_exact=False)
+    if min(wins, losses) < 0:
+        return []
+    # What was counted before the placement did not show: it may be among the games at hand.
+    unseen = range(min(wins + losses, start + 1) if before.tells_nothing else 1)
+    ends = ((each, start + wins + losses - each) for each in unseen or (0,))
+    return [
+        _Way(start, end, is_exact=True)
+        for each, end in ends
+        if within[0] <= end <= within[1] and _result(games, start - each, end) == (wins, losses)
+    ]
+
+
+def _inexact(
+    before: Snapshot,
+    after: Snapshot,
+    start: int,
+    within: tuple[int, int],
+    games: Sequence[RankedGame],
+) -> list[_Way]:
+    wins, losses = after.wins - before.wins, after.losses - before.losses
+    ends = range(max(start, within[0]), min(start + wins + losses, within[1]) + 1)
+    results = ((end, _result(games, start, end)) for end in ends)
+    return [
+        _Way(start, end, is_exact=False)
+        for end, (won, lost) in results
+        if won <= wins and lost <= losses
+    ]
 
 
 def _result(games: Sequence[RankedGame], start: int, end: int) -> tuple[int, int]:
@@ -218,33 +252,32 @@ def _result(games: Sequence[RankedGame], start: int, end: int) -> tuple[int, int
     return won, end - start - won
 
 
-def _fits(result: tuple[int, int], wins: int, losses: int) -> bool:
-    return result[0] <= wins and result[1] <= losses
-
-
 def _credits(
     snapshots: Sequence[Snapshot],
     games: Sequence[RankedGame],
-    bounds: Sequence[tuple[int, int]],
-    reach: Sequence[frozenset[int]],
-    steps: Sequence[_Step],
+    most: Sequence[int],
+    ends: frozenset[int],
+    steps: Sequence[frozenset[_Way]],
 ) -> list[Credit]:
-    """The newest first: from the end back, as what came later rules out what cannot have led there."""
+    """The newest first: from the end back, as what came later rules out what cannot have led there.
+
+    Args:
+        most: How many games each snapshot may count.
+        ends: How many the last one may count, by all that came before.
+    """
     found: list[Credit] = []
-    ends, caught_up = reach[-1], False
+    caught_up = False
     for number in range(len(steps), 0, -1):
-        before, after, step = snapshots[number - 1], snapshots[number], steps[number - 1]
-        # Until every game that we have is counted, which of them was may be another than it seems: Riot may
-        # leave one out for good.
-        caught_up = caught_up or ends == {bounds[number][1]}
-        if not step.is_exact:
-            ends, caught_up = reach[number - 1], False
-            continue
+        before, after = snapshots[number - 1], snapshots[number]
+        ways = [way for way in steps[number - 1] if way.end in ends]
+        # Until every game that we have is counted, which of them was may be another than it seems: Riot
+        # may leave one out for good.
+        caught_up = (caught_up or ends == {most[number]}) and all(way.is_exact for way in ways)
         grown = after.wins + after.losses - before.wins - before.losses
         if grown and caught_up and len(ends) == 1 and _is_of_games(before, after):
             (end,) = ends
             found.append(Credit(games[end - 1].match_id, before, after, grown))
-        ends = frozenset(start for start, end in step.pairs if end in ends)
+        ends = frozenset(way.start for way in ways)
     return found
 
 
