@@ -609,7 +609,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "missing_games",
-        passes="No account has played a ranked game, as Riot's profile of it counts, of which no "
+        passes="No account has played a ranked game, as Riot counts them, of which no "
         "match has come for 90 minutes.",
         find=lambda moment: queries.accounts_missing_games(moment.now),
         one="Games of 1 account are missing",

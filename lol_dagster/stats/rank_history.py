@@ -47,6 +47,8 @@ def credit_games(session: Session, account_id: int, queue_id: int) -> Credited:
     for credit in found.credits:
         row = stored.pop(credit.match_id, None)
         said = {"before_id": credit.before.id, "after_id": credit.after.id, "games": credit.games}
+        if row is None and not credit.is_settled:
+            continue
         if row is None:
             session.add(RankChange(match_id=credit.match_id, account_id=account_id, **said))
         elif all(getattr(row, key) == value for key, value in said.items()):

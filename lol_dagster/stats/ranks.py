@@ -33,11 +33,12 @@ _TIERS: Final = ("IRON", "BRONZE", "SILVER", "GOLD", "PLATINUM", "EMERALD", "DIA
 _APEX: Final = ("MASTER", "GRANDMASTER", "CHALLENGER")
 """One scale without divisions. Who is Grandmaster or Challenger is decided once a day, by LP."""
 _DIVISIONS: Final = ("IV", "III", "II", "I")
-_DECAYING: Final = frozenset({"DIAMOND", *_APEX})
+_DECAYING: Final = 2400
+"""Diamond IV on the ladder: from there on who is idle loses LP."""
 _LEAST_DECAY: Final = 50
 """LP that an idle account loses at once, in Diamond; from Master on it is 75."""
 _MOST_WON: Final = 40
-"""LP that a won game brings in tiers that decay."""
+"""LP that a game brings there at most, when it is won."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,9 @@ class Credit:
     after: Snapshot
     games: int
     """One: it is this game's LP."""
+    is_settled: bool
+    """The counter has caught up with every game known: until then which was counted may be another than
+    it seems, as Riot may leave one out for good. What was settled stays where it is not any more."""
 
 
 @dataclass(frozen=True)
@@ -174,8 +178,8 @@ def attribute(snapshots: Sequence[Snapshot], games: Sequence[RankedGame]) -> Att
         ]
         steps.append(frozenset(ways))
         reach.append(frozenset(way.end for way in steps[-1]))
-    most = [bound[1] for bound in bounds]
-    found = _credits(snapshots, games, most, reach[-1], steps)
+    all_known = [bisect_right(ended, snapshot.taken_at) for snapshot in snapshots]
+    found = _credits(snapshots, games, all_known, reach[-1], steps)
     return Attribution(tuple(reversed(found)), is_complete=reach[-1] == {len(games)})
 
 
@@ -255,14 +259,14 @@ def _result(games: Sequence[RankedGame], start: int, end: int) -> tuple[int, int
 def _credits(
     snapshots: Sequence[Snapshot],
     games: Sequence[RankedGame],
-    most: Sequence[int],
+    all_known: Sequence[int],
     ends: frozenset[int],
     steps: Sequence[frozenset[_Way]],
 ) -> list[Credit]:
     """The newest first: from the end back, as what came later rules out what cannot have led there.
 
     Args:
-        most: How many games each snapshot may count.
+        all_known: How many games had ended when each snapshot was taken.
         ends: How many the last one may count, by all that came before.
     """
     found: list[Credit] = []
@@ -270,13 +274,12 @@ def _credits(
     for number in range(len(steps), 0, -1):
         before, after = snapshots[number - 1], snapshots[number]
         ways = [way for way in steps[number - 1] if way.end in ends]
-        # Until every game that we have is counted, which of them was may be another than it seems: Riot
-        # may leave one out for good.
-        caught_up = (caught_up or ends == {most[number]}) and all(way.is_exact for way in ways)
+        is_exact = all(way.is_exact for way in ways)
+        caught_up = is_exact and (caught_up or min(ends) >= all_known[number])
         grown = after.wins + after.losses - before.wins - before.losses
-        if grown and caught_up and len(ends) == 1 and _is_of_games(before, after):
+        if grown and is_exact and len(ends) == 1 and _is_of_games(before, after):
             (end,) = ends
-            found.append(Credit(games[end - 1].match_id, before, after, grown))
+            found.append(Credit(games[end - 1].match_id, before, after, grown, caught_up))
         ends = frozenset(way.start for way in ways)
     return found
 
@@ -296,5 +299,6 @@ def _is_of_games(before: Snapshot, after: Snapshot) -> bool:
     points = there - here
     if (not losses and points <= 0) or (not wins and points > 0):
         return False
-    decays = before.rank.tier in _DECAYING or after.rank.tier in _DECAYING
-    return not decays or points + _LEAST_DECAY > wins * _MOST_WON
+    # Between the two it may have been where ranks decay, and may have left it again.
+    may_decay = max(here, there) + wins * _MOST_WON >= _DECAYING
+    return not may_decay or points + _LEAST_DECAY > wins * _MOST_WON

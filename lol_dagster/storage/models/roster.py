@@ -118,7 +118,7 @@ class AccountPoll(Base):
     ranked_games: Mapped[int | None]
     """Ranked games that Riot has counted this season, as of `ranks_checked_at`."""
     ranks_awaited_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When a ranked game was processed last of which Riot has not yet told the LP; None: nothing is
+    """When a ranked game was processed last whose LP Riot has not yet shown; None: nothing is
     waited for."""
     ranks_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When to ask again; None: with the hourly check."""
