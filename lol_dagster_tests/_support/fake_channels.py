@@ -32,6 +32,7 @@ class HandClock:
         self.slept: list[float] = []
 
     def read(self, session: Session) -> tuple[str, float]:
+        assert session.is_active, "PostgreSQL would be asked in it"
         return self.epoch, self.at
 
     def local(self) -> float:

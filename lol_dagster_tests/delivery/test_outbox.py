@@ -146,6 +146,7 @@ SCAN = {"state": "uncertain", "due_at": NOW}
         ({"order_at": NOW - MINUTE}, {"order_at": NOW}),
         ({"order_at": NOW - MINUTE, "due_at": NOW}, {"order_at": NOW, "due_at": NOW - MINUTE}),
         ({}, {"state": "delivered", **EDIT}),  # news before edits
+        ({"due_at": NOW}, {"state": "delivered", **EDIT, "kind": "catch_up", "due_at": NOW - HOUR}),
         ({"state": "uncertain"}, {"state": "delivered", **EDIT}),  # and what may yet be news
         # Of edits those that may tell of a further game, unless they were refused before.
         (

@@ -517,6 +517,20 @@ def test_a_test_message_is_looked_for_from_itself_on(delivery: DeliverySetup) ->
     assert delivery.discord.count("list") == 1
 
 
+def test_an_unanswered_test_message_is_looked_for_after_the_last_that_stands_there(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    delivery.message(channel)
+    delivery.run()
+    first = {"author": {"id": "1"}, "embeds": [], "channel_id": delivery.address(channel)}
+    old = [{**first, "id": str(number)} for number in range(1, 202)]  # two pages of Discord's
+    delivery.discord.messages[delivery.address(channel)][:0] = old
+    delivery.discord.script("post", fail_after_accept())
+    report = probe(delivery, channel)
+    assert (results(report)["post"], delivery.discord.count("list")) == ("ok", 2)  # and "find"
+
+
 def test_the_channels_own_clock_is_the_databases_unless_a_test_brings_one(
     delivery: DeliverySetup,
 ) -> None:
