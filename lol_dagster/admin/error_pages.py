@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, default_exce
 from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.display import sentence
 from lol_dagster.errors import UserError
+from lol_dagster.storage.database import is_unusable
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,10 @@ _WORDS = {
         "The log has the details, at the time below. Nothing was changed.",
     ),
 }
+_NO_DATABASE = (
+    "The database cannot be used now",
+    "'lol-dagster status', on the machine itself, says why and what helps. Nothing was changed.",
+)
 _STALE_FORM = (
     "This form has expired",
     "It was opened before you last signed in. Open the page again and re-enter what you typed.",
@@ -79,6 +84,9 @@ def _user_error(error: UserError) -> Response:
 
 def _unexpected(error: BaseException) -> Response:
     logger.error("%s failed", _asked(), exc_info=error)
+    if is_unusable(error):
+        # Whoever reads this may not be signed in: nothing of where the database is.
+        return error_page(503, *_NO_DATABASE)
     return error_page(500, *_WORDS[500])
 
 

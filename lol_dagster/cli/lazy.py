@@ -69,26 +69,24 @@ class LazyGroup(click.Group):
 
 def _status_of(error: Exception) -> int | None:
     """None: it is a bug, and keeps its traceback."""
-    from sqlalchemy.exc import OperationalError
-
     from lol_dagster.riot.errors import RiotError
-    from lol_dagster.storage.database import is_damage
+    from lol_dagster.storage.database import is_unusable
 
     if isinstance(error, UserError):
         return 2
-    is_known = isinstance(error, RiotError | OperationalError) or is_damage(error)
+    is_known = isinstance(error, RiotError) or is_unusable(error)
     return 1 if is_known or _lacks_space(error) else None
 
 
 def in_a_line(error: BaseException) -> str:
     """What a person has to read of what ended a command."""
-    from sqlalchemy.exc import DBAPIError, OperationalError
+    from sqlalchemy.exc import DBAPIError
 
     from lol_dagster.riot.errors import RiotError
-    from lol_dagster.storage.database import describe_failure, is_damage
+    from lol_dagster.storage.database import describe_failure, is_unusable
 
-    if isinstance(error, DBAPIError) and (isinstance(error, OperationalError) or is_damage(error)):
-        line = describe_failure(error)  # locked, full, gone, damaged: its SQL helps nobody
+    if isinstance(error, DBAPIError) and is_unusable(error):
+        line = describe_failure(error)  # its SQL helps nobody
     elif _lacks_space(error):
         line = f"there is no space left on the disk: {error}"
     elif isinstance(error, UserError | RiotError):

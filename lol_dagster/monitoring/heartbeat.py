@@ -19,7 +19,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from lol_dagster.storage.database import Database
+from lol_dagster.storage.database import Database, in_a_line
 from lol_dagster.storage.models import Heartbeat
 from lol_dagster.storage.upsert import insert_if_absent
 
@@ -144,4 +144,4 @@ def _quietly(write: Callable[[], None], part: Part) -> None:
     try:
         write()
     except DBAPIError as error:
-        log.warning("The heartbeat of %s cannot be written: %s", part, type(error).__name__)
+        log.warning("The heartbeat of %s cannot be written: %s", part, in_a_line(error))

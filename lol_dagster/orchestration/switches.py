@@ -25,7 +25,7 @@ from lol_dagster.monitoring.switched_off import SwitchedOff, note_switched_off
 from lol_dagster.orchestration.future import put_right, put_ticks_right
 from lol_dagster.orchestration.instance import POOL_LIMITS, prepare_instance
 from lol_dagster.settings import Settings
-from lol_dagster.storage.database import Database
+from lol_dagster.storage.database import Database, in_a_line
 
 _log = logging.getLogger(__name__)
 
@@ -93,8 +93,7 @@ def looking(instance: dg.DagsterInstance, database: Database) -> Iterator[None]:
                 has_failed = False
             except Exception as error:  # noqa: BLE001 - whatever it is, it may succeed the next time
                 if not has_failed:
-                    why = f"{type(error).__name__}: {error}".splitlines()[0]
-                    _log.warning("cannot see what is switched off in Dagster: %s", why)
+                    _log.warning("cannot see what is switched off in Dagster: %s", in_a_line(error))
                 has_failed = True
             over.wait(_LOOK_EVERY)
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from lol_dagster.http import DeadlineSession, TransportError
-from lol_dagster.storage.database import assert_no_open_write
+from lol_dagster.storage.database import assert_no_open_write, in_a_line
 
 _log = logging.getLogger(__name__)
 
@@ -80,9 +80,8 @@ class LivenessProbe:
         except Exception as error:  # noqa: BLE001 - whatever it is
             # That we could not ask (a locked database, a full disk) says nothing of it. Said once until
             # it can be asked again: it would come back with every question.
-            why = f"{type(error).__name__}: {error}".splitlines()[0]
             if not self._cannot_ask:
-                _log.warning("cannot ask whether %s answers: %s", self._name, why)
+                _log.warning("cannot ask whether %s answers: %s", self._name, in_a_line(error))
             self._cannot_ask = True
             return True
 

@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -99,6 +99,18 @@ def describe_failure(error: DBAPIError) -> str:
     if is_damage(error):
         return f"{which} is damaged: {reason}{_CURE if ours else ''}"
     return f"{which} cannot be used just now: {reason}"
+
+
+def in_a_line(error: BaseException) -> str:
+    """An error for the log: a database's without the statement or its values."""
+    if isinstance(error, DBAPIError) and is_unusable(error):
+        return describe_failure(error)
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def is_unusable(error: BaseException) -> bool:
+    """Whether a database failed by itself (locked, full, gone, damaged), whatever was asked of it."""
+    return isinstance(error, OperationalError) or is_damage(error)
 
 
 def is_damage(error: BaseException) -> bool:

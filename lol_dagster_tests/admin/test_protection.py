@@ -154,6 +154,21 @@ def test_error_pages_are_ours_and_say_nothing_of_the_code(
     assert "s3cret detail" in caplog.text
 
 
+@pytest.mark.parametrize("path", ["/", "/logs/"])
+def test_a_database_that_cannot_be_used_is_said_with_what_tells_more(
+    operator: Visitor, settings: Settings, database: Database, path: str
+) -> None:
+    """The page of the log, to which other errors point, needs it, too."""
+    database.dispose()
+    for file in settings.home.glob("lol.sqlite3*"):
+        file.write_bytes(b"Dear diary, " * 1000)
+    broken = operator.get(path)
+    assert broken.status_code == 503
+    assert "The database cannot be used now" in broken.text
+    assert "lol-dagster status" in broken.text
+    assert "lol.sqlite3" not in broken.text
+
+
 @pytest.mark.parametrize("strange", ["a\0b", "http://[x", "-" + "9" * 30, "é" * 250, ""])
 def test_nothing_strange_that_is_sent_breaks_a_page(
     settings: Settings, any_database: Database, clock: ManualClock, strange: str

@@ -20,6 +20,7 @@ from lol_dagster.monitoring.heartbeat import (
     silence,
 )
 from lol_dagster.monitoring.riot_limits import RiotKey
+from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster_tests._support.waiting import wait_for
 
@@ -99,6 +100,17 @@ def test_a_silence_is_noticed_and_cron_is_none(
     beats: dict[str, Beat], silent: Silence | None
 ) -> None:
     assert silence(beats, NOW) == silent
+
+
+def test_that_a_damaged_database_takes_no_heartbeat_is_said_with_what_helps(
+    database: Database, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    database.dispose()
+    for file in settings.home.glob("lol.sqlite3*"):
+        file.write_bytes(b"Dear diary, " * 1000)
+    with beating(database, "up"):
+        wait_for("word of it", lambda: "cannot be written" in caplog.text)
+    assert "lol-dagster db restore BACKUP --put-aside" in caplog.text
 
 
 @pytest.mark.parametrize(

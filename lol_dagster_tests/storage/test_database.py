@@ -13,7 +13,13 @@ from typing import cast
 
 import pytest
 from sqlalchemy import make_url, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError, StatementError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InternalError,
+    OperationalError,
+    StatementError,
+)
 
 from lol_dagster.storage.database import (
     _TRANSACTION_WAITS,
@@ -21,6 +27,7 @@ from lol_dagster.storage.database import (
     DatabaseError,
     _switch_to_wal,
     assert_no_open_write,
+    in_a_line,
     normalized_url,
 )
 from lol_dagster.storage.integrity import undurable
@@ -308,3 +315,23 @@ def test_the_server_waits_for_nobody_without_end(postgres_url: str, kind: str) -
     # Whoever waits for a lock outlasts its owner that was cut off.
     assert list(waits.values()) == ["30s", "45s", "5min"]
     database.dispose()
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            OperationalError("SELECT secret", {}, sqlite3.OperationalError("database is locked")),
+            "a database of Dagster's cannot be used just now: database is locked",
+        ),
+        (
+            IntegrityError("INSERT", {}, sqlite3.IntegrityError("UNIQUE constraint failed")),
+            "IntegrityError: (sqlite3.IntegrityError) UNIQUE constraint failed",
+        ),
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+    ],
+)
+def test_an_error_is_a_line_of_the_log_and_a_databases_without_its_statement(
+    error: Exception, line: str
+) -> None:
+    assert in_a_line(error) == line
