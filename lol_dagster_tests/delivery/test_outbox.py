@@ -321,7 +321,11 @@ def test_an_intent_names_all_that_is_known_before_the_call(box: Box) -> None:
     assert row.body_sha256 is not None
     assert intended.attempt_id == row.id
     (effect,) = intended.effects
-    box.outbox.conclude(intended, effect, Answer(Accepted("9", 1), http_status=200), NOW + MINUTE)
+    answer = Answer(Accepted("9", 1), http_status=200)
+    after = box.outbox.conclude(intended, effect, answer, NOW + MINUTE)
+    # What was intended is over: a further call has a row of its own.
+    assert after is not None
+    assert (after.attempt_id, after.outgoing) == (None, None)
     (row,) = box.attempts()
     # The one row: when it was begun, and how it ended.
     assert (row.at, row.outcome, row.remote_id) == (NOW + SECOND, "accepted", "9")
@@ -460,6 +464,30 @@ def test_a_deliverer_that_no_longer_has_the_message_writes_nothing_to_it(
     (line,) = (each for each in caplog.records if each.levelname == "WARNING")
     assert line.getMessage() == "fenced: another deliverer has claimed the message"
     assert (line.message_id, line.fence) == ("own", 1)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("effect", "scope"),
+    [(POST, "channel:{}"), (Patch("9", 1), "channel:{}:edit"), (Scan("7"), "channel:{}:scan")],
+)
+def test_a_failure_counts_against_calls_of_its_kind(box: Box, effect: Effect, scope: str) -> None:
+    own = claimed(box)
+    verdict: Verdict = NotSeen("why") if isinstance(effect, Scan) else Uncertain("why")
+    with box.database.writing() as session:
+        outbox.note_answer(session, TRANSPORTS, own, effect, Answer(verdict), NOW)
+        session.flush()
+        failed = {row.scope: row.failures for row in session.scalars(select(Breaker))}
+    assert failed == {scope.format(box.ids["one"]): 1}
+
+
+def test_a_token_that_works_again_opens_all_its_channels(box: Box) -> None:
+    for name in ("one", "two"):
+        box.add(f"refused {name}", "blocked", of=name, due_at=NOW + HOUR)
+    own = claimed(box)
+    box.close("discord-token", fingerprint=own.destination.token, open_until=NOW + HOUR)
+    with box.database.writing() as session:
+        outbox.note_answer(session, TRANSPORTS, own, POST, Answer(Accepted("9", 1)), NOW)
+    assert [box.row(f"refused {name}").due_at for name in ("one", "two")] == [NOW, NOW]
 
 
 # --- what is looked for ----------------------------------------------------------------------------

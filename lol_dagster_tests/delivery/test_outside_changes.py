@@ -52,6 +52,25 @@ def rows(database) -> Iterator[Rows]:
         yield Rows(session)
 
 
+# --- new messages ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("maybe_delivered", [False, True])
+def test_a_new_message_is_due_at_once(rows: Rows, maybe_delivered: bool) -> None:
+    content = MessageContent("Victory", "Victory")
+    message = add_message(
+        rows.session, "own", channel_id=rows.channel.id, kind="game", subject="NA1_1",
+        order_at=NOW - HOUR, content=content, now=NOW, maybe_delivered=maybe_delivered,
+    )  # fmt: skip
+    rows.session.refresh(message)
+    assert (message.created_at, message.due_at, message.order_at) == (NOW, NOW, NOW - HOUR)
+    assert (message.subject, message.kind) == ("NA1_1", "game")
+    assert (message.content, message.desired_hash) == (content.to_json(), content.content_hash())
+    # An installation that was lost may have sent it: then it is looked for first.
+    state = "uncertain" if maybe_delivered else "pending"
+    assert (message.state, message.sent_maybe) == (state, maybe_delivered)
+
+
 # --- giving up -------------------------------------------------------------------------------------
 
 
