@@ -41,7 +41,6 @@ def prune_attempts(database: Database, now: datetime) -> int:
             Attempt.remote_id.is_(None),
             Message.state.in_(("delivered", "dropped")),
         )
-        .order_by(Attempt.id)
     )
     return _delete_all(database, Attempt.id, old)
 
@@ -74,6 +73,9 @@ def prune_requests_and_alerts(database: Database, now: datetime) -> int:
 def _delete_all(database: Database, key: InstrumentedAttribute[Any], old: Select[Any]) -> int:
     """Delete the rows that a query finds, in short transactions, until none is left or the time is up.
 
+    They are looked for while others may write, each time behind those that were found before: among a million
+    rows that stay it may take a while to come to the next that goes.
+
     Args:
         key: The column that `old` selects.
 
@@ -81,18 +83,27 @@ def _delete_all(database: Database, key: InstrumentedAttribute[Any], old: Select
         How many keys were found.
     """
     ends, deleted = time.monotonic() + BUDGET_S, 0
+    page = old.order_by(key).limit(BATCH)
+    rest = page
     while time.monotonic() < ends:
-        with database.writing() as session:
-            found = session.scalars(old.limit(BATCH)).all()
-            _delete(session, key, found)
+        with database.reading() as session:
+            found = session.scalars(rest).all()
+        if found:
+            with database.writing() as session:
+                _delete(session, key, old, found)
+            rest = page.where(key > found[-1])
         deleted += len(found)
         if len(found) < BATCH:
             break
     return deleted
 
 
-def _delete(session: Session, key: InstrumentedAttribute[Any], found: Sequence[object]) -> None:
-    statement = delete(key.class_).where(key.in_(found))
+def _delete(
+    session: Session, key: InstrumentedAttribute[Any], old: Select[Any], found: Sequence[object]
+) -> None:
+    # By the query once more: what was found may have changed meanwhile, and be wanted again.
+    still = old.where(key.in_(found)).correlate(None)
+    statement = delete(key.class_).where(key.in_(still))
     session.execute(statement, execution_options={"synchronize_session": False})
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select, update
 
 from lol_dagster.storage import retention
-from lol_dagster.storage.database import Database
+from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster.storage.models import Alert, Attempt, Message, RateCall, RateHold, RateWindow
 from lol_dagster.storage.retention import (
     KEEP_ATTEMPTS,
@@ -64,11 +67,11 @@ def test_no_transaction_deletes_more_than_a_batch(
     batches: list[int] = []
     real = retention._delete
 
-    def counting(session, key, found) -> None:
+    def counting(session, key, old, found) -> None:
         batches.append(len(found))
         if len(batches) == 2:
             raise KeyboardInterrupt
-        real(session, key, found)
+        real(session, key, old, found)
 
     monkeypatch.setattr(retention, "_delete", counting)
     with pytest.raises(KeyboardInterrupt):
@@ -76,6 +79,50 @@ def test_no_transaction_deletes_more_than_a_batch(
     assert count(any_database, Attempt) == 600
     assert prune_attempts(any_database, NOW) == 600
     assert max(batches) == 500
+
+
+def test_what_goes_is_looked_for_while_others_may_write_and_nothing_is_passed_twice(
+    any_database: Database,
+) -> None:
+    """Before it may stand a million rows that stay."""
+    add_message(any_database, "delivered", *[(OLD, None)] * 1100)
+    begins_behind: list[bool] = []
+
+    def watch(*arguments: Any) -> None:
+        statement = arguments[2]
+        if statement.startswith("SELECT") and "FROM attempts" in statement:
+            assert_no_open_write()
+            begins_behind.append("attempts.id > " in statement)
+
+    event.listen(any_database.engine, "before_cursor_execute", watch)
+    assert prune_attempts(any_database, NOW) == 1100
+    assert begins_behind == [False, True, True]
+
+
+def test_what_is_wanted_again_after_it_was_found_stays(
+    any_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_message(any_database, "delivered", (OLD, None))
+    real = retention._delete
+
+    def changed_meanwhile(session, key, old, found) -> None:
+        session.execute(update(Message).values(state="uncertain"))
+        real(session, key, old, found)
+
+    monkeypatch.setattr(retention, "_delete", changed_meanwhile)
+    prune_attempts(any_database, NOW)
+    assert count(any_database, Attempt) == 1
+
+
+def test_a_step_ends_when_its_time_is_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may take 300 s: where 200 pass each time that the clock is read, there is one batch."""
+    add_message(database, "delivered", *[(OLD, None)] * 1100)
+    ticking = SimpleNamespace(monotonic=partial(next, iter(range(0, 10_000, 200))))
+    monkeypatch.setattr(retention, "time", ticking)
+    assert prune_attempts(database, NOW) == 500
+    assert count(database, Attempt) == 600
 
 
 def test_counted_calls_and_rows_of_other_keys_are_deleted(any_database: Database) -> None:
