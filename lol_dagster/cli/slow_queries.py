@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from lol_dagster.cli.logs import instant
 from lol_dagster.cli.output import as_json_option, print_either, shown
-from lol_dagster.logs.slow_queries import SlowStatement, slow_queries
 from lol_dagster.settings import load_settings
+
+if TYPE_CHECKING:
+    from lol_dagster.logs.slow_queries import SlowStatement
 
 
 @click.command()
@@ -28,6 +30,10 @@ def slow(since: str | None, as_json: bool) -> None:
     greatest total first. All times, the percentiles among them, are of these alone. The plan is that of
     the slowest.
     """
+    # Not above: the other commands of `db` are quick, and reading a log loads structlog.
+    from lol_dagster.cli.logs import instant
+    from lol_dagster.logs.slow_queries import slow_queries
+
     settings = load_settings()
     begin = instant(since, datetime.now(UTC)) if since else None
     statements = slow_queries(settings.logs_dir, begin)
