@@ -33,6 +33,12 @@ class Bar:
     """None: there is nothing to show, as where a player has not played."""
     tick: str = ""
     """Written below it; most have none."""
+    words: str = ""
+    """The value as people say it, if that is not its number: `Gold II 45`."""
+
+    @property
+    def said(self) -> str:
+        return self.words or _number(self.value)
 
 
 def bar_chart(bars: Sequence[Bar], *, title: str, height: int = 90, kind: str = "one") -> Markup:
@@ -54,15 +60,16 @@ def bar_chart(bars: Sequence[Bar], *, title: str, height: int = 90, kind: str = 
                 'height="{}"/><rect class="bar" x="{:.1f}" y="{:.1f}" width="{:.1f}" '
                 'height="{:.1f}"/></g>'
             ).format(
-                bar.label, _number(bar.value), number * step, step, height,
+                bar.label, bar.said, number * step, step, height,
                 number * step + step * 0.12, height - tall, step * 0.76, tall,
             )
         )  # fmt: skip
-    return _drawing(parts, bars, title, height, kind, most or None)
+    return _drawing(parts, bars, title, height, kind, _number(most) if most else None)
 
 
 def line_chart(points: Sequence[Bar], *, title: str, height: int = 90, kind: str = "one") -> Markup:
-    """Values as a line that is broken where there is none.
+    """Values as a line that is broken where there is none; between the least and the highest of them, as
+    their changes are what counts.
 
     Args:
         title: What the chart says to whoever does not see it.
@@ -70,7 +77,7 @@ def line_chart(points: Sequence[Bar], *, title: str, height: int = 90, kind: str
         kind: Which of the two colours: `one` or `two`.
     """
     values = [point.value for point in points if point.value is not None]
-    most, least = max(values, default=1.0), min(0.0, *values, 0.0)
+    most, least = max(values, default=1.0), min(values, default=0.0)
     span = (most - least) or 1
     step = _WIDTH / max(len(points), 1)
     path, parts, pen = [], [], "M"
@@ -84,10 +91,11 @@ def line_chart(points: Sequence[Bar], *, title: str, height: int = 90, kind: str
         pen = "L"
         parts.append(
             Markup('<g><title>{}: {}</title><circle class="dot" cx="{:.1f}" cy="{:.1f}" r="4"/></g>')
-            .format(point.label, _number(point.value), x, y)
+            .format(point.label, point.said, x, y)
         )  # fmt: skip
     parts.insert(0, Markup('<path class="line" d="{}"/>').format(" ".join(path)))
-    return _drawing(parts, points, title, height, kind, most if values else None)
+    highest = next((point.said for point in points if point.value == most), None)
+    return _drawing(parts, points, title, height, kind, highest)
 
 
 def _drawing(
@@ -96,11 +104,11 @@ def _drawing(
     title: str,
     height: int,
     kind: str,
-    most: float | None,
+    most: str | None,
 ) -> Markup:
     """
     Args:
-        most: The highest value, written at its height; None: there is nothing to show.
+        most: The highest value in words, written at its height; None: there is nothing to show.
     """
     step = _WIDTH / max(len(bars), 1)
     ticks = Markup("").join(
@@ -113,7 +121,7 @@ def _drawing(
     ).format(
         kind, _ABOVE, _WIDTH, height + _ABOVE + 20, title, height, _WIDTH, height, Markup("").join(parts), ticks,
         "" if most is None else
-        Markup('<text class="most" x="{}" y="-5">{}</text>').format(_WIDTH - 2, _number(most)),
+        Markup('<text class="most" x="{}" y="-5">{}</text>').format(_WIDTH - 2, most),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import hashlib
 from typing import Final
 
 from lol_dagster.messages.text import isolated
-from lol_dagster.stats.ranks import Moved, Rank
+from lol_dagster.stats.ranks import Moved
 from lol_dagster.stats.remarks import Remark
 
 WORDINGS: Final[dict[str, tuple[str, ...]]] = {
@@ -91,13 +91,9 @@ def rank_in_words(moved: Moved) -> str:
     if moved.games > 1:
         said.append(f"over {moved.games:,} games")
     if before.is_apart_from(after):
-        there = _standing(after)
-        said.append(f"({_standing(before)} → {there}, {'promoted' if points > 0 else 'demoted'})")
+        there = after.standing
+        said.append(f"({before.standing} → {there}, {'promoted' if points > 0 else 'demoted'})")
     else:
-        there = f"{after.league_points:,}" if before.place == after.place else _standing(after)
-        said.append(f"({_standing(before)} → {there})")
+        there = f"{after.league_points:,}" if before.place == after.place else after.standing
+        said.append(f"({before.standing} → {there})")
     return " ".join(said)
-
-
-def _standing(rank: Rank) -> str:
-    return f"{rank.place} {rank.league_points:,}"

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from lol_dagster.delivery.worker import DeliveryReport, DeliveryResult
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.text import markdown, plain_markdown
+from lol_dagster.messages.wording import rank_in_words
 from lol_dagster.pipeline.discovery import DiscoveryReport
 from lol_dagster.pipeline.failures import is_the_games, summary
 from lol_dagster.pipeline.process import (
@@ -38,6 +39,8 @@ from lol_dagster.pipeline.process import (
 from lol_dagster.riot.polling import poll_times
 from lol_dagster.stats.form import Form, form, game_table
 from lol_dagster.stats.played import select_played
+from lol_dagster.stats.rank_history import curve, moves_of
+from lol_dagster.stats.ranks import RANKED_QUEUES, Moved
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
     Channel,
@@ -64,6 +67,8 @@ log = logging.getLogger(__name__)
 
 Metadata = Mapping[str, Any]
 _CELL = 300
+_CURVE = 10
+"""Steps of a rank that are shown."""
 _ACCOUNTS = 200
 _NO_CHANNEL = "none: the game is announced nowhere"
 
@@ -184,17 +189,42 @@ def _of_stats(session: Session, match_id: str) -> Metadata:
         .where(PlayerStat.match_id == match_id)
         .order_by(Participant.participant_id)
     ).all()
+    moves = moves_of(session, [match_id])
     forms = {player.name: form(session, player.id, until=game.ended_at) for _, player, _ in rows}
     return {
         "players": ", ".join(player.name for _, player, _ in rows) or "nobody tracked",
         "result": game.result,
         "mode": game.queue_name,
         "minutes": round(game.duration_s / 60, 1),
-        "lines": dg.MetadataValue.md(_table(_LINE_HEADS, [_line(*row) for row in rows])),
+        "lines": dg.MetadataValue.md(
+            _table(
+                _LINE_HEADS,
+                [
+                    _line(participant, player, stat, moves.get((match_id, stat.account_id)))
+                    for participant, player, stat in rows
+                ],
+            )
+        ),
+        **_of_ranks(session, game, rows),
         "form": dg.MetadataValue.md(
             _table(_FORM_HEADS, [_form_line(name, form) for name, form in forms.items()])
         ),
     }
+
+
+def _of_ranks(
+    session: Session, game: Game, rows: Sequence[Row[Participant, Player, PlayerStat]]
+) -> Metadata:
+    """Of a ranked game: the curve of each account's rank in its queue."""
+    curves = [
+        (player.name, [each.rank.standing for each in curve(session, stat.account_id, game.queue_id, limit=_CURVE)])
+        for _, player, stat in rows
+        if game.queue_id in RANKED_QUEUES.values()
+    ]  # fmt: skip
+    lines = [(name, " → ".join(standings)) for name, standings in curves if standings]
+    return (
+        {"ranks": dg.MetadataValue.md(_table(("Player", game.queue_name), lines))} if lines else {}
+    )
 
 
 def _of_messages(messages: Sequence[Row[Message, Channel]]) -> Metadata:
@@ -305,10 +335,12 @@ def messages_of(session: Session, match_id: str) -> Sequence[Row[Message, Channe
     ).all()
 
 
-_LINE_HEADS = ("Player", "Champion", "K/D/A", "Outcome", "KDA", "CS/min", "KP", "Stood out")
+_LINE_HEADS = ("Player", "Champion", "K/D/A", "Outcome", "KDA", "CS/min", "KP", "LP", "Stood out")
 
 
-def _line(participant: Participant, player: Player, stat: PlayerStat) -> tuple[str, ...]:
+def _line(
+    participant: Participant, player: Player, stat: PlayerStat, moved: Moved | None
+) -> tuple[str, ...]:
     return (
         player.name,
         participant.champion,
@@ -317,6 +349,7 @@ def _line(participant: Participant, player: Player, stat: PlayerStat) -> tuple[s
         f"{stat.kda:.1f}",
         _number(stat.cs_per_min),
         _share(stat.kill_participation),
+        rank_in_words(moved) if moved else "",
         ", ".join(highlight.replace("_", " ") for highlight in stat.highlights),
     )
 

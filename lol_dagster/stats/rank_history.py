@@ -79,20 +79,35 @@ def moves_of(session: Session, match_ids: Collection[str]) -> dict[tuple[str, in
     }
 
 
-def curve(
-    session: Session, account_id: int, queue_id: int, *, until: datetime, limit: int = 200
-) -> list[Snapshot]:
-    """The last snapshots of a rank, oldest first.
+@dataclass(frozen=True)
+class Brought:
+    """A game of which it is known how it moved a rank."""
 
-    Args:
-        until: Those that were taken later are left out.
-    """
+    match_id: str
+    ended_at: datetime
+    moved: Moved
+
+
+def brought(session: Session, account_id: int, queue_id: int, *, limit: int) -> list[Brought]:
+    """The last games that moved an account's rank in a queue, the newest first."""
+    rows = session.execute(
+        select(RankChange.match_id, Game.ended_at)
+        .join(Game, Game.match_id == RankChange.match_id)
+        .where(RankChange.account_id == account_id, Game.queue_id == queue_id)
+        .order_by(Game.ended_at.desc(), Game.match_id)
+        .limit(limit)
+    ).all()
+    moves = moves_of(session, [row.match_id for row in rows])
+    return [Brought(row.match_id, row.ended_at, moves[row.match_id, account_id]) for row in rows]
+
+
+def curve(session: Session, account_id: int, queue_id: int, *, limit: int = 200) -> list[Snapshot]:
+    """The last snapshots of a rank, oldest first."""
     rows = session.scalars(
         select(RankSnapshot)
         .where(
             RankSnapshot.account_id == account_id,
             RankSnapshot.queue_id == queue_id,
-            RankSnapshot.taken_at <= until,
         )
         .order_by(RankSnapshot.id.desc())
         .limit(limit)

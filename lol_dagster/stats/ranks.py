@@ -70,6 +70,11 @@ class Rank:
         return f"{tier} {self.division}" if self.has_divisions and self.division else tier
 
     @property
+    def standing(self) -> str:
+        """`Gold II 45`."""
+        return f"{self.place} {self.league_points:,}" if self.tier else self.place
+
+    @property
     def has_divisions(self) -> bool:
         return self.tier is not None and self.tier not in _APEX
 

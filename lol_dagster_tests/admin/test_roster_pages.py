@@ -12,7 +12,16 @@ import pytest
 from sqlalchemy import select
 
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import AuditEntry, Channel, Membership, Player, Team
+from lol_dagster.storage.models import (
+    AuditEntry,
+    Channel,
+    Membership,
+    Player,
+    RankChange,
+    RankSnapshot,
+    Team,
+)
+from lol_dagster_tests._support.message_rows import add_game, played
 from lol_dagster_tests._support.roster_rows import (
     LONG_AGO,
     make_account,
@@ -320,6 +329,34 @@ def test_players_are_found_by_riot_id_and_by_team(operator: Visitor, team: None)
     assert "2 in all" in operator.get("/player/?flt0_in_the_team=AMIG").text
     assert "1 in all" in operator.get("/player/?search=CLEO").text
     assert "0 in all" in operator.get("/player/?search=%25").text, "no wildcard"
+
+
+def test_a_player_shows_the_curve_of_each_rank_and_what_games_brought(
+    operator: Visitor, team: None, database: Database
+) -> None:
+    assert "Ranks" not in operator.get("/player/details/?id=1").text
+    with database.writing() as session:
+        ann = session.get_one(Player, 1)
+        add_game(session, "EUW1_7", played(ann))
+        for number, points in enumerate((45, 66), start=1):
+            session.add(
+                RankSnapshot(
+                    id=number, account_id=ann.accounts[0].id, queue_id=420, taken_at=LONG_AGO,
+                    seen_at=LONG_AGO, tier="GOLD", division="II", league_points=points,
+                    wins=9 + number, losses=8,
+                )
+            )  # fmt: skip
+        session.flush()
+        session.add(
+            RankChange(
+                match_id="EUW1_7", account_id=ann.accounts[0].id, before_id=1, after_id=2, games=1
+            )
+        )
+    page = html.unescape(operator.get("/player/details/?id=1").text)
+    assert "<strong>Ranked Solo: Gold II 66 LP</strong>" in page
+    assert ": Gold II 45</title>" in page
+    assert "+21 LP (Gold II 45 → 66)" in page
+    assert "Ranked Flex" not in page, "nobody has asked for it"
 
 
 # --- channels -----------------------------------------------------------------------------------

@@ -178,6 +178,15 @@ def test_a_chart_says_in_words_what_it_shows_and_escapes_them() -> None:
     assert chart.count("tick</text>") == 1
 
 
+def test_a_line_goes_from_its_least_value_to_its_highest_and_says_them_in_words() -> None:
+    points = [Bar("a", 1445, words="Gold II 45"), Bar("b", 1466, words="Gold II 66")]
+    chart = line_chart(points, title="rank")
+    # 8 of 90 units are margin: the highest is at 4, the least at 86.
+    assert 'd="M180.0 86.0 L540.0 4.0"' in chart
+    assert "<title>a: Gold II 45</title>" in chart
+    assert '<text class="most" x="718" y="-5">Gold II 66</text>' in chart
+
+
 def test_a_line_is_broken_where_there_is_nothing() -> None:
     points = [Bar("a", 1), Bar("b", 2), Bar("c", None), Bar("d", 0)]
     chart = line_chart(points, title="form")

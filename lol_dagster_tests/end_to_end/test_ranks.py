@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+import dagster as dg
 import pytest
 from sqlalchemy import select
 
@@ -85,6 +86,12 @@ def test_lp_comes_as_an_edit_once(world: World, kind: str) -> None:
     world.process(GAME)
     world.once()
     assert len(world.edits("a")) == 1, "processing it again says the same"
+    (shown,) = world.instance.fetch_materializations(
+        dg.AssetRecordsFilter(dg.AssetKey("player_stats"), asset_partitions=[GAME]), limit=1
+    ).records
+    metadata = shown.asset_materialization.metadata
+    assert _words(world) in str(metadata["lines"].value)
+    assert f"{_rank(world)} → {_rank(world, _lp(world))}" in str(metadata["ranks"].value)
     with world.app.database.reading() as session:
         (change,) = session.scalars(select(RankChange))
     assert (change.match_id, change.games) == (GAME, 1)

@@ -21,6 +21,7 @@ from lol_dagster.messages.compose import (
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.wording import WORDINGS
 from lol_dagster.riot.routing import PLATFORMS
+from lol_dagster.stats.ranks import Moved, Rank
 from lol_dagster.stats.remarks import Remark
 from lol_dagster_tests._support.message_rows import ENDED
 
@@ -428,3 +429,11 @@ def test_the_preview_is_the_same_text_in_commonmark():
 )
 def test_places_are_written_as_people_say_them(number, word):
     assert ordinal(number) == word
+
+
+def test_lp_stands_first_below_a_members_name() -> None:
+    moved = Moved(Rank("GOLD", "II", 45), Rank("GOLD", "II", 66), 1)
+    (section,) = compose_game(game(member("Ann", moved=moved), member("Bob"))).sections
+    ann, bob = section.lines
+    assert ann.details[0] == "+21 LP (Gold II 45 → 66)"
+    assert ann.details[1:] == bob.details, "what is not known leaves no gap"

@@ -1,4 +1,4 @@
-"""How remarks read."""
+"""How remarks and ranks read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import string
 
 import pytest
 
-from lol_dagster.messages.wording import WORDINGS, remark_in_words
+from lol_dagster.messages.wording import WORDINGS, rank_in_words, remark_in_words
+from lol_dagster.stats.ranks import Moved, Rank
 from lol_dagster.stats.remarks import CODES, Remark
 
 MATCHES = [f"EUW1_{number}" for number in range(200)]
@@ -58,3 +59,30 @@ def test_remarks_honour() -> None:
         "bad",
     ):
         assert word not in words
+
+
+GOLD = Rank("GOLD", "II", 45)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "games", "words"),
+    [
+        (GOLD, Rank("GOLD", "II", 66), 1, "+21 LP (Gold II 45 → 66)"),
+        (GOLD, Rank("GOLD", "II", 82), 3, "+37 LP over 3 games (Gold II 45 → 82)"),
+        (GOLD, Rank("GOLD", "II", 26), 1, "−19 LP (Gold II 45 → 26)"),
+        (GOLD, GOLD, 2, "0 LP over 2 games (Gold II 45 → 45)"),
+        (Rank("GOLD", "II", 90), Rank("GOLD", "I", 11), 1,
+         "+21 LP (Gold II 90 → Gold I 11, promoted)"),
+        (Rank("PLATINUM", "IV", 5), Rank("GOLD", "I", 86), 1,
+         "−19 LP (Platinum IV 5 → Gold I 86, demoted)"),
+        (Rank("DIAMOND", "I", 90), Rank("MASTER", None, 11), 1,
+         "+21 LP (Diamond I 90 → Master 11, promoted)"),
+        (Rank("MASTER", None, 1390), Rank("MASTER", None, 1411), 1, "+21 LP (Master 1,390 → 1,411)"),
+        # A seat among the best is given out once a day, and not by a game.
+        (Rank("MASTER", None, 490), Rank("GRANDMASTER", None, 511), 1,
+         "+21 LP (Master 490 → Grandmaster 511)"),
+        (Rank(None, None, 0), Rank("SILVER", "I", 12), 5, "Placed in Silver I with 12 LP"),
+    ],
+)  # fmt: skip
+def test_a_rank_in_words(before: Rank, after: Rank, games: int, words: str) -> None:
+    assert rank_in_words(Moved(before, after, games)) == words

@@ -21,6 +21,7 @@ from lol_dagster.admin.transactions import reading
 from lol_dagster.admin.views.accounts import State, account_state
 from lol_dagster.admin.views.memberships import MembershipList, TeamRow, save_rows
 from lol_dagster.admin.views.played import RecentGames, recent_games
+from lol_dagster.admin.views.ranks import ShownRank, ranks_of
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.players import remove_player, rename_player
 from lol_dagster.storage.models import Account, Membership, Player, Team
@@ -135,6 +136,9 @@ class PlayerView(RosterView):
             .options(joinedload(Membership.team), joinedload(Membership.player))
         )
         return sorted(rows, key=lambda row: (row.until is not None, -row.since.timestamp()))
+
+    def ranks_of(self, accounts: list[tuple[Account, State]]) -> list[ShownRank]:
+        return ranks_of(reading(), [account for account, _ in accounts])
 
     def recent_games(self, player: Player) -> RecentGames:
         return recent_games(reading(), player.id, now=self.now())
