@@ -351,6 +351,7 @@ def _page(
         "",
         "Each is the code with one place altered: a comparison, a number, an argument that is left out.",
         "It is found if some test fails with it. What survives is listed, with the reason why it may.",
+        "The share is of those that were tried: of a large package not all are.",
         "",
         "| Package | Tried | Found | | Not tried yet |",
         "| --- | ---: | ---: | ---: | ---: |",

@@ -7,8 +7,15 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select
 
+from lol_dagster.delivery.message_rows import add_message
 from lol_dagster.delivery.model import Timing
-from lol_dagster.delivery.retry_budget import RetryBudget, retry_budget, retry_budget_of
+from lol_dagster.delivery.retry_budget import (
+    RetryBudget,
+    retry_budget,
+    retry_budget_of,
+    take_turn,
+)
+from lol_dagster.messages.content import MessageContent
 from lol_dagster.storage.models import Attempt, ChannelProbe
 from lol_dagster_tests._support.fake_channels import (
     NOW,
@@ -18,10 +25,13 @@ from lol_dagster_tests._support.fake_channels import (
     refuse,
 )
 from lol_dagster_tests._support.raw_server import answer
+from lol_dagster_tests._support.roster_rows import make_channel, make_team
 from lol_dagster_tests.delivery.conftest import DeliverySetup
 
 TIMING = Timing()
 MINUTE = timedelta(minutes=1)
+WINDOW = 10 * MINUTE
+SECOND = timedelta(seconds=1)
 
 
 def at(*minutes: float) -> list[datetime]:
@@ -235,3 +245,44 @@ def test_retries_of_a_clock_that_was_a_day_ahead_do_not_count(delivery: Delivery
     delivery.message(channel, "again", attempts=1)
     delivery.run()
     assert delivery.titles(channel) == ["again"]
+
+
+@pytest.mark.parametrize(
+    ("values", "counts"),
+    [
+        ({}, True),
+        ({"outcome": None}, True),  # under way, or its process died over it
+        ({"outcome": "refused"}, True),
+        ({"outcome": "accepted"}, False),
+        ({"outcome": "put_off"}, False),
+        ({"retry": False}, False),
+        ({"op": "PATCH"}, False),
+        ({"message_id": "of another channel"}, False),
+        ({"at": NOW - WINDOW}, False),
+        ({"at": NOW - WINDOW + SECOND}, True),
+        # Of a clock that was ahead, but by less than it matters.
+        ({"at": NOW + WINDOW - SECOND}, True),
+        ({"at": NOW + WINDOW}, False),
+    ],
+)
+def test_what_counts_is_a_failed_retry_of_the_channel_and_of_the_kind_within_ten_minutes(
+    database, values: dict[str, object], counts: bool
+) -> None:
+    retry = {
+        "message_id": "own", "op": "POST", "outcome": "uncertain", "retry": True, "fence": 2,
+        "at": NOW,
+    }  # fmt: skip
+    with database.writing() as session:
+        team = make_team(session)
+        channels = {name: make_channel(session, team) for name in ("own", "of another channel")}
+        for name, channel in channels.items():
+            add_message(
+                session, name, channel_id=channel.id, kind="game", subject=name, order_at=NOW,
+                content=MessageContent(name, name), now=NOW,
+            )  # fmt: skip
+        session.add(Attempt(**{**retry, **values}))
+        session.flush()
+        for counted in (retry_budget_of, take_turn):
+            left = counted(session, channels["own"].id, "POST", Timing(), NOW)
+            # Five may fail in any case.
+            assert left == RetryBudget(allowed=5, used=1 if counts else 0, opens_at=None)
