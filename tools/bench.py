@@ -30,6 +30,7 @@ from rich.table import Table
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
+from lol_dagster.monitoring.disk import read_disk
 from lol_dagster.pipeline.process import due_matches
 from lol_dagster.riot.limiter import RateLimiter, Reservation
 from lol_dagster.riot.rate_headers import read_rate_headers
@@ -54,6 +55,7 @@ class Size:
     repeats: int = 7
     games: int = 100
     matches: int = 50_000
+    history: int = 100_000
     calls: int = 50
 
 
@@ -159,6 +161,7 @@ def recording(folder: Path, size: Size) -> Comparison:
     """What a transaction per game costs: it is why one malformed game stops no other."""
     database = fresh_database(folder / "recording")
     games = made_up_games(size.games)
+    empty = bytes_on_disk(database)
     with database.writing() as session:
         for number, game in enumerate(games):
             session.add(Match(**match_row(number) | {"match_id": game.match_id}))
@@ -183,8 +186,10 @@ def recording(folder: Path, size: Size) -> Comparison:
             for game in games:
                 record(session, game)
 
+    together()
+    each = (bytes_on_disk(database) - empty) / len(games) / 1000
     return compare(
-        f"Recording {len(games)} archived games",
+        f"Recording {len(games)} archived games, {each:.1f} kB on disk each",
         "game",
         {
             "a transaction for all": (len(games), together),
@@ -252,6 +257,27 @@ def lists(folder: Path, size: Size) -> Comparison:
     return replace(measured, title=f"Pages with {size.matches:,} rows, {verdict}")
 
 
+def growth(folder: Path, size: Size) -> list[Comparison]:
+    """Whether what is asked again and again takes longer with the years, on each database."""
+    from bench_growth import FEW, engines, questions, with_history
+
+    settings = Settings(home=folder, database_url=None)
+    found = []
+    with engines(folder) as databases:
+        for engine, new in databases.items():
+            with (
+                with_history(new("few"), folder, min(FEW, size.history), NOW) as few,
+                with_history(new("many"), folder, size.history, NOW) as many,
+            ):
+                for question, ask in questions(settings, NOW).items():
+                    ways = {
+                        f"{FEW:,} games": (1, partial(ask, few)),
+                        f"{size.history:,} games": (1, partial(ask, many)),
+                    }
+                    found.append(compare(f"{engine}: {question}", "question", ways, size.repeats))
+    return found
+
+
 def workers(folder: Path, size: Size) -> list[Comparison]:
     """What a run costs before it does anything: its worker's start, and the rest of what Dagster does."""
     from bench_workers import code_servers
@@ -278,6 +304,11 @@ def made_up_games(number: int) -> list[Game]:
 
 def fresh_database(home: Path) -> Database:
     return open_database(Settings(home=home, database_url=None))
+
+
+def bytes_on_disk(database: Database) -> int:
+    with database.reading() as session:
+        return read_disk(session, Settings(home=ROOT)).database
 
 
 def match_row(number: int) -> dict[str, object]:
@@ -325,8 +356,9 @@ def run(size: Size) -> dict[str, object]:
         for bench in (payloads, due_list, recording, limiter, lists):
             with console.status(f"measuring: {bench.__name__}"):
                 comparisons.append(bench(Path(folder), size))
-        with console.status("measuring: workers"):
-            comparisons += workers(Path(folder), size)
+        for several in (growth, workers):
+            with console.status(f"measuring: {several.__name__}"):
+                comparisons += several(Path(folder), size)
     Console().print(table(comparisons))
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
