@@ -12,11 +12,19 @@ from sqlalchemy.orm import Session
 from lol_dagster.delivery import message_rows
 from lol_dagster.delivery.message_rows import add_message, terms_of
 from lol_dagster.delivery.model import Timing
+from lol_dagster.delivery.scopes import Call, channel_scope
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.restored import Restoration, restoration
 from lol_dagster.settings import Settings
-from lol_dagster.storage.models import Attempt, Channel, ChannelProbe, Message, MessageText
+from lol_dagster.storage.models import (
+    Attempt,
+    Breaker,
+    Channel,
+    ChannelProbe,
+    Message,
+    MessageText,
+)
 from lol_dagster_tests._support.message_rows import NOW, as_delivery_leaves_it
 from lol_dagster_tests._support.roster_rows import make_channel, make_team
 
@@ -69,6 +77,30 @@ def test_a_new_message_is_due_at_once(rows: Rows, maybe_delivered: bool) -> None
     # An installation that was lost may have sent it: then it is looked for first.
     state = "uncertain" if maybe_delivered else "pending"
     assert (message.state, message.sent_maybe) == (state, maybe_delivered)
+
+
+@pytest.mark.parametrize(
+    ("state", "refused", "takes"),
+    [
+        ("delivered", "edit", False),
+        ("delivered", "scan", True),  # it need not be looked for
+        ("delivered", None, True),
+        ("uncertain", "edit", False),
+        ("uncertain", "scan", False),  # what may have been posted has to be found first
+        ("uncertain", None, True),
+        ("uncertain", "post", True),
+    ],
+)
+def test_a_message_takes_edits_unless_its_channel_is_known_to_refuse_what_that_needs(
+    rows: Rows, state: str, refused: Call | None, takes: bool
+) -> None:
+    message = rows.add("own", state)
+    if refused is not None:
+        scope = channel_scope(rows.channel.id, refused)
+        values = {"failures": 0, "dead": False, "fingerprint": "any", "open_until": NOW + HOUR}
+        rows.session.add(Breaker(scope=scope, **values))
+        rows.session.flush()
+    assert message_rows._takes_edits(rows.session, rows.channel, message, NOW) is takes
 
 
 # --- giving up -------------------------------------------------------------------------------------
