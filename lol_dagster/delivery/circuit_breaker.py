@@ -12,7 +12,7 @@ twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
@@ -63,23 +63,30 @@ def refresh(
         Every channel's destination by id, and which of them are closed now to which kind of call.
     """
     found = all_destinations(session, transports)
-    current = {scope: print_ for each in found.values() for scope, print_ in each.scopes.items()}
-    for breaker in session.scalars(select(Breaker).where(Breaker.fingerprint.is_not(None))):
+    refusing = session.scalars(select(Breaker).where(Breaker.fingerprint.is_not(None))).all()
+    current = {
+        scope: print_
+        for each in (found.values() if refusing else ())
+        for scope, print_ in each.scopes.items()
+    }
+    for breaker in refusing:
         if breaker.scope in current and breaker.fingerprint != current[breaker.scope]:
-            _open(session, breaker.scope, found.values(), now)
+            _open(session, breaker.scope, found.values, now)
     # What nobody has tried for an hour after it was to be tried again: no edit, or no search, waits for it.
     for breaker in session.scalars(select(Breaker).where(Breaker.open_until < now - PROBE_EVERY)):
         of_channel = channel_of(breaker.scope)
         if of_channel is not None and of_channel[1] != "post":
-            _open(session, breaker.scope, found.values(), now)
+            _open(session, breaker.scope, found.values, now)
     # Channels with messages due to which no call can even be made.
     with_messages = select(Message.channel_id).where(Message.due_at <= now)
-    for channel in session.scalars(
-        select(Channel).where(Channel.id.in_(with_messages), Channel.removed_at.is_(None))
+    for channel_id, kind, address in session.execute(
+        select(Channel.id, Channel.kind, Channel.address).where(
+            Channel.id.in_(with_messages), Channel.removed_at.is_(None)
+        )
     ):
-        reason = transports[channel.kind].unusable(channel.address)
+        reason = transports[kind].unusable(address)
         if reason is not None:
-            destination = found[channel.id]
+            destination = found[channel_id]
             scope = destination.refused_scope("token", "post")
             block(session, destination, scope, reason, now, dead=True)
     opening = openings(session, found.values())
@@ -93,7 +100,7 @@ def doubtful(session: Session, of: Iterable[Destination]) -> set[tuple[int, Call
     failing = set(session.scalars(select(Breaker.scope)))
     return {
         (each.channel_id, call)
-        for each in of
+        for each in (of if failing else ())
         for call in CALLS
         if not failing.isdisjoint((each.scope(call), each.token_scope))
     }
@@ -148,7 +155,7 @@ def note(
     destination: Destination,
     verdict: Verdict,
     holds: Iterable[Hold],
-    sharers: Collection[Destination],
+    sharers: Callable[[], Iterable[Destination]],
     now: datetime,
     *,
     effect: Effect,
@@ -156,7 +163,7 @@ def note(
     """Draw the consequences of an answer for all messages of its channel, or of its token.
 
     Args:
-        sharers: All channels that may share the token.
+        sharers: All channels that may share the token, where they are needed.
         effect: What was answered.
     """
     call = call_of(effect)
@@ -233,7 +240,12 @@ def _count_failure(session: Session, scope: str, reason: str, now: datetime) -> 
             logger.warning("%s does not answer: %s", scope, reason, extra={"scope": scope})
 
 
-def _open(session: Session, scope: str, destinations: Iterable[Destination], now: datetime) -> None:
+def _open(
+    session: Session,
+    scope: str,
+    destinations: Callable[[], Iterable[Destination]],
+    now: datetime,
+) -> None:
     breaker = session.get(Breaker, scope, with_for_update=True, populate_existing=True)
     if breaker is None:
         return
@@ -241,7 +253,7 @@ def _open(session: Session, scope: str, destinations: Iterable[Destination], now
     session.delete(breaker)
     if was_closed:
         logger.info("open again: %s", scope, extra={"scope": scope})
-        channels = [each.channel_id for each in destinations if scope in each.scopes_for("post")]
+        channels = [each.channel_id for each in destinations() if scope in each.scopes_for("post")]
         reopen(session, channels, now)
 
 

@@ -46,9 +46,13 @@ class ClaimedMessage:
     """By Riot's clock: before it was first sent. None: it is about no game."""
     probes: frozenset[str] = frozenset()
     """The circuit breakers whose turn it is, which it tries out."""
+    doubtful: bool = False
+    """The last such call to its channel has failed: its own, too, may take all of their time."""
     claimed_at: float = 0.0
     """On `Clock.local`, from before the claim."""
     run_id: str | None = None
+    begins_at: datetime | None = None
+    """When the service allows the intended call; None: now."""
     attempt_id: int | None = None
     outgoing: Outgoing | Answer[PostVerdict] | None = None
     """What the intended call is to send, or why it cannot be rendered."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Literal
 
 from sqlalchemy import ColumnElement, and_, case, select
@@ -29,6 +30,8 @@ class Destination:
     address: str
     """A fingerprint of it."""
     service: str
+    calls_per_second: int | None
+    """As `Transport.calls_per_second`."""
     token_scope: str | None
     token: str | None
     """A fingerprint of it."""
@@ -82,17 +85,26 @@ def all_destinations(
             select(ChannelProbe.channel_id).where(ChannelProbe.can_read_back.is_(False))
         )
     )
+
+    @cache  # this is asked for each message, of hundreds of channels
+    def kinds(kind: str) -> tuple[Transport, str | None, bool]:
+        transport = transports[kind]
+        return transport, transport.token_fingerprint, transport.capabilities.read_back
+
     found = {}
-    for channel in session.scalars(select(Channel)):
-        transport = transports[channel.kind]
-        found[channel.id] = Destination(
-            channel_id=channel.id,
-            address=fingerprint(channel.address),
+    for channel_id, kind, address, removed_at in session.execute(
+        select(Channel.id, Channel.kind, Channel.address, Channel.removed_at)
+    ):
+        transport, token, read_back = kinds(kind)
+        found[channel_id] = Destination(
+            channel_id=channel_id,
+            address=fingerprint(address),
             service=transport.service,
+            calls_per_second=transport.calls_per_second,
             token_scope=transport.token_scope,
-            token=transport.token_fingerprint,
-            read_back=transport.capabilities.read_back and channel.id not in unseen,
-            removed=channel.removed_at is not None,
+            token=token,
+            read_back=read_back and channel_id not in unseen,
+            removed=removed_at is not None,
         )
     return found
 
@@ -108,7 +120,8 @@ def openings(session: Session, of: Iterable[Destination], *, but: Collection[str
     Args:
         but: Scopes whose breakers do not count, only their rate limits.
     """
-    limits = {row.scope: row.not_before for row in session.scalars(select(SendBucket))}
+    held = session.execute(select(SendBucket.scope, SendBucket.not_before))
+    limits = {row.scope: row.not_before for row in held}
     breakers = {row.scope: row for row in session.scalars(select(Breaker))}
     times: Openings = {}
     for destination in of:
@@ -147,9 +160,9 @@ def is_refused(session: Session, channel_id: int, call: Call, now: datetime) -> 
 
 def next_call(of: Iterable[Destination]) -> ColumnElement[Call]:
     """Which kind of call is the next that a message needs, as SQL."""
-    readable = [each.channel_id for each in of if each.read_back]
+    unreadable = [each.channel_id for each in of if not each.read_back]
     return case(
         (Message.evidence.is_not(None), "edit"),
-        (and_(Message.sent_maybe, Message.channel_id.in_(readable)), "scan"),
+        (and_(Message.sent_maybe, Message.channel_id.not_in(unreadable)), "scan"),
         else_="post",
     )

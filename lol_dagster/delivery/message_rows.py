@@ -380,8 +380,12 @@ def withdraw(session: Session, message_id: str, reason: str, *, even_if_sent: bo
 
 def reopen(session: Session, channel_ids: Collection[int], now: datetime) -> None:
     """Let the messages that these channels had refused be tried again at once."""
+    # One that is being claimed is tried now; who claims it may wait for the breaker that is open now.
     _change_all(
-        session, Reopened(now), Message.channel_id.in_(channel_ids) & (Message.state == "blocked")
+        session,
+        Reopened(now),
+        Message.channel_id.in_(channel_ids) & (Message.state == "blocked"),
+        skip_locked=True,
     )
 
 
@@ -437,13 +441,15 @@ def end_probe(
     change_row(message, ProbeEnded(edited is not None, deleted))
 
 
-def _change_all(session: Session, event: Change, which: ColumnElement[bool]) -> int:
+def _change_all(
+    session: Session, event: Change, which: ColumnElement[bool], *, skip_locked: bool = False
+) -> int:
     messages = session.scalars(
         select(Message)
         .where(which)
         .order_by(Message.id)  # always in one order, or two could wait for each other
         .options(defer(Message.content))
-        .with_for_update(of=Message)
+        .with_for_update(of=Message, skip_locked=skip_locked)
         .execution_options(populate_existing=True)
     ).all()
     for message in messages:

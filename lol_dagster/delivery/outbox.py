@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, case, or_, select
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery import circuit_breaker
+from lol_dagster.delivery import circuit_breaker, pace
 from lol_dagster.delivery.claimed_message import ClaimedMessage, as_claimed, rendered, wanted
 from lol_dagster.delivery.clock import Clock
 from lol_dagster.delivery.destinations import (
@@ -132,31 +133,59 @@ class Outbox:
         *,
         run_id: str | None = None,
         only_match_ids: Collection[str] | None = None,
-    ) -> ClaimedMessage | None:
-        """Claim the next message that is due, with its first step. None: nothing can be done now.
+        beside: Collection[ClaimedMessage] = (),
+        at_once: int = 1,
+    ) -> list[ClaimedMessage]:
+        """Claim the next messages that are due, each with its first step: as many as may be under way.
 
         Args:
             run_id: The Dagster run on whose behalf, for the record.
             only_match_ids: Only messages about one of these games.
+            beside: Those that the caller has under way: one in each channel, whose order is kept.
+            at_once: How many may be under way in all: half of them of one service, and of those again half
+                where the last call has failed.
         """
         claimed_at = self._clock.local()
+        claimed: list[ClaimedMessage] = []
         with self._database.writing() as session:
             destinations, closed = circuit_breaker.refresh(session, self._transports, now)
             moment = self._moment(session, now)
             calls = next_call(destinations.values())
             doubtful = circuit_breaker.doubtful(session, destinations.values())
-            while found := self._next(session, moment, calls, closed, doubtful, only_match_ids):
+            # What is looked for in vain is posted under the same claim.
+            slow: set[tuple[int, Call]] = {
+                *doubtful,
+                *((channel, "scan") for channel, call in doubtful if call == "post"),
+            }
+            under_way = [(each.destination, each.doubtful) for each in beside]
+            closed |= _kept_waiting(destinations, under_way, slow, at_once)
+            while len(under_way) < at_once and (
+                found := self._next(session, moment, calls, closed, doubtful, only_match_ids)
+            ):
                 message, call = found
                 destination = destinations[message.channel_id]
                 lease = timedelta(seconds=self._timing.lease)
                 probes = circuit_breaker.begin_probe(session, destination, call, now, lease)
-                if probes is not None:
-                    claimed = self._take(session, message, destination, moment)
-                    session.flush()
-                    self._crashpoint("claiming")
-                    return replace(claimed, probes=probes, claimed_at=claimed_at, run_id=run_id)
-                closed.add((message.channel_id, call))
-        return None
+                if probes is None:
+                    closed.add((message.channel_id, call))
+                    continue
+                in_doubt = (message.channel_id, call) in slow
+                taken = self._take(session, message, destination, moment)
+                session.flush()
+                claimed.append(
+                    replace(
+                        taken,
+                        probes=probes,
+                        doubtful=in_doubt,
+                        claimed_at=claimed_at,
+                        run_id=run_id,
+                    )
+                )
+                under_way.append((destination, in_doubt))
+                closed |= _kept_waiting(destinations, under_way, slow, at_once)
+            if claimed:
+                self._crashpoint("claiming")
+        return claimed
 
     def _next(
         self,
@@ -277,7 +306,12 @@ class Outbox:
             session.add(attempt)
             session.flush()
             self._crashpoint("intending")
-            return replace(stepped, attempt_id=attempt.id, outgoing=outgoing)
+            return replace(
+                stepped,
+                attempt_id=attempt.id,
+                outgoing=outgoing,
+                begins_at=_turn_of(session, destination, now, 1),
+            )
 
     def _turn(
         self, session: Session, claimed: ClaimedMessage, send: Send, now: datetime
@@ -320,6 +354,13 @@ class Outbox:
             if not isinstance(answer.verdict, Blocked):
                 note_answer(session, self._transports, claimed, effect, answer, now)
             note_other_id(session, attempt)
+
+    def turn(self, claimed: ClaimedMessage, now: datetime, calls: int) -> datetime | None:
+        """When the service allows so many calls that are not intended first; None: now."""
+        if claimed.destination.calls_per_second is None:
+            return None
+        with self._database.writing(durable=False) as session:
+            return _turn_of(session, claimed.destination, now, calls)
 
     def age(self, claimed: ClaimedMessage) -> float:
         """Seconds since before the claim."""
@@ -398,6 +439,15 @@ def _last_remote_id(
     ).first()
 
 
+def _turn_of(
+    session: Session, destination: Destination, now: datetime, calls: int
+) -> datetime | None:
+    if destination.calls_per_second is None:
+        return None
+    scope = destination.token_scope or destination.service_scope
+    return pace.take_turn(session, scope, destination.calls_per_second, now, calls=calls)
+
+
 # --- what a call leaves behind -------------------------------------------------------------------
 
 
@@ -464,7 +514,10 @@ def note_answer(
     rate limit, and whether its history can be read.
     """
     destination, verdict = claimed.destination, answer.verdict
-    sharers = all_destinations(session, transports).values()
+
+    def sharers() -> Iterable[Destination]:
+        return all_destinations(session, transports).values()
+
     circuit_breaker.note(session, destination, verdict, answer.holds, sharers, now, effect=effect)
     if isinstance(verdict, Found | Absent | UnreadableHistory):
         unreadable = isinstance(verdict, UnreadableHistory)
@@ -481,6 +534,36 @@ def _outcome(verdict: Verdict) -> str:
         return "put_off"
     name = type(verdict).__name__
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).removeprefix("_")
+
+
+# --- side by side --------------------------------------------------------------------------------
+
+
+def _kept_waiting(
+    destinations: Mapping[int, Destination],
+    under_way: Collection[tuple[Destination, bool]],
+    doubtful: Collection[tuple[int, Call]],
+    at_once: int,
+) -> set[tuple[int, Call]]:
+    """What waits for the calls that are under way: whatever else is for their channels, and for a service
+    that has its half; and what is doubtful where that has a half of this. Calls that are not answered take
+    ten seconds each, and keep no other service's news waiting, nor any other channel's.
+
+    Args:
+        under_way: The destination of each, and whether it is doubtful.
+    """
+    busy = {destination.channel_id for destination, _ in under_way}
+    of_service = Counter(destination.service for destination, _ in under_way)
+    in_doubt = Counter(destination.service for destination, is_so in under_way if is_so)
+    most = -(-at_once // 2)
+    full = {service for service, count in of_service.items() if count >= most}
+    busy |= {each.channel_id for each in destinations.values() if full and each.service in full}
+    most_in_doubt = -(-most // 2)
+    return {(channel_id, call) for channel_id in busy for call in CALLS} | {
+        (channel_id, call)
+        for channel_id, call in doubtful
+        if in_doubt[destinations[channel_id].service] >= most_in_doubt
+    }
 
 
 # --- conditions ----------------------------------------------------------------------------------

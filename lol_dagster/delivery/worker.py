@@ -2,7 +2,10 @@
 
 The thin shell around `protocol`: it makes the calls that the protocol asks for, each once. Nothing
 here remembers anything from one step to the next that the database does not; whatever goes wrong
-with the database ends the delivery run, and the lease of the claimed message runs out.
+with the database ends the delivery run, and the leases of the claimed messages run out.
+
+Several messages are on their way at once, each in a thread and in a channel of its own: a channel's
+messages keep their order, and one that does not answer holds up no other's.
 """
 
 from __future__ import annotations
@@ -11,7 +14,11 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Callable, Collection, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -50,6 +57,15 @@ BUDGET = timedelta(minutes=4)
 """How long a delivery run goes on by default: less than the Dagster run around it may take."""
 WAIT_UP_TO = timedelta(seconds=10)
 """What is due this soon is waited for: a rate limit's second, or Discord's settling time."""
+AT_ONCE = 16
+"""How many messages a delivery run has under way: half of them of one service. Discord answers in a fifth of a
+second, so that eight are some 40 calls in one, of the 50 that it takes."""
+_CALLS_OF_A_SCAN = 3
+"""At most, as a rule: a page, and how its visibility is checked."""
+_NEWS_EVERY = 1.0
+"""Seconds: what is written while other messages are under way waits no longer for them."""
+
+_OVER = "the run was ended before the call"
 
 Outcome = Literal[
     "delivered",
@@ -131,6 +147,7 @@ class Deliverer:
         lease_owner: str | None = None,
         jitter: Callable[[], float] = random.random,
         crashpoint: Callable[[str], None] = no_crash,
+        at_once: int = AT_ONCE,
     ) -> None:
         """
         Args:
@@ -138,7 +155,13 @@ class Deliverer:
             lease_owner: What a claim is signed with, for people; by default host and process id.
             jitter: Uniform in [0, 1).
             crashpoint: Called with a label wherever a crash would be most awkward.
+            at_once: How many messages may be under way.
         """
+        self._at_once = at_once
+        self._linked: set[str] = set()
+        """Addresses whose messages' links have been asked for."""
+        self._over = threading.Event()
+        """No further call is begun."""
         self._transports = transports
         self._clock = clock
         self._crashpoint = crashpoint
@@ -182,23 +205,42 @@ class Deliverer:
         """
         watch = Watch(now, self._clock)
         results: dict[str, DeliveryResult] = {}
-        while (asked_at := watch.now()) - now < budget:
-            claimed = self._outbox.claim(asked_at, run_id=run_id, only_match_ids=only_match_ids)
-            if claimed is not None:
-                result = self._deliver(claimed, watch)
-                if result is not None:
-                    earlier = results.get(result.message_id)
-                    if earlier is not None and earlier.outcome == "delivered":
-                        # Delivered and then edited counts as delivered.
-                        link = result.link or earlier.link
-                        result = replace(result, outcome="delivered", link=link)
-                    results[result.message_id] = result
-                continue
-            next_due = self._outbox.next_due_at(only_match_ids)
-            if next_due is None or not asked_at < next_due <= asked_at + wait_up_to:
-                break  # what is due already and could not be claimed is claimed by others
-            self._clock.sleep(max(0.0, (next_due - watch.now()).total_seconds()))
+        under_way: dict[_Sending, ClaimedMessage] = {}
+        self._over.clear()
+        with ThreadPoolExecutor(self._at_once, "delivery") as threads, self._ended_by_errors():
+            while (asked_at := watch.now()) - now < budget:
+                _gather(under_way, results, 0.0)
+                if len(under_way) < self._at_once:
+                    claimed = self._outbox.claim(
+                        asked_at,
+                        run_id=run_id,
+                        only_match_ids=only_match_ids,
+                        beside=under_way.values(),
+                        at_once=self._at_once,
+                    )
+                    for each in claimed:
+                        # Each with what the log knows of the caller.
+                        begun = threads.submit(copy_context().run, self._deliver, each, watch)
+                        under_way[begun] = each
+                if under_way:
+                    _gather(under_way, results, _NEWS_EVERY)
+                    continue
+                next_due = self._outbox.next_due_at(only_match_ids)
+                if next_due is None or not asked_at < next_due <= asked_at + wait_up_to:
+                    break  # what is due already and could not be claimed is claimed by others
+                self._clock.sleep(max(0.0, (next_due - watch.now()).total_seconds()))
+            while under_way:
+                _gather(under_way, results, None)
         return DeliveryReport(tuple(results.values()))
+
+    @contextmanager
+    def _ended_by_errors(self) -> Iterator[None]:
+        """Whatever fails, or a signal, lets no further call begin; those under way are waited for."""
+        try:
+            yield
+        except BaseException:
+            self._over.set()
+            raise
 
     def _deliver(self, claimed: ClaimedMessage, watch: Watch) -> DeliveryResult | None:
         """Do all that the protocol asks for; None: another deliverer has the message now."""
@@ -214,7 +256,7 @@ class Deliverer:
                 if after is None:
                     return None
                 now = after
-            return self._result(now)
+            return self._result(now, watch)
 
     def _do(self, claimed: ClaimedMessage, effect: Effect, watch: Watch) -> ClaimedMessage | None:
         transport, address = self._transports[claimed.kind], claimed.address
@@ -226,17 +268,23 @@ class Deliverer:
                     self._crashpoint("after_intent")
                 return intended
             case Post() | Patch():
+                self._wait_until(claimed.begins_at, watch)
                 answer = self._send(claimed, effect)
+            case Scan() | Get() if self._over.is_set():
+                answer = Answer(NotSeen(_OVER, retry_after=0.0))
             case Scan():
+                self._wait_until(self._outbox.turn(claimed, watch.now(), _CALLS_OF_A_SCAN), watch)
                 wanted = self._outbox.wanted(claimed, effect)
                 answer = reading(lambda: transport.scan(address, wanted))
             case Get(remote_id):
+                self._wait_until(self._outbox.turn(claimed, watch.now(), 1), watch)
                 answer = reading(lambda: transport.get(address, remote_id, claimed.row.id))
             case Delete(remote_id):
                 logger.error(
                     "duplicate: a copy is deleted",
                     extra={"message_id": claimed.row.id, "remote_id": remote_id},
                 )
+                self._wait_until(self._outbox.turn(claimed, watch.now(), 1), watch)
                 answer = sending(lambda: transport.delete(address, remote_id))
         self._crashpoint("after_call")
         concluded = self._outbox.conclude(claimed, effect, answer, watch.now())
@@ -252,16 +300,26 @@ class Deliverer:
         # The intent's own commit may have taken long.
         if not may_send(self._outbox.age(claimed), claimed.terms):
             return Answer(NotSent("the claim grew old before the call", retry_after=0.0))
+        if self._over.is_set():
+            return Answer(NotSent(_OVER, retry_after=0.0))
         self._crashpoint("before_call")
         if isinstance(effect, Patch):
             remote_id = effect.remote_id
             return sending(lambda: transport.patch(claimed.address, remote_id, message))
         return sending(lambda: transport.post(claimed.address, message))
 
-    def _result(self, claimed: ClaimedMessage) -> DeliveryResult:
+    def _wait_until(self, time: datetime | None, watch: Watch) -> None:
+        if time is not None and (seconds := (time - watch.now()).total_seconds()) > 0:
+            self._clock.sleep(seconds)
+
+    def _result(self, claimed: ClaimedMessage, watch: Watch) -> DeliveryResult:
         row = claimed.row
         link = None
-        if row.state == "delivered" and row.remote_id is not None and not row.remote_deleted:
+        is_there = row.state == "delivered" and not row.remote_deleted
+        if is_there and row.remote_id is not None and not self._over.is_set():
+            if claimed.address not in self._linked:  # later ones cost no call
+                self._wait_until(self._outbox.turn(claimed, watch.now(), 1), watch)
+                self._linked.add(claimed.address)
             link = self._transports[claimed.kind].link(claimed.address, row.remote_id)
         result = DeliveryResult(
             message_id=row.id,
@@ -288,6 +346,28 @@ class Deliverer:
             },
         )
         return result
+
+
+_Sending = Future[DeliveryResult | None]
+
+
+def _gather(
+    under_way: dict[_Sending, ClaimedMessage],
+    results: dict[str, DeliveryResult],
+    seconds: float | None,
+) -> None:
+    """Take in what has ended, waiting up to `seconds` for the first to do so (None: however long)."""
+    ended, _ = wait(under_way, seconds, FIRST_COMPLETED)
+    for each in ended:
+        del under_way[each]
+        result = each.result()
+        if result is None:
+            continue
+        earlier = results.get(result.message_id)
+        if earlier is not None and earlier.outcome == "delivered":
+            # Delivered and then edited counts as delivered.
+            result = replace(result, outcome="delivered", link=result.link or earlier.link)
+        results[result.message_id] = result
 
 
 def deliverer(settings: Settings, database: Database) -> Deliverer:

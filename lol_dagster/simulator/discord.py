@@ -47,7 +47,13 @@ class Discord:
     name = "discord"
 
     def __init__(
-        self, truth: TruthLog, faults: Faults, clock: Clock, *, limit: Limit = DEFAULT_LIMIT
+        self,
+        truth: TruthLog,
+        faults: Faults,
+        clock: Clock,
+        *,
+        limit: Limit = DEFAULT_LIMIT,
+        bot_limit: Limit | None = None,
     ) -> None:
         self.board = Board("discord", truth, clock)
         self._truth = truth
@@ -55,6 +61,7 @@ class Discord:
         self._clock = clock
         self._limit = limit
         self._buckets: dict[tuple[str, str], Windows] = {}
+        self._of_bot = Windows(() if bot_limit is None else (bot_limit,))
         self._nonces: dict[tuple[str, str], tuple[Message, float]] = {}
         self._webhook_tokens: dict[str, str] = {}
         self._last_snowflake = 0
@@ -74,7 +81,12 @@ class Discord:
         return found
 
     def admit(self, call: Call) -> Answer | None:
-        """Count the call in its bucket: the operation and the channel."""
+        """Count the call in its bucket, the operation and the channel, and among all the bot's."""
+        if call.operation.startswith("discord."):
+            overrun = self._of_bot.overrun(self._clock())
+            if overrun is not None:
+                return self.finish(call, too_many(overrun, "global"))
+            self._of_bot.count(self._clock())
         bucket = self._bucket(call)
         overrun = bucket.overrun(self._clock())
         if overrun is not None:

@@ -40,6 +40,8 @@ class Options:
     faults: str = ""
     riot_limits: str = riot.DEFAULT_LIMITS
     discord_limit: Limit = discord.DEFAULT_LIMIT
+    discord_bot_limit: Limit | None = None
+    """Of all the bot's calls together; None: none."""
     slack_limit: Limit = slack.DEFAULT_LIMIT
     truth_file: Path | None = None
 
@@ -86,7 +88,13 @@ class Simulator:
         self.riot = riot.Riot(
             self.games, self.faults, clock, limits=options.riot_limits, seed=options.seed
         )
-        self.discord = discord.Discord(self.truth, self.faults, clock, limit=options.discord_limit)
+        self.discord = discord.Discord(
+            self.truth,
+            self.faults,
+            clock,
+            limit=options.discord_limit,
+            bot_limit=options.discord_bot_limit,
+        )
         self.slack = slack.Slack(self.truth, self.faults, clock, limit=options.slack_limit)
         self._services: dict[str, Service] = {
             "riot": self.riot,

@@ -6,6 +6,7 @@ one scripted thing wrong per call where a test asks for it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections.abc import Callable
@@ -113,7 +114,7 @@ class Channels:
         self.calls: list[str] = []
         """Operations in the order in which they came in."""
         self.on_arrival: Callable[[Request], None] = lambda _: None
-        self._ids = 0
+        self._ids = itertools.count(1)  # for several threads
 
     def script(self, operation: str, *faults: Fault | None) -> None:
         self.faults.setdefault(operation, []).extend(faults)
@@ -138,8 +139,7 @@ class Channels:
             fault(Call(request, connection, act))
 
     def next_id(self) -> int:
-        self._ids += 1
-        return self._ids
+        return next(self._ids)
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> bytes:

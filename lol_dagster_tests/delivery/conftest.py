@@ -76,6 +76,7 @@ class DeliverySetup:
             timing=timing,
             jitter=lambda: self.jitter,
             crashpoint=self.crashes,
+            at_once=values.pop("at_once", 1),  # in one order
             **values,
         )
 

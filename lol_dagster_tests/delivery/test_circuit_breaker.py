@@ -53,7 +53,7 @@ NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 BOT = Destination(
-    channel_id=1, address="address", service="Discord", token_scope="token", token="secret",
+    channel_id=1, address="address", service="Discord", calls_per_second=50, token_scope="token", token="secret",
     read_back=True, removed=False,
 )  # fmt: skip
 WEBHOOK = replace(BOT, token_scope=None, token=None)
@@ -78,7 +78,9 @@ def note(
     *holds: Hold,
     destination: Destination = BOT,
 ) -> None:
-    circuit_breaker.note(session, destination, verdict, holds, [destination], NOW, effect=effect)
+    circuit_breaker.note(
+        session, destination, verdict, holds, lambda: [destination], NOW, effect=effect
+    )
     session.flush()
 
 
@@ -177,7 +179,9 @@ def test_five_failures_in_a_row_close_for_a_minute_and_each_further_one_again(da
     with database.writing() as session:
         for number in range(1, 8):
             now = NOW + number * HOUR
-            circuit_breaker.note(session, BOT, Uncertain("why"), (), [BOT], now, effect=POSTING)
+            circuit_breaker.note(
+                session, BOT, Uncertain("why"), (), lambda: [BOT], now, effect=POSTING
+            )
             row = session.get_one(Breaker, POST)
             assert (row.failures, row.since, row.reason) == (number, NOW + HOUR, "why")
             assert row.open_until == (now + timedelta(minutes=1) if number >= 5 else None)
@@ -187,7 +191,7 @@ def test_how_long_it_is_refused_counts_from_the_first_such_refusal(database) -> 
     with database.writing() as session:
         for reason, hours, since in (("a", 0, 0), ("a", 1, 0), ("b", 2, 2)):
             circuit_breaker.note(
-                session, BOT, Blocked(reason), (), [BOT], NOW + hours * HOUR, effect=POSTING
+                session, BOT, Blocked(reason), (), lambda: [BOT], NOW + hours * HOUR, effect=POSTING
             )
             row = session.get_one(Breaker, POST)
             assert (row.since, row.reason) == (NOW + since * HOUR, reason)
@@ -303,9 +307,7 @@ def refuses(session: Session, channel: Channel, effect: Effect, verdict: Verdict
     """Have the channel answer so; the scope that it closes."""
     found = all_destinations(session, TRANSPORTS)
     before = set(session.scalars(select(Breaker.scope)))
-    circuit_breaker.note(
-        session, found[channel.id], verdict, (), found.values(), NOW, effect=effect
-    )
+    circuit_breaker.note(session, found[channel.id], verdict, (), found.values, NOW, effect=effect)
     session.flush()
     (scope,) = set(session.scalars(select(Breaker.scope))) - before
     return scope
@@ -356,7 +358,7 @@ def test_edits_that_are_taken_again_send_no_refused_news(database) -> None:
         refuses(session, channel, PATCHING, Blocked("no edits"))
         found = all_destinations(session, TRANSPORTS)
         circuit_breaker.note(
-            session, found[channel.id], Accepted("9", 2), (), found.values(), NOW, effect=PATCHING
+            session, found[channel.id], Accepted("9", 2), (), found.values, NOW, effect=PATCHING
         )
         assert session.scalars(select(Breaker)).all() == []
         assert waiting.due_at == NOW + HOUR

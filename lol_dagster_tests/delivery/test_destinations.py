@@ -58,6 +58,7 @@ def test_a_channel_is_known_by_its_address_its_token_and_what_it_can(
             channel_id=channel.id,
             address=fingerprint(channel.address),
             service=service,
+            calls_per_second=50 if service == "Discord" else None,
             token_scope=token,
             token=TRANSPORTS[channel.kind].token_fingerprint if token else None,
             read_back=read_back,
@@ -76,15 +77,15 @@ def test_another_token_has_another_fingerprint_and_none_has_none() -> None:
 
 
 BOT = Destination(
-    channel_id=7, address="address", service="Discord", token_scope="token", token="secret",
+    channel_id=7, address="address", service="Discord", calls_per_second=50, token_scope="token", token="secret",
     read_back=True, removed=False,
 )  # fmt: skip
 HOOKED = Destination(
-    channel_id=7, address="address", service="Discord", token_scope=None, token=None,
+    channel_id=7, address="address", service="Discord", calls_per_second=50, token_scope=None, token=None,
     read_back=True, removed=False,
 )  # fmt: skip
 REMOVED = Destination(
-    channel_id=7, address="address", service="Discord", token_scope="token", token="secret",
+    channel_id=7, address="address", service="Discord", calls_per_second=50, token_scope="token", token="secret",
     read_back=True, removed=True,
 )  # fmt: skip
 

@@ -106,7 +106,7 @@ class Box:
         )  # fmt: skip
 
     def claim(self, now: datetime = NOW, **values: Any) -> ClaimedMessage | None:
-        return self.outbox.claim(now, **values)
+        return next(iter(self.outbox.claim(now, **values)), None)
 
     def claims(self, now: datetime = NOW) -> list[str]:
         """All that can be claimed now, one after the other."""

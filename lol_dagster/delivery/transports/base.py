@@ -249,6 +249,10 @@ class Transport(ABC):
     """The field of `Settings` that holds its token; None: it has none."""
     token_scope: ClassVar[str | None] = None
     """The circuit breaker that all channels which use this token share."""
+    calls_per_second: ClassVar[int | None] = None
+    """How many the service allows in all: of the token, or of us where it has none. None: no more is known
+    than each channel's own limit.
+    """
     remote_ids: ClassVar[RemoteIdForm | None] = None
     """None: the service gives a posted message no id."""
     can_edit: ClassVar[bool] = True

@@ -107,6 +107,9 @@ class DiscordTransport(Transport):
     """A kind of channel on Discord."""
 
     service: ClassVar[str] = "Discord"
+    # "All bots can make up to 50 requests per second to our API"; without a token it is counted by our address
+    # (discord-api-docs, topics/rate-limits).
+    calls_per_second: ClassVar[int | None] = 50
     remote_ids: ClassVar[RemoteIdForm | None] = SNOWFLAKE
 
     def __init__(self, settings: Settings, *, deadline: float) -> None:

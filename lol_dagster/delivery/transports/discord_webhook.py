@@ -74,6 +74,8 @@ class DiscordWebhook(discord_api.DiscordTransport):
         has_bot = settings.discord_bot_token is not None
         self._reader = DiscordBot(settings, deadline=deadline) if has_bot else None
         self._channels: dict[str, str] = {}
+        self._places: dict[str, tuple[str, str]] = {}
+        """By address: the server and the channel, as links have them."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -215,13 +217,16 @@ class DiscordWebhook(discord_api.DiscordTransport):
         return self._channels[address]
 
     def link(self, address: str, remote_id: str) -> str | None:
-        try:
-            reply = self._api.call("GET", _path(address))
-        except TransportError:
-            return None
-        guild, channel = reply.field("guild_id"), reply.field("channel_id")
-        if not (isinstance(guild, str) and isinstance(channel, str)):
-            return None
+        if address not in self._places:
+            try:
+                reply = self._api.call("GET", _path(address))
+            except TransportError:
+                return None
+            guild, channel = reply.field("guild_id"), reply.field("channel_id")
+            if not (isinstance(guild, str) and isinstance(channel, str)):
+                return None
+            self._places[address] = guild, channel
+        guild, channel = self._places[address]
         return f"https://discord.com/channels/{guild}/{channel}/{remote_id}"
 
 

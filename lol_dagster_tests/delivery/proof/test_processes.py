@@ -7,14 +7,15 @@ fault was there.
 from __future__ import annotations
 
 import itertools
+import signal
 import sqlite3
 from collections import Counter
 from contextlib import closing
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from lol_dagster.storage.models import ChannelProbe
+from lol_dagster.storage.models import Attempt, ChannelProbe, Message
 from lol_dagster_tests.delivery.proof.harness import Harness, Process
 from lol_dagster_tests.delivery.proof.test_crash_grid import POST
 from lol_dagster_tests.delivery.proof.worker import LABELS, TIMING, Deed, Strike
@@ -73,6 +74,36 @@ def test_row_22_frozen_after_its_last_check_slack_shows_it_twice(harness: Harnes
     assert harness.finish().wrong == {}
     thaw(harness, [frozen])
     assert harness.verdict().wrong.keys() == {"duplicated"}
+
+
+# --- several at once -----------------------------------------------------------------------------
+
+
+def test_killed_with_several_calls_under_way_nothing_is_lost_and_nothing_posted_twice(
+    any_harness: Harness,
+) -> None:
+    """Sixteen are claimed, of which three are under way or over when the fourth is about to be."""
+    for kind in ("discord-bot", "slack-bot"):
+        for _ in range(9):
+            channel, place = any_harness.channel(kind)
+            any_harness.say(channel)
+            any_harness.say(channel)
+            any_harness.fault(f"{POST[kind]}@{place}=no-answer*1")
+    # A longer lease, so that on a busy machine no claim grows too old to be used.
+    dies = any_harness.start(strike=Strike("before_call", 4), at_once=16, lease=3.0)
+    any_harness.join([dies])
+    assert dies.exitcode == -signal.SIGKILL
+    with any_harness.database.reading() as session:
+        claimed = session.scalar(
+            select(func.count()).where(Message.state == "sending", Message.fence == 1)
+        )
+        called = session.scalar(select(func.count(Attempt.id)))
+    assert claimed is not None
+    assert claimed >= 13
+    assert called is not None
+    assert called >= 4
+    assert any_harness.finish().wrong == {}
+    assert len(any_harness.world.truth.posted) == 36
 
 
 @pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)

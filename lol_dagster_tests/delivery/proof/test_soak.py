@@ -90,7 +90,7 @@ def soak(
         harness.say(channels[number % len(channels)])
     disturbance.harness = harness
     began = time.monotonic()
-    harness.keep(3, disturb=disturbance, within=within, lifetime_s=int(within))
+    harness.keep(3, disturb=disturbance, within=within, lifetime_s=int(within), at_once=8)
     verdict = harness.finish(within=within)  # what was changed after the last worker had left
     seconds = time.monotonic() - began
     outcomes = harness.world.truth.counts()[f"{service}.post"]

@@ -13,7 +13,9 @@ import resource
 import signal
 import sqlite3
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -92,6 +94,8 @@ class Orders:
     only: str | None = None
     """The match whose message is to be sent; None: all."""
     strike: Strike | None = None
+    at_once: int = 1
+    """How many messages it has under way: with one, what happens at a label happens to nothing else."""
     lease: float = TIMING.lease
     """Seconds for which a claim is this worker's own."""
     settle: float = SETTLE
@@ -161,6 +165,7 @@ def work(orders: Orders) -> None:
         timing=replace(TIMING, lease=orders.lease),
         lease_owner=orders.name,
         crashpoint=_crashpoint(orders, wire),
+        at_once=orders.at_once,
     )
     ahead = timedelta(seconds=orders.skew + orders.wall_skew)
     while True:
@@ -176,6 +181,7 @@ def _hurry(busy_ms: int) -> None:
     # A channel's history has many pages, as that of a busy channel.
     discord_bot.PAGE = discord_webhook.PAGE = slack_bot.PAGE = 10
     slack_api.PACE = discord_webhook._PACE = Hold(0.0)
+    discord_api.DiscordTransport.calls_per_second = None
     discord_api._CLOUDFLARE_BAN = 1.0
     base._UNSAID_WAIT = discord_api._EDIT_LATER = 0.3
     storage.BUSY_TIMEOUT_MS = busy_ms
@@ -189,12 +195,15 @@ def _settle(transport: Transport, seconds: float) -> None:
 
 def _crashpoint(orders: Orders, wire: CuttableWire | None) -> Callable[[str], None]:
     log = os.open(orders.folder / "passages", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    passed: dict[str, int] = {}
+    passed: Counter[str] = Counter()
+    counting = threading.Lock()  # several messages are under way at once
 
     def crashpoint(label: str) -> None:
-        passed[label] = passed.get(label, 0) + 1
+        with counting:
+            passed[label] += 1
+            nth = passed[label]
         strike = orders.strike
-        is_here = strike is not None and (strike.label, strike.nth) == (label, passed[label])
+        is_here = strike is not None and (strike.label, strike.nth) == (label, nth)
         deed = strike.deed if strike is not None and is_here else "-"
         os.write(log, f"{orders.name} {label} {deed}\n".encode())
         if is_here and wire is not None:
@@ -214,7 +223,8 @@ def _do(deed: str, orders: Orders) -> None:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "freeze":
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # This thread, so that it does not go on until another one has noticed.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         case "raise":
             raise Struck
         case "lock":  # another one writes for longer than the busy timeout: until we have died

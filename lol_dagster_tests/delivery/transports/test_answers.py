@@ -619,14 +619,19 @@ def test_what_shows_nothing_of_ours_is_believed_only_after_a_visibility_check(
 def test_a_webhooks_message_is_seen_where_the_webhook_says_that_it_posts(service: Service) -> None:
     hook = service.transports["discord-webhook"]
     address = ADDRESSES["discord-webhook"]
-    service.says(said(200, {"guild_id": "4", "channel_id": "8"}))
-    assert hook.link(address, "77") == "https://discord.com/channels/4/8/77"
-    assert service.asked() == (f"GET /d/webhooks/{HOOK}/secret", {}, None)
     for unknown in ({"guild_id": "4"}, {"channel_id": "8"}):
         service.says(said(200, unknown))
         assert hook.link(address, "77") is None
+    service.says(said(200, {"guild_id": "4", "channel_id": "8"}))
+    assert hook.link(address, "77") == "https://discord.com/channels/4/8/77"
+    assert service.asked() == (f"GET /d/webhooks/{HOOK}/secret", {}, None)
+    service.resets = True  # it is asked once
+    assert hook.link(address, "78") == "https://discord.com/channels/4/8/78"
+
+
+def test_where_a_webhook_posts_is_unknown_if_it_does_not_answer(service: Service) -> None:
     service.resets = True
-    assert hook.link(address, "77") is None
+    assert service.transports["discord-webhook"].link(ADDRESSES["discord-webhook"], "77") is None
 
 
 # --- Slack, as a bot -----------------------------------------------------------------------------

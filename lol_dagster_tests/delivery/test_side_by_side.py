@@ -1,0 +1,333 @@
+"""Several messages under way at once: what waits for what, and what does not.
+
+Here the services decide when they answer, by what else has come in: no test depends on how fast anything
+is. A wait that ends by its time limit is a failure.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from structlog.contextvars import bound_contextvars, get_contextvars
+
+from lol_dagster.delivery import pace
+from lol_dagster.delivery.claimed_message import ClaimedMessage
+from lol_dagster.delivery.message_rows import reopen
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Channel, Message, SendBucket
+from lol_dagster_tests._support.fake_channels import NOW, fail_before_accept
+from lol_dagster_tests._support.raw_server import Request
+from lol_dagster_tests.delivery.conftest import DeliverySetup
+
+HOLD_S = 8.0
+"""Seconds, less than a call's deadline: how long a service holds a call back for what does not come."""
+
+
+@dataclass
+class Door:
+    """Services hold calls back until a condition is met; tells whether it ever was."""
+
+    delivery: DeliverySetup
+    opens: Callable[[Counter[str]], bool]
+    """By the number of POSTs that have come in, by channel."""
+    holds: Callable[[str], bool] = lambda _channel: True
+    came: Counter[str] = field(default_factory=Counter)
+    seen: list[dict[str, int]] = field(default_factory=list)
+    """Messages that were claimed, by service, at the arrival of each POST."""
+    gave_up: bool = False
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def __post_init__(self) -> None:
+        self.delivery.discord.on_arrival = self.delivery.slack.on_arrival = self.arrive
+
+    def arrive(self, request: Request) -> None:
+        if request.method != "POST" or "auth.test" in request.target:
+            return
+        channel = self._channel(request)
+        with self.delivery.database.reading() as session:
+            kinds = session.scalars(
+                select(Channel.kind).join(Message).where(Message.state == "sending")
+            )
+            claimed = Counter(kind.partition("-")[0] for kind in kinds)
+        with self._changed:
+            self.seen.append(dict(claimed))
+            self.came[channel] += 1
+            self._changed.notify_all()
+            is_open = not self.holds(channel) or self._changed.wait_for(
+                lambda: self.opens(self.came), timeout=HOLD_S
+            )
+            self.gave_up |= not is_open
+
+    def _channel(self, request: Request) -> str:
+        if "/channels/" in request.target:
+            return request.target.split("/")[2]
+        return next(a for a in self._slack if a.encode() in request.body)
+
+    @property
+    def _slack(self) -> list[str]:
+        with self.delivery.database.reading() as session:
+            return [
+                each.address
+                for each in session.scalars(select(Channel).where(Channel.kind == "slack-bot"))
+            ]
+
+
+def channels(delivery: DeliverySetup, kind: str, count: int) -> list[int]:
+    return [delivery.channel(kind) for _ in range(count)]
+
+
+def say(delivery: DeliverySetup, channel: int, title: str = "Victory", after: int = 0) -> str:
+    return delivery.message(channel, title, order_at=NOW + timedelta(seconds=after))
+
+
+def test_a_channel_that_does_not_answer_delays_no_other(any_delivery: DeliverySetup) -> None:
+    """The channel that is first in turn answers when all the others have their messages."""
+    delivery = any_delivery
+    hanging, *others = channels(delivery, "discord-bot", 4)
+    first = delivery.address(hanging)
+    say(delivery, hanging)
+    for after, channel in enumerate(others):
+        say(delivery, channel, after=after + 1)
+    door = Door(delivery, lambda came: len(came) == 4, lambda channel: channel == first)
+    assert delivery.run(at_once=4).delivered == 4
+    assert not door.gave_up
+
+
+def test_a_service_that_does_not_answer_delays_no_other_service(delivery: DeliverySetup) -> None:
+    for channel in channels(delivery, "discord-bot", 6):
+        say(delivery, channel)
+    for channel in channels(delivery, "slack-bot", 3):
+        say(delivery, channel, after=60)
+    # Discord answers when everything has come to Slack, whose turn is last.
+    door = Door(
+        delivery,
+        lambda came: sum(count for place, count in came.items() if place[0] == "C") == 3,
+        lambda channel: channel[0] != "C",
+    )
+    assert delivery.run(at_once=4).delivered == 9
+    assert not door.gave_up
+
+
+def test_channels_that_do_not_answer_delay_no_news_of_their_service(
+    delivery: DeliverySetup,
+) -> None:
+    """What has failed before comes last, but what is written meanwhile is not behind it."""
+    failing = channels(delivery, "discord-bot", 5)
+    for channel in failing:
+        say(delivery, channel)
+    delivery.discord.script("post", *[fail_before_accept()] * 5)
+    delivery.run()
+    delivery.pass_time(40)  # they are searched for, and posted again
+    news = delivery.channel("discord-bot")
+    places = {delivery.address(channel) for channel in failing}
+
+    def write_news_and_open(came: Counter[str]) -> bool:
+        if not delivery.titles(news) and not written:
+            written.append(say(delivery, news, "News"))
+        return delivery.address(news) in came
+
+    written: list[str] = []
+    door = Door(delivery, write_news_and_open, lambda channel: channel in places)
+    assert delivery.run(at_once=8).delivered == 6
+    assert not door.gave_up
+
+
+def test_at_most_so_many_messages_are_under_way_half_of_them_of_one_service(
+    any_delivery: DeliverySetup,
+) -> None:
+    delivery = any_delivery
+    for kind in ("discord-bot", "slack-bot"):
+        for channel in channels(delivery, kind, 5):
+            say(delivery, channel)
+    # Nothing is answered before so many have come in.
+    door = Door(delivery, lambda came: came.total() >= 4)
+    assert delivery.run(at_once=4).delivered == 10
+    assert not door.gave_up, "fewer were under way at once"
+    assert {"discord": 2, "slack": 2} in door.seen
+    assert max(max(each.values()) for each in door.seen) == 2
+
+
+def test_a_channels_messages_are_sent_one_after_another_in_their_order(
+    any_delivery: DeliverySetup,
+) -> None:
+    delivery = any_delivery
+    one, other = channels(delivery, "discord-bot", 2)
+    titles = [f"game {number}" for number in range(4)]
+    for after, title in enumerate(titles):
+        say(delivery, one, title, after)
+        say(delivery, other, title, after + 10)
+    place = delivery.address(one)
+    door = Door(
+        delivery,
+        lambda came: came[delivery.address(other)] == 4,
+        lambda channel: channel == place and door.came[place] == 1,
+    )
+    assert delivery.run(at_once=8).delivered == 8
+    assert not door.gave_up
+    assert delivery.titles(one) == delivery.titles(other) == titles
+    assert max(each["discord"] for each in door.seen) == 2, "one message of each channel"
+
+
+def test_each_message_is_logged_with_what_it_is_about_and_what_its_run_is(
+    delivery: DeliverySetup,
+) -> None:
+    messages = {say(delivery, channel) for channel in channels(delivery, "discord-bot", 3)}
+    Door(delivery, lambda came: len(came) == 3)
+    known: list[dict[str, object]] = []
+    deliverer = delivery.deliverer(at_once=6)
+    deliverer._crashpoint = lambda label: label == "after_call" and known.append(get_contextvars())
+    with bound_contextvars(batch="tonight's"):
+        deliverer.deliver_due(delivery.now, run_id="run 7")
+    assert {each["message_id"] for each in known} == messages
+    assert {(each["batch"], each["run_id"]) for each in known} == {("tonight's", "run 7")}
+
+
+def test_a_run_that_is_ended_finishes_its_calls_and_begins_no_other(
+    any_delivery: DeliverySetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C comes while one call is under way, another is about to begin, and a third one waits."""
+    delivery = any_delivery
+    one, two, three = channels(delivery, "discord-bot", 3)
+    under_way = say(delivery, one)
+    beginning, waiting = say(delivery, two, after=1), say(delivery, three, after=2)
+    deliverer = delivery.deliverer(at_once=4)
+    has_called, is_about_to, is_over = threading.Event(), threading.Event(), deliverer._over
+    claim = deliverer._outbox.claim
+
+    def interrupted(*args: Any, **values: Any) -> list[ClaimedMessage]:
+        if not values["beside"]:
+            return claim(*args, **values)
+        assert has_called.wait(HOLD_S)
+        assert is_about_to.wait(HOLD_S)
+        raise KeyboardInterrupt
+
+    def crashpoint(label: str) -> None:
+        if label == "after_intent" and get_contextvars()["message_id"] == beginning:
+            is_about_to.set()
+            assert is_over.wait(HOLD_S)
+
+    def arrive(request: Request) -> None:
+        if request.method == "POST":
+            has_called.set()
+            assert is_over.wait(HOLD_S)
+
+    monkeypatch.setattr(deliverer._outbox, "claim", interrupted)
+    monkeypatch.setattr(deliverer, "_crashpoint", crashpoint)
+    delivery.discord.on_arrival = arrive
+    with pytest.raises(KeyboardInterrupt):
+        deliverer.deliver_due(delivery.now)
+    assert delivery.attempts(under_way) == [("POST", "accepted")]
+    assert delivery.attempts(beginning) == [("POST", "put_off")]
+    assert (delivery.row(beginning).state, delivery.row(beginning).sent_maybe) == ("pending", False)
+    assert delivery.attempts(waiting) == []
+    delivery.discord.on_arrival = lambda _: None
+    assert delivery.run().delivered == 2
+    assert delivery.discord.count("post") == 3
+
+
+def test_a_run_that_is_ended_puts_off_what_was_to_be_looked_for(
+    delivery: DeliverySetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = say(delivery, delivery.channel("discord-bot"))
+    delivery.discord.script("post", fail_before_accept())
+    delivery.run()
+    delivery.pass_time(40)
+    deliverer = delivery.deliverer(at_once=4)
+    claim, is_over = deliverer._outbox.claim, deliverer._over
+
+    def interrupted(*args: Any, **values: Any) -> list[ClaimedMessage]:
+        if values["beside"]:
+            raise KeyboardInterrupt
+        return claim(*args, **values)
+
+    monkeypatch.setattr(deliverer._outbox, "claim", interrupted)
+    monkeypatch.setattr(deliverer, "_crashpoint", lambda _: is_over.wait(HOLD_S))
+    with pytest.raises(KeyboardInterrupt):
+        deliverer.deliver_due(delivery.now)
+    assert delivery.attempts(message) == [("POST", "uncertain"), ("SCAN", "put_off")]
+    assert delivery.discord.count("list") == 0
+    assert delivery.run().delivered == 1
+
+
+# --- what a service allows in all ----------------------------------------------------------------
+
+
+def most_in_a_second(begins: list[float]) -> int:
+    return max(sum(begin <= each < begin + 1.0 for each in begins) for begin in begins)
+
+
+def test_threads_share_what_a_service_allows_in_a_second(any_database: Database) -> None:
+    """Two hundred calls at once take their turns: in no second more than fifty, and no slower than that
+    takes."""
+
+    def begin(_: int) -> float:
+        with any_database.writing() as session:
+            return (pace.take_turn(session, "token", 50, NOW) - NOW).total_seconds()
+
+    with ThreadPoolExecutor(8) as threads:
+        begins = sorted(threads.map(begin, range(200)))
+    assert most_in_a_second(begins) <= 50
+    assert 150 / 50 <= begins[-1] <= 200 / 44
+
+
+@pytest.mark.parametrize("calls", [1, 3])
+def test_calls_that_come_after_a_pause_keep_to_it_too(database: Database, calls: int) -> None:
+    """The clock stands, then goes on at a call in the time of half a turn."""
+    begins: list[float] = []
+    with database.writing() as session:
+        for number in range(150 // calls):
+            now = NOW + timedelta(seconds=max(0, number - 30) / 100)
+            at = pace.take_turn(session, "token", 50, now, calls=calls)
+            begins += [(max(at, now) - NOW).total_seconds()] * calls
+    assert most_in_a_second(begins) <= 50
+
+
+def test_a_turn_that_a_clock_which_was_ahead_has_taken_holds_up_nothing(database: Database) -> None:
+    with database.writing() as session:
+        pace.take_turn(session, "token", 50, NOW + timedelta(hours=1))
+        assert pace.take_turn(session, "token", 50, NOW) == NOW
+
+
+def test_a_run_keeps_to_what_discord_allows_the_bot_in_all(any_delivery: DeliverySetup) -> None:
+    """Also with what it asks for besides: each channel's first message has its link asked for."""
+    delivery = any_delivery
+    for channel in channels(delivery, "discord-bot", 40):
+        say(delivery, channel)
+    begins: list[float] = []
+    delivery.discord.on_arrival = lambda _: begins.append(delivery.clock.at)
+    assert delivery.run().delivered == 40
+    assert len(begins) == 80
+    assert most_in_a_second(begins) <= 50
+    with delivery.database.reading() as session:
+        assert session.get(SendBucket, "pace:discord-token") is not None
+
+
+# --- the database --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
+def test_a_channel_that_opens_does_not_wait_for_a_message_that_is_being_claimed(
+    any_delivery: DeliverySetup,
+) -> None:
+    """Whoever claims it may be waiting for the breaker, which whoever opens it holds."""
+    delivery = any_delivery
+    channel = delivery.channel()
+    later = delivery.now + timedelta(hours=1)
+    claimed, left = (
+        delivery.message(channel, state="blocked", due_at=later, fence=1) for _ in range(2)
+    )
+    with delivery.database.writing() as claiming:
+        claiming.get_one(Message, claimed, with_for_update=True)
+        with delivery.database.writing() as opening:
+            opening.connection().exec_driver_sql("SET LOCAL lock_timeout = '2s'")
+            reopen(opening, [channel], delivery.now)
+    assert delivery.row(left).due_at == delivery.now
+    assert delivery.row(claimed).due_at == later
