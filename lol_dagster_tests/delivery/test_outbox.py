@@ -145,6 +145,8 @@ SCAN = {"state": "uncertain", "due_at": NOW}
         # News in the order in which the games ended, whatever was written first.
         ({"order_at": NOW - MINUTE}, {"order_at": NOW}),
         ({"order_at": NOW - MINUTE, "due_at": NOW}, {"order_at": NOW, "due_at": NOW - MINUTE}),
+        # A message about many games is news like any other.
+        ({"order_at": NOW - MINUTE}, {"order_at": NOW, "kind": "catch_up"}),
         ({}, {"state": "delivered", **EDIT}),  # news before edits
         ({"due_at": NOW}, {"state": "delivered", **EDIT, "kind": "catch_up", "due_at": NOW - HOUR}),
         ({"state": "uncertain"}, {"state": "delivered", **EDIT}),  # and what may yet be news

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from lol_dagster.delivery.worker import DeliveryReport, DeliveryResult
+from lol_dagster.delivery.worker import DeliveryReport, DeliveryResult, deliverer
 from lol_dagster.storage.models import Channel, Match, MessageGame
 from lol_dagster_tests._support.fake_channels import (
     NOW,
@@ -128,6 +128,21 @@ def test_how_an_edit_ended_is_reported_with_a_link_to_what_stands_there(
     assert (said.outcome, said.reason, said.link) == (outcome, reason, link(delivery, message))
 
 
+def test_an_unanswered_edit_that_is_read_back_and_stands_there_counts_as_edited(
+    delivery: DeliverySetup,
+) -> None:
+    _, message = channel_and_message(delivery)
+    delivery.run()
+    delivery.say(message, "Defeat")
+    delivery.discord.script("patch", fail_after_accept())
+    (said,) = delivery.run().messages
+    assert said.outcome == "deferred"
+    delivery.pass_time(31)
+    (said,) = delivery.run().messages
+    assert (said.outcome, said.link) == ("edited", link(delivery, message))
+    assert delivery.attempts(message)[1:] == [("PATCH", "uncertain"), ("GET", "seen")]
+
+
 def test_what_somebody_has_deleted_has_no_link(delivery: DeliverySetup) -> None:
     _, message = channel_and_message(delivery)
     delivery.run()
@@ -225,6 +240,18 @@ def test_no_message_is_begun_once_the_runs_time_is_over(delivery: DeliverySetup)
     assert (report.messages, delivery.titles(channel)) == ((), [])
 
 
+def test_the_deliverer_that_the_settings_describe_has_all_kinds_and_their_tokens(
+    delivery: DeliverySetup,
+) -> None:
+    channel_and_message(delivery)
+    delivery.message(delivery.channel("slack-bot"))
+    settings = delivery.settings.model_copy(update={"discord_bot_token": None})
+    report = deliverer(settings, delivery.database).deliver_due(
+        delivery.now, wait_up_to=timedelta(0)
+    )
+    assert [(each.kind, each.outcome) for each in report.messages] == [("slack-bot", "delivered")]
+
+
 # --- calls that break our own code -----------------------------------------------------------------
 
 
@@ -232,7 +259,7 @@ def test_an_answer_that_breaks_our_code_may_have_done_what_was_asked(
     delivery: DeliverySetup, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, message = channel_and_message(delivery)
-    deliverer = delivery.deliverer()
+    ours = delivery.deliverer()
     transport = delivery._transports[delivery.settings]["discord-bot"]
 
     def broken(*_args: object) -> None:
@@ -240,14 +267,14 @@ def test_an_answer_that_breaks_our_code_may_have_done_what_was_asked(
 
     with monkeypatch.context() as patched:
         patched.setattr(transport, "post", broken)
-        (said,) = deliverer.deliver_due(delivery.now, wait_up_to=timedelta(0)).messages
+        (said,) = ours.deliver_due(delivery.now, wait_up_to=timedelta(0)).messages
     assert (said.outcome, said.reason) == ("uncertain", "unexpected KeyError")
     assert ("ERROR", "a call to a channel ended in an unexpected way") in lines(caplog)
     caplog.clear()
     delivery.pass_time(31)
     with monkeypatch.context() as patched:
         patched.setattr(transport, "scan", broken)
-        (said,) = deliverer.deliver_due(delivery.now, wait_up_to=timedelta(0)).messages
+        (said,) = ours.deliver_due(delivery.now, wait_up_to=timedelta(0)).messages
     assert (said.outcome, said.reason) == ("uncertain", "unexpected KeyError")
     assert ("ERROR", "a read of a channel ended in an unexpected way") in lines(caplog)
     assert delivery.attempts(message) == [("POST", "uncertain"), ("SCAN", "not_seen")]
