@@ -31,6 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=60,
         help="How long the soak of the whole application takes (make soak-operations).",
     )
+    parser.addoption(
+        "--on-postgresql",
+        action="store_true",
+        help="Tests have a database of PostgreSQL's, but for those that are about SQLite.",
+    )
 
 
 _IN_MEMORY = Path("/dev/shm")
@@ -142,8 +147,12 @@ def databases_of_runs_are_copied(tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture
-def settings() -> Settings:
+def settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings with a home of this test's own and nothing else set."""
+    on_postgresql = request.config.getoption("--on-postgresql")
+    is_about_sqlite = request.node.get_closest_marker("sqlite") is not None
+    if on_postgresql and not is_about_sqlite and "migrated_home" in request.fixturenames:
+        monkeypatch.setenv("LOL_DATABASE_URL", request.getfixturevalue("postgres_url"))
     return load_settings()
 
 
@@ -167,7 +176,7 @@ def _migrated_database() -> bytes:
 
 
 @pytest.fixture
-def migrated_home(settings: Settings, sqlite_template: Path) -> Path:
+def sqlite_home(settings: Settings, sqlite_template: Path) -> Path:
     """LOL_HOME with a fresh, migrated SQLite database in it."""
     home = ensure_home(settings)
     shutil.copy(sqlite_template, home)
@@ -175,8 +184,25 @@ def migrated_home(settings: Settings, sqlite_template: Path) -> Path:
 
 
 @pytest.fixture
-def database(settings: Settings, migrated_home: Path) -> Iterator[Database]:
+def sqlite_database(settings: Settings, sqlite_home: Path) -> Iterator[Database]:
     """A fresh, migrated SQLite database in the test's home."""
+    database = open_database(settings)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def migrated_home(request: pytest.FixtureRequest, settings: Settings) -> Path:
+    """LOL_HOME with a fresh, migrated database in it; of PostgreSQL with --on-postgresql."""
+    if settings.database_url is None:
+        home: Path = request.getfixturevalue("sqlite_home")
+        return home
+    return ensure_home(settings)
+
+
+@pytest.fixture
+def database(settings: Settings, migrated_home: Path) -> Iterator[Database]:
+    """A fresh, migrated database, the one that the settings name."""
     database = open_database(settings)
     yield database
     database.dispose()
@@ -214,7 +240,7 @@ def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 def any_database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """A fresh, migrated database, once of each kind."""
     if request.param == "sqlite":
-        yield request.getfixturevalue("database")
+        yield request.getfixturevalue("sqlite_database")
         return
     database = Database(request.getfixturevalue("postgres_url"), keyring(load_settings()))
     yield database

@@ -153,7 +153,7 @@ def up() -> NoReturn:
 
 
 def options() -> list[str]:
-    """What `make demo ARGS='--ui-port 4000'` adds to the command."""
+    """What `make demo ARGS='--ui-port 4000'` or `make test ARGS=--on-postgresql` adds to the command."""
     return shlex.split(os.environ.get("ARGS", ""))
 
 
@@ -183,8 +183,9 @@ def test() -> None:
     with ThreadPoolExecutor() as pool:
         results = [pool.submit(run_check, check) for check in CHECKS]
     failed = [check for check, result in zip(CHECKS, results, strict=True) if not result.result()]
-    say(f"$ {' '.join(TESTS)}")
-    if subprocess.call(tool(*TESTS)) != 0:
+    tests = (*TESTS, *options())
+    say(f"$ {shlex.join(tests)}")
+    if subprocess.call(tool(*tests)) != 0:
         failed.append(TESTS)
     if failed:
         sys.exit("failed: " + ", ".join(" ".join(each) for each in failed))

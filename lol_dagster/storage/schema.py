@@ -53,7 +53,7 @@ def open_database(settings: Settings) -> Database:
     try:
         ensure_home(settings)
     except SettingsError:
-        if (database := _opened_to_look(settings)) is None:
+        if (database := _opened_without_home(settings)) is None:
             raise
         return database
     database = Database(
@@ -70,23 +70,26 @@ def open_database(settings: Settings) -> Database:
     return database
 
 
-def _opened_to_look(settings: Settings) -> Database | None:
-    """A SQLite database of this version in a home that cannot be written: enough to see how things stand.
+def _opened_without_home(settings: Settings) -> Database | None:
+    """A database of this version where the home cannot be written: enough to see how things stand.
 
-    SQLite takes it that nobody changes the file, as it could write nothing beside it to coordinate.
+    SQLite's file cannot be written either. SQLite takes it that nobody changes it, as it could write
+    nothing beside it to coordinate.
     """
     url = normalized_url(settings.effective_database_url)
-    file = Path(url.database or "")
-    if url.get_backend_name() != "sqlite" or not file.is_file():
-        return None
-    looking = url.set(database=file.absolute().as_uri()).update_query_dict(
-        {"mode": "ro", "immutable": "1", "uri": "true"}
-    )
-    database = Database(looking, keyring(settings))
+    if url.get_backend_name() == "sqlite":
+        file = Path(url.database or "")
+        if not file.is_file():
+            return None
+        url = url.set(database=file.absolute().as_uri()).update_query_dict(
+            {"mode": "ro", "immutable": "1", "uri": "true"}
+        )
+    database = Database(url, keyring(settings))
     if schema_state(database) != "current":
         database.dispose()
         return None
-    _log.warning("%s cannot be written: what is shown may lack the newest", settings.home)
+    if database.is_sqlite:
+        _log.warning("%s cannot be written: what is shown may lack the newest", settings.home)
     return database
 
 

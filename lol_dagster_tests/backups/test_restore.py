@@ -42,6 +42,8 @@ NOW = datetime(2026, 8, 1, 3, 15, tzinfo=UTC)
 LATER = NOW + timedelta(hours=9)
 STATES = ("pending", "sending", "uncertain", "blocked", "delivered", "needs_review", "dropped")
 
+pytestmark = pytest.mark.sqlite  # beside PostgreSQL, whichever the others have
+
 
 def message(state: str, channel: Channel, **values: Any) -> Message:
     return Message(

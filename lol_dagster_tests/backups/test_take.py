@@ -98,6 +98,7 @@ def test_writers_go_on_meanwhile_and_the_backup_is_of_one_moment(
         assert session.scalar(select(func.count(Match.match_id))) == written >= counts[-1]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("damage", ["a lost row", "a cut file"])
 def test_a_copy_that_differs_from_its_source_is_no_backup(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str

@@ -16,6 +16,7 @@ from lol_dagster.storage.database import Database
 from lol_dagster_tests._support.commands import as_json, refused, run, said
 from lol_dagster_tests._support.roster_rows import make_team
 
+pytestmark = pytest.mark.sqlite
 CURE = "'lol-dagster db restore BACKUP --put-aside'"
 
 

@@ -49,6 +49,7 @@ def test_upgrading_makes_the_tables_and_then_has_nothing_to_do(file: Path) -> No
     )
 
 
+@pytest.mark.sqlite
 def test_a_database_from_a_newer_version_is_left_alone(database: Database, file: Path) -> None:
     change(file, "UPDATE alembic_version SET version_num = '9999_the_future'")
     status, found = checked()
@@ -58,6 +59,7 @@ def test_a_database_from_a_newer_version_is_left_alone(database: Database, file:
     assert "newer version of lol_dagster" in refused("team", "list")
 
 
+@pytest.mark.sqlite
 def test_damage_is_named(database: Database, file: Path) -> None:
     # SQLite enforces references only on connections that ask for it.
     change(
@@ -74,6 +76,7 @@ def test_damage_is_named(database: Database, file: Path) -> None:
     assert "restore a backup" in run("db", "check").stdout
 
 
+@pytest.mark.sqlite
 def test_a_damaged_page_is_a_line_and_no_traceback(database: Database, file: Path) -> None:
     with database.reading() as session:
         root = text("SELECT rootpage FROM sqlite_master WHERE tbl_name = 'teams'")

@@ -22,6 +22,7 @@ def _channels(database: Database) -> None:
         make_channel(session, team, "bad", address="700000000000000002")
 
 
+@pytest.mark.sqlite
 def test_all_is_tried_and_what_is_missing_decides_the_exit_status(
     database: Database,
     simulator: Simulator,  # noqa: F811

@@ -51,6 +51,7 @@ def test_a_refused_key_is_for_a_person_to_put_right() -> None:
     assert ending("refused_key").exit_code == 2
 
 
+@pytest.mark.sqlite
 def test_a_database_that_is_held_is_one_line_with_its_name_and_status_1(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +161,7 @@ def _loads(script: str, *slow: str) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.sqlite
 def test_quick_commands_load_no_slow_library(migrated_home: Settings) -> None:
     """The time that these take to load is most of what a quick command takes."""
     script = """

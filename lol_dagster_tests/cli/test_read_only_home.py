@@ -7,15 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from lol_dagster.settings import Settings
-from lol_dagster.storage.database import Database
+from lol_dagster.settings import load_settings
+from lol_dagster.storage.schema import open_database
 from lol_dagster_tests._support.commands import as_json, refused, run
 from lol_dagster_tests._support.roster_rows import make_team
 
 
-@pytest.fixture
-def home(database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def home(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
     """With a team in it; root may write anywhere, so the system is made to say that it may not."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("LOL_DATABASE_URL", request.getfixturevalue("postgres_url"))
+    settings = load_settings()
+    database = open_database(settings)
     with database.writing() as session:
         make_team(session, "Barons")
     database.dispose()
@@ -41,6 +45,7 @@ def test_looking_works_and_writes_nothing(home: Path) -> None:
     assert {name: each for name, each in after.items() if "/logs/" not in name} == before
 
 
+@pytest.mark.parametrize("home", ["sqlite"], indirect=True)
 def test_changing_says_why_not(home: Path) -> None:
     result = run("team", "add", "Dragons")
     assert result.exit_code == 1

@@ -69,6 +69,7 @@ def _run_pipeline(urls: list[str], together: Any) -> None:
         app.deliverer.deliver_due(app.clock.now(), wait_up_to=timedelta(0))
 
 
+@pytest.mark.sqlite
 @pytest.mark.timeout(600)
 def test_two_concurrent_processes_do_the_same_work_once(world: World, postgres_url: str) -> None:
     on_postgres = World(

@@ -40,6 +40,7 @@ def assert_announced_once_each(world: World) -> None:
         assert session.scalar(select(func.count()).select_from(Match)) == len(GAMES)
 
 
+@pytest.mark.sqlite
 @pytest.mark.timeout(600)
 def test_on_a_full_disk_nothing_is_lost_and_with_space_again_all_is_done(world: World) -> None:
     """The disk is full at another point of the way each time, in our database or in Dagster's."""
@@ -61,6 +62,7 @@ def test_on_a_full_disk_nothing_is_lost_and_with_space_again_all_is_done(world: 
     world.instance.dispose()
 
 
+@pytest.mark.sqlite
 @pytest.mark.timeout(300)
 def test_a_database_locked_for_long_is_waited_for_and_then_left_for_later(
     world: World, monkeypatch: pytest.MonkeyPatch

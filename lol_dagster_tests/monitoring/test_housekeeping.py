@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from lol_dagster.backups.take import take_backup
 from lol_dagster.monitoring.checks import Moment, result_of, run_checks
 from lol_dagster.monitoring.housekeeping import is_overdue, note_night
@@ -25,6 +27,7 @@ def test_where_nothing_schedules_it_the_nightly_work_becomes_overdue(database: D
     assert [overdue(hours) for hours in (28, 52, 54)] == [False, False, True]
 
 
+@pytest.mark.sqlite
 def test_a_backup_is_overdue_after_the_first_night(database: Database, tmp_path: Path) -> None:
     def error(hours: float) -> str | None:
         with database.reading() as session:

@@ -79,6 +79,7 @@ def next_night(database: Database) -> None:
         note_night(session, NOW - timedelta(hours=27))
 
 
+@pytest.mark.sqlite
 @pytest.mark.timeout(300)
 def test_a_nightly_job_that_is_killed_anywhere_is_completed_by_the_next(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch

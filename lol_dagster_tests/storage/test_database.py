@@ -52,6 +52,7 @@ for _ in range({_INCREMENTS}):
 """
 
 
+@pytest.mark.sqlite
 def test_sqlite_is_opened_with_the_settings_that_durability_needs(database: Database) -> None:
     with database.writing() as session:
         read = {
@@ -84,6 +85,7 @@ def test_writers_on_postgresql_wait_for_the_disk_whatever_the_server_is_set_to(
     database.dispose()
 
 
+@pytest.mark.sqlite
 def test_what_a_power_cut_would_undo_is_named(database: Database, postgres_url: str) -> None:
     server = Database(postgres_url)
     assert "fsync and full_page_writes off" in (undurable(server) or "")
@@ -103,6 +105,7 @@ def test_only_what_may_be_forgotten_does_not_wait_for_the_disk(any_database: Dat
             assert session.scalar(text(asked)) == level
 
 
+@pytest.mark.sqlite
 def test_threads_of_a_process_write_one_after_another(database: Database) -> None:
     """Each waits for its turn, and not for SQLite's busy timeout: that is set to nothing here."""
     with database.writing() as session:
@@ -124,6 +127,7 @@ def test_threads_of_a_process_write_one_after_another(database: Database) -> Non
         assert session.get_one(Fact, "counter").value == 40
 
 
+@pytest.mark.sqlite
 def test_simultaneous_writers_lose_no_update(database: Database) -> None:
     """Read, add one, write: with BEGIN DEFERRED in place of IMMEDIATE the processes fail with
     «database is locked», with Python's own transactions they lose most of the updates."""
@@ -153,6 +157,7 @@ def test_simultaneous_writers_lose_no_update(database: Database) -> None:
         assert session.get_one(Fact, "counter").value == _WRITERS * _INCREMENTS
 
 
+@pytest.mark.sqlite
 def test_a_writer_holds_the_lock_from_its_first_read_on(database: Database) -> None:
     """Not only from its first write: what it read cannot go stale."""
     assert database.url.database is not None

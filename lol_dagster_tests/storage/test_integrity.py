@@ -32,6 +32,7 @@ def test_the_nearest_mount_point_counts(file: str, kind: str | None) -> None:
     assert network_disk(Path(file), MOUNTS) == kind
 
 
+@pytest.mark.sqlite
 def test_a_database_on_a_network_disk_is_said(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

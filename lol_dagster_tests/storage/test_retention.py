@@ -179,6 +179,7 @@ def test_alerts_that_were_over_before_they_were_announced_are_deleted_too(
         }
 
 
+@pytest.mark.sqlite
 def test_the_write_ahead_log_goes_back_into_the_file(database: Database) -> None:
     add_message(database, "delivered", *[(OLD, None)] * 1100)
     log = Path(f"{database.url.database}-wal")

@@ -26,7 +26,10 @@ from lol_dagster_tests.delivery.proof.worker import Orders, Strike, Struck, work
 def live_once(home: Path) -> None:
     """Send a message to where nobody listens, and die of it."""
     settings = Settings(
-        home=home, discord_url="http://127.0.0.1:9", discord_bot_token=SecretStr("none")
+        home=home,
+        database_url=None,
+        discord_url="http://127.0.0.1:9",
+        discord_bot_token=SecretStr("none"),
     )
     database = open_database(settings)
     harness = Harness(database, settings, cast("Simulator", None), home)
