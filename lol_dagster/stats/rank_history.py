@@ -139,7 +139,6 @@ def _games(session: Session, account_id: int, queue_id: int) -> list[RankedGame]
         .where(
             PlayerStat.account_id == account_id,
             Game.queue_id == queue_id,
-            Game.result == "played",
             Participant.outcome.in_(("win", "loss")),
         )
         .order_by(Game.ended_at, Game.match_id)

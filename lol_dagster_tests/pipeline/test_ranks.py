@@ -107,6 +107,7 @@ def test_a_game_that_is_not_counted_is_asked_for_nine_times_in_two_hours(ladder:
         asked += [seconds] * (ladder.calls - before)
     # After as long as it was waited so far, and not sooner than 30 s.
     assert asked == [0, 30, 60, 120, 240, 480, 960, 1920, 3840]
+    assert ladder.world.poll(ladder.account).ranks_due_at is None
     ladder.check(timedelta(seconds=3840) + HOUR)
     assert ladder.calls == 11, "from then on once an hour, as ever"
 
@@ -120,6 +121,23 @@ def test_what_is_counted_is_not_asked_for_again(ladder: Ladder) -> None:
     assert ladder.calls == 2
     assert ladder.credited == {"NA1_1": 21}
     assert ladder.due == {"NA1_1": NOW}, "so that its message is edited"
+
+
+def test_an_old_game_is_not_waited_for(ladder: Ladder) -> None:
+    ladder.process("NA1_1", timedelta(0), ended=-3 * HOUR)
+    assert ladder.world.poll(ladder.account).ranks_due_at is None
+
+
+def test_while_one_of_two_games_is_not_counted_neither_is_credited(ladder: Ladder) -> None:
+    ladder.check(-50 * MINUTE)
+    ladder.process("NA1_1", timedelta(0), ended=-40 * MINUTE)
+    ladder.process("NA1_2", timedelta(0), ended=-MINUTE)
+    ladder.said[SOLO] = [66, 11, 8]
+    ladder.check(timedelta(0))
+    assert ladder.credited == {}
+    ladder.said[SOLO] = [90, 12, 8]
+    ladder.check(MINUTE)
+    assert ladder.credited == {"NA1_1": 21, "NA1_2": 24}
 
 
 def test_an_unranked_queue_an_old_game_and_one_counted_before_are_not_waited_for(
@@ -166,7 +184,10 @@ def test_an_answer_from_before_is_left_out_and_a_new_season_is_not(ladder: Ladde
     assert ladder.snapshots[-1] == (420, 0, 0), "two hours later it is so"
 
 
-def test_a_game_that_comes_late_takes_what_is_its_own(ladder: Ladder) -> None:
+@pytest.mark.parametrize("is_counted_first", [True, False])
+def test_a_game_that_comes_late_takes_what_is_its_own(
+    ladder: Ladder, *, is_counted_first: bool
+) -> None:
     """`NA1_1` was counted first and is listed last; meanwhile its LP was taken for `NA1_2`'s."""
     ladder.check(-50 * MINUTE)
     ladder.said[SOLO] = [66, 11, 8]
@@ -175,9 +196,14 @@ def test_a_game_that_comes_late_takes_what_is_its_own(ladder: Ladder) -> None:
     assert ladder.credited == {"NA1_2": 21}
     with ladder.world.database.writing() as session:
         session.execute(update(Match).values(next_try_at=None, state="processed"))
-    ladder.said[SOLO] = [90, 12, 8]
-    ladder.process("NA1_1", 2 * MINUTE, ended=-40 * MINUTE)
-    ladder.check(2 * MINUTE)
+    if is_counted_first:
+        ladder.said[SOLO] = [90, 12, 8]
+        ladder.check(HOUR)
+    ladder.process("NA1_1", HOUR, ended=-40 * MINUTE)
+    if not is_counted_first:
+        assert ladder.credited == {}, "until Riot counts both"
+        ladder.said[SOLO] = [90, 12, 8]
+        ladder.check(HOUR)
     assert ladder.credited == {"NA1_1": 21, "NA1_2": 24}
     assert set(ladder.due) == {"NA1_1", "NA1_2"}
 

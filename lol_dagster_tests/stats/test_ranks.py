@@ -159,6 +159,31 @@ def test_a_lagging_counter_does_not_give_the_lp_of_one_game_to_the_next() -> Non
     assert lp_of([first, second, third], *games) == {"a": (21, 1), "b": (24, 1)}
 
 
+def test_a_new_beginning_says_nothing_of_what_was_before_it() -> None:
+    """`a` is never counted. That all are counted hours later does not make the growth its own."""
+    snapshots = seen((0, gold(45), 10, 8), (80, gold(66), 11, 8), (203, gold(60), 11, 8))
+    assert lp_of(snapshots, game("a", 38), game("b", 78)) == {}
+
+
+def test_a_growth_without_a_game_is_no_earlier_games() -> None:
+    snapshots = seen((0, gold(45), 10, 8), (40, gold(66), 11, 8))
+    assert attribute(snapshots, [game("z", -300)]).credits == ()
+
+
+def test_a_later_snapshot_tells_which_of_two_games_an_earlier_one_counted() -> None:
+    """Two hours after `b` it is counted, so that the growth at minute 80 was its own."""
+    snapshots = seen(
+        (40, gold(45), 10, 8), (80, gold(66), 11, 8), (100, gold(65), 11, 8), (215, gold(60), 11, 8)
+    )
+    assert lp_of(snapshots, game("a", 38), game("b", 75)) == {"b": (21, 1)}
+
+
+def test_a_placement_that_shows_late_is_the_last_games() -> None:
+    snapshots = seen((300, UNRANKED, 0, 0), (310, Rank("SILVER", "I", 10), 3, 2))
+    games = game("a", 10), game("b", 50), lost("c", 150), lost("d", 220), game("e", 290)
+    assert [each.match_id for each in settled(snapshots, games)] == ["e"]
+
+
 def test_what_was_settled_is_not_forgotten_while_another_game_is_waited_for() -> None:
     """`b` had ended when the growth was seen, and is listed only now: the credit stays as it is."""
     snapshots = seen((0, gold(45), 10, 8), (80, gold(66), 11, 8))
