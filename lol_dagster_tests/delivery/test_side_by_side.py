@@ -144,15 +144,26 @@ def test_at_most_so_many_messages_are_under_way_half_of_them_of_one_service(
     any_delivery: DeliverySetup,
 ) -> None:
     delivery = any_delivery
-    for kind in ("discord-bot", "slack-bot"):
+    for after, kind in enumerate(
+        ("discord-bot", "slack-bot")
+    ):  # all of Discord's are first in turn
         for channel in channels(delivery, kind, 5):
-            say(delivery, channel)
+            say(delivery, channel, after=after)
     # Nothing is answered before so many have come in.
     door = Door(delivery, lambda came: came.total() >= 4)
     assert delivery.run(at_once=4).delivered == 10
     assert not door.gave_up, "fewer were under way at once"
     assert {"discord": 2, "slack": 2} in door.seen
     assert max(max(each.values()) for each in door.seen) == 2
+
+
+def test_one_message_at_a_time_is_one_of_all_services(any_delivery: DeliverySetup) -> None:
+    for kind in ("discord-bot", "slack-bot"):  # the first in turn are of both
+        for after, channel in enumerate(channels(any_delivery, kind, 2)):
+            say(any_delivery, channel, after=after)
+    door = Door(any_delivery, lambda _: True)
+    assert any_delivery.run(at_once=1).delivered == 4
+    assert [sum(each.values()) for each in door.seen] == [1, 1, 1, 1]
 
 
 def test_a_channels_messages_are_sent_one_after_another_in_their_order(
