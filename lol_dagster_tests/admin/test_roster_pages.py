@@ -359,6 +359,21 @@ def test_a_player_shows_the_curve_of_each_rank_and_what_games_brought(
     assert "Ranked Flex" not in page, "nobody has asked for it"
 
 
+def test_a_rank_that_has_never_moved_has_no_curve(
+    operator: Visitor, team: None, database: Database
+) -> None:
+    with database.writing() as session:
+        session.add(
+            RankSnapshot(
+                account_id=session.get_one(Player, 1).accounts[0].id, queue_id=440, taken_at=LONG_AGO,
+                seen_at=LONG_AGO, tier="GOLD", division="II", league_points=45, wins=9, losses=8,
+            )
+        )  # fmt: skip
+    ranks = html.unescape(operator.get("/player/details/?id=1").text).partition("<h2>Ranks")[2]
+    assert "<strong>Ranked Flex: Gold II 45 LP</strong>" in ranks
+    assert "chart-box" not in ranks.partition("</section>")[0]
+
+
 # --- channels -----------------------------------------------------------------------------------
 
 

@@ -28,7 +28,8 @@ class ShownRank:
     now: str
     """`Gold II 45 LP`."""
     seen_at: datetime
-    chart: Markup
+    chart: Markup | None
+    """None: there is but one point yet."""
     games: Sequence[tuple[Brought, str]]
     """The last ones whose LP is known, the newest first, with it in words."""
 
@@ -64,8 +65,10 @@ def _rank(session: Session, account: Account, queue_id: int) -> ShownRank | None
         seen_at=newest.seen_at,
         chart=line_chart(
             points,
-            title=f"{account.riot_id}, {queue}: {newest.rank.standing} LP after {len(points)} steps",
-        ),
+            title=f"{account.riot_id}, {queue}: {newest.rank.standing} LP, {len(points)} snapshots",
+        )
+        if len(points) > 1
+        else None,
         games=[
             (each, rank_in_words(each.moved))
             for each in brought(session, account.id, queue_id, limit=_GAMES)
