@@ -156,30 +156,41 @@ def test_row_17_a_database_that_is_locked_at_a_claim_sends_nothing(harness: Harn
 def test_row_17_a_database_locked_or_full_at_intent_or_result_doubles_nothing(
     harness: Harness, deed: Deed, error: str
 ) -> None:
+    posted = set()
     for kind in ("discord-bot", "slack-bot"):
         for label in ("after_claim", "after_intent", "after_call"):
             match_id = harness.say(harness.channel(kind)[0])
             died = harness.strike([(match_id, Strike(label, deed=deed))], busy_ms=100)
             assert died == {1: 1}
+            if label != "after_claim":
+                posted.add(title_of(match_id))
     assert f"sqlite3.OperationalError: {error}" in harness.stderr
     assert (
         len(harness.world.truth.posted) == 4
     )  # all but those that could not write their intent down
     verdict = harness.finish()
     assert verdict.wrong == {}
-    assert len(verdict.recovered) == 4
+    # Others may have been slow enough to be searched for, too.
+    assert verdict.recovered >= posted
+
+
+def title_of(match_id: str) -> str:
+    """Of the message about it, as verdicts have it."""
+    return f"game{int(match_id.removeprefix('NA1_')):05d}"
 
 
 def test_row_17_a_disk_that_is_full_at_any_commit_doubles_nothing(harness: Harness) -> None:
+    posted = set()
     for kind in ("discord-bot", "slack-bot"):
         for label in ("claiming", "intending", "concluding"):
             match_id = harness.say(harness.channel(kind)[0])
             assert harness.strike([(match_id, Strike(label, deed="fill"))]) == {1: 1}
+        posted.add(title_of(match_id))
     assert "sqlite3.OperationalError: disk I/O error" in harness.stderr
     assert len(harness.world.truth.posted) == 2  # of those that were to conclude
     verdict = harness.finish()
     assert verdict.wrong == {}
-    assert len(verdict.recovered) == 2
+    assert verdict.recovered >= posted
 
 
 def test_row_17_a_webhook_alone_holds_what_it_could_not_write_down(harness: Harness) -> None:
@@ -194,16 +205,18 @@ def test_row_17_a_webhook_alone_holds_what_it_could_not_write_down(harness: Harn
 def test_row_18_a_connection_that_is_cut_before_a_commit_doubles_nothing(
     any_harness: Harness,
 ) -> None:
+    posted = set()
     for kind in ("discord-bot", "slack-bot"):
         for label in ("claiming", "intending", "concluding"):
             match_id = any_harness.say(any_harness.channel(kind)[0])
             assert any_harness.strike([(match_id, Strike(label, deed="cut"))]) == {1: 1}
+        posted.add(title_of(match_id))
     assert "psycopg2.OperationalError" in any_harness.stderr
     assert any_harness.struck == {"claiming": 2, "intending": 2, "concluding": 2}
     assert len(any_harness.world.truth.posted) == 2  # of those that were to conclude
     verdict = any_harness.finish()
     assert verdict.wrong == {}
-    assert len(verdict.recovered) == 2
+    assert verdict.recovered >= posted
 
 
 @pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
@@ -218,10 +231,13 @@ def test_row_18_a_connection_lost_during_any_commit_doubles_nothing(
     any_harness: Harness, deed: Deed, needs_review: int
 ) -> None:
     """COMMIT does not arrive, or its answer does not: to the deliverer that is the same."""
+    posted = set()
     for kind in ("discord-bot", "slack-bot", "slack-webhook"):
         for label in ("claiming", "intending", "concluding"):
             match_id = any_harness.say(any_harness.channel(kind)[0])
             assert any_harness.strike([(match_id, Strike(label, deed=deed))]) == {1: 1}
+        if kind != "slack-webhook":  # whose channel nobody can read
+            posted.add(title_of(match_id))
     assert any_harness.struck == {"claiming": 3, "intending": 3, "concluding": 3}
     assert "psycopg2.OperationalError" in any_harness.stderr
     assert len(any_harness.world.truth.posted) == 3  # of those that were to conclude
@@ -229,7 +245,7 @@ def test_row_18_a_connection_lost_during_any_commit_doubles_nothing(
     assert verdict.wrong == {}
     assert len(verdict.needs_review) == needs_review
     # What was written, though the worker believed otherwise, need not be searched for.
-    assert len(verdict.recovered) == (2 if deed == "lose-commit" else 0)
+    assert verdict.recovered & posted == (posted if deed == "lose-commit" else set())
 
 
 def test_row_18_a_commit_whose_answer_is_lost_doubles_nothing(any_harness: Harness) -> None:
