@@ -199,6 +199,7 @@ def test_a_game_is_out_of_sync_when_the_code_of_its_first_stage_has_changed(
     assert "code version" in out_of_sync(lasting, first)["games"]
 
 
+@pytest.mark.sqlite
 def test_the_nightly_job_reports_what_no_delivery_run_will(lasting: World) -> None:
     dropped, delivered, waiting, malformed, never = (
         f"NA1_500000000{number}" for number in range(1, 6)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 from dagster._core.events import AssetObservationData, StepMaterializationData
 from dagster._core.scheduler.instigation import InstigatorStatus, TickData, TickStatus
 from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
@@ -163,6 +164,7 @@ def _as_event(said: object) -> tuple[dg.DagsterEventType, Any]:
     return dg.DagsterEventType.ASSET_CHECK_EVALUATION, said
 
 
+@pytest.mark.sqlite
 def test_what_dagster_holds_does_not_grow_with_the_weeks(
     settings: Settings, database: Database
 ) -> None:

@@ -266,6 +266,7 @@ def test_ticks_are_kept_as_long_as_their_result_is_of_interest(
     }
 
 
+@pytest.mark.sqlite
 def test_one_step_that_fails_stops_no_other_and_the_run_is_red(
     instance: dg.DagsterInstance,
     database: Database,
