@@ -241,7 +241,7 @@ def test_a_call_waits_for_all_that_it_depends_on(database) -> None:
         expected = {"post": later[3], "edit": later[3], "scan": later[4]}
         assert openings(session, [BOT]) == {(1, call): at for call, at in expected.items()}
         # Another token than that which was refused; another channel; none any more.
-        session.get_one(Breaker, TOKEN).fingerprint = "an earlier secret"
+        session.get_one(Breaker, TOKEN).fingerprint = "earlier secret"
         assert openings(session, [BOT])[1, "edit"] == later[2]
         assert openings(session, [replace(BOT, channel_id=2)]) == dict.fromkeys(
             ((2, call) for call in ("post", "edit", "scan")), NOW

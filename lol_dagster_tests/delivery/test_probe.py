@@ -531,6 +531,7 @@ def test_an_unanswered_test_message_is_looked_for_after_the_last_that_stands_the
     assert (results(report)["post"], delivery.discord.count("list")) == ("ok", 2)  # and "find"
 
 
+@pytest.mark.sqlite
 def test_the_channels_own_clock_is_the_databases_unless_a_test_brings_one(
     delivery: DeliverySetup,
 ) -> None:
