@@ -157,10 +157,10 @@ def process_games(
             allow_retries=False,
         )
     # Whatever was selected: all three are worked out in one transaction, so all three are recorded.
+    deliver = partial(_deliver_at_once, context, database, settings, deliverer, clock, run_counts)
     outcomes = yield from _process(
-        context, database, riot, settings, clock, run_counts, deliverer, match_ids
+        context, database, riot, settings, clock, run_counts, match_ids, deliver
     )
-    yield from _deliver_at_once(context, database, settings, deliverer, clock, run_counts)
     _fail_if_alone(context, database, outcomes)
 
 
@@ -186,10 +186,10 @@ def process_chosen(
     run_counts: dg.ResourceParam[RunCounts],
     deliverer: dg.ResourceParam[Deliverer],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
+    deliver = partial(_deliver_at_once, context, database, settings, deliverer, clock, run_counts)
     yield from _process(
-        context, database, riot, settings, clock, run_counts, deliverer, config.match_ids
+        context, database, riot, settings, clock, run_counts, config.match_ids, deliver
     )
-    yield from _deliver_at_once(context, database, settings, deliverer, clock, run_counts)
 
 
 def _process(
@@ -199,11 +199,14 @@ def _process(
     settings: Settings,
     clock: WallClock,
     run_counts: RunCounts,
-    deliverer: Deliverer,
     match_ids: Sequence[str],
+    deliver: Callable[[], Iterator[dg.AssetMaterialization | dg.AssetObservation]],
 ) -> Generator[dg.AssetMaterialization | dg.AssetObservation, None, list[Outcome]]:
     """Take the matches through the stages, and report what came of it. While Riot lets some of them
-    wait, the messages about the others leave.
+    wait, the messages about the others leave, and in the end all.
+
+    Args:
+        deliver: Sends what is due.
     """
     outcomes: list[Outcome] = []
     shown: set[str] = set()
@@ -219,9 +222,7 @@ def _process(
             by_hand=by_hand,
         ):
             if outcome is None:
-                yield from _deliver_at_once(
-                    context, database, settings, deliverer, clock, run_counts
-                )
+                yield from deliver()
                 continue
             outcomes.append(outcome)
             _count(run_counts, outcome)
@@ -234,6 +235,7 @@ def _process(
     )
     for key in sorted(shown & {"games", "deliveries"}):
         evaluate_checks(context, database, settings, clock.now(), key)
+    yield from deliver()
     return outcomes
 
 

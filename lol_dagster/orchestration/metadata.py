@@ -216,15 +216,20 @@ def _of_ranks(
     session: Session, game: Game, rows: Sequence[Row[Participant, Player, PlayerStat]]
 ) -> Metadata:
     """Of a ranked game: the curve of each account's rank in its queue."""
-    curves = [
-        (player.name, [each.rank.standing for each in curve(session, stat.account_id, game.queue_id, limit=_CURVE)])
+    if game.queue_id not in RANKED_QUEUES.values():
+        return {}
+    curves = (
+        (player.name, curve(session, stat.account_id, game.queue_id, limit=_CURVE))
         for _, player, stat in rows
-        if game.queue_id in RANKED_QUEUES.values()
-    ]  # fmt: skip
-    lines = [(name, " → ".join(standings)) for name, standings in curves if standings]
-    return (
-        {"ranks": dg.MetadataValue.md(_table(("Player", game.queue_name), lines))} if lines else {}
     )
+    lines = [
+        (name, " → ".join(each.rank.standing for each in snapshots))
+        for name, snapshots in curves
+        if snapshots
+    ]
+    if not lines:
+        return {}
+    return {"ranks": dg.MetadataValue.md(_table(("Player", game.queue_name), lines))}
 
 
 def _of_messages(messages: Sequence[Row[Message, Channel]]) -> Metadata:

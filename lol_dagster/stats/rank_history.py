@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,8 +30,8 @@ def credit_games(session: Session, account_id: int, queue_id: int) -> Credited:
     Args:
         session: A writing one, in which the account is locked.
     """
-    snapshots = {each.id: each for each in _snapshots(session, account_id, queue_id)}
-    found = attribute(list(snapshots.values()), _games(session, account_id, queue_id))
+    snapshots = curve(session, account_id, queue_id, limit=None)
+    found = attribute(snapshots, _games(session, account_id, queue_id))
     of_queue = select(RankSnapshot.id).where(
         RankSnapshot.account_id == account_id, RankSnapshot.queue_id == queue_id
     )
@@ -101,27 +101,21 @@ def brought(session: Session, account_id: int, queue_id: int, *, limit: int) -> 
     return [Brought(row.match_id, row.ended_at, moves[row.match_id, account_id]) for row in rows]
 
 
-def curve(session: Session, account_id: int, queue_id: int, *, limit: int = 200) -> list[Snapshot]:
-    """The last snapshots of a rank, oldest first."""
-    rows = session.scalars(
-        select(RankSnapshot)
-        .where(
-            RankSnapshot.account_id == account_id,
-            RankSnapshot.queue_id == queue_id,
-        )
-        .order_by(RankSnapshot.id.desc())
-        .limit(limit)
-    )
-    return [_snapshot(row) for row in reversed(list(rows))]
+def curve(
+    session: Session, account_id: int, queue_id: int, *, limit: int | None = 200
+) -> list[Snapshot]:
+    """The last snapshots of a rank, oldest first.
 
-
-def _snapshots(session: Session, account_id: int, queue_id: int) -> Sequence[Snapshot]:
+    Args:
+        limit: How many at most; None: all.
+    """
     rows = session.scalars(
         select(RankSnapshot)
         .where(RankSnapshot.account_id == account_id, RankSnapshot.queue_id == queue_id)
-        .order_by(RankSnapshot.id)
-    )
-    return [_snapshot(row) for row in rows]
+        .order_by(RankSnapshot.id.desc())
+        .limit(limit)
+    ).all()
+    return [_snapshot(row) for row in reversed(rows)]
 
 
 def _snapshot(row: RankSnapshot) -> Snapshot:

@@ -118,6 +118,12 @@ class Snapshot:
         """There is no entry: games before the placement are counted and do not show."""
         return self.rank.tier is None and self.wins + self.losses == 0
 
+    def counted_since(self, before: Snapshot) -> tuple[int, int]:
+        """How many games were won and lost from that one to this, by Riot's counter; less than none
+        after a new season has begun.
+        """
+        return self.wins - before.wins, self.losses - before.losses
+
 
 @dataclass(frozen=True)
 class RankedGame:
@@ -226,7 +232,7 @@ def _exact(
     within: tuple[int, int],
     games: Sequence[RankedGame],
 ) -> list[_Way]:
-    wins, losses = after.wins - before.wins, after.losses - before.losses
+    wins, losses = after.counted_since(before)
     if min(wins, losses) < 0:
         return []
     # What was counted before the placement did not show: it may be among the games at hand.
@@ -246,7 +252,7 @@ def _inexact(
     within: tuple[int, int],
     games: Sequence[RankedGame],
 ) -> list[_Way]:
-    wins, losses = after.wins - before.wins, after.losses - before.losses
+    wins, losses = after.counted_since(before)
     ends = range(max(start, within[0]), min(start + wins + losses, within[1]) + 1)
     results = ((end, _result(games, start, end)) for end in ends)
     return [
@@ -281,7 +287,7 @@ def _credits(
         ways = [way for way in steps[number - 1] if way.end in ends]
         is_exact = all(way.is_exact for way in ways)
         caught_up = is_exact and (caught_up or min(ends) >= all_known[number])
-        grown = after.wins + after.losses - before.wins - before.losses
+        grown = sum(after.counted_since(before))
         if grown and is_exact and len(ends) == 1 and _is_of_games(before, after):
             (end,) = ends
             found.append(Credit(games[end - 1].match_id, before, after, grown, caught_up))
@@ -293,7 +299,7 @@ def _is_of_games(before: Snapshot, after: Snapshot) -> bool:
     """Whether the LP can be that of the games alone: a game that was won does not cost LP, and from
     Diamond on an account may have decayed as well.
     """
-    wins, losses = after.wins - before.wins, after.losses - before.losses
+    wins, losses = after.counted_since(before)
     here, there = before.rank.ladder, after.rank.ladder
     if there is None:
         return False
