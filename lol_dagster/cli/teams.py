@@ -20,11 +20,19 @@ def team() -> None:
 
 @team.command("add")
 @click.argument("name")
+@click.option(
+    "--time-zone",
+    metavar="Europe/Berlin",
+    default="UTC",
+    show_default=True,
+    help="The zone in which its messages tell times, by IANA's name.",
+)
 @as_json_option
-def add(name: str, as_json: bool) -> None:
+def add(name: str, time_zone: str, as_json: bool) -> None:
     """Add a team."""
     with command_context() as app, app.writing() as session:
-        value = _as_json(session, teams.add_team(session, name, now=app.now))
+        added = teams.add_team(session, name, time_zone=time_zone, now=app.now)
+        value = _as_json(session, added)
     print_either(value, as_json, f"Added the team {value['name']!r}.")
 
 
@@ -37,9 +45,30 @@ def rename(name: str, new_name: str, as_json: bool) -> None:
     with command_context() as app, app.writing() as session:
         row = teams.get_team(session, name)
         before = row.name
-        renamed = teams.rename_team(session, row.id, new_name, version=row.version)
+        renamed = teams.change_team(session, row.id, name=new_name, version=row.version)
         value = _as_json(session, renamed)
     print_either(value, as_json, f"The team {before!r} is now {value['name']!r}.")
+
+
+@team.command("edit")
+@click.argument("name")
+@click.option(
+    "--time-zone",
+    metavar="Europe/Berlin",
+    help="The zone in which its messages tell times, by IANA's name.",
+)
+@as_json_option
+def edit(name: str, time_zone: str | None, as_json: bool) -> None:
+    """Change a team; what is not named stays."""
+    with command_context() as app, app.writing() as session:
+        row = teams.get_team(session, name)
+        changed = teams.change_team(session, row.id, time_zone=time_zone, version=row.version)
+        value = _as_json(session, changed)
+    print_either(
+        value,
+        as_json,
+        f"Messages of the team {value['name']!r} tell times of {value['time_zone']}.",
+    )
 
 
 @team.command("list")
@@ -71,7 +100,13 @@ def show(name: str, as_json: bool) -> None:
         value = _as_json(session, teams.get_team(session, name))
 
     def for_people() -> None:
-        print_fields([("team", value["name"]), ("added", value["added_at"])])
+        print_fields(
+            [
+                ("team", value["name"]),
+                ("time zone", value["time_zone"]),
+                ("added", value["added_at"]),
+            ]
+        )
         click.echo()
         print_table(
             ("PLAYER", "SINCE"),
@@ -107,6 +142,7 @@ def _names(values: list[dict[str, Any]]) -> list[str]:
 def _as_json(session: Session, row: Team) -> dict[str, Any]:
     return {
         "name": row.name,
+        "time_zone": row.time_zone,
         "added_at": row.created_at,
         "players": [
             {"name": each.player.name, "since": each.since}

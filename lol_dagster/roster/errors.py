@@ -17,6 +17,10 @@ class AlreadyThereError(RosterError):
     """Something of that name, or with that account or address, is in the roster."""
 
 
+class TimeZoneError(RosterError):
+    """Nothing is known of such a time zone."""
+
+
 class AccountTakenError(AlreadyThereError):
     """A player has the account already."""
 

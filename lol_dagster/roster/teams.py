@@ -1,14 +1,15 @@
-"""Teams: adding, finding, renaming and removing them."""
+"""Teams: adding, finding, changing and removing them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from zoneinfo import available_timezones
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lol_dagster.roster.errors import NoSuchEntryError, RosterError
+from lol_dagster.roster.errors import NoSuchEntryError, RosterError, TimeZoneError
 from lol_dagster.roster.memberships import end_membership
 from lol_dagster.roster.names import flush_unless, free_name, get_named, name_taken
 from lol_dagster.roster.versions import as_seen
@@ -29,31 +30,63 @@ def get_team(session: Session, name: str) -> Team:
     return get_named(teams(session), name, "team")
 
 
-def add_team(session: Session, name: str, *, now: datetime) -> Team:
-    """
+def checked_time_zone(typed: str) -> str:
+    """IANA's name of a time zone, as IANA writes it.
+
     Raises:
-        RosterError: this cannot be a name.
+        TimeZoneError: there is no such zone.
+    """
+    zones = {each.casefold(): each for each in available_timezones()}
+    folded = "_".join(typed.split()).casefold()
+    if folded in zones:
+        return zones[folded]
+    alike = sorted(zone for key, zone in zones.items() if folded and folded in key.split("/"))
+    hint = f"perhaps {alike[0]}" if alike else "say it as in Europe/Berlin or America/New_York"
+    raise TimeZoneError(f"{typed!a} is no time zone that is known: {hint}")
+
+
+def add_team(session: Session, name: str, *, time_zone: str = "UTC", now: datetime) -> Team:
+    """
+    Args:
+        time_zone: As `checked_time_zone` takes it.
+
+    Raises:
+        RosterError: this cannot be a name, or there is no such time zone.
         AlreadyThereError: there is one of this name.
     """
     name = free_name(teams(session), name, "team")
-    team = Team(name=name, created_at=now)
+    team = Team(name=name, time_zone=checked_time_zone(time_zone), created_at=now)
     session.add(team)
     flush_unless(session, name_taken(name, "team"))
     return team
 
 
-def rename_team(session: Session, team_id: int, name: str, *, version: int) -> Team:
-    """
+def change_team(
+    session: Session,
+    team_id: int,
+    *,
+    name: str | None = None,
+    time_zone: str | None = None,
+    version: int,
+) -> Team:
+    """Change what is not None.
+
+    Args:
+        time_zone: As `checked_time_zone` takes it.
+
     Raises:
         NoSuchEntryError: there is no such team, or it was removed.
         StaleEntryError: somebody else has changed it since this version.
-        RosterError: this cannot be a name.
-        AlreadyThereError: another team has it.
+        RosterError: this cannot be a name, or there is no such time zone.
+        AlreadyThereError: another team has the name.
     """
     team = as_seen(session, Team, team_id, version)
     if team.removed_at is not None:
         raise NoSuchEntryError(f"the team {team.name!r} was removed: its history stays as it is")
-    team.name = free_name(teams(session), name, "team", but=team)
+    if name is not None:
+        team.name = free_name(teams(session), name, "team", but=team)
+    if time_zone is not None:
+        team.time_zone = checked_time_zone(time_zone)
     flush_unless(session, name_taken(team.name, "team"))
     return team
 

@@ -210,6 +210,21 @@ def test_a_row_that_both_changed_shows_both_and_is_saved_the_second_time(
     assert spans(database)["Bob"] == [(datetime(2025, 2, 2, tzinfo=UTC), None)]
 
 
+def test_a_teams_time_zone_is_shown_and_changed_and_a_wrong_one_said_at_its_field(
+    operator: Visitor, team: None, database: Database
+) -> None:
+    page = operator.get(TEAM).text
+    assert 'value="UTC"' in page
+    refused = operator.post(TEAM, filled_in(page, time_zone="Berlin"))
+    assert refused.status_code == 422
+    assert "perhaps Europe/Berlin.</li>" in refused.text
+    assert operator.post(TEAM, filled_in(page, time_zone="europe/berlin")).status_code == 302
+    assert "Europe/Berlin" in operator.get("/team/details/?id=1").text
+    with database.reading() as session:
+        row = session.get_one(Team, 1)
+        assert (row.name, row.time_zone) == ("Amigos", "Europe/Berlin")
+
+
 def test_a_name_that_both_changed_is_shown_with_the_others(
     operator: Visitor, team: None, database: Database
 ) -> None:

@@ -68,6 +68,16 @@ def everything() -> list[Any]:
     return [as_json(noun, "list") for noun in ("team", "player", "account", "channel")]
 
 
+def test_a_team_has_a_time_zone() -> None:
+    done("team", "add", "Amigos")
+    assert as_json("team", "show", "Amigos")["time_zone"] == "UTC"
+    said = done("team", "edit", "amigos", "--time-zone", "europe/berlin")
+    assert said == "Messages of the team 'Amigos' tell times of Europe/Berlin.\n"
+    assert "Europe/Berlin" in done("team", "show", "Amigos")
+    assert "perhaps Europe/Berlin" in refused("team", "edit", "Amigos", "--time-zone", "Berlin")
+    assert as_json("team", "add", "Elsewhere", "--time-zone", "UTC")["time_zone"] == "UTC"
+
+
 def test_a_group_is_set_up_with_four_commands() -> None:
     assert "Added the team 'Amigos'" in done("team", "add", "Amigos")
     assert "Ann#TAG" in add_ann("--since", "2026-05-01")

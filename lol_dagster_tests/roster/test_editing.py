@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,12 +18,17 @@ from lol_dagster.roster.channels import (
     parse_queues,
     remove_channel,
 )
-from lol_dagster.roster.errors import AccountTakenError, AlreadyThereError, RosterError
+from lol_dagster.roster.errors import (
+    AccountTakenError,
+    AlreadyThereError,
+    RosterError,
+    TimeZoneError,
+)
 from lol_dagster.roster.memberships import add_membership, correct_membership
 from lol_dagster.roster.names import RiotId
 from lol_dagster.roster.players import remove_player, rename_player
 from lol_dagster.roster.riot_lookup import KnownAccount, account_to_be_resolved
-from lol_dagster.roster.teams import remove_team, rename_team
+from lol_dagster.roster.teams import change_team, remove_team
 from lol_dagster.roster.versions import ChangedField, StaleEntryError
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -71,14 +77,14 @@ def test_the_second_of_two_edits_hears_who_changed_what_from_what(any_database: 
         team = make_team(session, "Amigos")
         seen = team.version
     with any_database.writing(who="Bob (web view)") as session:
-        rename_team(session, team.id, "Amigas", version=seen)
+        change_team(session, team.id, name="Amigas", version=seen)
     with any_database.writing(who="Cleo (web view)") as session:
-        rename_team(session, team.id, "Compas", version=seen + 1)
+        change_team(session, team.id, name="Compas", version=seen + 1)
     with (
         pytest.raises(StaleEntryError) as caught,
         any_database.writing(who="Ann (web view)") as session,
     ):
-        rename_team(session, team.id, "Buddies", version=seen)
+        change_team(session, team.id, name="Buddies", version=seen)
 
     stale = caught.value
     assert str(stale) == (
@@ -86,8 +92,47 @@ def test_the_second_of_two_edits_hears_who_changed_what_from_what(any_database: 
     )
     assert stale.fields == {"name": ChangedField("Amigos", "Compas", "Cleo (web view)")}
     with any_database.writing() as session:
-        renamed = rename_team(session, team.id, "Buddies", version=stale.version)
+        renamed = change_team(session, team.id, name="Buddies", version=stale.version)
         assert renamed.name == "Buddies", "having seen the other's, one may overwrite it"
+
+
+@pytest.mark.parametrize(
+    ("typed", "zone"),
+    [
+        ("Europe/Berlin", "Europe/Berlin"),
+        ("europe/berlin", "Europe/Berlin"),
+        (" America/New York ", "America/New_York"),
+        ("utc", "UTC"),
+    ],
+)
+def test_a_time_zone_is_written_as_iana_writes_it(
+    database: Database, typed: str, zone: str
+) -> None:
+    with database.writing() as session:
+        team = make_team(session, "Amigos")
+        assert team.time_zone == "UTC"
+        changed = change_team(session, team.id, time_zone=typed, version=team.version)
+        assert (changed.name, changed.time_zone) == ("Amigos", zone)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("Berlin", "'Berlin' is no time zone that is known: perhaps Europe/Berlin"),
+        ("new york", "'new york' is no time zone that is known: perhaps America/New_York"),
+        ("CETT", "say it as in Europe/Berlin or America/New_York"),
+        ("", "say it as in Europe/Berlin or America/New_York"),
+        # Not a path into the machine's files either.
+        ("../../etc/passwd", "no time zone that is known"),
+    ],
+)
+def test_what_is_no_time_zone_is_refused_with_one_that_is(
+    database: Database, typed: str, said: str
+) -> None:
+    with database.writing() as session:
+        team = make_team(session, "Amigos")
+        with pytest.raises(TimeZoneError, match=re.escape(said)):
+            change_team(session, team.id, time_zone=typed, version=team.version)
 
 
 def test_an_entry_that_is_gone_says_who_removed_it(any_database: Database) -> None:
@@ -113,10 +158,10 @@ def test_a_name_that_somebody_else_bears_is_refused_in_any_case(
         make_player(session, "Bob")
         team, player = make_team(session, "Ann"), make_player(session, "Ann")
         with pytest.raises(AlreadyThereError, match=r"already a team 'B.b': choose another"):
-            rename_team(session, team.id, taken, version=team.version)
+            change_team(session, team.id, name=taken, version=team.version)
         with pytest.raises(AlreadyThereError, match=r"already a player 'B.b': choose another"):
             rename_player(session, player.id, taken, version=player.version)
-        assert rename_team(session, team.id, "ANN", version=team.version).name == "ANN"
+        assert change_team(session, team.id, name="ANN", version=team.version).name == "ANN"
 
 
 def test_a_name_that_is_taken_in_the_same_moment_is_an_error_in_words(
@@ -133,9 +178,10 @@ def test_a_name_that_is_taken_in_the_same_moment_is_an_error_in_words(
             f"lol_dagster.roster.{module}.free_name", lambda rows, name, what, but: name
         )
     monkeypatch.setattr("lol_dagster.roster.channels.find_named", lambda rows, name: None)
-    for rename, row in ((rename_team, bobs[0]), (rename_player, bobs[1])):
-        with pytest.raises(AlreadyThereError, match="already a"), any_database.writing() as session:
-            rename(session, row.id, "ANN", version=row.version)
+    with pytest.raises(AlreadyThereError, match="already a"), any_database.writing() as session:
+        change_team(session, bobs[0].id, name="ANN", version=bobs[0].version)
+    with pytest.raises(AlreadyThereError, match="already a"), any_database.writing() as session:
+        rename_player(session, bobs[1].id, "ANN", version=bobs[1].version)
     with pytest.raises(AlreadyThereError, match="already a"), any_database.writing() as session:
         _change(session, bob, name="ANN")
 
@@ -271,7 +317,7 @@ def test_nobody_is_put_back_into_a_removed_team(any_database: Database) -> None:
         with pytest.raises(RosterError, match="the team 'Amigos' was removed"):
             correct_membership(session, row.id, since=row.since, until=None, version=row.version)
         with pytest.raises(RosterError, match="the team 'Amigos' was removed"):
-            rename_team(session, team.id, "Amigas", version=team.version)
+            change_team(session, team.id, name="Amigas", version=team.version)
 
 
 def test_a_channel_keeps_its_address_unless_another_is_given(any_database: Database) -> None:

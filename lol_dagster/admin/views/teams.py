@@ -23,9 +23,9 @@ from lol_dagster.admin.security.request_checks import way_back
 from lol_dagster.admin.transactions import reading, writing
 from lol_dagster.admin.views.memberships import MembershipList, PlayerRow, save_rows
 from lol_dagster.errors import UserError
-from lol_dagster.roster.errors import RosterError
+from lol_dagster.roster.errors import RosterError, TimeZoneError
 from lol_dagster.roster.memberships import end_membership
-from lol_dagster.roster.teams import add_team, remove_team, rename_team
+from lol_dagster.roster.teams import add_team, change_team, remove_team
 from lol_dagster.roster.versions import as_seen
 from lol_dagster.storage.models import Channel, Membership, Player, Team
 from lol_dagster.storage.searching import has_part
@@ -38,6 +38,13 @@ class TeamForm(EntryForm):
     """A team with its memberships."""
 
     name = StringField("Name", [InputRequired("Enter a name for the team.")])
+    time_zone = StringField(
+        "Time zone",
+        [InputRequired("Enter a time zone, such as Europe/Berlin.")],
+        default="UTC",
+        description="In which its messages tell times, by IANA's name, such as Europe/Berlin. Where Discord "
+        "and Slack can, they show each reader their own.",
+    )
     memberships = MembershipList(PlayerRow, "Players")
 
 
@@ -53,13 +60,13 @@ class TeamView(RosterView):
         "Its history is kept."
     )
     column_list = ("name", "members", "channels", "created_at")
-    column_details_list = ("created_at",)
+    column_details_list = ("time_zone", "created_at")
     column_labels = {"created_at": "Added", "members": "Players"}
     column_searchable_list = ("name",)
     column_sortable_list = ("name", "created_at")
     column_default_sort = "name"
     column_filters = (removed_filter(Team.removed_at),)
-    typed_columns = (typed_value("name"),)
+    typed_columns = (typed_value("name"), typed_value("time_zone"))
     create_template = "roster/team_create.html"
     edit_template = "roster/team_edit.html"
     details_template = "roster/team.html"
@@ -96,11 +103,14 @@ class TeamView(RosterView):
         return TeamForm
 
     def save(self, session: Session, form: Form, row: Team | None) -> Team:
+        typed = {"name": form.name.data, "time_zone": form.time_zone.data}
         try:
             if row is None:
-                row = add_team(session, form.name.data, now=self.now())
-            elif form.name.data != row.name:
-                row = rename_team(session, row.id, form.name.data, version=row.version)
+                row = add_team(session, **typed, now=self.now())
+            elif any(getattr(row, column) != value for column, value in typed.items()):
+                row = change_team(session, row.id, **typed, version=row.version)
+        except TimeZoneError as error:
+            raise FieldError("time_zone", str(error)) from None
         except RosterError as error:
             raise FieldError("name", str(error)) from None
         save_rows(session, form.memberships, team=row, now=self.now())

@@ -121,6 +121,8 @@ def upgrade() -> None:
     with op.batch_alter_table('rank_changes', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_rank_changes_account_id'), ['account_id'], unique=False)
 
+    op.add_column('teams', sa.Column('time_zone', sa.String(length=64), server_default='UTC', nullable=False))
+
     with op.batch_alter_table('attempts', schema=None) as batch_op:
         batch_op.add_column(sa.Column('address', sa.String(length=16), nullable=True))
 
@@ -196,6 +198,7 @@ def downgrade() -> None:
     op.create_index('ix_attempts_remote_id', 'attempts', ['message_id', 'remote_id'], sqlite_where=where, postgresql_where=where)
     op.drop_column('attempts', 'names_another')
 
+    op.drop_column('teams', 'time_zone')
     _change_filters(_by_id)
     op.drop_column('games', 'queue_kind')
     op.drop_column('player_stats', 'opponent_id')
