@@ -24,9 +24,11 @@ from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import all_transports, transport_types
 from lol_dagster.riot.modes import KIND_NAMES
 from lol_dagster.roster import channels
+from lol_dagster.roster.channels import MOST_MEMBERS, ChannelRules
 from lol_dagster.storage.models import Channel
-from lol_dagster.storage.models.roster import UNCERTAIN_POLICIES
+from lol_dagster.storage.models.roster import ONLY_IF, UNCERTAIN_POLICIES
 
+_MEMBERS = click.IntRange(1, MOST_MEMBERS)
 _T = TypeVar("_T")
 
 
@@ -57,6 +59,16 @@ def channel() -> None:
     "--message-kinds", metavar=",".join(channels.CHOSEN_KINDS), help="Only these messages. [all]"
 )
 @click.option(
+    "--min-members",
+    type=_MEMBERS,
+    help="Only games in which at least so many of the team took part. [1]",
+)
+@click.option(
+    "--only-if",
+    type=click.Choice(ONLY_IF),
+    help="Only games that one of the team has won, or that are worth a remark. [all]",
+)
+@click.option(
     "--uncertain",
     type=click.Choice(UNCERTAIN_POLICIES),
     default="review",
@@ -71,14 +83,21 @@ def add(
     address: str,
     queues: str | None,
     message_kinds: str | None,
+    min_members: int | None,
+    only_if: str | None,
     uncertain: str,
     as_json: bool,
 ) -> None:
     """Announce a team's games in a channel, beginning with those that finish now."""
     with command_context() as app:
         transports = all_transports(app.settings)
-        only_queues = None if queues is None else channels.parse_queues(queues)
-        only_kinds = None if message_kinds is None else channels.parse_message_kinds(message_kinds)
+        rules = _changed(
+            ChannelRules(),
+            queues=queues,
+            message_kinds=message_kinds,
+            min_members=min_members,
+            only_if=only_if,
+        )
         with app.writing() as session:
             added = channels.add_channel(
                 session,
@@ -87,8 +106,7 @@ def add(
                 kind=kind,
                 address=address,
                 transports=transports,
-                queues=only_queues,
-                message_kinds=only_kinds,
+                rules=rules,
                 uncertain=uncertain,
                 now=app.now,
             )
@@ -117,6 +135,16 @@ def add(
     help="Only these messages, or 'all'.",
 )
 @click.option(
+    "--min-members",
+    type=_MEMBERS,
+    help="Only games in which at least so many of the team took part.",
+)
+@click.option(
+    "--only-if",
+    type=click.Choice([*ONLY_IF, "all"]),
+    help="Only games that one of the team has won, or that are worth a remark, or 'all'.",
+)
+@click.option(
     "--uncertain",
     type=click.Choice(UNCERTAIN_POLICIES),
     help="What should happen to a message if nobody can find out whether it arrived.",
@@ -129,6 +157,8 @@ def edit(
     address: str | None,
     queues: str | None,
     message_kinds: str | None,
+    min_members: int | None,
+    only_if: str | None,
     uncertain: str | None,
     as_json: bool,
 ) -> None:
@@ -144,9 +174,12 @@ def edit(
                 kind=row.kind if kind is None else kind,
                 address=address,
                 transports=transports,
-                queues=_chosen(queues, row.queues, channels.parse_queues),
-                message_kinds=_chosen(
-                    message_kinds, row.message_kinds, channels.parse_message_kinds
+                rules=_changed(
+                    ChannelRules.of(row),
+                    queues=queues,
+                    message_kinds=message_kinds,
+                    min_members=min_members,
+                    only_if=only_if,
                 ),
                 uncertain=row.uncertain if uncertain is None else uncertain,
                 version=row.version,
@@ -156,9 +189,24 @@ def edit(
     print_either(value, as_json, said + _promise(value))
 
 
-def _chosen(
-    text: str | None, present: list[_T] | None, parse: Callable[[str], list[_T] | None]
-) -> list[_T] | None:
+def _changed(
+    rules: ChannelRules,
+    *,
+    queues: str | None,
+    message_kinds: str | None,
+    min_members: int | None,
+    only_if: str | None,
+) -> ChannelRules:
+    """The rules with what the options say; None: it stays."""
+    return ChannelRules(
+        queues=_chosen(queues, rules.queues, channels.parse_queues),
+        message_kinds=_chosen(message_kinds, rules.message_kinds, channels.parse_message_kinds),
+        min_members=rules.min_members if min_members is None else min_members,
+        only_if=_chosen(only_if, rules.only_if, str),
+    )
+
+
+def _chosen(text: str | None, present: _T | None, parse: Callable[[str], _T | None]) -> _T | None:
     """What an option says; None: all."""
     if text is None:
         return present
@@ -259,6 +307,8 @@ def _as_json(row: Channel, transports: Mapping[str, Transport]) -> dict[str, Any
         "address": transport.shown_address(row.address),
         "queues": row.queues,
         "message_kinds": row.message_kinds,
+        "min_members": row.min_members,
+        "only_if": row.only_if,
         "uncertain": row.uncertain,
         "added_at": row.created_at,
         # Nothing that nobody has tried; of a kind that this version lacks there is nothing to try.

@@ -130,7 +130,7 @@ def _seed(settings: Settings) -> None:
     """Track the simulated world's friends, asking the simulated Riot for each."""
     from lol_dagster.delivery.transports.registry import all_transports
     from lol_dagster.riot.client import riot_client
-    from lol_dagster.roster.channels import add_channel
+    from lol_dagster.roster.channels import ChannelRules, add_channel
     from lol_dagster.roster.names import RiotId
     from lol_dagster.roster.players import add_player
     from lol_dagster.roster.riot_lookup import ask_riot
@@ -152,7 +152,7 @@ def _seed(settings: Settings) -> None:
             add_team(session, team, now=now)
             add_channel(
                 session, team, team=team, kind=kind, address=address, transports=transports,
-                queues=None, uncertain="review", now=now,
+                rules=ChannelRules(), uncertain="review", now=now,
             )  # fmt: skip
             for friend in FRIENDS[members]:
                 add_player(

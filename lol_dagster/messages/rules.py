@@ -7,7 +7,9 @@ The rules in their order; the first that applies decides:
 2. A game counts for the teams that its players were in at the moment it ended.
 3. Nothing is announced in a removed channel, nor in one that was added after the game had first been
    processed: processing an old game again is no reason to announce it.
-4. A channel may be limited to some kinds of queue, modes or queues, and to some kinds of message.
+4. A channel may be limited to some kinds of queue, modes or queues; to games in which at least so many of
+   the team took part; to games that one of them has won, or that are worth a remark; and to some kinds of
+   message.
 5. A game that had ended longer ago than LOL_STALE_AFTER when it was first processed goes into the
    channel's catch-up message; any other has a message of its own. After a backup was restored, what ended
    before counts as processed when the backup was taken (restored.py).
@@ -21,14 +23,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from functools import cached_property
+from typing import Literal, TypeVar
 
-from sqlalchemy import select, union
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, select, union
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lol_dagster.messages.announced_games import was_member
 from lol_dagster.messages.restored import restoration
 from lol_dagster.riot.modes import is_wanted, played_mode, shown_wanted
+from lol_dagster.stats.history import remarks_of
+from lol_dagster.stats.played import has_won, select_played
 from lol_dagster.storage.models import (
     Account,
     Channel,
@@ -37,6 +42,7 @@ from lol_dagster.storage.models import (
     Membership,
     Message,
     MessageGame,
+    Participant,
     Player,
     PlayerStat,
     Team,
@@ -52,6 +58,8 @@ Rule = Literal[
     "removed",
     "added_later",
     "queues",
+    "min_members",
+    "only_if",
     "message_kinds",
     "stale",
     "game",
@@ -78,6 +86,7 @@ class AnnouncementDecision:
         return self.kind is not None
 
 
+_T = TypeVar("_T")
 _Verdict = tuple[Kind | None, Rule, str]
 """Kind, rule and reason of an `AnnouncementDecision`."""
 
@@ -111,7 +120,8 @@ def decide(
     }
     decisions: list[AnnouncementDecision] = []
     for team in candidate_teams(session, match_id):
-        verdict_on_game = _on_game(game) or _on_team(session, match_id, team)
+        seen = _SeenBy(session, game, team)
+        verdict_on_game = _on_game(game) or _on_team(seen)
         channels = session.scalars(
             select(Channel).where(Channel.team_id == team.id).order_by(Channel.id)
         ).all()
@@ -121,7 +131,7 @@ def decide(
         for channel in channels:
             message = already.get(channel.id)
             kind: Kind = message.kind if message else _kind(game, first_processed_at, stale_after)
-            verdict = verdict_on_game or _on_channel(channel, game, kind, processed_at)
+            verdict = verdict_on_game or _on_channel(channel, seen, kind, processed_at)
             message_id = message.message_id if message else None
             decisions.append(AnnouncementDecision(team, channel, *verdict, message_id))
     return decisions
@@ -153,27 +163,71 @@ def _on_game(game: Game) -> _Verdict | None:
     return None
 
 
-def _on_team(session: Session, match_id: str, team: Team) -> _Verdict | None:
+@dataclass
+class _SeenBy:
+    """A game as a team sees it; what is not asked for is not read."""
+
+    session: Session
+    game: Game
+    team: Team
+
+    @cached_property
+    def members(self) -> frozenset[int]:
+        """Ids of the players who took part and were in the team when the game ended."""
+        return frozenset(
+            self.session.scalars(self._of_the_team(PlayerStat.player_id, was_member()))
+        )
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Of all who took part and were in the team at any time."""
+        names = self.session.scalars(self._of_the_team(Player.name).order_by(Player.name))
+        return list(dict.fromkeys(names))
+
+    @property
+    def is_won(self) -> bool:
+        """By one of the members."""
+        rows = self.session.execute(
+            select_played(Participant.outcome, Participant.placement, PlayerStat.extra).where(
+                PlayerStat.match_id == self.game.match_id, PlayerStat.player_id.in_(self.members)
+            )
+        )
+        return any(has_won(*row) for row in rows)
+
+    @property
+    def is_remarkable(self) -> bool:
+        return bool(remarks_of(self.session, self.game.match_id, self.members))
+
+    def _of_the_team(
+        self, column: InstrumentedAttribute[_T], *which: ColumnElement[bool]
+    ) -> Select[_T]:
+        return (
+            select(column)
+            .select_from(PlayerStat)
+            .join(Player, Player.id == PlayerStat.player_id)
+            .join(Game, Game.match_id == PlayerStat.match_id)
+            .join(Membership, Membership.player_id == Player.id)
+            .where(
+                PlayerStat.match_id == self.game.match_id,
+                Membership.team_id == self.team.id,
+                *which,
+            )
+        )
+
+
+def _on_team(seen: _SeenBy) -> _Verdict | None:
     """None if a player of the game was in the team when the game ended."""
-    participants = (
-        select(Player.name)
-        .join(PlayerStat, PlayerStat.player_id == Player.id)
-        .join(Game, Game.match_id == PlayerStat.match_id)
-        .join(Membership, Membership.player_id == Player.id)
-        .where(PlayerStat.match_id == match_id, Membership.team_id == team.id)
-        .order_by(Player.name)
-    )
-    if session.scalars(participants.where(was_member()).limit(1)).first() is not None:
+    if seen.members:
         return None
-    names = ", ".join(dict.fromkeys(session.scalars(participants)))
-    return None, "membership", f"not in the team when the game ended: {names}"
+    return None, "membership", f"not in the team when the game ended: {', '.join(seen.names)}"
 
 
 def _kind(game: Game, processed_at: datetime, stale_after: timedelta) -> Kind:
     return "catch_up" if game.ended_at < processed_at - stale_after else "game"
 
 
-def _on_channel(channel: Channel, game: Game, kind: Kind, processed_at: datetime) -> _Verdict:
+def _on_channel(channel: Channel, seen: _SeenBy, kind: Kind, processed_at: datetime) -> _Verdict:
+    game = seen.game
     if channel.removed_at is not None:
         return None, "removed", f"the channel was removed at {channel.removed_at:%F %R}"
     if channel.created_at > processed_at:
@@ -191,6 +245,13 @@ def _on_channel(channel: Channel, game: Game, kind: Kind, processed_at: datetime
             "queues",
             f"the channel does not want queue {game.queue_id} ({game.queue_name}), but {wanted}",
         )
+    if len(seen.members) < channel.min_members:
+        took_part = f"the channel wants at least {channel.min_members} of the team"
+        return None, "min_members", f"{took_part} in a game, and {len(seen.members)} took part"
+    if channel.only_if == "won" and not seen.is_won:
+        return None, "only_if", "the channel wants only games that were won"
+    if channel.only_if == "remarkable" and not seen.is_remarkable:
+        return None, "only_if", "the channel wants only games that are worth a remark"
     if channel.message_kinds is not None and kind not in channel.message_kinds:
         return None, "message_kinds", f"the channel does not want {kind} messages"
     if kind == "catch_up":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -18,8 +20,33 @@ from lol_dagster.roster.versions import as_seen
 from lol_dagster.storage.models import Channel, Message, Team
 
 _HIGHEST_QUEUE = 99_999
+MOST_MEMBERS = 16
+"""Of one team in one game: Arena takes so many."""
 CHOSEN_KINDS = ("game", "catch_up", "alert")
 """The kinds of message that a channel may want or not; tests are sent on demand."""
+
+
+@dataclass(frozen=True)
+class ChannelRules:
+    """What of a team's games a channel wants to hear, and how."""
+
+    queues: Wanted | None = None
+    """As `parse_queues` returns it; None: all."""
+    message_kinds: list[str] | None = None
+    """Of `CHOSEN_KINDS`; None: all."""
+    min_members: int = 1
+    """1 to `MOST_MEMBERS`."""
+    only_if: str | None = None
+    """One of `storage.models.roster.ONLY_IF`; None: all."""
+
+    @classmethod
+    def of(cls, channel: Channel) -> ChannelRules:
+        """Those that a channel has."""
+        return cls(**{each.name: getattr(channel, each.name) for each in fields(cls)})
+
+    def as_columns(self) -> dict[str, Any]:
+        """Of `Channel`, by name."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 def channels(session: Session) -> Sequence[Channel]:
@@ -109,8 +136,7 @@ def add_channel(
     kind: str,
     address: str,
     transports: Mapping[str, Transport],
-    queues: Wanted | None,
-    message_kinds: list[str] | None = None,
+    rules: ChannelRules,
     uncertain: str,
     now: datetime,
 ) -> Channel:
@@ -118,8 +144,6 @@ def add_channel(
 
     Args:
         transports: `transports.registry.all_transports(settings)`.
-        queues: Whose games are announced, as `parse_queues` returns it; None: all.
-        message_kinds: Of `CHOSEN_KINDS`; None: all.
         uncertain: One of `UNCERTAIN_POLICIES`.
 
     Raises:
@@ -137,10 +161,9 @@ def add_channel(
         name=name,
         kind=kind,
         address=address,
-        queues=queues,
-        message_kinds=message_kinds,
         uncertain=uncertain,
         created_at=now,
+        **rules.as_columns(),
     )
     session.add(channel)
     flush_unless(session, f"there is already a channel {name!r}")
@@ -155,8 +178,7 @@ def change_channel(
     kind: str,
     address: str | None,
     transports: Mapping[str, Transport],
-    queues: Wanted | None,
-    message_kinds: list[str] | None,
+    rules: ChannelRules,
     uncertain: str,
     version: int,
 ) -> Channel:
@@ -187,8 +209,9 @@ def change_channel(
         _check_nothing_under_way(session, channel)
     _check_free(session, channel.team, name, kind, address, but=channel)
     channel.name, channel.kind, channel.address = name, kind, address
-    channel.queues, channel.message_kinds = queues, message_kinds
     channel.uncertain = uncertain
+    for column, value in rules.as_columns().items():
+        setattr(channel, column, value)
     flush_unless(session, f"there is already a channel {name!r}")
     return channel
 

@@ -399,6 +399,7 @@ def test_a_channel_is_added_with_what_it_is_to_hear(
     typed = filled_in(
         page, name="general", kind="discord-webhook", address=HOOK,
         queues=["arena", "Ranked Solo"], other_queues="3130", message_kinds=["game", "alert"],
+        min_members="2", only_if="remarkable",
     )  # fmt: skip
     assert operator.post("/channel/new/", typed).status_code == 302
     row = the_channel(database)
@@ -407,6 +408,12 @@ def test_a_channel_is_added_with_what_it_is_to_hear(
     shown = operator.get("/channel/details/?id=1").text
     assert "Arena, Ranked Solo, queue 3130" in shown
     assert row.message_kinds == ["game", "alert"]
+    assert (row.min_members, row.only_if) == (2, "remarkable")
+    assert "are worth a remark" in shown
+    form = filled_in(operator.get(CHANNEL).text)
+    assert (form["min_members"], form["only_if"]) == (["2"], ["remarkable"])
+    assert operator.post(CHANNEL, {**form, "only_if": ""}).status_code == 302
+    assert the_channel(database).only_if is None
 
 
 def test_an_address_is_never_shown_again_and_stays_when_it_is_left_empty(

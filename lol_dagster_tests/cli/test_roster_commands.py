@@ -289,6 +289,21 @@ def test_teams_players_and_channels_are_corrected_in_place() -> None:
     assert "there is no channel 'general'" in refused("channel", "edit", "general", "--name", "x")
 
 
+def test_what_a_channel_wants_is_chosen_and_changed() -> None:
+    done("team", "add", "Amigos")
+    rules = ("min_members", "only_if")
+    added = as_json(
+        "channel", "add", "general", "--team", "Amigos", "--kind", "discord-bot",
+        "--address", "123456789012345678", "--min-members", "2", "--only-if", "won",
+    )  # fmt: skip
+    assert [added[rule] for rule in rules] == [2, "won"]
+    edited = as_json("channel", "edit", "general", "--name", "general")
+    assert [edited[rule] for rule in rules] == [2, "won"]
+    edited = as_json("channel", "edit", "general", "--min-members", "1", "--only-if", "all")
+    assert [edited[rule] for rule in rules] == [1, None]
+    assert "1<=x<=16" in run("channel", "edit", "general", "--min-members", "0").stderr
+
+
 def test_an_account_is_corrected_or_confirmed() -> None:
     done("team", "add", "Amigos")
     add_ann()

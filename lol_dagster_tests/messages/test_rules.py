@@ -165,6 +165,69 @@ def test_what_a_channel_receives(session, channel, ended_before, verdict):
     assert rules(session) == [verdict]
 
 
+@pytest.mark.parametrize(("least", "verdict"), [(2, "game"), (3, "min_members")])
+def test_a_channel_may_want_games_of_several_of_the_team(session, least, verdict):
+    team, other = make_team(session), make_team(session)
+    make_channel(session, team, min_members=least)
+    ann, bob, zoe = (make_member(session, team, name) for name in ("Ann", "Bob", "Zoe"))
+    make_account(session, ann)
+    session.refresh(ann, ["accounts"])
+    left = make_player(session, "Left")
+    make_account(session, left)
+    make_membership(session, team, left, until=ENDED)
+    # Two of the team: Ann on two accounts, Bob. Not Zoe, who did not play, nor who had left or is in another team.
+    add_game(
+        session, "EUW1_1", played(ann), played(ann, account=1), played(bob), played(left),
+        played(make_member(session, other)),
+    )  # fmt: skip
+    assert zoe.id
+    (decision, _elsewhere) = decisions(session)
+    assert decision.rule == verdict
+    if verdict == "min_members":
+        assert decision.reason == (
+            "the channel wants at least 3 of the team in a game, and 2 took part"
+        )
+
+
+@pytest.mark.parametrize(
+    ("parts", "is_wanted"),
+    [
+        ([{"outcome": "win"}], True),
+        ([{"outcome": "loss"}], False),
+        ([{"outcome": "remake"}], False),
+        # Against each other: one of them has won.
+        ([{"outcome": "loss"}, {"outcome": "win", "team_id": 200}], True),
+        # Riot calls the upper half of an Arena game its winners: of eight teams the first four.
+        ([{"outcome": "placement", "placement": 4, "extra": {"subteams": 8}}], True),
+        ([{"outcome": "placement", "placement": 5, "extra": {"subteams": 8}}], False),
+    ],
+)
+def test_a_channel_may_want_only_what_one_of_the_team_has_won(session, parts, is_wanted):
+    team, other = make_team(session, "A"), make_team(session, "B")
+    make_channel(session, team, only_if="won")
+    theirs = played(make_member(session, other), outcome="win", team_id=300)
+    add_game(
+        session, "EUW1_1", theirs, *(played(make_member(session, team), **part) for part in parts)
+    )
+    decision, _ = decisions(session)
+    assert decision.rule == ("game" if is_wanted else "only_if")
+    if not is_wanted:
+        assert decision.reason == "the channel wants only games that were won"
+
+
+def test_a_channel_may_want_only_what_is_worth_a_remark(session):
+    team, other = make_team(session, "A"), make_team(session, "B")
+    make_channel(session, team, only_if="remarkable")
+    ann, bob = make_member(session, team), make_member(session, other)
+    # A pentakill is in 7 of 10,000 games; a first blood in every tenth, beyond the floor of 7 %.
+    add_game(session, "EUW1_1", played(ann, highlights=["penta_kill"]))
+    add_game(session, "EUW1_2", played(ann, highlights=["first_blood"]))
+    add_game(session, "EUW1_3", played(ann), played(bob, highlights=["penta_kill"]))
+    made = [decisions(session, f"EUW1_{number}")[0] for number in (1, 2, 3)]
+    assert [each.rule for each in made] == ["game", "only_if", "only_if"]
+    assert made[1].reason == "the channel wants only games that are worth a remark"
+
+
 @pytest.mark.parametrize(
     ("game", "reason"),
     [

@@ -10,7 +10,13 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.roster.accounts import add_account, get_account, remove_account
-from lol_dagster.roster.channels import add_channel, channels, parse_queues, remove_channel
+from lol_dagster.roster.channels import (
+    ChannelRules,
+    add_channel,
+    channels,
+    parse_queues,
+    remove_channel,
+)
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
 from lol_dagster.roster.memberships import add_membership
 from lol_dagster.roster.names import RiotId
@@ -61,7 +67,7 @@ def _add_channel(session: Session, name: str = "general", **how: object) -> Chan
         "kind": "discord-bot",
         "address": "123456789012345678",
         "transports": TRANSPORTS,
-        "queues": None,
+        "rules": ChannelRules(),
         "uncertain": "review",
         "now": NOW,
         **how,
@@ -288,7 +294,7 @@ def test_a_channel_that_is_removed_keeps_its_row_and_frees_its_name(
 ) -> None:
     with any_database.writing() as session:
         make_team(session, "Amigos")
-        _add_channel(session, queues=[420])
+        _add_channel(session, rules=ChannelRules(queues=[420]))
         with pytest.raises(AlreadyThereError, match="already a channel 'general'"):
             _add_channel(session, "GENERAL", address="223456789012345678")
         with pytest.raises(AlreadyThereError, match="has this channel already, as 'general'"):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -12,6 +15,7 @@ from sqlalchemy.orm import Session
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.roster.accounts import correct_account, move_account
 from lol_dagster.roster.channels import (
+    ChannelRules,
     add_channel,
     change_channel,
     parse_message_kinds,
@@ -56,19 +60,20 @@ TRANSPORTS = all_transports(Settings())
 HOOK = "https://discord.com/api/webhooks/123456789012345678/s3cret"
 
 
-def _change(session: Session, channel: Channel, **how: object) -> Channel:
-    """As a form sends it: all fields, as they were but for `how`."""
+def _change(
+    session: Session, channel: Channel, *, rules: Mapping[str, Any] | None = None, **how: object
+) -> Channel:
+    """As a form sends it: all fields, as they were but for `how`, and the rules but for `rules`."""
     values = {
         "name": channel.name,
         "kind": channel.kind,
         "address": None,
         "transports": TRANSPORTS,
-        "queues": channel.queues,
-        "message_kinds": channel.message_kinds,
         "uncertain": channel.uncertain,
         "version": channel.version,
         **how,
     }
+    values["rules"] = replace(ChannelRules.of(channel), **(rules or {}))
     return change_channel(session, channel.id, **values)  # type: ignore[arg-type]
 
 
@@ -325,7 +330,7 @@ def test_a_channel_keeps_its_address_unless_another_is_given(any_database: Datab
         channel = make_channel(
             session, make_team(session), "general", kind="discord-webhook", address=HOOK
         )
-        _change(session, channel, name="ranked", queues=[420], message_kinds=["game"])
+        _change(session, channel, name="ranked", rules={"queues": [420], "message_kinds": ["game"]})
         assert (channel.address, channel.name, channel.queues) == (HOOK, "ranked", [420])
         _change(session, channel, address=HOOK + "2", uncertain="resend")
         assert channel.address == HOOK + "2"
@@ -390,7 +395,7 @@ def test_a_channel_may_want_some_kinds_of_message_from_the_start(any_database: D
         make_team(session, "Amigos")
         channel = add_channel(
             session, "alerts", team="Amigos", kind="slack-bot", address="C0123456789", transports=TRANSPORTS,
-            queues=None, message_kinds=["alert"], uncertain="review", now=NOW,
+            rules=ChannelRules(message_kinds=["alert"]), uncertain="review", now=NOW,
         )  # fmt: skip
         assert channel.message_kinds == ["alert"]
 

@@ -13,10 +13,17 @@ from flask_admin import Admin, expose
 from flask_admin.actions import action
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session, joinedload
-from wtforms import Form, PasswordField, SelectField, SelectMultipleField, StringField
+from wtforms import (
+    Form,
+    IntegerField,
+    PasswordField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+)
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Optional
-from wtforms.widgets import CheckboxInput, ListWidget, PasswordInput
+from wtforms.validators import InputRequired, NumberRange, Optional
+from wtforms.widgets import CheckboxInput, ListWidget, NumberInput, PasswordInput
 
 from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.display import row_link, sentence
@@ -31,6 +38,8 @@ from lol_dagster.delivery.transports.registry import transport_type, transport_t
 from lol_dagster.riot.modes import KIND_NAMES, MODE_NAMES, Wanted, shown_wanted
 from lol_dagster.roster.channels import (
     CHOSEN_KINDS,
+    MOST_MEMBERS,
+    ChannelRules,
     add_channel,
     change_channel,
     checked_address,
@@ -47,6 +56,11 @@ _MESSAGES = {
     "game": "Games",
     "catch_up": "Catch-up: old games together",
     "alert": "Alerts: what the operator should know",
+}
+_ONLY_IF = {
+    "": "are any",
+    "won": "one of the team has won",
+    "remarkable": "are worth a remark",
 }
 _POLICIES = {
     "review": "Hold it for review: somebody checks and decides",
@@ -110,6 +124,17 @@ class ChannelForm(EntryForm):
         "Other queues",
         [Optional()],
         description="Single queues by Riot's numbers, such as 420, 3130.",
+    )
+    min_members = IntegerField(
+        "At least so many of the team took part",
+        [InputRequired("1: every game."), NumberRange(1, MOST_MEMBERS)],
+        default=1,
+        widget=NumberInput(min=1, max=MOST_MEMBERS),
+    )
+    only_if = SelectField(
+        "And only games that",
+        choices=[SelectChoice(value, words) for value, words in _ONLY_IF.items()],
+        coerce=lambda value: value or None,
     )
     uncertain = SelectField(
         "When nobody can find out whether a message arrived",
@@ -185,6 +210,8 @@ _COLUMNS = (
         field=lambda form: form.queues,
         show=shown_queues,
     ),
+    typed_value("min_members"),
+    typed_value("only_if", lambda value: _ONLY_IF[value or ""]),
     typed_value("uncertain", _POLICIES.__getitem__),
 )
 
@@ -219,10 +246,14 @@ class ChannelView(RosterView):
     remove_question = "Remove this channel? It stops receiving messages; its history stays."
     column_list = ("name", "team", "kind", "address", "message_kinds", "queues")
     column_details_list = (
-        "name", "team", "kind", "address", "message_kinds", "queues", "uncertain", "created_at",
+        "name", "team", "kind", "address", "message_kinds", "queues", "min_members", "only_if",
+        "uncertain", "created_at",
     )  # fmt: skip
     column_labels = {
         "message_kinds": "Messages",
+        "queues": "Only these games",
+        "min_members": "At least so many of the team took part",
+        "only_if": "And only games that",
         "uncertain": "When it is unknown whether a message arrived",
         "created_at": "Added",
     }
@@ -282,8 +313,12 @@ class ChannelView(RosterView):
         how: dict[str, Any] = {
             "kind": form.kind.data,
             "transports": transports,
-            "queues": queues,
-            "message_kinds": kinds,
+            "rules": ChannelRules(
+                queues=queues,
+                message_kinds=kinds,
+                min_members=form.min_members.data,
+                only_if=form.only_if.data,
+            ),
             "uncertain": form.uncertain.data,
         }
         if row is None:
@@ -402,6 +437,7 @@ class ChannelView(RosterView):
         "address": lambda _view, _context, row, _name: _shown_address(row),
         "message_kinds": lambda _view, _context, row, _name: shown_kinds(row.message_kinds),
         "queues": lambda _view, _context, row, _name: shown_queues(row.queues),
+        "only_if": lambda _view, _context, row, _name: _ONLY_IF[row.only_if or ""],
         "uncertain": lambda _view, _context, row, _name: _POLICIES[row.uncertain],
     }
     column_formatters_export = {

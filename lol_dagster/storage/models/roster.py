@@ -27,6 +27,8 @@ from lol_dagster.storage.models.base import Base
 from lol_dagster.storage.types import AddressText, UtcDateTime, choice, only_where
 
 UNCERTAIN_POLICIES = ("review", "resend")
+ONLY_IF = ("won", "remarkable")
+"""What a game may have to be, to be announced: won by somebody of the team, or worth a remark."""
 
 
 class Player(Base):
@@ -233,6 +235,10 @@ class Channel(Base):
     queues: Mapped[list[str | int] | None] = mapped_column(JSON(none_as_null=True))
     """Whose games are announced here, as people said it: kinds of queue, names of modes and queues, Riot's
     ids of queues (`riot.modes.Wanted`). None: all."""
+    min_members: Mapped[int] = mapped_column(default=1, server_default="1")
+    """How many of the team must have taken part, at least."""
+    only_if: Mapped[str | None] = mapped_column(String(16))
+    """One of `ONLY_IF`; None: whatever the game was."""
     uncertain: Mapped[str] = mapped_column(
         choice(*UNCERTAIN_POLICIES, name="uncertain"), default="review"
     )

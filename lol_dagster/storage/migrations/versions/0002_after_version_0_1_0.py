@@ -149,6 +149,8 @@ def upgrade() -> None:
     # Creep score was shown on the Rift alone; from now on it is wherever it is there.
     op.execute(_NO_CREEP_SCORE_WITHOUT_LANES)
     _change_filters(_by_name)
+    op.add_column('channels', sa.Column('min_members', sa.Integer(), server_default='1', nullable=False))
+    op.add_column('channels', sa.Column('only_if', sa.String(length=16), nullable=True))
     op.add_column('player_stats', sa.Column('gold_share', sa.Double(), nullable=True))
     op.add_column('player_stats', sa.Column('vision_per_min', sa.Double(), nullable=True))
     op.add_column('player_stats', sa.Column('opponent_id', sa.Integer(), nullable=True))
@@ -200,6 +202,8 @@ def downgrade() -> None:
 
     op.drop_column('teams', 'time_zone')
     _change_filters(_by_id)
+    op.drop_column('channels', 'only_if')
+    op.drop_column('channels', 'min_members')
     op.drop_column('games', 'queue_kind')
     op.drop_column('player_stats', 'opponent_id')
     op.drop_column('player_stats', 'vision_per_min')
