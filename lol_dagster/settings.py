@@ -133,6 +133,10 @@ class Settings(BaseSettings):
     code_bind: IPvAnyAddress | None = None
     """Several hosts alone: the address of a private network on which the code server listens."""
 
+    card_fonts: Path | None = None
+    """Folder of further fonts for cards, for letters that no Latin, Greek, Cyrillic, Hebrew or Arabic font has. Not
+    set: Noto Sans CJK where the system has it."""
+
     alert_channel: str | None = None
     """Name of the channel in which the operator is alerted."""
     ping_url: SecretStr | None = None

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from lol_dagster.messages.compose import AnnouncedGame, Member
+from lol_dagster.messages.compose import AnnouncedGame, Member, compose_card
+from lol_dagster.pictures.card import Card, CardPlayer, CardSide
 from lol_dagster.riot.names import without_format_characters
 from lol_dagster.stats.history import remarks_of
 from lol_dagster.stats.played import select_played
@@ -51,11 +52,13 @@ def load_announced_games(
             Game.mode_family,
             Game.ended_at,
             Game.duration_s,
+            Game.game_version,
             PlayerStat.account_id,
             PlayerStat.player_id,
             Player.name,
             Participant.display_name,
             Participant.champion,
+            Participant.champion_id,
             Participant.kills,
             Participant.deaths,
             Participant.assists,
@@ -99,6 +102,7 @@ def load_announced_games(
                 duration_s=rows[0].duration_s,
                 subteams=extra.get("subteams", 0),
                 ended_over_behaviour=extra.get("ended_over_behaviour", False),
+                patch=".".join(rows[0].game_version.split(".")[:2]),
                 members=tuple(
                     _member(
                         row,
@@ -111,6 +115,55 @@ def load_announced_games(
             )
         )
     return games
+
+
+def load_card(session: Session, team_id: int, match_id: str) -> Card | None:
+    """The picture of a game as a team sees it; None: nobody of it took part."""
+    games = load_announced_games(session, team_id, [match_id], with_remarks=True)
+    return compose_card(games[0], _load_sides(session, team_id, match_id)) if games else None
+
+
+def _load_sides(session: Session, team_id: int, match_id: str) -> list[CardSide]:
+    """Everybody who took part in a game, by side: those with members of the team first."""
+    member_ids = set(
+        session.scalars(
+            select(PlayerStat.participant_id)
+            .join(Game, Game.match_id == PlayerStat.match_id)
+            .join(Membership, Membership.player_id == PlayerStat.player_id)
+            .where(PlayerStat.match_id == match_id, Membership.team_id == team_id, was_member())
+        )
+    )
+    everybody = session.execute(
+        select(
+            Participant.participant_id,
+            Participant.side,
+            Participant.champion,
+            Participant.champion_id,
+            Participant.kills,
+            Participant.placement,
+        )
+        .where(Participant.match_id == match_id)
+        .order_by(Participant.participant_id)
+    ).all()
+    by_side: dict[str, list[Any]] = {}
+    for each in everybody:
+        by_side.setdefault(each.side, []).append(each)
+
+    def rank(side: list[Any]) -> tuple[bool, int]:
+        is_ours = any(each.participant_id in member_ids for each in side)
+        return not is_ours, side[0].placement or 0
+
+    has_kills = any(each.kills for each in everybody)
+    return [
+        CardSide(
+            players=tuple(
+                CardPlayer(each.champion, each.champion_id, each.participant_id in member_ids)
+                for each in side
+            ),
+            label=str(side[0].placement or (sum(each.kills for each in side) if has_kills else "")),
+        )
+        for side in sorted(by_side.values(), key=rank)
+    ]
 
 
 def _players_with_several_accounts(session: Session, team_id: int) -> frozenset[int]:
@@ -137,6 +190,7 @@ def _member(
         if has_several_accounts
         else None,
         champion=row.champion,
+        champion_id=row.champion_id,
         kills=row.kills,
         deaths=row.deaths,
         assists=row.assists,

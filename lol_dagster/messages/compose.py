@@ -6,13 +6,14 @@ Pure. Which channels get one is decided in rules.py; announced_games.py loads th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
 from lol_dagster.messages.content import Line, MessageContent, Section, Tone
 from lol_dagster.messages.text import isolated
 from lol_dagster.messages.wording import rank_in_words, remark_in_words
+from lol_dagster.pictures.card import Card, CardMember, CardSide
 from lol_dagster.stats.ranks import Moved
 from lol_dagster.stats.remarks import Remark
 
@@ -70,6 +71,7 @@ class Member:
     remark: Remark | None = None
     moved: Moved | None = None
     """How the game moved the account's rank, once that is known."""
+    champion_id: int = 0
 
     @property
     def label(self) -> str:
@@ -93,6 +95,8 @@ class AnnouncedGame:
     """Riot ended it over somebody's behaviour."""
     members: tuple[Member, ...]
     """In the game's own order; never empty."""
+    patch: str = ""
+    """`16.9`."""
 
 
 def compose_game(game: AnnouncedGame) -> MessageContent:
@@ -119,6 +123,58 @@ def compose_game(game: AnnouncedGame) -> MessageContent:
         tone=_tone(game),
         footer=game.match_id,
     )
+
+
+def compose_card(game: AnnouncedGame, sides: Sequence[CardSide]) -> Card:
+    """The picture of one game: what its message says, in fewer words.
+
+    Args:
+        sides: Everybody who took part, the members' own side first.
+    """
+    # As the message's title: what happened, then where and for how long.
+    title, _, subtitle = compose_game(game).title.partition(" · ")
+    return Card(
+        title=title,
+        subtitle=subtitle,
+        tone=_tone(game),
+        members=tuple(_card_member(game, each) for side in _sides(game) for each in side),
+        sides=tuple(sides),
+        patch=game.patch,
+    )
+
+
+def _card_member(game: AnnouncedGame, member: Member) -> CardMember:
+    _, *score = _line(game, member).facts
+    # Rank and MVP have places of their own.
+    figures = _line(game, replace(member, moved=None, is_mvp=False)).details
+    is_long = game.mode_family == "swarm"
+    points, standing = _points(member.moved) if member.moved else ("", "")
+    return CardMember(
+        name=member.label,
+        champion=member.champion,
+        champion_id=member.champion_id,
+        score="" if is_long else "".join(score),
+        facts=(*score, *figures) if is_long else figures,
+        points=points,
+        standing=standing,
+        points_tone=_points_tone(member.moved),
+        highlight=", ".join(_line(game, member).highlights),
+        is_mvp=member.is_mvp,
+    )
+
+
+def _points(moved: Moved) -> tuple[str, str]:
+    """`+21 LP` and `Gold II 45 → 66`; of a first placement the place and its LP."""
+    if moved.points is None:
+        return moved.after.place, f"{moved.after.league_points:,} LP"
+    points, _, standing = rank_in_words(moved).partition(" (")
+    return points, standing.removesuffix(")")
+
+
+def _points_tone(moved: Moved | None) -> Tone:
+    if moved is None or not moved.points:
+        return "neutral"
+    return "good" if moved.points > 0 else "bad"
 
 
 def compose_catch_up(games: Sequence[AnnouncedGame]) -> MessageContent:

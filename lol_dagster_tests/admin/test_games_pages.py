@@ -12,7 +12,9 @@ import pytest
 from sqlalchemy import select
 
 from lol_dagster.admin.app import create_app
+from lol_dagster.admin.views import games
 from lol_dagster.admin.views.games import GameView
+from lol_dagster.pictures.drawing import CannotDraw
 from lol_dagster.pipeline.match import Failed, Started
 from lol_dagster.pipeline.records import note_queued, record
 from lol_dagster.settings import Settings
@@ -33,6 +35,7 @@ from lol_dagster_tests.admin.populated import (
     add_many_games,
     populate,
 )
+from lol_dagster_tests.pictures.pngs import size_of
 
 
 @pytest.fixture
@@ -153,6 +156,31 @@ def test_the_payload_is_taken_away_byte_for_byte_and_never_shown_as_a_page(
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{RANKED}.json"'
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert operator.get(f"/game/payload/?id={ARAM}").status_code == 404
+
+
+def test_a_game_is_shown_as_a_card_of_each_team_that_had_somebody_there(
+    operator: Visitor, ids: dict[str, int]
+) -> None:
+    page = operator.get(f"/game/details/?id={RANKED}").text
+    address = f"/game/card/?id={RANKED}&amp;team={ids['Amigos']}"
+    assert page.count("/game/card/") == 1
+    assert f'src="{address}" alt="The game as a card, for the team Amigos"' in page
+    answer = operator.get(address.replace("&amp;", "&"))
+    assert answer.mimetype == "image/png"
+    assert size_of(answer.data)[0] == 720
+    for other in (f"id={RANKED}&team={ids['Others']}", f"id={LISTED}&team={ids['Amigos']}", ""):
+        assert operator.get(f"/game/card/?{other}").status_code == 404
+
+
+def test_a_card_that_cannot_be_drawn_leaves_the_page(
+    operator: Visitor, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> bytes:
+        raise CannotDraw("no fonts")
+
+    monkeypatch.setattr(games, "draw", fail)
+    assert operator.get(f"/game/card/?id={RANKED}&team={ids['Amigos']}").status_code == 404
+    assert operator.get(f"/game/details/?id={RANKED}").status_code == 200
 
 
 def test_a_game_is_processed_again_and_its_progress_is_seen(

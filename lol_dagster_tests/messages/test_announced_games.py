@@ -71,8 +71,10 @@ def test_a_game_is_loaded_with_all_that_is_said_of_it(session):
                     kill_participation=0.5,
                     cs_per_min=5.5,
                     is_mvp=True,
+                    champion_id=222,
                 ),
             ),
+            patch="16.15",
         )
     ]
 

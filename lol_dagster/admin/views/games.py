@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
-from flask import abort, flash, g, redirect, request
+from flask import Response, abort, flash, g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import Admin, expose
 from sqlalchemy import select
@@ -21,14 +22,19 @@ from lol_dagster.admin.views.game_filters import game_filters
 from lol_dagster.admin.views.played import Part, parts_shown, who_played
 from lol_dagster.errors import UserError
 from lol_dagster.explain.game import GameStory, UnknownGameError, explain_game
+from lol_dagster.messages.announced_games import load_announced_games, load_card
 from lol_dagster.messages.compose import match_url
+from lol_dagster.messages.rules import candidate_teams
+from lol_dagster.pictures.drawing import CannotDraw, draw
 from lol_dagster.pipeline.match import IGNORABLE
 from lol_dagster.pipeline.process import CODE_VERSIONS
 from lol_dagster.pipeline.quarantine import ignore
 from lol_dagster.pipeline.run_requests import UnknownRequestError, progress, request_run
 from lol_dagster.riot.archive import DamagedPayload, load_payload
 from lol_dagster.riot.routing import is_match_id
-from lol_dagster.storage.models import Game, Match, Participant
+from lol_dagster.storage.models import Game, Match, Participant, Team
+
+log = logging.getLogger(__name__)
 
 
 def length(seconds: int) -> str:
@@ -103,7 +109,21 @@ class GameView(BaseModelView):
             match_url=match_url(story.match_id),
             partition_url=partition_url(story.match_id),
             length=length,
+            teams_with_cards=_teams_with_cards(story.match_id),
         )
+
+    @expose("/card/")
+    def card_view(self) -> ResponseReturnValue:
+        """The game's picture, as a team sees it."""
+        card = load_card(reading(), number_in(request.args.get("team")), request.args.get("id", ""))
+        if card is None:
+            abort(404)
+        try:
+            picture = draw(card, fonts=admin_context().settings.card_fonts)
+        except CannotDraw:
+            log.exception("the card cannot be drawn")
+            abort(404)
+        return Response(picture, mimetype="image/png")
 
     @expose("/payload/")
     def payload_view(self) -> ResponseReturnValue:
@@ -180,6 +200,15 @@ def _parts(game: Game) -> Sequence[Part]:
 def _places(game: Game) -> Sequence[Place]:
     places: Sequence[Place] = g.announced.get(game.match_id, ())
     return places
+
+
+def _teams_with_cards(match_id: str) -> list[Team]:
+    """Those of whom somebody took part."""
+    return [
+        team
+        for team in candidate_teams(reading(), match_id)
+        if load_announced_games(reading(), team.id, [match_id])
+    ]
 
 
 def _sentence(story: GameStory) -> str:

@@ -1,0 +1,1 @@
+"""Cards: what a picture of a game shows, and drawing it."""

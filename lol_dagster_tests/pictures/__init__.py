@@ -1,0 +1,1 @@
+"""Tests of lol_dagster.pictures."""
