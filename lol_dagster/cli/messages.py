@@ -250,11 +250,12 @@ def _print_content(json: dict[str, Any]) -> None:
         if section.heading:
             click.echo(plain(section.heading, MAX_TEXT))
         for line in section.lines:
-            click.echo(f"  {plain(line.lead, MAX_TEXT)}")
+            heads = (line.lead, line.when.text if line.when else "")
+            click.echo("  " + " · ".join(plain(each, MAX_TEXT) for each in heads if each))
             for row in plain_rows(line):
                 click.echo(f"    {row}")
     if content.more:
-        click.echo(more_line(content.more))
+        click.echo(more_line(content.more, content.language))
     if content.footer:
         click.echo(plain(content.footer, MAX_TEXT))
     if content.url:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
+from lol_dagster.messages.language import LANGUAGES
 from lol_dagster.roster import teams
 from lol_dagster.storage.models import Team
 
@@ -21,6 +22,13 @@ def team() -> None:
 @team.command("add")
 @click.argument("name")
 @click.option(
+    "--language",
+    type=click.Choice(list(LANGUAGES)),
+    default="en",
+    show_default=True,
+    help="The language of its messages.",
+)
+@click.option(
     "--time-zone",
     metavar="Europe/Berlin",
     default="UTC",
@@ -28,10 +36,10 @@ def team() -> None:
     help="The zone in which its messages tell times, by IANA's name.",
 )
 @as_json_option
-def add(name: str, time_zone: str, as_json: bool) -> None:
+def add(name: str, language: str, time_zone: str, as_json: bool) -> None:
     """Add a team."""
     with command_context() as app, app.writing() as session:
-        added = teams.add_team(session, name, time_zone=time_zone, now=app.now)
+        added = teams.add_team(session, name, language=language, time_zone=time_zone, now=app.now)
         value = _as_json(session, added)
     print_either(value, as_json, f"Added the team {value['name']!r}.")
 
@@ -53,22 +61,26 @@ def rename(name: str, new_name: str, as_json: bool) -> None:
 @team.command("edit")
 @click.argument("name")
 @click.option(
+    "--language",
+    type=click.Choice(list(LANGUAGES)),
+    help="The language of its messages. What was posted stays as it is until it is edited.",
+)
+@click.option(
     "--time-zone",
     metavar="Europe/Berlin",
     help="The zone in which its messages tell times, by IANA's name.",
 )
 @as_json_option
-def edit(name: str, time_zone: str | None, as_json: bool) -> None:
+def edit(name: str, language: str | None, time_zone: str | None, as_json: bool) -> None:
     """Change a team; what is not named stays."""
     with command_context() as app, app.writing() as session:
         row = teams.get_team(session, name)
-        changed = teams.change_team(session, row.id, time_zone=time_zone, version=row.version)
+        changed = teams.change_team(
+            session, row.id, language=language, time_zone=time_zone, version=row.version
+        )
         value = _as_json(session, changed)
-    print_either(
-        value,
-        as_json,
-        f"Messages of the team {value['name']!r} tell times of {value['time_zone']}.",
-    )
+    said = f"Messages of the team {value['name']!r} are in {LANGUAGES[value['language']]}"
+    print_either(value, as_json, f"{said} and tell times of {value['time_zone']}.")
 
 
 @team.command("list")
@@ -103,6 +115,7 @@ def show(name: str, as_json: bool) -> None:
         print_fields(
             [
                 ("team", value["name"]),
+                ("language", value["language"]),
                 ("time zone", value["time_zone"]),
                 ("added", value["added_at"]),
             ]
@@ -142,6 +155,7 @@ def _names(values: list[dict[str, Any]]) -> list[str]:
 def _as_json(session: Session, row: Team) -> dict[str, Any]:
     return {
         "name": row.name,
+        "language": row.language,
         "time_zone": row.time_zone,
         "added_at": row.created_at,
         "players": [

@@ -47,6 +47,7 @@ from lol_dagster.delivery.transports.base import Answer, Outgoing, Step, Transpo
 from lol_dagster.delivery.worker import reading, sending
 from lol_dagster.errors import UserError
 from lol_dagster.messages.content import Line, MessageContent, Section
+from lol_dagster.messages.language import Language, language
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, SendBucket
 
@@ -136,9 +137,10 @@ def probe_channel(
     """
     with database.reading() as session:
         channel = session.get(Channel, channel_id)
+        speaks = language(channel.team.language if channel else "")
     if channel is None or channel.removed_at is not None:
         raise ProbeError("there is no such channel (any more)")
-    return _Probe(database, transports, channel, clock or clock_for(database), now).run()
+    return _Probe(database, transports, channel, speaks, clock or clock_for(database), now).run()
 
 
 class _Probe:
@@ -149,12 +151,14 @@ class _Probe:
         database: Database,
         transports: Mapping[str, Transport],
         channel: Channel,
+        speaks: Language,
         clock: Clock,
         now: datetime,
     ) -> None:
         self._database = database
         self._transports = transports
         self._channel = channel
+        self._speaks = speaks
         self._transport = transports[channel.kind]
         self._clock = clock
         self._started = now
@@ -179,7 +183,9 @@ class _Probe:
             self._note("post", "missing", obstacle)
         else:
             self._clock.sleep(max(0.0, (opening - self._now()).total_seconds()))
-            claimed = self._outbox.open_test(self._channel.id, _test_content(1), self._now())
+            claimed = self._outbox.open_test(
+                self._channel.id, _test_content(1, self._speaks), self._now()
+            )
             message_id = claimed.row.id
             remote_id = self._post(claimed)
             if remote_id is not None:
@@ -303,7 +309,9 @@ class _Probe:
         if not self._transport.can_edit:
             return
         transport, address = self._transport, claimed.address
-        body = rendered(transport, replace(claimed, content=_test_content(2).to_json()), 2)
+        body = rendered(
+            transport, replace(claimed, content=_test_content(2, self._speaks).to_json()), 2
+        )
         assert isinstance(body, Outgoing), "what rendered once renders again"
 
         edited = deleted = False
@@ -333,7 +341,10 @@ class _Probe:
             self._conclude("delete", answer, done="deleted" if deleted else None)
         with self._database.writing() as session:
             end_probe(
-                session, claimed.row.id, _test_content(2) if edited else None, deleted=deleted
+                session,
+                claimed.row.id,
+                _test_content(2, self._speaks) if edited else None,
+                deleted=deleted,
             )
 
     def _find(self, claimed: ClaimedMessage, remote_id: str) -> None:
@@ -451,18 +462,18 @@ def _reason(verdict: Verdict) -> str:
             return str(getattr(verdict, "reason", type(verdict).__name__))
 
 
-def _test_content(rev: int) -> MessageContent:
+def _test_content(rev: int, speaks: Language) -> MessageContent:
     """What the test message says: as posted (1) and as edited (2)."""
-    said = (
-        "This channel works." if rev == 1 else "This channel works, and its messages can be edited."
-    )
-    lines = (
-        Line(said),
-        Line("It was sent to try the channel out, and is deleted in a moment if that is possible."),
+    works = speaks.say("This channel works.")
+    if rev > 1:
+        works = speaks.say("This channel works, and its messages can be edited.")
+    why = speaks.say(
+        "It was sent to try the channel out, and is deleted in a moment if that is possible."
     )
     return MessageContent(
-        title="Test message from lol-dagster",
-        summary="Test message from lol-dagster: this channel works.",
-        sections=(Section(lines),),
-        footer="No game was played.",
+        title=speaks.say("Test message from lol-dagster"),
+        summary=speaks.say("Test message from lol-dagster: this channel works."),
+        sections=(Section((Line(works), Line(why))),),
+        footer=speaks.say("No game was played."),
+        language=speaks.code,
     )

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.messages.compose import AnnouncedGame, Member, compose_card
+from lol_dagster.messages.language import language
 from lol_dagster.pictures.card import Card, CardPlayer, CardSide
 from lol_dagster.riot.names import without_format_characters
 from lol_dagster.stats.history import remarks_of
@@ -24,6 +25,7 @@ from lol_dagster.storage.models import (
     Participant,
     Player,
     PlayerStat,
+    Team,
 )
 
 
@@ -120,7 +122,10 @@ def load_announced_games(
 def load_card(session: Session, team_id: int, match_id: str) -> Card | None:
     """The picture of a game as a team sees it; None: nobody of it took part."""
     games = load_announced_games(session, team_id, [match_id], with_remarks=True)
-    return compose_card(games[0], _load_sides(session, team_id, match_id)) if games else None
+    if not games:
+        return None
+    speaks = language(session.get_one(Team, team_id).language)
+    return compose_card(games[0], _load_sides(session, team_id, match_id), speaks)
 
 
 def _load_sides(session: Session, team_id: int, match_id: str) -> list[CardSide]:

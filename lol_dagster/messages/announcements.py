@@ -14,7 +14,7 @@ turns out that a posted one is gone, or takes no edit, what had joined it is ann
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,14 +22,15 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.messages.announced_games import load_announced_games
-from lol_dagster.messages.compose import compose_catch_up, compose_game
+from lol_dagster.messages.compose import AnnouncedGame, compose_catch_up, compose_game
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import installation_salt
+from lol_dagster.messages.language import language, time_zone
 from lol_dagster.messages.restored import message_id, restoration
 from lol_dagster.messages.rules import AnnouncementDecision, Kind, candidate_teams, decide
-from lol_dagster.storage.models import Channel, Game, Message, MessageGame
+from lol_dagster.storage.models import Channel, Game, Message, MessageGame, Team
 
-MESSAGES_CODE_VERSION = "3"
+MESSAGES_CODE_VERSION = "4"
 CATCH_UP_OPEN = timedelta(hours=6)
 APART = "catch-up apart:"
 """How the subject of a catch-up message begins that tells of what another one does not."""
@@ -108,6 +109,7 @@ def announce_apart(session: Session, message: Message, match_ids: list[str]) -> 
         match_ids: Some of the message's games.
     """
     channel, restored = session.get_one(Channel, message.channel_id), restoration(session)
+    team = channel.team
     kept = session.scalars(
         select(MessageGame.match_id).where(
             MessageGame.message_id == message.id, MessageGame.match_id.not_in(match_ids)
@@ -122,10 +124,14 @@ def announce_apart(session: Session, message: Message, match_ids: list[str]) -> 
         ),
         subject=f"{APART}{match_ids[0]}",
         order_at=min(ended),
-        content=compose_catch_up(load_announced_games(session, channel.team_id, match_ids)),
-        kept=compose_catch_up(load_announced_games(session, channel.team_id, kept)),
+        content=_catch_up(team, load_announced_games(session, team.id, match_ids)),
+        kept=_catch_up(team, load_announced_games(session, team.id, kept)),
         maybe_delivered=restored is not None and restored.may_have_been_delivered(min(ended)),
     )
+
+
+def _catch_up(team: Team, games: Sequence[AnnouncedGame]) -> MessageContent:
+    return compose_catch_up(games, language(team.language), time_zone(team.time_zone))
 
 
 def _lock_channels(session: Session, match_id: str) -> None:
@@ -168,7 +174,9 @@ def _announcement(
         channel=channel.name,
         channel_id=channel.id,
         kind=kind if message is None else message.kind,
-        content=compose_catch_up(games) if kind == "catch_up" else compose_game(games[0]),
+        content=_catch_up(decision.team, games)
+        if kind == "catch_up"
+        else compose_game(games[0], language(decision.team.language)),
         message_id=_new_id(session, match_id, kind, channel) if message is None else message.id,
         exists=message is not None,
         subject=new_subject if message is None else message.subject,

@@ -1,18 +1,27 @@
 """The words of a message: from games, and how a team's members did in them, to a MessageContent.
 
-Pure. Which channels get one is decided in rules.py; announced_games.py loads the rows.
+Pure: the team's language is handed in (language.py). Which channels get one is decided in rules.py;
+announced_games.py loads the rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
+from functools import reduce
 from itertools import groupby
+from typing import Final
 
-from lol_dagster.messages.content import Line, MessageContent, Section, Tone
+from lol_dagster.messages.content import Line, MessageContent, Moment, Section, Tone
+from lol_dagster.messages.language import Language, marked
 from lol_dagster.messages.text import isolated
-from lol_dagster.messages.wording import rank_in_words, remark_in_words
+from lol_dagster.messages.wording import (
+    mode_in_words,
+    place_in_words,
+    rank_in_words,
+    remark_in_words,
+)
 from lol_dagster.pictures.card import Card, CardMember, CardSide
 from lol_dagster.stats.ranks import Moved
 from lol_dagster.stats.remarks import Remark
@@ -99,22 +108,26 @@ class AnnouncedGame:
     """`16.9`."""
 
 
-def compose_game(game: AnnouncedGame) -> MessageContent:
+_RESULTS: Final = {"win": marked("Victory"), "loss": marked("Defeat"), "remake": marked("Remake")}
+_COLOURS: Final = {"team-100": marked("Blue side"), "team-200": marked("Red side")}
+
+
+def compose_game(game: AnnouncedGame, language: Language) -> MessageContent:
     """The message of one game."""
     sides = _sides(game)
     # Whose behaviour it was is nobody's business here: the members may have been its victims.
-    note = Section(lines=(Line(facts=("Ended early over in-game behaviour",)),))
-    title = " · ".join(filter(None, [_headline(game), _length(game.duration_s)]))
-    who = _listed([f"{member.label} ({_short(game, member)})" for member in game.members])
+    note = Section(lines=(Line(facts=(language.say("Ended early over in-game behaviour"),)),))
+    title = " · ".join(filter(None, [_headline(game, language), _length(game.duration_s)]))
+    who = [f"{member.label} ({_short(game, member, language)})" for member in game.members]
     return MessageContent(
         title=title,
-        summary=f"{who}: {title}",
+        summary=f"{_listed(who, language)}: {title}",
         sections=(
             *([note] if game.ended_over_behaviour else []),
             *(
                 Section(
-                    lines=tuple(_line(game, member) for member in side),
-                    heading=_side_heading(side[0]) if len(sides) > 1 else "",
+                    lines=tuple(_line(game, member, language) for member in side),
+                    heading=_side_heading(side[0], language) if len(sides) > 1 else "",
                 )
                 for side in sides
             ),
@@ -122,33 +135,34 @@ def compose_game(game: AnnouncedGame) -> MessageContent:
         url=match_url(game.match_id),
         tone=_tone(game),
         footer=game.match_id,
+        language=language.code,
     )
 
 
-def compose_card(game: AnnouncedGame, sides: Sequence[CardSide]) -> Card:
+def compose_card(game: AnnouncedGame, sides: Sequence[CardSide], language: Language) -> Card:
     """The picture of one game: what its message says, in fewer words.
 
     Args:
         sides: Everybody who took part, the members' own side first.
     """
     # As the message's title: what happened, then where and for how long.
-    title, _, subtitle = compose_game(game).title.partition(" · ")
+    title, _, subtitle = compose_game(game, language).title.partition(" · ")
     return Card(
         title=title,
         subtitle=subtitle,
         tone=_tone(game),
-        members=tuple(_card_member(game, each) for side in _sides(game) for each in side),
+        members=tuple(_card_member(game, each, language) for side in _sides(game) for each in side),
         sides=tuple(sides),
         patch=game.patch,
     )
 
 
-def _card_member(game: AnnouncedGame, member: Member) -> CardMember:
-    _, *score = _line(game, member).facts
+def _card_member(game: AnnouncedGame, member: Member, language: Language) -> CardMember:
+    _, *score = _line(game, member, language).facts
     # Rank and MVP have places of their own.
-    figures = _line(game, replace(member, moved=None, is_mvp=False)).details
+    figures = _line(game, replace(member, moved=None, is_mvp=False), language).details
     is_long = game.mode_family == "swarm"
-    points, standing = _points(member.moved) if member.moved else ("", "")
+    points, standing = _points(member.moved, language) if member.moved else ("", "")
     return CardMember(
         name=member.label,
         champion=member.champion,
@@ -158,16 +172,17 @@ def _card_member(game: AnnouncedGame, member: Member) -> CardMember:
         points=points,
         standing=standing,
         points_tone=_points_tone(member.moved),
-        highlight=", ".join(_line(game, member).highlights),
+        highlight=", ".join(_line(game, member, language).highlights),
         is_mvp=member.is_mvp,
     )
 
 
-def _points(moved: Moved) -> tuple[str, str]:
+def _points(moved: Moved, language: Language) -> tuple[str, str]:
     """`+21 LP` and `Gold II 45 → 66`; of a first placement the place and its LP."""
     if moved.points is None:
-        return moved.after.place, f"{moved.after.league_points:,} LP"
-    points, _, standing = rank_in_words(moved).partition(" (")
+        lp = language.say("{points} LP", points=moved.after.league_points)
+        return place_in_words(moved.after, language), lp
+    points, _, standing = rank_in_words(moved, language).partition(" (")
     return points, standing.removesuffix(")")
 
 
@@ -177,15 +192,22 @@ def _points_tone(moved: Moved | None) -> Tone:
     return "good" if moved.points > 0 else "bad"
 
 
-def compose_catch_up(games: Sequence[AnnouncedGame]) -> MessageContent:
+def compose_catch_up(
+    games: Sequence[AnnouncedGame], language: Language, zone: tzinfo
+) -> MessageContent:
     """The one message of several games that ended long before they were seen; at least one.
 
     Lists the latest `MOST_LISTED`, the newest last.
+
+    Args:
+        zone: The team's, in which it is said when a game ended.
     """
     games = sorted(games, key=lambda game: (game.ended_at, game.match_id))
     listed = games[-MOST_LISTED:]
-    title = f"{_count(len(games), 'game')} while I was away"
-    totals = _totals(games)
+    title = language.plural(
+        "{number} game while I was away", "{number} games while I was away", len(games)
+    )
+    totals = _totals(games, language)
     return MessageContent(
         title=title,
         summary=f"{title}: {totals}",
@@ -194,9 +216,13 @@ def compose_catch_up(games: Sequence[AnnouncedGame]) -> MessageContent:
             Section(
                 lines=tuple(
                     Line(
-                        lead=_headline(game),
+                        lead=_headline(game, language),
+                        when=Moment(
+                            int(game.ended_at.timestamp()), language.moment(game.ended_at, zone)
+                        ),
                         facts=tuple(
-                            f"{member.label}: {_short(game, member)}" for member in game.members
+                            f"{member.label}: {_short(game, member, language)}"
+                            for member in game.members
                         ),
                     )
                     for game in listed
@@ -204,20 +230,25 @@ def compose_catch_up(games: Sequence[AnnouncedGame]) -> MessageContent:
             ),
         ),
         more=len(games) - len(listed),
+        language=language.code,
     )
 
 
-def _headline(game: AnnouncedGame) -> str:
+def _headline(game: AnnouncedGame, language: Language) -> str:
     """`Victory · Ranked Solo`, or with the names where the members did not share one result."""
-    sides = _sides(game)
+    sides, first = _sides(game), game.members[0]
+    mode = mode_in_words(game.queue_name, language)
     if len(sides) == 1:
-        return f"{_result(game.members[0])} · {game.queue_name}"
+        return f"{_result(first, language)} · {mode}"
     if game.mode_family == "arena":
-        return f"{', '.join(_placed(side) for side in sides)} · {game.queue_name}"
-    against = " against ".join(_names(side) for side in sides)
-    if game.members[0].outcome in {"win", "loss"}:
-        return f"{against} · {game.queue_name}"
-    return f"{_result(game.members[0])} · {against} · {game.queue_name}"
+        return f"{', '.join(_placed(side, language) for side in sides)} · {mode}"
+    against = reduce(
+        lambda one, other: language.say("{one} against {other}", one=one, other=other),
+        (_names(side, language) for side in sides),
+    )
+    if first.outcome in {"win", "loss"}:
+        return f"{against} · {mode}"
+    return f"{_result(first, language)} · {against} · {mode}"
 
 
 def _sides(game: AnnouncedGame) -> list[list[Member]]:
@@ -231,61 +262,69 @@ def _sides(game: AnnouncedGame) -> list[list[Member]]:
     return [list(side) for _, side in groupby(sorted(game.members, key=rank), key=rank)]
 
 
-def _result(member: Member) -> str:
+def _result(member: Member, language: Language) -> str:
     if member.outcome == "placement":
-        return f"{ordinal(member.placement)} place" if member.placement else "No placement"
-    return {"win": "Victory", "loss": "Defeat", "remake": "Remake"}.get(member.outcome, "No result")
+        if not member.placement:
+            return language.say("No placement")
+        return language.say("{ordinal} place", ordinal=language.ordinal(member.placement))
+    result = _RESULTS.get(member.outcome)
+    return language.name(result.one) if result else language.say("No result")
 
 
-def _side_heading(member: Member) -> str:
-    colour = {"team-100": "Blue side", "team-200": "Red side"}.get(member.side)
+def _side_heading(member: Member, language: Language) -> str:
+    colour = _COLOURS.get(member.side)
     # What all sides share stands in the headline.
-    result = "" if member.outcome in {"remake", "aborted"} else _result(member)
-    return " · ".join(filter(None, [colour, result]))
+    result = "" if member.outcome in {"remake", "aborted"} else _result(member, language)
+    return " · ".join(filter(None, [language.name(colour.one) if colour else "", result]))
 
 
-def _placed(side: list[Member]) -> str:
-    placement = side[0].placement
-    return f"{_names(side)} {ordinal(placement) if placement else 'unplaced'}"
+def _placed(side: list[Member], language: Language) -> str:
+    names, placement = _names(side, language), side[0].placement
+    if not placement:
+        return language.say("{names} unplaced", names=names)
+    return language.say("{names} {ordinal}", names=names, ordinal=language.ordinal(placement))
 
 
-def _line(game: AnnouncedGame, member: Member) -> Line:
+def _line(game: AnnouncedGame, member: Member, language: Language) -> Line:
     if member.outcome == "remake":
         # Nobody has played: figures would only mislead.
         return Line(lead=member.label, facts=(member.champion,))
-    score, details = _score(game, member), _details(game, member)
+    remark = member.remark
     return Line(
         lead=member.label,
-        facts=(member.champion, score),
-        details=details,
-        highlights=(remark_in_words(member.remark, game.match_id),) if member.remark else (),
+        facts=(member.champion, _score(game, member, language)),
+        details=_details(game, member, language),
+        highlights=(remark_in_words(remark, game.match_id, language),) if remark else (),
     )
 
 
-def _short(game: AnnouncedGame, member: Member) -> str:
+def _short(game: AnnouncedGame, member: Member, language: Language) -> str:
     if member.outcome == "remake":
         return member.champion
-    return f"{member.champion} {_score(game, member)}"
+    return f"{member.champion} {_score(game, member, language)}"
 
 
-def _score(game: AnnouncedGame, member: Member) -> str:
+def _score(game: AnnouncedGame, member: Member, language: Language) -> str:
     if game.mode_family == "swarm":
         # Champions are never killed there: Riot counts what is slain as minions.
-        return f"{_count(member.cs, 'kill')}, {_count(member.deaths, 'death')}"
+        kills = language.plural("{number} kill", "{number} kills", member.cs)
+        deaths = language.plural("{number} death", "{number} deaths", member.deaths)
+        return f"{kills}, {deaths}"
     return f"{member.kills}/{member.deaths}/{member.assists}"
 
 
-def _details(game: AnnouncedGame, member: Member) -> tuple[str, ...]:
+def _details(game: AnnouncedGame, member: Member, language: Language) -> tuple[str, ...]:
     if game.mode_family == "swarm":
         return ()
-    details = [rank_in_words(member.moved)] if member.moved else []
+    details = [rank_in_words(member.moved, language)] if member.moved else []
     if member.is_mvp:
-        details.append("MVP")
-    details.append(f"KDA {member.kda:.1f}")
+        details.append(language.say("MVP"))
+    details.append(language.say("KDA {ratio}", ratio=language.decimal(member.kda)))
     if member.cs_per_min is not None:
-        details.append(f"{member.cs_per_min:.1f} CS/min")
+        details.append(language.say("{rate} CS/min", rate=language.decimal(member.cs_per_min)))
     if member.kill_participation is not None:
-        details.append(f"{member.kill_participation:.0%} kill participation")
+        share = language.percent(member.kill_participation)
+        details.append(language.say("{share} kill participation", share=share))
     return tuple(details)
 
 
@@ -302,26 +341,30 @@ def _member_tone(game: AnnouncedGame, member: Member) -> Tone:
     return tones.get(member.outcome, "neutral")
 
 
-def _totals(games: Sequence[AnnouncedGame]) -> str:
+def _totals(games: Sequence[AnnouncedGame], language: Language) -> str:
     tones = [_tone(game) for game in games]
     wins, losses = tones.count("good"), tones.count("bad")
-    totals = [_count(wins, "win"), _count(losses, "loss", "losses")]
+    totals = [
+        language.plural("{number} win", "{number} wins", wins),
+        language.plural("{number} loss", "{number} losses", losses),
+    ]
     if other := len(games) - wins - losses:
-        totals.append(f"{other} other")
+        totals.append(language.plural("{number} other game", "{number} other games", other))
     return ", ".join(totals)
 
 
-def _names(members: Sequence[Member]) -> str:
+def _names(members: Sequence[Member], language: Language) -> str:
     # A member who plays on two accounts at once is named once.
-    return _listed(list(dict.fromkeys(isolated(member.name) for member in members)))
+    names = list(dict.fromkeys(isolated(member.name) for member in members))
+    return _listed(names, language)
 
 
-def _listed(texts: list[str]) -> str:
+def _listed(texts: list[str], language: Language) -> str:
     if len(texts) > _MOST_NAMES:
-        texts = [*texts[: _MOST_NAMES - 1], f"{len(texts) - _MOST_NAMES + 1} others"]
-    if len(texts) == 1:
-        return texts[0]
-    return f"{', '.join(texts[:-1])} and {texts[-1]}"
+        left_out = len(texts) - _MOST_NAMES + 1
+        others = language.plural("{number} other", "{number} others", left_out)
+        texts = [*texts[: _MOST_NAMES - 1], others]
+    return language.listed(texts)
 
 
 def _length(seconds: int) -> str:
@@ -330,17 +373,6 @@ def _length(seconds: int) -> str:
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _count(number: int, one: str, several: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else several or one + 's'}"
-
-
-def ordinal(number: int) -> str:
-    """`1st`, `2nd`, `3rd`, `4th`, `11th`, `21st`."""
-    endings = {1: "st", 2: "nd", 3: "rd"}
-    ending = "th" if number % 100 in {11, 12, 13} else endings.get(number % 10, "th")
-    return f"{number}{ending}"
 
 
 def match_url(match_id: str) -> str | None:

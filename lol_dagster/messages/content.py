@@ -10,11 +10,21 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
 Tone = Literal["good", "bad", "mixed", "neutral"]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """An instant, for readers in any time zone."""
+
+    at: int
+    """Unix seconds."""
+    text: str
+    """As it reads in the team's time zone, for where a reader cannot be shown their own."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,8 @@ class Line:
     """Below it, in a row of their own: rates and shares."""
     highlights: tuple[str, ...] = ()
     """What stood out; last, and marked as such."""
+    when: Moment | None = None
+    """When that was; between the lead and the facts."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +66,12 @@ class MessageContent:
     more: int = 0
     """Lines that were left out; the transports add those for which they have no space and end
     with "… and 37 more"."""
+    language: str = "en"
+    """Of `messages.language.LANGUAGES`; for what the transports say themselves."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain dicts, lists and strings; `from_json` takes it back."""
-        content: dict[str, Any] = json.loads(_canonical(asdict(self)))
+        content: dict[str, Any] = json.loads(_canonical(self))
         return content
 
     @classmethod
@@ -71,11 +85,25 @@ class MessageContent:
 
     def content_hash(self) -> str:
         """sha256, in hex, of the canonical JSON: equal exactly for equal contents."""
-        return hashlib.sha256(_canonical(asdict(self)).encode()).hexdigest()
+        return hashlib.sha256(_canonical(self).encode()).hexdigest()
 
 
 _READER = TypeAdapter(MessageContent)
 
 
-def _canonical(value: dict[str, Any]) -> str:
+_SINCE_VERSION_0_2: Final = ("when", "language")
+"""Fields that older versions did not have: left out where they say nothing, so that what was written then
+has the same hash."""
+
+
+def _canonical(content: MessageContent) -> str:
+    value = asdict(content, dict_factory=_without_new_ones_that_say_nothing)
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _without_new_ones_that_say_nothing(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in fields
+        if name not in _SINCE_VERSION_0_2 or value not in (None, "en")
+    }

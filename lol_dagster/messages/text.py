@@ -8,7 +8,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
-from lol_dagster.messages.content import Line, MessageContent, Tone
+from lol_dagster.messages.content import Line, MessageContent, Moment, Tone
+from lol_dagster.messages.language import language
 
 MAX_TEXT = 200
 """UTF-16 code units of one name or fact within a line, escapes included."""
@@ -18,7 +19,7 @@ smallest text."""
 
 TONE_MARKS: dict[Tone, str] = {"good": "🟢", "bad": "🔴", "mixed": "🟡", "neutral": "⚪"}
 
-BLANK = "(blank)"
+BLANK = "(?)"
 """Stands for a text that has nothing to see in it."""
 
 _ELLIPSIS = "…"
@@ -62,20 +63,27 @@ def markdown(content: MessageContent) -> str:
         # Two blanks at the end of a row are CommonMark's line break.
         paragraphs += ["  \n".join(markdown_rows(line)) for line in section.lines]
     if content.more:
-        paragraphs.append(more_line(content.more))
+        paragraphs.append(more_line(content.more, content.language))
     if content.footer:
         paragraphs.append(plain_markdown(content.footer, MAX_ROW))
     return "\n\n".join(paragraphs)
 
 
-def markdown_rows(line: Line) -> list[str]:
-    """The line's rows, at most three, each at most `MAX_ROW` long, escaped for Markdown."""
+def markdown_rows(
+    line: Line, moment: Callable[[Moment], str] = lambda when: plain_markdown(when.text, MAX_TEXT)
+) -> list[str]:
+    """The line's rows, at most three, each at most `MAX_ROW` long, escaped for Markdown.
+
+    Args:
+        moment: Markdown for an instant.
+    """
     lead = f"**{plain_markdown(line.lead, MAX_TEXT)}**" if line.lead else ""
-    return lay_out(line, lead, plain_markdown)
+    head = _join(" · ", [lead, moment(line.when) if line.when else ""])
+    return lay_out(line, head, plain_markdown)
 
 
 def plain_rows(line: Line) -> list[str]:
-    """As `markdown_rows`, but without the lead and without markup or escapes."""
+    """As `markdown_rows`, but without lead and moment, and without markup or escapes."""
     return lay_out(line, "", plain)
 
 
@@ -96,8 +104,12 @@ def lay_out(line: Line, lead: str, shown: Callable[[str, int], str]) -> list[str
     return [row for row in rows if row]
 
 
-def more_line(count: int) -> str:
-    return f"… and {count} more"
+def more_line(count: int, language_code: str) -> str:
+    """
+    Args:
+        language_code: `MessageContent.language`.
+    """
+    return language(language_code).plural("… and {number} more", "… and {number} more", count)
 
 
 def _join(separator: str, texts: Iterable[str]) -> str:

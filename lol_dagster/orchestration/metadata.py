@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.worker import DeliveryReport, DeliveryResult
 from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.language import language
 from lol_dagster.messages.text import markdown, plain_markdown
 from lol_dagster.messages.wording import rank_in_words
 from lol_dagster.pipeline.discovery import DiscoveryReport
@@ -354,7 +355,7 @@ def _line(
         f"{stat.kda:.1f}",
         _number(stat.cs_per_min),
         _share(stat.kill_participation),
-        rank_in_words(moved) if moved else "",
+        rank_in_words(moved, language("en")) if moved else "",
         ", ".join(highlight.replace("_", " ") for highlight in stat.highlights),
     )
 

@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lol_dagster.messages.language import LANGUAGES
 from lol_dagster.roster.errors import NoSuchEntryError, RosterError, TimeZoneError
 from lol_dagster.roster.memberships import end_membership
 from lol_dagster.roster.names import flush_unless, free_name, get_named, name_taken
@@ -45,17 +46,36 @@ def checked_time_zone(typed: str) -> str:
     raise TimeZoneError(f"{typed!a} is no time zone that is known: {hint}")
 
 
-def add_team(session: Session, name: str, *, time_zone: str = "UTC", now: datetime) -> Team:
+def checked_language(code: str) -> str:
+    """
+    Raises:
+        RosterError: nothing is said in such a language.
+    """
+    if code not in LANGUAGES:
+        known = ", ".join(f"{each} ({name})" for each, name in LANGUAGES.items())
+        raise RosterError(f"there are no messages in the language {code!a}: choose of {known}")
+    return code
+
+
+def add_team(
+    session: Session, name: str, *, language: str = "en", time_zone: str = "UTC", now: datetime
+) -> Team:
     """
     Args:
+        language: A code of `messages.language.LANGUAGES`.
         time_zone: As `checked_time_zone` takes it.
 
     Raises:
-        RosterError: this cannot be a name, or there is no such time zone.
+        RosterError: this cannot be a name, or there is no such language or time zone.
         AlreadyThereError: there is one of this name.
     """
     name = free_name(teams(session), name, "team")
-    team = Team(name=name, time_zone=checked_time_zone(time_zone), created_at=now)
+    team = Team(
+        name=name,
+        language=checked_language(language),
+        time_zone=checked_time_zone(time_zone),
+        created_at=now,
+    )
     session.add(team)
     flush_unless(session, name_taken(name, "team"))
     return team
@@ -66,18 +86,21 @@ def change_team(
     team_id: int,
     *,
     name: str | None = None,
+    language: str | None = None,
     time_zone: str | None = None,
     version: int,
 ) -> Team:
     """Change what is not None.
 
     Args:
+        language: A code of `messages.language.LANGUAGES`. What was written stays as it is, until there
+            is more to say in it.
         time_zone: As `checked_time_zone` takes it.
 
     Raises:
         NoSuchEntryError: there is no such team, or it was removed.
         StaleEntryError: somebody else has changed it since this version.
-        RosterError: this cannot be a name, or there is no such time zone.
+        RosterError: this cannot be a name, or there is no such language or time zone.
         AlreadyThereError: another team has the name.
     """
     team = as_seen(session, Team, team_id, version)
@@ -85,6 +108,8 @@ def change_team(
         raise NoSuchEntryError(f"the team {team.name!r} was removed: its history stays as it is")
     if name is not None:
         team.name = free_name(teams(session), name, "team", but=team)
+    if language is not None:
+        team.language = checked_language(language)
     if time_zone is not None:
         team.time_zone = checked_time_zone(time_zone)
     flush_unless(session, name_taken(team.name, "team"))

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from lol_dagster.messages.announced_games import load_announced_games
 from lol_dagster.messages.compose import compose_game
 from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.language import language
 from lol_dagster.stats.reading import GameReading
 from lol_dagster.stats.record import read_archived, record_game
 from lol_dagster.storage.models import Team
@@ -26,4 +27,4 @@ def message_of(session: Session, team: Team, match_id: str, payload: Json) -> Me
     """The message of a new game, which a member of the team has played."""
     record(session, match_id, payload)
     (game,) = load_announced_games(session, team.id, {match_id})
-    return compose_game(game)
+    return compose_game(game, language(team.language))

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lol_dagster.messages.content import Line, MessageContent, Section
+from lol_dagster.messages.content import Line, MessageContent, Moment, Section
 
 NASTY = [
     "@everyone",
@@ -70,6 +70,7 @@ lines = st.builds(
     facts=st.lists(anything, max_size=4).map(tuple),
     details=st.lists(anything, max_size=3).map(tuple),
     highlights=st.lists(anything, max_size=3).map(tuple),
+    when=st.none() | st.builds(Moment, at=st.integers(0, 2**33), text=anything.filter(bool)),
 )
 contents = st.builds(
     MessageContent,
@@ -83,6 +84,7 @@ contents = st.builds(
     tone=st.sampled_from(["good", "bad", "mixed", "neutral"]),
     footer=anything,
     more=st.integers(0, 1000),
+    language=st.sampled_from(["en", "de"]),
 )
 _huge = tuple(nasty * 20 for nasty in NASTY)
 crowded = MessageContent(

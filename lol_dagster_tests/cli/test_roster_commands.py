@@ -68,12 +68,16 @@ def everything() -> list[Any]:
     return [as_json(noun, "list") for noun in ("team", "player", "account", "channel")]
 
 
-def test_a_team_has_a_time_zone() -> None:
+def test_a_team_has_a_language_and_a_time_zone() -> None:
     done("team", "add", "Amigos")
-    assert as_json("team", "show", "Amigos")["time_zone"] == "UTC"
+    amigos = as_json("team", "show", "Amigos")
+    assert (amigos["language"], amigos["time_zone"]) == ("en", "UTC")
     said = done("team", "edit", "amigos", "--time-zone", "europe/berlin")
-    assert said == "Messages of the team 'Amigos' tell times of Europe/Berlin.\n"
+    assert said == "Messages of the team 'Amigos' are in English and tell times of Europe/Berlin.\n"
+    said = done("team", "edit", "amigos", "--language", "de")
+    assert said == "Messages of the team 'Amigos' are in Deutsch and tell times of Europe/Berlin.\n"
     assert "Europe/Berlin" in done("team", "show", "Amigos")
+    assert "'tlh' is not one of" in run("team", "edit", "Amigos", "--language", "tlh").stderr
     assert "perhaps Europe/Berlin" in refused("team", "edit", "Amigos", "--time-zone", "Berlin")
     assert as_json("team", "add", "Elsewhere", "--time-zone", "UTC")["time_zone"] == "UTC"
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.language import language
 from lol_dagster.messages.wording import remark_in_words
 from lol_dagster.stats.record import STATS_CODE_VERSION
 from lol_dagster.stats.remarks import Remark
@@ -264,7 +265,7 @@ def test_a_remark_stands_in_the_message_and_stays_whatever_is_played_later(datab
     before = the_message(database)
     content = MessageContent.from_json(before.content)
     (line,) = content.sections[0].lines
-    assert line.highlights == (remark_in_words(Remark("penta_kill", 0), "EUW1_1"),)
+    assert line.highlights == (remark_in_words(Remark("penta_kill", 0), "EUW1_1", language("en")),)
     with database.writing() as session:
         for number in range(1, 30):
             add_game(

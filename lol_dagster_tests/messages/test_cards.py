@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
 
+from lol_dagster.messages import compose
 from lol_dagster.messages.announced_games import load_card
-from lol_dagster.messages.compose import compose_card
+from lol_dagster.messages.compose import AnnouncedGame
+from lol_dagster.messages.language import language
 from lol_dagster.pictures.card import Card, CardMember, CardPlayer, CardSide
 from lol_dagster.stats.ranks import Moved, Rank
 from lol_dagster.stats.remarks import Remark
@@ -24,6 +26,10 @@ from lol_dagster_tests.messages.test_compose import arena, game, member
 def session(any_database: Database) -> Iterator[Session]:
     with any_database.writing() as session:
         yield session
+
+
+def compose_card(played: AnnouncedGame, sides: Sequence[CardSide]) -> Card:
+    return compose.compose_card(played, sides, language("en"))
 
 
 GOLD = Rank("GOLD", "II", 45)
@@ -144,3 +150,15 @@ def test_groups_come_by_their_place(session: Session) -> None:
     card = load_card(session, team.id, "EUW1_1")
     assert card is not None
     assert [side.label for side in card.sides] == ["3", "1", "2"], "the members' own first"
+
+
+def test_a_card_is_in_the_teams_language(session: Session) -> None:
+    team = make_team(session, "Freunde", language="de")
+    add_game(session, "EUW1_1", played(make_member(session, team, "Ann")))
+    card = load_card(session, team.id, "EUW1_1")
+    assert card is not None
+    assert card.title == "Sieg"
+    placed = Moved(Rank(None, None, 0), Rank("SILVER", "I", 12), 5)
+    (ann,) = compose.compose_card(game(member("Ann", moved=placed)), (), language("de")).members
+    assert (ann.points, ann.standing) == ("Silber I", "12 LP")
+    assert "KDA 9,0" in ann.facts

@@ -11,6 +11,7 @@ from sqlalchemy import func, select, text, update
 from lol_dagster.delivery import message_rows
 from lol_dagster.delivery.message_rows import WrittenMessage
 from lol_dagster.messages.announcements import CATCH_UP_OPEN
+from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import installation_salt
 from lol_dagster.messages.restored import message_id
 from lol_dagster.storage.database import Database
@@ -52,6 +53,41 @@ def test_stale_games_share_one_message(any_database):
     assert second.content.title == "2 games while I was away"
     with any_database.reading() as session:
         assert session.scalar(select(func.count()).select_from(MessageGame)) == 2
+
+
+def test_a_team_hears_in_its_language_and_another_one_rewrites_nothing_by_itself(any_database):
+    ann, channel = world(any_database)
+    _speak(any_database, channel.team_id, "de", "Europe/Berlin")
+    with any_database.writing() as session:
+        add_game(session, "EUW1_1", played(ann))
+        write(session, "EUW1_1")
+    first = the_message(any_database)
+    assert first.content["title"].startswith("Sieg · ")
+    _speak(any_database, channel.team_id, "en", "UTC")
+    assert the_message(any_database).content == first.content
+    # A reason to write it anew takes all of it into the language of now.
+    with any_database.writing() as session:
+        write(session, "EUW1_1")
+    assert the_message(any_database).content["title"].startswith("Victory · ")
+
+
+def test_a_catch_up_is_in_one_language_and_tells_the_teams_time(any_database):
+    ann, channel = world(any_database)
+    catch_up(any_database, ann, "EUW1_1")
+    _speak(any_database, channel.team_id, "de", "Europe/Berlin")
+    catch_up(any_database, ann, "EUW1_2")
+    content = MessageContent.from_json(the_message(any_database).content)
+    assert content.title == "2 Spiele, während ich weg war"
+    # ENDED, 20:00 UTC in summer.
+    assert {line.when.text for line in content.sections[1].lines if line.when} == {
+        "Sa., 1. Aug. 22:00"
+    }
+
+
+def _speak(database: Database, team_id: int, language: str, time_zone: str) -> None:
+    with database.writing() as session:
+        team = session.get_one(Team, team_id)
+        team.language, team.time_zone = language, time_zone
 
 
 def test_a_channels_catch_up_messages_are_numbered_whatever_else_was_said(database):

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from lol_dagster.delivery.transports import discord_format, slack_format
-from lol_dagster.messages import text
-from lol_dagster.messages.compose import (
-    MOST_LISTED,
-    AnnouncedGame,
-    Member,
-    compose_catch_up,
-    compose_game,
-    ordinal,
-)
+from lol_dagster.messages import compose, text
+from lol_dagster.messages.compose import MOST_LISTED, AnnouncedGame, Member
 from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.language import language
 from lol_dagster.messages.wording import WORDINGS
 from lol_dagster.riot.routing import PLATFORMS
 from lol_dagster.stats.ranks import Moved, Rank
 from lol_dagster.stats.remarks import Remark
 from lol_dagster_tests._support.message_rows import ENDED
+
+ENGLISH = language("en")
+
+
+def compose_game(played: AnnouncedGame) -> MessageContent:
+    return compose.compose_game(played, ENGLISH)
+
+
+def compose_catch_up(games: Sequence[AnnouncedGame]) -> MessageContent:
+    return compose.compose_catch_up(games, ENGLISH, ZoneInfo("America/New_York"))
 
 
 @pytest.fixture(autouse=True)
@@ -357,6 +363,15 @@ def test_an_unknown_platform_gets_no_link():
     assert compose_game(game(member("Ann"), match_id="PBE1_4500000000")).url is None
 
 
+AT = 1785614400
+"""ENDED, 2026-08-01 20:00 UTC, in Unix seconds."""
+
+
+def stamp(at: int) -> str:
+    """What each reader sees on Discord in a zone and a language of their own."""
+    return f"<t:{at}:d> <t:{at}:t>"
+
+
 def test_a_catch_up_lists_the_games_newest_last_with_totals():
     older = game(member("Ann"), match_id="EUW1_1", ended_at=ENDED - timedelta(hours=30))
     lost = game(
@@ -372,12 +387,18 @@ def test_a_catch_up_lists_the_games_newest_last_with_totals():
     content = compose_catch_up([lost, older, remade])
     assert shown(content) == (
         "3 games while I was away\n"
-        "1 win, 1 loss, 1 other\n"
-        "**Victory · Ranked Solo** · Ann: Jinx 10/2/8\n"
-        "**Remake · Ranked Solo** · Ann: Jinx\n"
-        "**Defeat · ARAM** · Ann: Ashe 0/5/2 · Bob: Lulu 10/2/8"
+        "1 win, 1 loss, 1 other game\n"
+        f"**Victory · Ranked Solo** · {stamp(AT - 30 * 3600)} · Ann: Jinx 10/2/8\n"
+        f"**Remake · Ranked Solo** · {stamp(AT - 3600)} · Ann: Jinx\n"
+        f"**Defeat · ARAM** · {stamp(AT)} · Ann: Ashe 0/5/2 · Bob: Lulu 10/2/8"
     )
-    assert content.summary == "3 games while I was away: 1 win, 1 loss, 1 other"
+    # New York is four hours behind UTC in August, which ENDED, 20:00 on a Saturday, is in.
+    assert [line.when.text for line in content.sections[1].lines if line.when] == [
+        "Fri 31 Jul 10:00",
+        "Sat 1 Aug 15:00",
+        "Sat 1 Aug 16:00",
+    ]
+    assert content.summary == "3 games while I was away: 1 win, 1 loss, 1 other game"
     assert content.tone == "neutral"
 
 
@@ -428,7 +449,7 @@ def test_the_preview_is_the_same_text_in_commonmark():
     ],
 )
 def test_places_are_written_as_people_say_them(number, word):
-    assert ordinal(number) == word
+    assert ENGLISH.ordinal(number) == word
 
 
 def test_lp_stands_first_below_a_members_name() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.content import Line, MessageContent, Moment, Section
 from lol_dagster_tests._support.hostile_content import on_hostile_contents
 
 
@@ -25,3 +25,21 @@ def test_a_hash_is_the_same_in_each_version():
     )
     expected = hashlib.sha256(canonical.encode()).hexdigest()
     assert MessageContent("t", "s").content_hash() == expected
+    with_a_line = canonical.replace(
+        '"sections":[]',
+        '"sections":[{"heading":"","lines":[{"details":[],"facts":[],"highlights":[],"lead":"Ann"}]}]',
+    )
+    content = MessageContent("t", "s", (Section((Line("Ann"),)),))
+    assert content.content_hash() == hashlib.sha256(with_a_line.encode()).hexdigest()
+
+
+def test_another_language_or_moment_is_another_content():
+    def content(text: str, language: str) -> MessageContent:
+        line = Line("Ann", when=Moment(1785614400, text))
+        return MessageContent("t", "s", (Section((line,)),), language=language)
+
+    first = content("Sat 1 Aug 20:00", "en")
+    assert len({first.content_hash(), content("Sat 1 Aug 22:00", "en").content_hash(),
+                content("Sat 1 Aug 20:00", "de").content_hash()}) == 3  # fmt: skip
+    for each in (first, content("Sa., 1. Aug. 20:00", "de")):
+        assert MessageContent.from_json(each.to_json()) == each

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from lol_dagster.admin.charts import Bar, line_chart
+from lol_dagster.messages.language import language
 from lol_dagster.messages.wording import rank_in_words
 from lol_dagster.riot.modes import played_mode
 from lol_dagster.stats.rank_history import Brought, brought, curve
@@ -70,7 +71,7 @@ def _rank(session: Session, account: Account, queue_id: int) -> ShownRank | None
         if len(points) > 1
         else None,
         games=[
-            (each, rank_in_words(each.moved))
+            (each, rank_in_words(each.moved, language("en")))
             for each in brought(session, account.id, queue_id, limit=_GAMES)
         ],
     )

@@ -12,7 +12,8 @@ from flask_admin import Admin, expose
 from flask_admin.actions import action
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session, selectinload
-from wtforms import Form, StringField
+from wtforms import Form, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 
 from lol_dagster.admin.display import row_links, sentence
@@ -23,6 +24,7 @@ from lol_dagster.admin.security.request_checks import way_back
 from lol_dagster.admin.transactions import reading, writing
 from lol_dagster.admin.views.memberships import MembershipList, PlayerRow, save_rows
 from lol_dagster.errors import UserError
+from lol_dagster.messages.language import LANGUAGES
 from lol_dagster.roster.errors import RosterError, TimeZoneError
 from lol_dagster.roster.memberships import end_membership
 from lol_dagster.roster.teams import add_team, change_team, remove_team
@@ -38,6 +40,13 @@ class TeamForm(EntryForm):
     """A team with its memberships."""
 
     name = StringField("Name", [InputRequired("Enter a name for the team.")])
+    language = SelectField(
+        "Language of its messages",
+        [InputRequired()],
+        default="en",
+        choices=[SelectChoice(code, name) for code, name in LANGUAGES.items()],
+        description="What was posted stays as it is until there is more to say in it.",
+    )
     time_zone = StringField(
         "Time zone",
         [InputRequired("Enter a time zone, such as Europe/Berlin.")],
@@ -60,13 +69,17 @@ class TeamView(RosterView):
         "Its history is kept."
     )
     column_list = ("name", "members", "channels", "created_at")
-    column_details_list = ("time_zone", "created_at")
+    column_details_list = ("language", "time_zone", "created_at")
     column_labels = {"created_at": "Added", "members": "Players"}
     column_searchable_list = ("name",)
     column_sortable_list = ("name", "created_at")
     column_default_sort = "name"
     column_filters = (removed_filter(Team.removed_at),)
-    typed_columns = (typed_value("name"), typed_value("time_zone"))
+    typed_columns = (
+        typed_value("name"),
+        typed_value("language", LANGUAGES.__getitem__),
+        typed_value("time_zone"),
+    )
     create_template = "roster/team_create.html"
     edit_template = "roster/team_edit.html"
     details_template = "roster/team.html"
@@ -103,7 +116,7 @@ class TeamView(RosterView):
         return TeamForm
 
     def save(self, session: Session, form: Form, row: Team | None) -> Team:
-        typed = {"name": form.name.data, "time_zone": form.time_zone.data}
+        typed = {name: form[name].data for name in ("name", "language", "time_zone")}
         try:
             if row is None:
                 row = add_team(session, **typed, now=self.now())

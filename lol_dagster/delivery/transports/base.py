@@ -15,7 +15,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import wraps
 from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar
@@ -517,6 +517,14 @@ def html_link(url: str, shown: Markup) -> Markup:
     if not url.startswith(("https://", "http://")):
         return shown
     return Markup('<a href="{}" rel="noopener noreferrer">{}</a>').format(url, shown)
+
+
+def html_time(at: int) -> Markup:
+    """An instant, in Unix seconds, for a preview: in UTC, which the page makes the viewer's own."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S}", f"{moment:%Y-%m-%d %H:%M}"
+    )
 
 
 def fingerprint(secret: str) -> str:

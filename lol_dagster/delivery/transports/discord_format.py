@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from markupsafe import Markup, escape
 
-from lol_dagster.delivery.transports.base import html_link
-from lol_dagster.messages.content import MessageContent, Tone
+from lol_dagster.delivery.transports.base import html_link, html_time
+from lol_dagster.messages.content import MessageContent, Moment, Tone
 from lol_dagster.messages.identity import parse_marker
 from lol_dagster.messages.text import (
     MAX_TEXT,
@@ -44,9 +44,10 @@ _NO_LINK = "https://www.leagueoflegends.com/"
 _MARKER_KEY = "d"
 
 _HEADING = "### "
-# An escaped character, bold text (in which there may be escaped ones), or any other character.
+# An escaped character, bold text (in which there may be escaped ones), date and time, or any other character.
 _MARKDOWN = re.compile(
-    r"\\(?P<escaped>[^0-9A-Za-z\s])|\*\*(?P<bold>(?:\\.|[^\\*])+)\*\*|(?P<other>.)"
+    r"\\(?P<escaped>[^0-9A-Za-z\s])|\*\*(?P<bold>(?:\\.|[^\\*])+)\*\*"
+    r"|<t:(?P<at>\d+):d> <t:\d+:t>|(?P<other>.)"
 )
 
 
@@ -95,7 +96,10 @@ def _description(content: MessageContent) -> str:
     """All lines that fit, and how many did not."""
     paragraphs = list(_paragraphs(content))
     shown: list[str] = []
-    space = _DESCRIPTION_LIMIT - len(more_line(10**9))
+    # What would be longest to say of them.
+    space = _DESCRIPTION_LIMIT - utf16_length(
+        more_line(len(paragraphs) + content.more, content.language)
+    )
     for paragraph in paragraphs:
         space -= utf16_length(paragraph) + 1
         if space < 0:
@@ -103,7 +107,7 @@ def _description(content: MessageContent) -> str:
         shown.append(paragraph)
     left_out = len(paragraphs) - len(shown) + content.more
     if left_out:
-        shown.append(more_line(left_out))
+        shown.append(more_line(left_out, content.language))
     return "\n".join(shown)
 
 
@@ -114,8 +118,16 @@ def _paragraphs(content: MessageContent) -> Iterator[str]:
             (f"{_HEADING}{plain_markdown(section.heading, MAX_TEXT)}",) if section.heading else ()
         )
         for line in section.lines:
-            yield "\n".join([*heading, *markdown_rows(line)])
+            yield "\n".join([*heading, *markdown_rows(line, _timestamp)])
             heading = ()
+
+
+def _timestamp(moment: Moment) -> str:
+    """Date and time, both short, in the zone and the language of whoever reads it.
+
+    https://docs.discord.com/developers/reference#message-formatting-timestamp-styles
+    """
+    return f"<t:{moment.at}:d> <t:{moment.at}:t>"
 
 
 def preview(content: MessageContent, marker: str) -> Markup:
@@ -142,9 +154,12 @@ def _line(line: str) -> Markup:
 
 
 def _markdown(text: str) -> Markup:
-    return Markup("").join(
-        Markup("<strong>{}</strong>").format(_markdown(found["bold"]))
-        if found["bold"] is not None
-        else escape(found["escaped"] or found["other"])
-        for found in _MARKDOWN.finditer(text)
-    )
+    return Markup("").join(map(_shown, _MARKDOWN.finditer(text)))
+
+
+def _shown(found: re.Match[str]) -> Markup:
+    if found["bold"] is not None:
+        return Markup("<strong>{}</strong>").format(_markdown(found["bold"]))
+    if found["at"] is not None:
+        return html_time(int(found["at"]))
+    return escape(found["escaped"] or found["other"])

@@ -15,8 +15,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from lol_dagster.delivery.transports.base import html_link
-from lol_dagster.messages.content import Line, MessageContent
+from lol_dagster.delivery.transports.base import html_link, html_time
+from lol_dagster.messages.content import Line, MessageContent, Moment
 from lol_dagster.messages.identity import parse_marker
 from lol_dagster.messages.text import (
     MAX_ROW,
@@ -93,7 +93,7 @@ def _body(content: MessageContent) -> list[dict[str, Any]]:
     blocks: list[list[_Element]] = []
     space, block_space, shown = _LINES_LIMIT, 0, 0
     for is_first, piece in pieces:
-        size = sum(utf16_length(element["text"]) for element in piece)
+        size = sum(utf16_length(_words(element)) for element in piece)
         if is_first or size > block_space:
             if len(blocks) == _BLOCKS_LIMIT:
                 break
@@ -104,7 +104,7 @@ def _body(content: MessageContent) -> list[dict[str, Any]]:
         blocks[-1] += piece
         space, block_space, shown = space - size, block_space - size, shown + 1
     if left_out := len(pieces) - shown + content.more:
-        blocks.append([_text(more_line(left_out))])
+        blocks.append([_text(more_line(left_out, content.language))])
     return [_rich_text(elements) for elements in blocks if elements]
 
 
@@ -120,16 +120,34 @@ def _pieces(content: MessageContent) -> Iterator[tuple[bool, list[_Element]]]:
 
 
 def _line(line: Line) -> list[_Element]:
-    lead = plain(line.lead, MAX_TEXT)
+    head = []
+    if lead := plain(line.lead, MAX_TEXT):
+        head.append(_text(lead, bold=True))
+    if line.when:
+        head += [*([_text(" · ")] if head else []), _date(line.when)]
     rest = "\n".join(plain_rows(line))
-    if lead and line.facts:
+    if head and line.facts:
         rest = f" · {rest}"
-    elif lead and rest:
+    elif head and rest:
         rest = f"\n{rest}"
-    return [
-        *([_text(lead, bold=True)] if lead else []),
-        *([_text(rest)] if rest else []),
-    ]
+    return [*head, *([_text(rest)] if rest else [])]
+
+
+def _date(moment: Moment) -> _Element:
+    """Day and time in the zone and the language of whoever reads it.
+
+    https://docs.slack.dev/reference/block-kit/block-elements/date-element
+    """
+    return {
+        "type": "date",
+        "timestamp": moment.at,
+        "format": "{date_short_pretty} {time}",
+        "fallback": plain(moment.text, MAX_TEXT),
+    }
+
+
+def _words(element: Mapping[str, Any]) -> str:
+    return str(element["fallback"] if element["type"] == "date" else element["text"])
 
 
 def _rich_text(elements: list[_Element]) -> dict[str, Any]:
@@ -166,7 +184,9 @@ def _shown_block(block: Mapping[str, Any]) -> Markup:
 
 
 def _shown_text(element: Mapping[str, Any]) -> Markup:
-    lines = [escape(line) for line in str(element["text"]).split("\n")]
+    if element["type"] == "date":
+        return html_time(element["timestamp"])
+    lines = [escape(line) for line in _words(element).split("\n")]
     shown = Markup("<br>").join(lines)
     if element["type"] == "link":
         shown = html_link(element["url"], shown)

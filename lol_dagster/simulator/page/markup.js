@@ -17,7 +17,17 @@ function link(address, ...children) {
   return made;
 }
 
-const clock = (seconds) => new Date(Number(seconds) * 1000).toLocaleString();
+// https://docs.discord.com/developers/reference#message-formatting-timestamp-styles
+const STYLES = {
+  t: { timeStyle: "short" },
+  T: { timeStyle: "medium" },
+  d: { day: "2-digit", month: "2-digit", year: "numeric" },
+  D: { dateStyle: "long" },
+  f: { dateStyle: "long", timeStyle: "short" },
+  F: { dateStyle: "full", timeStyle: "short" },
+};
+const clock = (seconds, style) =>
+  new Date(Number(seconds) * 1000).toLocaleString([], STYLES[style] ?? STYLES.f);
 
 // Each rule is tried in this order at each place; `make` gets the match and the rule's own parser.
 const DISCORD = [
@@ -27,7 +37,7 @@ const DISCORD = [
   [/^\[((?:\\.|[^\]\\])+)\]\((https?:\/\/[^\s)]+)\)/, (found, parse) => link(found[2], ...parse(found[1]))],
   [/^<(https?:\/\/[^\s>]+)>/, (found) => link(found[1], found[1])],
   [/^https?:\/\/[^\s<]*[^\s<.,;:!?)\]'"]/, (found) => link(found[0], found[0])],
-  [/^<t:(-?\d+)(?::\w)?>/, (found) => element("span", "mention", clock(found[1]))],
+  [/^<t:(-?\d+)(?::(\w))?>/, (found) => element("span", "mention", clock(found[1], found[2]))],
   [/^<(?:@[!&]?|#)(\d+)>/, (found) => element("span", "mention", found[0])],
   [/^\*\*((?:\\[\s\S]|[^\\])+?)\*\*(?!\*)/, (found, parse) => element("strong", "", ...parse(found[1]))],
   [/^__((?:\\[\s\S]|[^\\])+?)__(?!_)/, (found, parse) => element("u", "", ...parse(found[1]))],

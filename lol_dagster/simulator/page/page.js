@@ -44,11 +44,24 @@ function slackText(object) {
   return object.type === "mrkdwn" ? slackMarkup(object.text) : [object.text ?? ""];
 }
 
+// As Slack fills in its {date_short_pretty} {time}: https://docs.slack.dev/reference/block-kit/block-elements/date-element
+function slackDate(part) {
+  const at = new Date(part.timestamp * 1000);
+  const days = Math.round((new Date().setHours(12, 0, 0, 0) - new Date(at).setHours(12, 0, 0, 0)) / 86400000);
+  const day = days === 0 || days === 1
+    ? new Intl.RelativeTimeFormat([], { numeric: "auto" }).format(-days, "day")
+    : at.toLocaleDateString([], { year: "numeric", month: "short", day: "numeric" });
+  return part.format
+    .replace("{date_short_pretty}", day)
+    .replace("{time}", at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
+}
+
 function richText(part) {
   if (part.elements) {
     const tag = part.type === "rich_text_quote" ? "blockquote" : part.type === "rich_text_preformatted" ? "pre" : "span";
     return element(tag, "", ...part.elements.map(richText));
   }
+  if (part.type === "date") return element("span", "mention", slackDate(part));
   const text = part.text ?? part.url ?? (part.name ? `:${part.name}:` : "");
   const style = part.style ?? {};
   let made = part.type === "link" ? slackMarkup(`<${part.url}|x>`)[0] : element("span");

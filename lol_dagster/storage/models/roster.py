@@ -155,6 +155,8 @@ class Team(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
+    language: Mapped[str] = mapped_column(String(16), default="en", server_default="en")
+    """Of its messages: a code of `messages.language.LANGUAGES`."""
     time_zone: Mapped[str] = mapped_column(String(64), default="UTC", server_default="UTC")
     """IANA's name of the zone in which its messages tell times, such as `Europe/Berlin`."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from jsonschema import Draft202012Validator
 
 from lol_dagster.delivery.transports import discord_format
-from lol_dagster.messages.content import Line, MessageContent, Section
+from lol_dagster.messages.content import Line, MessageContent, Moment, Section
 from lol_dagster_tests._support.hostile_content import (
     MESSAGES_OF_OTHERS,
     ORDINARY_NAMES,
@@ -63,6 +63,9 @@ def test_discord_bodies_keep_every_limit_and_show_text_as_it_is(content):
     assert discord_format.read_marker(json.loads(json.dumps(body))) == ("0a-1", 7)
     for shown in (embed["title"], description, footer):
         assert_nothing_hidden(shown)
+    ours = {line.when.at for part in content.sections for line in part.lines if line.when}
+    for at in ours:
+        description = description.replace(f"<t:{at}:d> <t:{at}:t>", "2026-08-01 20:00")
     assert_discord_shows_it_as_it_is(description)
     assert_discord_shows_it_as_it_is(embed["title"])
 
@@ -114,15 +117,28 @@ def test_a_tone_has_its_colour(tone, colour):
 
 
 def test_a_description_may_be_just_as_long_as_it_may_be():
-    # 4,096 less the longest closing line, "… and 1000000000 more" of 21, are 4,075. A line of a lead
-    # of 195 letters takes **…** and its end, 200: twenty of them 4,000, and one of 70 the rest.
-    lines = (*(Line(lead="x" * 195) for _ in range(20)), Line(lead="y" * 70))
+    # 4,096 less the longest closing line that there can be, "… and 21 more" of 13, are 4,083. A line of a
+    # lead of 195 letters takes **…** and its end, 200: twenty of them 4,000, and one of 78 the rest.
+    lines = (*(Line(lead="x" * 195) for _ in range(20)), Line(lead="y" * 78))
     content = MessageContent("t", "s", (Section(lines),))
     (embed,) = discord_format.render(content, "m.1")["embeds"]
-    assert embed["description"].endswith(f"**{'y' * 70}**")
-    longer = MessageContent("t", "s", (Section((*lines[:-1], Line(lead="y" * 71))),))
+    assert embed["description"].endswith(f"**{'y' * 78}**")
+    longer = MessageContent("t", "s", (Section((*lines[:-1], Line(lead="y" * 79))),))
     (embed,) = discord_format.render(longer, "m.1")["embeds"]
     assert embed["description"].endswith("\n… and 1 more")
+
+
+def test_a_moment_is_shown_to_each_reader_in_their_own_zone():
+    # https://docs.discord.com/developers/reference#message-formatting-timestamp-styles: d is a short
+    # date, t a short time.
+    line = Line("Victory", ("Ann",), when=Moment(1785614400, "Sat 1 Aug 16:00"))
+    assert description_of(line) == "**Victory** · <t:1785614400:d> <t:1785614400:t> · Ann"
+
+
+def test_what_is_left_out_is_said_in_the_messages_language():
+    content = MessageContent("t", "s", (Section((Line("Ann"),)),), more=3, language="de")
+    (embed,) = discord_format.render(content, "m.1")["embeds"]
+    assert embed["description"].endswith("\n… und 3 weitere")
 
 
 def test_the_last_marker_of_a_link_is_ours():
@@ -148,7 +164,7 @@ def test_a_right_to_left_name_cannot_reorder_the_figures_beside_it():
 
 
 def test_a_name_of_invisible_characters_is_shown_as_blank():
-    assert description_of(Line(lead="\u3164\u3164\u200b")) == "**(blank)**"
+    assert description_of(Line(lead="\u3164\u3164\u200b")) == "**(?)**"
 
 
 def test_an_overlong_name_is_cut_with_a_visible_ellipsis_and_no_half_escape():

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from lol_dagster.delivery.transports.registry import all_transports
-from lol_dagster.messages.content import Line, MessageContent, Section
+from lol_dagster.messages.content import Line, MessageContent, Moment, Section
 from lol_dagster.settings import Settings
 
 MARKER = "0b7c8a5e-0000-4000-8000-000000000001.1"
@@ -40,6 +40,17 @@ class Reader(HTMLParser):
         self.lines.append(data)
         if "strong" in self._open:
             self.bold.append(data)
+
+
+@pytest.mark.parametrize("kind", ["discord-bot", "slack-bot"])
+def test_a_moment_can_be_made_the_viewers_own(kind: str) -> None:
+    line = Line("Ann", when=Moment(1785614400, "Sat 1 Aug 16:00"))
+    content = MessageContent("t", "s", (Section((line,)),))
+    shown = str(all_transports(Settings())[kind].preview(content, MARKER))
+    assert (
+        '<time datetime="2026-08-01T20:00:00+00:00" title="2026-08-01 20:00:00 UTC">2026-08-01 20:00</time>'
+        in shown
+    )
 
 
 @pytest.mark.parametrize("kind", ["discord-bot", "slack-bot"])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lol_dagster.delivery.transports import slack_format
-from lol_dagster.messages.content import Line, MessageContent, Section
+from lol_dagster.messages.content import Line, MessageContent, Moment, Section
 from lol_dagster_tests._support.hostile_content import (
     MESSAGES_OF_OTHERS,
     ORDINARY_NAMES,
@@ -34,8 +34,8 @@ def test_slack_bodies_keep_every_limit_and_parse_nothing(content):
         for element in block["elements"]:
             assert element["type"] in {"rich_text_section", "plain_text"}
             for inner in element.get("elements", []):
-                assert inner["type"] in {"text", "link"}
-                assert inner["text"]
+                assert inner["type"] in {"text", "link", "date"}
+                assert inner["fallback" if inner["type"] == "date" else "text"]
                 assert inner.get("url") in {None, content.url}
         length = sum(units(part) for part in _texts(block))
         assert length <= 2900
@@ -181,6 +181,25 @@ def test_metadata_that_says_nothing_leaves_the_block_to_say_it(message):
 def test_only_the_first_block_bears_the_marker():
     message = {"blocks": [{"block_id": "x"}, {"block_id": "0a.3"}]}
     assert slack_format.read_marker(message) is None
+
+
+def test_a_moment_is_shown_to_each_reader_in_their_own_zone():
+    # https://docs.slack.dev/reference/block-kit/block-elements/date-element
+    line = Line("Victory", ("Ann",), when=Moment(1785614400, "Sat 1 Aug 16:00"))
+    content = MessageContent("t", "s", (Section((line,)),), more=3, language="de")
+    _, shown, left_out = slack_format.render(content, "m.1")["blocks"]
+    assert shown == rich_text(
+        {"type": "text", "text": "Victory", "style": {"bold": True}},
+        plain(" · "),
+        {
+            "type": "date",
+            "timestamp": 1785614400,
+            "format": "{date_short_pretty} {time}",
+            "fallback": "Sat 1 Aug 16:00",
+        },
+        plain(" · Ann"),
+    )
+    assert left_out == rich_text(plain("… und 3 weitere"))
 
 
 def _texts(block: Any) -> list[str]:

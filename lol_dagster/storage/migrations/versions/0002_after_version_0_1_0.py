@@ -121,6 +121,7 @@ def upgrade() -> None:
     with op.batch_alter_table('rank_changes', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_rank_changes_account_id'), ['account_id'], unique=False)
 
+    op.add_column('teams', sa.Column('language', sa.String(length=16), server_default='en', nullable=False))
     op.add_column('teams', sa.Column('time_zone', sa.String(length=64), server_default='UTC', nullable=False))
 
     with op.batch_alter_table('attempts', schema=None) as batch_op:
@@ -201,6 +202,7 @@ def downgrade() -> None:
     op.drop_column('attempts', 'names_another')
 
     op.drop_column('teams', 'time_zone')
+    op.drop_column('teams', 'language')
     _change_filters(_by_id)
     op.drop_column('channels', 'only_if')
     op.drop_column('channels', 'min_members')
