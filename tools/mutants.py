@@ -9,8 +9,8 @@ new tests; after a change of tests that notice less, delete mutants/.
 
 mutmut makes the mutants; they are tried here, as it begins pytest anew for each. One session collects all
 tests and runs each as the code is, which shows what functions it calls. Then each mutant is a fork
-of this process, which runs those tests that call its function: those first that call few others, as they
-are about it.
+of this process, which runs those tests that call its function: those of its module's own file first, and of
+these the quick ones that call few others, as they are about it; before all the one that noticed its neighbour.
 
 A survivor that somebody has reviewed stands in tools/mutants.toml with the reason why it may survive.
 The report writes docs/reference/mutants.md, and fails where a package is below `LEAST` or a survivor is
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import gc
 import math
+import mmap
 import os
 import re
 import resource
@@ -29,6 +30,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -44,6 +46,12 @@ PAGE = ROOT / "docs/reference/mutants.md"
 LEAST = 0.9
 _SECONDS = 30.0
 """Of tests for one mutant, as the code is. What only later ones notice has no test of its own."""
+_OF_ANY_TEST = 0.02
+"""Seconds that its set-up takes in a process that was forked for it."""
+_BYTES = 4
+"""Of the number of a test."""
+_QUICK = 0.5
+"""Seconds of a test that may come before all others."""
 _PACKAGES = ("stats", "messages", "http", "riot", "delivery/transports", "delivery")
 _FOUND = {"killed", "timeout", "segfault"}
 _UNTRIED = {"not checked", "check was interrupted by user", "suspicious", "skipped"}
@@ -159,8 +167,8 @@ class _Trials:
         for item in session.items:
             self._learn(session, item)
         if not self.failed:
-            for tests in self._callers.values():
-                tests.sort(key=self._turn_of)
+            for function, tests in self._callers.items():
+                tests.sort(key=partial(self._turn_of, _test_file(function)))
             gc.freeze()  # or the forks would copy all that they count
             self._try_all(session)
         return True
@@ -183,72 +191,108 @@ class _Trials:
     def _seconds_of(self, item: pytest.Item) -> float:
         return self._seconds[item.nodeid]
 
-    def _turn_of(self, item: pytest.Item) -> tuple[int, float]:
-        return self._called[item.nodeid], self._seconds_of(item)
+    def _turn_of(self, own_file: str, item: pytest.Item) -> tuple[bool, float]:
+        costs = self._called[item.nodeid] * (self._seconds_of(item) + _OF_ANY_TEST)
+        return item.path.name != own_file, costs
 
     def _try_all(self, session: pytest.Session) -> None:
         """The quick ones first, as many at a time as there are processors."""
         waiting = sorted(self._chosen, key=lambda each: self._tests_of(each)[1], reverse=True)
-        running: dict[int, tuple[Mutant, float]] = {}
+        running: dict[int, _Trial] = {}
         while waiting or running:
             if waiting and len(running) < (os.cpu_count() or 1):
-                mutant = waiting.pop()
-                tests, seconds = self._tests_of(mutant)
-                ends = time.monotonic() + 60 + 20 * seconds
-                running[self._fork(session, mutant, tests, seconds)] = mutant, ends
+                pid, trial = self._fork(session, waiting.pop())
+                running[pid] = trial
                 continue
             time.sleep(0.005)
-            for pid, (mutant, ends) in list(running.items()):
-                if time.monotonic() > ends:
+            for pid, trial in list(running.items()):
+                if time.monotonic() > trial.ends:
                     os.killpg(pid, signal.SIGKILL)
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 if ended:
                     del running[pid]
-                    self._note(mutant, os.waitstatus_to_exitcode(status))
+                    self._note(trial, os.waitstatus_to_exitcode(status))
                     print(f"\r{len(waiting)} mutants to be tried  ", end="", flush=True)
 
     def _tests_of(self, mutant: Mutant) -> tuple[list[pytest.Item], float]:
         """What is run on it, and how many seconds that takes where no test fails."""
         tests: list[pytest.Item] = []
         seconds = 0.0
-        for item in self._callers.get(mutant.name.partition("__mutmut_")[0], []):
+        for item in self._callers.get(_function(mutant), []):
             seconds += self._seconds_of(item)
             if seconds > _SECONDS and tests:
                 break
             tests.append(item)
         return tests, seconds
 
-    def _fork(
-        self, session: pytest.Session, mutant: Mutant, tests: Sequence[pytest.Item], seconds: float
-    ) -> int:
+    def _fork(self, session: pytest.Session, mutant: Mutant) -> tuple[int, _Trial]:
         """A process that ends with status 1 as soon as a test fails, or with 0."""
         from mutmut.mutation.trampoline import set_mutant_under_test
 
+        tests, seconds = self._tests_of(mutant)
+        noticed = mmap.mmap(-1, _BYTES)
         pid = os.fork()
         if pid != 0:
-            return pid
+            return pid, _Trial(mutant, tests, noticed, time.monotonic() + 60 + 20 * seconds)
         try:
             os.setpgid(0, 0)
-            # An alteration may have made a loop endless.
-            limit = 10 + math.ceil(5 * seconds)
-            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
             session.config.pluginmanager.unregister(name="terminalreporter")
             nowhere = os.open(os.devnull, os.O_WRONLY)
             for stream in (1, 2):
                 os.dup2(nowhere, stream)
             set_mutant_under_test(mutant.name)
-            for item in tests:
+            for number, item in enumerate(tests, start=1):
+                self._limit(item)
                 _run(session, item)
                 if self.failed:
+                    noticed.write(number.to_bytes(_BYTES))
                     break
         finally:
             os._exit(1 if self.failed or sys.exc_info()[0] else 0)
 
-    def _note(self, mutant: Mutant, status: int) -> None:
+    def _limit(self, item: pytest.Item) -> None:
+        """An alteration may have made a loop endless, or have a test wait for what never comes."""
+        seconds = self._seconds_of(item)
+        limit = math.ceil(time.process_time() + 1 + 5 * seconds)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+        item.add_marker(pytest.mark.timeout(30 + 20 * seconds), append=False)
+
+    def _note(self, trial: _Trial, status: int) -> None:
+        number = int.from_bytes(trial.noticed.read(_BYTES))
+        if number:
+            self._comes_first(trial.tests[number - 1], _function(trial.mutant))
         verdict = _TIMEOUT if status in (-signal.SIGKILL, -signal.SIGXCPU) else status
-        data = self._verdicts[mutant.name]
-        data.exit_code_by_key[mutant.name] = verdict
+        data = self._verdicts[trial.mutant.name]
+        data.exit_code_by_key[trial.mutant.name] = verdict
         data.save()
+
+    def _comes_first(self, item: pytest.Item, function: str) -> None:
+        """What noticed one alteration of a function is likely to notice its neighbours."""
+        if self._seconds_of(item) < _QUICK:
+            tests = self._callers[function]
+            tests.remove(item)
+            tests.insert(0, item)
+
+
+class _Trial(NamedTuple):
+    """A mutant that is being tried."""
+
+    mutant: Mutant
+    tests: list[pytest.Item]
+    noticed: mmap.mmap
+    """The number of the test that failed, shared with the process that runs them; 0: none has."""
+    ends: float
+    """Monotonic seconds."""
+
+
+def _function(mutant: Mutant) -> str:
+    """As mutmut counts its calls."""
+    return mutant.name.partition("__mutmut_")[0]
+
+
+def _test_file(function: str) -> str:
+    """Where the tests of its module are."""
+    return f"test_{function.partition('.x')[0].rpartition('.')[2]}.py"
 
 
 def _run(session: pytest.Session, item: pytest.Item) -> None:

@@ -78,11 +78,17 @@ def forget(number):
 
 def ignore():
     return 3
+
+
+def fill(number):
+    while not number:
+        number = "none"
+    return number
 """
 TESTS = """
 import pytest
 
-from lol_dagster.stats.code import double, forget
+from lol_dagster.stats.code import double, fill, forget
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +102,11 @@ def test_that_notices_what_is_altered(two):
 
 def test_that_notices_nothing(two):
     forget(two)
+
+
+def test_that_would_never_end(two):
+    assert fill(two) == two
+    assert fill(0) == "none"
 """
 PROJECT = """
 [tool.mutmut]
@@ -128,16 +139,17 @@ def test_each_mutant_is_tried_on_the_tests_that_call_its_function(tmp_path: Path
         )
         return done.stderr.splitlines()
 
-    # `double` has two mutants, another factor and a division, and a test that notices both.
+    # `double` has two mutants, another factor and a division, and a test that notices both; `fill` has
+    # four, two other words and two loops without an end.
     survived = "survived, and nobody has said why it may: stats.code."
     assert run() == [
-        "stats: only 40.0% are found",
+        "stats: only 66.7% are found",
         f"{survived}forget: return number + 1 → return number + 2",
         f"{survived}forget: return number + 1 → return number - 1",
         f"{survived}ignore: return 3 → return 4",
     ]
     report = (tmp_path / "docs/reference/mutants.md").read_text()
-    assert "| stats | 5 | 2 | 40.0% | 0 |" in report
+    assert "| stats | 9 | 6 | 66.7% | 0 |" in report
 
     write(tmp_path / "tests/test_code.py", TESTS.replace("== 4", "== 5"))
     assert run() == ["nothing can be said about what tests notice while they fail"]

@@ -86,6 +86,24 @@ def test_a_deliverer_that_froze_after_its_intent_sends_nothing_and_leaves_no_dou
     delivery.run()
     assert delivery.attempts(message) == [("POST", "put_off"), ("POST", "accepted")]
     assert delivery.discord.count("list") == 0
+    with delivery.database.reading() as session:
+        reasons = session.scalars(select(Attempt.detail).order_by(Attempt.id)).all()
+    assert reasons == ["the claim grew old before the call", None]
+
+
+def test_a_deliverer_that_was_replaced_before_its_intent_leaves_the_message_to_the_other(
+    delivery: DeliverySetup,
+) -> None:
+    message = delivery.message(delivery.channel())
+
+    def freeze() -> None:
+        delivery.pass_time(61)
+        assert delivery.run().delivered == 1
+
+    delivery.crashes.at["after_claim"] = freeze
+    assert delivery.run().messages == ()
+    assert delivery.attempts(message) == [("POST", "accepted")]
+    assert delivery.row(message).fence == 2
 
 
 class Killed(BaseException):
