@@ -16,11 +16,13 @@ NOTHING = Markup('<span class="faint">–</span>')
 
 
 def instant(value: datetime) -> Markup:
-    """A moment, to the minute, in UTC; the exact one as a tooltip and for machines."""
+    """A moment, to the minute, in the viewer's own time zone; the exact one in UTC as a tooltip and for
+    machines. Without scripts it is shown in UTC.
+    """
     value = value.astimezone(UTC)
-    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        value.isoformat(), f"{value:%Y-%m-%d %H:%M:%S}", f"{value:%Y-%m-%d %H:%M}"
-    )
+    return Markup(
+        '<time datetime="{}" title="{} UTC" data-own-zone="16">{}</time><noscript> UTC</noscript>'
+    ).format(value.isoformat(), f"{value:%Y-%m-%d %H:%M:%S}", f"{value:%Y-%m-%d %H:%M}")
 
 
 def ago(value: datetime, now: datetime) -> str:

@@ -120,12 +120,17 @@ def new_page(browser: Browser, site: str) -> Iterator[Page]:
     assert wrong == []
 
 
+def sign_in(page: Page) -> None:
+    """As Ann."""
+    page.goto("/sign-in")
+    page.get_by_label("Your name").fill(OPERATOR)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
 @pytest.fixture
 def page(new_page: Page) -> Page:
     """A page on which Ann has signed in."""
-    new_page.goto("/sign-in")
-    new_page.get_by_label("Your name").fill(OPERATOR)
-    new_page.get_by_label("Password").fill(PASSWORD)
-    new_page.get_by_role("button", name="Sign in").click()
-    expect(new_page.get_by_role("button", name="Sign out")).to_be_visible()
+    sign_in(new_page)
     return new_page

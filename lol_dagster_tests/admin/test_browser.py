@@ -8,7 +8,8 @@ import json
 import re
 from itertools import product
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import update
 
 from lol_dagster.settings import Settings
@@ -17,7 +18,7 @@ from lol_dagster.storage.models import AccountPoll, Game, Participant
 from lol_dagster_tests._support.message_rows import ENDED
 from lol_dagster_tests._support.web_visitor import PASSWORD
 from lol_dagster_tests.admin.clock import ManualClock
-from lol_dagster_tests.admin.conftest import PHONE
+from lol_dagster_tests.admin.conftest import PHONE, sign_in
 from lol_dagster_tests.admin.hostile_data import add_hostile_data
 from lol_dagster_tests.admin.populated import populate
 
@@ -64,6 +65,32 @@ def test_light_and_dark_follow_the_system_until_one_is_chosen(page: Page) -> Non
         button.click()
         expect(button).to_have_attribute("aria-pressed", "true")
         expect(page.locator("body")).to_have_css("background-color", background)
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    # ENDED is 20:00 UTC in August: New York is four hours behind, Kathmandu 5:45 ahead, on the next day.
+    [("America/New_York", "2026-08-01 16:00"), ("Asia/Kathmandu", "2026-08-02 01:45")],
+)
+def test_times_are_the_viewers_own_with_utc_on_hover(
+    browser: Browser, site: str, database: Database, zone: str, shown: str
+) -> None:
+    with database.writing() as session:
+        populate(session)
+    context = browser.new_context(base_url=site, timezone_id=zone)
+    page = context.new_page()
+    sign_in(page)
+    page.goto("/game/")
+    ended = page.locator(".rows time").first
+    expect(ended).to_have_text(shown)
+    expect(ended).to_have_attribute("title", "2026-08-01 20:00:00 UTC")
+    context.close()
+
+
+def test_riots_notice_stands_in_the_foot_of_every_page(new_page: Page) -> None:
+    for address in ("/sign-in", "/nowhere/"):
+        new_page.goto(address)
+        expect(new_page.locator("footer")).to_contain_text("isn't endorsed by Riot Games")
 
 
 def test_the_words_of_charts_stay_within_them(page: Page, clock: ManualClock) -> None:

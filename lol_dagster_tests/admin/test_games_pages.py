@@ -276,3 +276,12 @@ def test_a_game_that_riot_lists_and_does_not_give_can_be_ignored(
     operator.post("/game/ignore/", {"id": RANKED})
     assert "cannot be ignored" in operator.get(f"/game/details/?id={RANKED}").text
     assert operator.post("/game/ignore/", {"id": "EUW1_404"}).status_code == 404
+
+
+def test_without_scripts_times_say_that_they_are_utc(operator: Visitor, database: Database) -> None:
+    with database.writing() as session:
+        populate(session)
+    assert (
+        'title="2026-08-01 20:00:00 UTC" data-own-zone="16">2026-08-01 20:00</time><noscript> UTC</noscript>'
+        in operator.get("/game/").text
+    )

@@ -44,7 +44,7 @@ class AuditView(BaseModelView):
 
     can_view_details = False
     column_list = ("at", "who", "action", "row", "change")
-    column_labels = {"at": "When (UTC)", "action": "Action", "row": "Entry"}
+    column_labels = {"at": "When", "action": "Action", "row": "Entry"}
     column_export_list = ("at", "who", "action", "table", "row", "before", "after")
     column_sortable_list = ("at",)
     column_default_sort = ("id", True)

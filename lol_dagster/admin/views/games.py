@@ -47,7 +47,7 @@ class GameView(BaseModelView):
 
     column_list = ("ended_at", "match_id", "queue_name", "duration_s", "players", "messages")
     column_labels = {
-        "ended_at": "Ended (UTC)",
+        "ended_at": "Ended",
         "match_id": "Game",
         "queue_name": "Queue",
         "duration_s": "Length",

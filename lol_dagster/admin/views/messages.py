@@ -62,7 +62,7 @@ class MessageView(BaseModelView):
     """The list of messages."""
 
     column_list = ("created_at", "channel", "says", "kind", "state", "delivered_at")
-    column_labels = {"created_at": "Written (UTC)", "delivered_at": "Delivered (UTC)"}
+    column_labels = {"created_at": "Written", "delivered_at": "Delivered"}
     column_export_list = (
         "id", "subject", "kind", "channel", "state", "created_at", "due_at", "delivered_at",
         "remote_id", "evidence", "attempts", "last_error", "says",

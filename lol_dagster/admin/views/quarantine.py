@@ -47,7 +47,7 @@ class QuarantineView(BaseModelView):
 
     column_list = ("quarantined_at", "match_id", "stage", "error", "tries", "closed_as")
     column_labels = {
-        "quarantined_at": "Quarantined (UTC)",
+        "quarantined_at": "Quarantined",
         "match_id": "Game",
         "closed_as": "Now",
     }

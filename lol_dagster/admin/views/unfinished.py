@@ -22,8 +22,8 @@ class UnfinishedView(BaseModelView):
     column_list = ("match_id", "state", "listed_at", "next_try_at", "tries", "last_error")
     column_labels = {
         "match_id": "Game",
-        "listed_at": "Listed (UTC)",
-        "next_try_at": "Next try (UTC)",
+        "listed_at": "Listed",
+        "next_try_at": "Next try",
     }
     column_searchable_list = ("match_id",)
     column_sortable_list = ("listed_at", "next_try_at", "tries")

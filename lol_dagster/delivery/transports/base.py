@@ -522,7 +522,7 @@ def html_link(url: str, shown: Markup) -> Markup:
 def html_time(at: int) -> Markup:
     """An instant, in Unix seconds, for a preview: in UTC, which the page makes the viewer's own."""
     moment = datetime.fromtimestamp(at, UTC)
-    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+    return Markup('<time datetime="{}" title="{} UTC" data-own-zone="16">{}</time>').format(
         moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S}", f"{moment:%Y-%m-%d %H:%M}"
     )
 

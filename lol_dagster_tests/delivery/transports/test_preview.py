@@ -48,8 +48,8 @@ def test_a_moment_can_be_made_the_viewers_own(kind: str) -> None:
     content = MessageContent("t", "s", (Section((line,)),))
     shown = str(all_transports(Settings())[kind].preview(content, MARKER))
     assert (
-        '<time datetime="2026-08-01T20:00:00+00:00" title="2026-08-01 20:00:00 UTC">2026-08-01 20:00</time>'
-        in shown
+        '<time datetime="2026-08-01T20:00:00+00:00" title="2026-08-01 20:00:00 UTC" data-own-zone="16">'
+        "2026-08-01 20:00</time>" in shown
     )
 
 
