@@ -33,7 +33,7 @@ _GAME = ("platform", "queue_id", "queue_name", "queue_kind", "game_mode", "game_
 _PARTICIPANT = ("champion", "position", "outcome", "placement", "side", "kills", "deaths",
                 "assists", "cs", "gold", "damage")  # fmt: skip
 _STAT = ("kda", "kill_participation", "cs_per_min", "gold_per_min", "damage_share", "gold_share",
-         "vision_per_min", "opponent_id", "highlights", "extra")  # fmt: skip
+         "vision_per_min", "opponent_id", "gold_at_15", "gold_lead_at_15", "highlights", "extra")  # fmt: skip
 _MESSAGE = ("id", "kind", "state", "due_at", "attempts", "remote_id", "evidence", "delivered_at",
             "last_error")  # fmt: skip
 _QUARANTINE = ("stage", "error", "traceback", "code_version", "tries", "quarantined_at", "run_id",

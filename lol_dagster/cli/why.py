@@ -53,6 +53,7 @@ def _game(app: CommandContext, match_id: str, as_json: bool) -> None:
         value = {
             **game_json(story.rows),
             "answer": story.answer,
+            "timeline": story.rows.timeline_in_words,
             "request": story.request and progress_json(story.request),
             "channels": [{**asdict(each), "words": each.words} for each in story.channels],
         }
@@ -64,6 +65,8 @@ def _print_game(story: GameStory) -> None:
     fields: list[tuple[str, object]] = [("game", story.match_id), ("answer", story.answer)]
     if payload is not None:
         fields.append(("payload", f"{payload.size} bytes, sha256 {payload.sha256}"))
+    if story.rows.timeline_in_words is not None:
+        fields.append(("timeline", story.rows.timeline_in_words))
     if request is not None:
         fields.append(("last request", in_words(request)))
     print_fields(fields)

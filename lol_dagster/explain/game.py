@@ -38,6 +38,7 @@ from lol_dagster.storage.models import (
     PlayerStat,
     Quarantine,
     Team,
+    Timeline,
 )
 
 StageState = Literal["done", "waiting", "failed", "given up"]
@@ -87,6 +88,22 @@ class GameRows:
     """With their channels."""
     quarantines: Sequence[Quarantine]
     """Every time a stage failed on it, latest last."""
+    timeline: Timeline | None
+    """None: nobody wants it."""
+
+    @property
+    def timeline_in_words(self) -> str | None:
+        """How far asking for the timeline has come; None: nobody wants it."""
+        row = self.timeline
+        if row is None:
+            return None
+        if row.fetched_at is not None:
+            return f"{row.size} bytes, fetched at {moment(row.fetched_at)}"
+        tries = f"{row.tries} {'try' if row.tries == 1 else 'tries'}"
+        failed = f"not had in {tries}: {row.last_error}" if row.tries else ""
+        if row.next_try_at is None:
+            return f"given up, {failed}"
+        return "; ".join(filter(None, [f"asked for at {moment(row.next_try_at)}", failed]))
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -196,6 +213,7 @@ def load_game(
         quarantines=session.scalars(
             select(Quarantine).where(Quarantine.match_id == match_id).order_by(Quarantine.id)
         ).all(),
+        timeline=session.get(Timeline, match_id),
     )
 
 
@@ -288,6 +306,14 @@ def explain_game(
         channels=channels,
         request=latest_progress(session, match_id),
     )
+
+
+def gold_at_15(stat: PlayerStat) -> str | None:
+    """`6,412 (+812)`: the gold after 15 minutes and the lead over the lane opponent; None: not known."""
+    if stat.gold_at_15 is None:
+        return None
+    lead = "" if stat.gold_lead_at_15 is None else f" ({stat.gold_lead_at_15:+,})"
+    return f"{stat.gold_at_15:,}{lead}"
 
 
 def moment(at: datetime) -> str:

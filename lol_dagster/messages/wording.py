@@ -27,6 +27,10 @@ WORDINGS: Final[dict[str, tuple[Text, ...]]] = {
         marked("Slew Baron Nashor alone"),
         marked("Took Baron Nashor without anybody's help"),
     ),
+    "comeback": (
+        marked("Won after being {number} gold behind"),
+        marked("Came back from {number} gold behind"),
+    ),
     "steal": (
         marked("Stole an epic monster"),
         marked("Took an epic monster from under the enemy's nose"),

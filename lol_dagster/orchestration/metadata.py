@@ -22,6 +22,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.worker import DeliveryReport, DeliveryResult
+from lol_dagster.explain.game import gold_at_15
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.language import language
 from lol_dagster.messages.text import markdown, plain_markdown
@@ -341,7 +342,9 @@ def messages_of(session: Session, match_id: str) -> Sequence[Row[Message, Channe
     ).all()
 
 
-_LINE_HEADS = ("Player", "Champion", "K/D/A", "Outcome", "KDA", "CS/min", "KP", "LP", "Stood out")
+_LINE_HEADS = (
+    "Player", "Champion", "K/D/A", "Outcome", "KDA", "CS/min", "KP", "Gold at 15", "LP", "Stood out",
+)  # fmt: skip
 
 
 def _line(
@@ -355,6 +358,7 @@ def _line(
         f"{stat.kda:.1f}",
         _number(stat.cs_per_min),
         _share(stat.kill_participation),
+        gold_at_15(stat) or "",
         rank_in_words(moved, language("en")) if moved else "",
         ", ".join(highlight.replace("_", " ") for highlight in stat.highlights),
     )

@@ -15,6 +15,7 @@ from datetime import datetime
 
 from lol_dagster.pipeline.discovery import DiscoveryReport, discover
 from lol_dagster.pipeline.ranks import check_ranks
+from lol_dagster.pipeline.timelines import fetch_timelines
 from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.key import note_key_accepted, watching_key
 from lol_dagster.storage.database import Database
@@ -23,7 +24,7 @@ from lol_dagster.storage.database import Database
 def poll_accounts(
     database: Database, riot: RiotClient, clock: Callable[[], datetime], *, everyone: bool = False
 ) -> DiscoveryReport:
-    """Ask for the match list of every account that is due, and for ranks.
+    """Ask for the match list of every account that is due, and then for ranks and timelines.
 
     Args:
         everyone: Ask for the others, too.
@@ -36,6 +37,7 @@ def poll_accounts(
     if found.accounts_polled:
         note_key_accepted(database, riot, clock())
         check_ranks(database, riot, now=clock())
+        fetch_timelines(database, riot, now=clock())
     return found
 
 

@@ -73,6 +73,11 @@ class Ranked:
 
 
 @dataclass(frozen=True)
+class TimelineArchived:
+    """Its timeline has come: there is more to say of it."""
+
+
+@dataclass(frozen=True)
 class RouteAnswers:
     """Riot answers again after an outage."""
 
@@ -143,8 +148,8 @@ class Failed(FromRun):
 
 
 Event = (
-    Listed | StillListed | Recognised | Ranked | RouteAnswers | RunRequested | Ignored | Started
-    | Archived | Missing | Deferred | Processed | Failed
+    Listed | StillListed | Recognised | Ranked | TimelineArchived | RouteAnswers | RunRequested | Ignored
+    | Started | Archived | Missing | Deferred | Processed | Failed
 )  # fmt: skip
 
 
@@ -216,7 +221,7 @@ def step(life: Life | None, event: Event, now: datetime) -> Step:
             return Step(_asked_for_again(life, now))
         case StillListed() | RouteAnswers() if _becomes_due(life, event, now):
             return Step(replace(life, next_try_at=now))
-        case Recognised() | Ranked() if life.state == "processed":
+        case Recognised() | Ranked() | TimelineArchived() if life.state == "processed":
             return Step(replace(life, state="fetched", next_try_at=now))
         case Ignored() if life.state in IGNORABLE:
             return Step(

@@ -36,6 +36,7 @@ from lol_dagster.pipeline.match import (
 )
 from lol_dagster.pipeline.ranks import note_ranked_game
 from lol_dagster.pipeline.records import is_ignored, open_quarantine, record
+from lol_dagster.pipeline.timelines import want_timeline
 from lol_dagster.riot.archive import GAMES_CODE_VERSION, archive_payload, fetch_match, packed
 from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.errors import BrokenBody, ForbiddenHere, NotFound, RateLimited, ServerError
@@ -225,6 +226,8 @@ class _Run:
                 )
             with _stage("messages"):
                 messages = write_messages(session, match_id, stale_after=self.stale_after, now=now)
+                of_its_own = {each.channel_id for each in messages if each.kind == "game"}
+                want_timeline(session, match_id, of_its_own, now=now)
             was_quarantined = open_quarantine(session, match_id) is not None
             count = len(messages)
             detail = f"{count or 'no'} message{'' if count == 1 else 's'} about it"

@@ -1,4 +1,4 @@
-"""The archive of payloads: a match is fetched once and kept byte for byte.
+"""The archive of payloads and timelines: each is fetched once and kept byte for byte.
 
 Nothing is computed from anything but this archive, so every later stage can run again without Riot.
 """
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.errors import BadRequest, ForbiddenHere, NotFound
-from lol_dagster.storage.models import Account, Payload
+from lol_dagster.storage.models import Account, Payload, Timeline
 from lol_dagster.storage.upsert import insert_if_absent
 
 GAMES_CODE_VERSION = "1"
@@ -24,7 +24,7 @@ GAMES_CODE_VERSION = "1"
 
 
 class DamagedPayload(Exception):  # noqa: N818 - named as the other errors of this package
-    """An archived payload is not what was archived."""
+    """An archived payload or timeline is not what was archived."""
 
 
 def fetch_match(client: RiotClient, match_id: str, *, known_account: Account | None) -> bytes:
@@ -49,8 +49,8 @@ def fetch_match(client: RiotClient, match_id: str, *, known_account: Account | N
 
 
 def packed(match_id: str, body: bytes, now: datetime) -> dict[str, Any]:
-    """A payload as it is archived: a row of `Payload`. Takes milliseconds, during which no transaction should
-    be open that writes.
+    """A payload or timeline as it is archived: columns of `Payload` and `Timeline`. Takes milliseconds, during
+    which no transaction should be open that writes.
     """
     return {
         "match_id": match_id,
@@ -74,17 +74,33 @@ def load_payload(session: Session, match_id: str) -> bytes:
         LookupError: there is none.
         DamagedPayload: the bytes do not have the checksum that they were archived with.
     """
+    return _unpacked(session, Payload, f"payload of {match_id}", match_id)
+
+
+def load_timeline(session: Session, match_id: str) -> bytes:
+    """The archived timeline, as Riot gave it.
+
+    Raises:
+        LookupError: there is none.
+        DamagedPayload: the bytes do not have the checksum that they were archived with.
+    """
+    return _unpacked(session, Timeline, f"timeline of {match_id}", match_id)
+
+
+def _unpacked(session: Session, table: type[Payload | Timeline], what: str, match_id: str) -> bytes:
     row = session.execute(
-        select(Payload.encoding, Payload.body, Payload.sha256).where(Payload.match_id == match_id)
+        select(table.encoding, table.body, table.sha256).where(
+            table.match_id == match_id, table.body.is_not(None)
+        )
     ).one_or_none()
     if row is None:
-        raise LookupError(f"no payload of {match_id} is archived")
+        raise LookupError(f"no {what} is archived")
     if row.encoding != "zlib":
-        raise DamagedPayload(f"the payload of {match_id} has the unknown encoding {row.encoding!r}")
+        raise DamagedPayload(f"the {what} has the unknown encoding {row.encoding!r}")
     try:
         body = zlib.decompress(row.body)
     except zlib.error as error:
-        raise DamagedPayload(f"the payload of {match_id} cannot be unpacked: {error}") from None
+        raise DamagedPayload(f"the {what} cannot be unpacked: {error}") from None
     if hashlib.sha256(body).hexdigest() != row.sha256:
-        raise DamagedPayload(f"the payload of {match_id} does not have its checksum any more")
+        raise DamagedPayload(f"the {what} does not have its checksum any more")
     return body

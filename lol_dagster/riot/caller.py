@@ -110,7 +110,8 @@ class Caller:
         except (BrokenBody, RateLimited):
             raise  # one malformed match, or our own hurry, says nothing about the route
         except ServerError:
-            self._note_failure(call.route, begun)
+            if priority != "spare":  # no other call may have to wait for such a one
+                self._note_failure(call.route, begun)
             raise
         except RiotError:
             self._note_answer(call.route, begun)  # a refusal is an answer, too

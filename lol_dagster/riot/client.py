@@ -228,6 +228,20 @@ class RiotClient:
         path = f"/lol/match/v5/matches/{_part(match_id)}"
         return self._caller.get(call, path, check=_check_match)
 
+    def timeline(self, match_id: str) -> bytes:
+        """match-v5: what happened in a match, byte for byte; a JSON object, whatever is in it. Half a megabyte,
+        as a rule. Never waits for the limits, and leaves the larger part of them to other calls.
+
+        Raises:
+            NotFound: not there, or not yet; Riot keeps timelines for a year.
+            ForbiddenHere: refused; this one alone, or the key.
+            RiotError: anything else; RateLimited where the limits do not allow it just now.
+            UnknownPlatform: no route knows matches with this prefix.
+        """
+        call = Call("match-v5.timeline", regional_route(platform_of(match_id)))
+        path = f"/lol/match/v5/matches/{_part(match_id)}/timeline"
+        return self._caller.get(call, path, priority="spare", check=_check_match, may_wait=False)
+
     def summoner(self, puuid: str, platform: str) -> Summoner:
         """summoner-v4: an account on its platform.
 

@@ -35,9 +35,9 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import RateCall, RateHold, RateWindow
 from lol_dagster.storage.upsert import insert_if_absent
 
-Priority = Literal["live", "backfill"]
+Priority = Literal["live", "backfill", "spare"]
 
-SHARES: dict[Priority, float] = {"live": 1.0, "backfill": 0.6}
+SHARES: dict[Priority, float] = {"live": 1.0, "backfill": 0.6, "spare": 0.4}
 """How much of a window each kind of call may fill: what is left is kept for the kinds before it."""
 
 DEFAULT_LIMITS = {1: 20}

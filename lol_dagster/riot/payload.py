@@ -67,7 +67,9 @@ Word = Annotated[str, StringConstraints(max_length=40, pattern=r"^[^\x00]*$")]
 Puuid = Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00]*$")]
 
 
-class _Slim(BaseModel):
+class Slim(BaseModel):
+    """An object of Riot's: optional fields may be absent, null or empty, unknown ones are ignored."""
+
     model_config = ConfigDict(
         strict=True,
         extra="ignore",
@@ -89,7 +91,7 @@ class _Slim(BaseModel):
         }
 
 
-class ParticipantPayload(_Slim):
+class ParticipantPayload(Slim):
     """One of `info.participants`."""
 
     participant_id: Count = 0
@@ -171,7 +173,7 @@ class ParticipantPayload(_Slim):
         return fields | {"augments": [numbered[number] for number in sorted(numbered)]}
 
 
-class InfoPayload(_Slim):
+class InfoPayload(Slim):
     """`info`. In an empty answer every number is 0, every text "" and every list empty."""
 
     game_id: BigCount | None = None
@@ -209,7 +211,7 @@ class InfoPayload(_Slim):
         return {**fields, "participants": numbered}
 
 
-class MetadataPayload(_Slim):
+class MetadataPayload(Slim):
     """`metadata`."""
 
     match_id: str = ""
@@ -217,7 +219,7 @@ class MetadataPayload(_Slim):
     """Puuids, without those of bots. Who took part stands in `info`; see `without_seat`."""
 
 
-class MatchPayload(_Slim):
+class MatchPayload(Slim):
     """A whole payload."""
 
     metadata: MetadataPayload | None = None

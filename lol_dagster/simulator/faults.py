@@ -28,7 +28,16 @@ from lol_dagster.simulator.rng import seeded_rng
 from lol_dagster.simulator.truth import Clock, within
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
-    "riot": ("account", "region", "match-list", "match", "league", "summoner", "status"),
+    "riot": (
+        "account",
+        "region",
+        "match-list",
+        "match",
+        "timeline",
+        "league",
+        "summoner",
+        "status",
+    ),
     "discord": (
         "post",
         "edit",
@@ -51,7 +60,6 @@ _DISCORD = ("discord", "discord-hook")
 _SLACK = ("slack", "slack-hook")
 _EVERY = tuple(OPERATIONS)
 _LIST = ("riot.match-list",)
-_MATCH = ("riot.match",)
 
 
 class Stage(Enum):
@@ -142,7 +150,14 @@ KINDS: dict[str, Kind] = {
     ),
     "lagging": _behaviour(
         "what is younger than so many seconds is not shown yet",
-        ("riot.match-list", "riot.match", "riot.league", "discord.list", "slack.history"),
+        (
+            "riot.match-list",
+            "riot.match",
+            "riot.timeline",
+            "riot.league",
+            "discord.list",
+            "slack.history",
+        ),
         "seconds",
         "30",
     ),
@@ -152,7 +167,10 @@ KINDS: dict[str, Kind] = {
     "unordered": _behaviour("Riot's list of match ids is shuffled", _LIST),
     "holes": _behaviour("Riot's list of match ids leaves out every third", _LIST),
     "endless": _behaviour("Riot's list of match ids ignores start", _LIST),
-    "malformed": _behaviour("Riot's match has a participant with neither kills nor deaths", _MATCH),
+    "malformed": _behaviour(
+        "Riot's match has a participant with neither kills nor deaths, its timeline no gold",
+        ("riot.match", "riot.timeline"),
+    ),
 }
 """Kinds by name, beside the statuses 400 to 599 (not accepted, the service's own error body)."""
 

@@ -12,11 +12,12 @@ import math
 from collections.abc import Callable, Collection, Mapping
 
 from lol_dagster.simulator.faults import Fault, Faults
-from lol_dagster.simulator.games import REGION_OF, REGIONS, Account, Games
+from lol_dagster.simulator.games import REGION_OF, REGIONS, Account, Game, Games
 from lol_dagster.simulator.limits import Limit, Windows, parse_limits
 from lol_dagster.simulator.ranks import league_entries
 from lol_dagster.simulator.rng import seeded_rng
 from lol_dagster.simulator.service import Call, RefusedError, html_answer
+from lol_dagster.simulator.timelines import timeline_of
 from lol_dagster.simulator.truth import Clock
 from lol_dagster.simulator.wire import Answer, Request, json_answer
 
@@ -29,6 +30,7 @@ _METHOD_LIMITS = {
     "riot.region": "20000:10,1200000:600",
     "riot.match-list": "2000:10",
     "riot.match": "2000:10",
+    "riot.timeline": "2000:10",
     "riot.league": "20000:10,1200000:600",
     "riot.summoner": "1600:60",
     "riot.status": "20000:10,1200000:600",
@@ -169,6 +171,8 @@ class Riot:
                 return "match-list", REGIONS, lambda: self._ids(host, puuid, query)
             case ("lol", "match", "v5", "matches", match_id):
                 return "match", REGIONS, lambda: self._match(host, match_id)
+            case ("lol", "match", "v5", "matches", match_id, "timeline"):
+                return "timeline", REGIONS, lambda: self._timeline(host, match_id)
             case ("lol", "league", "v4", "entries", "by-puuid", puuid):
                 return "league", REGION_OF, lambda: self._league(host, puuid)
             case ("lol", "summoner", "v4", "summoners", "by-puuid", puuid):
@@ -224,9 +228,10 @@ class Riot:
             self._shuffler.shuffle(page)
         return json_answer(200, page)
 
-    def _match(self, host: str, match_id: str) -> Answer:
+    def _given(self, operation: str, host: str, match_id: str) -> Game | None:
+        """The game, if Riot gives it by now."""
         game = self._games.by_id.get(match_id)
-        lagging = self._faults.behaviour("lagging", "riot.match", host)
+        lagging = self._faults.behaviour("lagging", operation, host)
         now = self._clock() - (lagging.seconds if lagging else 0.0)
         if (
             game is None
@@ -234,6 +239,12 @@ class Riot:
             or game.available_at is None
             or now < max(game.ended_at, game.available_at)
         ):
+            return None
+        return game
+
+    def _match(self, host: str, match_id: str) -> Answer:
+        game = self._given("riot.match", host, match_id)
+        if game is None:
             return error(404, "Data not found - match file not found")
         body = game.body
         # An aborted game has nobody in it who could lack anything.
@@ -243,6 +254,17 @@ class Riot:
                 del person["kills"], person["deaths"]
             body = json.dumps(payload).encode()
         return Answer(200, body, {"Content-Type": "application/json;charset=utf-8"})
+
+    def _timeline(self, host: str, match_id: str) -> Answer:
+        game = self._given("riot.timeline", host, match_id)
+        if game is None:
+            return error(404, "Data not found - match file not found")
+        timeline = timeline_of(json.loads(game.body))
+        if self._faults.behaviour("malformed", "riot.timeline", host):
+            for frame in timeline["info"]["frames"]:
+                for person in (frame["participantFrames"] or {}).values():
+                    del person["totalGold"]
+        return json_answer(200, timeline)
 
     def _league(self, host: str, puuid: str) -> Answer:
         account = self._account(puuid)

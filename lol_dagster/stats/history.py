@@ -92,4 +92,5 @@ def _past_game(row: Any) -> PastGame:
         cs=row.cs if row.cs_per_min is not None else None,
         vision=row.vision_score,
         feats=frozenset(row.highlights),
+        behind=(row.extra or {}).get("behind"),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from lol_dagster.stats.course import Course
 from lol_dagster.stats.reading import GameReading, ParticipantReading
 
 HIGHLIGHTS: Final = (
@@ -14,12 +15,13 @@ HIGHLIGHTS: Final = (
     "quadra_kill",
     "triple_kill",
     "solo_baron",
+    "comeback",
     "steal",
     "open_nexus",
     "lane_won_far",
     "single_digit_health",
 )
-"""Every feat that a payload shows by itself. Of the multikills only the largest is one. Which of them is
+"""Every feat that a payload shows by itself, and one that its timeline does. Of the multikills only the largest is one. Which of them is
 remarked upon depends on how rare it is: remarks.py."""
 
 MULTIKILLS: Final = HIGHLIGHTS[:3]
@@ -27,6 +29,9 @@ MULTIKILLS: Final = HIGHLIGHTS[:3]
 
 _FAR_AHEAD: Final = 100
 """Creep score ahead of the lane opponent; 2.8 % of ranked players are so at some time of a game."""
+
+COMEBACK_GOLD: Final = 8_000
+"""To be behind by more than that, and to win."""
 
 
 def kda(kills: int, deaths: int, assists: int) -> float:
@@ -83,7 +88,21 @@ def lane_opponent(game: GameReading, person: ParticipantReading) -> ParticipantR
     return others[0] if len(others) == 1 and len(same) == 2 else None
 
 
-def highlights(game: GameReading, person: ParticipantReading) -> tuple[str, ...]:
+def gold_lead_at_15(
+    game: GameReading, person: ParticipantReading, course: Course | None
+) -> int | None:
+    """How much more gold the participant had earned after 15 minutes than the lane opponent; None without a
+    timeline, in shorter games, and where there is no opponent.
+    """
+    opponent = lane_opponent(game, person)
+    if course is None or not course.gold_at_15 or opponent is None:
+        return None
+    return course.gold_at_15[person.participant_id] - course.gold_at_15[opponent.participant_id]
+
+
+def highlights(
+    game: GameReading, person: ParticipantReading, course: Course | None
+) -> tuple[str, ...]:
     """The feats of a participant, in the order of HIGHLIGHTS.
 
     None in games that were not played out, nor where nobody is there to be better than (Swarm), nor against
@@ -99,6 +118,9 @@ def highlights(game: GameReading, person: ParticipantReading) -> tuple[str, ...]
     found = {
         _largest_multikill(person): True,
         "solo_baron": feats.solo_barons > 0,
+        "comeback": course is not None
+        and person.outcome == "win"
+        and course.most_behind(person.side)[1] > COMEBACK_GOLD,
         "steal": feats.objectives_stolen > 0,
         "open_nexus": feats.opened_nexus,
         "lane_won_far": feats.cs_lead >= _FAR_AHEAD and lane_opponent(game, person) is not None,

@@ -14,11 +14,14 @@ from typing import Any, Final
 from sqlalchemy import delete, select, union
 from sqlalchemy.orm import Session
 
-from lol_dagster.riot.archive import load_payload
+from lol_dagster.riot.archive import DamagedPayload, load_payload, load_timeline
 from lol_dagster.riot.payload import BrokenPayload
 from lol_dagster.riot.polling import note_played
+from lol_dagster.riot.timeline import BrokenTimeline, parse_timeline
+from lol_dagster.stats.course import Course, course_of
 from lol_dagster.stats.metrics import (
     damage_share,
+    gold_lead_at_15,
     gold_share,
     highlights,
     kda,
@@ -55,6 +58,8 @@ class ArchivedGame:
     game: GameReading
     sha256: str
     """The payload's."""
+    course: Course | None
+    """From its timeline; None: there is none that could be understood."""
 
 
 def read_archived(session: Session, match_id: str) -> ArchivedGame:
@@ -69,7 +74,18 @@ def read_archived(session: Session, match_id: str) -> ArchivedGame:
         raise LookupError(f"{match_id} is not in the archive")
     body = load_payload(session, match_id)
     game = read_game(match_id, body, fetched_at=archived.fetched_at)
-    return ArchivedGame(game, archived.sha256)
+    return ArchivedGame(game, archived.sha256, _read_course(session, game))
+
+
+def _read_course(session: Session, game: GameReading) -> Course | None:
+    """A timeline that is lost, damaged or not understood costs the game nothing."""
+    try:
+        return course_of(game, parse_timeline(game.match_id, load_timeline(session, game.match_id)))
+    except LookupError:
+        return None
+    except (DamagedPayload, BrokenTimeline) as error:
+        log.warning("Left out: %s", error, extra={"match_id": game.match_id})
+        return None
 
 
 def record_game(
@@ -96,6 +112,7 @@ def record_game(
             **_columns(game, but=_NOT_COLUMNS),
             code_version=code_version,
             payload_sha256=archived.sha256,
+            course=archived.course and archived.course.to_json(),
         )
     )
     session.add_all(
@@ -104,7 +121,7 @@ def record_game(
     )
     best = mvps(game)
     session.add_all(
-        _player_stat_row(game, person, account, is_mvp=person.participant_id in best)
+        _player_stat_row(archived, person, account, is_mvp=person.participant_id in best)
         for account, person in tracked
     )
     if match.processed_at is None:
@@ -163,8 +180,9 @@ def _columns(reading: GameReading | ParticipantReading, *, but: tuple[str, ...])
 
 
 def _player_stat_row(
-    game: GameReading, person: ParticipantReading, account: Account, *, is_mvp: bool
+    archived: ArchivedGame, person: ParticipantReading, account: Account, *, is_mvp: bool
 ) -> PlayerStat:
+    game, course = archived.game, archived.course
     opponent = lane_opponent(game, person)
     return PlayerStat(
         match_id=game.match_id,
@@ -180,18 +198,22 @@ def _player_stat_row(
         gold_share=gold_share(game, person),
         vision_per_min=vision_per_min(game, person),
         opponent_id=opponent and opponent.participant_id,
-        highlights=list(highlights(game, person)),
-        extra=_extra(game, person, is_mvp) or None,
+        gold_at_15=course.gold_at_15.get(person.participant_id) if course else None,
+        gold_lead_at_15=gold_lead_at_15(game, person, course),
+        highlights=list(highlights(game, person, course)),
+        extra=_extra(archived, person, is_mvp) or None,
     )
 
 
-def _extra(game: GameReading, person: ParticipantReading, is_mvp: bool) -> dict[str, Any]:
+def _extra(archived: ArchivedGame, person: ParticipantReading, is_mvp: bool) -> dict[str, Any]:
     """What only some games have.
 
     `subteams`: how many there were in an Arena game; `augments`: Riot's ids in order;
     `stolen`: how many epic monsters; `mvp`: true for who did the most of their side;
-    `ended_over_behaviour`: true where Riot ended the game over somebody's behaviour.
+    `ended_over_behaviour`: true where Riot ended the game over somebody's behaviour;
+    `behind`: by how much gold the side was behind at most, where the timeline tells.
     """
+    game = archived.game
     extra: dict[str, Any] = {}
     if subteams := {other.subteam_id for other in game.participants if other.subteam_id}:
         extra["subteams"] = len(subteams)
@@ -203,4 +225,6 @@ def _extra(game: GameReading, person: ParticipantReading, is_mvp: bool) -> dict[
         extra["mvp"] = True
     if game.ended_over_behaviour:
         extra["ended_over_behaviour"] = True
+    if archived.course is not None:
+        _, extra["behind"] = archived.course.most_behind(person.side)
     return extra

@@ -78,6 +78,8 @@ class PastGame:
     """None where there are no lanes."""
     vision: int
     feats: frozenset[str]
+    behind: int | None = None
+    """By how much gold the side was behind at most; None: no timeline tells."""
 
 
 @dataclass(frozen=True)
@@ -183,16 +185,19 @@ def _rarity(times: int, games: int, everybody: float | None) -> float | None:
 
 
 def _feats(game: PastGame, alike: Sequence[PastGame]) -> list[Remark]:
-    known = [each.feats for each in alike if each.measured]
+    measured = [each for each in alike if each.measured]
     everybody = _EVERYBODY.get(game.mode_family, {})
     found = []
     for code in HIGHLIGHTS:
         if code in game.feats:
             # A pentakill is a triple kill, too.
             same = {*MULTIKILLS[: MULTIKILLS.index(code) + 1]} if code in MULTIKILLS else {code}
-            times = sum(not same.isdisjoint(feats) for feats in known)
+            is_comeback = code == "comeback"
+            known = [each for each in measured if not is_comeback or each.behind is not None]
+            times = sum(not same.isdisjoint(each.feats) for each in known)
             rarity = _rarity(times, len(known), everybody.get(code))
-            found += [] if rarity is None else [Remark(code, rarity)]
+            number = game.behind or 0 if is_comeback else 0
+            found += [] if rarity is None else [Remark(code, rarity, number)]
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from lol_dagster.explain.game import GameStory, UnknownGameError, explain_game
+from lol_dagster.explain.game import GameStory, UnknownGameError, explain_game, gold_at_15
 from lol_dagster.pipeline import quarantine
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
@@ -20,6 +20,8 @@ from lol_dagster.storage.models import (
     Message,
     MessageGame,
     Payload,
+    PlayerStat,
+    Timeline,
 )
 from lol_dagster_tests._support.archived_games import make_quarantined
 from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
@@ -301,6 +303,44 @@ def test_a_game_that_riot_does_not_give_says_when_it_is_asked_again(
     with database.writing() as session:
         session.add(Match(match_id=GAME, listed_at=NOW, **values))
     assert story(database).answer == words
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (None, None),
+        ({"size": 612_345, "fetched_at": NOW}, "612345 bytes, fetched at 2026-08-01 20:03 UTC"),
+        ({"next_try_at": NOW}, "asked for at 2026-08-01 20:03 UTC"),
+        (
+            {"next_try_at": NOW, "tries": 1, "last_error": "404"},
+            "asked for at 2026-08-01 20:03 UTC; not had in 1 try: 404",
+        ),
+        ({"tries": 6, "last_error": "403"}, "given up, not had in 6 tries: 403"),
+    ],
+)
+def test_how_far_asking_for_the_timeline_has_come(
+    database: Database, values: dict[str, Any] | None, words: str | None
+) -> None:
+    with database.writing() as session:
+        processed(session)
+        if values is not None:
+            session.add(Timeline(match_id=GAME, **values))
+    assert story(database).rows.timeline_in_words == words
+
+
+@pytest.mark.parametrize(
+    ("gold", "lead", "words"),
+    [
+        (6412, 812, "6,412 (+812)"),
+        (6412, -1012, "6,412 (-1,012)"),
+        (6412, None, "6,412"),
+        (None, None, None),
+    ],
+)
+def test_gold_at_15_minutes_is_shown_with_the_lead(
+    gold: int | None, lead: int | None, words: str | None
+) -> None:
+    assert gold_at_15(PlayerStat(gold_at_15=gold, gold_lead_at_15=lead)) == words
 
 
 def test_a_game_that_nobodys_list_has_shown_is_an_error(database: Database) -> None:

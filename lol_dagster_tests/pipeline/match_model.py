@@ -37,6 +37,7 @@ from lol_dagster.pipeline.match import (
     Started,
     Step,
     StillListed,
+    TimelineArchived,
     step,
 )
 
@@ -115,6 +116,7 @@ def moves(world: World, rules: Rules) -> Iterator[Move]:
         yield "another account lists it", _apply(after, Listed(), rules)
         yield "another account is recognised in it", _apply(after, Recognised(), rules)
         yield "its LP is known", _apply(after, Ranked(), rules)
+        yield "its timeline has come", _apply(after, TimelineArchived(), rules)
     if world.asks:
         asked = _apply(replace(world, asks=world.asks - 1, wanted=True), RunRequested(), rules)
         yield "somebody requests a run", replace(asked, requests=(*asked.requests, WAITING))

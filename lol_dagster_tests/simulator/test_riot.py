@@ -57,6 +57,13 @@ def test_every_answer_has_the_shape_that_riot_describes(
         match = ask_riot(world, "americas", f"/lol/match/v5/matches/{match_id}")
         if match.status == 200:
             assert_is(riot_schemas, "match-v5.MatchDto", match.json)
+            path = f"/lol/match/v5/matches/{match_id}/timeline"
+            # The description names the participants "1-9", so the whole cannot be checked.
+            for frame in ask_riot(world, "americas", path).json["info"]["frames"][-1:]:
+                for person in (frame["participantFrames"] or {}).values():
+                    assert_is(riot_schemas, "match-v5.ParticipantFrameDto", person)
+                for event in frame["events"]:
+                    assert_is(riot_schemas, "match-v5.EventsTimeLineDto", event)
 
 
 def test_a_riot_id_is_found_without_regard_to_case_and_blanks(world: Simulator) -> None:

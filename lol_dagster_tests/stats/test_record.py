@@ -115,6 +115,7 @@ def test_a_game_becomes_rows(any_database: Database) -> None:
             "counts_in_form": True,
             "code_version": "1",
             "payload_sha256": hashlib.sha256(body).hexdigest(),
+            "course": None,
         }
     ]
     assert [row["participant_id"] for row in rows["participants"]] == list(range(1, 11))
@@ -162,6 +163,8 @@ def test_a_game_becomes_rows(any_database: Database) -> None:
             "gold_share": 15 / 55,  # of 15 + 4 × 10 thousand
             "vision_per_min": 20 / 30,
             "opponent_id": 1,  # the other one on TOP
+            "gold_at_15": None,  # no timeline
+            "gold_lead_at_15": None,
             "highlights": ["triple_kill"],
             "extra": {"mvp": True},
         }

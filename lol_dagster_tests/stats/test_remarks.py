@@ -22,7 +22,7 @@ from lol_dagster.stats.remarks import (
 
 NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-RATES = {"rift": {"penta_kill": 0.002, "triple_kill": 0.06, "steal": 0.03}}
+RATES = {"rift": {"penta_kill": 0.002, "triple_kill": 0.06, "steal": 0.03, "comeback": 0.03}}
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +96,16 @@ def test_a_larger_multikill_was_a_smaller_one_too() -> None:
 def test_games_of_another_family_and_games_from_before_there_were_feats_say_nothing() -> None:
     for other in (plain(30, mode_family="aram"), plain(30, measured=False)):
         assert found(feat("steal"), other)["steal"].rarity == 0.03
+
+
+def test_of_a_comeback_only_games_with_a_timeline_say_something() -> None:
+    """And it tells by how much gold the side was behind."""
+    now = feat("comeback", behind=8_400)
+    with_timeline = plain(19, behind=0)
+    assert found(now, [*plain(30), *with_timeline])["comeback"] == Remark("comeback", 0.03, 8_400)
+    # Never in 20: 20 × 0.03 / 40.
+    twenty = found(now, [*plain(30), *plain(20, behind=0)])["comeback"]
+    assert twenty.rarity == pytest.approx(0.015)
 
 
 def test_a_feat_that_nobody_has_measured_is_measured_by_the_player_alone() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lol_dagster_tests._support.payloads import encode, match_payload, participant
+from lol_dagster_tests._support.timelines import timeline
 from lol_dagster_tests.tooling.scripts import load_tool
 
 measure = load_tool("measure")
@@ -19,16 +20,33 @@ def test_rates_are_of_participants_and_a_larger_multikill_is_a_smaller_one(tmp_p
     # 20 games of ten, in 1 of which somebody has a pentakill, in 1 a triple kill; the remake, the
     # game against bots and the custom game are none of them.
     assert len(games) == 20
-    rift = measure.rarity(games)["rift"]
+    rift = measure.rarity(games, {})["rift"]
     assert rift["penta_kill"] == 1 / 200
     assert rift["quadra_kill"] == 1 / 200
     assert rift["triple_kill"] == 2 / 200
     assert rift["steal"] == 0.5 / 200, "nobody had one"
 
 
+def test_comebacks_are_counted_where_there_is_a_timeline(tmp_path: Path) -> None:
+    write(tmp_path, count=20)
+    games = list(measure.read(tmp_path))
+    (tmp_path / "timelines").mkdir()
+    for match_id, leads in {"NA1_1": [0, -8001, 0], "NA1_2": [0, 0, 0], "NA1_777": [0]}.items():
+        body = encode(timeline(match_id, leads))
+        (tmp_path / "timelines" / f"{match_id}.json.xz").write_bytes(lzma.compress(body))
+    courses = dict(measure.read_courses(tmp_path, games))
+    assert courses.keys() == {"NA1_1", "NA1_2"}, "of the others there is no payload"
+    # The five winners of one of two games of ten.
+    assert measure.rarity(games, courses)["rift"]["comeback"] == 5 / 20
+    del courses["NA1_1"]
+    # Nobody in one game: half a side of ten people.
+    assert measure.rarity(games, courses)["rift"]["comeback"] == 2.5 / 10
+    assert "comeback" not in measure.rarity(games, {})["rift"]
+
+
 def test_a_family_of_few_is_left_out(tmp_path: Path) -> None:
     write(tmp_path, count=19)
-    assert measure.rarity(list(measure.read(tmp_path))) == {}
+    assert measure.rarity(list(measure.read(tmp_path)), {}) == {}
 
 
 def test_parts_are_described_by_mean_and_deviation_in_each_role(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from lol_dagster.admin.views.announced import Place, places_shown, where_announc
 from lol_dagster.admin.views.game_filters import game_filters
 from lol_dagster.admin.views.played import Part, parts_shown, who_played
 from lol_dagster.errors import UserError
-from lol_dagster.explain.game import GameStory, UnknownGameError, explain_game
+from lol_dagster.explain.game import GameStory, UnknownGameError, explain_game, gold_at_15
 from lol_dagster.messages.announced_games import load_announced_games, load_card
 from lol_dagster.messages.compose import match_url
 from lol_dagster.messages.rules import candidate_teams
@@ -110,6 +110,7 @@ class GameView(BaseModelView):
             partition_url=partition_url(story.match_id),
             length=length,
             teams_with_cards=_teams_with_cards(story.match_id),
+            gold_at_15=gold_at_15,
         )
 
     @expose("/card/")

@@ -14,6 +14,7 @@ from lol_dagster.storage.models.games import Participant as Participant
 from lol_dagster.storage.models.games import Payload as Payload
 from lol_dagster.storage.models.games import PlayerStat as PlayerStat
 from lol_dagster.storage.models.games import Quarantine as Quarantine
+from lol_dagster.storage.models.games import Timeline as Timeline
 from lol_dagster.storage.models.ranks import RankChange as RankChange
 from lol_dagster.storage.models.ranks import RankSnapshot as RankSnapshot
 from lol_dagster.storage.models.roster import Account as Account

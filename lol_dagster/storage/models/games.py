@@ -1,6 +1,6 @@
 """Games: what Riot listed, what it answered, and what follows from that.
 
-`Match` is the record of a match id's way through the stages, `Payload` the archive that nothing
+`Match` is the record of a match id's way through the stages, `Payload` and `Timeline` the archive that nothing
 ever changes, and `Game`, `Participant` and `PlayerStat` can be dropped and computed again from the
 archive at any time. `Match`, `Quarantine` and `RunRequest` are written by pipeline/records.py alone.
 """
@@ -85,6 +85,33 @@ class Payload(Base):
     match: Mapped[Match] = relationship(back_populates="payload")
 
 
+class Timeline(Base):
+    """What happened in a game, minute by minute, as Riot answered, or how far asking for it has come.
+
+    Of games alone that somebody wants the timeline of. What was answered is kept like a `Payload`. Written by
+    pipeline/timelines.py alone.
+    """
+
+    __tablename__ = "timelines"
+    __table_args__ = (
+        # What is to be asked for; partial, as nearly all rows are done with.
+        Index("ix_timelines_due", "next_try_at", **only_where("next_try_at IS NOT NULL")),
+    )
+
+    match_id: Mapped[str] = mapped_column(ForeignKey("matches.match_id"), primary_key=True)
+    next_try_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """None: it is there, or was given up."""
+    tries: Mapped[int] = mapped_column(default=0)
+    """Calls that brought none."""
+    last_error: Mapped[str | None] = mapped_column(String(500))
+    encoding: Mapped[str | None] = mapped_column(String(16))
+    """This and the following as in `Payload`; None: it is not there."""
+    body: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    size: Mapped[int | None]
+    fetched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
 class Game(Base):
     """One game, as read from its payload."""
 
@@ -119,6 +146,8 @@ class Game(Base):
     """Whether form and streaks count it: no remakes, no aborted, no custom games, no bots."""
     code_version: Mapped[str] = mapped_column(String(40))
     payload_sha256: Mapped[str] = mapped_column(String(64))
+    course: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """How it went, as read from its timeline: `stats.course.Course` as JSON; None without a timeline."""
 
     match: Mapped[Match] = relationship(back_populates="game")
     participants: Mapped[list[Participant]] = relationship(
@@ -204,6 +233,10 @@ class PlayerStat(Base):
     """Per minute of the participant's own time; None where nobody has a vision score."""
     opponent_id: Mapped[int | None]
     """`participant_id` of the one who played the same position on the other side."""
+    gold_at_15: Mapped[int | None]
+    """None without a timeline, and in shorter games."""
+    gold_lead_at_15: Mapped[int | None]
+    """How much more than the lane opponent had then."""
     highlights: Mapped[list[str]] = mapped_column(JSON)
     """Feats: of `stats.metrics.HIGHLIGHTS`, in their order."""
     extra: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

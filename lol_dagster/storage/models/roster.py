@@ -245,6 +245,8 @@ class Channel(Base):
         choice(*UNCERTAIN_POLICIES, name="uncertain"), default="review"
     )
     """What to do with a message whose fate cannot be found out."""
+    story: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether a game's message tells how it went, once its timeline is there."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)

@@ -156,6 +156,24 @@ def upgrade() -> None:
     op.add_column('player_stats', sa.Column('vision_per_min', sa.Double(), nullable=True))
     op.add_column('player_stats', sa.Column('opponent_id', sa.Integer(), nullable=True))
 
+    op.create_table('timelines',
+    sa.Column('match_id', sa.String(length=40), nullable=False),
+    sa.Column('next_try_at', types.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('tries', sa.Integer(), nullable=False),
+    sa.Column('last_error', sa.String(length=500), nullable=True),
+    sa.Column('encoding', sa.String(length=16), nullable=True),
+    sa.Column('body', sa.LargeBinary(), nullable=True),
+    sa.Column('sha256', sa.String(length=64), nullable=True),
+    sa.Column('size', sa.Integer(), nullable=True),
+    sa.Column('fetched_at', types.UtcDateTime(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['match_id'], ['matches.match_id'], name=op.f('fk_timelines_match_id_matches')),
+    sa.PrimaryKeyConstraint('match_id', name=op.f('pk_timelines'))
+    )
+    op.add_column('games', sa.Column('course', sa.JSON(none_as_null=True), nullable=True))
+    op.add_column('player_stats', sa.Column('gold_at_15', sa.Integer(), nullable=True))
+    op.add_column('player_stats', sa.Column('gold_lead_at_15', sa.Integer(), nullable=True))
+    op.add_column('channels', sa.Column('story', sa.Boolean(), server_default=sa.false(), nullable=False))
+
     # What monitoring asks for, so that it is found without walking all that there ever was.
     op.add_column('attempts', sa.Column('names_another', sa.Boolean(), server_default=sa.false(), nullable=False))
     op.execute(
@@ -184,6 +202,7 @@ _OF_FEW = (
     ('ix_attempts_names_another', 'attempts', ['message_id'], "names_another"),
     ('ix_matches_missing', 'matches', ['state', 'first_missing_at'], "first_missing_at IS NOT NULL"),
     ('ix_message_audits_wrong', 'message_audits', ['at'], "finding IN ('older_text', 'altered', 'duplicate', 'hidden')"),
+    ('ix_timelines_due', 'timelines', ['next_try_at'], "next_try_at IS NOT NULL"),
     ('ix_messages_contradictory', 'messages', ['id'], _CONTRADICTORY),
     ('ix_messages_without_id', 'messages', ['channel_id'],
      "state = 'delivered' AND remote_id IS NULL AND evidence IN ('response', 'scan')"),
@@ -203,6 +222,12 @@ def downgrade() -> None:
 
     op.drop_column('teams', 'time_zone')
     op.drop_column('teams', 'language')
+    op.drop_column('channels', 'story')
+    op.drop_column('player_stats', 'gold_lead_at_15')
+    op.drop_column('player_stats', 'gold_at_15')
+    op.drop_column('games', 'course')
+    op.drop_table('timelines')
+
     _change_filters(_by_id)
     op.drop_column('channels', 'only_if')
     op.drop_column('channels', 'min_members')
