@@ -26,7 +26,7 @@ from lol_dagster.riot.modes import KIND_NAMES
 from lol_dagster.roster import channels
 from lol_dagster.roster.channels import MOST_MEMBERS, ChannelRules
 from lol_dagster.storage.models import Channel
-from lol_dagster.storage.models.roster import ONLY_IF, UNCERTAIN_POLICIES
+from lol_dagster.storage.models.roster import ONLY_IF, QUIET_WAYS, UNCERTAIN_POLICIES
 
 _MEMBERS = click.IntRange(1, MOST_MEMBERS)
 _T = TypeVar("_T")
@@ -68,6 +68,13 @@ def channel() -> None:
     type=click.Choice(ONLY_IF),
     help="Only games that one of the team has won, or that are worth a remark. [all]",
 )
+@click.option("--quiet-hours", metavar="23:00-08:00", help="In the team's time zone. [none]")
+@click.option(
+    "--quiet-way",
+    type=click.Choice(QUIET_WAYS),
+    help="In quiet hours: 'hold' games back, for one message when they end, or send 'silent' messages, which "
+    "Slack does not have. [hold]",
+)
 @click.option(
     "--uncertain",
     type=click.Choice(UNCERTAIN_POLICIES),
@@ -85,6 +92,8 @@ def add(
     message_kinds: str | None,
     min_members: int | None,
     only_if: str | None,
+    quiet_hours: str | None,
+    quiet_way: str | None,
     uncertain: str,
     as_json: bool,
 ) -> None:
@@ -97,6 +106,8 @@ def add(
             message_kinds=message_kinds,
             min_members=min_members,
             only_if=only_if,
+            quiet_hours=quiet_hours,
+            quiet_way=quiet_way,
         )
         with app.writing() as session:
             added = channels.add_channel(
@@ -145,6 +156,15 @@ def add(
     help="Only games that one of the team has won, or that are worth a remark, or 'all'.",
 )
 @click.option(
+    "--quiet-hours", metavar="23:00-08:00|none", help="In the team's time zone, or 'none'."
+)
+@click.option(
+    "--quiet-way",
+    type=click.Choice(QUIET_WAYS),
+    help="In quiet hours: 'hold' games back, for one message when they end, or send 'silent' messages, which "
+    "Slack does not have.",
+)
+@click.option(
     "--uncertain",
     type=click.Choice(UNCERTAIN_POLICIES),
     help="What should happen to a message if nobody can find out whether it arrived.",
@@ -159,6 +179,8 @@ def edit(
     message_kinds: str | None,
     min_members: int | None,
     only_if: str | None,
+    quiet_hours: str | None,
+    quiet_way: str | None,
     uncertain: str | None,
     as_json: bool,
 ) -> None:
@@ -180,9 +202,12 @@ def edit(
                     message_kinds=message_kinds,
                     min_members=min_members,
                     only_if=only_if,
+                    quiet_hours=quiet_hours,
+                    quiet_way=quiet_way,
                 ),
                 uncertain=row.uncertain if uncertain is None else uncertain,
                 version=row.version,
+                now=app.now,
             )
             value = _as_json(changed, transports)
     said = f"Games of the team {value['team']!r} are announced in {value['name']!r}. "
@@ -196,6 +221,8 @@ def _changed(
     message_kinds: str | None,
     min_members: int | None,
     only_if: str | None,
+    quiet_hours: str | None,
+    quiet_way: str | None,
 ) -> ChannelRules:
     """The rules with what the options say; None: it stays."""
     return ChannelRules(
@@ -203,14 +230,16 @@ def _changed(
         message_kinds=_chosen(message_kinds, rules.message_kinds, channels.parse_message_kinds),
         min_members=rules.min_members if min_members is None else min_members,
         only_if=_chosen(only_if, rules.only_if, str),
+        quiet_hours=_chosen(quiet_hours, rules.quiet_hours, channels.parse_quiet_hours),
+        quiet_way=rules.quiet_way if quiet_way is None else quiet_way,
     )
 
 
 def _chosen(text: str | None, present: _T | None, parse: Callable[[str], _T | None]) -> _T | None:
-    """What an option says; None: all."""
+    """What an option says; None: all of them, or none, as there is no such rule."""
     if text is None:
         return present
-    return None if text.strip().lower() == "all" else parse(text)
+    return None if text.strip().lower() in {"all", "none"} else parse(text)
 
 
 @channel.command("list")
@@ -309,6 +338,8 @@ def _as_json(row: Channel, transports: Mapping[str, Transport]) -> dict[str, Any
         "message_kinds": row.message_kinds,
         "min_members": row.min_members,
         "only_if": row.only_if,
+        "quiet_hours": row.quiet_hours,
+        "quiet_way": row.quiet_way,
         "uncertain": row.uncertain,
         "added_at": row.created_at,
         # Nothing that nobody has tried; of a kind that this version lacks there is nothing to try.

@@ -53,7 +53,9 @@ def rename(name: str, new_name: str, as_json: bool) -> None:
     with command_context() as app, app.writing() as session:
         row = teams.get_team(session, name)
         before = row.name
-        renamed = teams.change_team(session, row.id, name=new_name, version=row.version)
+        renamed = teams.change_team(
+            session, row.id, name=new_name, version=row.version, now=app.now
+        )
         value = _as_json(session, renamed)
     print_either(value, as_json, f"The team {before!r} is now {value['name']!r}.")
 
@@ -76,7 +78,12 @@ def edit(name: str, language: str | None, time_zone: str | None, as_json: bool) 
     with command_context() as app, app.writing() as session:
         row = teams.get_team(session, name)
         changed = teams.change_team(
-            session, row.id, language=language, time_zone=time_zone, version=row.version
+            session,
+            row.id,
+            language=language,
+            time_zone=time_zone,
+            version=row.version,
+            now=app.now,
         )
         value = _as_json(session, changed)
     said = f"Messages of the team {value['name']!r} are in {LANGUAGES[value['language']]}"

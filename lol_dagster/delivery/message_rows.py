@@ -20,6 +20,7 @@ from lol_dagster.delivery import protocol
 from lol_dagster.delivery.destinations import is_refused
 from lol_dagster.delivery.model import (
     LONGEST_SETTLING,
+    QUIET,
     Change,
     ClockPutBack,
     Drop,
@@ -387,6 +388,12 @@ def reopen(session: Session, channel_ids: Collection[int], now: datetime) -> Non
         Message.channel_id.in_(channel_ids) & (Message.state == "blocked"),
         skip_locked=True,
     )
+
+
+def end_quiet(session: Session, channel_ids: Collection[int], now: datetime) -> None:
+    """Let what these channels' quiet hours hold back be checked again: they are others now."""
+    held = Message.channel_id.in_(channel_ids) & (Message.last_error == QUIET)
+    _change_all(session, Reopened(now), held & Message.due_at.is_not(None))
 
 
 def note_restoration(session: Session, restored: Restoration) -> int:

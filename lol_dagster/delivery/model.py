@@ -19,6 +19,10 @@ LONG_AGO = -1e9
 """On every delivery clock: an instant of which only that it is long past is known."""
 
 
+QUIET = "it is quiet there"
+"""Why a message that is held back until the channel's quiet hours end has not been sent."""
+
+
 @dataclass(frozen=True)
 class Timing:
     """How long things take at most. Invariant: call + margin < lease < the nonce's window (120 s)."""
@@ -163,7 +167,7 @@ class Withdraw:
 
 @dataclass(frozen=True)
 class Reopened:
-    """The destination, which had refused us, is open again."""
+    """The destination, which had refused us, or was quiet, is open again."""
 
     at: datetime
 

@@ -30,6 +30,7 @@ from lol_dagster.delivery.destinations import (
 from lol_dagster.delivery.judging import judged, others_pass
 from lol_dagster.delivery.message_rows import add_message, apply
 from lol_dagster.delivery.model import (
+    QUIET,
     Absent,
     Blocked,
     Claim,
@@ -56,6 +57,7 @@ from lol_dagster.delivery.retry_budget import take_turn
 from lol_dagster.delivery.scopes import CALLS, Call
 from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport, Wanted
 from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.quiet import quiet_until
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Attempt, Channel, ChannelProbe, Message, MessageGame
 
@@ -281,6 +283,8 @@ class Outbox:
             event: Event = Intend(self._after_id(session, claimed))
             if not may_send(self.age(claimed), claimed.terms):
                 event = HoldBack(now, "the claim grew old before the call")
+            elif (quiet := self._held_until(session, claimed, send, now)) is not None:
+                event = HoldBack(quiet, QUIET)
             elif opening > now:
                 # Due as it was: a closed channel's messages are not claimed until it is open again,
                 # which may be sooner than is known now, or when the operator has changed something.
@@ -302,6 +306,8 @@ class Outbox:
             )
             outgoing = rendered(transport, stepped, stepped.row.desired_rev)
             if isinstance(outgoing, Outgoing):
+                channel = session.get_one(Channel, destination.channel_id)
+                outgoing = replace(outgoing, silent=_quiet_until(channel, now) is not None)
                 attempt.body_sha256 = outgoing.body_sha256
             session.add(attempt)
             session.flush()
@@ -312,6 +318,19 @@ class Outbox:
                 outgoing=outgoing,
                 begins_at=_turn_of(session, destination, now, 1),
             )
+
+    def _held_until(
+        self, session: Session, claimed: ClaimedMessage, send: Send, now: datetime
+    ) -> datetime | None:
+        """When the quiet hours end that hold back the POST of what is about games; None: nothing does.
+        Edits make no sound. What can only be posted now, or by nobody but a person, is posted.
+        """
+        channel = session.get_one(Channel, claimed.destination.channel_id)
+        if send.op != "POST" or claimed.games_ended_at is None or channel.quiet_way != "hold":
+            return None
+        if not can_wait(claimed.row, self._moment(session, now), claimed.terms):
+            return None
+        return _quiet_until(channel, now)
 
     def _turn(
         self, session: Session, claimed: ClaimedMessage, send: Send, now: datetime
@@ -421,6 +440,10 @@ class Outbox:
     def _moment(self, session: Session, now: datetime) -> Moment:
         epoch, at = self._clock.read(session)
         return Moment(epoch=epoch, at=at, wall=now, jitter=self._jitter())
+
+
+def _quiet_until(channel: Channel, now: datetime) -> datetime | None:
+    return quiet_until(channel.quiet_hours, channel.team.time_zone, now)
 
 
 def _last_remote_id(

@@ -24,6 +24,7 @@ from lol_dagster.delivery.model import (
     LONG_AGO,
     LONG_WAIT,
     LONGEST_SETTLING,
+    QUIET,
     Absent,
     Accepted,
     Answered,
@@ -533,7 +534,8 @@ def change(row: Row, event: Change) -> Row:
         case Withdraw(reason):
             return replace(row, state="dropped", due_at=None, last_error=reason)
         case Reopened(at):
-            return replace(row, due_at=at) if row.state == "blocked" else row
+            waits = row.state == "blocked" or (row.last_error == QUIET and not row.delivered)
+            return replace(row, due_at=at) if waits and row.state != "sending" else row
         case Restored(at):
             return _restored(row, at)
         case ClockPutBack():

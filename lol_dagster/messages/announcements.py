@@ -10,6 +10,8 @@ Catch-up messages: stale games of a channel share one. It is open for `CATCH_UP_
 as text added to it is still going to be read: until it is sent where nothing can be edited, as a rule or
 for now. Where it
 turns out that a posted one is gone, or takes no edit, what had joined it is announced in another one.
+
+What comes in a channel's quiet hours shares one, too, fresh or stale. Delivery sends it when they end (outbox.py).
 """
 
 from __future__ import annotations
@@ -26,12 +28,14 @@ from lol_dagster.messages.compose import AnnouncedGame, compose_catch_up, compos
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import installation_salt
 from lol_dagster.messages.language import language, time_zone
+from lol_dagster.messages.quiet import QUIET_SUBJECTS, is_of_quiet_hours, quiet_subject
 from lol_dagster.messages.restored import message_id, restoration
 from lol_dagster.messages.rules import AnnouncementDecision, Kind, candidate_teams, decide
 from lol_dagster.storage.models import Channel, Game, Message, MessageGame, Team
 
 MESSAGES_CODE_VERSION = "4"
 CATCH_UP_OPEN = timedelta(hours=6)
+_LONGEST_QUIET = timedelta(days=1)
 APART = "catch-up apart:"
 """How the subject of a catch-up message begins that tells of what another one does not."""
 
@@ -124,14 +128,17 @@ def announce_apart(session: Session, message: Message, match_ids: list[str]) -> 
         ),
         subject=f"{APART}{match_ids[0]}",
         order_at=min(ended),
-        content=_catch_up(team, load_announced_games(session, team.id, match_ids)),
-        kept=_catch_up(team, load_announced_games(session, team.id, kept)),
+        content=_catch_up(
+            team, load_announced_games(session, team.id, match_ids), f"{APART}{match_ids[0]}"
+        ),
+        kept=_catch_up(team, load_announced_games(session, team.id, kept), message.subject),
         maybe_delivered=restored is not None and restored.may_have_been_delivered(min(ended)),
     )
 
 
-def _catch_up(team: Team, games: Sequence[AnnouncedGame]) -> MessageContent:
-    return compose_catch_up(games, language(team.language), time_zone(team.time_zone))
+def _catch_up(team: Team, games: Sequence[AnnouncedGame], subject: str) -> MessageContent:
+    zone, is_quiet = time_zone(team.time_zone), is_of_quiet_hours(subject)
+    return compose_catch_up(games, language(team.language), zone, quiet=is_quiet)
 
 
 def _lock_channels(session: Session, match_id: str) -> None:
@@ -167,19 +174,19 @@ def _announcement(
             )
         )
     games = load_announced_games(session, channel.team_id, match_ids, with_remarks=kind == "game")
-    new_subject = match_id if kind == "game" else f"catch-up:{match_id}"
+    subject = message.subject if message else _new_subject(session, match_id, decision, channel)
     return Announcement(
         match_id=match_id,
         team=decision.team.name,
         channel=channel.name,
         channel_id=channel.id,
         kind=kind if message is None else message.kind,
-        content=_catch_up(decision.team, games)
+        content=_catch_up(decision.team, games, subject)
         if kind == "catch_up"
         else compose_game(games[0], language(decision.team.language)),
-        message_id=_new_id(session, match_id, kind, channel) if message is None else message.id,
+        message_id=message.id if message else _new_id(session, subject, kind, channel),
         exists=message is not None,
-        subject=new_subject if message is None else message.subject,
+        subject=subject,
         order_at=game.ended_at,
         maybe_delivered=restored is not None and restored.may_have_been_delivered(game.ended_at),
     )
@@ -200,6 +207,9 @@ def _existing(
         return _locked(session, match_id, decision.message_id, channel)
     if decision.kind != "catch_up":
         return None
+    if decision.held_until is not None:
+        held = _held(session, channel, decision.held_until, now)
+        return held if held is not None and _is_open(held, takes_edits(channel, held)) else None
     if restored := restoration(session):
         # Before the backup was restored it may have joined the one that was open then.
         ended_at = session.get_one(Game, match_id).ended_at
@@ -209,6 +219,7 @@ def _existing(
         .where(
             Message.channel_id == channel.id,
             Message.kind == "catch_up",
+            Message.subject.not_like(QUIET_SUBJECTS),
             Message.created_at > now - CATCH_UP_OPEN,
         )
         .order_by(Message.created_at.desc())
@@ -246,16 +257,50 @@ def _is_open(message: Message, can_be_edited: bool) -> bool:
     return True
 
 
-def _new_id(session: Session, match_id: str, kind: Kind, channel: Channel) -> str:
-    """By the game, or by the number of the channel's catch-up message. By the first of its games
-    that one would not be known again after a restoration, as another may come first then.
+def _held(session: Session, channel: Channel, until: datetime, now: datetime) -> Message | None:
+    """The message that waits for the end of the channel's quiet hours, locked: also if they end at another
+    time since somebody changed them. One about these hours that was sent is edited.
     """
-    which = match_id
-    if kind == "catch_up":
+    of_channel = select(Message).where(Message.channel_id == channel.id, Message.kind == "catch_up")
+    waits = of_channel.where(
+        Message.subject.like(QUIET_SUBJECTS),
+        Message.created_at > now - _LONGEST_QUIET,
+        Message.state.in_(("pending", "blocked")),
+        Message.sent_maybe.is_(False),
+    )
+    waits = waits.order_by(Message.created_at.desc()).limit(1)
+    about_these = of_channel.where(Message.subject == quiet_subject(until))
+    return session.scalars(waits.with_for_update()).first() or session.scalar(
+        about_these.with_for_update()
+    )
+
+
+def _new_subject(
+    session: Session, match_id: str, decision: AnnouncementDecision, channel: Channel
+) -> str:
+    if decision.kind == "game":
+        return match_id
+    if decision.held_until is None:
+        return f"catch-up:{match_id}"
+    subject = quiet_subject(decision.held_until)
+    taken = select(Message.id).where(
+        Message.channel_id == channel.id, Message.kind == "catch_up", Message.subject == subject
+    )
+    is_taken = session.scalar(taken) is not None
+    return quiet_subject(decision.held_until, match_id) if is_taken else subject
+
+
+def _new_id(session: Session, subject: str, kind: Kind, channel: Channel) -> str:
+    """By the game, by the quiet hours, or by the number of the channel's catch-up message. By the first of
+    its games that one would not be known again after a restoration, as another may come first then.
+    """
+    which = subject
+    if kind == "catch_up" and not is_of_quiet_hours(subject):
         of_channel = select(func.count(Message.id)).where(
             Message.channel_id == channel.id,
             Message.kind == kind,
             Message.subject.not_like(f"{APART}%"),
+            Message.subject.not_like(QUIET_SUBJECTS),
         )
         which = str(session.scalar(of_channel))
     return message_id(installation_salt(session), channel.id, kind, which)

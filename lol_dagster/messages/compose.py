@@ -193,9 +193,10 @@ def _points_tone(moved: Moved | None) -> Tone:
 
 
 def compose_catch_up(
-    games: Sequence[AnnouncedGame], language: Language, zone: tzinfo
+    games: Sequence[AnnouncedGame], language: Language, zone: tzinfo, *, quiet: bool = False
 ) -> MessageContent:
-    """The one message of several games that ended long before they were seen; at least one.
+    """The one message of several games that ended long before they were seen, or (`quiet`) that came in the
+    channel's quiet hours; at least one.
 
     Lists the latest `MOST_LISTED`, the newest last.
 
@@ -204,9 +205,14 @@ def compose_catch_up(
     """
     games = sorted(games, key=lambda game: (game.ended_at, game.match_id))
     listed = games[-MOST_LISTED:]
-    title = language.plural(
-        "{number} game while I was away", "{number} games while I was away", len(games)
-    )
+    if quiet:
+        title = language.plural(
+            "{number} game in the quiet hours", "{number} games in the quiet hours", len(games)
+        )
+    else:
+        title = language.plural(
+            "{number} game while I was away", "{number} games while I was away", len(games)
+        )
     totals = _totals(games, language)
     return MessageContent(
         title=title,

@@ -10,7 +10,10 @@ The rules in their order; the first that applies decides:
 4. A channel may be limited to some kinds of queue, modes or queues; to games in which at least so many of
    the team took part; to games that one of them has won, or that are worth a remark; and to some kinds of
    message.
-5. A game that had ended longer ago than LOL_STALE_AFTER when it was first processed goes into the
+5. What is written in a channel's quiet hours goes into one message, which is sent when they end, if that is
+   their way. By the clock of the moment; if a backup was restored, of a game that may have been announced
+   before that by the moment at which it ended, as nobody knows when it was processed then.
+6. A game that had ended longer ago than LOL_STALE_AFTER when it was first processed goes into the
    channel's catch-up message; any other has a message of its own. After a backup was restored, what ended
    before counts as processed when the backup was taken (restored.py).
 
@@ -24,12 +27,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from sqlalchemy import ColumnElement, Select, select, union
+from sqlalchemy import ColumnElement, Row, Select, select, union
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lol_dagster.messages.announced_games import was_member
+from lol_dagster.messages.language import time_zone
+from lol_dagster.messages.quiet import is_of_quiet_hours, quiet_until
 from lol_dagster.messages.restored import restoration
 from lol_dagster.riot.modes import is_wanted, played_mode, shown_wanted
 from lol_dagster.stats.history import remarks_of
@@ -61,6 +66,8 @@ Rule = Literal[
     "min_members",
     "only_if",
     "message_kinds",
+    "quiet",
+    "silent",
     "stale",
     "game",
 ]
@@ -80,6 +87,8 @@ class AnnouncementDecision:
     """The rule in words, with what it was applied to."""
     message_id: str | None
     """The message that announces it already, if there is one."""
+    held_until: datetime | None = None
+    """When the quiet hours end that it is held back for; None: for none."""
 
     @property
     def announced(self) -> bool:
@@ -105,15 +114,17 @@ def decide(
     game, match = session.get(Game, match_id), session.get(Match, match_id)
     if game is None or match is None:
         return []
-    processed_at = match.processed_at or now
-    restored = restoration(session)
-    first_processed_at = (
-        restored.first_processed_at(game.ended_at, processed_at) if restored else processed_at
-    )
+    when = _When.of(session, game, match.processed_at or now, stale_after, now)
     already = {
         row.channel_id: row
         for row in session.execute(
-            select(MessageGame.channel_id, MessageGame.message_id, Message.kind)
+            select(
+                MessageGame.channel_id,
+                MessageGame.message_id,
+                Message.kind,
+                Message.subject,
+                Message.created_at,
+            )
             .join(Message, Message.id == MessageGame.message_id)
             .where(MessageGame.match_id == match_id)
         )
@@ -121,19 +132,15 @@ def decide(
     decisions: list[AnnouncementDecision] = []
     for team in candidate_teams(session, match_id):
         seen = _SeenBy(session, game, team)
-        verdict_on_game = _on_game(game) or _on_team(seen)
         channels = session.scalars(
             select(Channel).where(Channel.team_id == team.id).order_by(Channel.id)
         ).all()
         if not channels:
-            verdict = verdict_on_game or (None, "no_channel", "the team has no channel")
+            verdict = _on_game(seen) or (None, "no_channel", "the team has no channel")
             decisions.append(AnnouncementDecision(team, None, *verdict, message_id=None))
-        for channel in channels:
-            message = already.get(channel.id)
-            kind: Kind = message.kind if message else _kind(game, first_processed_at, stale_after)
-            verdict = verdict_on_game or _on_channel(channel, seen, kind, processed_at)
-            message_id = message.message_id if message else None
-            decisions.append(AnnouncementDecision(team, channel, *verdict, message_id))
+        decisions += [
+            _decision(seen, channel, when, already.get(channel.id)) for channel in channels
+        ]
     return decisions
 
 
@@ -153,14 +160,32 @@ def candidate_teams(session: Session, match_id: str) -> Sequence[Team]:
     return session.scalars(select(Team).where(Team.id.in_(teams)).order_by(Team.id)).all()
 
 
-def _on_game(game: Game) -> _Verdict | None:
-    if game.result == "empty":
-        return None, "empty", "Riot's answer has no game inside"
-    if game.result == "aborted":
-        return None, "aborted", "the game ended without a result"
-    if not played_mode(game.queue_id, game_mode=game.game_mode, game_type=game.game_type).announced:
-        return None, "practice", "the practice tool and tutorials are not announced"
-    return None
+@dataclass(frozen=True)
+class _When:
+    """The moments on which it depends how a game is announced."""
+
+    processed_at: datetime
+    """When it was first processed."""
+    is_stale: bool
+    heard_at: datetime
+    """When its first message is written, or was."""
+
+    @classmethod
+    def of(
+        cls,
+        session: Session,
+        game: Game,
+        processed_at: datetime,
+        stale_after: timedelta,
+        now: datetime,
+    ) -> _When:
+        restored = restoration(session)
+        first, heard_at = processed_at, now
+        if restored is not None:
+            first = restored.first_processed_at(game.ended_at, processed_at)
+            if restored.may_have_been_delivered(game.ended_at):
+                heard_at = game.ended_at
+        return cls(processed_at, game.ended_at < first - stale_after, heard_at)
 
 
 @dataclass
@@ -215,15 +240,59 @@ class _SeenBy:
         )
 
 
-def _on_team(seen: _SeenBy) -> _Verdict | None:
-    """None if a player of the game was in the team when the game ended."""
-    if seen.members:
-        return None
-    return None, "membership", f"not in the team when the game ended: {', '.join(seen.names)}"
+def _decision(
+    seen: _SeenBy, channel: Channel, when: _When, message: Row[*tuple[Any, ...]] | None
+) -> AnnouncementDecision:
+    """
+    Args:
+        channel: It need not be in the database.
+        message: The one about the game that is there; None: there is none.
+    """
+    kind: Kind = "catch_up" if when.is_stale else "game"
+    is_held, at = False, when.heard_at
+    if message is not None:
+        is_held, at = is_of_quiet_hours(message.subject), message.created_at
+        kind = kind if is_held else message.kind
+    until = quiet_until(channel.quiet_hours, seen.team.time_zone, at)
+    if until is not None and message is None:
+        is_held = channel.quiet_way == "hold"
+    verdict = _on_game(seen) or _on_channel(channel, seen, kind, when.processed_at)
+    if verdict[0] is not None and is_held:
+        verdict = (
+            "catch_up",
+            "quiet",
+            _during(until, seen.team, "in one message with all that came"),
+        )
+    elif verdict[0] == "game" and until is not None and channel.quiet_way == "silent":
+        verdict = "game", "silent", _during(until, seen.team, "without a sound, as it came")
+    return AnnouncementDecision(
+        seen.team,
+        channel,
+        *verdict,
+        message_id=message.message_id if message else None,
+        held_until=until if verdict[1] == "quiet" else None,
+    )
 
 
-def _kind(game: Game, processed_at: datetime, stale_after: timedelta) -> Kind:
-    return "catch_up" if game.ended_at < processed_at - stale_after else "game"
+def _during(until: datetime | None, team: Team, how: str) -> str:
+    if until is None:
+        return f"{how} in the quiet hours"
+    at = f"{until.astimezone(time_zone(team.time_zone)):%F %R}"
+    return f"{how} in the quiet hours until {at} ({team.time_zone})"
+
+
+def _on_game(seen: _SeenBy) -> _Verdict | None:
+    """None: the game is one to be announced, and somebody of the team took part in it."""
+    game = seen.game
+    if game.result == "empty":
+        return None, "empty", "Riot's answer has no game inside"
+    if game.result == "aborted":
+        return None, "aborted", "the game ended without a result"
+    if not played_mode(game.queue_id, game_mode=game.game_mode, game_type=game.game_type).announced:
+        return None, "practice", "the practice tool and tutorials are not announced"
+    if not seen.members:
+        return None, "membership", f"not in the team when the game ended: {', '.join(seen.names)}"
+    return None
 
 
 def _on_channel(channel: Channel, seen: _SeenBy, kind: Kind, processed_at: datetime) -> _Verdict:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from lol_dagster.delivery.model import QUIET
 from lol_dagster.monitoring.checks import CheckResult, Moment, failing, run_checks
 from lol_dagster.monitoring.counts import count_matches, count_messages
 from lol_dagster.monitoring.disk import Disk
@@ -178,7 +179,12 @@ def _oldest_due(session: Session, now: datetime) -> Oldest | None:
 def _oldest_undelivered(session: Session) -> Oldest | None:
     undelivered = (
         select(Message.id, Message.created_at)
-        .where(Message.due_at.is_not(None), Message.state.in_(UNDELIVERED_STATES))
+        .where(
+            Message.due_at.is_not(None),
+            Message.state.in_(UNDELIVERED_STATES),
+            # What waits for the end of quiet hours is not late.
+            Message.last_error.is_distinct_from(QUIET),
+        )
         # Of a function: PostgreSQL would walk all messages in the order in which they came to be.
         .order_by(func.coalesce(Message.created_at, Message.due_at))
     )

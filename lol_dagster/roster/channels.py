@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.message_rows import end_quiet
 from lol_dagster.delivery.transports.base import Transport
+from lol_dagster.messages import quiet
 from lol_dagster.riot.modes import KIND_NAMES, MODE_NAMES, Wanted, spoken
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
 from lol_dagster.roster.names import clean_name, find_named, flush_unless, get_named, name_taken
@@ -38,6 +40,10 @@ class ChannelRules:
     """1 to `MOST_MEMBERS`."""
     only_if: str | None = None
     """One of `storage.models.roster.ONLY_IF`; None: all."""
+    quiet_hours: str | None = None
+    """As `parse_quiet_hours` returns it; None: there are none."""
+    quiet_way: str = "hold"
+    """One of `storage.models.roster.QUIET_WAYS`."""
 
     @classmethod
     def of(cls, channel: Channel) -> ChannelRules:
@@ -112,6 +118,30 @@ def parse_message_kinds(text: str) -> list[str] | None:
     return None if kinds.issuperset(CHOSEN_KINDS) else [k for k in CHOSEN_KINDS if k in kinds]
 
 
+def parse_quiet_hours(text: str) -> str:
+    """Read `23:00-08:00`, in the team's time zone.
+
+    Raises:
+        RosterError: it is none of these.
+    """
+    try:
+        return quiet.parse_quiet_hours(text)
+    except ValueError as error:
+        raise RosterError(str(error)) from None
+
+
+def checked_quiet_way(rules: ChannelRules, kind: str, transports: Mapping[str, Transport]) -> None:
+    """
+    Raises:
+        RosterError: the quiet hours are to be silent, and this kind of channel cannot be.
+    """
+    transport = transports[kind]
+    if rules.quiet_hours and rules.quiet_way == "silent" and not transport.can_be_silent:
+        raise RosterError(
+            f"{transport.service} has no messages without a sound: hold them back until the quiet hours end"
+        )
+
+
 def checked_address(kind: str, address: str, transports: Mapping[str, Transport]) -> str:
     """The address in what was pasted.
 
@@ -147,13 +177,14 @@ def add_channel(
         uncertain: One of `UNCERTAIN_POLICIES`.
 
     Raises:
-        RosterError: this cannot be a name, or there is no such kind.
+        RosterError: this cannot be a name, there is no such kind, or it cannot be silent.
         AddressError: the address is none of this kind.
         NoSuchEntryError: there is no such team.
         AlreadyThereError: there is a channel of this name, or the team has this very channel.
     """
     name = clean_name(name)
     address = checked_address(kind, address, transports)
+    checked_quiet_way(rules, kind, transports)
     its_team = get_team(session, team)
     _check_free(session, its_team, name, kind, address)
     channel = Channel(
@@ -181,6 +212,7 @@ def change_channel(
     rules: ChannelRules,
     uncertain: str,
     version: int,
+    now: datetime,
 ) -> Channel:
     """Let a channel be as given.
 
@@ -190,8 +222,8 @@ def change_channel(
     Raises:
         NoSuchEntryError: there is no such channel, or it was removed.
         StaleEntryError: somebody else has changed it since this version.
-        RosterError: this cannot be a name, there is no such kind, or messages hang on how the
-            channel is.
+        RosterError: this cannot be a name, there is no such kind, it cannot be silent, or messages hang on
+            how the channel is.
         AddressError: the address is none of this kind.
         AlreadyThereError: another channel has the name, or the team has this very channel.
     """
@@ -208,11 +240,15 @@ def change_channel(
     elif (address := checked_address(kind, address, transports)) != channel.address:
         _check_nothing_under_way(session, channel)
     _check_free(session, channel.team, name, kind, address, but=channel)
+    checked_quiet_way(rules, kind, transports)
+    before = ChannelRules.of(channel)
     channel.name, channel.kind, channel.address = name, kind, address
     channel.uncertain = uncertain
     for column, value in rules.as_columns().items():
         setattr(channel, column, value)
     flush_unless(session, f"there is already a channel {name!r}")
+    if (rules.quiet_hours, rules.quiet_way) != (before.quiet_hours, before.quiet_way):
+        end_quiet(session, [channel.id], now)
     return channel
 
 

@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.message_rows import end_quiet
 from lol_dagster.messages.language import LANGUAGES
 from lol_dagster.roster.errors import NoSuchEntryError, RosterError, TimeZoneError
 from lol_dagster.roster.memberships import end_membership
@@ -89,6 +90,7 @@ def change_team(
     language: str | None = None,
     time_zone: str | None = None,
     version: int,
+    now: datetime,
 ) -> Team:
     """Change what is not None.
 
@@ -108,11 +110,14 @@ def change_team(
         raise NoSuchEntryError(f"the team {team.name!r} was removed: its history stays as it is")
     if name is not None:
         team.name = free_name(teams(session), name, "team", but=team)
+    before = team.time_zone
     if language is not None:
         team.language = checked_language(language)
     if time_zone is not None:
         team.time_zone = checked_time_zone(time_zone)
     flush_unless(session, name_taken(team.name, "team"))
+    if team.time_zone != before:
+        end_quiet(session, [channel.id for channel in team.channels], now)
     return team
 
 

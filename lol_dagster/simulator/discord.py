@@ -320,7 +320,7 @@ class Discord:
             "mention_everyone": message.body["mention_everyone"],
             "pinned": False,
             "tts": False,
-            "flags": 0,
+            "flags": message.body.get("flags", 0),
             "timestamp": _iso(message.posted_at),
             "edited_timestamp": _iso(message.edited_at) if message.edited_at else None,
             **({"webhook_id": message.author} if by_webhook else {}),
@@ -333,7 +333,7 @@ class Discord:
         return str(self._last_snowflake)
 
 
-_SHOWN = ("content", "embeds", "components")
+_SHOWN = ("content", "embeds", "components", "flags")
 
 
 def _user(user_id: str, name: str) -> dict[str, Any]:

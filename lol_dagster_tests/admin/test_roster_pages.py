@@ -399,7 +399,7 @@ def test_a_channel_is_added_with_what_it_is_to_hear(
     typed = filled_in(
         page, name="general", kind="discord-webhook", address=HOOK,
         queues=["arena", "Ranked Solo"], other_queues="3130", message_kinds=["game", "alert"],
-        min_members="2", only_if="remarkable",
+        min_members="2", only_if="remarkable", quiet_hours=" 23-8", quiet_way="silent",
     )  # fmt: skip
     assert operator.post("/channel/new/", typed).status_code == 302
     row = the_channel(database)
@@ -410,6 +410,7 @@ def test_a_channel_is_added_with_what_it_is_to_hear(
     assert row.message_kinds == ["game", "alert"]
     assert (row.min_members, row.only_if) == (2, "remarkable")
     assert "are worth a remark" in shown
+    assert (row.quiet_hours, row.quiet_way) == ("23:00-08:00", "silent")
     form = filled_in(operator.get(CHANNEL).text)
     assert (form["min_members"], form["only_if"]) == (["2"], ["remarkable"])
     assert operator.post(CHANNEL, {**form, "only_if": ""}).status_code == 302
@@ -449,6 +450,17 @@ def test_an_address_is_never_shown_again_and_stays_when_it_is_left_empty(
         ({"name": "GENERAL"}, "name", "There is already a channel"),
         ({"message_kinds": []}, "message_kinds", "Choose at least one"),
         ({"other_queues": "rankde"}, "other_queues", "is no kind of queue"),
+        ({"quiet_hours": "at night"}, "quiet_hours", "such as 23:00-08:00"),
+        (
+            {
+                "kind": "slack-bot",
+                "address": "C0123456789",
+                "quiet_hours": "23-8",
+                "quiet_way": "silent",
+            },
+            "quiet_way",
+            "Slack has no messages without a sound",
+        ),
         ({"kind": "carrier-pigeon"}, "kind", "Not a valid choice"),
     ],
 )

@@ -305,6 +305,18 @@ def test_what_a_channel_wants_is_chosen_and_changed() -> None:
     assert [edited[rule] for rule in rules] == [2, "won"]
     edited = as_json("channel", "edit", "general", "--min-members", "1", "--only-if", "all")
     assert [edited[rule] for rule in rules] == [1, None]
+    edited = as_json("channel", "edit", "general", "--quiet-hours", "23-8", "--quiet-way", "silent")
+    assert (edited["quiet_hours"], edited["quiet_way"]) == ("23:00-08:00", "silent")
+    assert "such as 23:00-08:00" in refused(
+        "channel", "edit", "general", "--quiet-hours", "at night"
+    )
+    said = "Slack has no messages without a sound"
+    slack = ("--kind", "slack-bot", "--address", "C0123456789")
+    assert said in refused("channel", "edit", "general", *slack)
+    quiet = ("--quiet-hours", "23-8", "--quiet-way", "silent")
+    assert said in refused("channel", "add", "x", "--team", "Amigos", *slack, *quiet)
+    edited = as_json("channel", "edit", "general", "--quiet-hours", "none", *slack)
+    assert (edited["quiet_hours"], edited["quiet_way"]) == (None, "silent")
     assert "1<=x<=16" in run("channel", "edit", "general", "--min-members", "0").stderr
 
 

@@ -188,6 +188,12 @@ def test_what_a_channel_refuses_is_said_of_the_messages_that_wait_for_it(
     ("channel", "rule", "words"),
     [
         ({"queues": [450]}, "queues", "does not want queue 420 (Ranked Solo)"),
+        (
+            {"min_members": 2},
+            "min_members",
+            "wants at least 2 of the team in a game, and 1 took part",
+        ),
+        ({"only_if": "remarkable"}, "only_if", "wants only games that are worth a remark"),
         ({"message_kinds": ["catch_up"]}, "message_kinds", "does not want game messages"),
         ({"removed_at": NOW}, "removed", "the channel was removed at 2026-08-01 20:03"),
         ({"created_at": NOW + timedelta(days=1)}, "added_later", "was added after the game"),

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.model import QUIET
 from lol_dagster.monitoring.checks import CheckResult, result_of
 from lol_dagster.monitoring.health import Health, Oldest, PlatformPolls, read_health
 from lol_dagster.riot.client import riot_client
@@ -354,6 +355,15 @@ def test_the_oldest_undelivered_message_is_given_even_if_it_is_no_error(session:
     health = health_of(session)
     assert health.healthy
     assert health.oldest_undelivered_message == Oldest(oldest.id, minutes_ago(7))
+
+
+def test_what_waits_for_the_end_of_quiet_hours_is_not_late(session: Session) -> None:
+    channel = all_well(session)
+    in_the_morning = minutes_ago(-60)
+    message(session, channel, 1, created_at=hours_ago(8), due_at=in_the_morning, last_error=QUIET)
+    health = health_of(session)
+    assert health.healthy
+    assert health.oldest_undelivered_message is None
 
 
 def test_a_message_that_needs_review_waits_for_a_decision(session: Session) -> None:

@@ -71,6 +71,7 @@ def _change(
         "transports": TRANSPORTS,
         "uncertain": channel.uncertain,
         "version": channel.version,
+        "now": NOW,
         **how,
     }
     values["rules"] = replace(ChannelRules.of(channel), **(rules or {}))
@@ -82,14 +83,14 @@ def test_the_second_of_two_edits_hears_who_changed_what_from_what(any_database: 
         team = make_team(session, "Amigos")
         seen = team.version
     with any_database.writing(who="Bob (web view)") as session:
-        change_team(session, team.id, name="Amigas", version=seen)
+        change_team(session, team.id, name="Amigas", version=seen, now=NOW)
     with any_database.writing(who="Cleo (web view)") as session:
-        change_team(session, team.id, name="Compas", version=seen + 1)
+        change_team(session, team.id, name="Compas", version=seen + 1, now=NOW)
     with (
         pytest.raises(StaleEntryError) as caught,
         any_database.writing(who="Ann (web view)") as session,
     ):
-        change_team(session, team.id, name="Buddies", version=seen)
+        change_team(session, team.id, name="Buddies", version=seen, now=NOW)
 
     stale = caught.value
     assert str(stale) == (
@@ -97,7 +98,7 @@ def test_the_second_of_two_edits_hears_who_changed_what_from_what(any_database: 
     )
     assert stale.fields == {"name": ChangedField("Amigos", "Compas", "Cleo (web view)")}
     with any_database.writing() as session:
-        renamed = change_team(session, team.id, name="Buddies", version=stale.version)
+        renamed = change_team(session, team.id, name="Buddies", version=stale.version, now=NOW)
         assert renamed.name == "Buddies", "having seen the other's, one may overwrite it"
 
 
@@ -116,7 +117,7 @@ def test_a_time_zone_is_written_as_iana_writes_it(
     with database.writing() as session:
         team = make_team(session, "Amigos")
         assert team.time_zone == "UTC"
-        changed = change_team(session, team.id, time_zone=typed, version=team.version)
+        changed = change_team(session, team.id, time_zone=typed, version=team.version, now=NOW)
         assert (changed.name, changed.time_zone) == ("Amigos", zone)
 
 
@@ -137,7 +138,7 @@ def test_what_is_no_time_zone_is_refused_with_one_that_is(
     with database.writing() as session:
         team = make_team(session, "Amigos")
         with pytest.raises(TimeZoneError, match=re.escape(said)):
-            change_team(session, team.id, time_zone=typed, version=team.version)
+            change_team(session, team.id, time_zone=typed, version=team.version, now=NOW)
 
 
 def test_an_entry_that_is_gone_says_who_removed_it(any_database: Database) -> None:
@@ -163,10 +164,12 @@ def test_a_name_that_somebody_else_bears_is_refused_in_any_case(
         make_player(session, "Bob")
         team, player = make_team(session, "Ann"), make_player(session, "Ann")
         with pytest.raises(AlreadyThereError, match=r"already a team 'B.b': choose another"):
-            change_team(session, team.id, name=taken, version=team.version)
+            change_team(session, team.id, name=taken, version=team.version, now=NOW)
         with pytest.raises(AlreadyThereError, match=r"already a player 'B.b': choose another"):
             rename_player(session, player.id, taken, version=player.version)
-        assert change_team(session, team.id, name="ANN", version=team.version).name == "ANN"
+        assert (
+            change_team(session, team.id, name="ANN", version=team.version, now=NOW).name == "ANN"
+        )
 
 
 def test_a_name_that_is_taken_in_the_same_moment_is_an_error_in_words(
@@ -184,7 +187,7 @@ def test_a_name_that_is_taken_in_the_same_moment_is_an_error_in_words(
         )
     monkeypatch.setattr("lol_dagster.roster.channels.find_named", lambda rows, name: None)
     with pytest.raises(AlreadyThereError, match="already a"), any_database.writing() as session:
-        change_team(session, bobs[0].id, name="ANN", version=bobs[0].version)
+        change_team(session, bobs[0].id, name="ANN", version=bobs[0].version, now=NOW)
     with pytest.raises(AlreadyThereError, match="already a"), any_database.writing() as session:
         rename_player(session, bobs[1].id, "ANN", version=bobs[1].version)
     with pytest.raises(AlreadyThereError, match="already a"), any_database.writing() as session:
@@ -322,7 +325,7 @@ def test_nobody_is_put_back_into_a_removed_team(any_database: Database) -> None:
         with pytest.raises(RosterError, match="the team 'Amigos' was removed"):
             correct_membership(session, row.id, since=row.since, until=None, version=row.version)
         with pytest.raises(RosterError, match="the team 'Amigos' was removed"):
-            change_team(session, team.id, name="Amigas", version=team.version)
+            change_team(session, team.id, name="Amigas", version=team.version, now=NOW)
 
 
 def test_a_channel_keeps_its_address_unless_another_is_given(any_database: Database) -> None:

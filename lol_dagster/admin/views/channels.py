@@ -27,7 +27,7 @@ from wtforms.widgets import CheckboxInput, ListWidget, NumberInput, PasswordInpu
 
 from lol_dagster.admin.context import admin_context
 from lol_dagster.admin.display import row_link, sentence
-from lol_dagster.admin.forms import EntryForm, FieldError, offer_teams
+from lol_dagster.admin.forms import EntryForm, FieldError, offer_teams, stripped
 from lol_dagster.admin.merging import Typed, typed_value
 from lol_dagster.admin.roster_view import RosterView, removed_filter
 from lol_dagster.admin.transactions import end_reading
@@ -43,7 +43,9 @@ from lol_dagster.roster.channels import (
     add_channel,
     change_channel,
     checked_address,
+    checked_quiet_way,
     parse_queues,
+    parse_quiet_hours,
     remove_channel,
     wanted,
 )
@@ -61,6 +63,10 @@ _ONLY_IF = {
     "": "are any",
     "won": "one of the team has won",
     "remarkable": "are worth a remark",
+}
+_QUIET_WAYS = {
+    "hold": "Hold games back: one message about all of them when they end",
+    "silent": "Send what comes without a sound (Discord)",
 }
 _POLICIES = {
     "review": "Hold it for review: somebody checks and decides",
@@ -136,6 +142,18 @@ class ChannelForm(EntryForm):
         choices=[SelectChoice(value, words) for value, words in _ONLY_IF.items()],
         coerce=lambda value: value or None,
     )
+    quiet_hours = StringField(
+        "Quiet hours",
+        [Optional()],
+        description="Such as 23:00-08:00, in the team's time zone. Empty: none.",
+        filters=[stripped],
+    )
+    quiet_way = SelectField(
+        "In quiet hours",
+        [InputRequired()],
+        choices=[SelectChoice(way, words) for way, words in _QUIET_WAYS.items()],
+        description="What makes no sound is unread all the same. Slack has no such messages.",
+    )
     uncertain = SelectField(
         "When nobody can find out whether a message arrived",
         [InputRequired()],
@@ -155,6 +173,15 @@ class ChannelForm(EntryForm):
         """Of `CHOSEN_KINDS`; None: all."""
         chosen = [kind for kind in CHOSEN_KINDS if kind in (self.message_kinds.data or ())]
         return None if len(chosen) == len(CHOSEN_KINDS) else chosen
+
+    def chosen_quiet_hours(self) -> str | None:
+        """None: there are none.
+
+        Raises:
+            RosterError: what is typed is no time of day.
+        """
+        typed: str = self.quiet_hours.data
+        return parse_quiet_hours(typed) if typed else None
 
     def fill_in_queues(self, chosen: Wanted | None) -> None:
         self.queues.data = [each for each in chosen or () if each in _QUEUES]
@@ -179,6 +206,13 @@ def _typed_queues(form: Any) -> Any:
         return form.chosen_queues()
     except RosterError:
         return form.other_queues.data  # is none; `save` says so
+
+
+def _typed_quiet_hours(form: Any) -> Any:
+    try:
+        return form.chosen_quiet_hours()
+    except RosterError:
+        return form.quiet_hours.data  # is none; `save` says so
 
 
 def shown_queues(chosen: Wanted | None) -> str:
@@ -212,6 +246,14 @@ _COLUMNS = (
     ),
     typed_value("min_members"),
     typed_value("only_if", lambda value: _ONLY_IF[value or ""]),
+    Typed(
+        "quiet_hours",
+        read=_typed_quiet_hours,
+        write=lambda form, value: setattr(form.quiet_hours, "data", value or ""),
+        field=lambda form: form.quiet_hours,
+        show=lambda value: value or "none",
+    ),
+    typed_value("quiet_way", _QUIET_WAYS.__getitem__),
     typed_value("uncertain", _POLICIES.__getitem__),
 )
 
@@ -247,13 +289,14 @@ class ChannelView(RosterView):
     column_list = ("name", "team", "kind", "address", "message_kinds", "queues")
     column_details_list = (
         "name", "team", "kind", "address", "message_kinds", "queues", "min_members", "only_if",
-        "uncertain", "created_at",
+        "quiet_hours", "quiet_way", "uncertain", "created_at",
     )  # fmt: skip
     column_labels = {
         "message_kinds": "Messages",
         "queues": "Only these games",
         "min_members": "At least so many of the team took part",
         "only_if": "And only games that",
+        "quiet_way": "In quiet hours",
         "uncertain": "When it is unknown whether a message arrived",
         "created_at": "Added",
     }
@@ -303,6 +346,7 @@ class ChannelView(RosterView):
         address = (form.address.data or "").strip() or None
         _at("name", lambda: clean_name(form.name.data))
         queues = _at("other_queues", form.chosen_queues)
+        quiet_hours = _at("quiet_hours", form.chosen_quiet_hours)
         kinds = form.chosen_kinds()
         if kinds == []:
             raise FieldError("message_kinds", "choose at least one, or remove the channel")
@@ -310,15 +354,20 @@ class ChannelView(RosterView):
             raise FieldError("address", "say where: a bot's channel id, or a webhook's URL")
         if address is not None:
             _at("address", lambda: checked_address(form.kind.data, address, transports))
+        rules = ChannelRules(
+            queues=queues,
+            message_kinds=kinds,
+            min_members=form.min_members.data,
+            only_if=form.only_if.data,
+            quiet_hours=quiet_hours,
+            quiet_way=form.quiet_way.data,
+        )
+        _at("quiet_way", lambda: checked_quiet_way(rules, form.kind.data, transports))
         how: dict[str, Any] = {
             "kind": form.kind.data,
             "transports": transports,
-            "rules": ChannelRules(
-                queues=queues,
-                message_kinds=kinds,
-                min_members=form.min_members.data,
-                only_if=form.only_if.data,
-            ),
+            "rules": rules,
+            "now": self.now(),
             "uncertain": form.uncertain.data,
         }
         if row is None:
@@ -326,8 +375,8 @@ class ChannelView(RosterView):
             return _at(
                 "name",
                 lambda: add_channel(
-                    session, form.name.data, team=form.team.data, address=address, now=self.now(),
-                    **how,
+                    session, form.name.data, team=form.team.data, address=address, **how
+
                 ),
             )  # fmt: skip
         return _at(
@@ -438,6 +487,8 @@ class ChannelView(RosterView):
         "message_kinds": lambda _view, _context, row, _name: shown_kinds(row.message_kinds),
         "queues": lambda _view, _context, row, _name: shown_queues(row.queues),
         "only_if": lambda _view, _context, row, _name: _ONLY_IF[row.only_if or ""],
+        "quiet_hours": lambda _view, _context, row, _name: row.quiet_hours or "none",
+        "quiet_way": lambda _view, _context, row, _name: _QUIET_WAYS[row.quiet_way],
         "uncertain": lambda _view, _context, row, _name: _POLICIES[row.uncertain],
     }
     column_formatters_export = {

@@ -121,7 +121,7 @@ class TeamView(RosterView):
             if row is None:
                 row = add_team(session, **typed, now=self.now())
             elif any(getattr(row, column) != value for column, value in typed.items()):
-                row = change_team(session, row.id, **typed, version=row.version)
+                row = change_team(session, row.id, **typed, version=row.version, now=self.now())
         except TimeZoneError as error:
             raise FieldError("time_zone", str(error)) from None
         except RosterError as error:

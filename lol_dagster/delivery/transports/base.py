@@ -159,6 +159,8 @@ class Outgoing:
     rev: int
     nonce: str
     body: dict[str, Any]
+    silent: bool = False
+    """A POST of it is to make no sound, where the service can do that: `Transport.can_be_silent`."""
 
     @property
     def body_sha256(self) -> str:
@@ -257,6 +259,8 @@ class Transport(ABC):
     """None: the service gives a posted message no id."""
     can_edit: ClassVar[bool] = True
     """A posted message can be read, edited and deleted by its id."""
+    can_be_silent: ClassVar[bool] = False
+    """A message can be posted without a sound."""
 
     def __init__(self, settings: Settings, *, deadline: float) -> None:
         """

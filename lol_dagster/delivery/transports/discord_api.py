@@ -91,6 +91,9 @@ _PERMISSIONS: dict[Step, str] = {
 
 _CLOUDFLARE_BAN = 600.0
 _EDIT_LATER = 3600.0
+_SILENT = 1 << 12
+"""SUPPRESS_NOTIFICATIONS (resources/message#message-object-message-flags): Create Message and Execute Webhook take
+it."""
 _EPOCH_MS = 1_420_070_400_000
 _CLOCKS_DIFFER = timedelta(minutes=10)
 """So much may the clock that gave an instant be ahead of Discord's."""
@@ -111,6 +114,7 @@ class DiscordTransport(Transport):
     # (discord-api-docs, topics/rate-limits).
     calls_per_second: ClassVar[int | None] = 50
     remote_ids: ClassVar[RemoteIdForm | None] = SNOWFLAKE
+    can_be_silent: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, *, deadline: float) -> None:
         super().__init__(settings, deadline=deadline)
@@ -179,6 +183,11 @@ def answer_to(reply: Reply, verdict: V, *holds: Hold) -> Answer[V]:
         elapsed_s=reply.elapsed_s,
         holds=holds,
     )
+
+
+def new_message(message: Outgoing) -> dict[str, Any]:
+    """The body of a POST. A message that makes no sound still counts as unread; that is no part of an edit."""
+    return {**message.body, "flags": _SILENT} if message.silent else message.body
 
 
 def sent(reply: Reply, message: Outgoing) -> Answer[PostVerdict]:

@@ -127,7 +127,7 @@ class DiscordBot(discord_api.DiscordTransport):
     @sends
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
         nonce = nonce_in(address, message.nonce)
-        body = {**message.body, "nonce": nonce, "enforce_nonce": True}
+        body = {**discord_api.new_message(message), "nonce": nonce, "enforce_nonce": True}
         reply = self.call("POST", _messages(address), json=body)
         answered = discord_api.sent(reply, message)
         elsewhere = reply.field("channel_id")

@@ -132,7 +132,9 @@ class DiscordWebhook(discord_api.DiscordTransport):
     @sends
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:
         params = {"wait": "true", **_thread(address)}
-        reply = self._api.call("POST", _path(address), json=message.body, params=params)
+        reply = self._api.call(
+            "POST", _path(address), json=discord_api.new_message(message), params=params
+        )
         answer = discord_api.sent(reply, message)
         return replace(answer, holds=(*answer.holds, _PACE))
 

@@ -29,6 +29,8 @@ from lol_dagster.storage.types import AddressText, UtcDateTime, choice, only_whe
 UNCERTAIN_POLICIES = ("review", "resend")
 ONLY_IF = ("won", "remarkable")
 """What a game may have to be, to be announced: won by somebody of the team, or worth a remark."""
+QUIET_WAYS = ("hold", "silent")
+"""What quiet hours do: hold games back until they end, or let everything be sent without a sound."""
 
 
 class Player(Base):
@@ -241,6 +243,10 @@ class Channel(Base):
     """How many of the team must have taken part, at least."""
     only_if: Mapped[str | None] = mapped_column(String(16))
     """One of `ONLY_IF`; None: whatever the game was."""
+    quiet_hours: Mapped[str | None] = mapped_column(String(11))
+    """As `23:00-08:00`, in the team's time zone; None: there are none."""
+    quiet_way: Mapped[str] = mapped_column(String(8), default="hold", server_default="hold")
+    """One of `QUIET_WAYS`."""
     uncertain: Mapped[str] = mapped_column(
         choice(*UNCERTAIN_POLICIES, name="uncertain"), default="review"
     )

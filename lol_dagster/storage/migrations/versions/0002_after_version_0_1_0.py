@@ -152,6 +152,8 @@ def upgrade() -> None:
     _change_filters(_by_name)
     op.add_column('channels', sa.Column('min_members', sa.Integer(), server_default='1', nullable=False))
     op.add_column('channels', sa.Column('only_if', sa.String(length=16), nullable=True))
+    op.add_column('channels', sa.Column('quiet_hours', sa.String(length=11), nullable=True))
+    op.add_column('channels', sa.Column('quiet_way', sa.String(length=8), server_default='hold', nullable=False))
     op.add_column('player_stats', sa.Column('gold_share', sa.Double(), nullable=True))
     op.add_column('player_stats', sa.Column('vision_per_min', sa.Double(), nullable=True))
     op.add_column('player_stats', sa.Column('opponent_id', sa.Integer(), nullable=True))
@@ -229,6 +231,8 @@ def downgrade() -> None:
     op.drop_table('timelines')
 
     _change_filters(_by_id)
+    op.drop_column('channels', 'quiet_way')
+    op.drop_column('channels', 'quiet_hours')
     op.drop_column('channels', 'only_if')
     op.drop_column('channels', 'min_members')
     op.drop_column('games', 'queue_kind')
