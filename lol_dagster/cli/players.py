@@ -84,6 +84,26 @@ def rename(name: str, new_name: str, as_json: bool) -> None:
     print_either(value, as_json, f"The player {before!r} is now {value['name']!r}.")
 
 
+@player.command("leave-out")
+@click.argument("name")
+@click.option("--team", required=True, help="The team whose messages are not to name them.")
+@click.option("--undo", is_flag=True, help="Name them again.")
+@as_json_option
+def leave_out(name: str, team: str, undo: bool, as_json: bool) -> None:
+    """Leave a player out of what a team's channels hear.
+
+    No message names them, and a game in which nobody else of the team took part has none. It counts for what
+    is written from now on; their games are still recorded.
+    """
+    with command_context() as app, app.writing() as session:
+        membership = players.leave_out(session, name, team=team, left_out=not undo)
+        value = _as_json(membership.player)
+        names = membership.player.name, membership.team.name
+    does = "name {} again" if undo else "do not name {}"
+    said = f"Messages of the team {names[1]!r} {does.format(names[0])}."
+    print_either(value, as_json, said)
+
+
 @player.command("list")
 @as_json_option
 def list_players(as_json: bool) -> None:
@@ -127,8 +147,8 @@ def show(name: str, as_json: bool) -> None:
         )
         click.echo()
         print_table(
-            ("TEAM", "SINCE", "UNTIL"),
-            map(itemgetter("team", "since", "until"), value["teams"]),
+            ("TEAM", "SINCE", "UNTIL", "LEFT OUT"),
+            map(itemgetter("team", "since", "until", "left_out"), value["teams"]),
             empty="In no team.",
         )
 
@@ -167,7 +187,12 @@ def _as_json(row: Player) -> dict[str, Any]:
             for each in row.accounts
         ],
         "teams": [
-            {"team": each.team.name, "since": each.since, "until": each.until}
+            {
+                "team": each.team.name,
+                "since": each.since,
+                "until": each.until,
+                "left_out": each.left_out,
+            }
             for each in row.memberships
         ],
     }

@@ -95,6 +95,7 @@ def _members(members: tuple[Member, ...]) -> list[str]:
     for each in members:
         until = f" to {each.until:%F}" if each.until else ""
         word = "not then:" if not each.counts else "member" if until else "member since"
+        word = f"left out, {word}" if each.left_out else word
         found.append(f"{each.player} ({word} {each.since:%F}{until})")
     return found
 

@@ -230,6 +230,8 @@ class Member:
     until: datetime | None
     """None: still."""
     counts: bool
+    left_out: bool
+    """Of what is announced."""
 
 
 @dataclass(frozen=True)
@@ -398,7 +400,7 @@ def _members(session: Session, game: GameRows) -> dict[int, tuple[Member, ...]]:
     for membership, name in rows:
         since, until = membership.since, membership.until
         counts = since <= ended_at and (until is None or until > ended_at)
-        member = Member(name, since, until, counts)
+        member = Member(name, since, until, counts, membership.left_out)
         found[membership.team_id] = (*found.get(membership.team_id, ()), member)
     return found
 

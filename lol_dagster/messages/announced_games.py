@@ -36,10 +36,15 @@ def was_member() -> ColumnElement[bool]:
     )
 
 
+def is_announced() -> ColumnElement[bool]:
+    """SQL: and its player is not left out of what is announced."""
+    return was_member() & Membership.left_out.is_(False)
+
+
 def load_announced_games(
     session: Session, team_id: int, match_ids: Collection[str], *, with_remarks: bool = False
 ) -> list[AnnouncedGame]:
-    """Those of the games in which the team had members when they ended, by match id.
+    """Those of the games in which the team had members when they ended that are not left out, by match id.
 
     Args:
         with_remarks: Read the members' earlier games, too, for what is remarkable about these.
@@ -81,7 +86,7 @@ def load_announced_games(
             exists().where(
                 Membership.team_id == team_id,
                 Membership.player_id == PlayerStat.player_id,
-                was_member(),
+                is_announced(),
             ),
         )
         .order_by(Game.match_id, Participant.participant_id)
@@ -135,7 +140,7 @@ def _load_sides(session: Session, team_id: int, match_id: str) -> list[CardSide]
             select(PlayerStat.participant_id)
             .join(Game, Game.match_id == PlayerStat.match_id)
             .join(Membership, Membership.player_id == PlayerStat.player_id)
-            .where(PlayerStat.match_id == match_id, Membership.team_id == team_id, was_member())
+            .where(PlayerStat.match_id == match_id, Membership.team_id == team_id, is_announced())
         )
     )
     everybody = session.execute(

@@ -4,7 +4,7 @@ The rules in their order; the first that applies decides:
 
 1. A game that is `empty` or `aborted` is not announced, nor are the practice tool and tutorials.
    Remakes are announced, as remakes.
-2. A game counts for the teams that its players were in at the moment it ended.
+2. A game counts for the teams that its players were in at the moment it ended, but for those who are left out.
 3. Nothing is announced in a removed channel, nor in one that was added after the game had first been
    processed: processing an old game again is no reason to announce it.
 4. A channel may be limited to some kinds of queue, modes or queues; to games in which at least so many of
@@ -32,7 +32,7 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import ColumnElement, Row, Select, select, union
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from lol_dagster.messages.announced_games import was_member
+from lol_dagster.messages.announced_games import is_announced, was_member
 from lol_dagster.messages.language import time_zone
 from lol_dagster.messages.quiet import is_of_quiet_hours, quiet_until
 from lol_dagster.messages.restored import restoration
@@ -59,6 +59,7 @@ Rule = Literal[
     "aborted",
     "practice",
     "membership",
+    "left_out",
     "no_channel",
     "removed",
     "added_later",
@@ -198,16 +199,15 @@ class _SeenBy:
 
     @cached_property
     def members(self) -> frozenset[int]:
-        """Ids of the players who took part and were in the team when the game ended."""
+        """Ids of the players who took part, were in the team when the game ended, and are not left out."""
         return frozenset(
-            self.session.scalars(self._of_the_team(PlayerStat.player_id, was_member()))
+            self.session.scalars(self._of_the_team(PlayerStat.player_id, is_announced()))
         )
 
-    @cached_property
-    def names(self) -> list[str]:
+    def names(self, *which: ColumnElement[bool]) -> str:
         """Of all who took part and were in the team at any time."""
-        names = self.session.scalars(self._of_the_team(Player.name).order_by(Player.name))
-        return list(dict.fromkeys(names))
+        names = self.session.scalars(self._of_the_team(Player.name, *which).order_by(Player.name))
+        return ", ".join(dict.fromkeys(names))
 
     @property
     def is_won(self) -> bool:
@@ -290,9 +290,11 @@ def _on_game(seen: _SeenBy) -> _Verdict | None:
         return None, "aborted", "the game ended without a result"
     if not played_mode(game.queue_id, game_mode=game.game_mode, game_type=game.game_type).announced:
         return None, "practice", "the practice tool and tutorials are not announced"
-    if not seen.members:
-        return None, "membership", f"not in the team when the game ended: {', '.join(seen.names)}"
-    return None
+    if seen.members:
+        return None
+    if left_out := seen.names(was_member()):
+        return None, "left_out", f"left out of what is announced: {left_out}"
+    return None, "membership", f"not in the team when the game ended: {seen.names()}"
 
 
 def _on_channel(channel: Channel, seen: _SeenBy, kind: Kind, processed_at: datetime) -> _Verdict:

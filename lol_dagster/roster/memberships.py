@@ -42,9 +42,18 @@ def parse_since(text: str, now: datetime) -> datetime:
 
 
 def add_membership(
-    session: Session, team: Team, player: Player, *, since: datetime, until: datetime | None = None
+    session: Session,
+    team: Team,
+    player: Player,
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    left_out: bool = False,
 ) -> Membership:
     """Put a player into a team from `since` until before `until` (None: no end).
+
+    Args:
+        left_out: No message names them.
 
     Raises:
         RosterError: the team was removed, or it would end before it starts.
@@ -52,7 +61,9 @@ def add_membership(
     """
     _check_possible(team, since, until)
     check_no_overlap(session, team, player, since, until)
-    membership = Membership(team_id=team.id, player_id=player.id, since=since, until=until)
+    membership = Membership(
+        team_id=team.id, player_id=player.id, since=since, until=until, left_out=left_out
+    )
     session.add(membership)
     flush_unless(session, f"{player.name} is already in the team {team.name!r}")
     _let_all_be_listed(session, player)
@@ -65,9 +76,10 @@ def correct_membership(
     *,
     since: datetime,
     until: datetime | None,
+    left_out: bool | None = None,
     version: int,
 ) -> Membership:
-    """Give a membership other dates.
+    """Give a membership other dates, or leave its player out of what is announced (None: as it was).
 
     Raises:
         NoSuchEntryError: there is no such membership.
@@ -76,7 +88,10 @@ def correct_membership(
         AlreadyThereError: the player was in the team then by another membership.
     """
     membership = as_seen(session, Membership, membership_id, version)
+    if left_out is not None:
+        membership.left_out = left_out
     if (membership.since, membership.until) == (since, until):
+        session.flush()
         return membership
     team, player = membership.team, membership.player
     _check_possible(team, since, until)

@@ -22,7 +22,7 @@ from lol_dagster.roster.names import (
 from lol_dagster.roster.riot_lookup import KnownAccount
 from lol_dagster.roster.teams import get_team
 from lol_dagster.roster.versions import as_seen
-from lol_dagster.storage.models import Player, PlayerStat
+from lol_dagster.storage.models import Membership, Player, PlayerStat
 
 
 def players(session: Session) -> Sequence[Player]:
@@ -107,6 +107,21 @@ def rename_player(session: Session, player_id: int, name: str, *, version: int) 
     player.name = free_name(players(session), name, "player", but=player)
     flush_unless(session, name_taken(player.name, "player"))
     return player
+
+
+def leave_out(session: Session, name: str, *, team: str, left_out: bool) -> Membership:
+    """Let no message of a team name a player, or let them do so again.
+
+    Raises:
+        NoSuchEntryError: there is no such player or team, or the player is not in the team.
+    """
+    player, its_team = get_player(session, name), get_team(session, team)
+    for membership in player.memberships:
+        if membership.until is None and membership.team is its_team:
+            membership.left_out = left_out
+            session.flush()
+            return membership
+    raise NoSuchEntryError(f"{player.name} is not in the team {its_team.name!r}")
 
 
 def remove_player(

@@ -52,9 +52,13 @@ def make_membership(
     *,
     since: datetime = LONG_AGO,
     until: datetime | None = None,
+    left_out: bool = False,
 ) -> Membership:
     return _added(
-        session, Membership(team_id=team.id, player_id=player.id, since=since, until=until)
+        session,
+        Membership(
+            team_id=team.id, player_id=player.id, since=since, until=until, left_out=left_out
+        ),
     )
 
 

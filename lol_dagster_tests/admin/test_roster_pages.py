@@ -194,6 +194,24 @@ def test_rows_that_somebody_else_adds_or_ends_meanwhile_stay(
     }  # fmt: skip
 
 
+def test_a_player_is_left_out_in_the_row_of_the_membership(
+    operator: Visitor, team: None, database: Database
+) -> None:
+    page = operator.get(TEAM).text
+    typed = filled_in(page, memberships__1__left_out="y")
+    assert operator.post(TEAM, typed).status_code == 302
+    with database.reading() as session:
+        rows = session.scalars(select(Membership).order_by(Membership.id)).all()
+    assert [each.left_out for each in rows] == [False, True]
+    assert operator.get("/team/details/?id=1").text.count(">left out<") == 1
+    form = filled_in(operator.get(TEAM).text)
+    assert form["memberships-1-left_out"] == ["y"]
+    del form["memberships-1-left_out"]
+    assert operator.post(TEAM, form).status_code == 302
+    with database.reading() as session:
+        assert session.get_one(Membership, 2).left_out is False
+
+
 def test_a_row_that_both_changed_shows_both_and_is_saved_the_second_time(
     operator: Visitor, team: None, database: Database
 ) -> None:

@@ -97,7 +97,12 @@ def test_a_group_is_set_up_with_four_commands() -> None:
         ("Ann Smurf#TAG", "euw1"),
     ]
     assert player["teams"] == [
-        {"team": "Amigos", "since": "2026-05-01T00:00:00+00:00", "until": None}
+        {
+            "team": "Amigos",
+            "since": "2026-05-01T00:00:00+00:00",
+            "until": None,
+            "left_out": False,
+        }
     ]
     team = as_json("team", "show", "AMIGOS")
     assert [each["name"] for each in team["players"]] == ["Ann"]
@@ -291,6 +296,23 @@ def test_teams_players_and_channels_are_corrected_in_place() -> None:
         "slack-bot", "C0123456789", "ranked",
     )  # fmt: skip
     assert "there is no channel 'general'" in refused("channel", "edit", "general", "--name", "x")
+
+
+def test_a_player_is_left_out_of_what_a_team_hears() -> None:
+    done("team", "add", "Amigos")
+    add_ann()
+    said = done("player", "leave-out", "ann", "--team", "amigos")
+    assert said == "Messages of the team 'Amigos' do not name Ann.\n"
+    (entry,) = as_json("player", "show", "Ann")["teams"]
+    assert entry["left_out"] is True
+    said = done("player", "leave-out", "ann", "--team", "amigos", "--undo")
+    assert said == "Messages of the team 'Amigos' name Ann again.\n"
+    (entry,) = as_json("player", "show", "Ann")["teams"]
+    assert entry["left_out"] is False
+    done("team", "add", "Others")
+    assert "Ann is not in the team 'Others'" in refused(
+        "player", "leave-out", "ann", "--team", "others"
+    )
 
 
 def test_what_a_channel_wants_is_chosen_and_changed() -> None:

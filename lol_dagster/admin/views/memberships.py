@@ -12,12 +12,12 @@ from typing import Any
 from flask_admin.form import BaseForm
 from flask_admin.model.fields import InlineFieldList, InlineModelFormField
 from sqlalchemy.orm import Session
-from wtforms import Form, HiddenField, StringField
+from wtforms import BooleanField, Form, HiddenField, StringField
 from wtforms.validators import InputRequired, Optional
 
 from lol_dagster.admin.display import sentence
 from lol_dagster.admin.forms import IN_THE_FUTURE, InstantField, number_in
-from lol_dagster.admin.merging import refuse_if_stale, typed_instant
+from lol_dagster.admin.merging import refuse_if_stale, typed_instant, typed_value
 from lol_dagster.errors import UserError
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.memberships import add_membership, correct_membership
@@ -25,7 +25,11 @@ from lol_dagster.roster.players import get_player
 from lol_dagster.roster.teams import get_team
 from lol_dagster.storage.models import Membership, Player, Team
 
-_DATES = (typed_instant("since"), typed_instant("until"))
+_TYPED = (
+    typed_instant("since"),
+    typed_instant("until"),
+    typed_value("left_out", lambda value: "left out" if value else "not left out"),
+)
 
 
 class _Entry(BaseForm):
@@ -52,6 +56,7 @@ class _TeamName(_Entry):
 class _Span(BaseForm):
     since = InstantField("From (UTC)", [Optional()])
     until = InstantField("Until (UTC)", [Optional()])
+    left_out = BooleanField("Left out: no message names them")
 
 
 # A form's fields come in the order in which they are defined.
@@ -125,7 +130,7 @@ def _correct(session: Session, form: Form, now: datetime, *, ends: bool) -> None
     if form.since.data is None:
         form.since.errors = ["Enter a start date."]
         raise RosterError("no start date")
-    changed = refuse_if_stale(session, row, form, _DATES, version_field="version")
+    changed = refuse_if_stale(session, row, form, _TYPED, version_field="version")
     if ends and row.until is None:
         correct_membership(
             session, row.id, since=row.since, until=max(now, row.since), version=row.version
@@ -137,6 +142,7 @@ def _correct(session: Session, form: Form, now: datetime, *, ends: bool) -> None
             row.id,
             since=_exact(form.since.data, row.since) or row.since,
             until=_exact(form.until.data, row.until),
+            left_out=form.left_out.data,
             version=row.version,
         )
 
@@ -152,7 +158,14 @@ def _add(
         name.errors = [*name.errors, sentence(error)]
         raise
     _refuse_future(form, now)
-    add_membership(session, team, player, since=form.since.data or now, until=form.until.data)
+    add_membership(
+        session,
+        team,
+        player,
+        since=form.since.data or now,
+        until=form.until.data,
+        left_out=form.left_out.data,
+    )
 
 
 def _refuse_future(form: Form, now: datetime) -> None:

@@ -202,6 +202,8 @@ class Membership(Base):
     player_id: Mapped[int] = mapped_column(ForeignKey("players.id"))
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    left_out: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """No message names them, and a game in which nobody else of the team took part has none."""
     version: Mapped[int] = mapped_column(default=1)
 
     team: Mapped[Team] = relationship(back_populates="memberships")

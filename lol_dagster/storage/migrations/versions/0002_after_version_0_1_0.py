@@ -150,6 +150,7 @@ def upgrade() -> None:
     # Creep score was shown on the Rift alone; from now on it is wherever it is there.
     op.execute(_NO_CREEP_SCORE_WITHOUT_LANES)
     _change_filters(_by_name)
+    op.add_column('memberships', sa.Column('left_out', sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column('channels', sa.Column('min_members', sa.Integer(), server_default='1', nullable=False))
     op.add_column('channels', sa.Column('only_if', sa.String(length=16), nullable=True))
     op.add_column('channels', sa.Column('quiet_hours', sa.String(length=11), nullable=True))
@@ -231,6 +232,7 @@ def downgrade() -> None:
     op.drop_table('timelines')
 
     _change_filters(_by_id)
+    op.drop_column('memberships', 'left_out')
     op.drop_column('channels', 'quiet_way')
     op.drop_column('channels', 'quiet_hours')
     op.drop_column('channels', 'only_if')
