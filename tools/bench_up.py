@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -27,28 +27,46 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from lol_dagster.admin.security.password import password_hash
 from lol_dagster.simulator.generator import Generator
 from lol_dagster.simulator.main import Simulator
-from lol_dagster.simulator.people import FRIENDS
+from lol_dagster.simulator.people import FRIENDS, strangers
 
 ROOT = Path(__file__).resolve().parent.parent
 _SERVICES = {
-    "daemon": "dagster._daemon",
-    "webserver": "orchestration.web_server",
-    "code-server": "dagster api grpc",
-    "admin": "main; main() admin",
+    "daemon": ("dagster._daemon", "lol-daemon"),
+    "webserver": ("orchestration.web_server", "lol-webserver"),
+    "code-server": ("dagster api grpc", "orchestration.code_server", "lol-code-server"),
+    "admin": ("main; main() admin", "lol-admin"),
+    "warm start": ("lol-warm-start",),
 }
+"""By what their command lines are known."""
 _TICKS = os.sysconf("SC_CLK_TCK")
-# Nobody plays: whoever was added just now would count as somebody who does.
+# The demo's friends, and as many strangers as make them all the accounts. Nobody plays: whoever was added just now
+# would count as somebody who does.
 _SEED = """
-from datetime import timedelta
-from lol_dagster.cli.demo import _seed
+from datetime import UTC, datetime, timedelta
+from lol_dagster.cli.demo import _TEAMS, _seed
+from lol_dagster.riot.client import riot_client
+from lol_dagster.roster.names import RiotId
+from lol_dagster.roster.players import add_player
+from lol_dagster.roster.riot_lookup import ask_riot
 from lol_dagster.settings import load_settings
+from lol_dagster.simulator.people import strangers
 from lol_dagster.storage.models import Account
 from lol_dagster.storage.schema import open_database
 settings = load_settings()
 _seed(settings)
-with open_database(settings).writing() as session:
+database = open_database(settings)
+riot = riot_client(settings, database)
+known = {}
+for each in strangers("na1")[:STRANGERS]:
+    known[each.game_name] = ask_riot(riot, RiotId(each.game_name, each.tag_line), each.platform)
+now = datetime.now(UTC)
+team = next(iter(_TEAMS))
+with database.writing() as session:
+    for name, account in known.items():
+        add_player(session, name, team=team, account=account, since=now, now=now)
     for account in session.query(Account):
         account.created_at -= timedelta(days=5)
 """
@@ -56,8 +74,9 @@ with open_database(settings).writing() as session:
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: seconds at rest, and games with a pause between two that end."""
+    """How much is measured: accounts, seconds at rest, and games with a pause between two that end."""
 
+    accounts: int = 20
     settle_s: float = 45.0
     rest_s: float = 120.0
     games: int = 12
@@ -70,6 +89,8 @@ class Measured:
 
     cpu_s_per_minute: dict[str, float]
     """At rest, by service; what they started is theirs."""
+    memory_mb: dict[str, float]
+    """At rest, by service, of 10^6 bytes; of what processes share each has its part (PSS)."""
     ticks_per_minute: float
     latencies_s: tuple[float, ...]
     """From a game's place in Riot's list to its message in the channel."""
@@ -77,6 +98,10 @@ class Measured:
     @property
     def cpu(self) -> float:
         return sum(self.cpu_s_per_minute.values())
+
+    @property
+    def memory(self) -> float:
+        return sum(self.memory_mb.values())
 
     def latency(self, share: float) -> float:
         ordered = sorted(self.latencies_s) or [float("nan")]
@@ -86,29 +111,36 @@ class Measured:
 def measure(checkout: Path, size: Size) -> Measured:
     """Run the version in a checkout against a simulated world of its own."""
     with tempfile.TemporaryDirectory(dir=ROOT, prefix=".bench-") as folder, Simulator() as world:
-        for friend in FRIENDS:
-            world.add_account(friend)
+        others = strangers("na1")[: size.accounts - len(FRIENDS)]
+        for account in (*FRIENDS, *others):
+            world.add_account(account)
         home = Path(folder)
-        with running_up(checkout, home, world) as up:
+        with running_up(checkout, home, world, others=len(others)) as up:
             time.sleep(size.settle_s)
-            before, ticks_before = cpu_by_service(up.pid), ticks(home)
+            before, ticks_before = by_service(up.pid, cpu_s), ticks(home)
             time.sleep(size.rest_s)
-            after, ticks_after = cpu_by_service(up.pid), ticks(home)
+            after, ticks_after = by_service(up.pid, cpu_s), ticks(home)
+            memory = by_service(up.pid, memory_mb)
             minutes = size.rest_s / 60
             let_play(home)
             return Measured(
                 {name: (after[name] - before[name]) / minutes for name in sorted(after)},
+                memory,
                 (ticks_after - ticks_before) / minutes,
                 tuple(latencies(world, size)),
             )
 
 
 @contextmanager
-def running_up(checkout: Path, home: Path, world: Simulator) -> Iterator[subprocess.Popen[bytes]]:
-    """`up` of that checkout, watching the world's friends."""
+def running_up(
+    checkout: Path, home: Path, world: Simulator, *, others: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`up` of that checkout with its web view, watching the world's friends and that many others."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("LOL_")}
     env |= {**world.environment, "LOL_HOME": str(home), "PYTHONPATH": str(checkout)}
-    subprocess.run([sys.executable, "-c", _SEED], env=env, cwd=home, check=True)
+    env["LOL_ADMIN_PASSWORD_HASH"] = password_hash("of the bench")
+    seed = _SEED.replace("STRANGERS", str(others))
+    subprocess.run([sys.executable, "-c", seed], env=env, cwd=home, check=True)
     program = "from lol_dagster.cli import main; main()"
     with (home / "up.out").open("wb") as output:
         process = subprocess.Popen(
@@ -158,22 +190,35 @@ def ticks(home: Path) -> int:
     return int(last or 0)
 
 
-def cpu_by_service(root: int) -> dict[str, float]:
-    """CPU seconds of the process and of all that it has started, ended ones included, by service."""
+def cpu_s(process: Path) -> float:
+    """CPU seconds of a process and of the children that it has waited for."""
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / _TICKS
+
+
+def memory_mb(process: Path) -> float:
+    """What a process holds, with its part of what it shares."""
+    lines = (process / "smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024 / 1e6
+
+
+def by_service(root: int, figure: Callable[[Path], float]) -> dict[str, float]:
+    """A figure of the process and of all that it has started, added up by service."""
     children, used, lines = defaultdict(list), {}, {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
-        with suppress(OSError, IndexError, ValueError):
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        with suppress(OSError, IndexError, ValueError, StopIteration):
             pid = int(entry.name)
-            children[int(fields[1])].append(pid)
-            used[pid] = sum(map(int, fields[11:15])) / _TICKS
-            lines[pid] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            used[pid], lines[pid] = figure(entry), line
+            children[parent].append(pid)
     total: dict[str, float] = defaultdict(float)
 
     def add(pid: int, service: str) -> None:
-        service = next((name for name, mark in _SERVICES.items() if mark in lines[pid]), service)
+        marked = (name for name, marks in _SERVICES.items() if any(m in lines[pid] for m in marks))
+        service = next(marked, service)
         total[service] += used[pid]
         for child in children[pid]:
             add(child, service)
@@ -206,6 +251,15 @@ def table(before: Measured, now: Measured, version: str) -> Table:
     ]
     values += [
         ("all of it", before.cpu, now.cpu),
+        *(
+            (
+                f"memory at rest, MB: {name}",
+                before.memory_mb.get(name, 0.0),
+                now.memory_mb.get(name, 0.0),
+            )
+            for name in sorted(before.memory_mb | now.memory_mb)
+        ),
+        ("all of it", before.memory, now.memory),
         ("ticks a minute", before.ticks_per_minute, now.ticks_per_minute),
         ("from Riot's list to the channel, s: p50", before.latency(0.5), now.latency(0.5)),
         ("p95", before.latency(0.95), now.latency(0.95)),

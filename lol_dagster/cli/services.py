@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -177,7 +177,7 @@ def web_view_service(
     address = WebAddress(port=settings.admin_port, public_url=public_url)
     click.echo(f"The web view: {address}")
     options = [*(["--demo"] if demo else []), *(["--public-url", public_url] if public_url else [])]
-    program = [sys.executable, "-c", "from lol_dagster.cli import main; main()"]
+    program = [sys.executable, "-m", "lol_dagster"]
     sign_in = f"http://127.0.0.1:{settings.admin_port}/sign-in"
     return Service("admin", [*program, "admin", *options], answers=over_http(sign_in))
 
@@ -201,24 +201,32 @@ def run_services(
     """
     from lol_dagster.monitoring.failed_jobs import note_ui_url
     from lol_dagster.monitoring.heartbeat import beating, end_of
-    from lol_dagster.orchestration.future import put_right
-    from lol_dagster.orchestration.instance import prepare_instance
-    from lol_dagster.orchestration.services import code_server, new_code_address, other_services
-    from lol_dagster.orchestration.switches import looking, switch_on
+    from lol_dagster.services.dagster_services import (
+        code_server,
+        new_code_address,
+        other_services,
+        prepare_dagster,
+        start_warm,
+    )
     from lol_dagster.services.home_lock import alone_in
     from lol_dagster.services.supervisor import Supervisor, wait_until_answering
     from lol_dagster.storage.schema import open_database
 
     home = alone_in(ensure_home(settings))
+    warm_start = start_warm(settings)
     start_logging(settings, "supervisor")
     # Both once and alone, before services open them together.
     database = open_database(settings)
-    instance = prepare_instance(settings)
-    put_right(instance, database, datetime.now(UTC))
-    for name in switch_on(instance):
-        click.echo(f"{name} was stopped in Dagster's UI: it is started again.")
+    for line in prepare_dagster():
+        click.echo(line)
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     code_address = new_code_address(settings)
-    code = Supervisor([code_server(code_address)], log_dir=settings.logs_dir, say=click.echo)
+    code = Supervisor(
+        [code_server(code_address)],
+        log_dir=settings.logs_dir,
+        say=click.echo,
+        warm_start=warm_start,
+    )
     code.start()
     try:
         ui_url = public_ui_url or f"http://127.0.0.1:{ui_port}"
@@ -230,17 +238,19 @@ def run_services(
         services = other_services(
             settings, code_address, ui_port=ui_port, public_url=public_url, sign_in=sign_in
         )
-        with beating(database, "up"), looking(instance, database):
+        with beating(database, "up"):
             Supervisor(
                 [*services, *([web_view] if web_view else [])],
                 log_dir=settings.logs_dir,
                 say=click.echo,
+                warm_start=warm_start,
             ).run()
     finally:
         code.stop()
+        if warm_start:
+            warm_start.close()
         shutil.rmtree(code_address.parent, ignore_errors=True)
         end_of(database, "daemon")
-        instance.dispose()
         database.dispose()
         home.close()
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import click
 
 from lol_dagster.orchestration.logged_service import become
-from lol_dagster.orchestration.services import WORKERS_SOCKET
+from lol_dagster.orchestration.switches import looking
 from lol_dagster.orchestration.warm_workers import fork_workers
+from lol_dagster.services.dagster_services import WORKERS_SOCKET
+from lol_dagster.settings import load_settings
 
 
 @click.command()
@@ -23,11 +25,12 @@ def main(socket: Path | None, host: str, port: int | None) -> None:
     # First, when nothing has been opened and no key read.
     fork_workers((socket.parent if socket else Path(get_temp_dir())) / WORKERS_SOCKET)
     where = ["--socket", str(socket)] if socket else ["--host", host, "--port", str(port)]
-    # Not `code-server start`: its reloading proxy costs another 100 MB.
-    become(
-        "code-server", "dagster",
-        "api", "grpc", "-m", "lol_dagster.definitions", "--location-name", "lol_dagster", *where,
-    )  # fmt: skip
+    with looking(load_settings()):
+        # Not `code-server start`: its reloading proxy costs another 100 MB.
+        become(
+            "code-server", "dagster",
+            "api", "grpc", "-m", "lol_dagster.definitions", "--location-name", "lol_dagster", *where,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

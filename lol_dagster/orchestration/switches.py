@@ -1,14 +1,17 @@
 """What can be switched off in Dagster's UI, and stays so over restarts: schedules, sensors, pools.
 
-`up` sets all of it as the code says when it starts. What is switched off after that is a failing
-check at once. `up` itself looks, from a thread, since the sensor that runs the checks can be stopped, too.
-On several hosts the daemon's unit runs this module before it starts the daemon.
+All of it is set as the code says before the daemon starts: `up` runs this module first, and on several hosts
+the daemon's unit does. What is switched off after that is a failing check at once. The code server looks, from
+a thread, since the sensor that runs the checks can be stopped, too.
+
+    python -m lol_dagster.orchestration.switches [--keyless]
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,11 +24,13 @@ from dagster._core.scheduler.instigation import (
     ScheduleInstigatorData,
 )
 
+from lol_dagster.errors import UserError
 from lol_dagster.monitoring.switched_off import SwitchedOff, note_switched_off
 from lol_dagster.orchestration.future import put_right, put_ticks_right
 from lol_dagster.orchestration.instance import POOL_LIMITS, prepare_instance
-from lol_dagster.settings import Settings
+from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database, in_a_line
+from lol_dagster.storage.schema import open_database
 
 _log = logging.getLogger(__name__)
 
@@ -78,32 +83,39 @@ def look(instance: dg.DagsterInstance, database: Database, now: datetime) -> Non
 
 
 @contextlib.contextmanager
-def looking(instance: dg.DagsterInstance, database: Database) -> Iterator[None]:
+def looking(settings: Settings) -> Iterator[None]:
     """Look from a thread until the block ends."""
     over = threading.Event()
-
-    def go_on() -> None:
-        has_failed = False
-        while not over.is_set():
-            try:
-                now = datetime.now(UTC)
-                # A sensor whose last tick lies in the future would not run the checks, either.
-                put_right(instance, database, now)
-                look(instance, database, now)
-                has_failed = False
-            except Exception as error:  # noqa: BLE001 - whatever it is, it may succeed the next time
-                if not has_failed:
-                    _log.warning("cannot see what is switched off in Dagster: %s", in_a_line(error))
-                has_failed = True
-            over.wait(_LOOK_EVERY)
-
-    thread = threading.Thread(target=go_on, name="switches", daemon=True)
+    thread = threading.Thread(target=_go_on, args=(settings, over), name="switches", daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join(timeout=_LOOK_EVERY)
+
+
+def _go_on(settings: Settings, over: threading.Event) -> None:
+    opened: tuple[dg.DagsterInstance, Database] | None = None
+    has_failed = False
+    while not over.is_set():
+        try:
+            opened = opened or (
+                dg.DagsterInstance.from_config(str(settings.dagster_home)),
+                open_database(settings),
+            )
+            now = datetime.now(UTC)
+            # A sensor whose last tick lies in the future would not run the checks, either.
+            put_right(*opened, now)
+            look(*opened, now)
+            has_failed = False
+        except Exception as error:  # noqa: BLE001 - whatever it is, it may succeed the next time
+            if not has_failed:
+                _log.warning("cannot see what is switched off in Dagster: %s", in_a_line(error))
+            has_failed = True
+        over.wait(_LOOK_EVERY)
+    for each in opened or ():
+        each.dispose()
 
 
 def _stopped(instance: dg.DagsterInstance) -> list[InstigatorState]:
@@ -115,11 +127,23 @@ def _stopped(instance: dg.DagsterInstance) -> list[InstigatorState]:
 
 
 def main() -> None:
-    """What `up` does in Dagster's storage before it starts the daemon, where that has a host of its own
-    and none of our secrets.
+    """Prepare Dagster's storage for the daemon, and say what was switched off.
+
+    With --keyless no secret is read, and our own database is left alone.
     """
-    with prepare_instance(Settings(_env_file=None)) as instance:
-        put_ticks_right(instance, datetime.now(UTC))
+    is_keyless = sys.argv[1:] == ["--keyless"]
+    settings = Settings(_env_file=None) if is_keyless else load_settings()
+    try:
+        instance = prepare_instance(settings)
+    except UserError as error:
+        click.echo(error)
+        sys.exit(2)
+    with instance:
+        now = datetime.now(UTC)
+        if is_keyless:
+            put_ticks_right(instance, now)
+        else:
+            put_right(instance, open_database(settings), now)
         for name in switch_on(instance):
             click.echo(f"{name} was stopped in Dagster's UI: it is started again.")
 

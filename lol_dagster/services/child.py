@@ -19,7 +19,7 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _CANNOT_EXECUTE = 127  # as a shell would exit
 
 
-def _die_with(supervisor: int) -> None:
+def die_with(supervisor: int) -> None:
     """Let the kernel kill this process as soon as the supervisor is gone, however it goes.
 
     prctl(2): the setting survives execve; "parent" is the thread that forked.
@@ -31,7 +31,7 @@ def _die_with(supervisor: int) -> None:
         sys.exit(1)
 
 
-def _take_signals_as_they_come() -> None:
+def take_signals_as_they_come() -> None:
     """Undo what was inherited: a shell's `&` has SIGINT ignored, and Dagster gives SIGTERM
     whatever SIGINT has (dagster/_utils/interrupts.py), so that nothing but SIGKILL would stop it.
     """
@@ -43,8 +43,8 @@ def _take_signals_as_they_come() -> None:
 def main() -> None:
     """Prepare, then become the service."""
     supervisor, argv = int(sys.argv[1]), sys.argv[2:]
-    _take_signals_as_they_come()
-    _die_with(supervisor)
+    take_signals_as_they_come()
+    die_with(supervisor)
     try:
         os.execvp(argv[0], argv)  # noqa: S606 - a list that we build, no shell
     except OSError as error:

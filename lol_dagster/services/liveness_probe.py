@@ -1,6 +1,6 @@
 """Whether a service that is running also answers, and for how long it has been silent.
 
-What is done about that is supervisor.py; how a service is asked is orchestration/services.py.
+What is done about that is supervisor.py; how a service is asked is services/dagster_services.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Several services run together: started, restarted when they die or hang, ended together.
 
 Belongs here: processes, their signals and the files that hold their output. Which services there
-are does not (orchestration/services.py, cli/services.py).
+are does not (services/dagster_services.py, cli/services.py).
 
 Each service is a session and process group of its own: a terminal's Ctrl-C reaches the supervisor
 alone, and what a service has started (Dagster's run workers) is ended with its group. Output goes
@@ -32,6 +32,7 @@ from urllib.parse import urlsplit
 from lol_dagster.errors import UserError
 from lol_dagster.services.liveness_probe import LivenessProbe
 from lol_dagster.services.process_groups import ProcessGroups, adopting_orphans
+from lol_dagster.services.warm_start import ForkedProcess, WarmStart
 
 _log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ class Supervisor:
         log_dir: Path,
         say: Callable[[str], None],
         timeouts: Timeouts = Timeouts(),
+        warm_start: WarmStart | None = None,
     ) -> None:
         """
         Args:
@@ -109,8 +111,9 @@ class Supervisor:
             log_dir: Where the services' output goes; created if it is not there.
             say: Shows the operator one line; called from the supervisor's own thread.
             timeouts: Pauses and timeouts.
+            warm_start: Forks the services, as long as it lives.
         """
-        self._children = [_Child(service, log_dir, timeouts) for service in services]
+        self._children = [_Child(service, log_dir, timeouts, warm_start) for service in services]
         self._groups = ProcessGroups()
         self._say = say
         self._timeouts = timeouts
@@ -232,12 +235,15 @@ class Supervisor:
 class _Child:
     """One service's process: starts it when its pause is over, notices its end."""
 
-    def __init__(self, service: Service, log_dir: Path, timeouts: Timeouts) -> None:
+    def __init__(
+        self, service: Service, log_dir: Path, timeouts: Timeouts, warm_start: WarmStart | None
+    ) -> None:
         self.service = service
         self.current_pause = 0.0
         self._log_dir = log_dir
         self._timeouts = timeouts
-        self._process: subprocess.Popen[bytes] | None = None
+        self._warm_start = warm_start
+        self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._log_file = log_dir
         self._log_start = 0
         self._started = 0.0
@@ -280,7 +286,7 @@ class _Child:
             ended = f"did not answer for {self._killed_after:g} s and was killed"
         return f"{ended} ({last_line or 'it wrote nothing'}; all of it: {self._log_file})"
 
-    def _kill_if_silent(self, process: subprocess.Popen[bytes]) -> None:
+    def _kill_if_silent(self, process: subprocess.Popen[bytes] | ForkedProcess) -> None:
         """Once, and it alone: the run workers of a code server that hangs go on to their end."""
         if self._probe is None or self._killed_after:
             return
@@ -318,11 +324,12 @@ class _Child:
         day = datetime.now(UTC).date().isoformat()
         self._log_file = self._log_dir / f"{self.service.name}-{day}.log"
         env = {**os.environ, "PYTHONUNBUFFERED": "1", **self.service.env}
+        known = {name: value for name, value in env.items() if value is not None}
         with self._log_file.open("ab") as log:
             self._log_start = log.tell()
-            self._process = subprocess.Popen(
+            self._process = self._forked(known, log.fileno()) or subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_CHILD), str(os.getpid()), *self.service.argv],
-                env={name: value for name, value in env.items() if value is not None},
+                env=known,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -332,6 +339,11 @@ class _Child:
         self._killed_after = 0.0  # seconds of silence
         if self._probe:
             self._probe.begin_anew()
+
+    def _forked(self, env: Mapping[str, str], output: int) -> ForkedProcess | None:
+        if self._warm_start is None:
+            return None
+        return self._warm_start.start(self.service.name, self.service.argv, env, output)
 
 
 def _ended(status: int) -> str:

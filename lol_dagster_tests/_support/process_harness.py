@@ -20,7 +20,7 @@ from typing import Any
 
 import requests
 
-from lol_dagster.orchestration.services import new_code_address
+from lol_dagster.services.dagster_services import new_code_address
 from lol_dagster.services.worker_liveness import liveness
 from lol_dagster.settings import Settings
 from lol_dagster.storage.models import Match
@@ -35,12 +35,17 @@ DELIVERY_TIMEOUT_S = 300.0
 half a minute until a worker is missed."""
 
 SERVICES = {
-    "daemon": "dagster._daemon",
-    "webserver": "orchestration.web_server",
-    "code-server": "orchestration.code_server",
-    "admin": "main; main() admin",
+    "daemon": ("lol-daemon", "orchestration.daemon"),
+    "webserver": ("lol-webserver", "orchestration.web_server"),
+    "code-server": ("lol-code-server", "orchestration.code_server"),
+    "admin": ("lol-admin", "-m lol_dagster admin"),
 }
-"""Service → what its command line can be recognized by."""
+"""Service → what its command line can be recognized by: forked, and started the usual way."""
+
+
+def is_service(service: str, pid: int) -> bool:
+    """Whether the process is that service's."""
+    return any(mark in command_line(pid) for mark in SERVICES[service])
 
 
 @dataclass
@@ -105,9 +110,7 @@ class RunningApp:
         Raises:
             AssertionError: it does not run.
         """
-        found = [
-            pid for pid in descendants(self.process.pid) if SERVICES[service] in command_line(pid)
-        ]
+        found = [pid for pid in descendants(self.process.pid) if is_service(service, pid)]
         assert found, f"no {service} runs"
         return found[0]
 

@@ -40,7 +40,7 @@ def test_the_daemon_goes_on_after_its_clock_was_a_day_ahead(
 ) -> None:
     """Its sensors at once; its schedules, of which it remembers the last ticks, and its queue of runs after
     `up` has restarted it, as its heartbeats cease: three minutes of waiting. What it depends on is proven
-    with time in hand: orchestration/test_future.py, and `…clock_was_ahead_falls_silent` in test_services.py.
+    with time in hand: orchestration/test_future.py, and `…clock_was_ahead_falls_silent` in test_dagster_services.py.
     """
     world.add_team("Gamers", "Ann")
     for name, value in shifted_clock.environment.items():

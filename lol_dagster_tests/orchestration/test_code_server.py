@@ -23,7 +23,7 @@ from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import ExecuteExternalJobArgs
 
 from lol_dagster.orchestration.instance import prepare_instance
-from lol_dagster.orchestration.services import code_server, new_code_address, other_services
+from lol_dagster.services.dagster_services import code_server, new_code_address, other_services
 from lol_dagster.services.supervisor import Service, Supervisor, wait_until_answering
 from lol_dagster.settings import SECRET_VARIABLES, Settings
 from lol_dagster.storage.schema import open_database

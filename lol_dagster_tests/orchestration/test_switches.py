@@ -143,17 +143,17 @@ def test_everything_that_the_code_declares_runs_by_default() -> None:
     assert {each.default_status.value for each in declared} == {"RUNNING"}
 
 
-def test_up_looks_by_itself_whatever_is_stopped(
-    instance: dg.DagsterInstance, database: Database
+def test_the_code_server_looks_by_itself_whatever_is_stopped(
+    settings: Settings, instance: dg.DagsterInstance, database: Database
 ) -> None:
     click(instance, "due_work_sensor", InstigatorStatus.STOPPED)
-    with looking(instance, database):
+    with looking(settings):
         (only,) = wait_for("what was found", lambda: found(database))
     assert only.name == "due_work_sensor"
 
 
-def test_up_puts_right_by_itself_what_a_clock_wrote_that_was_ahead(
-    instance: dg.DagsterInstance, database: Database
+def test_the_code_server_puts_right_by_itself_what_a_clock_wrote_that_was_ahead(
+    settings: Settings, instance: dg.DagsterInstance, database: Database
 ) -> None:
     """No sensor would tick until tomorrow, the one that runs the checks among them."""
     tomorrow = datetime.now(UTC) + timedelta(days=1)
@@ -167,12 +167,15 @@ def test_up_puts_right_by_itself_what_a_clock_wrote_that_was_ahead(
         assert state.sensor_instigator_data is not None
         return (state.sensor_instigator_data.last_tick_timestamp or 0) < tomorrow.timestamp()
 
-    with looking(instance, database):
+    with looking(settings):
         wait_for("tick of today", is_put_right)
 
 
 def test_one_failure_does_not_end_the_looking(
-    instance: dg.DagsterInstance, database: Database, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looks: list[int] = []
 
@@ -182,5 +185,5 @@ def test_one_failure_does_not_end_the_looking(
 
     monkeypatch.setattr(switches, "look", fail)
     monkeypatch.setattr(switches, "_LOOK_EVERY", 0.01)
-    with looking(instance, database):
+    with looking(settings):
         wait_for("further look", lambda: len(looks) > 2)

@@ -34,7 +34,7 @@ from dagster._grpc.types import CancelExecutionRequest, ExecuteExternalJobArgs
 
 from lol_dagster.definitions import defs
 from lol_dagster.orchestration import warm_workers
-from lol_dagster.orchestration.services import code_server, new_code_address
+from lol_dagster.services.dagster_services import code_server, new_code_address
 from lol_dagster.services.supervisor import Supervisor, Timeouts, wait_until_answering
 from lol_dagster.settings import Settings
 from lol_dagster.storage.schema import open_database

@@ -23,7 +23,7 @@ import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from lol_dagster.orchestration.instance import POOL_LIMITS, prepare_instance
-from lol_dagster.orchestration.services import other_services
+from lol_dagster.services.dagster_services import other_services
 from lol_dagster.settings import Settings
 from lol_dagster_tests._support.process_harness import free_port
 from lol_dagster_tests._support.waiting import wait_for

@@ -7,26 +7,71 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import dagster as dg
 import grpc  # type: ignore[import-untyped]
 from grpc_health.v1.health_pb2 import HealthCheckRequest  # type: ignore[import-untyped]
 from grpc_health.v1.health_pb2_grpc import HealthStub  # type: ignore[import-untyped]
 
+from lol_dagster.errors import UserError
 from lol_dagster.services.liveness_probe import over_http
 from lol_dagster.services.supervisor import Service
+from lol_dagster.services.warm_start import WarmStart
 from lol_dagster.settings import SECRET_VARIABLES, Settings
 
 _LOCATION = "lol_dagster"
+_WARM = [
+    "lol_dagster.definitions",
+    "lol_dagster.admin.app",
+    "lol_dagster.admin.server",
+    "dagster._daemon.cli",
+    "dagster._daemon.controller",
+    "dagster_webserver.cli",
+    "uvicorn.protocols.http.auto",
+]
+"""What the services import."""
 _SOCKET = "code-server"
 WORKERS_SOCKET = "run-workers"
 """In the same folder, for the code server itself."""
 _ANSWERS_WITHIN = 5.0
 """Seconds."""
+
+
+def start_warm(settings: Settings) -> WarmStart | None:
+    """A process without any secret of ours that forks the services; None where that needs another kernel."""
+    if sys.platform != "linux":
+        return None
+    env = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+    return WarmStart(_WARM, {**env, "LOL_HOME": str(settings.home)})
+
+
+def prepare_dagster() -> list[str]:
+    """Have Dagster's storage prepared (switches.py) in a process of its own: this one stays small without
+    Dagster. Returns what there is to say about it, in lines.
+
+    Raises:
+        UserError: it cannot be prepared.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "lol_dagster.orchestration.switches"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        start_new_session=True,  # a terminal's Ctrl-C is ours
+    )
+    if done.returncode:
+        raise UserError(done.stdout.strip() or "Dagster's storage cannot be prepared: see above")
+    return done.stdout.splitlines()
+
+
+def heartbeat_file(dagster_home: Path) -> Path:
+    """Whose time changes as Dagster's daemon goes on."""
+    return dagster_home / "daemon-heartbeat"
 
 
 def new_code_address(settings: Settings) -> Path:
@@ -85,8 +130,8 @@ def other_services(
         *(["--sign-in-port", str(settings.admin_port)] if sign_in else []),
     ]
     return [
-        _logged("daemon", "dagster._daemon", "run", "-w", str(workspace),
-                answers=_DaemonHeartbeats(settings.dagster_home), keyless=settings),
+        _logged("daemon", "lol_dagster.orchestration.daemon", "run", "-w", str(workspace),
+                answers=_Touched(heartbeat_file(settings.dagster_home)), keyless=settings),
         _logged(
             "webserver", "lol_dagster.orchestration.web_server",
             "-w", str(workspace), "--port", str(ui_port), *guard,
@@ -111,25 +156,21 @@ def _code_server_answers(address: Path) -> Callable[[], bool]:
     return answers
 
 
-class _DaemonHeartbeats:
-    """Whether Dagster's daemon has written a heartbeat since it was last asked.
+class _Touched:
+    """Whether a file's time has changed since it was last asked."""
 
-    It writes one every half minute. A single thread that hangs it notices itself, and ends. Ages
-    are not compared, so that a clock that jumps does not matter.
-    """
-
-    def __init__(self, dagster_home: Path) -> None:
-        self._home = dagster_home
-        self._instance: dg.DagsterInstance | None = None
-        self._seen: set[tuple[str, float]] = set()
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._seen = self._time()
 
     def __call__(self) -> bool:
-        if self._instance is None:
-            self._instance = dg.DagsterInstance.from_config(str(self._home))
-        found = self._instance.get_daemon_heartbeats()
-        beats = {(name, beat.timestamp) for name, beat in found.items()}
-        is_new, self._seen = beats != self._seen, beats
-        return is_new
+        before, self._seen = self._seen, self._time()
+        return self._seen != before
+
+    def _time(self) -> int | None:
+        with contextlib.suppress(FileNotFoundError):
+            return self._file.stat().st_mtime_ns
+        return None
 
 
 def _logged(

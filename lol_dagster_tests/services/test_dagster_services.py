@@ -6,22 +6,25 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import time_machine
 from dagster._daemon.controller import DEFAULT_HEARTBEAT_INTERVAL_SECONDS
 from dagster._daemon.daemon import MonitoringDaemon
 from dagster._daemon.types import DaemonHeartbeat
 
+from lol_dagster.orchestration.daemon import Heartbeats
 from lol_dagster.orchestration.instance import prepare_instance
-from lol_dagster.orchestration.services import (
-    _DaemonHeartbeats,
+from lol_dagster.services.dagster_services import (
+    _Touched,
     code_server,
+    heartbeat_file,
     new_code_address,
     other_services,
 )
@@ -29,10 +32,9 @@ from lol_dagster.services.supervisor import Service, Supervisor, Timeouts
 from lol_dagster.settings import Settings
 from lol_dagster.storage.schema import open_database
 from lol_dagster_tests._support.process_harness import (
-    SERVICES,
-    command_line,
     descendants,
     free_port,
+    is_service,
 )
 from lol_dagster_tests._support.waiting import wait_for
 
@@ -92,7 +94,7 @@ def is_frozen(pid: int) -> bool:
 
 
 def running(service: str) -> int:
-    (pid,) = [pid for pid in descendants(os.getpid()) if SERVICES[service] in command_line(pid)]
+    (pid,) = [pid for pid in descendants(os.getpid()) if is_service(service, pid)]
     return pid
 
 
@@ -141,10 +143,24 @@ def test_what_an_up_left_that_was_killed_is_taken_away_at_the_next_start(
     last.parent.rmdir()
 
 
+def daemon_answers(settings: Settings, instance: dg.DagsterInstance) -> Callable[[], bool]:
+    """What the supervisor sees after the daemon's own process has read what is there."""
+    file = heartbeat_file(settings.dagster_home)
+    file.touch()  # an earlier daemon's
+    os.utime(file, (0, 0))
+    heartbeats, touched = Heartbeats(instance, file), _Touched(file)
+
+    def answers() -> bool:
+        heartbeats.pass_on()
+        return touched()
+
+    return answers
+
+
 def test_a_daemon_answers_by_each_new_heartbeat_whatever_its_time(settings: Settings) -> None:
     """Dagster's daemons write one each half minute; a clock that was put back is no silence."""
     instance = prepare_instance(settings)
-    answers = _DaemonHeartbeats(settings.dagster_home)
+    answers = daemon_answers(settings, instance)
 
     def beat(daemon: str, at: float) -> None:
         instance.add_daemon_heartbeat(DaemonHeartbeat(at, daemon, None, []))
@@ -165,7 +181,7 @@ def test_a_daemon_whose_clock_was_ahead_falls_silent(settings: Settings) -> None
     heartbeats, and would wait until tomorrow; a new one remembers nothing.
     """
     instance = prepare_instance(settings)
-    answers = _DaemonHeartbeats(settings.dagster_home)
+    answers = daemon_answers(settings, instance)
     now = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
     def go_on(daemon: MonitoringDaemon, at: datetime) -> None:
