@@ -212,6 +212,31 @@ def test_an_unanswered_test_message_is_looked_for_and_tried_further(
     assert any_delivery.titles(channel) == []
 
 
+def test_an_unanswered_test_message_that_is_found_shows_that_the_history_can_be_read(
+    delivery: DeliverySetup,
+) -> None:
+    """Though nothing further is tried, as somebody else has met a ban meanwhile."""
+    channel = delivery.channel()
+    look = delivery.discord.handle
+
+    def ban_after_the_look(operation: str, *rest: Any) -> None:
+        look(operation, *rest)
+        if operation == "list":
+            with delivery.database.writing() as session:
+                until = delivery.now + timedelta(minutes=10)
+                session.merge(SendBucket(scope="service:Discord", not_before=until))
+
+    delivery.discord.handle = ban_after_the_look  # type: ignore[method-assign]
+    delivery.discord.script("post", fail_after_accept())
+    report = probe(delivery, channel)
+    assert (results(report)["find"], report.can_read_back) == ("skipped", True)
+    # Two calls, each with its own answer; the first one counts as a failed POST until another passes.
+    assert delivery.attempts(report.message_id or "") == [("POST", "uncertain"), ("SCAN", "found")]
+    breaker = delivery.breaker(f"channel:{channel}")
+    assert breaker is not None
+    assert breaker.failures == 1
+
+
 @pytest.mark.parametrize("kind", ["discord-bot", "slack-bot"])
 def test_a_test_message_that_did_not_arrive_is_never_repeated(
     any_delivery: DeliverySetup, kind: str
@@ -407,9 +432,13 @@ def test_a_rate_limit_of_before_is_obeyed(delivery: DeliverySetup) -> None:
 
 def test_what_a_history_shows_only_after_a_while_is_found(delivery: DeliverySetup) -> None:
     channel = delivery.channel()
+    first = {"author": {"id": "1"}, "embeds": [], "channel_id": delivery.address(channel)}
+    old = [{**first, "id": str(number)} for number in range(1, 202)]  # two pages of Discord's
+    delivery.discord.messages[delivery.address(channel)] = old
     delivery.discord.script("list", lambda call: call.connection.send(answer(200, "[]")))
     report = probe(delivery, channel)
     assert (said(report, "find"), report.can_read_back) == ("found by its marker", True)
+    assert delivery.discord.count("list") == 2  # what is older is not read
     assert waits(delivery) == [5.0]  # Discord's settling time
     assert test_message(delivery, report).id == report.message_id
     assert delivery.attempts(report.message_id or "")[1:3] == [

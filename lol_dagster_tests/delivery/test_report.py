@@ -219,6 +219,9 @@ def test_a_run_for_some_games_waits_for_no_others(delivery: DeliverySetup) -> No
     delivery.message(channel, "second", due_at=NOW + timedelta(seconds=5))
     delivery.run(wait=10, only_match_ids=["NA1_1"])
     assert (delivery.titles(channel), delivery.clock.slept) == (["Victory"], [])
+    deliverer = delivery.deliverer()
+    assert deliverer.next_due_at(["NA1_1"]) is None
+    assert deliverer.next_due_at() == NOW + timedelta(seconds=5)
     delivery.run(wait=10)
     assert delivery.titles(channel) == ["Victory", "second"]
     assert delivery.clock.slept == [5.0]

@@ -17,7 +17,7 @@ SIMULATED = all_transports(
         slack_hooks_url="http://127.0.0.1:3010/slack-hooks",
     )
 )
-SECRET = "s3cretT0kenOfAWebhook"
+SECRET = "s3cretT0kenOfAWebhookX"
 DISCORD = f"https://discord.com/api/webhooks/123456789012345678/{SECRET}"
 SLACK = f"https://hooks.slack.com/services/T01ABCDEF/B01ABCDEF/{SECRET}"
 
@@ -100,6 +100,8 @@ def test_the_address_is_found_in_what_is_natural_to_paste(
         ("discord-webhook", DISCORD.replace("discord.com", "discord.com:8443")),
         ("discord-webhook", DISCORD.replace("discord.com", "discord.com:port")),
         ("discord-webhook", DISCORD + "?wait=false"),
+        ("discord-webhook", DISCORD + "?wait="),
+        ("discord-webhook", DISCORD + "?thread_id="),
         ("discord-webhook", DISCORD + "/slack"),
         ("discord-webhook", DISCORD + "#x"),
         ("discord-webhook", DISCORD + "?thread_id=1/../../x"),

@@ -745,6 +745,8 @@ def test_slacks_rate_limits(service: Service) -> None:
     service.scan("slack-bot")
     answered = service.says(said(429, {"ok": False}, Retry_After="30")).scan("slack-bot")
     assert (answered.verdict.retry_after, answered.holds) == (30.0, (Hold(30.0),))
+    answered = service.delete("slack-bot")
+    assert (answered.verdict.retry_after, answered.holds) == (30.0, (Hold(30.0),))
 
 
 def test_what_is_kept_of_slacks_answers(service: Service) -> None:

@@ -77,6 +77,7 @@ def test_whoever_asks_to_wait_without_saying_how_long_means_a_minute() -> None:
     [
         ("https://discord.com/api/webhooks/1/token", "https://discord.com/api/webhooks/1/…"),
         ("https://discord.com/api/webhooks/1/token/", "https://discord.com/api/webhooks/1/…"),
+        ("https://discord.com/api/webhooks/1/X", "https://discord.com/api/webhooks/1/…"),
         ("https://discord.com/webhooks/1/token?thread_id=5/6", "https://discord.com/webhooks/1/…"),
     ],
 )

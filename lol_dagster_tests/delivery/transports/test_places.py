@@ -97,10 +97,10 @@ def test_what_a_server_does_not_allow_a_channel_may(monkeypatch: pytest.MonkeyPa
 
 def test_slack_lists_the_channels_that_the_bot_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
     bot = SlackBot(load_settings(), deadline=1.0)
-    asked: list[tuple[str, Any]] = []
+    asked: list[tuple[str, str, Any]] = []
 
-    def call(_verb: str, method: str, **what: Any) -> Reply:
-        asked.append((method, what["params"]))
+    def call(verb: str, method: str, **what: Any) -> Reply:
+        asked.append((verb, method, what["params"]))
         found = [{"id": "C2", "name": "lol"}, {"id": "G1", "name": "Alerts"}]
         return reply({"ok": True, "channels": found})
 
@@ -109,7 +109,21 @@ def test_slack_lists_the_channels_that_the_bot_is_in(monkeypatch: pytest.MonkeyP
     what = {
         "types": "public_channel,private_channel", "exclude_archived": "true", "limit": 1000,
     }  # fmt: skip
-    assert asked == [("users.conversations", what)]
+    assert asked == [("GET", "users.conversations", what)]
+
+
+def test_discord_is_asked_for_twenty_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each costs two calls more."""
+    bot = DiscordBot(load_settings(), deadline=1.0)
+    asked: list[tuple[str, str, Any]] = []
+
+    def call(verb: str, path: str, *, params: Any) -> Reply:
+        asked.append((verb, path, params))
+        return reply({"id": ME} if path == "/users/@me" else [])
+
+    monkeypatch.setattr(bot, "call", call)
+    assert bot.places() == []
+    assert asked == [("GET", "/users/@me", None), ("GET", "/users/@me/guilds", {"limit": 20})]
 
 
 def test_what_the_services_list_over_the_network_is_shown(

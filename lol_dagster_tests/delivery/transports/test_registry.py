@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from lol_dagster.delivery.model import NotSent
 from lol_dagster.delivery.transports import registry
-from lol_dagster.delivery.transports.base import AddressError
+from lol_dagster.delivery.transports.base import AddressError, Answer, Outgoing
 from lol_dagster.settings import Settings
 from lol_dagster_tests.delivery.kinds import ALL
 
@@ -31,5 +32,7 @@ def test_a_kind_that_is_not_there_is_stood_in_for_by_one_that_cannot_be_used() -
     assert unknown.unusable("the roof") == "this version of lol_dagster has no such kind of channel"
     assert unknown.shown_address("the roof") == "…"
     assert not registry.can_edit("carrier-pigeon")
-    with pytest.raises(AddressError):
+    with pytest.raises(AddressError, match="has no such kind of channel"):
         unknown.check_address("the roof")
+    why = NotSent("this version of lol_dagster has no such kind of channel")
+    assert unknown.post("the roof", Outgoing("m", 1, "n", {})) == Answer(why)
