@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from lol_dagster.delivery.model import Timing
 from lol_dagster.delivery.retry_budget import retry_budget_of
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import all_transports, transport_types
+from lol_dagster.explain.preview import Preview, preview_rules
 from lol_dagster.riot.modes import KIND_NAMES
 from lol_dagster.roster import channels
 from lol_dagster.roster.channels import MOST_MEMBERS, ChannelRules
@@ -169,6 +171,11 @@ def add(
     type=click.Choice(UNCERTAIN_POLICIES),
     help="What should happen to a message if nobody can find out whether it arrived.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only show what other rules would have made of last week's games.",
+)
 @as_json_option
 def edit(
     name: str,
@@ -182,11 +189,34 @@ def edit(
     quiet_hours: str | None,
     quiet_way: str | None,
     uncertain: str | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Change a channel; what is not named stays."""
     with command_context() as app:
         transports = all_transports(app.settings)
+
+        def rules_of(row: Channel) -> ChannelRules:
+            return _changed(
+                ChannelRules.of(row),
+                queues=queues,
+                message_kinds=message_kinds,
+                min_members=min_members,
+                only_if=only_if,
+                quiet_hours=quiet_hours,
+                quiet_way=quiet_way,
+            )
+
+        if dry_run:
+            with app.database.reading() as session:
+                row = channels.get_channel(session, name)
+                rules = rules_of(row)
+                channels.checked_quiet_way(rules, kind or row.kind, transports)
+                preview = preview_rules(
+                    session, row, rules, stale_after=app.settings.stale_after, now=app.now
+                )
+            print_either(asdict(preview), as_json, lambda: _print_preview(preview))
+            return
         with app.writing() as session:
             row = channels.get_channel(session, name)
             changed = channels.change_channel(
@@ -196,15 +226,7 @@ def edit(
                 kind=row.kind if kind is None else kind,
                 address=address,
                 transports=transports,
-                rules=_changed(
-                    ChannelRules.of(row),
-                    queues=queues,
-                    message_kinds=message_kinds,
-                    min_members=min_members,
-                    only_if=only_if,
-                    quiet_hours=quiet_hours,
-                    quiet_way=quiet_way,
-                ),
+                rules=rules_of(row),
                 uncertain=row.uncertain if uncertain is None else uncertain,
                 version=row.version,
                 now=app.now,
@@ -212,6 +234,18 @@ def edit(
             value = _as_json(changed, transports)
     said = f"Games of the team {value['team']!r} are announced in {value['name']!r}. "
     print_either(value, as_json, said + _promise(value))
+
+
+def _print_preview(preview: Preview) -> None:
+    print_table(
+        ("", "GAME", "ENDED", "WHAT IT SAYS", "NOW", "THEN"),
+        (
+            (each.what, each.match_id, each.ended_at, each.says, each.now, each.then)
+            for each in preview.differences
+        ),
+        empty="No game of the last week would have been announced otherwise.",
+    )
+    click.echo(f"\n{preview.in_words}. Nothing was changed.")
 
 
 def _changed(

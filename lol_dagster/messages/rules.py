@@ -145,6 +145,27 @@ def decide(
     return decisions
 
 
+def decide_afresh(
+    session: Session, match_id: str, channels: Sequence[Channel], *, stale_after: timedelta
+) -> list[AnnouncementDecision]:
+    """What would have been decided of a game in these channels when it was first processed, in their order, if
+    nothing had been announced there yet.
+
+    Empty if the game has not been processed.
+
+    Args:
+        channels: Of one team. They need not be in the database: those that are being changed are not.
+        stale_after: LOL_STALE_AFTER.
+    """
+    game, match = session.get(Game, match_id), session.get(Match, match_id)
+    if game is None or match is None or match.processed_at is None:
+        return []
+    at = match.processed_at
+    when = _When.of(session, game, at, stale_after, at)
+    seen = _SeenBy(session, game, session.get_one(Team, channels[0].team_id))
+    return [_decision(seen, channel, when, None) for channel in channels]
+
+
 def candidate_teams(session: Session, match_id: str) -> Sequence[Team]:
     """The teams that any tracked player of the game ever was in, by id.
 

@@ -495,6 +495,31 @@ def test_an_error_of_a_channel_is_shown_at_its_field(
     assert said in at_field
 
 
+def test_a_channels_rules_are_previewed_before_they_are_saved(
+    operator: Visitor, channel: None, database: Database
+) -> None:
+    """The channel is for ranked solo."""
+    with database.writing() as session:
+        ann = make_member(session, session.get_one(Channel, 1).team)
+        ended = datetime.now(UTC) - timedelta(hours=1)
+        ranked = {"queue_kind": "ranked", "ended_at": ended, "processed_at": ended}
+        add_game(session, "EUW1_1", played(ann), **ranked)
+    typed = filled_in(operator.get(CHANNEL).text, min_members="2", preview="1")
+    page = operator.post(CHANNEL, typed)
+    assert page.status_code == 200
+    assert "Of 1 game in the last week 0 gained, 1 lost, 0 changed, 0 the same" in page.text
+    assert "the channel wants at least 2 of the team in a game, and 1 took part" in page.text
+    # What was typed is still there, and saved only by the other button.
+    assert the_channel(database).min_members == 1
+    typed = filled_in(page.text)
+    assert typed["min_members"] == ["2"]
+    assert operator.post(CHANNEL, typed).status_code == 302
+    assert the_channel(database).min_members == 2
+    refused = operator.post(CHANNEL, {**typed, "quiet_hours": "at night", "preview": "1"})
+    assert refused.status_code == 422
+    assert "such as 23:00-08:00" in refused.text
+
+
 def test_another_kind_is_refused_without_an_address_at_that_field(
     operator: Visitor, channel: None
 ) -> None:

@@ -337,6 +337,14 @@ def test_what_a_channel_wants_is_chosen_and_changed() -> None:
     assert said in refused("channel", "edit", "general", *slack)
     quiet = ("--quiet-hours", "23-8", "--quiet-way", "silent")
     assert said in refused("channel", "add", "x", "--team", "Amigos", *slack, *quiet)
+    shown = as_json("channel", "edit", "general", "--min-members", "3", "--dry-run")
+    assert shown == {"games": 0, "same": 0, "differences": []}
+    assert "Nothing was changed" in done(
+        "channel", "edit", "general", "--queues", "420", "--dry-run"
+    )
+    assert said in refused("channel", "edit", "general", *slack, "--dry-run")
+    value = as_json("channel", "show", "general")
+    assert (value["min_members"], value["queues"]) == (1, None)
     edited = as_json("channel", "edit", "general", "--quiet-hours", "none", *slack)
     assert (edited["quiet_hours"], edited["quiet_way"]) == (None, "silent")
     assert "1<=x<=16" in run("channel", "edit", "general", "--min-members", "0").stderr

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from flask import flash, redirect, request
+from flask import flash, g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import Admin, expose
 from flask_admin.actions import action
@@ -30,11 +30,12 @@ from lol_dagster.admin.display import row_link, sentence
 from lol_dagster.admin.forms import EntryForm, FieldError, offer_teams, stripped
 from lol_dagster.admin.merging import Typed, typed_value
 from lol_dagster.admin.roster_view import RosterView, removed_filter
-from lol_dagster.admin.transactions import end_reading
+from lol_dagster.admin.transactions import end_reading, reading
 from lol_dagster.delivery.probe import Finding, is_left_behind, probe_channel
 from lol_dagster.delivery.scopes import Call, channel_scope
 from lol_dagster.delivery.transports.base import AddressError, Place, PlacesError
 from lol_dagster.delivery.transports.registry import transport_type, transport_types
+from lol_dagster.explain.preview import preview_rules
 from lol_dagster.riot.modes import KIND_NAMES, MODE_NAMES, Wanted, shown_wanted
 from lol_dagster.roster.channels import (
     CHOSEN_KINDS,
@@ -306,6 +307,7 @@ class ChannelView(RosterView):
     column_filters = (removed_filter(Channel.removed_at),)
     typed_columns = _COLUMNS
     create_template = "roster/channel_create.html"
+    edit_template = "roster/channel_edit.html"
     details_template = "roster/channel.html"
 
     def get_query(self) -> Any:
@@ -341,19 +343,16 @@ class ChannelView(RosterView):
             form.fill_in_kinds(obj.message_kinds)
         return form
 
-    def save(self, session: Session, form: Form, row: Channel | None) -> Channel:
-        transports = admin_context().transports
-        address = (form.address.data or "").strip() or None
-        _at("name", lambda: clean_name(form.name.data))
+    def _rules(self, form: Form) -> ChannelRules:
+        """
+        Raises:
+            FieldError: what is typed is no rule.
+        """
         queues = _at("other_queues", form.chosen_queues)
         quiet_hours = _at("quiet_hours", form.chosen_quiet_hours)
         kinds = form.chosen_kinds()
         if kinds == []:
             raise FieldError("message_kinds", "choose at least one, or remove the channel")
-        if row is None and address is None:
-            raise FieldError("address", "say where: a bot's channel id, or a webhook's URL")
-        if address is not None:
-            _at("address", lambda: checked_address(form.kind.data, address, transports))
         rules = ChannelRules(
             queues=queues,
             message_kinds=kinds,
@@ -362,7 +361,19 @@ class ChannelView(RosterView):
             quiet_hours=quiet_hours,
             quiet_way=form.quiet_way.data,
         )
+        transports = admin_context().transports
         _at("quiet_way", lambda: checked_quiet_way(rules, form.kind.data, transports))
+        return rules
+
+    def save(self, session: Session, form: Form, row: Channel | None) -> Channel:
+        transports = admin_context().transports
+        address = (form.address.data or "").strip() or None
+        _at("name", lambda: clean_name(form.name.data))
+        rules = self._rules(form)
+        if row is None and address is None:
+            raise FieldError("address", "say where: a bot's channel id, or a webhook's URL")
+        if address is not None:
+            _at("address", lambda: checked_address(form.kind.data, address, transports))
         how: dict[str, Any] = {
             "kind": form.kind.data,
             "transports": transports,
@@ -393,11 +404,26 @@ class ChannelView(RosterView):
         return made
 
     def update_model(self, form: Form, model: Any) -> bool:
+        if "preview" in request.form:
+            self._show_preview(form, model)
+            return False
         is_another = bool(form.address.data) or form.kind.data != model.kind
         done = super().update_model(form, model)
         if done and is_another:
             self._try(model.id)
         return done
+
+    def _show_preview(self, form: Form, channel: Channel) -> None:
+        """Let the form show what the rules in it would have made of last week's games."""
+        try:
+            rules = self._rules(form)
+        except FieldError as error:
+            self.refuse(form, error)
+            return
+        stale_after = admin_context().settings.stale_after
+        g.preview = preview_rules(
+            reading(), channel, rules, stale_after=stale_after, now=self.now()
+        )
 
     def get_save_return_url(self, model: Any, is_created: bool = False) -> str:
         """Where one sees what the test shows, if one has begun."""
