@@ -386,6 +386,10 @@ def test_a_rate_limit_that_does_not_end_soon_is_said(delivery: DeliverySetup) ->
     assert waits(delivery) == []
     # What could not be edited still says what was posted, and can be read and deleted.
     assert (results(report)["read"], results(report)["delete"]) == ("ok", "ok")
+    row = test_message(delivery, report)
+    assert (row.desired_rev, row.remote_rev, row.remote_deleted) == (1, 1, True)
+    (section,) = MessageContent.from_json(row.content).sections
+    assert section.lines[0].lead == "This channel works."
 
 
 def test_under_a_ban_of_the_service_nothing_more_is_tried(delivery: DeliverySetup) -> None:
@@ -656,6 +660,8 @@ def test_a_ban_that_somebody_else_meets_meanwhile_ends_the_test(delivery: Delive
             "a rate limit forbids any call until 20:10:00 UTC",
         )
     assert (delivery.discord.calls, report.left_behind) == (["post"], True)
+    row = test_message(delivery, report)
+    assert (row.desired_rev, row.remote_rev, row.remote_deleted) == (1, 1, False)
 
 
 def test_a_test_whose_refusal_is_about_an_edit_alone_closes_nothing(

@@ -30,6 +30,7 @@ from lol_dagster.delivery.transports.base import (
     asked_to_wait,
     fingerprint,
     html_link,
+    html_time,
     reads,
     seconds,
     sends,
@@ -111,6 +112,14 @@ def test_only_a_page_becomes_a_link() -> None:
     assert html_link("http://example.org", shown).startswith("<a ")
     for other in ("javascript:alert(1)", "ftp://example.org", "//example.org", "xhttps://x"):
         assert html_link(other, shown) == shown
+
+
+def test_an_instant_in_a_preview_is_one_element() -> None:
+    # 20667 days after 1970 begins 2026-08-02: four hours before that.
+    assert html_time(20667 * 86_400 - 4 * 3600) == (
+        '<time datetime="2026-08-01T20:00:00+00:00" title="2026-08-01 20:00:00 UTC" data-own-zone="16">'
+        "2026-08-01 20:00</time>"
+    )
 
 
 def test_an_id_is_of_its_form_from_its_beginning_to_its_end() -> None:
