@@ -28,7 +28,7 @@ from lol_dagster.riot.modes import KIND_NAMES
 from lol_dagster.roster import channels
 from lol_dagster.roster.channels import MOST_MEMBERS, ChannelRules
 from lol_dagster.storage.models import Channel
-from lol_dagster.storage.models.roster import ONLY_IF, QUIET_WAYS, UNCERTAIN_POLICIES
+from lol_dagster.storage.models.roster import ONLY_IF, PICTURES, QUIET_WAYS, UNCERTAIN_POLICIES
 
 _MEMBERS = click.IntRange(1, MOST_MEMBERS)
 _T = TypeVar("_T")
@@ -78,6 +78,11 @@ def channel() -> None:
     "Slack does not have. [hold]",
 )
 @click.option(
+    "--pictures",
+    type=click.Choice(PICTURES),
+    help="What is put beside a game's text: a card, which is drawn and comes as an edit. [none]",
+)
+@click.option(
     "--uncertain",
     type=click.Choice(UNCERTAIN_POLICIES),
     default="review",
@@ -96,6 +101,7 @@ def add(
     only_if: str | None,
     quiet_hours: str | None,
     quiet_way: str | None,
+    pictures: str | None,
     uncertain: str,
     as_json: bool,
 ) -> None:
@@ -110,6 +116,7 @@ def add(
             only_if=only_if,
             quiet_hours=quiet_hours,
             quiet_way=quiet_way,
+            pictures=pictures,
         )
         with app.writing() as session:
             added = channels.add_channel(
@@ -157,6 +164,7 @@ def add(
     type=click.Choice([*ONLY_IF, "all"]),
     help="Only games that one of the team has won, or that are worth a remark, or 'all'.",
 )
+@click.option("--pictures", type=click.Choice(PICTURES), help="What is put beside a game's text.")
 @click.option(
     "--quiet-hours", metavar="23:00-08:00|none", help="In the team's time zone, or 'none'."
 )
@@ -188,6 +196,7 @@ def edit(
     only_if: str | None,
     quiet_hours: str | None,
     quiet_way: str | None,
+    pictures: str | None,
     uncertain: str | None,
     dry_run: bool,
     as_json: bool,
@@ -205,6 +214,7 @@ def edit(
                 only_if=only_if,
                 quiet_hours=quiet_hours,
                 quiet_way=quiet_way,
+                pictures=pictures,
             )
 
         if dry_run:
@@ -257,6 +267,7 @@ def _changed(
     only_if: str | None,
     quiet_hours: str | None,
     quiet_way: str | None,
+    pictures: str | None,
 ) -> ChannelRules:
     """The rules with what the options say; None: it stays."""
     return ChannelRules(
@@ -266,6 +277,7 @@ def _changed(
         only_if=_chosen(only_if, rules.only_if, str),
         quiet_hours=_chosen(quiet_hours, rules.quiet_hours, channels.parse_quiet_hours),
         quiet_way=rules.quiet_way if quiet_way is None else quiet_way,
+        pictures=rules.pictures if pictures is None else pictures,
     )
 
 
@@ -374,6 +386,7 @@ def _as_json(row: Channel, transports: Mapping[str, Transport]) -> dict[str, Any
         "only_if": row.only_if,
         "quiet_hours": row.quiet_hours,
         "quiet_way": row.quiet_way,
+        "pictures": row.pictures,
         "uncertain": row.uncertain,
         "added_at": row.created_at,
         # Nothing that nobody has tried; of a kind that this version lacks there is nothing to try.

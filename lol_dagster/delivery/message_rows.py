@@ -16,7 +16,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, defer, object_session
 
-from lol_dagster.delivery import protocol
+from lol_dagster.delivery import pictures, protocol
 from lol_dagster.delivery.destinations import is_refused
 from lol_dagster.delivery.model import (
     LONGEST_SETTLING,
@@ -69,13 +69,40 @@ def row_of(message: Message) -> Row:
 
 def apply(message: Message, event: Event, now: Moment, terms: Terms) -> protocol.Step:
     """Take one step with a row that the session has locked, and write the row."""
+    was_delivered = row_of(message).delivered
     row, effects = protocol.step(row_of(message), event, now, terms)
     _write(message, row)
     session = object_session(message)
+    is_new = row.delivered and not was_delivered
+    if is_new and session and pictures.begins_with(row, message.content, terms):
+        change_row(message, TextChanged(now.wall))
+        row = row_of(message)
+        pictures.note(session, message.id, message.content, rev=row.desired_rev)
     if message.kind == "catch_up" and session and protocol.keeps_its_text(row, event):
         _announce_apart(session, message, now.wall, given_up=isinstance(event, Drop))
         row = row_of(message)
     return row, effects
+
+
+def go_without_picture(
+    session: Session, message: Message, rev: int, why: str, now: datetime
+) -> Row:
+    """What follows from an edit that was refused with its picture: it is made without it, or left out if it had
+    nothing else to say.
+
+    Args:
+        rev: The revision that was refused.
+    """
+    picture = pictures.note(session, message.id, message.content, failed=why)
+    if message.desired_rev == rev:
+        change_row(message, LeftStanding() if picture.rev == rev else TextChanged(now))
+    logger.warning(
+        "Message %s stays without its picture: %s",
+        message.id,
+        why,
+        extra={"message_id": message.id},
+    )
+    return row_of(message)
 
 
 def change_row(message: Message, event: Change) -> None:
@@ -96,6 +123,7 @@ def terms_of(
         read_back=can.read_back and (probe is None or probe.can_read_back is not False),
         edit=transport.can_edit,
         resend=channel.uncertain == "resend",
+        pictures=transport.takes_pictures,
         timing=timing,
     )
 

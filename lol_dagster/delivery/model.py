@@ -81,6 +81,8 @@ class Terms:
     """What was posted can be edited."""
     resend: bool
     """Post again where the fate of a POST cannot be found out; otherwise it needs review."""
+    pictures: bool = False
+    """What was posted can be given a picture."""
     timing: Timing = field(default_factory=Timing)
 
 

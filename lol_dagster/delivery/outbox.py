@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, case, or_, select
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery import circuit_breaker, pace
+from lol_dagster.delivery import circuit_breaker, pace, pictures
 from lol_dagster.delivery.claimed_message import ClaimedMessage, as_claimed, rendered, wanted
 from lol_dagster.delivery.clock import Clock
 from lol_dagster.delivery.destinations import (
@@ -28,7 +28,7 @@ from lol_dagster.delivery.destinations import (
     openings,
 )
 from lol_dagster.delivery.judging import judged, others_pass
-from lol_dagster.delivery.message_rows import add_message, apply
+from lol_dagster.delivery.message_rows import add_message, apply, go_without_picture
 from lol_dagster.delivery.model import (
     QUIET,
     Absent,
@@ -45,6 +45,7 @@ from lol_dagster.delivery.model import (
     NotSeen,
     NotSent,
     OverBudget,
+    Patch,
     Scan,
     Send,
     Timing,
@@ -309,6 +310,11 @@ class Outbox:
                 channel = session.get_one(Channel, destination.channel_id)
                 outgoing = replace(outgoing, silent=_quiet_until(channel, now) is not None)
                 attempt.body_sha256 = outgoing.body_sha256
+                if send.op == "PATCH":
+                    card = pictures.card_to_send(
+                        session, stepped.row, stepped.content, stepped.terms
+                    )
+                    outgoing = replace(outgoing, card=card)
             session.add(attempt)
             session.flush()
             self._crashpoint("intending")
@@ -350,6 +356,9 @@ class Outbox:
         """
         with self._database.writing() as session:
             answer = judged(session, claimed, effect, answer)
+            failed = _failed_with_picture(claimed, effect, answer.verdict)
+            if failed is not None:
+                answer = replace(answer, verdict=pictures.refused(failed))
             event = event_of(effect, answer.verdict)
             pass_ = others_pass(session, claimed, answer.verdict, self._transports)
             attempt = write_attempt(session, claimed, effect, answer, now)
@@ -358,6 +367,10 @@ class Outbox:
             if isinstance(answer.verdict, More):
                 circuit_breaker.give_turn_back(session, claimed.probes, claimed.row.due_at, now)
             stepped = self._apply(session, claimed, event, now, others_pass=pass_)
+            if failed is not None and stepped is not None and isinstance(effect, Patch):
+                message = session.get_one(Message, stepped.row.id)
+                row = go_without_picture(session, message, effect.rev, failed, now)
+                stepped = replace(stepped, row=row)
             note_other_id(session, attempt)
             self._crashpoint("concluding")
             return stepped
@@ -444,6 +457,15 @@ class Outbox:
 
 def _quiet_until(channel: Channel, now: datetime) -> datetime | None:
     return quiet_until(channel.quiet_hours, channel.team.time_zone, now)
+
+
+def _failed_with_picture(claimed: ClaimedMessage, effect: Effect, verdict: Verdict) -> str | None:
+    """Why an edit was refused that had a picture; None: it had none, or was not."""
+    message = claimed.outgoing
+    has_picture = (
+        isinstance(effect, Patch) and isinstance(message, Outgoing) and message.card is not None
+    )
+    return pictures.why_it_failed(verdict) if has_picture else None
 
 
 def _last_remote_id(

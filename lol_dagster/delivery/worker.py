@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from structlog.contextvars import bound_contextvars
 
@@ -46,8 +46,10 @@ from lol_dagster.delivery.model import (
 )
 from lol_dagster.delivery.outbox import Outbox
 from lol_dagster.delivery.protocol import may_send
-from lol_dagster.delivery.transports.base import Answer, Transport
+from lol_dagster.delivery.transports.base import Answer, Outgoing, Picture, Transport
 from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.pictures.artist import Artist
+from lol_dagster.pictures.drawing import CannotDraw
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 
@@ -148,6 +150,7 @@ class Deliverer:
         jitter: Callable[[], float] = random.random,
         crashpoint: Callable[[str], None] = no_crash,
         at_once: int = AT_ONCE,
+        artist: Artist | None = None,
     ) -> None:
         """
         Args:
@@ -156,8 +159,10 @@ class Deliverer:
             jitter: Uniform in [0, 1).
             crashpoint: Called with a label wherever a crash would be most awkward.
             at_once: How many messages may be under way.
+            artist: Draws their pictures; None: they have none.
         """
         self._at_once = at_once
+        self._artist = artist
         self._linked: set[str] = set()
         """Addresses whose messages' links have been asked for."""
         self._over = threading.Event()
@@ -297,7 +302,9 @@ class Deliverer:
         assert message is not None, "what is to be sent was intended"
         if isinstance(message, Answer):
             return message
-        # The intent's own commit may have taken long.
+        if message.card is not None:
+            message = self._with_picture(message, claimed.content)
+        # The intent's own commit may have taken long, and so may the drawing.
         if not may_send(self._outbox.age(claimed), claimed.terms):
             return Answer(NotSent("the claim grew old before the call", retry_after=0.0))
         if self._over.is_set():
@@ -307,6 +314,17 @@ class Deliverer:
             remote_id = effect.remote_id
             return sending(lambda: transport.patch(claimed.address, remote_id, message))
         return sending(lambda: transport.post(claimed.address, message))
+
+    def _with_picture(self, message: Outgoing, content: Mapping[str, Any]) -> Outgoing:
+        """The message with its card drawn; as it is if that is not possible."""
+        if self._artist is None or message.card is None:
+            return message
+        try:
+            png = self._artist.draw(message.card)
+        except CannotDraw:
+            logger.exception("no picture", extra={"message_id": message.message_id})
+            return message
+        return replace(message, picture=Picture(png, alt=content.get("summary", "")))
 
     def _wait_until(self, time: datetime | None, watch: Watch) -> None:
         if time is not None and (seconds := (time - watch.now()).total_seconds()) > 0:
@@ -374,7 +392,8 @@ def deliverer(settings: Settings, database: Database) -> Deliverer:
     """The deliverer that the settings describe."""
     timing = Timing()
     transports = all_transports(settings, timing)
-    return Deliverer(database, transports, clock_for(database), timing=timing)
+    artist = Artist(settings.card_fonts)
+    return Deliverer(database, transports, clock_for(database), timing=timing, artist=artist)
 
 
 # --- calls that end in an answer, whatever breaks on the way -------------------------------------

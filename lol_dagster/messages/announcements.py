@@ -16,14 +16,16 @@ What comes in a channel's quiet hours shares one, too, fresh or stale. Delivery 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from lol_dagster.messages.announced_games import load_announced_games
+from lol_dagster.messages.announced_games import load_announced_games, load_card
 from lol_dagster.messages.compose import AnnouncedGame, compose_catch_up, compose_game
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import installation_salt
@@ -32,6 +34,8 @@ from lol_dagster.messages.quiet import QUIET_SUBJECTS, is_of_quiet_hours, quiet_
 from lol_dagster.messages.restored import message_id, restoration
 from lol_dagster.messages.rules import AnnouncementDecision, Kind, candidate_teams, decide
 from lol_dagster.storage.models import Channel, Game, Message, MessageGame, Team
+
+logger = logging.getLogger(__name__)
 
 MESSAGES_CODE_VERSION = "4"
 CATCH_UP_OPEN = timedelta(hours=6)
@@ -175,21 +179,39 @@ def _announcement(
         )
     games = load_announced_games(session, channel.team_id, match_ids, with_remarks=kind == "game")
     subject = message.subject if message else _new_subject(session, match_id, decision, channel)
+    if kind == "catch_up":
+        content = _catch_up(decision.team, games, subject)
+    else:
+        content = compose_game(games[0], language(decision.team.language))
+        if channel.pictures == "card":
+            content = _with_card(session, decision.team, match_id, content)
     return Announcement(
         match_id=match_id,
         team=decision.team.name,
         channel=channel.name,
         channel_id=channel.id,
         kind=kind if message is None else message.kind,
-        content=_catch_up(decision.team, games, subject)
-        if kind == "catch_up"
-        else compose_game(games[0], language(decision.team.language)),
+        content=content,
         message_id=message.id if message else _new_id(session, subject, kind, channel),
         exists=message is not None,
         subject=subject,
         order_at=game.ended_at,
         maybe_delivered=restored is not None and restored.may_have_been_delivered(game.ended_at),
     )
+
+
+def _with_card(
+    session: Session, team: Team, match_id: str, content: MessageContent
+) -> MessageContent:
+    """The content with its card; without one if there is anything wrong with it."""
+    try:
+        card = load_card(session, team.id, match_id)
+    except SQLAlchemyError:
+        raise
+    except Exception:
+        logger.exception("no card", extra={"match_id": match_id, "team": team.name})
+        return content
+    return content if card is None else replace(content, card=card.to_json())
 
 
 def _existing(

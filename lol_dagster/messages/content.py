@@ -68,6 +68,9 @@ class MessageContent:
     with "… and 37 more"."""
     language: str = "en"
     """Of `messages.language.LANGUAGES`; for what the transports say themselves."""
+    card: dict[str, Any] | None = None
+    """pictures.card.Card as JSON: the picture that the posted message gets by an edit. What is wrong with it
+    costs the picture alone, so that nobody reads it but who draws it."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain dicts, lists and strings; `from_json` takes it back."""
@@ -91,13 +94,17 @@ class MessageContent:
 _READER = TypeAdapter(MessageContent)
 
 
-_SINCE_VERSION_0_2: Final = ("when", "language")
+_SINCE_VERSION_0_2: Final = ("when", "language", "card")
 """Fields that older versions did not have: left out where they say nothing, so that what was written then
 has the same hash."""
 
 
 def _canonical(content: MessageContent) -> str:
-    value = asdict(content, dict_factory=_without_new_ones_that_say_nothing)
+    return canonical(asdict(content, dict_factory=_without_new_ones_that_say_nothing))
+
+
+def canonical(value: dict[str, Any]) -> str:
+    """The one JSON of a value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 

@@ -44,6 +44,8 @@ class ChannelRules:
     """As `parse_quiet_hours` returns it; None: there are none."""
     quiet_way: str = "hold"
     """One of `storage.models.roster.QUIET_WAYS`."""
+    pictures: str = "none"
+    """One of `storage.models.roster.PICTURES`."""
 
     @classmethod
     def of(cls, channel: Channel) -> ChannelRules:
@@ -158,6 +160,17 @@ def checked_address(kind: str, address: str, transports: Mapping[str, Transport]
     return address
 
 
+def checked_pictures(rules: ChannelRules, kind: str, transports: Mapping[str, Transport]) -> None:
+    """
+    Raises:
+        RosterError: channels of this kind take no pictures.
+    """
+    if rules.pictures != "none" and not transports[kind].takes_pictures:
+        raise RosterError(
+            f"a {kind} takes no pictures: nothing can be added there to what is posted"
+        )
+
+
 def add_channel(
     session: Session,
     name: str,
@@ -177,7 +190,8 @@ def add_channel(
         uncertain: One of `UNCERTAIN_POLICIES`.
 
     Raises:
-        RosterError: this cannot be a name, there is no such kind, or it cannot be silent.
+        RosterError: this cannot be a name, there is no such kind, or it cannot be silent or takes no
+            pictures.
         AddressError: the address is none of this kind.
         NoSuchEntryError: there is no such team.
         AlreadyThereError: there is a channel of this name, or the team has this very channel.
@@ -185,6 +199,7 @@ def add_channel(
     name = clean_name(name)
     address = checked_address(kind, address, transports)
     checked_quiet_way(rules, kind, transports)
+    checked_pictures(rules, kind, transports)
     its_team = get_team(session, team)
     _check_free(session, its_team, name, kind, address)
     channel = Channel(
@@ -241,6 +256,7 @@ def change_channel(
         _check_nothing_under_way(session, channel)
     _check_free(session, channel.team, name, kind, address, but=channel)
     checked_quiet_way(rules, kind, transports)
+    checked_pictures(rules, kind, transports)
     before = ChannelRules.of(channel)
     channel.name, channel.kind, channel.address = name, kind, address
     channel.uncertain = uncertain

@@ -35,6 +35,8 @@ class Board:
         self._truth = truth
         self._clock = clock
         self._channels: dict[str, dict[str, Message]] = {}
+        self.files: dict[str, bytes] = {}
+        """What was uploaded, by the service's id for it."""
 
     @property
     def channels(self) -> dict[str, list[Message]]:

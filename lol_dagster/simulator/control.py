@@ -3,6 +3,7 @@
 GET  /            the page          GET  /state   what the page shows
 GET  /truth       the truth log     GET  /people  the people to track
 GET  /faults      the faults        POST /faults  other ones: the body is a SPEC
+GET  /files/ID    an uploaded picture
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _PAGE = {
 }
 _NEWEST_CALLS = 1000
 _NEWEST_MESSAGES = 100
-_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'"
+)
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,20 @@ class Control:
                 return json_answer(200, self._truth())
             case ("GET", "people"):
                 return json_answer(200, [_person_json(account) for account in self.people()])
+            case ("GET", "files", file_id):
+                return self._uploaded(file_id)
             case ("GET", "faults"):
                 return json_answer(200, {"spec": self.faults.spec})
             case ("POST", "faults"):
                 return self._set_faults(request)
         return text_answer(404, "not found; try / /truth /people /faults\n")
+
+    def _uploaded(self, file_id: str) -> Answer:
+        """A picture that was uploaded to one of the services."""
+        found = [board.files[file_id] for board in self.boards if file_id in board.files]
+        if not found:
+            return text_answer(404, "no such file\n")
+        return Answer(200, found[0], {"Content-Type": "image/png"})
 
     def _set_faults(self, request: Request) -> Answer:
         try:

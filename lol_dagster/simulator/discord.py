@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +19,8 @@ from typing import Any
 from lol_dagster.simulator.chat import Board, Body, Message
 from lol_dagster.simulator.discord_answers import (
     check_body,
+    check_files,
+    check_images,
     error,
     invalid,
     mentions_everyone,
@@ -181,7 +185,7 @@ class Discord:
             case ("GET", "messages", message_id):
                 return call("get", lambda: self._get(channel, message_id))
             case ("PATCH", "messages", message_id):
-                return call("edit", lambda: self._edit(channel, message_id, BOT_ID, _form(request)))
+                return call("edit", lambda: self._edit(channel, message_id, BOT_ID, request))
             case ("DELETE", "messages", message_id):
                 return call("delete", lambda: self._delete(channel, message_id))
         return None
@@ -228,15 +232,44 @@ class Discord:
             return error(10008)
         return json_answer(200, self._message_json(message, as_reader=True))
 
-    def _edit(self, channel: str, message_id: str, author: str, form: Body) -> Answer:
+    def _edit(self, channel: str, message_id: str, author: str, request: Request) -> Answer:
+        form, files = _form_with_files(request)
         message = self.board.find(channel, message_id)
         if message is None:
             return error(10008)
         if message.author != author:
             return error(50005)
         shown = {**message.body, **{key: form[key] for key in _SHOWN if key in form}}
-        self.board.edit(message, self._checked({**form, **shown}))
+        there = message.body.get("attachments", [])
+        shown["attachments"] = self._attached(there, form.get("attachments"), files)
+        body = self._checked({**form, **shown})
+        check_images(body.get("embeds", []), [each["filename"] for each in shown["attachments"]])
+        self.board.edit(message, body)
         return self._message_answer(message)
+
+    def _attached(
+        self, there: list[Body], named: list[Body] | None, files: Mapping[str, bytes]
+    ) -> list[Body]:
+        """What stands below an edited message: of what was there what is named, or all where nothing is said of
+        it; and the new files, which are named by their number.
+        """
+        known = {each["id"]: each for each in there}
+        if named is None:
+            named = [*there, *({"id": number} for number in files)]
+        kept: list[Body] = []
+        for number, each in enumerate(named):
+            id_ = str(each.get("id"))
+            if id_ in known:
+                kept.append({**known[id_], **each})
+            elif id_ in files:
+                new = self._snowflake()
+                self.board.files[new] = files[id_]
+                kept.append({"filename": f"file{id_}", **each, "id": new})
+            else:
+                raise RefusedError(
+                    invalid(f"attachments[{number}]", "UNKNOWN_ATTACHMENT", "is no attachment.")
+                )
+        return kept
 
     def _delete(self, channel: str, message_id: str) -> Answer:
         message = self.board.find(channel, message_id)
@@ -267,9 +300,7 @@ class Discord:
             case ("GET", "messages", message_id):
                 return call("get", lambda: self._get_of_webhook(webhook, message_id))
             case ("PATCH", "messages", message_id):
-                return call(
-                    "edit", lambda: self._edit(webhook, message_id, webhook, _form(request))
-                )
+                return call("edit", lambda: self._edit(webhook, message_id, webhook, request))
             case ("DELETE", "messages", message_id):
                 return call("delete", lambda: self._delete(webhook, message_id))
         return None
@@ -292,7 +323,7 @@ class Discord:
     def _checked(self, form: Body) -> Body:
         """What readers see of a request's body; raises RefusedError as check_body does."""
         check_body(form)
-        shown = {key: form[key] for key in _SHOWN if form.get(key)}
+        shown = {key: form[key] for key in (*_SHOWN, "attachments") if form.get(key)}
         return {**shown, "mention_everyone": mentions_everyone(form)}
 
     def _message_answer(self, message: Message, nonce: object = None) -> Answer:
@@ -305,7 +336,9 @@ class Discord:
         # application's (discord-api-docs#5411).
         blank = as_reader and by_webhook
         author = _user(message.author, "webhook") if by_webhook else _BOT
-        embeds = [{"type": "rich", **embed} for embed in message.body.get("embeds", [])]
+        attached = [self._attachment_json(message, each) for each in _attachments(message)]
+        urls = {f"attachment://{each['filename']}": each["url"] for each in attached}
+        embeds = [_embed_json(embed, urls) for embed in message.body.get("embeds", [])]
         return {
             "id": message.id,
             "type": 0,
@@ -314,7 +347,7 @@ class Discord:
             "content": "" if blank else message.body.get("content", ""),
             "embeds": [] if blank else embeds,
             "components": [] if blank else message.body.get("components", []),
-            "attachments": [],
+            "attachments": [] if blank else attached,
             "mentions": [],
             "mention_roles": [],
             "mention_everyone": message.body["mention_everyone"],
@@ -326,6 +359,18 @@ class Discord:
             **({"webhook_id": message.author} if by_webhook else {}),
         }
 
+    def _attachment_json(self, message: Message, attached: Body) -> Body:
+        content = self.board.files[attached["id"]]
+        url = f"{message.channel}/{attached['id']}/{attached['filename']}"
+        return {
+            **attached,
+            "size": len(content),
+            "url": f"https://cdn.discordapp.com/attachments/{url}",
+            "proxy_url": f"https://media.discordapp.net/attachments/{url}",
+            "content_type": "image/png",
+            **dict(zip(("width", "height"), struct.unpack(">II", content[16:24]), strict=True)),
+        }
+
     def _snowflake(self) -> str:
         """An id that tells its time, as Discord's do; always greater than the last."""
         at = (int(self._clock() * 1000) - _EPOCH_MS) << 22
@@ -334,6 +379,18 @@ class Discord:
 
 
 _SHOWN = ("content", "embeds", "components", "flags")
+
+
+def _attachments(message: Message) -> list[Body]:
+    attached: list[Body] = message.body.get("attachments", [])
+    return attached
+
+
+def _embed_json(embed: Body, urls: Mapping[str, str]) -> Body:
+    shown = {"type": "rich", **embed}
+    if image := embed.get("image"):
+        shown["image"] = {**image, "url": urls.get(image["url"], image["url"])}
+    return shown
 
 
 def _user(user_id: str, name: str) -> dict[str, Any]:
@@ -436,6 +493,20 @@ def _form(request: Request) -> Body:
     if not isinstance(form, dict):
         raise RefusedError(error(50109))
     return form
+
+
+def _form_with_files(request: Request) -> tuple[Body, dict[str, bytes]]:
+    """The body, and files by their numbers: those of a form have it in one of its parts."""
+    parts = request.form_parts()
+    if parts is None:
+        return _form(request), {}
+    files = {
+        name.removeprefix("files[").removesuffix("]"): content
+        for name, content in parts.items()
+        if name.startswith("files[")
+    }
+    check_files(files.values())
+    return _form(replace(request, body=parts.get("payload_json", b""))), files
 
 
 def _iso(at: float) -> str:

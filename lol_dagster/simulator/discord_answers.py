@@ -7,7 +7,7 @@ embeds (developers/resources/message.mdx).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from http.client import responses
 from typing import Any
 
@@ -85,6 +85,7 @@ def too_many(seconds: float, scope: str) -> Answer:
     return answer.with_headers(X_RateLimit_Global="true") if scope == "global" else answer
 
 
+_FILE = 10 * 1024 * 1024
 _CONTENT, _EMBEDS, _EMBED_CHARACTERS, _NONCE = 2000, 10, 6000, 25
 _EMBED_TEXTS = {"title": 256, "description": 4096}
 _FIELDS, _FIELD_TEXTS = 25, {"name": 256, "value": 1024}
@@ -111,6 +112,31 @@ def check_body(form: dict[str, Any]) -> None:
                 place = place.setdefault(step, {})
             place.setdefault("_errors", []).append({"code": code, "message": message})
         raise RefusedError(error(50035, errors))
+
+
+def check_files(files: Iterable[bytes]) -> None:
+    """Check what is uploaded. This world takes pictures alone.
+
+    Raises:
+        RefusedError: 40005 when one is too large, 50035 when it is no PNG.
+    """
+    for content in files:
+        if len(content) > _FILE:
+            raise RefusedError(error(40005))
+        if not content.startswith(b"\x89PNG\r\n\x1a\n"):
+            raise RefusedError(invalid("files", "FILE_TYPE", "is no PNG."))
+
+
+def check_images(embeds: Iterable[Mapping[str, Any]], names: Collection[str]) -> None:
+    """Check that each picture in an embed is attached.
+
+    Raises:
+        RefusedError: 50035 when one is not.
+    """
+    for embed in embeds:
+        kind, _, name = str((embed.get("image") or {}).get("url", "")).partition("://")
+        if kind == "attachment" and name not in names:
+            raise RefusedError(invalid("embeds", "ATTACHMENT_NOT_FOUND", "is not attached."))
 
 
 def _violations(form: dict[str, Any]) -> Iterator[_Violation]:

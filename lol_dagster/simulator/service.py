@@ -116,12 +116,18 @@ class Dispatcher:
             path=request.raw_path,
             status=answer.status,
             fault=str(fault) if fault else None,
-            request=_readable(request.body),
+            request=_readable(request),
         )
 
 
-def _readable(body: bytes) -> object:
-    """A request's body for the truth log: JSON where it is that, else text; None when there is none."""
+def _readable(request: Request) -> object:
+    """A request's body for the truth log: JSON where it is that, else text; None when there is none. Of a form
+    with files what is beside them, of a file how long it is.
+    """
+    parts = request.form_parts()
+    if parts is None and request.body.startswith(b"\x89PNG"):
+        return f"{len(request.body)} bytes"
+    body = request.body if parts is None else parts.get("payload_json", b"")
     text = body.decode("utf-8", "replace")
     try:
         return json.loads(text) if text else None

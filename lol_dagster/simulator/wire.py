@@ -7,6 +7,7 @@ its headers or stop half-way through a body. Nothing here knows what is asked or
 from __future__ import annotations
 
 import json
+import re
 import select
 import socket
 import struct
@@ -64,6 +65,21 @@ class Request:
     def header(self, name: str) -> str:
         """The header's value, or an empty string."""
         return self.headers.get(name.lower(), "")
+
+    def form_parts(self) -> dict[str, bytes] | None:
+        """The parts of a multipart/form-data body by their names; None: it is none, or not well formed."""
+        kind, _, boundary = self.header("Content-Type").partition("; boundary=")
+        pieces = self.body.split(f"--{boundary}".encode())
+        if kind != "multipart/form-data" or not boundary or pieces[-1].strip() != b"--":
+            return None
+        parts: dict[str, bytes] = {}
+        for piece in pieces[1:-1]:
+            head, gap, content = piece.partition(b"\r\n\r\n")
+            name = re.search(rb'[; ]name="([^"]+)"', head)
+            if not gap or name is None or not content.endswith(b"\r\n"):
+                return None
+            parts[name[1].decode()] = content[:-2]
+        return parts
 
     def json(self) -> Any:
         """The body as JSON.

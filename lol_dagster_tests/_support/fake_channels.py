@@ -12,6 +12,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import HTTP
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -155,15 +157,33 @@ class Asked:
     parts: list[str]
     query: dict[str, str]
     body: dict[str, Any]
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Of a form, by the names of its parts."""
 
     @classmethod
     def of(cls, request: Request) -> Asked:
         url = urlsplit(request.target)
+        files = _files(request)
+        content = files.pop("payload_json", b"") if files else request.body
         return cls(
             parts=[part for part in url.path.split("/") if part],
             query={name: values[-1] for name, values in parse_qs(url.query).items()},
-            body=json.loads(request.body) if request.body else {},
+            body=json.loads(content) if content else {},
+            files=files,
         )
+
+
+def _files(request: Request) -> dict[str, bytes]:
+    """The parts of a form by their names; none if it is no form."""
+    kind = request.headers.get("content-type", "")
+    if not kind.startswith("multipart/form-data"):
+        return {}
+    head = f"Content-Type: {kind}\r\n\r\n".encode()
+    parts = message_from_bytes(head + request.body, policy=HTTP).iter_parts()
+    return {
+        str(each["content-disposition"].params["name"]): each.get_payload(decode=True)
+        for each in parts
+    }
 
 
 class FakeDiscord(Channels):
@@ -177,6 +197,7 @@ class FakeDiscord(Channels):
         self.now = now
         self.may_read_history = True
         self.nonces: dict[str, str] = {}
+        self.pngs: dict[str, list[bytes]] = {}
         self.nonce_window = True
         """Whether nonces are still remembered."""
         self.headers: dict[str, str] = {}
@@ -202,7 +223,7 @@ class FakeDiscord(Channels):
             case "GET", ["channels", channel, "messages", remote_id]:
                 return "get", lambda: self._get(channel, remote_id)
             case "PATCH", ["channels", channel, "messages", remote_id]:
-                return "patch", lambda: self._patch(channel, remote_id, asked.body)
+                return "patch", lambda: self._patch(channel, remote_id, asked)
             case "DELETE", ["channels", channel, "messages", remote_id]:
                 return "delete", lambda: self._delete(remote_id)
         return self._route_webhook(method, asked)
@@ -217,7 +238,7 @@ class FakeDiscord(Channels):
             case "GET", ["webhooks", webhook, _, "messages", remote_id]:
                 return "get", lambda: self._get(f"1{webhook}", remote_id, by_webhook=True)
             case "PATCH", ["webhooks", webhook, _, "messages", remote_id]:
-                return "patch", lambda: self._patch(f"1{webhook}", remote_id, asked.body)
+                return "patch", lambda: self._patch(f"1{webhook}", remote_id, asked)
             case "DELETE", ["webhooks", _, _, "messages", remote_id]:
                 return "delete", lambda: self._delete(remote_id)
         return "unknown", lambda: _json({"code": 0, "message": "404: Not Found"}, 404)
@@ -262,10 +283,16 @@ class FakeDiscord(Channels):
                 return _json(each)
         return _json({"code": 10008, "message": "Unknown Message"}, 404)
 
-    def _patch(self, channel: str, remote_id: str, body: dict[str, Any]) -> bytes:
+    def _patch(self, channel: str, remote_id: str, asked: Asked) -> bytes:
         for each in self._visible(channel):
             if each["id"] == remote_id:
-                each["embeds"] = body["embeds"]
+                each["embeds"] = asked.body["embeds"]
+                # Those that are named, each a new one: nothing of ours names what is there.
+                each["attachments"] = asked.body["attachments"]
+                self.pngs[remote_id] = [
+                    asked.files[f"files[{named['id']}]"] for named in each["attachments"]
+                ]
+                each["allowed_mentions"] = asked.body["allowed_mentions"]
                 return _json(each)
         return _json({"code": 10008, "message": "Unknown Message"}, 404)
 
@@ -275,6 +302,10 @@ class FakeDiscord(Channels):
 
     def texts(self, channel: str) -> list[str]:
         return [each["embeds"][0]["title"] for each in self._visible(channel)]
+
+    def pictures(self, channel: str) -> list[list[bytes]]:
+        """What stands below each message."""
+        return [self.pngs.get(each["id"], []) for each in self._visible(channel)]
 
 
 class FakeSlack(Channels):

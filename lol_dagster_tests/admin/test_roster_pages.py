@@ -417,7 +417,7 @@ def test_a_channel_is_added_with_what_it_is_to_hear(
     typed = filled_in(
         page, name="general", kind="discord-webhook", address=HOOK,
         queues=["arena", "Ranked Solo"], other_queues="3130", message_kinds=["game", "alert"],
-        min_members="2", only_if="remarkable", quiet_hours=" 23-8", quiet_way="silent",
+        min_members="2", only_if="remarkable", pictures="card", quiet_hours=" 23-8", quiet_way="silent",
     )  # fmt: skip
     assert operator.post("/channel/new/", typed).status_code == 302
     row = the_channel(database)
@@ -426,8 +426,9 @@ def test_a_channel_is_added_with_what_it_is_to_hear(
     shown = operator.get("/channel/details/?id=1").text
     assert "Arena, Ranked Solo, queue 3130" in shown
     assert row.message_kinds == ["game", "alert"]
-    assert (row.min_members, row.only_if) == (2, "remarkable")
+    assert (row.min_members, row.only_if, row.pictures) == (2, "remarkable", "card")
     assert "are worth a remark" in shown
+    assert "A card of the game" in shown
     assert (row.quiet_hours, row.quiet_way) == ("23:00-08:00", "silent")
     form = filled_in(operator.get(CHANNEL).text)
     assert (form["min_members"], form["only_if"]) == (["2"], ["remarkable"])
@@ -567,3 +568,14 @@ def test_hostile_names_are_text_on_every_page(operator: Visitor, database: Datab
         assert shown.status_code == 200, page
         assert "<script>alert" not in shown.text, page
         assert "&lt;script&gt;alert" in shown.text, page
+
+
+def test_pictures_are_refused_where_there_can_be_none(
+    operator: Visitor, team: None, database: Database
+) -> None:
+    typed = filled_in(
+        operator.get("/channel/new/?team=Amigos").text, name="general", kind="slack-webhook",
+        address="https://hooks.slack.com/services/T1/B1/abc", pictures="card",
+    )  # fmt: skip
+    answer = operator.post("/channel/new/", typed)
+    assert (answer.status_code, "takes no pictures" in answer.text) == (422, True)

@@ -350,6 +350,15 @@ def test_what_a_channel_wants_is_chosen_and_changed() -> None:
     assert "1<=x<=16" in run("channel", "edit", "general", "--min-members", "0").stderr
 
 
+def test_a_channel_gets_pictures_where_it_can() -> None:
+    done("team", "add", "Amigos")
+    channel = ("--team", "Amigos", "--kind", "discord-bot", "--address", "123456789012345678")
+    assert as_json("channel", "add", "general", *channel)["pictures"] == "none"
+    assert as_json("channel", "edit", "general", "--pictures", "card")["pictures"] == "card"
+    assert as_json("channel", "edit", "general", "--name", "ranked")["pictures"] == "card"
+    assert as_json("channel", "edit", "ranked", "--pictures", "none")["pictures"] == "none"
+
+
 def test_an_account_is_corrected_or_confirmed() -> None:
     done("team", "add", "Amigos")
     add_ann()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.delivery.worker import Deliverer, DeliveryReport
 from lol_dagster.messages.content import Line, MessageContent, Section
+from lol_dagster.pictures.artist import Artist
+from lol_dagster.pictures.drawing import CannotDraw
 from lol_dagster.settings import Settings
 from lol_dagster.simulator.limits import Limit
 from lol_dagster.simulator.main import Options, Simulator
@@ -43,6 +45,23 @@ def content(title: str) -> MessageContent:
     return MessageContent(title=title, summary=title, sections=(Section((Line("Ann"),)),))
 
 
+def card(title: str) -> dict[str, Any]:
+    return {"title": title}
+
+
+class FakeArtist(Artist):
+    """Draws what a card's title says, in letters."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.fails = False
+
+    def draw(self, card: Any) -> bytes:
+        if self.fails:
+            raise CannotDraw("no paint")
+        return f"picture of {card['title']}".encode()
+
+
 @dataclass
 class DeliverySetup:
     """Everything a test of the shell touches."""
@@ -55,6 +74,7 @@ class DeliverySetup:
     discord_server: RawServer
     slack_server: RawServer
     crashes: Recorded = field(default_factory=Recorded)
+    artist: FakeArtist = field(default_factory=FakeArtist)
     jitter: float = 0.5
     _transports: dict[Settings, dict[str, Transport]] = field(default_factory=dict)
 
@@ -77,6 +97,7 @@ class DeliverySetup:
             jitter=lambda: self.jitter,
             crashpoint=self.crashes,
             at_once=values.pop("at_once", 1),  # in one order
+            artist=self.artist,
             **values,
         )
 
@@ -137,11 +158,25 @@ class DeliverySetup:
             session.add(Message(**values))
         return message_id
 
-    def say(self, message_id: str, title: str) -> None:
+    def say(self, message_id: str, title: str, card: dict[str, Any] | None = None) -> None:
         """Change a message's text as the stage `messages` does."""
+        said = replace(content(title), card=card)
         with self.database.writing() as session:
             message = session.get_one(Message, message_id)
-            message_rows._change_text(session, message, content(title), self.now)
+            message_rows._change_text(session, message, said, self.now)
+
+    def with_card(self, channel_id: int, title: str = "Victory", **values: Any) -> str:
+        """A message that is due, and is to get a picture; its id."""
+        said = replace(content(title), card=card(title))
+        values = {"content": said.to_json(), "desired_hash": said.content_hash(), **values}
+        return self.message(channel_id, title, **values)
+
+    def pictures(self, channel_id: int) -> list[list[bytes]]:
+        """What stands below each message of the channel."""
+        address = self.address(channel_id)
+        if "webhooks/" in address:
+            return self.discord.pictures("1" + address.split("webhooks/")[1].split("/")[0])
+        return self.discord.pictures(address)
 
     def row(self, message_id: str) -> Message:
         with self.database.reading() as session:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
 
+from lol_dagster.messages import announcements
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.language import language
 from lol_dagster.messages.wording import remark_in_words
+from lol_dagster.pictures.card import Card
 from lol_dagster.stats.record import STATS_CODE_VERSION
 from lol_dagster.stats.remarks import Remark
-from lol_dagster.storage.models import Attempt, Fact, Membership, Message, MessageText
+from lol_dagster.storage.models import (
+    Attempt,
+    Channel,
+    Fact,
+    Game,
+    Membership,
+    Message,
+    MessageText,
+)
 from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
 from lol_dagster_tests._support.roster_rows import (
     make_account,
@@ -286,3 +297,47 @@ def test_a_list_of_old_games_has_no_remarks(database):
     content = MessageContent.from_json(message.content)
     assert message.kind == "catch_up"
     assert [line.highlights for part in content.sections for line in part.lines] == [(), ()]
+
+
+def test_a_channel_that_wants_cards_has_one_in_its_message_and_others_have_none(any_database):
+    ann, wants = world(any_database, pictures="card")
+    with any_database.writing() as session:
+        other = make_channel(session, session.get_one(Channel, wants.id).team, "other")
+        add_game(session, "EUW1_1", played(ann, "Jinx", (12, 3, 9)))
+        written = {each.channel_id: each.content for each in write(session, "EUW1_1")}
+        assert written[other.id].card is None
+        card = Card.from_json(written[wants.id].card)
+    assert [(each.name, each.score) for each in card.members] == [("Ann", "12/3/9")]
+    assert replace(written[wants.id], card=None) == written[other.id]
+
+
+def test_another_card_is_another_content_and_the_same_one_is_not(any_database, monkeypatch):
+    ann, _ = world(any_database, pictures="card")
+    with any_database.writing() as session:
+        add_game(session, "EUW1_1", played(ann))
+        assert [each.change for each in write(session, "EUW1_1")] == ["created"]
+        assert [each.change for each in write(session, "EUW1_1")] == ["unchanged"]
+        # The text says nothing of patches; the card has its champion icons from there.
+        session.execute(update(Game).values(game_version="16.16.1"))
+        assert [each.change for each in write(session, "EUW1_1")] == ["changed"]
+
+
+def test_a_card_that_cannot_be_made_leaves_the_text(any_database, monkeypatch):
+    ann, _ = world(any_database, pictures="card")
+
+    def fail(*_):
+        raise KeyError("champion")
+
+    monkeypatch.setattr(announcements, "load_card", fail)
+    with any_database.writing() as session:
+        add_game(session, "EUW1_1", played(ann))
+        (written,) = write(session, "EUW1_1")
+    assert (written.change, written.content.card) == ("created", None)
+
+
+def test_games_that_are_announced_together_have_no_card(any_database):
+    ann, _ = world(any_database, pictures="card")
+    with any_database.writing() as session:
+        add_game(session, "EUW1_1", played(ann))
+        (written,) = write(session, "EUW1_1", LONG_AFTER)
+    assert (written.kind, written.content.card) == ("catch_up", None)

@@ -357,6 +357,22 @@ def test_another_kind_of_channel_needs_an_address_and_no_messages(any_database: 
             _change(session, channel, kind="discord-bot", address="123456789012345678")
 
 
+def test_a_kind_that_takes_no_pictures_says_so(any_database: Database) -> None:
+    """Nothing can be added to what a Slack webhook has posted."""
+    hook = "https://hooks.slack.com/services/T1/B1/abc"
+    with any_database.writing() as session:
+        team = make_team(session, "Amigos")
+        with pytest.raises(RosterError, match="slack-webhook takes no pictures"):
+            add_channel(
+                session, "general", team="Amigos", kind="slack-webhook", address=hook,
+                transports=TRANSPORTS, rules=ChannelRules(pictures="card"), uncertain="review",
+                now=NOW,
+            )  # fmt: skip
+        channel = make_channel(session, team, "general", kind="slack-webhook", address=hook)
+        with pytest.raises(RosterError, match="slack-webhook takes no pictures"):
+            _change(session, channel, rules={"pictures": "card"})
+
+
 @pytest.mark.parametrize("state", ["sending", "uncertain"])
 def test_an_address_stays_while_a_message_may_have_gone_there(
     any_database: Database, state: str

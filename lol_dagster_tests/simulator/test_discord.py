@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 from lol_dagster.simulator.discord import BOT_ID, NONCE_SECONDS
 from lol_dagster.simulator.limits import Limit
 from lol_dagster.simulator.main import Options, Simulator
+from lol_dagster.simulator.wire import Request
 from lol_dagster_tests._support.simulated_world import HandClock, discord_misfits
+from lol_dagster_tests.pictures.pngs import a_png
 from lol_dagster_tests.simulator.asking import (
     CHANNEL,
     DISCORD,
@@ -291,3 +294,118 @@ def test_the_bucket_of_a_channel_runs_dry_and_fills_again(clock: HandClock) -> N
         clock.move(3.5)
         assert post_discord(world, content="e").status == 200
         assert [one["body"]["content"] for one in world.truth.posted] == ["a", "b", "d", "e"]
+
+
+# --- pictures -----------------------------------------------------------------------------------
+
+
+def attach(
+    world: Simulator, message_id: str, payload: dict[str, Any], *files: bytes, path: str = ""
+) -> Answered:
+    """An edit as a form, with files."""
+    parts = [("payload_json", json.dumps(payload).encode())]
+    parts += [(f"files[{number}]", content) for number, content in enumerate(files)]
+    body = b"".join(
+        f'--x\r\nContent-Disposition: form-data; name="{name}"; filename="a.png"\r\n\r\n'.encode()
+        + content
+        + b"\r\n"
+        for name, content in parts
+    )
+    headers = {**DISCORD, "Content-Type": "multipart/form-data; boundary=x"}
+    path = path or f"/channels/{CHANNEL}/messages/{message_id}"
+    url = f"/discord/api/v10{path}"
+    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=60)
+    connection.request("PATCH", url, body + b"--x--\r\n", headers)
+    answer = connection.getresponse()
+    answered = Answered(answer.status, {}, answer.read())
+    connection.close()
+    return answered
+
+
+def embed(name: str = "a.png") -> dict[str, Any]:
+    return {"embeds": [{"title": "Victory", "image": {"url": f"attachment://{name}"}}]}
+
+
+RED, BLUE = a_png(255, 0, 0, size=8), a_png(0, 0, 255, size=9)
+
+
+def test_an_edit_attaches_pictures_and_what_it_does_not_name_goes(
+    world: Simulator, shared_dir: Path
+) -> None:
+    message = post_discord(world, content="x").json["id"]
+    new = {"id": 0, "filename": "a.png", "description": "red"}
+    answer = attach(world, message, {**embed(), "attachments": [new]}, RED).json
+    described = json.loads((shared_dir / "discord" / "openapi.json").read_text())
+    schema = {"$ref": "#/components/schemas/MessageResponse", "components": described["components"]}
+    jsonschema.Draft202012Validator(schema).validate(answer)
+    (red,) = answer["attachments"]
+    assert (red["filename"], red["description"], red["size"]) == ("a.png", "red", len(RED))
+    assert (red["width"], red["height"], answer["embeds"][0]["image"]["url"]) == (8, 8, red["url"])
+    picture = ask(world, "GET", f"/files/{red['id']}", {})
+    assert (picture.status, picture.body) == (200, RED)
+    assert ask(world, "GET", "/files/1", {}).status == 404
+
+    def names(payload: dict[str, Any], *files: bytes) -> list[str]:
+        return [
+            each["filename"] for each in attach(world, message, payload, *files).json["attachments"]
+        ]
+
+    # Left out: all stay, and new ones come behind them. Named by their ids: these stay.
+    assert names({"content": "y"}) == ["a.png"]
+    assert names({"content": "y"}, BLUE) == ["a.png", "file0"]
+    assert names({"attachments": [{"id": red["id"]}]}) == ["a.png"]
+    assert names({"embeds": [], "attachments": [{"id": "0", "filename": "b.png"}]}, BLUE) == [
+        "b.png"
+    ]
+    assert names({"attachments": []}) == []
+
+
+def test_a_picture_that_is_none_or_too_large_or_not_there_is_refused(world: Simulator) -> None:
+    message = post_discord(world, content="x").json["id"]
+    new = {"attachments": [{"id": 0, "filename": "a.png"}]}
+    assert attach(world, message, new, b"<html>").json["code"] == 50035
+    assert attach(world, message, {"attachments": [{"id": 7}]}, RED).json["code"] == 50035
+    assert attach(world, message, {**new, **embed("other.png")}, RED).json["code"] == 50035
+    assert (
+        ask_discord(world, "PATCH", f"/channels/{CHANNEL}/messages/{message}", embed()).json["code"]
+        == 50035
+    )
+    assert (
+        ask_discord(world, "GET", f"/channels/{CHANNEL}/messages/{message}").json["attachments"]
+        == []
+    )
+
+
+def test_a_webhook_edits_pictures_too_and_a_reading_bot_sees_them_blank(world: Simulator) -> None:
+    hook = f"/webhooks/{HOOK}/secret"
+    message = ask_discord(world, "POST", f"{hook}?wait=true", {"content": "x"}).json["id"]
+    new = {"attachments": [{"id": 0, "filename": "a.png"}]}
+    path = f"{hook}/messages/{message}"
+    assert attach(world, message, new, RED, path=path).json["attachments"][0]["size"] == len(RED)
+    (listed,) = ask_discord(world, "GET", f"/channels/{HOOK}/messages").json
+    assert listed["attachments"] == []
+
+
+def test_the_truth_has_no_files_in_it(world: Simulator) -> None:
+    message = post_discord(world, content="x").json["id"]
+    attach(world, message, {"content": "y"}, RED)
+    (call,) = world.truth.calls("discord.edit")
+    assert call["request"] == {"content": "y"}
+    assert "PNG" not in json.dumps(world.truth.events())
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"--x\r\n"),
+        ("multipart/form-data; boundary=x", b"--x\r\nno end"),
+        (
+            "multipart/form-data; boundary=x",
+            b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--\r\n",
+        ),
+        ("multipart/form-data; boundary=x", b'--x\r\n name="a"\r\n\r\na--x--\r\n'),
+    ],
+)
+def test_a_form_that_is_none_is_refused(world: Simulator, kind: str, body: bytes) -> None:
+    request = Request("PATCH", "/", {}, {"content-type": kind}, body)
+    assert request.form_parts() is None

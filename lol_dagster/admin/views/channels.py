@@ -44,6 +44,7 @@ from lol_dagster.roster.channels import (
     add_channel,
     change_channel,
     checked_address,
+    checked_pictures,
     checked_quiet_way,
     parse_queues,
     parse_quiet_hours,
@@ -73,6 +74,7 @@ _POLICIES = {
     "review": "Hold it for review: somebody checks and decides",
     "resend": "Send it again: it may appear twice",
 }
+_PICTURES = {"none": "None", "card": "A card of the game"}
 _PAUSED: dict[Call, str] = {
     "post": "Sending is paused",
     "edit": "Corrections are paused",
@@ -154,6 +156,11 @@ class ChannelForm(EntryForm):
         [InputRequired()],
         choices=[SelectChoice(way, words) for way, words in _QUIET_WAYS.items()],
         description="What makes no sound is unread all the same. Slack has no such messages.",
+    )
+    pictures = SelectField(
+        "Pictures",
+        choices=[SelectChoice(value, words) for value, words in _PICTURES.items()],
+        description="A card is drawn, and added to the message once that is posted. Not for Slack's webhooks.",
     )
     uncertain = SelectField(
         "When nobody can find out whether a message arrived",
@@ -255,6 +262,7 @@ _COLUMNS = (
         show=lambda value: value or "none",
     ),
     typed_value("quiet_way", _QUIET_WAYS.__getitem__),
+    typed_value("pictures", lambda value: _PICTURES[value]),
     typed_value("uncertain", _POLICIES.__getitem__),
 )
 
@@ -290,7 +298,7 @@ class ChannelView(RosterView):
     column_list = ("name", "team", "kind", "address", "message_kinds", "queues")
     column_details_list = (
         "name", "team", "kind", "address", "message_kinds", "queues", "min_members", "only_if",
-        "quiet_hours", "quiet_way", "uncertain", "created_at",
+        "quiet_hours", "quiet_way", "pictures", "uncertain", "created_at",
     )  # fmt: skip
     column_labels = {
         "message_kinds": "Messages",
@@ -358,11 +366,13 @@ class ChannelView(RosterView):
             message_kinds=kinds,
             min_members=form.min_members.data,
             only_if=form.only_if.data,
+            pictures=form.pictures.data,
             quiet_hours=quiet_hours,
             quiet_way=form.quiet_way.data,
         )
         transports = admin_context().transports
         _at("quiet_way", lambda: checked_quiet_way(rules, form.kind.data, transports))
+        _at("pictures", lambda: checked_pictures(rules, form.kind.data, transports))
         return rules
 
     def save(self, session: Session, form: Form, row: Channel | None) -> Channel:
@@ -515,6 +525,7 @@ class ChannelView(RosterView):
         "only_if": lambda _view, _context, row, _name: _ONLY_IF[row.only_if or ""],
         "quiet_hours": lambda _view, _context, row, _name: row.quiet_hours or "none",
         "quiet_way": lambda _view, _context, row, _name: _QUIET_WAYS[row.quiet_way],
+        "pictures": lambda _view, _context, row, _name: _PICTURES[row.pictures],
         "uncertain": lambda _view, _context, row, _name: _POLICIES[row.uncertain],
     }
     column_formatters_export = {

@@ -152,6 +152,15 @@ class Answer(Generic[V_co]):
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A PNG to be shown below a message's text."""
+
+    png: bytes
+    alt: str
+    """What it shows, for who does not see it."""
+
+
+@dataclass(frozen=True)
 class Outgoing:
     """One revision of one message, ready to be sent."""
 
@@ -161,6 +170,10 @@ class Outgoing:
     body: dict[str, Any]
     silent: bool = False
     """A POST of it is to make no sound, where the service can do that: `Transport.can_be_silent`."""
+    card: dict[str, Any] | None = None
+    """As in `MessageContent`, of an edit that is to bring its picture."""
+    picture: Picture | None = None
+    """The card as it was drawn; None: there is none, or it could not be."""
 
     @property
     def body_sha256(self) -> str:
@@ -261,6 +274,8 @@ class Transport(ABC):
     """A posted message can be read, edited and deleted by its id."""
     can_be_silent: ClassVar[bool] = False
     """A message can be posted without a sound."""
+    takes_pictures: ClassVar[bool] = False
+    """An edit can bring a picture (`Outgoing.picture`)."""
 
     def __init__(self, settings: Settings, *, deadline: float) -> None:
         """
@@ -374,7 +389,9 @@ class Transport(ABC):
         return replace(answer, verdict=NotSeen(f"not found in {most_pages} pages, of many"))
 
     def patch(self, address: str, remote_id: str, message: Outgoing) -> Answer[PostVerdict]:
-        """Put the full content in the place of the posted one, once. Only where `can_edit`."""
+        """Put the full content in the place of the posted one, once, its picture included: what has none
+        shows none from then on. Only where `can_edit`.
+        """
         raise NotImplementedError(self.kind)
 
     def get(self, address: str, remote_id: str, message_id: str) -> Answer[GetVerdict]:
@@ -426,6 +443,7 @@ class Caller:
         path: str,
         *,
         json: Any = None,
+        data: bytes | None = None,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
@@ -438,6 +456,7 @@ class Caller:
             method,
             self._base_url + path,
             json=json,
+            data=data,
             params=params,
             headers=headers,
             deadline=self._deadline,

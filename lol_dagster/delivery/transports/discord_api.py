@@ -101,7 +101,7 @@ _IDS_OVERLAP_MS = 60_000
 """Within so long ids need not be in the order in which the messages were posted."""
 
 
-_NEVER_OURS = ("content", "attachments", "sticker_items", "components", "poll")
+_NEVER_OURS = ("content", "sticker_items", "components", "poll")
 
 SNOWFLAKE = RemoteIdForm(r"\d{15,20}", "a number such as 1122334455667788990")
 
@@ -115,16 +115,19 @@ class DiscordTransport(Transport):
     calls_per_second: ClassVar[int | None] = 50
     remote_ids: ClassVar[RemoteIdForm | None] = SNOWFLAKE
     can_be_silent: ClassVar[bool] = True
+    takes_pictures: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, *, deadline: float) -> None:
         super().__init__(settings, deadline=deadline)
         self._api = Caller(USER_AGENT, settings.discord_url, deadline)
 
     @abstractmethod
-    def _call_message(
-        self, method: str, address: str, remote_id: str, *, json: Any = None
-    ) -> Reply:
-        """A call about one posted message."""
+    def _call_message(self, method: str, address: str, remote_id: str, **what: Any) -> Reply:
+        """A call about one posted message.
+
+        Args:
+            what: As `Caller.call`.
+        """
 
     def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
         return discord_format.render(content, marker)
@@ -151,7 +154,8 @@ class DiscordTransport(Transport):
 
     @sends
     def patch(self, address: str, remote_id: str, message: Outgoing) -> Answer[PostVerdict]:
-        reply = self._call_message("PATCH", address, remote_id, json=message.body)
+        what = discord_format.edit_request(message.body, message.picture)
+        reply = self._call_message("PATCH", address, remote_id, **what)
         if reply.field("code") in NOT_EDITABLE:
             return answer_to(reply, Refused(_said(reply)))
         return sent(reply, message)
@@ -318,6 +322,9 @@ def is_alike(message: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
     nothing at all, as moderators can take away a message's embeds, and there is nothing else in ours.
     """
     if message.get("type", 0) != 0 or any(message.get(each) for each in _NEVER_OURS):
+        return False
+    attached = message.get("attachments") or []
+    if any(each.get("filename") != discord_format.PICTURE for each in attached):
         return False
     embeds = message.get("embeds") or [{}]
     title = embeds[0].get("title") if isinstance(embeds[0], dict) else None

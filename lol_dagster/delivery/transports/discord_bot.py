@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -213,18 +213,19 @@ class DiscordBot(discord_api.DiscordTransport):
             guild = self._guilds[address] = str(reply.field("guild_id") or "@me")
         return f"https://discord.com/channels/{guild}/{address}/{remote_id}"
 
-    def _call_message(
-        self, method: str, address: str, remote_id: str, *, json: Any = None
-    ) -> Reply:
-        return self.call(method, f"{_messages(address)}/{quote(remote_id, safe='')}", json=json)
+    def _call_message(self, method: str, address: str, remote_id: str, **what: Any) -> Reply:
+        return self.call(method, f"{_messages(address)}/{quote(remote_id, safe='')}", **what)
 
-    def call(self, method: str, path: str, **what: Any) -> Reply:
+    def call(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **what: Any
+    ) -> Reply:
         """One call in the bot's name.
 
         Raises:
             TransportError: no complete answer.
         """
-        return self._api.call(method, path, headers={"Authorization": f"Bot {self._token}"}, **what)
+        ours = {"Authorization": f"Bot {self._token}", **(headers or {})}
+        return self._api.call(method, path, headers=ours, **what)
 
 
 def _may_post(permissions: int, channel: dict[str, Any], groups: Iterable[set[Any]]) -> bool:

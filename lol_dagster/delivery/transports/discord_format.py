@@ -9,6 +9,8 @@ Limits: https://docs.discord.com/developers/resources/message#embed-object-embed
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,7 +18,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from markupsafe import Markup, escape
 
-from lol_dagster.delivery.transports.base import html_link, html_time
+from lol_dagster.delivery.transports.base import Picture, html_link, html_time
 from lol_dagster.messages.content import MessageContent, Moment, Tone
 from lol_dagster.messages.identity import parse_marker
 from lol_dagster.messages.text import (
@@ -43,6 +45,9 @@ _COLOURS: dict[Tone, int] = {
 _NO_LINK = "https://www.leagueoflegends.com/"
 _MARKER_KEY = "d"
 
+PICTURE = "card.png"
+_ALT_LIMIT = 1024
+
 _HEADING = "### "
 # An escaped character, bold text (in which there may be escaped ones), date and time, or any other character.
 _MARKDOWN = re.compile(
@@ -67,6 +72,37 @@ def render(content: MessageContent, marker: str) -> dict[str, Any]:
     if content.footer:
         embed["footer"] = {"text": plain(content.footer, _FOOTER_LIMIT)}
     return {"embeds": [embed], "allowed_mentions": {"parse": []}}
+
+
+def edit_request(body: Mapping[str, Any], picture: Picture | None) -> dict[str, Any]:
+    """How an edit sends its body, as keywords of `Caller.call`: with the picture as a file.
+
+    `attachments` names all that stand below the message from then on: what an earlier edit attached goes, and
+    whoever repeats an edit of which nobody knows whether it arrived attaches nothing twice.
+    https://docs.discord.com/developers/resources/message#edit-message
+    """
+    if picture is None:
+        return {"json": {**body, "attachments": []}}
+    embed, *others = body["embeds"]
+    shown = {**embed, "image": {"url": f"attachment://{PICTURE}"}}
+    attached = {"id": 0, "filename": PICTURE, "description": plain(picture.alt, _ALT_LIMIT)}
+    payload = json.dumps({**body, "embeds": [shown, *others], "attachments": [attached]}).encode()
+    # Made of what it parts, so that it is in neither.
+    boundary = hashlib.sha256(payload + picture.png).hexdigest()
+    parts = (
+        ('name="payload_json"', "application/json", payload),
+        (f'name="files[0]"; filename="{PICTURE}"', "image/png", picture.png),
+    )
+    data = b"".join(
+        f"--{boundary}\r\nContent-Disposition: form-data; {name}\r\nContent-Type: {kind}\r\n\r\n".encode()
+        + part
+        + b"\r\n"
+        for name, kind, part in parts
+    )
+    return {
+        "data": data + f"--{boundary}--\r\n".encode(),
+        "headers": {"Content-Type": f"multipart/form-data; boundary={boundary}"},
+    }
 
 
 def read_marker(message: Mapping[str, Any]) -> tuple[str, int] | None:

@@ -138,11 +138,9 @@ class DiscordWebhook(discord_api.DiscordTransport):
         answer = discord_api.sent(reply, message)
         return replace(answer, holds=(*answer.holds, _PACE))
 
-    def _call_message(
-        self, method: str, address: str, remote_id: str, *, json: Any = None
-    ) -> Reply:
+    def _call_message(self, method: str, address: str, remote_id: str, **what: Any) -> Reply:
         path = f"{_path(address)}/messages/{quote(remote_id, safe='')}"
-        return self._api.call(method, path, json=json, params=_thread(address))
+        return self._api.call(method, path, params=_thread(address), **what)
 
     @reads
     def scan(self, address: str, wanted: Wanted) -> Answer[ScanVerdict]:

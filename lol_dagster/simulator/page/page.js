@@ -10,7 +10,14 @@ const keyOf = (channel) => `${channel.service}/${channel.id}`;
 const hash = () => decodeURIComponent(location.hash.slice(1));
 const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
-function discordEmbed(embed) {
+function picture(id, alt) {
+  const made = element("img", "picture");
+  made.src = `/files/${encodeURIComponent(id)}`;
+  made.alt = alt ?? "";
+  return made;
+}
+
+function discordEmbed(embed, attachments) {
   const made = element("div", "embed");
   if (embed.color !== undefined && embed.color !== null) {
     made.style.borderColor = "#" + Number(embed.color).toString(16).padStart(6, "0");
@@ -34,6 +41,8 @@ function discordEmbed(embed) {
         element("b", "", ...discordMarkup(field.name)),
         element("div", "text", ...discordMarkup(field.value))))));
   }
+  const attached = attachments.find((one) => embed.image?.url === `attachment://${one.filename}`);
+  if (attached) made.append(picture(attached.id, attached.description));
   const foot = [embed.footer?.text, embed.timestamp && new Date(embed.timestamp).toLocaleString()];
   if (foot.some(Boolean)) made.append(element("div", "footer", foot.filter(Boolean).join(" • ")));
   return made;
@@ -97,7 +106,7 @@ function messageItem(message, service, follows) {
   }
   const { content, embeds, text, blocks } = message.body;
   if (content) item.append(element("div", "text", ...discordMarkup(content)));
-  for (const embed of embeds ?? []) item.append(discordEmbed(embed));
+  for (const embed of embeds ?? []) item.append(discordEmbed(embed, message.body.attachments ?? []));
   if (blocks?.length) item.append(element("div", "blocks", ...blocks.map(slackBlock)));
   else if (text) item.append(element("div", "text", ...slackMarkup(text)));
   if (message.deleted_at) item.append(element("div", "note", `(deleted ${time(message.deleted_at)})`));

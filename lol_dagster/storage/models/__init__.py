@@ -6,6 +6,7 @@ from lol_dagster.storage.models.delivery import Breaker as Breaker
 from lol_dagster.storage.models.delivery import Message as Message
 from lol_dagster.storage.models.delivery import MessageAudit as MessageAudit
 from lol_dagster.storage.models.delivery import MessageGame as MessageGame
+from lol_dagster.storage.models.delivery import MessagePicture as MessagePicture
 from lol_dagster.storage.models.delivery import MessageText as MessageText
 from lol_dagster.storage.models.delivery import SendBucket as SendBucket
 from lol_dagster.storage.models.games import Game as Game

@@ -221,6 +221,21 @@ class MessageText(Base):
     content: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
+class MessagePicture(Base):
+    """How the picture of a posted message has fared."""
+
+    __tablename__ = "message_pictures"
+
+    message_id: Mapped[str] = mapped_column(ForeignKey("messages.id"), primary_key=True)
+    rev: Mapped[int]
+    """The message's revision that says what the one before says, and has a picture; 0: none does, as the first
+    edit had something else to say, too."""
+    digest: Mapped[str] = mapped_column(String(64))
+    """Of the card that `failed` is about."""
+    failed: Mapped[str | None] = mapped_column(String(500))
+    """Why the message stays without that picture; None: it has not failed."""
+
+
 class MessageAudit(Base):
     """What the last audit of a delivered message found in its channel."""
 

@@ -26,6 +26,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from lol_dagster.storage.models.base import Base
 from lol_dagster.storage.types import AddressText, UtcDateTime, choice, only_where
 
+PICTURES = ("none", "card")
+"""What a channel's messages have beside their text."""
 UNCERTAIN_POLICIES = ("review", "resend")
 ONLY_IF = ("won", "remarkable")
 """What a game may have to be, to be announced: won by somebody of the team, or worth a remark."""
@@ -249,6 +251,8 @@ class Channel(Base):
     """As `23:00-08:00`, in the team's time zone; None: there are none."""
     quiet_way: Mapped[str] = mapped_column(String(8), default="hold", server_default="hold")
     """One of `QUIET_WAYS`."""
+    pictures: Mapped[str] = mapped_column(String(8), default="none", server_default="none")
+    """One of `PICTURES`."""
     uncertain: Mapped[str] = mapped_column(
         choice(*UNCERTAIN_POLICIES, name="uncertain"), default="review"
     )

@@ -155,6 +155,15 @@ def upgrade() -> None:
     op.add_column('channels', sa.Column('only_if', sa.String(length=16), nullable=True))
     op.add_column('channels', sa.Column('quiet_hours', sa.String(length=11), nullable=True))
     op.add_column('channels', sa.Column('quiet_way', sa.String(length=8), server_default='hold', nullable=False))
+    op.add_column('channels', sa.Column('pictures', sa.String(length=8), server_default='none', nullable=False))
+    op.create_table('message_pictures',
+    sa.Column('message_id', sa.String(length=36), nullable=False),
+    sa.Column('rev', sa.Integer(), nullable=False),
+    sa.Column('digest', sa.String(length=64), nullable=False),
+    sa.Column('failed', sa.String(length=500), nullable=True),
+    sa.ForeignKeyConstraint(['message_id'], ['messages.id'], name=op.f('fk_message_pictures_message_id_messages')),
+    sa.PrimaryKeyConstraint('message_id', name=op.f('pk_message_pictures'))
+    )
     op.add_column('player_stats', sa.Column('gold_share', sa.Double(), nullable=True))
     op.add_column('player_stats', sa.Column('vision_per_min', sa.Double(), nullable=True))
     op.add_column('player_stats', sa.Column('opponent_id', sa.Integer(), nullable=True))
@@ -235,6 +244,8 @@ def downgrade() -> None:
     op.drop_column('memberships', 'left_out')
     op.drop_column('channels', 'quiet_way')
     op.drop_column('channels', 'quiet_hours')
+    op.drop_table('message_pictures')
+    op.drop_column('channels', 'pictures')
     op.drop_column('channels', 'only_if')
     op.drop_column('channels', 'min_members')
     op.drop_column('games', 'queue_kind')

@@ -1,0 +1,415 @@
+"""A picture is put beside a text that is posted already, by an edit: whatever happens to it, the text is there
+once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from lol_dagster.delivery.message_rows import apply, row_of, terms_of
+from lol_dagster.delivery.model import MarkDelivered, Moment, Timing
+from lol_dagster.delivery.transports.base import Outgoing, Picture
+from lol_dagster.storage.models import Channel, Message, MessagePicture
+from lol_dagster_tests._support.fake_channels import (
+    NOW,
+    Call,
+    fail_after_accept,
+    fail_before_accept,
+    half_an_answer,
+    rate_limited,
+    refuse,
+    reset_after_accept,
+)
+from lol_dagster_tests.delivery.conftest import DeliverySetup, card, content
+from lol_dagster_tests.delivery.kinds import posts
+
+DISCORD = ["discord-bot", "discord-webhook"]
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+def die() -> None:
+    raise Killed
+
+
+def picture_of(title: str) -> list[bytes]:
+    return [f"picture of {title}".encode()]
+
+
+def settle(delivery: DeliverySetup) -> None:
+    """Deliver until all has come to its end."""
+    for _ in range(8):
+        delivery.run()
+        if delivery.deliverer().next_due_at() is None:
+            return
+        delivery.pass_time(130)
+
+
+def noted(delivery: DeliverySetup, message: str) -> MessagePicture | None:
+    with delivery.database.reading() as session:
+        return session.get(MessagePicture, message)
+
+
+@pytest.mark.parametrize("kind", DISCORD)
+def test_row_34_the_text_is_posted_first_and_the_picture_comes_by_an_edit(
+    delivery: DeliverySetup, kind: str
+) -> None:
+    channel = delivery.channel(kind)
+    message = delivery.with_card(channel)
+    report = delivery.run(wait=3)
+    assert (report.delivered, report.edited, posts(delivery)) == (1, 0, 1)
+    assert "image" not in delivery.discord.bodies[0]["embeds"][0]
+    assert delivery.attempts(message) == [("POST", "accepted"), ("PATCH", "accepted")]
+    assert delivery.titles(channel) == ["Victory"]
+    assert delivery.pictures(channel) == [picture_of("Victory")]
+    row = delivery.row(message)
+    assert (row.state, row.remote_rev, row.desired_rev, row.due_at) == ("delivered", 2, 2, None)
+    calls = len(delivery.discord.calls)
+    settle(delivery)
+    assert len(delivery.discord.calls) == calls, "nothing more is done"
+
+
+def test_the_edit_says_what_the_picture_shows_and_pings_nobody(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    delivery.with_card(channel)
+    settle(delivery)
+    (message,) = delivery.discord.messages[delivery.address(channel)]
+    assert message["attachments"] == [{"id": 0, "filename": "card.png", "description": "Victory"}]
+    assert message["embeds"][0]["image"] == {"url": "attachment://card.png"}
+    assert message["allowed_mentions"] == {"parse": []}
+
+
+def test_without_a_card_nothing_is_edited(delivery: DeliverySetup) -> None:
+    message = delivery.message(delivery.channel())
+    settle(delivery)
+    assert delivery.attempts(message) == [("POST", "accepted")]
+
+
+def test_where_nothing_can_be_edited_a_card_costs_nothing(delivery: DeliverySetup) -> None:
+    message = delivery.with_card(delivery.channel("slack-webhook"))
+    settle(delivery)
+    assert delivery.attempts(message) == [("POST", "accepted")]
+    row = delivery.row(message)
+    assert (row.remote_rev, row.desired_rev) == (1, 1)
+
+
+def test_another_text_brings_its_own_picture_and_takes_the_last_one_away(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    message = delivery.with_card(channel)
+    settle(delivery)
+    delivery.say(message, "Defeat", card("Defeat"))
+    settle(delivery)
+    assert delivery.titles(channel) == ["Defeat"]
+    assert delivery.pictures(channel) == [picture_of("Defeat")]
+    delivery.say(message, "Remake")
+    settle(delivery)
+    assert (delivery.titles(channel), delivery.pictures(channel)) == (["Remake"], [[]])
+
+
+def test_a_text_that_changes_before_the_picture_is_edited_once_with_it(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    message = delivery.with_card(channel)
+    delivery.crashes.at["after_call"] = lambda: delivery.say(message, "Defeat", card("Defeat"))
+    settle(delivery)
+    assert delivery.attempts(message) == [("POST", "accepted"), ("PATCH", "accepted")]
+    assert delivery.titles(channel) == ["Defeat"]
+    assert delivery.pictures(channel) == [picture_of("Defeat")]
+
+
+@pytest.mark.parametrize(
+    "fault", [fail_after_accept(), fail_before_accept(), reset_after_accept, half_an_answer]
+)
+@pytest.mark.parametrize("operation", ["post", "patch"])
+@pytest.mark.parametrize("kind", DISCORD)
+def test_row_34_whatever_call_goes_unanswered_text_and_picture_stand_there_once(
+    delivery: DeliverySetup, kind: str, operation: str, fault: Any
+) -> None:
+    channel = delivery.channel(kind)
+    message = delivery.with_card(channel)
+    delivery.discord.script(operation, fault)
+    settle(delivery)
+    assert delivery.titles(channel) == ["Victory"]
+    assert delivery.pictures(channel) == [picture_of("Victory")]
+    row = delivery.row(message)
+    assert (row.remote_rev, row.due_at, row.last_error) == (row.desired_rev, None, None)
+
+
+@pytest.mark.parametrize("label", [
+    "after_claim", "intending", "after_intent", "before_call", "after_call", "concluding", "after_result",
+])  # fmt: skip
+@pytest.mark.parametrize("nth", [1, 2])
+def test_row_34_a_process_that_dies_anywhere_leaves_nothing_twice_and_nothing_stuck(
+    delivery: DeliverySetup, label: str, nth: int
+) -> None:
+    """At the first call, which posts the text, and at the second one, which brings the picture."""
+    channel = delivery.channel()
+    message = delivery.with_card(channel)
+    passed = iter(range(1, 100))
+
+    def count() -> None:
+        delivery.crashes.at[label] = count
+        if next(passed) == nth:
+            del delivery.crashes.at[label]
+            die()
+
+    delivery.crashes.at[label] = count
+    with pytest.raises(Killed):
+        delivery.run(wait=3)
+    settle(delivery)
+    assert delivery.titles(channel) == ["Victory"]
+    assert delivery.pictures(channel) == [picture_of("Victory")]
+    assert delivery.row(message).due_at is None
+
+
+def test_row_34_what_a_search_finds_has_no_picture_yet_and_gets_it(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    message = delivery.with_card(channel)
+    delivery.discord.script("post", reset_after_accept)
+    delivery.discord.nonce_window = False
+    settle(delivery)
+    assert delivery.row(message).evidence == "scan"
+    assert delivery.titles(channel) == ["Victory"]
+    assert delivery.pictures(channel) == [picture_of("Victory")]
+
+
+def test_what_a_person_has_found_gets_its_picture_under_its_id_and_none_without(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    for remote_id, rev in (("1122334455667788990", 2), (None, 1)):
+        message = delivery.with_card(channel, state="needs_review", due_at=None, sent_maybe=True)
+        with delivery.database.writing() as session:
+            row = session.get_one(Message, message)
+            terms = terms_of(
+                session,
+                session.get_one(Channel, channel),
+                delivery.deliverer()._transports,
+                Timing(),
+            )
+            now = Moment("boot:one", 1000.0, NOW, 0.5)
+            apply(row, MarkDelivered(remote_id), now, terms)
+            assert row_of(row).desired_rev == rev
+
+
+@pytest.mark.parametrize("kind", DISCORD)
+@pytest.mark.parametrize(
+    "refusal",
+    [refuse(403, 50013), refuse(413, 40005), refuse(400, 50035), refuse(400, 987654)],
+    ids=["no permission", "too large", "malformed", "unknown"],
+)
+def test_row_34_a_picture_that_is_refused_leaves_the_text_and_closes_nothing(
+    delivery: DeliverySetup, kind: str, refusal: Any
+) -> None:
+    channel = delivery.channel(kind)
+    message = delivery.with_card(channel)
+    delivery.discord.script("patch", refusal)
+    settle(delivery)
+    assert delivery.titles(channel) == ["Victory"]
+    assert delivery.pictures(channel) == [[]]
+    # It had nothing else to say: it is not made again, and nothing counts as outdated.
+    assert delivery.attempts(message) == [("POST", "accepted"), ("PATCH", "refused")]
+    row = delivery.row(message)
+    assert (row.state, row.due_at, row.given_up_rev) == ("delivered", None, row.desired_rev)
+    picture = noted(delivery, message)
+    assert picture is not None
+    assert "Discord" in (picture.failed or "")
+    # The channel's other messages are edited as ever, with their pictures.
+    other = delivery.with_card(channel, "Another")
+    settle(delivery)
+    assert delivery.pictures(channel) == [[], picture_of("Another")]
+    assert delivery.attempts(other) == [("POST", "accepted"), ("PATCH", "accepted")]
+
+
+def test_row_34_a_text_that_is_refused_with_its_picture_comes_without_it(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    message = delivery.with_card(channel)
+    settle(delivery)
+    delivery.say(message, "Defeat", card("Defeat"))
+    delivery.discord.script("patch", refuse(403, 50013))
+    settle(delivery)
+    assert (delivery.titles(channel), delivery.pictures(channel)) == (["Defeat"], [[]])
+    row = delivery.row(message)
+    assert (row.remote_rev, row.last_error) == (row.desired_rev, None)
+    # The next text has another card, which is tried.
+    delivery.say(message, "Victory", card("Victory"))
+    settle(delivery)
+    assert delivery.pictures(channel) == [picture_of("Victory")]
+
+
+def test_row_34_a_first_edit_with_news_that_is_refused_with_its_picture_comes_without_it(
+    delivery: DeliverySetup,
+) -> None:
+    """The text changed while it was posted: no revision was made for the picture alone."""
+    channel = delivery.channel()
+    message = delivery.with_card(channel)
+    delivery.crashes.at["after_call"] = lambda: delivery.say(message, "Defeat", card("Defeat"))
+    delivery.discord.script("patch", refuse(413, 40005))
+    settle(delivery)
+    assert (delivery.titles(channel), delivery.pictures(channel)) == (["Defeat"], [[]])
+
+
+def test_an_edit_that_is_refused_with_and_without_its_picture_closes_the_channel_to_edits(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    message = delivery.with_card(channel)
+    settle(delivery)
+    delivery.say(message, "Defeat", card("Defeat"))
+    delivery.discord.script("patch", refuse(403, 50013), refuse(403, 50013))
+    delivery.run()
+    assert delivery.attempts(message)[-2:] == [("PATCH", "refused"), ("PATCH", "blocked")]
+    assert delivery.breaker(f"channel:{channel}:edit") is not None
+
+
+@pytest.mark.parametrize("refusal", [refuse(401, 0), refuse(401, 50014)])
+def test_a_refused_token_is_not_the_pictures_fault(delivery: DeliverySetup, refusal: Any) -> None:
+    channel = delivery.channel()
+    message = delivery.with_card(channel)
+    delivery.discord.script("patch", refusal)
+    delivery.run(wait=3)
+    assert delivery.attempts(message)[-1] == ("PATCH", "blocked")
+    assert noted(delivery, message).failed is None  # type: ignore[union-attr]
+
+
+def test_a_rate_limit_puts_the_picture_off(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    message = delivery.with_card(channel)
+    delivery.discord.script("patch", rate_limited(40))
+    delivery.run(wait=3)
+    assert delivery.pictures(channel) == [[]]
+    settle(delivery)
+    assert delivery.pictures(channel) == [picture_of("Victory")]
+    assert delivery.attempts(message)[1:] == [("PATCH", "put_off"), ("PATCH", "accepted")]
+
+
+def test_a_picture_over_which_the_service_stumbles_is_left_out_in_the_end(
+    delivery: DeliverySetup,
+) -> None:
+    """Discord answers some payloads with 500 forever, while others pass."""
+    channel = delivery.channel()
+    message = delivery.with_card(channel)
+    settle(delivery)
+    delivery.say(message, "Defeat", card("Defeat"))
+
+    def stumble(call: Call) -> None:
+        has_picture = b"filename" in call.request.body
+        (fail_before_accept(500) if has_picture else lambda each: each.connection.send(each.act()))(
+            call
+        )
+
+    for round_ in range(14):
+        delivery.discord.faults["patch"] = [stumble, stumble]
+        other = delivery.message(channel, f"other {round_}")
+        delivery.run()
+        delivery.pass_time(4000)
+        assert delivery.row(other).state == "delivered"
+    assert delivery.titles(channel)[0] == "Defeat"
+    assert delivery.pictures(channel)[0] == []
+    assert delivery.row(message).last_error is None
+
+
+def test_in_an_outage_no_picture_is_given_up(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    delivery.with_card(channel)
+    delivery.discord.script("patch", *[fail_before_accept(503)] * 12)
+    for _ in range(40):
+        delivery.run()
+        delivery.pass_time(4000)
+    assert delivery.pictures(channel) == [picture_of("Victory")]
+
+
+def test_a_card_that_cannot_be_drawn_costs_the_picture_alone(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    message = delivery.with_card(channel)
+    delivery.artist.fails = True
+    settle(delivery)
+    assert (delivery.titles(channel), delivery.pictures(channel)) == (["Victory"], [[]])
+    assert delivery.row(message).due_at is None
+    delivery.say(message, "Defeat", card("Defeat"))
+    settle(delivery)
+    assert delivery.titles(channel) == ["Defeat"]
+
+
+def test_news_goes_before_pictures(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    for number in range(3):
+        delivery.with_card(channel, f"game {number}", order_at=NOW + timedelta(seconds=number))
+    delivery.run(wait=3)
+    made = [call for call in delivery.discord.calls if call in {"post", "patch"}]
+    assert made == ["post"] * 3 + ["patch"] * 3
+
+
+def test_a_message_of_ours_that_lost_its_embed_is_known_by_its_picture_for_one_that_may_be_ours(
+    delivery: DeliverySetup,
+) -> None:
+    """A moderator can take the embed away, and the picture stays; other bots' pictures are none of ours."""
+    channel = delivery.channel()
+    address = delivery.address(channel)
+    delivery.message(channel, "first")
+    settle(delivery)
+    message = delivery.with_card(channel)
+    delivery.discord.script("post", fail_before_accept())
+    delivery.discord.nonce_window = False
+    delivery.run()
+    stripped = {
+        "id": delivery.discord.messages[address][-1]["id"][:-2] + "99",
+        "channel_id": address,
+        "author": {"id": delivery.discord.me},
+        "embeds": [],
+    }
+    delivery.discord.messages[address].append(
+        {**stripped, "attachments": [{"filename": "card.png"}]}
+    )
+    delivery.pass_time(30)
+    delivery.run()
+    assert delivery.row(message).state == "needs_review"
+    delivery.discord.messages[address][-1]["attachments"] = [{"filename": "cat.png"}]
+    other = delivery.with_card(channel, "other")
+    delivery.discord.script("post", fail_before_accept())
+    delivery.run()
+    settle(delivery)
+    assert delivery.row(other).state == "delivered"
+
+
+def test_two_cards_of_one_text_are_two_contents_and_no_card_is_as_before() -> None:
+    said = content("Victory")
+    hashes = {replace(said, card=each).content_hash() for each in (None, card("a"), card("b"))}
+    assert len(hashes) == 3
+    assert "card" not in said.to_json()
+    assert said.from_json(said.to_json()) == said
+
+
+def test_the_same_picture_makes_the_same_request() -> None:
+    from lol_dagster.delivery.transports.discord_format import edit_request
+
+    body = {"embeds": [{"title": "Victory"}], "allowed_mentions": {"parse": []}}
+    picture = Picture(b"\x89PNG --boundary\r\n", "Ann \u202e won")
+    assert edit_request(body, picture) == edit_request(body, picture)
+    assert edit_request(body, None) == {"json": {**body, "attachments": []}}
+    assert body["embeds"] == [{"title": "Victory"}], "left as it was"
+    assert (
+        Outgoing("m", 1, "n", body).body_sha256
+        == Outgoing("m", 1, "n", body, picture=picture).body_sha256
+    )
+
+
+def test_every_message_with_a_failed_picture_says_why(delivery: DeliverySetup) -> None:
+    message = delivery.with_card(delivery.channel())
+    delivery.discord.script("patch", refuse(403, 50013))
+    settle(delivery)
+    with delivery.database.reading() as session:
+        (found,) = session.scalars(select(MessagePicture).where(MessagePicture.failed.is_not(None)))
+    assert (found.message_id, "50013" in (found.failed or "")) == (message, True)
