@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.delivery import message_rows
 from lol_dagster.delivery.message_rows import add_message, terms_of
-from lol_dagster.delivery.model import Timing
+from lol_dagster.delivery.model import QUIET, Timing
 from lol_dagster.delivery.scopes import Call, channel_scope
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.messages.content import MessageContent
@@ -207,6 +207,20 @@ def test_only_what_these_channels_had_refused_is_tried_again_at_once(rows: Rows)
     message_rows.reopen(rows.session, [rows.channel.id, third.id], NOW)
     assert [each.due_at for each in refused] == [NOW, NOW + HOUR, NOW]
     assert waiting.due_at == NOW + HOUR
+
+
+def test_only_what_these_channels_quiet_hours_hold_back_is_checked_again(rows: Rows) -> None:
+    other = make_channel(rows.session, rows.team)
+    later = NOW + HOUR
+    held = rows.add("held", "pending", due_at=later, last_error=QUIET)
+    untouched = [
+        rows.add("refused", "blocked", due_at=later),
+        rows.add("elsewhere", "pending", of=other, due_at=later, last_error=QUIET),
+        rows.add("a person's", "needs_review", due_at=None, last_error=QUIET),
+    ]
+    message_rows.end_quiet(rows.session, [rows.channel.id], NOW)
+    assert held.due_at == NOW
+    assert [each.due_at for each in untouched] == [later, later, None]
 
 
 # --- a clock was ahead -----------------------------------------------------------------------------
