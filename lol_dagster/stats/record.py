@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, select, union
+from sqlalchemy import delete, insert, select, union
 from sqlalchemy.orm import Session
 
 from lol_dagster.riot.archive import DamagedPayload, load_payload, load_timeline
@@ -115,10 +115,14 @@ def record_game(
             course=archived.course and archived.course.to_json(),
         )
     )
-    session.add_all(
-        Participant(match_id=match_id, **_columns(person, but=("augments", "feats")))
+    rows = [
+        {"match_id": match_id, **_columns(person, but=("augments", "feats"))}
         for person in game.participants
-    )
+    ]
+    if rows:
+        # Not as objects, of which there would be ten a game: nothing is asked of them here.
+        session.flush()
+        session.execute(insert(Participant), rows)
     best = mvps(game)
     session.add_all(
         _player_stat_row(archived, person, account, is_mvp=person.participant_id in best)
@@ -139,6 +143,8 @@ def record_game(
 
 
 def _check_seats(session: Session, game: GameReading) -> None:
+    if not game.without_seat:
+        return
     named = union(
         select(Account.id).where(Account.puuid.in_(game.without_seat)),
         select(FormerPuuid.account_id).where(FormerPuuid.puuid.in_(game.without_seat)),
