@@ -83,6 +83,11 @@ def channel() -> None:
     help="What is put beside a game's text: a card, which is drawn and comes as an edit. [none]",
 )
 @click.option(
+    "--story/--no-story",
+    default=None,
+    help="Whether a game of the Rift's message also tells how it went, some minutes later. [no]",
+)
+@click.option(
     "--uncertain",
     type=click.Choice(UNCERTAIN_POLICIES),
     default="review",
@@ -102,6 +107,7 @@ def add(
     quiet_hours: str | None,
     quiet_way: str | None,
     pictures: str | None,
+    story: bool | None,
     uncertain: str,
     as_json: bool,
 ) -> None:
@@ -117,6 +123,7 @@ def add(
             quiet_hours=quiet_hours,
             quiet_way=quiet_way,
             pictures=pictures,
+            story=story,
         )
         with app.writing() as session:
             added = channels.add_channel(
@@ -175,6 +182,11 @@ def add(
     "Slack does not have.",
 )
 @click.option(
+    "--story/--no-story",
+    default=None,
+    help="Whether a game of the Rift's message also tells how it went, some minutes later.",
+)
+@click.option(
     "--uncertain",
     type=click.Choice(UNCERTAIN_POLICIES),
     help="What should happen to a message if nobody can find out whether it arrived.",
@@ -197,6 +209,7 @@ def edit(
     quiet_hours: str | None,
     quiet_way: str | None,
     pictures: str | None,
+    story: bool | None,
     uncertain: str | None,
     dry_run: bool,
     as_json: bool,
@@ -215,6 +228,7 @@ def edit(
                 quiet_hours=quiet_hours,
                 quiet_way=quiet_way,
                 pictures=pictures,
+                story=story,
             )
 
         if dry_run:
@@ -268,6 +282,7 @@ def _changed(
     quiet_hours: str | None,
     quiet_way: str | None,
     pictures: str | None,
+    story: bool | None,
 ) -> ChannelRules:
     """The rules with what the options say; None: it stays."""
     return ChannelRules(
@@ -278,6 +293,7 @@ def _changed(
         quiet_hours=_chosen(quiet_hours, rules.quiet_hours, channels.parse_quiet_hours),
         quiet_way=rules.quiet_way if quiet_way is None else quiet_way,
         pictures=rules.pictures if pictures is None else pictures,
+        story=rules.story if story is None else story,
     )
 
 
@@ -387,6 +403,7 @@ def _as_json(row: Channel, transports: Mapping[str, Transport]) -> dict[str, Any
         "quiet_hours": row.quiet_hours,
         "quiet_way": row.quiet_way,
         "pictures": row.pictures,
+        "story": row.story,
         "uncertain": row.uncertain,
         "added_at": row.created_at,
         # Nothing that nobody has tried; of a kind that this version lacks there is nothing to try.

@@ -152,7 +152,7 @@ def _seed(settings: Settings) -> None:
             add_team(session, team, now=now)
             add_channel(
                 session, team, team=team, kind=kind, address=address, transports=transports,
-                rules=ChannelRules(), uncertain="review", now=now,
+                rules=ChannelRules(story=True), uncertain="review", now=now,
             )  # fmt: skip
             for friend in FRIENDS[members]:
                 add_player(

@@ -13,6 +13,7 @@ from lol_dagster.messages.compose import AnnouncedGame, Member, compose_card
 from lol_dagster.messages.language import language
 from lol_dagster.pictures.card import Card, CardPlayer, CardSide
 from lol_dagster.riot.names import without_format_characters
+from lol_dagster.stats.course import Course
 from lol_dagster.stats.history import remarks_of
 from lol_dagster.stats.played import select_played
 from lol_dagster.stats.rank_history import moves_of
@@ -63,6 +64,7 @@ def load_announced_games(
             PlayerStat.account_id,
             PlayerStat.player_id,
             Player.name,
+            Participant.participant_id,
             Participant.display_name,
             Participant.champion,
             Participant.champion_id,
@@ -76,6 +78,7 @@ def load_announced_games(
             PlayerStat.kda,
             PlayerStat.kill_participation,
             PlayerStat.cs_per_min,
+            PlayerStat.opponent_id,
             PlayerStat.extra,
         )
         .join(Game, Game.match_id == PlayerStat.match_id)
@@ -122,6 +125,19 @@ def load_announced_games(
             )
         )
     return games
+
+
+def load_course(session: Session, match_id: str) -> tuple[Course, dict[int, str]] | None:
+    """How a game went, and everybody's champions by participant id; None without a timeline."""
+    course = session.get_one(Game, match_id).course
+    if course is None:
+        return None
+    champions = session.execute(
+        select(Participant.participant_id, Participant.champion).where(
+            Participant.match_id == match_id
+        )
+    )
+    return Course.from_json(course), {row.participant_id: row.champion for row in champions}
 
 
 def load_card(session: Session, team_id: int, match_id: str) -> Card | None:
@@ -201,6 +217,8 @@ def _member(
         else None,
         champion=row.champion,
         champion_id=row.champion_id,
+        participant_id=row.participant_id,
+        opponent_id=row.opponent_id,
         kills=row.kills,
         deaths=row.deaths,
         assists=row.assists,

@@ -25,7 +25,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from lol_dagster.messages.announced_games import load_announced_games, load_card
+from lol_dagster.messages.announced_games import load_announced_games, load_card, load_course
 from lol_dagster.messages.compose import AnnouncedGame, compose_catch_up, compose_game
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import installation_salt
@@ -33,6 +33,7 @@ from lol_dagster.messages.language import language, time_zone
 from lol_dagster.messages.quiet import QUIET_SUBJECTS, is_of_quiet_hours, quiet_subject
 from lol_dagster.messages.restored import message_id, restoration
 from lol_dagster.messages.rules import AnnouncementDecision, Kind, candidate_teams, decide
+from lol_dagster.messages.story import story
 from lol_dagster.storage.models import Channel, Game, Message, MessageGame, Team
 
 logger = logging.getLogger(__name__)
@@ -183,6 +184,8 @@ def _announcement(
         content = _catch_up(decision.team, games, subject)
     else:
         content = compose_game(games[0], language(decision.team.language))
+        if channel.story:
+            content = _with_story(session, decision.team, games[0], content)
         if channel.pictures == "card":
             content = _with_card(session, decision.team, match_id, content)
     return Announcement(
@@ -198,6 +201,23 @@ def _announcement(
         order_at=game.ended_at,
         maybe_delivered=restored is not None and restored.may_have_been_delivered(game.ended_at),
     )
+
+
+def _with_story(
+    session: Session, team: Team, game: AnnouncedGame, content: MessageContent
+) -> MessageContent:
+    """The content with how the game went, once its timeline is there; without it if there is anything wrong
+    with that.
+    """
+    try:
+        found = load_course(session, game.match_id)
+        section = found and story(game, *found, language(team.language))
+    except SQLAlchemyError:
+        raise
+    except Exception:
+        logger.exception("no story", extra={"match_id": game.match_id, "team": team.name})
+        return content
+    return replace(content, sections=(*content.sections, section)) if section else content
 
 
 def _with_card(

@@ -81,6 +81,9 @@ class Member:
     moved: Moved | None = None
     """How the game moved the account's rank, once that is known."""
     champion_id: int = 0
+    participant_id: int = 0
+    opponent_id: int | None = None
+    """The lane opponent's participant id."""
 
     @property
     def label(self) -> str:
@@ -117,7 +120,7 @@ def compose_game(game: AnnouncedGame, language: Language) -> MessageContent:
     sides = _sides(game)
     # Whose behaviour it was is nobody's business here: the members may have been its victims.
     note = Section(lines=(Line(facts=(language.say("Ended early over in-game behaviour"),)),))
-    title = " · ".join(filter(None, [_headline(game, language), _length(game.duration_s)]))
+    title = " · ".join(filter(None, [_headline(game, language), game_length(game.duration_s)]))
     who = [f"{member.label} ({_short(game, member, language)})" for member in game.members]
     return MessageContent(
         title=title,
@@ -373,7 +376,8 @@ def _listed(texts: list[str], language: Language) -> str:
     return language.listed(texts)
 
 
-def _length(seconds: int) -> str:
+def game_length(seconds: int) -> str:
+    """`32:10`, `1:02:03`; "" where nobody knows."""
     if seconds <= 0:
         return ""
     minutes, rest = divmod(seconds, 60)

@@ -46,6 +46,8 @@ class ChannelRules:
     """One of `storage.models.roster.QUIET_WAYS`."""
     pictures: str = "none"
     """One of `storage.models.roster.PICTURES`."""
+    story: bool = False
+    """Whether a game's message tells how it went, once that is known."""
 
     @classmethod
     def of(cls, channel: Channel) -> ChannelRules:
@@ -132,6 +134,17 @@ def parse_quiet_hours(text: str) -> str:
         raise RosterError(str(error)) from None
 
 
+def checked_story(rules: ChannelRules, kind: str, transports: Mapping[str, Transport]) -> None:
+    """
+    Raises:
+        RosterError: messages of this kind cannot be edited.
+    """
+    if rules.story and not transports[kind].can_edit:
+        raise RosterError(
+            f"the story of a game comes as an edit, and messages of the kind {kind} cannot be edited: leave it off"
+        )
+
+
 def checked_quiet_way(rules: ChannelRules, kind: str, transports: Mapping[str, Transport]) -> None:
     """
     Raises:
@@ -190,8 +203,8 @@ def add_channel(
         uncertain: One of `UNCERTAIN_POLICIES`.
 
     Raises:
-        RosterError: this cannot be a name, there is no such kind, or it cannot be silent or takes no
-            pictures.
+        RosterError: this cannot be a name, there is no such kind, or it cannot be silent, takes no
+            pictures or cannot tell stories.
         AddressError: the address is none of this kind.
         NoSuchEntryError: there is no such team.
         AlreadyThereError: there is a channel of this name, or the team has this very channel.
@@ -200,6 +213,7 @@ def add_channel(
     address = checked_address(kind, address, transports)
     checked_quiet_way(rules, kind, transports)
     checked_pictures(rules, kind, transports)
+    checked_story(rules, kind, transports)
     its_team = get_team(session, team)
     _check_free(session, its_team, name, kind, address)
     channel = Channel(
@@ -254,6 +268,7 @@ def change_channel(
         address = channel.address
     elif (address := checked_address(kind, address, transports)) != channel.address:
         _check_nothing_under_way(session, channel)
+    checked_story(rules, kind, transports)
     _check_free(session, channel.team, name, kind, address, but=channel)
     checked_quiet_way(rules, kind, transports)
     checked_pictures(rules, kind, transports)

@@ -61,6 +61,8 @@ class Course:
     first_blood: tuple[int, int] | None
     """Participant id, and seconds of the game; None where nobody killed anybody."""
     swing: Swing | None
+    sides: dict[str, tuple[int, ...]]
+    """Side → its participants' ids."""
 
     def lead(self, side: str, seconds: int) -> int | None:
         """By how much gold a side was ahead (below 0: behind) in the first frame from then on, within a
@@ -132,6 +134,9 @@ def course_of(game: GameReading, frames: Sequence[Frame]) -> Course | None:
         gold_at_15=_gold_at(gold, 15),
         first_blood=_first_blood(events),
         swing=_swing(leads, events, side_of),
+        sides={
+            side: tuple(n for n, each in side_of.items() if each == side) for side in (BLUE, RED)
+        },
     )
 
 

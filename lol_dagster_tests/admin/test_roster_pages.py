@@ -418,6 +418,7 @@ def test_a_channel_is_added_with_what_it_is_to_hear(
         page, name="general", kind="discord-webhook", address=HOOK,
         queues=["arena", "Ranked Solo"], other_queues="3130", message_kinds=["game", "alert"],
         min_members="2", only_if="remarkable", pictures="card", quiet_hours=" 23-8", quiet_way="silent",
+        story="y",
     )  # fmt: skip
     assert operator.post("/channel/new/", typed).status_code == 302
     row = the_channel(database)
@@ -430,10 +431,15 @@ def test_a_channel_is_added_with_what_it_is_to_hear(
     assert "are worth a remark" in shown
     assert "A card of the game" in shown
     assert (row.quiet_hours, row.quiet_way) == ("23:00-08:00", "silent")
+    assert row.story
     form = filled_in(operator.get(CHANNEL).text)
     assert (form["min_members"], form["only_if"]) == (["2"], ["remarkable"])
     assert operator.post(CHANNEL, {**form, "only_if": ""}).status_code == 302
     assert the_channel(database).only_if is None
+    assert the_channel(database).story, "a box that was ticked stays so"
+    form.pop("story")  # as a browser sends one that is not
+    operator.post(CHANNEL, {**form, "seen_version": str(the_channel(database).version)})
+    assert not the_channel(database).story
 
 
 def test_an_address_is_never_shown_again_and_stays_when_it_is_left_empty(
@@ -479,6 +485,15 @@ def test_an_address_is_never_shown_again_and_stays_when_it_is_left_empty(
             },
             "quiet_way",
             "Slack has no messages without a sound",
+        ),
+        (
+            {
+                "kind": "slack-webhook",
+                "address": "https://hooks.slack.com/services/T0/B0/xyz",
+                "story": "y",
+            },
+            "story",
+            "cannot be edited",
         ),
         ({"kind": "carrier-pigeon"}, "kind", "Not a valid choice"),
     ],

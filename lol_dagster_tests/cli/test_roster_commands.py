@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -357,6 +358,20 @@ def test_a_channel_gets_pictures_where_it_can() -> None:
     assert as_json("channel", "edit", "general", "--pictures", "card")["pictures"] == "card"
     assert as_json("channel", "edit", "general", "--name", "ranked")["pictures"] == "card"
     assert as_json("channel", "edit", "ranked", "--pictures", "none")["pictures"] == "none"
+
+
+def test_a_story_is_off_until_it_is_chosen_and_only_where_messages_can_be_edited() -> None:
+    done("team", "add", "Amigos")
+    place = ("--kind", "discord-bot", "--address", "123456789012345678")
+    assert as_json("channel", "add", "general", "--team", "Amigos", *place)["story"] is False
+    assert as_json("channel", "edit", "general", "--story")["story"] is True
+    assert as_json("channel", "edit", "general", "--name", "general")["story"] is True
+    assert as_json("channel", "edit", "general", "--no-story")["story"] is False
+    address = f"{os.environ['LOL_SLACK_HOOKS_URL']}/services/T0/B0/xyz"
+    hook = ("--kind", "slack-webhook", "--address", address)
+    said = "messages of the kind slack-webhook cannot be edited"
+    assert said in refused("channel", "add", "x", "--team", "Amigos", *hook, "--story")
+    assert said in refused("channel", "edit", "general", *hook, "--story")
 
 
 def test_an_account_is_corrected_or_confirmed() -> None:

@@ -14,6 +14,7 @@ from flask_admin.actions import action
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session, joinedload
 from wtforms import (
+    BooleanField,
     Form,
     IntegerField,
     PasswordField,
@@ -46,6 +47,7 @@ from lol_dagster.roster.channels import (
     checked_address,
     checked_pictures,
     checked_quiet_way,
+    checked_story,
     parse_queues,
     parse_quiet_hours,
     remove_channel,
@@ -70,6 +72,7 @@ _QUIET_WAYS = {
     "hold": "Hold games back: one message about all of them when they end",
     "silent": "Send what comes without a sound (Discord)",
 }
+_YES = {True: "yes", False: "no"}
 _POLICIES = {
     "review": "Hold it for review: somebody checks and decides",
     "resend": "Send it again: it may appear twice",
@@ -161,6 +164,11 @@ class ChannelForm(EntryForm):
         "Pictures",
         choices=[SelectChoice(value, words) for value, words in _PICTURES.items()],
         description="A card is drawn, and added to the message once that is posted. Not for Slack's webhooks.",
+    )
+    story = BooleanField(
+        "Tell how a game of the Rift went",
+        description="In three lines below it: how it began, what turned it, how it ended. Comes some minutes "
+        "later as an edit, and costs one call to Riot a game.",
     )
     uncertain = SelectField(
         "When nobody can find out whether a message arrived",
@@ -263,6 +271,7 @@ _COLUMNS = (
     ),
     typed_value("quiet_way", _QUIET_WAYS.__getitem__),
     typed_value("pictures", lambda value: _PICTURES[value]),
+    typed_value("story", lambda value: _YES[bool(value)]),
     typed_value("uncertain", _POLICIES.__getitem__),
 )
 
@@ -298,7 +307,7 @@ class ChannelView(RosterView):
     column_list = ("name", "team", "kind", "address", "message_kinds", "queues")
     column_details_list = (
         "name", "team", "kind", "address", "message_kinds", "queues", "min_members", "only_if",
-        "quiet_hours", "quiet_way", "pictures", "uncertain", "created_at",
+        "quiet_hours", "quiet_way", "pictures", "story", "uncertain", "created_at",
     )  # fmt: skip
     column_labels = {
         "message_kinds": "Messages",
@@ -306,6 +315,7 @@ class ChannelView(RosterView):
         "min_members": "At least so many of the team took part",
         "only_if": "And only games that",
         "quiet_way": "In quiet hours",
+        "story": "Tells how a game of the Rift went",
         "uncertain": "When it is unknown whether a message arrived",
         "created_at": "Added",
     }
@@ -369,10 +379,12 @@ class ChannelView(RosterView):
             pictures=form.pictures.data,
             quiet_hours=quiet_hours,
             quiet_way=form.quiet_way.data,
+            story=form.story.data,
         )
         transports = admin_context().transports
         _at("quiet_way", lambda: checked_quiet_way(rules, form.kind.data, transports))
         _at("pictures", lambda: checked_pictures(rules, form.kind.data, transports))
+        _at("story", lambda: checked_story(rules, form.kind.data, transports))
         return rules
 
     def save(self, session: Session, form: Form, row: Channel | None) -> Channel:
@@ -526,6 +538,7 @@ class ChannelView(RosterView):
         "quiet_hours": lambda _view, _context, row, _name: row.quiet_hours or "none",
         "quiet_way": lambda _view, _context, row, _name: _QUIET_WAYS[row.quiet_way],
         "pictures": lambda _view, _context, row, _name: _PICTURES[row.pictures],
+        "story": lambda _view, _context, row, _name: _YES[row.story],
         "uncertain": lambda _view, _context, row, _name: _POLICIES[row.uncertain],
     }
     column_formatters_export = {
