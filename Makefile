@@ -2,7 +2,7 @@
 PYTHON ?= $(or $(shell for each in python3 python3.13 python3.12 python3.11; do \
 	command -v $$each >/dev/null && echo $$each && break; done),python3)
 
-.PHONY: help setup demo test mutants soak soak-operations up bench
+.PHONY: help setup demo test mutants soak soak-operations up bench gallery
 help:
 	@echo "make setup   create .venv with everything in it (the others do it by themselves)"
 	@echo "make demo    see it work in a simulated world: no key, no account, no server"
@@ -13,6 +13,7 @@ help:
 	@echo "make soak    the long proof of delivery: every fault at every point, 1,000 messages (20 minutes)"
 	@echo "make soak-operations   an hour of everything together, under fault injection"
 	@echo "make bench   the benchmarks: a table, and bench.json"
+	@echo "make gallery draws docs/messages.md: every kind of message as a phone shows it"
 
-setup demo test mutants soak soak-operations up bench:
+setup demo test mutants soak soak-operations up bench gallery:
 	@$(PYTHON) tools/bootstrap.py $@

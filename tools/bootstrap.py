@@ -1,6 +1,6 @@
 """Sets the project up and runs it, on a machine with Python 3.11 to 3.13 and a package index.
 
-    python3 tools/bootstrap.py setup|demo|test|mutants|soak|soak-operations|up|bench
+    python3 tools/bootstrap.py setup|demo|test|mutants|soak|soak-operations|up|bench|gallery
 
 The Makefile's targets call it. Standard library only, as it runs before anything is installed. The
 environment is made by uv where that is on the PATH, and by venv and pip from requirements*.lock where
@@ -53,6 +53,7 @@ def main(arguments: Sequence[str]) -> None:
         "soak-operations": soak_operations,
         "up": up,
         "bench": bench,
+        "gallery": gallery,
     }
     if len(arguments) != 1 or arguments[0] not in commands:
         sys.exit("usage: python3 tools/bootstrap.py " + "|".join(commands))
@@ -160,6 +161,11 @@ def options() -> list[str]:
 def bench() -> NoReturn:
     setup()
     become("python", "tools/bench.py")
+
+
+def gallery() -> NoReturn:
+    setup()
+    become("python", "tools/gallery.py")
 
 
 def mutants() -> NoReturn:

@@ -95,6 +95,7 @@ ALLOWED = [
     Allowed("lol_dagster_tests/tooling/test_check_words.py", "", "its tests"),
     Allowed("lol_dagster/riot/modes.py", "Normal Blind", "Riot's name of a queue"),
     Allowed("lol_dagster_tests/riot/test_modes.py", "Normal Blind", "Riot's name of a queue"),
+    Allowed("docs/messages.md", "Normal Blind", "Riot's name of a queue"),
     Allowed(
         "lol_dagster/storage/migrations/versions/0002_after_version_0_1_0.py",
         "Normal Blind",

@@ -473,7 +473,7 @@ def _test_content(rev: int, speaks: Language) -> MessageContent:
     return MessageContent(
         title=speaks.say("Test message from lol-dagster"),
         summary=speaks.say("Test message from lol-dagster: this channel works."),
-        sections=(Section((Line(works), Line(why))),),
+        sections=(Section((Line(facts=(works,)), Line(facts=(why,)))),),
         footer=speaks.say("No game was played."),
         language=speaks.code,
     )

@@ -161,9 +161,9 @@ def compose_card(game: AnnouncedGame, sides: Sequence[CardSide], language: Langu
 
 
 def _card_member(game: AnnouncedGame, member: Member, language: Language) -> CardMember:
-    _, *score = _line(game, member, language).facts
     # Rank and MVP have places of their own.
-    figures = _line(game, replace(member, moved=None, is_mvp=False), language).details
+    line = _line(game, replace(member, moved=None, is_mvp=False), language)
+    _, *score = line.facts
     is_long = game.mode_family == "swarm"
     points, standing = _points(member.moved, language) if member.moved else ("", "")
     return CardMember(
@@ -171,11 +171,11 @@ def _card_member(game: AnnouncedGame, member: Member, language: Language) -> Car
         champion=member.champion,
         champion_id=member.champion_id,
         score="" if is_long else "".join(score),
-        facts=(*score, *figures) if is_long else figures,
+        facts=(*score, *line.details) if is_long else line.details,
         points=points,
         standing=standing,
         points_tone=_points_tone(member.moved),
-        highlight=", ".join(_line(game, member, language).highlights),
+        highlight=", ".join(line.highlights),
         is_mvp=member.is_mvp,
     )
 
@@ -229,7 +229,7 @@ def compose_catch_up(
                         when=Moment(
                             int(game.ended_at.timestamp()), language.moment(game.ended_at, zone)
                         ),
-                        facts=tuple(
+                        details=tuple(
                             f"{member.label}: {_short(game, member, language)}"
                             for member in game.members
                         ),
@@ -299,9 +299,11 @@ def _line(game: AnnouncedGame, member: Member, language: Language) -> Line:
         # Nobody has played: figures would only mislead.
         return Line(lead=member.label, facts=(member.champion,))
     remark = member.remark
+    mvp = (language.say("MVP"),) if member.is_mvp else ()
     return Line(
         lead=member.label,
-        facts=(member.champion, _score(game, member, language)),
+        facts=(member.champion, _score(game, member, language), *mvp),
+        rank=rank_in_words(member.moved, language) if member.moved else "",
         details=_details(game, member, language),
         highlights=(remark_in_words(remark, game.match_id, language),) if remark else (),
     )
@@ -325,15 +327,12 @@ def _score(game: AnnouncedGame, member: Member, language: Language) -> str:
 def _details(game: AnnouncedGame, member: Member, language: Language) -> tuple[str, ...]:
     if game.mode_family == "swarm":
         return ()
-    details = [rank_in_words(member.moved, language)] if member.moved else []
-    if member.is_mvp:
-        details.append(language.say("MVP"))
-    details.append(language.say("KDA {ratio}", ratio=language.decimal(member.kda)))
+    details = [language.say("KDA {ratio}", ratio=language.decimal(member.kda))]
     if member.cs_per_min is not None:
         details.append(language.say("{rate} CS/min", rate=language.decimal(member.cs_per_min)))
     if member.kill_participation is not None:
         share = language.percent(member.kill_participation)
-        details.append(language.say("{share} kill participation", share=share))
+        details.append(language.say("{share} KP", share=share))
     return tuple(details)
 
 
@@ -353,13 +352,13 @@ def _member_tone(game: AnnouncedGame, member: Member) -> Tone:
 def _totals(games: Sequence[AnnouncedGame], language: Language) -> str:
     tones = [_tone(game) for game in games]
     wins, losses = tones.count("good"), tones.count("bad")
+    others = len(games) - wins - losses
     totals = [
-        language.plural("{number} win", "{number} wins", wins),
-        language.plural("{number} loss", "{number} losses", losses),
+        language.plural("{number} win", "{number} wins", wins) if wins else "",
+        language.plural("{number} loss", "{number} losses", losses) if losses else "",
+        language.plural("{number} other game", "{number} other games", others) if others else "",
     ]
-    if other := len(games) - wins - losses:
-        totals.append(language.plural("{number} other game", "{number} other games", other))
-    return ", ".join(totals)
+    return ", ".join(filter(None, totals))
 
 
 def _names(members: Sequence[Member], language: Language) -> str:

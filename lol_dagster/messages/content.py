@@ -40,7 +40,9 @@ class Line:
     highlights: tuple[str, ...] = ()
     """What stood out; last, and marked as such."""
     when: Moment | None = None
-    """When that was; between the lead and the facts."""
+    """When that was; before the details."""
+    rank: str = ""
+    """How the game moved the member's rank; between facts and details, in a row of its own."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class MessageContent:
 _READER = TypeAdapter(MessageContent)
 
 
-_SINCE_VERSION_0_2: Final = ("when", "language", "card")
+_SINCE_VERSION_0_2: Final = ("when", "rank", "language", "card")
 """Fields that older versions did not have: left out where they say nothing, so that what was written then
 has the same hash."""
 
@@ -112,5 +114,5 @@ def _without_new_ones_that_say_nothing(fields: list[tuple[str, Any]]) -> dict[st
     return {
         name: value
         for name, value in fields
-        if name not in _SINCE_VERSION_0_2 or value not in (None, "en")
+        if name not in _SINCE_VERSION_0_2 or value not in (None, "", "en")
     }

@@ -14,7 +14,7 @@ from lol_dagster.messages.language import language
 MAX_TEXT = 200
 """UTF-16 code units of one name or fact within a line, escapes included."""
 MAX_ROW = 800
-"""UTF-16 code units of a row: a line of three rows and a heading fits into every platform's
+"""UTF-16 code units of a row: a line of three rows, a rank and a heading fits into every platform's
 smallest text."""
 
 TONE_MARKS: dict[Tone, str] = {"good": "🟢", "bad": "🔴", "mixed": "🟡", "neutral": "⚪"}
@@ -72,14 +72,13 @@ def markdown(content: MessageContent) -> str:
 def markdown_rows(
     line: Line, moment: Callable[[Moment], str] = lambda when: plain_markdown(when.text, MAX_TEXT)
 ) -> list[str]:
-    """The line's rows, at most three, each at most `MAX_ROW` long, escaped for Markdown.
+    """The line's rows, at most four, each at most `MAX_ROW` long, escaped for Markdown.
 
     Args:
         moment: Markdown for an instant.
     """
     lead = f"**{plain_markdown(line.lead, MAX_TEXT)}**" if line.lead else ""
-    head = _join(" · ", [lead, moment(line.when) if line.when else ""])
-    return lay_out(line, head, plain_markdown)
+    return lay_out(line, lead, plain_markdown, moment(line.when) if line.when else "")
 
 
 def plain_rows(line: Line) -> list[str]:
@@ -87,20 +86,21 @@ def plain_rows(line: Line) -> list[str]:
     return lay_out(line, "", plain)
 
 
-def lay_out(line: Line, lead: str, shown: Callable[[str, int], str]) -> list[str]:
+def lay_out(line: Line, lead: str, shown: Callable[[str, int], str], when: str = "") -> list[str]:
     """The rows that a line consists of.
 
     Args:
         lead: As it is to stand at the beginning of the first row; may be empty.
         shown: Makes a text harmless for the platform, given its limit.
+        when: As it is to stand before the details; may be empty.
     """
     rows = [
         _join(" · ", [lead, *(shown(text, MAX_TEXT) for text in line.facts)]),
-        _join(" · ", [shown(text, MAX_TEXT) for text in line.details]),
-        _join(", ", [shown(text, MAX_TEXT) for text in line.highlights]),
+        shown(line.rank, MAX_TEXT),
+        _join(" · ", [when, *(shown(text, MAX_TEXT) for text in line.details)]),
     ]
-    if rows[2]:
-        rows[2] = f"⭐ {rows[2]}"
+    if stood_out := _join(", ", [shown(text, MAX_TEXT) for text in line.highlights]):
+        rows.append(f"⭐ {stood_out}")
     return [row for row in rows if row]
 
 

@@ -70,6 +70,7 @@ lines = st.builds(
     facts=st.lists(anything, max_size=4).map(tuple),
     details=st.lists(anything, max_size=3).map(tuple),
     highlights=st.lists(anything, max_size=3).map(tuple),
+    rank=anything,
     when=st.none() | st.builds(Moment, at=st.integers(0, 2**33), text=anything.filter(bool)),
 )
 contents = st.builds(

@@ -54,7 +54,7 @@ def test_a_won_game() -> None:
                 champion="Jinx",
                 champion_id=222,
                 score="10/2/8",
-                facts=("KDA 9.0", "7.8 CS/min", "72% kill participation"),
+                facts=("KDA 9.0", "7.8 CS/min", "72% KP"),
                 is_mvp=True,
             ),
         ),

@@ -104,11 +104,11 @@ def test_a_won_ranked_game_shows_result_mode_length_and_how_each_member_did():
     content = compose_game(game(member("Ann", is_mvp=True, remark=PENTA), bob))
     assert shown(content) == (
         "Victory · Ranked Solo · 32:10\n"
-        "**Ann** · Jinx · 10/2/8\n"
-        "MVP · KDA 9.0 · 7.8 CS/min · 72% kill participation\n"
+        "**Ann** · Jinx · 10/2/8 · MVP\n"
+        "KDA 9.0 · 7.8 CS/min · 72% KP\n"
         "⭐ A pentakill!\n"
         "**Bob** · Lulu · 1/4/21\n"
-        "KDA 5.5 · 1.0 CS/min · 72% kill participation"
+        "KDA 5.5 · 1.0 CS/min · 72% KP"
     )
     assert content.tone == "good"
     assert content.url == "https://www.leagueofgraphs.com/match/euw/5000000001"
@@ -145,9 +145,7 @@ def test_where_there_are_no_lanes_there_is_no_creep_score():
     content = compose_game(
         game(member("Ann", cs_per_min=None), queue_name="ARAM", mode_family="aram")
     )
-    assert shown(content) == (
-        "Victory · ARAM · 32:10\n**Ann** · Jinx · 10/2/8\nKDA 9.0 · 72% kill participation"
-    )
+    assert shown(content) == ("Victory · ARAM · 32:10\n**Ann** · Jinx · 10/2/8\nKDA 9.0 · 72% KP")
 
 
 def test_what_could_not_be_worked_out_is_left_out():
@@ -173,13 +171,13 @@ def test_members_on_opposing_sides_are_one_message_that_says_so():
         "Ann and Bob against Cid · Ranked Solo · 32:10\n"
         "### Blue side · Victory\n"
         "**Ann** · Jinx · 10/2/8\n"
-        "KDA 9.0 · 7.8 CS/min · 72% kill participation\n"
+        "KDA 9.0 · 7.8 CS/min · 72% KP\n"
         "⭐ 5 wins in a row\n"
         "**Bob** · Lulu · 10/2/8\n"
-        "KDA 9.0 · 7.8 CS/min · 72% kill participation\n"
+        "KDA 9.0 · 7.8 CS/min · 72% KP\n"
         "### Red side · Defeat\n"
         "**Cid** · Garen · 0/7/1\n"
-        "KDA 0.1 · 7.8 CS/min · 72% kill participation"
+        "KDA 0.1 · 7.8 CS/min · 72% KP"
     )
     assert content.tone == "mixed"
 
@@ -218,9 +216,9 @@ def test_arena_is_announced_by_placement():
     assert shown(content) == (
         "2nd place · Arena · 32:10\n"
         "**Ann** · Jinx · 10/2/8\n"
-        "KDA 9.0 · 72% kill participation\n"
+        "KDA 9.0 · 72% KP\n"
         "**Bob** · Jinx · 10/2/8\n"
-        "KDA 9.0 · 72% kill participation"
+        "KDA 9.0 · 72% KP"
     )
 
 
@@ -388,9 +386,9 @@ def test_a_catch_up_lists_the_games_newest_last_with_totals():
     assert shown(content) == (
         "3 games while I was away\n"
         "1 win, 1 loss, 1 other game\n"
-        f"**Victory · Ranked Solo** · {stamp(AT - 30 * 3600)} · Ann: Jinx 10/2/8\n"
-        f"**Remake · Ranked Solo** · {stamp(AT - 3600)} · Ann: Jinx\n"
-        f"**Defeat · ARAM** · {stamp(AT)} · Ann: Ashe 0/5/2 · Bob: Lulu 10/2/8"
+        f"**Victory · Ranked Solo**\n{stamp(AT - 30 * 3600)} · Ann: Jinx 10/2/8\n"
+        f"**Remake · Ranked Solo**\n{stamp(AT - 3600)} · Ann: Jinx\n"
+        f"**Defeat · ARAM**\n{stamp(AT)} · Ann: Ashe 0/5/2 · Bob: Lulu 10/2/8"
     )
     # New York is four hours behind UTC in August, which ENDED, 20:00 on a Saturday, is in.
     assert [line.when.text for line in content.sections[1].lines if line.when] == [
@@ -413,9 +411,9 @@ def test_a_long_catch_up_lists_the_latest_and_says_how_many_more_there_are():
     ]
     lines = shown(compose_catch_up(games)).splitlines()
     assert lines[0] == "57 games while I was away"
-    assert lines[1] == "57 wins, 0 losses"
-    assert len(lines) == 3 + MOST_LISTED
-    assert "P37" in lines[2]  # 57 - 20
+    assert lines[1] == "57 wins"
+    assert len(lines) == 3 + 2 * MOST_LISTED
+    assert "P37" in lines[3]  # 57 - 20
     assert "P56" in lines[-2]
     assert lines[-1] == "… and 37 more"
 
@@ -425,7 +423,7 @@ def test_the_preview_is_the_same_text_in_commonmark():
         "🟢 **[Victory · Ranked Solo · 32:10](https://www.leagueofgraphs.com/match/euw/5000000001)**"
         "\n\n"
         "**Ann** · Jinx · 10/2/8  \n"
-        "KDA 9.0 · 7.8 CS/min · 72% kill participation"
+        "KDA 9.0 · 7.8 CS/min · 72% KP"
         "\n\nEUW1\\_5000000001"
     )
 
@@ -456,5 +454,6 @@ def test_lp_stands_first_below_a_members_name() -> None:
     moved = Moved(Rank("GOLD", "II", 45), Rank("GOLD", "II", 66), 1)
     (section,) = compose_game(game(member("Ann", moved=moved), member("Bob"))).sections
     ann, bob = section.lines
-    assert ann.details[0] == "+21 LP (Gold II 45 → 66)"
-    assert ann.details[1:] == bob.details, "what is not known leaves no gap"
+    assert ann.rank == "+21 LP (Gold II 45 → 66)"
+    assert (bob.rank, bob.details) == ("", ann.details), "what is not known leaves no gap"
+    assert text.plain_rows(ann)[:2] == ["Jinx · 10/2/8", ann.rank]

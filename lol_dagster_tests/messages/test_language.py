@@ -30,15 +30,10 @@ def test_a_won_ranked_game_in_german() -> None:
     content = compose_game(game(member("Ann", is_mvp=True, moved=moved)), GERMAN)
     assert content.title == "Sieg · Ranked Solo · 32:10"
     (line,) = content.sections[0].lines
-    assert (line.lead, line.facts) == ("Ann", ("Jinx", "10/2/8"))
-    assert line.details == (
-        # From 45 in Gold II to 11 in Gold I, 100 higher: 66.
-        "+66 LP aus 3 Spielen (Gold II 45 → Gold I 11, Aufstieg)",
-        "MVP",
-        "KDA 9,0",
-        "7,8 CS/min",
-        "72\u00a0% Kill-Beteiligung",
-    )
+    assert (line.lead, line.facts) == ("Ann", ("Jinx", "10/2/8", "MVP"))
+    # From 45 in Gold II to 11 in Gold I, 100 higher: 66.
+    assert line.rank == "+66 LP aus 3 Spielen (Gold II 45 → Gold I 11, Aufstieg)"
+    assert line.details == ("KDA 9,0", "7,8 CS/min", "72\u00a0% KP")
     assert content.language == "de"
 
 

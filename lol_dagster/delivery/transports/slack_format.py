@@ -11,6 +11,7 @@ above some 3,000 characters (slackapi/bolt-python#764), and refuses above some 1
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -120,17 +121,27 @@ def _pieces(content: MessageContent) -> Iterator[tuple[bool, list[_Element]]]:
 
 
 def _line(line: Line) -> list[_Element]:
-    head = []
-    if lead := plain(line.lead, MAX_TEXT):
-        head.append(_text(lead, bold=True))
-    if line.when:
-        head += [*([_text(" · ")] if head else []), _date(line.when)]
-    rest = "\n".join(plain_rows(line))
-    if head and line.facts:
+    lead = plain(line.lead, MAX_TEXT)
+    rows = plain_rows(line if line.when is None else replace(line, details=(), highlights=()))
+    rest = "\n".join(rows)
+    if lead and line.facts:
         rest = f" · {rest}"
-    elif head and rest:
+    elif lead and rest:
         rest = f"\n{rest}"
-    return [*head, *([_text(rest)] if rest else [])]
+    elements = [
+        *([_text(lead, bold=True)] if lead else []),
+        *([_text(rest)] if rest else []),
+    ]
+    if line.when is not None:
+        below = "\n".join(plain_rows(Line(details=line.details, highlights=line.highlights)))
+        if below:
+            below = f" · {below}" if line.details else f"\n{below}"
+        elements += [
+            *([_text("\n")] if elements else []),
+            _date(line.when),
+            *([_text(below)] if below else []),
+        ]
+    return elements
 
 
 def _date(moment: Moment) -> _Element:

@@ -70,7 +70,7 @@ function richText(part) {
     const tag = part.type === "rich_text_quote" ? "blockquote" : part.type === "rich_text_preformatted" ? "pre" : "span";
     return element(tag, "", ...part.elements.map(richText));
   }
-  if (part.type === "date") return element("span", "mention", slackDate(part));
+  if (part.type === "date") return element("span", "", slackDate(part));
   const text = part.text ?? part.url ?? (part.name ? `:${part.name}:` : "");
   const style = part.style ?? {};
   let made = part.type === "link" ? slackMarkup(`<${part.url}|x>`)[0] : element("span");

@@ -131,8 +131,8 @@ def test_a_description_may_be_just_as_long_as_it_may_be():
 def test_a_moment_is_shown_to_each_reader_in_their_own_zone():
     # https://docs.discord.com/developers/reference#message-formatting-timestamp-styles: d is a short
     # date, t a short time.
-    line = Line("Victory", ("Ann",), when=Moment(1785614400, "Sat 1 Aug 16:00"))
-    assert description_of(line) == "**Victory** · <t:1785614400:d> <t:1785614400:t> · Ann"
+    line = Line("Victory", ("ARAM",), ("Ann",), when=Moment(1785614400, "Sat 1 Aug 16:00"))
+    assert description_of(line) == "**Victory** · ARAM\n<t:1785614400:d> <t:1785614400:t> · Ann"
 
 
 def test_what_is_left_out_is_said_in_the_messages_language():

@@ -185,12 +185,12 @@ def test_only_the_first_block_bears_the_marker():
 
 def test_a_moment_is_shown_to_each_reader_in_their_own_zone():
     # https://docs.slack.dev/reference/block-kit/block-elements/date-element
-    line = Line("Victory", ("Ann",), when=Moment(1785614400, "Sat 1 Aug 16:00"))
+    line = Line("Victory", (), ("Ann",), when=Moment(1785614400, "Sat 1 Aug 16:00"))
     content = MessageContent("t", "s", (Section((line,)),), more=3, language="de")
     _, shown, left_out = slack_format.render(content, "m.1")["blocks"]
     assert shown == rich_text(
         {"type": "text", "text": "Victory", "style": {"bold": True}},
-        plain(" · "),
+        plain("\n"),
         {
             "type": "date",
             "timestamp": 1785614400,

@@ -1,0 +1,1 @@
+"""Every kind of message, as docs/messages.md shows it."""
