@@ -26,6 +26,14 @@ class CommandContext:
     database: Database
     now: datetime
 
+    @property
+    def who(self) -> str:
+        """Who typed the command, for the audit trail."""
+        try:
+            return f"{getpass.getuser()} (command line)"
+        except (OSError, KeyError):  # a user id without a name, as in containers
+            return "command line"
+
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A transaction in the name of whoever typed the command.
@@ -34,7 +42,7 @@ class CommandContext:
             UserError: somebody else changed the same entry meanwhile.
         """
         try:
-            with self.database.writing(who=_who()) as session:
+            with self.database.writing(who=self.who) as session:
                 yield session
         except StaleDataError:
             raise UserError(
@@ -56,10 +64,3 @@ def command_context() -> Iterator[CommandContext]:
         yield CommandContext(settings, database, datetime.now(UTC))
     finally:
         database.dispose()
-
-
-def _who() -> str:
-    try:
-        return f"{getpass.getuser()} (command line)"
-    except (OSError, KeyError):  # a user id without a name, as in containers
-        return "command line"

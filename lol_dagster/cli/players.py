@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from operator import itemgetter
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from lol_dagster.cli.accounts import known_account, platform_options, shown_error
 from lol_dagster.cli.context import command_context
 from lol_dagster.cli.output import as_json_option, print_either, print_fields, print_table
+from lol_dagster.pipeline.forgetting import forget_player, what_goes
 from lol_dagster.riot.routing import validate_platform
 from lol_dagster.roster import players
 from lol_dagster.roster.accounts import check_not_taken
@@ -169,6 +171,38 @@ def remove(name: str, team: str | None, as_json: bool) -> None:
     where = f"the team {team!r}" if team else "all teams"
     said = f"Removed {removed.name}" + (" for good." if for_good else f" from {where}.")
     print_either({"name": removed.name, "team": team, "for_good": for_good}, as_json, said)
+
+
+@player.command("forget")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do it. Without it only what would go is shown.")
+@as_json_option
+def forget(name: str, yes: bool, as_json: bool) -> None:
+    """Delete all that is known of a player, as they may ask for.
+
+    Their accounts, ranks and figures go, and with them the games that nobody else who is watched took part in.
+    Others' games stay without them; messages that named them are edited where their channel takes edits.
+    """
+    with command_context() as app:
+        with app.database.reading() as session:
+            player = players.get_player(session, name)
+            goes = what_goes(session, player)
+        if yes:
+            goes = forget_player(app.database, player.id, who=app.who, now=app.now)
+
+    def for_people() -> None:
+        print_table(
+            ("WHAT", "HOW MANY"),
+            ((what.replace("_", " "), count) for what, count in asdict(goes).items()),
+            empty="",
+        )
+        click.echo(
+            "\nForgotten. Backups, logs and Dagster's history name them until they are deleted in their turn."
+            if yes
+            else f"\nNothing was deleted yet: lol-dagster player forget {name!r} --yes"
+        )
+
+    print_either({"forgotten": yes, **asdict(goes)}, as_json, for_people)
 
 
 def _as_json(row: Player) -> dict[str, Any]:

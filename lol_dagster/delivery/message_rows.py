@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session, defer, object_session
 
 from lol_dagster.delivery import pictures, protocol
@@ -39,7 +39,12 @@ from lol_dagster.delivery.model import (
 from lol_dagster.delivery.scopes import Call
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import can_edit
-from lol_dagster.messages.announcements import Announcement, announce_apart, announcements
+from lol_dagster.messages.announcements import (
+    Announcement,
+    announce_apart,
+    announcements,
+    compose_again,
+)
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import delivery_nonce, installation_salt
 from lol_dagster.messages.restored import Restoration, keep_restoration, restoration
@@ -56,6 +61,7 @@ logger = logging.getLogger(__name__)
 
 _ROW = [each.name for each in fields(Row)]
 _NEVER_CHANGED = {"id", "created_at"}
+_UNSYNCHRONIZED = {"synchronize_session": False}
 _UNSETTLED = ("pending", "sending", "uncertain", "blocked")
 
 
@@ -185,8 +191,10 @@ def _takes_edits(session: Session, channel: Channel, message: Message, now: date
 
 def _write_announcement(session: Session, said: Announcement, now: datetime) -> WrittenMessage:
     change: Literal["created", "changed", "unchanged"]
-    if said.exists:
-        message = session.get_one(Message, said.message_id)  # locked, as it was read
+    # Where none exists about the game one of this id may have been before the game was forgotten.
+    lock = None if said.exists else {"of": Message}  # one that exists is locked, as it was read
+    message = session.get(Message, said.message_id, with_for_update=lock)
+    if message is not None:
         change = "changed" if _change_text(session, message, said.content, now) else "unchanged"
     else:
         message = add_message(
@@ -308,6 +316,41 @@ def _set_text(session: Session, message: Message, content: MessageContent) -> No
         session.add(MessageText(message_id=message.id, rev=rev, content=message.content))
     message.content = content.to_json()
     message.desired_hash = content.content_hash()
+
+
+# --- games and people that are forgotten ---------------------------------------------------------
+
+
+def forget_games(session: Session, match_ids: Collection[str]) -> None:
+    """Let no message be known to be about these games; what they say is another matter: `write_again`."""
+    about = MessageGame.match_id.in_(match_ids)
+    messages = session.scalars(
+        select(Message).where(Message.id.in_(select(MessageGame.message_id).where(about)))
+    ).all()
+    for message in messages:
+        if any(each in message.subject for each in match_ids):
+            message.subject = f"forgotten:{message.id}"
+    session.flush()
+    session.execute(delete(MessageGame).where(about), execution_options=_UNSYNCHRONIZED)
+
+
+def write_again(session: Session, message_ids: Collection[str], now: datetime) -> None:
+    """Let messages about games say what is to be said of these now, and keep nothing of what they have said.
+    What is about nothing any more, and was not sent, is not sent.
+    """
+    for message in session.scalars(
+        select(Message)
+        .where(Message.id.in_(message_ids))
+        .order_by(Message.id)  # always in one order, or two could wait for each other
+        .with_for_update(of=Message)
+    ):
+        _change_text(session, message, compose_again(session, message), now)
+        is_about = select(MessageGame.match_id).where(MessageGame.message_id == message.id).limit(1)
+        if session.scalar(is_about) is None:
+            withdraw(session, message.id, "its game was forgotten")
+        session.flush()
+        said = MessageText.message_id == message.id
+        session.execute(delete(MessageText).where(said), execution_options=_UNSYNCHRONIZED)
 
 
 # --- games that joined a message too late --------------------------------------------------------

@@ -141,6 +141,35 @@ def announce_apart(session: Session, message: Message, match_ids: list[str]) -> 
     )
 
 
+def compose_again(session: Session, message: Message) -> MessageContent:
+    """What a message about games is to say as things are now; of games in which nobody is left of whom it may tell,
+    only that.
+    """
+    channel = session.get_one(Channel, message.channel_id)
+    team = channel.team
+    match_ids = session.scalars(
+        select(MessageGame.match_id).where(MessageGame.message_id == message.id)
+    ).all()
+    is_one = message.kind == "game"
+    games = load_announced_games(session, team.id, match_ids, with_remarks=is_one)
+    if not games:
+        words = language(team.language).say("This is no longer shown")
+        return MessageContent(title=words, summary=words)
+    if is_one:
+        return _one(session, channel, games[0])
+    return _catch_up(team, games, message.subject)
+
+
+def _one(session: Session, channel: Channel, game: AnnouncedGame) -> MessageContent:
+    team = channel.team
+    content = compose_game(game, language(team.language))
+    if channel.story:
+        content = _with_story(session, team, game, content)
+    if channel.pictures == "card":
+        content = _with_card(session, team, game.match_id, content)
+    return content
+
+
 def _catch_up(team: Team, games: Sequence[AnnouncedGame], subject: str) -> MessageContent:
     zone, is_quiet = time_zone(team.time_zone), is_of_quiet_hours(subject)
     return compose_catch_up(games, language(team.language), zone, quiet=is_quiet)
@@ -180,21 +209,16 @@ def _announcement(
         )
     games = load_announced_games(session, channel.team_id, match_ids, with_remarks=kind == "game")
     subject = message.subject if message else _new_subject(session, match_id, decision, channel)
-    if kind == "catch_up":
-        content = _catch_up(decision.team, games, subject)
-    else:
-        content = compose_game(games[0], language(decision.team.language))
-        if channel.story:
-            content = _with_story(session, decision.team, games[0], content)
-        if channel.pictures == "card":
-            content = _with_card(session, decision.team, match_id, content)
+    is_one = kind == "game"
     return Announcement(
         match_id=match_id,
         team=decision.team.name,
         channel=channel.name,
         channel_id=channel.id,
         kind=kind if message is None else message.kind,
-        content=content,
+        content=_one(session, channel, games[0])
+        if is_one
+        else _catch_up(decision.team, games, subject),
         message_id=message.id if message else _new_id(session, subject, kind, channel),
         exists=message is not None,
         subject=subject,

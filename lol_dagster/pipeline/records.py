@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import CompoundSelect, exists, select, union, update
+from sqlalchemy import CompoundSelect, delete, exists, select, union, update
 from sqlalchemy.orm import Session
 
 from lol_dagster.pipeline.match import (
@@ -43,7 +43,9 @@ from lol_dagster.storage.models import (
     Payload,
     PlayerStat,
     Quarantine,
+    RankChange,
     RunRequest,
+    Timeline,
 )
 from lol_dagster.storage.upsert import insert_if_absent
 
@@ -60,6 +62,25 @@ def record(session: Session, match_id: str, event: Event, now: datetime) -> Step
     first = step(None, event, now)
     insert_if_absent(session, Match, [{"match_id": match_id, **_columns(first.life)}])
     return _record_all(session, [match_id], event, now)[0]  # also if another was quicker
+
+
+def forget_matches(session: Session, match_ids: Sequence[str]) -> None:
+    """Delete matches with all that is known of them. Nothing refers to them any more but this."""
+    for table in (
+        RankChange,
+        PlayerStat,
+        Participant,
+        Game,
+        Timeline,
+        Payload,
+        Quarantine,
+        RunRequest,
+        Match,
+    ):
+        session.execute(
+            delete(table).where(table.match_id.in_(match_ids)),
+            execution_options={"synchronize_session": False},
+        )
 
 
 def record_listed(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import zlib
 from datetime import datetime
 from typing import Any
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.errors import BadRequest, ForbiddenHere, NotFound
-from lol_dagster.storage.models import Account, Payload, Timeline
+from lol_dagster.storage.models import Account, Game, Payload, Timeline
 from lol_dagster.storage.upsert import insert_if_absent
 
 GAMES_CODE_VERSION = "1"
@@ -85,6 +86,56 @@ def load_timeline(session: Session, match_id: str) -> bytes:
         DamagedPayload: the bytes do not have the checksum that they were archived with.
     """
     return _unpacked(session, Timeline, f"timeline of {match_id}", match_id)
+
+
+def replace_person(session: Session, match_id: str, puuid: str, instead: str) -> None:
+    """Let a game's archived payload and timeline name somebody by another word, and by no name. The one change that
+    is ever made to what is archived, as it is asked for by whom it is about.
+
+    Raises:
+        DamagedPayload: what is archived is damaged.
+    """
+    payload = session.get(Payload, match_id)
+    if payload is not None:
+        body = json.loads(load_payload(session, match_id))
+        _rename(body, puuid, instead)
+        _put(payload, packed(match_id, _written(body), payload.fetched_at))
+        game = session.get(Game, match_id)
+        if game is not None:
+            game.payload_sha256 = payload.sha256
+    timeline = session.get(Timeline, match_id)
+    if timeline is not None and timeline.fetched_at is not None:
+        body = json.loads(load_timeline(session, match_id))
+        _rename(body, puuid, instead)
+        _put(timeline, packed(match_id, _written(body), timeline.fetched_at))
+    session.flush()
+
+
+_NAMES = ("riotIdGameName", "riotIdName", "riotIdTagline", "summonerName", "summonerId")
+
+
+def _rename(value: Any, puuid: str, instead: str) -> None:
+    """Within what was parsed: objects that are about this person, and lists of puuids."""
+    if isinstance(value, dict):
+        if value.get("puuid") == puuid:
+            value["puuid"] = instead
+            value.update({name: "" for name in _NAMES if name in value})
+            value.update({name: 0 for name in ("profileIcon",) if name in value})
+        for each in value.values():
+            _rename(each, puuid, instead)
+    elif isinstance(value, list):
+        value[:] = [instead if each == puuid else each for each in value]
+        for each in value:
+            _rename(each, puuid, instead)
+
+
+def _written(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _put(row: Payload | Timeline, columns: dict[str, Any]) -> None:
+    for name, value in columns.items():
+        setattr(row, name, value)
 
 
 def _unpacked(session: Session, table: type[Payload | Timeline], what: str, match_id: str) -> bytes:

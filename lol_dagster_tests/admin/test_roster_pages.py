@@ -194,6 +194,23 @@ def test_rows_that_somebody_else_adds_or_ends_meanwhile_stay(
     }  # fmt: skip
 
 
+def test_a_player_is_forgotten_once_their_name_was_typed(
+    operator: Visitor, team: None, database: Database
+) -> None:
+    address = "/player/forget/?id=2"
+    assert "forget/?id=2" in operator.get("/player/details/?id=2").text
+    page = operator.get(address).text
+    assert "<dt>Memberships</dt><dd>1</dd>" in page
+    refused = operator.post(address, filled_in(page, name="X"))
+    assert refused.status_code == 422
+    assert "Enter the name Bob to confirm." in refused.text
+    assert operator.post(address, filled_in(page, name="Bob")).status_code == 303
+    assert operator.get(address).status_code == 404
+    trail = operator.get("/audit/").text
+    assert "forgotten" in trail
+    assert "Bob" not in trail
+
+
 def test_a_player_is_left_out_in_the_row_of_the_membership(
     operator: Visitor, team: None, database: Database
 ) -> None:

@@ -299,6 +299,18 @@ def test_teams_players_and_channels_are_corrected_in_place() -> None:
     assert "there is no channel 'general'" in refused("channel", "edit", "general", "--name", "x")
 
 
+def test_a_player_is_forgotten_when_that_is_confirmed() -> None:
+    done("team", "add", "Amigos")
+    add_ann()
+    shown = done("player", "forget", "ann")
+    assert "games alone        0" in shown
+    assert "Nothing was deleted yet: lol-dagster player forget 'ann' --yes" in shown
+    assert as_json("player", "show", "Ann")["name"] == "Ann"
+    value = as_json("player", "forget", "ann", "--yes")
+    assert (value["forgotten"], value["accounts"], value["memberships"]) == (True, 1, 1)
+    assert "no player 'ann'" in refused("player", "forget", "ann")
+
+
 def test_a_player_is_left_out_of_what_a_team_hears() -> None:
     done("team", "add", "Amigos")
     add_ann()

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from flask import flash
-from flask_admin import Admin
+from flask import flash, make_response, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import Admin, expose
 from flask_admin.actions import action
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 from wtforms import Form, StringField
 from wtforms.validators import InputRequired
 
+from lol_dagster.admin.context import admin_context, current_who
 from lol_dagster.admin.display import row_links
 from lol_dagster.admin.filters import Filter
 from lol_dagster.admin.forms import EntryForm, FieldError, names_of
 from lol_dagster.admin.merging import typed_value
 from lol_dagster.admin.roster_view import RosterView
-from lol_dagster.admin.transactions import reading
+from lol_dagster.admin.transactions import end_reading, reading
 from lol_dagster.admin.views.accounts import State, account_state
 from lol_dagster.admin.views.memberships import MembershipList, TeamRow, save_rows
 from lol_dagster.admin.views.played import RecentGames, recent_games
 from lol_dagster.admin.views.ranks import ShownRank, ranks_of
+from lol_dagster.pipeline.forgetting import forget_player, what_goes
 from lol_dagster.roster.errors import RosterError
 from lol_dagster.roster.players import remove_player, rename_player
 from lol_dagster.storage.models import Account, Membership, Player, Team
@@ -109,6 +113,23 @@ class PlayerView(RosterView):
             else f"{row.name} is no longer in any team; games and accounts are kept.",
             "success",
         )
+
+    @expose("/forget/", methods=["GET", "POST"])
+    def forget_view(self) -> ResponseReturnValue:
+        """What would go; and, once the name was typed, gone."""
+        context = admin_context()
+        player: Player = self.get_one(request.values.get("id"))
+        wrong = None
+        if request.method == "POST":
+            if request.form.get("name", "").strip() == player.name:
+                end_reading()
+                forget_player(context.database, player.id, who=current_who(), now=self.now())
+                flash("Forgotten.", "success")
+                return redirect(self.get_url(".index_view"), 303)
+            wrong = f"Enter the name {player.name} to confirm."
+        goes = asdict(what_goes(reading(), player))
+        page = self.render("roster/player_forget.html", model=player, goes=goes, wrong=wrong)
+        return make_response(page, 422 if wrong else 200)
 
     @action("delete", "Remove", "Remove these players from all their teams?")
     def action_delete(self, ids: list[str]) -> None:
