@@ -390,10 +390,8 @@ def _gather(
 
 def deliverer(settings: Settings, database: Database) -> Deliverer:
     """The deliverer that the settings describe."""
-    timing = Timing()
-    transports = all_transports(settings, timing)
     artist = Artist(settings.card_fonts)
-    return Deliverer(database, transports, clock_for(database), timing=timing, artist=artist)
+    return Deliverer(database, all_transports(settings), clock_for(database), artist=artist)
 
 
 # --- calls that end in an answer, whatever breaks on the way -------------------------------------

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from lol_dagster.delivery.worker import DeliveryReport, DeliveryResult, deliverer
+from lol_dagster.pictures.artist import Artist
 from lol_dagster.storage.models import Channel, Match, MessageGame
 from lol_dagster_tests._support.fake_channels import (
     NOW,
@@ -253,6 +255,19 @@ def test_the_deliverer_that_the_settings_describe_has_all_kinds_and_their_tokens
         delivery.now, wait_up_to=timedelta(0)
     )
     assert [(each.kind, each.outcome) for each in report.messages] == [("slack-bot", "delivered")]
+
+
+def test_the_deliverer_that_the_settings_describe_draws_with_their_fonts(
+    delivery: DeliverySetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = delivery.channel()
+    delivery.with_card(channel)
+    monkeypatch.setattr(Artist, "draw", lambda artist, _card: bytes(artist._fonts))
+    settings = delivery.settings.model_copy(update={"card_fonts": Path("fonts")})
+    ours = deliverer(settings, delivery.database)
+    for _ in ("the text", "its picture"):
+        ours.deliver_due(delivery.now, wait_up_to=timedelta(0))
+    assert delivery.pictures(channel) == [[b"fonts"]]
 
 
 # --- calls that break our own code -----------------------------------------------------------------
