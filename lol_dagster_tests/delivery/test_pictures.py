@@ -14,7 +14,7 @@ from sqlalchemy import select
 from lol_dagster.delivery.message_rows import apply, row_of, terms_of
 from lol_dagster.delivery.model import MarkDelivered, Moment, Timing
 from lol_dagster.delivery.transports.base import Outgoing, Picture
-from lol_dagster.storage.models import Channel, Message, MessagePicture
+from lol_dagster.storage.models import Attempt, Channel, Message, MessagePicture
 from lol_dagster_tests._support.fake_channels import (
     NOW,
     Call,
@@ -406,10 +406,17 @@ def test_the_same_picture_makes_the_same_request() -> None:
     )
 
 
-def test_every_message_with_a_failed_picture_says_why(delivery: DeliverySetup) -> None:
+def test_every_message_with_a_failed_picture_says_why(
+    delivery: DeliverySetup, caplog: pytest.LogCaptureFixture
+) -> None:
     message = delivery.with_card(delivery.channel())
     delivery.discord.script("patch", refuse(403, 50013))
     settle(delivery)
     with delivery.database.reading() as session:
         (found,) = session.scalars(select(MessagePicture).where(MessagePicture.failed.is_not(None)))
-    assert (found.message_id, "50013" in (found.failed or "")) == (message, True)
+        said = session.scalars(select(Attempt.detail).where(Attempt.op == "PATCH")).one()
+    why = "Discord 403, code 50013: refused with 50013"
+    assert (found.message_id, found.failed, said) == (message, why, f"{why} (with its picture)")
+    (line,) = (each for each in caplog.records if each.name.endswith("delivery.message_rows"))
+    assert line.getMessage() == f"Message {message} stays without its picture: {why}"
+    assert line.message_id == message  # type: ignore[attr-defined]
