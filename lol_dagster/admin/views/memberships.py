@@ -56,7 +56,7 @@ class _TeamName(_Entry):
 class _Span(BaseForm):
     since = InstantField("From (UTC)", [Optional()])
     until = InstantField("Until (UTC)", [Optional()])
-    left_out = BooleanField("Left out: no message names them")
+    left_out = BooleanField("Left out")
 
 
 # A form's fields come in the order in which they are defined.
@@ -74,7 +74,7 @@ class MembershipList(InlineFieldList):
     """The rows. The box of a current one ends it."""
 
     remove_words = "End now"
-    hint = "A new row without a start date starts now."
+    hint = "A new row without a start date starts now. No message names who is left out."
     add_words = "Add a row"
 
     def __init__(self, row: type[Form], label: str, **options: Any) -> None:
