@@ -24,7 +24,7 @@ from lol_dagster.delivery.scopes import Call, channel_of, channel_scope
 from lol_dagster.delivery.transports.registry import transport_type
 from lol_dagster.monitoring import queries
 from lol_dagster.monitoring.alert_channel import find_alert_channel
-from lol_dagster.monitoring.dagster_files import CURE_OF_DAGSTERS_FILES, damaged_dagster_files
+from lol_dagster.monitoring.dagster_files import CURE_OF_DAGSTERS_FILES, unreadable_dagster_files
 from lol_dagster.monitoring.disk import Disk, read_disk, size
 from lol_dagster.monitoring.failed_jobs import run_link
 from lol_dagster.monitoring.future import dated_ahead
@@ -532,9 +532,10 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "damaged_dagster_file",
-        passes="The files in which Dagster keeps its runs are whole.",
+        passes="The files in which Dagster keeps its runs can be read. Every page of them is read when 'up' "
+        "or 'once' begins.",
         find=lambda moment: [
-            Affected(file.name, why=str(file)) for file in damaged_dagster_files(moment.settings)
+            Affected(file.name, why=str(file)) for file in unreadable_dagster_files(moment.settings)
         ],
         one="Dagster's file {name} is damaged",
         many="{count} of Dagster's files are damaged",

@@ -49,11 +49,35 @@ def damaged_files(files: Iterable[Path]) -> list[Path]:
 
 def _is_damaged(file: Path) -> bool:
     try:
-        with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as reader:
+        with _reading(file) as reader:
             found: tuple[str] = reader.execute("PRAGMA quick_check(1)").fetchone()
             return found != ("ok",)
     except sqlite3.Error as error:
         return is_damage(error)
+
+
+def unreadable_files(files: Iterable[Path]) -> list[Path]:
+    """Those SQLite files of which nothing can be read, or not all tables. Takes as long for a large file as
+    for a small one, as not every page is read.
+    """
+    return [file for file in files if file.exists() and not _is_readable(file)]
+
+
+def _is_readable(file: Path) -> bool:
+    try:
+        with _reading(file) as reader:
+            tables = reader.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table'"
+            ).fetchall()
+            for (table,) in tables:
+                reader.execute(f'SELECT * FROM "{table}" LIMIT 1').fetchone()  # noqa: S608
+    except sqlite3.Error as error:
+        return not is_damage(error)
+    return True
+
+
+def _reading(file: Path) -> contextlib.closing[sqlite3.Connection]:
+    return contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True))
 
 
 def network_disk(file: Path, mounts: str) -> str | None:
