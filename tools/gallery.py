@@ -17,6 +17,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,10 +26,14 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # for the samples, which are the tests'
 
+from lol_dagster.delivery.model import Accepted  # noqa: E402
 from lol_dagster.delivery.transports.base import Outgoing, Transport  # noqa: E402
+from lol_dagster.delivery.transports.base import Picture as CardPicture  # noqa: E402
 from lol_dagster.delivery.transports.registry import all_transports  # noqa: E402
 from lol_dagster.messages.language import LANGUAGES, language  # noqa: E402
 from lol_dagster.messages.wording import mode_in_words  # noqa: E402
+from lol_dagster.pictures.card import Card  # noqa: E402
+from lol_dagster.pictures.drawing import draw as draw_card  # noqa: E402
 from lol_dagster.riot.modes import MODES  # noqa: E402
 from lol_dagster.settings import Settings  # noqa: E402
 from lol_dagster.simulator.limits import Limit  # noqa: E402
@@ -73,7 +78,10 @@ def made_of(settings: Settings) -> dict[str, str]:
     found: dict[str, str] = {}
     for picture in pictures():
         for service, kind in KINDS.items():
-            text = json.dumps(bodies_of(picture, transports[kind]), sort_keys=True)
+            bodies = bodies_of(picture, transports[kind])
+            takes_them = transports[kind].takes_pictures
+            cards = [each.card for each in picture.contents if each.card and takes_them]
+            text = json.dumps([bodies, cards] if cards else bodies, sort_keys=True)
             for scheme in SCHEMES:
                 found[file_name(picture, service, scheme)] = hashlib.sha256(
                     text.encode()
@@ -145,10 +153,16 @@ def _post(picture: Picture, number: int, transport: Transport) -> str:
     """Post a picture's messages into a channel of their own."""
     base = _CHANNELS[transport.kind] + number
     channel = str(base) if transport.kind == "discord-bot" else f"C{base:010}"
-    for rank, body in enumerate(bodies_of(picture, transport), start=1):
-        answer = transport.post(channel, Outgoing(f"{rank:032x}", 1, f"{number:06}{rank:04}", body))
-        if answer.http_status != 200:
+    bodies = bodies_of(picture, transport)
+    for rank, (body, content) in enumerate(zip(bodies, picture.contents, strict=True), start=1):
+        outgoing = Outgoing(f"{rank:032x}", 1, f"{number:06}{rank:04}", body)
+        answer = transport.post(channel, outgoing)
+        if not isinstance(answer.verdict, Accepted):
             sys.exit(f"{transport.kind} refused {picture.name}: {answer}")
+        remote_id = answer.verdict.remote_id
+        if content.card and transport.takes_pictures and remote_id is not None:
+            card = CardPicture(draw_card(Card.from_json(content.card)), content.summary)
+            transport.patch(channel, remote_id, replace(outgoing, rev=2, picture=card))
     return channel
 
 
@@ -191,7 +205,7 @@ def _as_webp(page: Page, png: bytes) -> bytes:
             canvas.width = image.naturalWidth;
             canvas.height = image.naturalHeight;
             canvas.getContext("2d").drawImage(image, 0, 0);
-            return canvas.toDataURL("image/webp", 0.4);
+            return canvas.toDataURL("image/webp", 0.35);
         }""",
         base64.b64encode(png).decode(),
     )

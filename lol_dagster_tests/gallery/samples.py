@@ -16,18 +16,26 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.probe import _test_content
-from lol_dagster.messages.announced_games import load_announced_games
-from lol_dagster.messages.compose import AnnouncedGame, compose_catch_up, compose_game
+from lol_dagster.messages.announced_games import _load_sides, load_announced_games
+from lol_dagster.messages.compose import (
+    AnnouncedGame,
+    compose_card,
+    compose_catch_up,
+    compose_game,
+)
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.language import language
+from lol_dagster.messages.story import story
 from lol_dagster.monitoring.alerts import _beginning, _end, _Failing
 from lol_dagster.monitoring.checks import CHECKS, Affected, CheckResult
+from lol_dagster.stats.course import BLUE, RED, Course, Kill, Swing
 from lol_dagster.stats.ranks import Moved, Rank
 from lol_dagster.stats.remarks import Remark
 from lol_dagster.storage.models import Alert, Base
 from lol_dagster_tests._support.announced import record
 from lol_dagster_tests._support.payloads import (
     ENDED_AT,
+    FILLER_CHAMPIONS,
     NOBODY,
     Json,
     match_payload,
@@ -109,6 +117,10 @@ class Group:
                 make_account(session, player, puuid=puuid_of(account), game_name=account)
             make_membership(session, self._team, player)
 
+    def card(self, game: AnnouncedGame, code: str) -> dict[str, Any]:
+        sides = _load_sides(self._session, self._team.id, game.match_id)
+        return compose_card(game, sides, language(code)).to_json()
+
     def game(self, sample: Sample) -> AnnouncedGame:
         match_id = f"EUW1_{7_000_000_000 + next(self._numbers)}"
         metadata = {**sample.payload["metadata"], "matchId": match_id}
@@ -144,6 +156,16 @@ def _of_games(group: Group) -> Iterator[Picture]:
         "ranked-de", "Ranked, in German",
         "The same games for a team whose language is German.",
         said("de", *_ranked()),
+    )  # fmt: skip
+    yield Picture(
+        "story", "How it went",
+        "Where a channel wants it: three lines from our side, by an edit, once Riot's timeline is there.",
+        (_with_story(group, "en"), _with_story(group, "de")),
+    )  # fmt: skip
+    yield Picture(
+        "card", "With a card",
+        "Where a channel wants it, and on services that take one: a picture, by an edit after the text.",
+        _with_cards(group),
     )  # fmt: skip
     yield Picture(
         "party", "Five friends",
@@ -193,21 +215,14 @@ def _of_others(group: Group) -> Iterator[Picture]:
         replace(game, ended_at=ENDED_AT - timedelta(hours=7 * number))
         for number, game in enumerate(few)
     ]
-    many = [
-        replace(few[1], ended_at=ENDED_AT - timedelta(hours=2 * number)) for number in range(23)
-    ]
     yield Picture(
         "catch-up", "Catching up",
-        "What was played while lol_dagster was off is one message. Times are each reader's own, here Berlin's.",
+        "What was played while lol_dagster was off is one message: the latest twenty games, and how many more. "
+        "Times are each reader's own, here Berlin's.",
         (
             compose_catch_up(few, language("en"), BERLIN),
             compose_catch_up(few, language("de"), BERLIN),
         ),
-    )  # fmt: skip
-    yield Picture(
-        "catch-up-long", "Catching up on many games",
-        "The latest twenty are listed.",
-        (compose_catch_up(many, language("en"), BERLIN),),
     )  # fmt: skip
     yield Picture(
         "quiet", "After quiet hours",
@@ -262,6 +277,38 @@ def _ranked() -> tuple[Sample, ...]:
             {"Ann": Moved(Rank(None, None, 0), silver, 5)},
             {"Ann": Remark("best_damage", 0.03, 41_386)},
         ),
+    )
+
+
+_COURSE: Final = Course(
+    leads=((0, 0), (600, 400), (1200, -2_600), (1800, 5_100), (1936, 7_900)),
+    gold_at_10={**dict.fromkeys(range(1, 11), 4_000), 1: 4_812},
+    gold_at_15={},
+    first_blood=(1, 192),
+    swing=Swing(
+        1500, 1680, BLUE, 6_310,
+        kills=(Kill(1, (2,)), Kill(1, (2,)), Kill(3, ()), Kill(1, (4,))),
+        monsters=("BARON_NASHOR",), towers=2, inhibitors=0,
+    ),
+    sides={BLUE: (1, 2, 3, 4, 5), RED: (6, 7, 8, 9, 10)},
+)  # fmt: skip
+
+
+def _with_story(group: Group, code: str) -> MessageContent:
+    game = group.game(_ranked()[0])
+    champions = dict(enumerate(FILLER_CHAMPIONS, start=1))
+    section = story(game, _COURSE, champions, language(code))
+    assert section is not None
+    content = compose_game(game, language(code))
+    return replace(content, sections=(*content.sections, section))
+
+
+def _with_cards(group: Group) -> tuple[MessageContent, ...]:
+    shown = ((_ranked()[0], "en"), (_party(), "de"))
+    games = [(group.game(sample), code) for sample, code in shown]
+    return tuple(
+        replace(compose_game(game, language(code)), card=group.card(game, code))
+        for game, code in games
     )
 
 
