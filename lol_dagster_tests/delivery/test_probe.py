@@ -332,6 +332,19 @@ def test_another_channels_breaker_is_not_touched(delivery: DeliverySetup) -> Non
 # --- what is said and how long is waited ---------------------------------------------------------
 
 
+def test_the_channel_reads_it_in_its_teams_language(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    with delivery.database.writing() as session:
+        session.get_one(Channel, channel).team.language = "de"
+    assert probe(delivery, channel).ok
+    (posted_body,) = delivery.discord.bodies
+    (embed,) = posted_body["embeds"]
+    assert embed["title"] == "Testnachricht von lol-dagster"
+    assert embed["description"].startswith("Dieser Channel funktioniert.\n")
+    (edited,) = delivery.discord.messages[delivery.address(channel)]
+    assert "lassen sich ändern" in edited["embeds"][0]["description"]
+
+
 def test_people_read_what_was_done_and_the_channel_what_it_is(delivery: DeliverySetup) -> None:
     channel = delivery.channel()
     report = probe(delivery, channel)
@@ -347,18 +360,16 @@ def test_people_read_what_was_done_and_the_channel_what_it_is(delivery: Delivery
         "discord-bot",
         delivery.now,
     )
-    notice = (
-        "**It was sent to try the channel out, and is deleted in a moment if that is possible.**"
-    )
+    notice = "It was sent to try the channel out, and is deleted in a moment if that is possible."
     (posted_body,) = delivery.discord.bodies
     (embed,) = posted_body["embeds"]
     assert embed["title"] == "Test message from lol-dagster"
-    assert embed["description"] == f"**This channel works.**\n{notice}"
+    assert embed["description"] == f"This channel works.\n{notice}"
     assert embed["footer"] == {"text": "No game was played."}
     # The fake keeps what was deleted, as it was edited before.
     (edited,) = delivery.discord.messages[delivery.address(channel)]
     assert edited["embeds"][0]["description"] == (
-        f"**This channel works, and its messages can be edited.**\n{notice}"
+        f"This channel works, and its messages can be edited.\n{notice}"
     )
     assert kept(delivery, channel).findings == {
         "message_id": report.message_id,
@@ -389,7 +400,7 @@ def test_a_rate_limit_that_does_not_end_soon_is_said(delivery: DeliverySetup) ->
     row = test_message(delivery, report)
     assert (row.desired_rev, row.remote_rev, row.remote_deleted) == (1, 1, True)
     (section,) = MessageContent.from_json(row.content).sections
-    assert section.lines[0].lead == "This channel works."
+    assert section.lines[0].facts == ("This channel works.",)
 
 
 def test_under_a_ban_of_the_service_nothing_more_is_tried(delivery: DeliverySetup) -> None:
@@ -537,7 +548,7 @@ def test_each_call_is_kept_with_the_text_and_the_message_that_it_was_about(
         ]
         (former,) = session.scalars(select(MessageText))
     (section,) = MessageContent.from_json(former.content).sections
-    assert (former.rev, section.lines[0].lead) == (1, "This channel works.")
+    assert (former.rev, section.lines[0].facts) == (1, ("This channel works.",))
 
 
 def test_a_test_message_is_looked_for_from_itself_on(delivery: DeliverySetup) -> None:

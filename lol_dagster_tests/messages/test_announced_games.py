@@ -72,6 +72,7 @@ def test_a_game_is_loaded_with_all_that_is_said_of_it(session):
                     cs_per_min=5.5,
                     is_mvp=True,
                     champion_id=222,
+                    participant_id=1,
                 ),
             ),
             patch="16.15",
