@@ -27,6 +27,7 @@ import re
 import resource
 import signal
 import sys
+import threading
 import time
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,6 +49,9 @@ _SECONDS = 30.0
 """Of tests for one mutant, as the code is. What only later ones notice has no test of its own."""
 _OF_ANY_TEST = 0.02
 """Seconds that its set-up takes in a process that was forked for it."""
+_STUCK_AFTER = 30.0
+_NEXT_TO_NOTHING = 0.01
+"""Seconds of processor time in so many: less has none that still works, however busy the others are."""
 _BYTES = 4
 """Of the number of a test."""
 _QUICK = 0.5
@@ -206,8 +210,6 @@ class _Trials:
                 continue
             time.sleep(0.005)
             for pid, trial in list(running.items()):
-                if time.monotonic() > trial.ends:
-                    os.killpg(pid, signal.SIGKILL)
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 if ended:
                     del running[pid]
@@ -229,17 +231,18 @@ class _Trials:
         """A process that ends with status 1 as soon as a test fails, or with 0."""
         from mutmut.mutation.trampoline import set_mutant_under_test
 
-        tests, seconds = self._tests_of(mutant)
+        tests, _ = self._tests_of(mutant)
         noticed = mmap.mmap(-1, _BYTES)
         pid = os.fork()
         if pid != 0:
-            return pid, _Trial(mutant, tests, noticed, time.monotonic() + 60 + 20 * seconds)
+            return pid, _Trial(mutant, tests, noticed)
         try:
             os.setpgid(0, 0)
             session.config.pluginmanager.unregister(name="terminalreporter")
             nowhere = os.open(os.devnull, os.O_WRONLY)
             for stream in (1, 2):
                 os.dup2(nowhere, stream)
+            threading.Thread(target=_end_if_stuck, daemon=True).start()
             set_mutant_under_test(mutant.name)
             for number, item in enumerate(tests, start=1):
                 self._limit(item)
@@ -251,11 +254,10 @@ class _Trials:
             os._exit(1 if self.failed or sys.exc_info()[0] else 0)
 
     def _limit(self, item: pytest.Item) -> None:
-        """An alteration may have made a loop endless, or have a test wait for what never comes."""
-        seconds = self._seconds_of(item)
-        limit = math.ceil(time.process_time() + 1 + 5 * seconds)
+        """An alteration may have made a loop endless. How long a test takes is no limit: others may be busy."""
+        limit = math.ceil(time.process_time() + 1 + 5 * self._seconds_of(item))
         resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
-        item.add_marker(pytest.mark.timeout(30 + 20 * seconds), append=False)
+        item.add_marker(pytest.mark.timeout(0), append=False)
 
     def _note(self, trial: _Trial, status: int) -> None:
         number = int.from_bytes(trial.noticed.read(_BYTES))
@@ -281,8 +283,15 @@ class _Trial(NamedTuple):
     tests: list[pytest.Item]
     noticed: mmap.mmap
     """The number of the test that failed, shared with the process that runs them; 0: none has."""
-    ends: float
-    """Monotonic seconds."""
+
+
+def _end_if_stuck() -> None:
+    """An alteration may have this process wait for what never comes: then it does nothing at all."""
+    used = -1.0
+    while (now := time.process_time()) > used + _NEXT_TO_NOTHING:
+        used = now
+        time.sleep(_STUCK_AFTER)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _function(mutant: Mutant) -> str:

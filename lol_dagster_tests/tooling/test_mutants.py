@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +67,9 @@ def test_what_was_not_tried_counts_for_nothing() -> None:
 
 
 CODE = """
+from threading import Event
+
+
 def double(number):
     return number * 2
 
@@ -84,11 +86,17 @@ def fill(number):
     while not number:
         number = "none"
     return number
+
+
+def give(number):
+    if not number:
+        Event().wait()
+    return number
 """
 TESTS = """
 import pytest
 
-from lol_dagster.stats.code import double, fill, forget
+from lol_dagster.stats.code import double, fill, forget, give
 
 
 @pytest.fixture(scope="session")
@@ -107,6 +115,10 @@ def test_that_notices_nothing(two):
 def test_that_would_never_end(two):
     assert fill(two) == two
     assert fill(0) == "none"
+
+
+def test_that_would_do_nothing_forever(two):
+    assert give(two) == two
 """
 PROJECT = """
 [tool.mutmut]
@@ -131,7 +143,10 @@ def test_each_mutant_is_tried_on_the_tests_that_call_its_function(tmp_path: Path
     write(tmp_path / "tools/mutants.toml", "")
     write(tmp_path / "docs/reference/mutants.md", "")
     script = tmp_path / "tools/mutants.py"
-    shutil.copy(str(tool.__file__), script)
+    write(
+        script,
+        Path(str(tool.__file__)).read_text().replace("_STUCK_AFTER = 30.0", "_STUCK_AFTER = 3.0"),
+    )
 
     def run() -> list[str]:
         done = subprocess.run(
@@ -140,16 +155,16 @@ def test_each_mutant_is_tried_on_the_tests_that_call_its_function(tmp_path: Path
         return done.stderr.splitlines()
 
     # `double` has two mutants, another factor and a division, and a test that notices both; `fill` has
-    # four, two other words and two loops without an end.
+    # four, two other words and two loops without an end; `give` one, which waits without an end.
     survived = "survived, and nobody has said why it may: stats.code."
     assert run() == [
-        "stats: only 66.7% are found",
+        "stats: only 70.0% are found",
         f"{survived}forget: return number + 1 → return number + 2",
         f"{survived}forget: return number + 1 → return number - 1",
         f"{survived}ignore: return 3 → return 4",
     ]
     report = (tmp_path / "docs/reference/mutants.md").read_text()
-    assert "| stats | 9 | 6 | 66.7% | 0 |" in report
+    assert "| stats | 10 | 7 | 70.0% | 0 |" in report
 
     write(tmp_path / "tests/test_code.py", TESTS.replace("== 4", "== 5"))
     assert run() == ["nothing can be said about what tests notice while they fail"]
