@@ -10,8 +10,9 @@ import logging
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, or_, select
 from sqlalchemy.orm import Session
@@ -65,6 +66,17 @@ from lol_dagster.storage.models import Attempt, Channel, ChannelProbe, Message, 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Upload:
+    """A picture that is to be uploaded, or has been, and is not ready."""
+
+    card: dict[str, Any]
+    file_id: str | None
+    """None: it is to be uploaded."""
+    until: datetime
+    """When the edit is made without it."""
+
+
 class Outbox:
     """What deliverers share through the database."""
 
@@ -78,11 +90,13 @@ class Outbox:
         lease_owner: str,
         jitter: Callable[[], float],
         crashpoint: Callable[[str], None],
+        draws: bool = True,
     ) -> None:
         """
         Args:
             transports: `transports.registry.all_transports(settings)`.
             lease_owner: Who claims, for people.
+            draws: Pictures can be drawn.
             jitter: Uniform in [0, 1).
         """
         self._database = database
@@ -92,6 +106,7 @@ class Outbox:
         self._lease_owner = lease_owner
         self._jitter = jitter
         self._crashpoint = crashpoint
+        self._draws = draws
 
     # --- what is due ---------------------------------------------------------------------------
 
@@ -292,6 +307,8 @@ class Outbox:
                 event = HoldBack(now, "the channel is not to be called for now")
             elif retry and (turn := self._turn(session, claimed, send, now)) is not None:
                 event = OverBudget(turn)
+            elif self._lacks_upload(session, claimed, send):
+                event = HoldBack(now, "its text has changed, and so has its picture")
             stepped = self._apply(session, claimed, event, now)
             if stepped is None or not stepped.effects:
                 return stepped
@@ -311,10 +328,7 @@ class Outbox:
                 outgoing = replace(outgoing, silent=_quiet_until(channel, now) is not None)
                 attempt.body_sha256 = outgoing.body_sha256
                 if send.op == "PATCH":
-                    card = pictures.card_to_send(
-                        session, stepped.row, stepped.content, stepped.terms
-                    )
-                    outgoing = replace(outgoing, card=card)
+                    outgoing = self._with_card(session, stepped, outgoing)
             session.add(attempt)
             session.flush()
             self._crashpoint("intending")
@@ -337,6 +351,64 @@ class Outbox:
         if not can_wait(claimed.row, self._moment(session, now), claimed.terms):
             return None
         return _quiet_until(channel, now)
+
+    def _with_card(self, session: Session, claimed: ClaimedMessage, outgoing: Outgoing) -> Outgoing:
+        card = self._card(session, claimed)
+        if card is None:
+            return outgoing
+        done = pictures.uploaded(session, claimed.row.id, card)
+        return replace(outgoing, card=card, file_id=done.file_id if done else None)
+
+    def _card(self, session: Session, claimed: ClaimedMessage) -> dict[str, Any] | None:
+        if not self._draws:
+            return None
+        return pictures.card_to_send(session, claimed.row, claimed.content, claimed.terms)
+
+    def _lacks_upload(self, session: Session, claimed: ClaimedMessage, send: Send) -> bool:
+        """Whether the edit's picture is not uploaded: the text has changed after it was."""
+        if send.op != "PATCH" or not self._transports[claimed.kind].uploads_pictures:
+            return False
+        newest = session.get_one(Message, claimed.row.id, populate_existing=True)
+        card = self._card(session, replace(claimed, content=newest.content))
+        done = card and pictures.uploaded(session, claimed.row.id, card)
+        return card is not None and not (done and done.is_ready)
+
+    def to_upload(self, claimed: ClaimedMessage, now: datetime) -> Upload | None:
+        """What is still to be done for the edit's picture before it can be made; None: nothing."""
+        if not self._transports[claimed.kind].uploads_pictures:
+            return None
+        with self._database.writing() as session:
+            card = self._card(session, claimed)
+            if card is None:
+                return None
+            done = pictures.uploaded(session, claimed.row.id, card)
+            if done is None:
+                done = pictures.note(session, claimed.row.id, claimed.content)
+                done.begun_at = now
+            if done.is_ready:
+                return None
+            assert done.begun_at is not None
+            return Upload(card, done.file_id, done.begun_at + pictures.LONGEST_WAIT)
+
+    def note_upload(
+        self,
+        claimed: ClaimedMessage,
+        *,
+        file_id: str | None = None,
+        is_ready: bool = False,
+        failed: str | None = None,
+    ) -> None:
+        """Note how far the upload of the picture has come."""
+        with self._database.writing() as session:
+            done = pictures.note(session, claimed.row.id, claimed.content, failed=failed)
+            done.file_id, done.is_ready = file_id or done.file_id, is_ready
+
+    def put_off(
+        self, claimed: ClaimedMessage, until: datetime, reason: str, now: datetime
+    ) -> ClaimedMessage | None:
+        """Nothing was called for the message itself: it is due again then. None: another deliverer has it."""
+        with self._database.writing() as session:
+            return self._apply(session, claimed, HoldBack(until, reason), now)
 
     def _turn(
         self, session: Session, claimed: ClaimedMessage, send: Send, now: datetime

@@ -3,13 +3,14 @@
 A POST never has one. When a message is proven to be delivered, it is to say the same in a further revision,
 which the protocol brings there as it does any changed text. Whatever is wrong with a picture, the text is none
 the worse: an edit that is refused with its picture is made without it, or left out where it had nothing else
-to say.
+to say. Where a picture is uploaded beforehand, the edit waits for that, and not for longer than `LONGEST_WAIT`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -17,6 +18,10 @@ from sqlalchemy.orm import Session
 from lol_dagster.delivery.model import Blocked, PostVerdict, Refused, Row, Terms, Verdict
 from lol_dagster.messages.content import canonical
 from lol_dagster.storage.models import MessagePicture
+
+LONGEST_WAIT = timedelta(minutes=2)
+"""How long an edit waits for its picture to be uploaded, and to be ready."""
+CHECK_AFTER = timedelta(seconds=3)
 
 
 def begins_with(row: Row, content: Mapping[str, Any], terms: Terms) -> bool:
@@ -79,8 +84,18 @@ def note(
     if picture is None:
         picture = MessagePicture(message_id=message_id, rev=rev)
         session.add(picture)
-    picture.digest, picture.failed = digest(content.get("card") or {}), failed
+    of = digest(content.get("card") or {})
+    if picture.digest != of:
+        picture.begun_at, picture.file_id, picture.is_ready = None, None, False
+    picture.digest, picture.failed = of, failed
     return picture
+
+
+def uploaded(session: Session, message_id: str, card: Mapping[str, Any]) -> MessagePicture | None:
+    """What is known of the upload of this card; None: it has not begun."""
+    known = session.get(MessagePicture, message_id)
+    is_it = known is not None and known.digest == digest(card) and known.begun_at is not None
+    return known if is_it else None
 
 
 def digest(card: Mapping[str, Any]) -> str:

@@ -45,8 +45,9 @@ from lol_dagster.delivery.model import (
     Verdict,
 )
 from lol_dagster.delivery.outbox import Outbox
+from lol_dagster.delivery.pictures import CHECK_AFTER
 from lol_dagster.delivery.protocol import may_send
-from lol_dagster.delivery.transports.base import Answer, Outgoing, Picture, Transport
+from lol_dagster.delivery.transports.base import Answer, NotUploaded, Outgoing, Picture, Transport
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.pictures.artist import Artist
 from lol_dagster.pictures.drawing import CannotDraw
@@ -178,6 +179,7 @@ class Deliverer:
             lease_owner=lease_owner or f"{socket.gethostname()}:{os.getpid()}",
             jitter=jitter,
             crashpoint=crashpoint,
+            draws=artist is not None,
         )
 
     def due_now(self, now: datetime) -> int:
@@ -267,6 +269,8 @@ class Deliverer:
         transport, address = self._transports[claimed.kind], claimed.address
         answer: Answer[Verdict]
         match effect:
+            case Send("PATCH") if (wait := self._upload(claimed, watch)) is not None:
+                return self._outbox.put_off(claimed, *wait, watch.now())
             case Send():
                 intended = self._outbox.intend(claimed, effect, watch.now())
                 if intended is not None and intended.effects:
@@ -315,16 +319,48 @@ class Deliverer:
             return sending(lambda: transport.patch(claimed.address, remote_id, message))
         return sending(lambda: transport.post(claimed.address, message))
 
+    def _upload(self, claimed: ClaimedMessage, watch: Watch) -> tuple[datetime, str] | None:
+        """Take the edit's picture a step further, where it has to be uploaded first: until when the edit
+        waits for it, and why. None: it need not, or no longer.
+        """
+        upload = self._outbox.to_upload(claimed, watch.now())
+        if upload is None or self._over.is_set():
+            return None
+        transport = self._transports[claimed.kind]
+        reason, is_over = "its picture is not ready yet", watch.now() >= upload.until
+        try:
+            if upload.file_id is None:
+                file_id = transport.upload(self._drawn(upload.card, claimed.content))
+                self._outbox.note_upload(claimed, file_id=file_id)
+            elif transport.is_ready(upload.file_id):
+                self._outbox.note_upload(claimed, is_ready=True)
+                return None
+        except CannotDraw as error:
+            reason, is_over = str(error), True
+        except NotUploaded as error:
+            reason, is_over = str(error), is_over or error.is_final
+        if is_over:
+            logger.warning("no picture: %s", reason, extra={"message_id": claimed.row.id})
+            self._outbox.note_upload(claimed, failed=reason)
+            return None
+        return watch.now() + CHECK_AFTER, reason
+
+    def _drawn(self, card: Mapping[str, Any], content: Mapping[str, Any]) -> Picture:
+        assert self._artist is not None, "without one there is no card to send"
+        return Picture(self._artist.draw(card), alt=str(content.get("summary", "")))
+
     def _with_picture(self, message: Outgoing, content: Mapping[str, Any]) -> Outgoing:
         """The message with its card drawn; as it is if that is not possible."""
-        if self._artist is None or message.card is None:
+        if message.card is None:
             return message
+        if message.file_id is not None:
+            picture = Picture(b"", str(content.get("summary", "")), message.file_id)
+            return replace(message, picture=picture)
         try:
-            png = self._artist.draw(message.card)
+            return replace(message, picture=self._drawn(message.card, content))
         except CannotDraw:
             logger.exception("no picture", extra={"message_id": message.message_id})
             return message
-        return replace(message, picture=Picture(png, alt=content.get("summary", "")))
 
     def _wait_until(self, time: datetime | None, watch: Watch) -> None:
         if time is not None and (seconds := (time - watch.now()).total_seconds()) > 0:

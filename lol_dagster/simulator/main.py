@@ -101,6 +101,7 @@ class Simulator:
             "discord": self.discord,
             "slack": self.slack,
             "slack-hooks": self.slack,
+            "slack-files": self.slack,
         }
         self._dispatcher = Dispatcher(self.truth, self.faults, self._lock)
         self._control = Control(

@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -23,7 +24,9 @@ from lol_dagster.simulator.wire import Answer, Request, json_answer, text_answer
 BOT_TOKEN = "xoxb-simulated-slack-bot-token"  # noqa: S105 - a token of this world only
 BOT_ID = "B0SIMULATE"
 _USER_ID, _TEAM_ID, _APP_ID = "U0SIMULATE", "T0SIMULATE", "A0SIMULATE"
-_SCOPES = "chat:write,channels:history,groups:history,channels:read,groups:read"
+_SCOPES = (
+    "chat:write,channels:history,groups:history,channels:read,groups:read,files:write,files:read"
+)
 DEFAULT_LIMIT = Limit(5, 5)
 """Slack allows about one message a second to a channel, with short bursts."""
 
@@ -54,6 +57,14 @@ def _ok(**fields: object) -> Answer:
     return json_answer(200, {"ok": True, **fields})
 
 
+@dataclass
+class _Upload:
+    """A file that is to come, or has."""
+
+    length: int
+    completed_at: float | None = None
+
+
 class Slack:
     """Slack's Web API and its incoming webhooks."""
 
@@ -68,6 +79,7 @@ class Slack:
         self._limit = limit
         self._windows: dict[tuple[str, str], Windows] = {}
         self._last_ts = 0
+        self._uploads: dict[str, _Upload] = {}
         self._methods: dict[str, tuple[str, Callable[[Mapping[str, Any]], Answer]]] = {
             "auth.test": ("auth", self._auth_test),
             "chat.postMessage": ("post", self._post),
@@ -77,6 +89,9 @@ class Slack:
             "conversations.history": ("history", self._history),
             "conversations.info": ("channel", self._info),
             "users.conversations": ("channels", self._conversations),
+            "files.getUploadURLExternal": ("upload-url", self._upload_url),
+            "files.completeUploadExternal": ("upload-complete", self._complete_upload),
+            "files.info": ("file", self._file),
         }
 
     # -- Service ------------------------------------------------------------------------------
@@ -85,6 +100,8 @@ class Slack:
         """`/slack/api/{method}` or `/slack-hooks/services/T…/B…/…`."""
         if request.segments[:1] == ("slack-hooks",):
             return self._hook_call(request)
+        if request.segments[:1] == ("slack-files",):
+            return self._upload_call(request)
         if len(request.segments) != 3 or request.segments[2] not in self._methods:
             raise RefusedError(error("unknown_method"))
         authorization = request.header("Authorization")
@@ -93,7 +110,7 @@ class Slack:
         if authorization != f"Bearer {BOT_TOKEN}":
             raise RefusedError(error("invalid_auth"))
         name, perform = self._methods[request.segments[2]]
-        arguments = _arguments(request)
+        arguments = {**_arguments(request), "host": request.header("Host")}
         place = str(arguments.get("channel", ""))
         return Call(f"slack.{name}", place, lambda: perform(arguments))
 
@@ -141,12 +158,12 @@ class Slack:
 
     def _post(self, arguments: Mapping[str, Any]) -> Answer:
         channel = _channel(arguments)
-        message = self.board.post(self._ts(), channel, BOT_ID, _checked(arguments))
+        message = self.board.post(self._ts(), channel, BOT_ID, self._checked(arguments))
         return _ok(channel=channel, ts=message.id, message=_shown(message, all_=True))
 
     def _update(self, arguments: Mapping[str, Any]) -> Answer:
         channel, message = self._own_message(arguments, "cant_update_message")
-        body = _checked(arguments)
+        body = self._checked(arguments)
         if "metadata" not in body and "metadata" in message.body:
             body["metadata"] = message.body["metadata"]
         self.board.edit(message, body)
@@ -229,6 +246,68 @@ class Slack:
             response_metadata={"next_cursor": page[-1].id if more else ""},
         )
 
+    # -- Files --------------------------------------------------------------------------------
+
+    def _upload_url(self, arguments: Mapping[str, Any]) -> Answer:
+        name, length = str(arguments.get("filename") or ""), str(arguments.get("length"))
+        if not name or not length.isdigit() or int(length) < 1:
+            return error("invalid_arguments")
+        file_id = f"F{len(self._uploads):09d}"
+        self._uploads[file_id] = _Upload(int(length))
+        url = f"http://{arguments['host']}/slack-files/upload/v1/{file_id}"
+        return _ok(upload_url=url, file_id=file_id)
+
+    def _upload_call(self, request: Request) -> Call:
+        """The file itself: its address is all that lets it in."""
+        upload = self._uploads.get(request.segments[-1])
+        if upload is None or request.method != "POST" or request.header("Authorization"):
+            raise RefusedError(text_answer(404, "not found"))
+
+        def take() -> Answer:
+            if len(request.body) != upload.length:
+                return text_answer(400, "wrong length")
+            self.board.files[request.segments[-1]] = request.body
+            return text_answer(200, f"OK - {upload.length}")
+
+        return Call("slack.upload", "", take)
+
+    def _complete_upload(self, arguments: Mapping[str, Any]) -> Answer:
+        """In a channel a file would be posted as a message, which this world does not do."""
+        files = arguments.get("files")
+        if not isinstance(files, list) or arguments.get("channel_id"):
+            return error("invalid_arguments")
+        ids = [str(each.get("id")) for each in files]
+        if any(each not in self.board.files for each in ids):
+            return error("file_not_found")
+        for each in ids:
+            self._uploads[each].completed_at = self._clock()
+        return _ok(files=[{"id": each} for each in ids])
+
+    def _file(self, arguments: Mapping[str, Any]) -> Answer:
+        """It has no type until it was scanned."""
+        file_id = str(arguments.get("file"))
+        if file_id not in self._uploads:
+            return error("file_not_found")
+        is_ready = self._is_ready(file_id)
+        return _ok(file={"id": file_id, "mimetype": "image/png" if is_ready else ""})
+
+    def _is_ready(self, file_id: str) -> bool:
+        upload = self._uploads.get(file_id)
+        if upload is None or upload.completed_at is None:
+            return False
+        lagging = self._faults.behaviour("lagging", "slack.file", "")
+        return self._clock() - upload.completed_at >= (lagging.seconds if lagging else 0.0)
+
+    def _checked(self, arguments: Mapping[str, Any]) -> Body:
+        """As `_checked`, and with pictures that can be shown."""
+        body = _checked(arguments)
+        for block in body.get("blocks", []):
+            if block.get("type") == "image" and not (
+                block.get("alt_text") and self._is_ready(str(block["slack_file"]["id"]))
+            ):
+                raise RefusedError(error("invalid_blocks"))
+        return body
+
     def _ts(self) -> str:
         """A message's id: its time to the microsecond, always greater than the last."""
         self._last_ts = max(int(self._clock() * 1_000_000), self._last_ts + 1)
@@ -250,7 +329,7 @@ class Slack:
         if not isinstance(payload, dict):
             raise RefusedError(text_answer(400, "invalid_payload"))
         try:
-            body = _checked(payload)
+            body = self._checked(payload)
         except RefusedError as refusal:
             name = json.loads(refusal.answer.body)["error"]
             raise RefusedError(text_answer(400, name)) from None

@@ -309,7 +309,9 @@ class FakeDiscord(Channels):
 
 
 class FakeSlack(Channels):
-    """Operations: `post`, `update`, `history`, `auth`, `hook`, `delete`."""
+    """Operations: `post`, `update`, `history`, `auth`, `hook`, `delete`, and for files `upload-url`, `upload`,
+    `upload-complete`, `file`.
+    """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         super().__init__()
@@ -318,8 +320,19 @@ class FakeSlack(Channels):
         self.page = 1000
         """Slack gives fewer messages than it is asked for, where it likes."""
         self.gives_cursors = True
+        self.files: dict[str, bytes] = {}
+        self.ready: set[str] = set()
+        """Files that can be shown."""
+        self.upload_url: str | None = None
+        """Where files are sent; None: here."""
 
     def __call__(self, request: Request, connection: Connection) -> None:
+        if "/upload/" in request.target:
+            assert "authorization" not in request.headers
+            return self.handle("upload", request, connection, lambda: self._upload(request))
+        if "getUploadURLExternal" in request.target:
+            host = request.headers["host"]
+            return self.handle("upload-url", request, connection, lambda: self._upload_url(host))
         asked = Asked.of(request)
         body = asked.body
         routes: dict[str, tuple[str, Callable[[], bytes]]] = {
@@ -338,10 +351,41 @@ class FakeSlack(Channels):
             "chat.update": ("update", lambda: self._update(body)),
             "chat.delete": ("delete", lambda: self._delete(body)),
             "conversations.history": ("history", lambda: self._history(asked.query)),
+            "files.completeUploadExternal": ("upload-complete", lambda: self._complete(body)),
+            "files.info": ("file", lambda: self._file(asked.query["file"])),
             "HOOK": ("hook", lambda: self._hook(body)),
         }
         operation, act = routes[asked.parts[-1]]
-        self.handle(operation, request, connection, act)
+        return self.handle(operation, request, connection, act)
+
+    def _upload_url(self, host: str) -> bytes:
+        file_id = f"F{self.next_id()}"
+        url = self.upload_url or f"http://{host}/upload/{file_id}"
+        return _json({"ok": True, "upload_url": url, "file_id": file_id})
+
+    def _upload(self, request: Request) -> bytes:
+        self.files[request.target.rpartition("/")[2]] = request.body
+        return answer(200, "OK")
+
+    def _complete(self, body: dict[str, Any]) -> bytes:
+        (file,) = body["files"]
+        assert "channel_id" not in body, "it would be a message of its own"
+        return _json({"ok": file["id"] in self.files, "files": [file], "error": "file_not_found"})
+
+    def _file(self, file_id: str) -> bytes:
+        is_ready = file_id in self.ready or "all" in self.ready
+        return _json({"ok": True, "file": {"mimetype": "image/png" if is_ready else ""}})
+
+    def pictures(self, channel: str) -> list[list[bytes]]:
+        """What stands below each message."""
+        return [
+            [
+                self.files[block["slack_file"]["id"]]
+                for block in each["blocks"]
+                if block["type"] == "image"
+            ]
+            for each in self.messages.get(channel, [])
+        ]
 
     def _post(self, body: dict[str, Any]) -> bytes:
         ts = f"{self.now().timestamp() + self.next_id() / 1e6:.6f}"

@@ -176,7 +176,8 @@ class DeliverySetup:
         address = self.address(channel_id)
         if "webhooks/" in address:
             return self.discord.pictures("1" + address.split("webhooks/")[1].split("/")[0])
-        return self.discord.pictures(address)
+        fake = self.slack if address[0] == "C" else self.discord
+        return fake.pictures(address)
 
     def row(self, message_id: str) -> Message:
         with self.database.reading() as session:

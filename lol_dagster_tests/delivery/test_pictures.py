@@ -14,6 +14,8 @@ from sqlalchemy import select
 from lol_dagster.delivery.message_rows import apply, row_of, terms_of
 from lol_dagster.delivery.model import MarkDelivered, Moment, Timing
 from lol_dagster.delivery.transports.base import Outgoing, Picture
+from lol_dagster.delivery.transports.slack_bot import SlackBot
+from lol_dagster.delivery.transports.slack_format import read_marker
 from lol_dagster.storage.models import Attempt, Channel, Message, MessagePicture
 from lol_dagster_tests._support.fake_channels import (
     NOW,
@@ -24,6 +26,7 @@ from lol_dagster_tests._support.fake_channels import (
     rate_limited,
     refuse,
     reset_after_accept,
+    slack_error,
 )
 from lol_dagster_tests.delivery.conftest import DeliverySetup, card, content
 from lol_dagster_tests.delivery.kinds import posts
@@ -420,3 +423,215 @@ def test_every_message_with_a_failed_picture_says_why(
     (line,) = (each for each in caplog.records if each.name.endswith("delivery.message_rows"))
     assert line.getMessage() == f"Message {message} stays without its picture: {why}"
     assert line.message_id == message  # type: ignore[attr-defined]
+
+
+class TestSlack:
+    """There a picture is uploaded and scanned before an edit can show it."""
+
+    @pytest.fixture
+    def channel(self, delivery: DeliverySetup) -> int:
+        delivery.slack.ready.add("all")
+        return delivery.channel("slack-bot")
+
+    def test_row_34_the_text_is_posted_then_the_file_uploaded_then_the_message_edited(
+        self, delivery: DeliverySetup, channel: int
+    ) -> None:
+        message = delivery.with_card(channel)
+        settle(delivery)
+        made = [each for each in delivery.slack.calls if each != "auth"]
+        assert made == ["post", "upload-url", "upload", "upload-complete", "file", "update"]
+        assert delivery.titles(channel) == ["Victory"]
+        assert delivery.pictures(channel) == [picture_of("Victory")]
+        (shown,) = delivery.slack.messages[delivery.address(channel)]
+        assert shown["blocks"][-1]["alt_text"] == "Victory"
+        assert read_marker(shown) == (message, 2)
+        delivery.say(message, "Defeat", card("Defeat"))
+        settle(delivery)
+        assert delivery.pictures(channel) == [picture_of("Defeat")]
+        delivery.say(message, "Remake")
+        settle(delivery)
+        assert (delivery.titles(channel), delivery.pictures(channel)) == (["Remake"], [[]])
+
+    def test_the_edit_waits_until_the_file_is_ready_and_uploads_it_once(
+        self, delivery: DeliverySetup, channel: int
+    ) -> None:
+        delivery.slack.ready.clear()
+        message = delivery.with_card(channel)
+        for _ in range(4):
+            delivery.run()
+            delivery.pass_time(10)
+        assert delivery.pictures(channel) == [[]]
+        assert delivery.row(message).last_error == "its picture is not ready yet"
+        delivery.slack.ready.add("all")
+        settle(delivery)
+        assert delivery.pictures(channel) == [picture_of("Victory")]
+        assert delivery.slack.count("upload") == 1
+
+    @pytest.mark.parametrize("step", ["upload-url", "upload", "upload-complete", "file"])
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            fail_after_accept(),
+            fail_before_accept(),
+            reset_after_accept,
+            half_an_answer,
+            rate_limited(1),
+        ],
+        ids=["500 after", "503 before", "reset", "half", "limited"],
+    )
+    def test_row_34_a_step_that_fails_is_made_again(
+        self, delivery: DeliverySetup, channel: int, step: str, fault: Any
+    ) -> None:
+        message = delivery.with_card(channel)
+        delivery.slack.script(step, fault)
+        for _ in range(6):
+            delivery.run()
+            delivery.pass_time(5)
+        assert delivery.titles(channel) == ["Victory"]
+        assert delivery.pictures(channel) == [picture_of("Victory")]
+        assert delivery.row(message).due_at is None
+
+    @pytest.mark.parametrize("step", ["upload-url", "upload", "upload-complete", "file"])
+    def test_row_34_a_step_that_fails_for_two_minutes_costs_the_picture_and_no_text(
+        self, delivery: DeliverySetup, channel: int, step: str
+    ) -> None:
+        message = delivery.with_card(channel)
+        settle(delivery)
+        delivery.say(message, "Defeat", card("Defeat"))
+        delivery.slack.faults[step] = [fail_before_accept() for _ in range(40)]
+        since = delivery.clock.at
+        while delivery.titles(channel) == ["Victory"]:
+            delivery.run()
+            delivery.pass_time(5)
+            assert delivery.clock.at < since + 140
+        assert delivery.clock.at > since + 120
+        assert (delivery.titles(channel), delivery.pictures(channel)) == (["Defeat"], [[]])
+        assert "503" in (noted(delivery, message).failed or "")  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("step", ["upload-url", "upload-complete", "file"])
+    @pytest.mark.parametrize("error", ["missing_scope", "something_new"])
+    def test_row_34_a_refusal_costs_the_picture_at_once_and_closes_nothing(
+        self, delivery: DeliverySetup, channel: int, step: str, error: str
+    ) -> None:
+        message = delivery.with_card(channel)
+        delivery.slack.script(step, slack_error(error))
+        settle(delivery)
+        assert (delivery.titles(channel), delivery.pictures(channel)) == (["Victory"], [[]])
+        assert delivery.row(message).due_at is None
+        assert error in (noted(delivery, message).failed or "")  # type: ignore[union-attr]
+        other = delivery.with_card(channel, "other")
+        settle(delivery)
+        assert delivery.pictures(channel)[1] == picture_of("other")
+        assert delivery.row(other).state == "delivered"
+
+    def test_row_34_an_edit_that_is_refused_with_its_picture_leaves_the_text(
+        self, delivery: DeliverySetup, channel: int
+    ) -> None:
+        message = delivery.with_card(channel)
+        delivery.slack.script("update", slack_error("invalid_blocks"))
+        settle(delivery)
+        assert delivery.attempts(message) == [("POST", "accepted"), ("PATCH", "refused")]
+        row = delivery.row(message)
+        assert (row.state, row.due_at, row.given_up_rev) == ("delivered", None, 2)
+
+    def test_a_text_that_changes_while_its_picture_is_uploaded_gets_its_own(
+        self, delivery: DeliverySetup, channel: int
+    ) -> None:
+        message = delivery.with_card(channel)
+
+        def change(call: Call) -> None:
+            call.connection.send(call.act())
+            delivery.say(message, "Defeat", card("Defeat"))
+
+        delivery.slack.script("file", change)
+        for _ in range(8):
+            delivery.run()
+            delivery.pass_time(5)
+        assert delivery.titles(channel) == ["Defeat"]
+        assert delivery.pictures(channel) == [picture_of("Defeat")]
+
+    def test_an_unanswered_edit_is_read_back_and_the_file_not_uploaded_again(
+        self, delivery: DeliverySetup, channel: int
+    ) -> None:
+        delivery.with_card(channel)
+        delivery.slack.script("update", fail_before_accept())
+        settle(delivery)
+        assert delivery.pictures(channel) == [picture_of("Victory")]
+        assert delivery.slack.count("upload") == 1
+
+    def test_what_a_search_finds_gets_its_picture(
+        self, delivery: DeliverySetup, channel: int
+    ) -> None:
+        message = delivery.with_card(channel)
+        delivery.slack.script("post", reset_after_accept)
+        settle(delivery)
+        assert delivery.row(message).evidence == "scan"
+        assert delivery.titles(channel) == ["Victory"]
+        assert delivery.pictures(channel) == [picture_of("Victory")]
+
+    @pytest.mark.parametrize(
+        "label", ["after_claim", "intending", "after_intent", "after_call", "concluding"]
+    )
+    @pytest.mark.parametrize("nth", [1, 2, 3])
+    def test_row_34_a_process_that_dies_anywhere_leaves_nothing_twice_and_nothing_stuck(
+        self, delivery: DeliverySetup, channel: int, label: str, nth: int
+    ) -> None:
+        message = delivery.with_card(channel)
+        passed = iter(range(1, 100))
+
+        def count() -> None:
+            delivery.crashes.at[label] = count
+            if next(passed) == nth:
+                del delivery.crashes.at[label]
+                die()
+
+        delivery.crashes.at[label] = count
+        try:
+            delivery.run(wait=5)
+        except Killed:
+            delivery.pass_time(130)
+        settle(delivery)
+        assert delivery.titles(channel) == ["Victory"]
+        assert delivery.pictures(channel) == [picture_of("Victory")]
+        assert delivery.row(message).due_at is None
+
+    def test_a_card_that_cannot_be_drawn_costs_the_picture_alone(
+        self, delivery: DeliverySetup, channel: int
+    ) -> None:
+        delivery.artist.fails = True
+        delivery.with_card(channel)
+        settle(delivery)
+        assert (delivery.titles(channel), delivery.pictures(channel)) == (["Victory"], [[]])
+        assert delivery.slack.count("upload-url") == 0
+
+    @pytest.mark.parametrize(
+        "url",
+        ["http://localhost:{port}/upload/1", "https://evil.example/upload/1", "http://files.slack.com/upload/1", "https://slack.com.evil.example/",
+         "https://evilslack.com/upload/1", "file:///etc/passwd", 7],
+    )  # fmt: skip
+    def test_a_file_is_sent_to_slack_alone(
+        self, delivery: DeliverySetup, channel: int, url: Any
+    ) -> None:
+        port = delivery.slack_server.url("").rpartition(":")[
+            2
+        ]  # of the same server, by another name
+        delivery.slack.upload_url = url.format(port=port) if isinstance(url, str) else url
+        delivery.with_card(channel)
+        settle(delivery)
+        assert delivery.pictures(channel) == [[]]
+        assert delivery.slack.count("upload") == 0
+
+    @pytest.mark.parametrize("url", ["https://files.slack.com/upload/v1/x", "https://slack.com/x"])
+    def test_slacks_own_hosts_are_slacks(self, delivery: DeliverySetup, url: str) -> None:
+        bot = SlackBot(delivery.settings, deadline=1)
+        assert bot._is_slacks(url)
+
+
+def test_a_deliverer_that_cannot_draw_leaves_all_pictures_out(delivery: DeliverySetup) -> None:
+    for kind in ("discord-bot", "slack-bot"):
+        channel = delivery.channel(kind)
+        message = delivery.with_card(channel)
+        delivery.artist = None  # type: ignore[assignment]
+        settle(delivery)
+        assert delivery.titles(channel) == ["Victory"]
+        assert delivery.row(message).due_at is None

@@ -173,3 +173,65 @@ def test_posting_too_fast_to_a_channel_is_429_with_retry_after(clock: HandClock)
         assert refused.json["error"] == "ratelimited"
         clock.move(1)
         assert post_slack(world, text="c").json["ok"]
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def upload(world: Simulator, content: bytes, *, length: int | None = None) -> str:
+    """The id of what was uploaded; as far as the file itself."""
+    said = {"filename": "a.png", "length": len(content) if length is None else length}
+    granted = ask_slack(world, "files.getUploadURLExternal", **said).json
+    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=60)
+    connection.request("POST", granted["upload_url"], content)
+    connection.getresponse().read()
+    connection.close()
+    file_id: str = granted["file_id"]
+    return file_id
+
+
+def picture(file_id: str) -> dict[str, Any]:
+    return {"type": "image", "slack_file": {"id": file_id}, "alt_text": "Ann won"}
+
+
+def test_a_file_is_shown_when_it_was_completed_and_scanned(clock: HandClock) -> None:
+    with Simulator(Options(faults="slack.file=lagging(5)"), clock=clock) as world:
+        file_id = upload(world, b"\x89PNG")
+        ts = post_slack(world, text="x").json["ts"]
+
+        def show() -> str:
+            blocks = [picture(file_id)]
+            answer = ask_slack(
+                world, "chat.update", channel=SLACK_CHANNEL, ts=ts, text="x", blocks=blocks
+            )
+            return str(answer.json.get("error", "ok"))
+
+        assert show() == "invalid_blocks"
+        done = ask_slack(world, "files.completeUploadExternal", files=[{"id": file_id}]).json
+        assert done["ok"]
+        assert show() == "invalid_blocks"
+        assert ask_slack(world, "files.info", file=file_id).json["file"]["mimetype"] == ""
+        clock.move(5)
+        assert ask_slack(world, "files.info", file=file_id).json["file"]["mimetype"] == "image/png"
+        assert show() == "ok"
+        assert ask(world, "GET", f"/files/{file_id}", {}).body == b"\x89PNG"
+
+
+def test_what_was_not_uploaded_whole_is_no_file(clock: HandClock) -> None:
+    with Simulator(clock=clock) as world:
+        file_id = upload(world, b"half", length=8)
+        files = [{"id": file_id}]
+        refused = ask_slack(world, "files.completeUploadExternal", files=files).json
+        assert refused["error"] == "file_not_found"
+        assert ask_slack(world, "files.info", file="F1").json["error"] == "file_not_found"
+        for said in (
+            {"filename": "a.png"},
+            {"filename": "", "length": 3},
+            {"filename": "a", "length": 0},
+        ):
+            answer = ask_slack(world, "files.getUploadURLExternal", **said).json
+            assert answer["error"] == "invalid_arguments"
+        # In a channel it would be a message, which this world does not post.
+        whole = [{"id": upload(world, b"whole")}]
+        answer = ask_slack(world, "files.completeUploadExternal", files=whole, channel_id="C1").json
+        assert answer["error"] == "invalid_arguments"

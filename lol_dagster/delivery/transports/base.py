@@ -82,6 +82,18 @@ class PlacesError(UserError):
     """The service does not say in which channels the bot can post."""
 
 
+class NotUploaded(Exception):  # noqa: N818 - what has happened
+    """A picture was not uploaded, or it is not known whether it is ready."""
+
+    def __init__(self, reason: str, *, is_final: bool = False) -> None:
+        """
+        Args:
+            is_final: It would fail again.
+        """
+        super().__init__(reason)
+        self.is_final = is_final
+
+
 @dataclass(frozen=True)
 class Place:
     """A channel of the service, for a person to choose."""
@@ -158,6 +170,8 @@ class Picture:
     png: bytes
     alt: str
     """What it shows, for who does not see it."""
+    file_id: str | None = None
+    """What it was uploaded as, where the transport has it uploaded."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +186,8 @@ class Outgoing:
     """A POST of it is to make no sound, where the service can do that: `Transport.can_be_silent`."""
     card: dict[str, Any] | None = None
     """As in `MessageContent`, of an edit that is to bring its picture."""
+    file_id: str | None = None
+    """What it was uploaded as, where it was."""
     picture: Picture | None = None
     """The card as it was drawn; None: there is none, or it could not be."""
 
@@ -276,6 +292,8 @@ class Transport(ABC):
     """A message can be posted without a sound."""
     takes_pictures: ClassVar[bool] = False
     """An edit can bring a picture (`Outgoing.picture`)."""
+    uploads_pictures: ClassVar[bool] = False
+    """It has to be uploaded, and be ready, before."""
 
     def __init__(self, settings: Settings, *, deadline: float) -> None:
         """
@@ -391,6 +409,22 @@ class Transport(ABC):
     def patch(self, address: str, remote_id: str, message: Outgoing) -> Answer[PostVerdict]:
         """Put the full content in the place of the posted one, once, its picture included: what has none
         shows none from then on. Only where `can_edit`.
+        """
+        raise NotImplementedError(self.kind)
+
+    def upload(self, picture: Picture) -> str:
+        """Upload a picture, once, and its id; nobody sees it yet. Only where `uploads_pictures`.
+
+        Raises:
+            NotUploaded: it may be tried again, or not.
+        """
+        raise NotImplementedError(self.kind)
+
+    def is_ready(self, file_id: str) -> bool:
+        """Whether an uploaded picture can be shown.
+
+        Raises:
+            NotUploaded: it cannot be said, now or ever.
         """
         raise NotImplementedError(self.kind)
 

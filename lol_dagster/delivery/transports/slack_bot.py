@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
+from urllib.parse import urlencode, urlsplit
 
 from lol_dagster.delivery.model import (
     Absent,
     Deleted,
     GetVerdict,
     NotSeen,
+    NotSent,
     PostVerdict,
     ScanVerdict,
     Seen,
+    Uncertain,
     Unmarked,
 )
-from lol_dagster.delivery.transports import slack_api
+from lol_dagster.delivery.transports import slack_api, slack_format
 from lol_dagster.delivery.transports.base import (
     AddressError,
     Answer,
     Caller,
     Capabilities,
+    NotUploaded,
     Outgoing,
+    Picture,
     Place,
     PlacesError,
     RemoteIdForm,
@@ -38,6 +44,7 @@ from lol_dagster.http import TransportError
 from lol_dagster.settings import Settings
 
 PAGE = 200
+_FILE_TITLE = 200
 _MOST_PAGES_OF_CHANNELS = 10
 _CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{4,20}", re.ASCII)
 
@@ -55,10 +62,15 @@ class SlackBot(slack_api.SlackTransport):
     token_setting: ClassVar[str | None] = "slack_bot_token"  # noqa: S105 - a name
     token_scope: ClassVar[str | None] = "slack-token"  # noqa: S105 - a name
     remote_ids: ClassVar[RemoteIdForm | None] = slack_api.TIME_STAMP
+    takes_pictures: ClassVar[bool] = True
+    uploads_pictures: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, *, deadline: float) -> None:
         super().__init__(settings, deadline=deadline)
-        self._api = Caller(slack_api.USER_AGENT, settings.slack_url, deadline)
+        self._url = settings.slack_url
+        self._api = Caller(slack_api.USER_AGENT, self._url, deadline)
+        self._files = Caller(slack_api.USER_AGENT, "", deadline)
+        """Without the token: each upload has an address of its own."""
         self._myself: Reply | None = None
 
     @property
@@ -127,8 +139,57 @@ class SlackBot(slack_api.SlackTransport):
         return self._send("chat.postMessage", {"channel": address, **message.body}, message)
 
     def patch(self, address: str, remote_id: str, message: Outgoing) -> Answer[PostVerdict]:
-        body = {"channel": address, "ts": remote_id, **message.body}
+        content = slack_format.with_picture(message.body, message.picture)
+        body = {"channel": address, "ts": remote_id, **content}
         return self._send("chat.update", body, message)
+
+    def upload(self, picture: Picture) -> str:
+        """files.getUploadURLExternal, the file itself, files.completeUploadExternal. It is given no channel,
+        in which Slack would post a message of its own.
+        """
+        what = urlencode({"filename": slack_format.PICTURE, "length": len(picture.png)})
+        granted = self._file_call(
+            "POST",
+            "files.getUploadURLExternal",
+            data=what.encode(),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+        url, file_id = granted.field("upload_url"), granted.field("file_id")
+        if not (isinstance(url, str) and isinstance(file_id, str) and self._is_slacks(url)):
+            raise NotUploaded("Slack's answer to the upload is not understood", is_final=True)
+        try:
+            sent = self._files.call("POST", url, data=picture.png)
+        except TransportError as error:
+            raise NotUploaded(short(error)) from None
+        if sent.status != 200:
+            raise NotUploaded(f"Slack answers the upload with {sent.status}")
+        done = {"files": [{"id": file_id, "title": picture.alt[:_FILE_TITLE]}]}
+        self._file_call("POST", "files.completeUploadExternal", json=done)
+        return file_id
+
+    def is_ready(self, file_id: str) -> bool:
+        """An image is scanned first, and has no type until that is done."""
+        file = self._file_call("GET", "files.info", params={"file": file_id}).field("file")
+        return isinstance(file, dict) and bool(file.get("mimetype"))
+
+    def _file_call(self, verb: str, method: str, **what: Any) -> Reply:
+        try:
+            reply = self._call(verb, method, **what)
+        except TransportError as error:
+            raise NotUploaded(short(error)) from None
+        if reply.field("ok") is True:
+            return reply
+        match slack_api.refusal(reply):
+            case NotSent(reason) | Uncertain(reason):
+                raise NotUploaded(reason)
+            case refused:
+                raise NotUploaded(getattr(refused, "reason", ""), is_final=True)
+
+    def _is_slacks(self, url: str) -> bool:
+        """Whether a file may be sent there."""
+        parts, ours = urlsplit(url), urlsplit(self._url)
+        is_of_slack = parts.scheme == "https" and f".{parts.hostname}".endswith(".slack.com")
+        return is_of_slack or (parts.scheme, parts.netloc) == (ours.scheme, ours.netloc)
 
     @sends
     def _send(self, method: str, body: dict[str, Any], message: Outgoing) -> Answer[PostVerdict]:
@@ -212,7 +273,8 @@ class SlackBot(slack_api.SlackTransport):
         params = {"channel": address, "include_all_metadata": "true", **params}
         return self._call("GET", "conversations.history", params=params)
 
-    def _call(self, verb: str, method: str, **what: Any) -> Reply:
-        return self._api.call(
-            verb, f"/{method}", headers={"Authorization": f"Bearer {self._token}"}, **what
-        )
+    def _call(
+        self, verb: str, method: str, *, headers: Mapping[str, str] | None = None, **what: Any
+    ) -> Reply:
+        ours = {"Authorization": f"Bearer {self._token}", **(headers or {})}
+        return self._api.call(verb, f"/{method}", headers=ours, **what)

@@ -16,10 +16,11 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from lol_dagster.delivery.transports.base import html_link, html_time
+from lol_dagster.delivery.transports.base import Picture, html_link, html_time
 from lol_dagster.messages.content import Line, MessageContent, Moment
 from lol_dagster.messages.identity import parse_marker
 from lol_dagster.messages.text import (
+    BLANK,
     MAX_ROW,
     MAX_TEXT,
     TONE_MARKS,
@@ -34,6 +35,7 @@ _LINES_LIMIT = 8000
 _BLOCKS_LIMIT = 45
 _SUMMARY_LIMIT = 300
 """Escaping makes it at most five times as long."""
+PICTURE = "card.png"
 _EVENT_TYPE = "lol_dagster_message"
 
 _Element = dict[str, Any]
@@ -62,6 +64,21 @@ def render(content: MessageContent, marker: str) -> dict[str, Any]:
         "unfurl_links": False,
         "unfurl_media": False,
     }
+
+
+def with_picture(body: Mapping[str, Any], picture: Picture | None) -> dict[str, Any]:
+    """The body of an edit with its picture, which is uploaded, below the text; without it none stands there.
+
+    https://docs.slack.dev/reference/block-kit/composition-objects/slack-file-object
+    """
+    if picture is None or picture.file_id is None:
+        return dict(body)
+    image = {
+        "type": "image",
+        "slack_file": {"id": picture.file_id},
+        "alt_text": plain(picture.alt, _SUMMARY_LIMIT) or BLANK,
+    }
+    return {**body, "blocks": [*body["blocks"], image]}
 
 
 def read_marker(message: Mapping[str, Any]) -> tuple[str, int] | None:

@@ -84,6 +84,7 @@ function richText(part) {
 function slackBlock(block) {
   switch (block.type) {
     case "header": return element("div", "header", ...slackText(block.text));
+    case "image": return picture(block.slack_file?.id ?? "", block.alt_text);
     case "divider": return element("hr");
     case "context": return element("div", "context text", ...(block.elements ?? []).flatMap((one) => [...slackText(one), " "]));
     case "rich_text": return element("div", "text", ...(block.elements ?? []).map(richText));

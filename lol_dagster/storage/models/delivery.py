@@ -234,6 +234,12 @@ class MessagePicture(Base):
     """Of the card that `failed` is about."""
     failed: Mapped[str | None] = mapped_column(String(500))
     """Why the message stays without that picture; None: it has not failed."""
+    begun_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Where a picture is uploaded beforehand: when that was first tried with this one."""
+    file_id: Mapped[str | None] = mapped_column(String(64))
+    """What was uploaded, by the service's id for it."""
+    is_ready: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """The service says that it can be shown."""
 
 
 class MessageAudit(Base):

@@ -161,6 +161,9 @@ def upgrade() -> None:
     sa.Column('rev', sa.Integer(), nullable=False),
     sa.Column('digest', sa.String(length=64), nullable=False),
     sa.Column('failed', sa.String(length=500), nullable=True),
+    sa.Column('begun_at', types.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('file_id', sa.String(length=64), nullable=True),
+    sa.Column('is_ready', sa.Boolean(), server_default=sa.false(), nullable=False),
     sa.ForeignKeyConstraint(['message_id'], ['messages.id'], name=op.f('fk_message_pictures_message_id_messages')),
     sa.PrimaryKeyConstraint('message_id', name=op.f('pk_message_pictures'))
     )
