@@ -36,6 +36,7 @@ from lol_dagster.storage.models import (
     Message,
     RankSnapshot,
     SendBucket,
+    Timeline,
 )
 
 TOLERANCE = timedelta(minutes=5)
@@ -47,6 +48,7 @@ NOT_BEFORE: dict[Column, timedelta] = {
     AccountPoll.next_poll_at: timedelta(hours=1),
     AccountPoll.ranks_due_at: timedelta(hours=2),
     Match.next_try_at: timedelta(hours=13),
+    Timeline.next_try_at: timedelta(hours=4),
     Breaker.open_until: timedelta(hours=2),
     SendBucket.not_before: timedelta(hours=25),
 }

@@ -239,6 +239,7 @@ OTHER_TIMES = {
     # History: nothing that is to be done depends on it.
     "attempts.at", "message_audits.at", "audit_entries.at", "messages.created_at",
     "messages.delivered_at", "matches.listed_at", "matches.processed_at", "payloads.fetched_at",
+    "timelines.fetched_at",
     "quarantine.quarantined_at", "quarantine.closed_at", "run_requests.requested_at",
     "run_requests.started_at", "run_requests.finished_at", "channel_probes.probed_at",
     "teams.created_at", "teams.removed_at", "players.created_at", "channels.removed_at",

@@ -23,7 +23,7 @@ def test_the_benchmarks_measure_every_way(
     measured = bench.run(bench.Size(repeats=1, games=3, matches=50, history=60, calls=2))
 
     figures = [each for group in measured["milliseconds"] for each in group["figures"]]
-    assert len(figures) == 55
+    assert len(figures) == 56
     assert all(each["median"] > 0 and each["ratio"] > 0 for each in figures)
     shown = capsys.readouterr().out
     assert [each["way"] for each in figures if each["way"] not in shown] == []
