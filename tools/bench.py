@@ -194,7 +194,7 @@ def recording(folder: Path, size: Size) -> Comparison:
         f"Recording {len(games)} archived games, {each:.1f} kB on disk each",
         "game",
         {
-            "json.loads, and executemany of the same rows": (
+            "json.loads and executemany": (
                 len(games),
                 least_work(database, games),
             ),
