@@ -2,7 +2,7 @@
 
 A call a game, of half a megabyte, so only where it is said: of games of the Rift with a message of their own in a
 channel that tells stories, as they are processed. It is the last part of polling, after match lists and ranks; it
-uses no more than a part of Riot's limits, never waits for them, and stands back while a game waits to be fetched.
+uses no more than a part of Riot's limits, never waits for them, and stands back while games have to wait for theirs.
 A game whose timeline is there is processed again, which edits what was said. One that cannot be had is asked for
 six times within five hours; nothing waits for it.
 """
@@ -39,6 +39,9 @@ SERVERS_FAIL = timedelta(minutes=5)
 """How long all timelines are left alone where Riot's servers fail: a call that hangs holds up polling."""
 
 
+A_WHILE = timedelta(minutes=1)
+
+
 def want_timeline(
     session: Session, match_id: str, channel_ids: Collection[int], *, now: datetime
 ) -> None:
@@ -64,7 +67,7 @@ def want_timeline(
 
 
 def fetch_timelines(database: Database, client: RiotClient, *, now: datetime) -> int:
-    """Ask for the timelines that are due, a few at a time, those of the last games first.
+    """Ask for the timelines that are due, a few at a time, what has become due last first.
 
     Returns:
         How many have come.
@@ -94,13 +97,19 @@ def fetch_timelines(database: Database, client: RiotClient, *, now: datetime) ->
 
 
 def _due(session: Session, now: datetime) -> list[str]:
-    """None while a game is to be fetched, which comes before all of this."""
-    a_game_waits = exists().where(Match.next_try_at <= now, Match.state == "listed")
+    """None while a game has waited for its payload for a while: that comes before all of this. One that was
+    just listed is under way, and there may be another one in each poll.
+    """
+    a_game_waits = exists().where(
+        Match.next_try_at.is_not(None),
+        Match.state == "listed",
+        Match.first_missing_at.is_(None),
+        Match.listed_at < now - A_WHILE,
+    )
     rows = session.scalars(
         select(Timeline.match_id)
-        .join(Game, Game.match_id == Timeline.match_id)
         .where(Timeline.next_try_at <= now, ~a_game_waits)
-        .order_by(Game.ended_at.desc(), Timeline.match_id)
+        .order_by(Timeline.next_try_at.desc(), Timeline.match_id.desc())
         .limit(TIMELINES_PER_POLL)
     )
     return list(rows)

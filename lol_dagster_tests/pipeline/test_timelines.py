@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -144,25 +144,42 @@ def test_to_process_a_game_again_asks_for_nothing_that_is_there_or_was_given_up(
 # --- when ------------------------------------------------------------------------------------------
 
 
-def test_five_a_poll_those_of_the_last_games_first(tales: Tales) -> None:
+def test_five_a_poll_those_that_were_processed_last_first(tales: Tales) -> None:
     for number in range(7):
-        tales.process(f"NA1_{number}", ended_at=NOW - (10 - number) * MINUTE)
+        tales.process(f"NA1_{number}", after=-number * MINUTE)
         tales.give(f"NA1_{number}")
     assert tales.fetch() == 5
-    assert tales.asked == ["NA1_6", "NA1_5", "NA1_4", "NA1_3", "NA1_2"]
+    assert tales.asked == ["NA1_0", "NA1_1", "NA1_2", "NA1_3", "NA1_4"]
     assert tales.fetch() == 2
 
 
-def test_a_game_that_waits_to_be_fetched_comes_first(tales: Tales) -> None:
+@pytest.mark.parametrize("next_try_at", [NOW, NOW + HOUR], ids=["due", "deferred"])
+def test_a_game_that_has_to_wait_for_its_payload_comes_first(
+    tales: Tales, next_try_at: datetime
+) -> None:
     tales.process("NA1_1")
     tales.give("NA1_1")
     with tales.world.database.writing() as session:
-        session.add(Match(match_id="NA1_9", listed_at=NOW, next_try_at=NOW))
+        session.add(Match(match_id="NA1_9", listed_at=NOW - 2 * MINUTE, next_try_at=next_try_at))
     assert tales.fetch() == 0
     assert tales.asked == []
     with tales.world.database.writing() as session:
         session.execute(update(Match).where(Match.match_id == "NA1_9").values(next_try_at=None))
     assert tales.fetch() == 1
+
+
+@pytest.mark.parametrize(
+    "values", [{"listed_at": NOW}, {"listed_at": NOW - HOUR, "first_missing_at": NOW - HOUR}]
+)
+def test_one_that_was_just_listed_or_that_riot_does_not_give_holds_up_nothing(
+    lite: Tales, values: dict[str, Any]
+) -> None:
+    """While people play, each poll may bring another one."""
+    lite.process("NA1_1")
+    lite.give("NA1_1")
+    with lite.world.database.writing() as session:
+        session.add(Match(match_id="NA1_9", next_try_at=NOW, **values))
+    assert lite.fetch() == 1
 
 
 def test_no_more_than_a_part_of_the_limits_is_used_and_none_is_waited_for(lite: Tales) -> None:
@@ -237,7 +254,7 @@ def test_while_riots_servers_fail_no_timeline_is_asked_for_but_one_in_five_minut
         lite.fetch(minute * MINUTE)
         asked += [(minute, match_id) for match_id in dict.fromkeys(lite.asked[before:])]
     # The third time it was the turn of another one: the pause of the first is 20 minutes then.
-    assert asked == [(0, "NA1_0"), (5, "NA1_0"), (10, "NA1_0"), (15, "NA1_1")]
+    assert asked == [(0, "NA1_2"), (5, "NA1_2"), (10, "NA1_2"), (15, "NA1_1")]
     lite.riot.on("matches/NA1_100$", Reply(200, b"{}"))
     assert lite.world.client.match("NA1_100") == b"{}", "the route is not left alone for that"
 
