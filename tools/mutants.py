@@ -25,6 +25,7 @@ import mmap
 import os
 import re
 import resource
+import shutil
 import signal
 import sys
 import threading
@@ -121,6 +122,9 @@ def make_mutants() -> None:
     copy_src_dir()
     copy_also_copy_files()
     setup_source_paths()
+    for data in Path("lol_dagster").rglob("*"):  # of these it copies new ones alone
+        if data.is_file() and data.suffix not in {".py", ".pyc"}:
+            shutil.copy2(data, "mutants" / data)
     create_mutants(1)
     for copy in Path("mutants").rglob("*.py"):
         if not copy.relative_to("mutants").exists():

@@ -94,14 +94,21 @@ def give(number):
     return number
 """
 TESTS = """
+from pathlib import Path
+
 import pytest
 
+import lol_dagster
 from lol_dagster.stats.code import double, fill, forget, give
 
 
 @pytest.fixture(scope="session")
 def two():
     return 2
+
+
+def test_that_reads_a_file_of_the_package():
+    assert (Path(lol_dagster.__file__).parent / "words.txt").read_text() == "old"
 
 
 def test_that_notices_what_is_altered(two):
@@ -137,6 +144,7 @@ def write(file: Path, text: str) -> None:
 def test_each_mutant_is_tried_on_the_tests_that_call_its_function(tmp_path: Path) -> None:
     write(tmp_path / "pyproject.toml", PROJECT)
     write(tmp_path / "lol_dagster/__init__.py", "")
+    write(tmp_path / "lol_dagster/words.txt", "old")
     write(tmp_path / "lol_dagster/stats/__init__.py", "")
     write(tmp_path / "lol_dagster/stats/code.py", CODE)
     write(tmp_path / "tests/test_code.py", TESTS)
@@ -166,5 +174,5 @@ def test_each_mutant_is_tried_on_the_tests_that_call_its_function(tmp_path: Path
     report = (tmp_path / "docs/reference/mutants.md").read_text()
     assert "| stats | 10 | 7 | 70.0% | 0 |" in report
 
-    write(tmp_path / "tests/test_code.py", TESTS.replace("== 4", "== 5"))
+    write(tmp_path / "lol_dagster/words.txt", "new")
     assert run() == ["nothing can be said about what tests notice while they fail"]
