@@ -118,6 +118,8 @@ class Settings(BaseSettings):
     """Where Slack's API is."""
     slack_hooks_url: str = "https://hooks.slack.com"
     """Where Slack's webhooks are."""
+    ddragon_url: str = "https://ddragon.leagueoflegends.com"
+    """Where Riot's Data Dragon is, which has the champions' icons for cards."""
 
     stale_after: Duration = timedelta(hours=12)
     """A game that ended longer ago than this when it is first processed goes into a catch-up message."""
@@ -167,7 +169,7 @@ class Settings(BaseSettings):
             raise ValueError("should be a path without ? and % in it")
         return home
 
-    @field_validator("riot_url", "discord_url", "slack_url", "slack_hooks_url")
+    @field_validator("riot_url", "discord_url", "slack_url", "slack_hooks_url", "ddragon_url")
     @classmethod
     def _is_http_url(cls, value: str) -> str:
         # The route's braces are no legal host characters: a name takes their place for the check.

@@ -104,6 +104,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith(("LOL_", "DAGSTER_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("LOL_HOME", str(tmp_path / "home"))
+    # Nobody's port: cards have letters for icons, unless a test has a Data Dragon.
+    monkeypatch.setenv("LOL_DDRAGON_URL", "http://127.0.0.1:9")
     working_directory = tmp_path / "cwd"
     working_directory.mkdir()
     monkeypatch.chdir(working_directory)

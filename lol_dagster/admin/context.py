@@ -13,6 +13,7 @@ from flask import Flask, current_app, g
 from lol_dagster.admin.probing import Probes
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.pictures.artist import Artist, artist_of
 from lol_dagster.riot.client import RiotClient, riot_client
 from lol_dagster.services.web_address import THIS_MACHINE, WebAddress
 from lol_dagster.settings import Settings
@@ -47,6 +48,11 @@ class AdminContext:
     def transports(self) -> Mapping[str, Transport]:
         """By `Channel.kind`."""
         return all_transports(self.settings)
+
+    @cached_property
+    def artist(self) -> Artist:
+        """Draws cards."""
+        return artist_of(self.settings)
 
     @cached_property
     def riot(self) -> RiotClient:

@@ -49,7 +49,7 @@ from lol_dagster.delivery.pictures import CHECK_AFTER
 from lol_dagster.delivery.protocol import may_send
 from lol_dagster.delivery.transports.base import Answer, NotUploaded, Outgoing, Picture, Transport
 from lol_dagster.delivery.transports.registry import all_transports
-from lol_dagster.pictures.artist import Artist
+from lol_dagster.pictures.artist import Artist, artist_of
 from lol_dagster.pictures.drawing import CannotDraw
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -426,8 +426,9 @@ def _gather(
 
 def deliverer(settings: Settings, database: Database) -> Deliverer:
     """The deliverer that the settings describe."""
-    artist = Artist(settings.card_fonts)
-    return Deliverer(database, all_transports(settings), clock_for(database), artist=artist)
+    return Deliverer(
+        database, all_transports(settings), clock_for(database), artist=artist_of(settings)
+    )
 
 
 # --- calls that end in an answer, whatever breaks on the way -------------------------------------

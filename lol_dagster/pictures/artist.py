@@ -10,17 +10,21 @@ from pydantic import ValidationError
 
 from lol_dagster.pictures.card import Card
 from lol_dagster.pictures.drawing import CannotDraw, draw
+from lol_dagster.pictures.icons import Icons
+from lol_dagster.settings import Settings
 
 
 class Artist:
     """Draws cards."""
 
-    def __init__(self, fonts: Path | None) -> None:
+    def __init__(self, fonts: Path | None, icons: Icons | None = None) -> None:
         """
         Args:
             fonts: LOL_CARD_FONTS.
+            icons: Where champions' icons come from; None: letters stand for them.
         """
         self._fonts = fonts
+        self._icons = icons
 
     def draw(self, card: Card | Mapping[str, Any]) -> bytes:
         """The card as a PNG.
@@ -37,4 +41,11 @@ class Artist:
             raise CannotDraw(
                 f"it is no card of this version: {error.error_count()} errors"
             ) from None
-        return draw(card, fonts=self._fonts)
+        icon = self._icons.for_a_card() if self._icons else None
+        return draw(card, icon=icon, fonts=self._fonts)
+
+
+def artist_of(settings: Settings) -> Artist:
+    """The artist that the settings describe."""
+    icons = Icons(settings.ddragon_url, settings.home / "champion-icons")
+    return Artist(settings.card_fonts, icons)

@@ -66,6 +66,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
         "file",
     ),
     "slack-hook": ("post",),
+    "ddragon": ("versions", "champions", "icon"),
 }
 """Service → operations; a target is `riot` or `riot.match`."""
 

@@ -16,10 +16,12 @@ from typing import Any, Self
 
 from lol_dagster.simulator import discord, riot, slack
 from lol_dagster.simulator.control import Control
+from lol_dagster.simulator.ddragon import DataDragon
 from lol_dagster.simulator.faults import Faults
 from lol_dagster.simulator.games import Account, Games, accounts_in, game_of
 from lol_dagster.simulator.generator import Generator
 from lol_dagster.simulator.limits import Limit
+from lol_dagster.simulator.payload import VERSION
 from lol_dagster.simulator.payload_files import load_games
 from lol_dagster.simulator.people import FRIENDS
 from lol_dagster.simulator.server import Server
@@ -57,6 +59,7 @@ def environment(port: int) -> dict[str, str]:
         "LOL_SLACK_URL": f"{url}/slack/api",
         "LOL_SLACK_HOOKS_URL": f"{url}/slack-hooks",
         "LOL_SLACK_BOT_TOKEN": slack.BOT_TOKEN,
+        "LOL_DDRAGON_URL": f"{url}/ddragon",
     }
 
 
@@ -102,6 +105,7 @@ class Simulator:
             "slack": self.slack,
             "slack-hooks": self.slack,
             "slack-files": self.slack,
+            "ddragon": DataDragon(".".join([*VERSION.split(".")[:2], "1"])),
         }
         self._dispatcher = Dispatcher(self.truth, self.faults, self._lock)
         self._control = Control(

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import select
 
 from lol_dagster.admin.app import create_app
-from lol_dagster.admin.views import games
 from lol_dagster.admin.views.games import GameView
+from lol_dagster.pictures.artist import Artist
 from lol_dagster.pictures.drawing import CannotDraw
 from lol_dagster.pipeline.match import Failed, Started
 from lol_dagster.pipeline.records import note_queued, record
@@ -178,7 +178,7 @@ def test_a_card_that_cannot_be_drawn_leaves_the_page(
     def fail(*_: object, **__: object) -> bytes:
         raise CannotDraw("no fonts")
 
-    monkeypatch.setattr(games, "draw", fail)
+    monkeypatch.setattr(Artist, "draw", fail)
     assert operator.get(f"/game/card/?id={RANKED}&team={ids['Amigos']}").status_code == 404
     assert operator.get(f"/game/details/?id={RANKED}").status_code == 200
 

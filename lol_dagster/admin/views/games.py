@@ -25,7 +25,7 @@ from lol_dagster.explain.game import GameStory, UnknownGameError, explain_game, 
 from lol_dagster.messages.announced_games import load_announced_games, load_card
 from lol_dagster.messages.compose import match_url
 from lol_dagster.messages.rules import candidate_teams
-from lol_dagster.pictures.drawing import CannotDraw, draw
+from lol_dagster.pictures.drawing import CannotDraw
 from lol_dagster.pipeline.match import IGNORABLE
 from lol_dagster.pipeline.process import CODE_VERSIONS
 from lol_dagster.pipeline.quarantine import ignore
@@ -120,7 +120,7 @@ class GameView(BaseModelView):
         if card is None:
             abort(404)
         try:
-            picture = draw(card, fonts=admin_context().settings.card_fonts)
+            picture = admin_context().artist.draw(card)
         except CannotDraw:
             log.exception("the card cannot be drawn")
             abort(404)
