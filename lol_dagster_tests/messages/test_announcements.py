@@ -15,6 +15,7 @@ from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.language import language
 from lol_dagster.messages.wording import remark_in_words
 from lol_dagster.pictures.card import Card
+from lol_dagster.stats.course import BLUE, RED, Course
 from lol_dagster.stats.record import STATS_CODE_VERSION
 from lol_dagster.stats.remarks import Remark
 from lol_dagster.storage.models import (
@@ -25,6 +26,7 @@ from lol_dagster.storage.models import (
     Membership,
     Message,
     MessageText,
+    Team,
 )
 from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
 from lol_dagster_tests._support.roster_rows import (
@@ -322,7 +324,47 @@ def test_another_card_is_another_content_and_the_same_one_is_not(any_database, m
         assert [each.change for each in write(session, "EUW1_1")] == ["changed"]
 
 
-def test_a_card_that_cannot_be_made_leaves_the_text(any_database, monkeypatch):
+COURSE = Course(
+    leads=((0, 0), (600, 400), (1200, 900), (1800, 5100)),
+    gold_at_10={}, gold_at_15={}, first_blood=(1, 192), swing=None,
+    sides={BLUE: (1,), RED: ()},
+)  # fmt: skip
+
+
+def test_a_channel_that_wants_the_story_has_it_below_its_game_and_others_do_not(any_database):
+    ann, wants = world(any_database, story=True)
+    with any_database.writing() as session:
+        team = session.get_one(Channel, wants.id).team
+        other = make_channel(session, team, "other")
+        add_game(session, "EUW1_1", played(ann), course=COURSE.to_json())
+        add_game(session, "EUW1_2", played(ann))
+        written = {each.channel_id: each.content for each in write(session, "EUW1_1")}
+        *game, story = written[wants.id].sections
+        assert tuple(game) == written[other.id].sections
+        said = " ".join(fact for line in story.lines for fact in line.facts)
+        # 192 seconds after the beginning
+        assert (story.heading, "Ann" in said, "3:12" in said) == ("How it went", True, True)
+        # There is no timeline of the other game.
+        written = {each.channel_id: each.content for each in write(session, "EUW1_2")}
+        assert written[wants.id] == written[other.id]
+        session.execute(update(Team).values(language="de"))
+        written = {each.channel_id: each.content for each in write(session, "EUW1_1")}
+        assert written[wants.id].sections[-1].heading == "So lief es"
+
+
+def test_a_story_that_cannot_be_written_leaves_the_text_and_is_logged(any_database, caplog):
+    ann, _ = world(any_database, story=True)
+    with any_database.writing() as session:
+        add_game(session, "EUW1_1", played(ann), course={"leads": "none"})
+        (written,) = write(session, "EUW1_1")
+    assert (written.change, len(written.content.sections)) == ("created", 1)
+    (line,) = (each for each in caplog.records if each.levelname == "ERROR")
+    assert (line.getMessage(), line.match_id, line.team) == ("no story", "EUW1_1", "Friends")
+
+
+def test_a_card_that_cannot_be_made_leaves_the_text_and_is_logged(
+    any_database, monkeypatch, caplog
+):
     ann, _ = world(any_database, pictures="card")
 
     def fail(*_):
@@ -333,6 +375,8 @@ def test_a_card_that_cannot_be_made_leaves_the_text(any_database, monkeypatch):
         add_game(session, "EUW1_1", played(ann))
         (written,) = write(session, "EUW1_1")
     assert (written.change, written.content.card) == ("created", None)
+    (line,) = (each for each in caplog.records if each.levelname == "ERROR")
+    assert (line.getMessage(), line.match_id, line.team) == ("no card", "EUW1_1", "Friends")
 
 
 def test_games_that_are_announced_together_have_no_card(any_database):

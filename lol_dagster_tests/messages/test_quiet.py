@@ -17,6 +17,7 @@ from lol_dagster.messages.rules import decide
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel, Message, Player, Team
 from lol_dagster_tests._support.message_rows import add_game, played
+from lol_dagster_tests._support.roster_rows import make_channel
 from lol_dagster_tests.messages.writing import (
     STALE_AFTER,
     change_kills,
@@ -182,6 +183,50 @@ def test_whoever_moves_the_end_of_the_night_still_hears_of_it_in_one_message(dat
     set_hours(database, None)
     (third,) = game(database, ann, "EUW1_3", MORNING + 2 * MINUTE)
     assert third.kind == "game"
+
+
+def test_each_channel_has_a_message_of_the_night_of_its_own(database):
+    ann, channel = world(database, **QUIET)
+    with database.writing() as session:
+        make_channel(session, session.get_one(Team, channel.team_id), **QUIET)
+    nights = [game(database, ann, f"EUW1_{number}", NIGHT) for number in (1, 2)]
+    first, second = ({each.message_id for each in night} for night in nights)
+    assert len(first) == 2
+    assert second == first
+
+
+def test_a_game_of_the_night_does_not_join_what_came_while_nobody_was_there(database):
+    ann, _ = world(database, **QUIET)
+    evening = NIGHT - 31 * MINUTE
+    (stale,) = game(database, ann, "EUW1_1", evening, ended_at=evening - 3 * STALE_AFTER)
+    (night,) = game(database, ann, "EUW1_2", NIGHT)
+    assert (stale.kind, night.kind) == ("catch_up", "catch_up")
+    assert night.message_id != stale.message_id
+    assert night.content.title == "1 game in the quiet hours"
+
+
+@pytest.mark.parametrize(
+    ("row", "joins"),
+    [
+        ({"state": "pending"}, True),
+        ({"state": "blocked"}, True),
+        # What was sent, or may have been, tells of the hours that it names.
+        ({"state": "pending", "sent_maybe": True}, False),
+        ({"state": "uncertain", "sent_maybe": True}, False),
+        ({"state": "needs_review"}, False),
+        ({"state": "delivered", "sent_maybe": True, "remote_id": "9", "due_at": None}, False),
+        # A night is over after a day, whatever happened to its message.
+        ({"state": "pending", "created_at": NIGHT - timedelta(days=1) + MINUTE}, False),
+        ({"state": "pending", "created_at": NIGHT - timedelta(days=1) + 2 * MINUTE}, True),
+    ],
+)
+def test_only_what_still_waits_is_about_the_night_whose_end_was_moved(database, row, joins):
+    ann, _ = world(database, **QUIET)
+    (first,) = game(database, ann, "EUW1_1", NIGHT)
+    change_message(database, **row)
+    set_hours(database, "23:00-09:00")
+    (second,) = game(database, ann, "EUW1_2", NIGHT + MINUTE)
+    assert (second.message_id == first.message_id) is joins
 
 
 @pytest.mark.parametrize(
