@@ -34,6 +34,16 @@ _MEMBERS = click.IntRange(1, MOST_MEMBERS)
 _T = TypeVar("_T")
 
 
+_templates_option = click.option(
+    "--template",
+    "templates",
+    multiple=True,
+    metavar="FIELD=TEXT",
+    help="How a member's lead, facts or details read, such as 'lead={{ name }} as {{ champion }}'; 'lead=' for "
+    "as usual. docs/how-to/rules.md has what they may use.",
+)
+
+
 @click.group()
 def channel() -> None:
     """Where a team's games are announced."""
@@ -70,6 +80,7 @@ def channel() -> None:
     type=click.Choice(ONLY_IF),
     help="Only games that one of the team has won, or that are worth a remark. [all]",
 )
+@_templates_option
 @click.option("--quiet-hours", metavar="23:00-08:00", help="In the team's time zone. [none]")
 @click.option(
     "--quiet-way",
@@ -106,6 +117,7 @@ def add(
     only_if: str | None,
     quiet_hours: str | None,
     quiet_way: str | None,
+    templates: tuple[str, ...],
     pictures: str | None,
     story: bool | None,
     uncertain: str,
@@ -122,6 +134,7 @@ def add(
             only_if=only_if,
             quiet_hours=quiet_hours,
             quiet_way=quiet_way,
+            templates=templates,
             pictures=pictures,
             story=story,
         )
@@ -172,6 +185,7 @@ def add(
     help="Only games that one of the team has won, or that are worth a remark, or 'all'.",
 )
 @click.option("--pictures", type=click.Choice(PICTURES), help="What is put beside a game's text.")
+@_templates_option
 @click.option(
     "--quiet-hours", metavar="23:00-08:00|none", help="In the team's time zone, or 'none'."
 )
@@ -208,6 +222,7 @@ def edit(
     only_if: str | None,
     quiet_hours: str | None,
     quiet_way: str | None,
+    templates: tuple[str, ...],
     pictures: str | None,
     story: bool | None,
     uncertain: str | None,
@@ -227,6 +242,7 @@ def edit(
                 only_if=only_if,
                 quiet_hours=quiet_hours,
                 quiet_way=quiet_way,
+                templates=templates,
                 pictures=pictures,
                 story=story,
             )
@@ -236,6 +252,7 @@ def edit(
                 row = channels.get_channel(session, name)
                 rules = rules_of(row)
                 channels.checked_quiet_way(rules, kind or row.kind, transports)
+                channels.check_templates(session, rules, row.team)
                 preview = preview_rules(
                     session, row, rules, stale_after=app.settings.stale_after, now=app.now
                 )
@@ -281,6 +298,7 @@ def _changed(
     only_if: str | None,
     quiet_hours: str | None,
     quiet_way: str | None,
+    templates: tuple[str, ...],
     pictures: str | None,
     story: bool | None,
 ) -> ChannelRules:
@@ -292,9 +310,15 @@ def _changed(
         only_if=_chosen(only_if, rules.only_if, str),
         quiet_hours=_chosen(quiet_hours, rules.quiet_hours, channels.parse_quiet_hours),
         quiet_way=rules.quiet_way if quiet_way is None else quiet_way,
+        templates=_with_templates(rules.templates, channels.parse_templates(templates)),
         pictures=rules.pictures if pictures is None else pictures,
         story=rules.story if story is None else story,
     )
+
+
+def _with_templates(present: dict[str, str] | None, typed: dict[str, str]) -> dict[str, str] | None:
+    """Those that are typed in the place of those that are there; an empty one ends one."""
+    return {field: text for field, text in {**(present or {}), **typed}.items() if text} or None
 
 
 def _chosen(text: str | None, present: _T | None, parse: Callable[[str], _T | None]) -> _T | None:
@@ -400,6 +424,7 @@ def _as_json(row: Channel, transports: Mapping[str, Transport]) -> dict[str, Any
         "message_kinds": row.message_kinds,
         "min_members": row.min_members,
         "only_if": row.only_if,
+        "templates": row.templates,
         "quiet_hours": row.quiet_hours,
         "quiet_way": row.quiet_way,
         "pictures": row.pictures,

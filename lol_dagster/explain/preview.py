@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Literal, get_args
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.messages.announced_games import load_announced_games
-from lol_dagster.messages.compose import compose_game
-from lol_dagster.messages.language import language
+from lol_dagster.messages.compose import AnnouncedGame, compose_game
+from lol_dagster.messages.language import Language, language
 from lol_dagster.messages.rules import AnnouncementDecision, decide_afresh
+from lol_dagster.messages.templates import TemplateError, filled
 from lol_dagster.roster.channels import ChannelRules
 from lol_dagster.storage.models import Channel, Game, Match, Membership, PlayerStat
 
@@ -101,31 +103,65 @@ def preview_rules(
         for match_id in match_ids
     }
     speaks = language(channel.team.language)
-    says = {
-        game.match_id: (game.ended_at, compose_game(game, speaks).summary)
-        for game in load_announced_games(session, channel.team_id, match_ids)
+    games = {
+        game.match_id: game for game in load_announced_games(session, channel.team_id, match_ids)
     }
-    differences = tuple(
-        Difference(
-            match_id=match_id,
-            ended_at=says[match_id][0],
-            what=what,
-            says=says[match_id][1],
-            now=_in_words(old),
-            then=_in_words(new),
+    differences: list[Difference] = []
+    same = 0
+    for match_id, (old, new) in decided.items():
+        lines = [
+            _lines(decision, channel_then.templates, games.get(match_id), speaks)
+            for decision, channel_then in ((old, before), (new, after))
+        ]
+        what = _what(old, new, *lines)
+        if what is None:
+            same += old.announced
+            continue
+        # What is read otherwise is shown; of a game that is in another message there is nothing to compare.
+        shown = lines if all(lines) and lines[0] != lines[1] else ["", ""]
+        game = games[match_id]
+        differences.append(
+            Difference(
+                match_id=match_id,
+                ended_at=game.ended_at,
+                what=what,
+                says=compose_game(game, speaks).summary,
+                now=_in_words(old, shown[0]),
+                then=_in_words(new, shown[1]),
+            )
         )
-        for match_id, (old, new) in decided.items()
-        if (what := _what(old, new)) is not None
+    return Preview(len(match_ids), same, tuple(differences))
+
+
+def _lines(
+    decision: AnnouncementDecision,
+    templates: dict[str, str] | None,
+    game: AnnouncedGame | None,
+    speaks: Language,
+) -> str:
+    """How the members' lines read, of a game with a message of its own; "" of any other."""
+    if decision.kind != "game" or game is None:
+        return ""
+    try:
+        content = compose_game(game, speaks, partial(filled, templates or {}))
+    except TemplateError:  # as the message does
+        content = compose_game(game, speaks)
+    lines = [line for section in content.sections for line in section.lines]
+    return "; ".join(
+        " · ".join(filter(None, [line.lead, *line.facts, *line.details])) for line in lines
     )
-    same = sum(old.announced and _what(old, new) is None for old, new in decided.values())
-    return Preview(len(match_ids), same, differences)
 
 
-def _what(old: AnnouncementDecision, new: AnnouncementDecision) -> What | None:
+def _what(
+    old: AnnouncementDecision, new: AnnouncementDecision, old_lines: str, new_lines: str
+) -> What | None:
     if old.announced != new.announced:
         return "gained" if new.announced else "lost"
-    return "changed" if new.announced and new.reason != old.reason else None
+    is_other = new.reason != old.reason or new_lines != old_lines
+    return "changed" if new.announced and is_other else None
 
 
-def _in_words(decision: AnnouncementDecision) -> str:
-    return decision.reason if decision.announced else f"not announced: {decision.reason}"
+def _in_words(decision: AnnouncementDecision, lines: str) -> str:
+    if not decision.announced:
+        return f"not announced: {decision.reason}"
+    return ": ".join(filter(None, [decision.reason, lines]))

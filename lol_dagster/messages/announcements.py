@@ -20,6 +20,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,7 +35,8 @@ from lol_dagster.messages.quiet import QUIET_SUBJECTS, is_of_quiet_hours, quiet_
 from lol_dagster.messages.restored import message_id, restoration
 from lol_dagster.messages.rules import AnnouncementDecision, Kind, candidate_teams, decide
 from lol_dagster.messages.story import story
-from lol_dagster.storage.models import Channel, Game, Message, MessageGame, Team
+from lol_dagster.messages.templates import TemplateError, failed_template, filled
+from lol_dagster.storage.models import Channel, Fact, Game, Message, MessageGame, Team
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +164,7 @@ def compose_again(session: Session, message: Message) -> MessageContent:
 
 def _one(session: Session, channel: Channel, game: AnnouncedGame) -> MessageContent:
     team = channel.team
-    content = compose_game(game, language(team.language))
+    content = _by_templates(session, channel, game)
     if channel.story:
         content = _with_story(session, team, game, content)
     if channel.pictures == "card":
@@ -225,6 +227,29 @@ def _announcement(
         order_at=game.ended_at,
         maybe_delivered=restored is not None and restored.may_have_been_delivered(game.ended_at),
     )
+
+
+def _by_templates(session: Session, channel: Channel, game: AnnouncedGame) -> MessageContent:
+    """The message with the lines that the channel wants; where a template fails with a game's figures, the
+    lines are as without it, and a check says so until one has worked again.
+    """
+    speaks = language(channel.team.language)
+    if not channel.templates:
+        return compose_game(game, speaks)
+    known = session.get(Fact, failed_template(channel.id))
+    try:
+        content = compose_game(game, speaks, partial(filled, channel.templates))
+    except TemplateError as error:
+        value = {"match_id": game.match_id, "error": str(error)[:300]}
+        if known is None:
+            session.add(Fact(name=failed_template(channel.id), value=value))
+        else:
+            known.value = value
+        logger.warning("A template fails: %s", error, extra={"match_id": game.match_id})
+        return compose_game(game, speaks)
+    if known is not None:
+        session.delete(known)
+    return content
 
 
 def _with_story(

@@ -6,7 +6,7 @@ announced_games.py loads the rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import reduce
@@ -115,8 +115,18 @@ _RESULTS: Final = {"win": marked("Victory"), "loss": marked("Defeat"), "remake":
 _COLOURS: Final = {"team-100": marked("Blue side"), "team-200": marked("Red side")}
 
 
-def compose_game(game: AnnouncedGame, language: Language) -> MessageContent:
-    """The message of one game."""
+Fill = Callable[["AnnouncedGame", "Member", Line], Line]
+"""What makes another line of a member's."""
+
+
+def compose_game(
+    game: AnnouncedGame, language: Language, fill: Fill = lambda _game, _member, line: line
+) -> MessageContent:
+    """The message of one game.
+
+    Args:
+        fill: Not called for a remake, in which nobody has played.
+    """
     sides = _sides(game)
     # Whose behaviour it was is nobody's business here: the members may have been its victims.
     note = Section(lines=(Line(facts=(language.say("Ended early over in-game behaviour"),)),))
@@ -129,7 +139,7 @@ def compose_game(game: AnnouncedGame, language: Language) -> MessageContent:
             *([note] if game.ended_over_behaviour else []),
             *(
                 Section(
-                    lines=tuple(_line(game, member, language) for member in side),
+                    lines=tuple(_filled_line(game, member, language, fill) for member in side),
                     heading=_side_heading(side[0], language) if len(sides) > 1 else "",
                 )
                 for side in sides
@@ -292,6 +302,11 @@ def _placed(side: list[Member], language: Language) -> str:
     if not placement:
         return language.say("{names} unplaced", names=names)
     return language.say("{names} {ordinal}", names=names, ordinal=language.ordinal(placement))
+
+
+def _filled_line(game: AnnouncedGame, member: Member, language: Language, fill: Fill) -> Line:
+    line = _line(game, member, language)
+    return line if member.outcome == "remake" else fill(game, member, line)
 
 
 def _line(game: AnnouncedGame, member: Member, language: Language) -> Line:

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from lol_dagster.backups.take import last_backup
 from lol_dagster.delivery.scopes import Call, channel_of, channel_scope
 from lol_dagster.delivery.transports.registry import transport_type
+from lol_dagster.messages.templates import FAILED
 from lol_dagster.monitoring import queries
 from lol_dagster.monitoring.alert_channel import find_alert_channel
 from lol_dagster.monitoring.dagster_files import CURE_OF_DAGSTERS_FILES, unreadable_dagster_files
@@ -38,7 +39,7 @@ from lol_dagster.riot.key import RIOT_KEY_SCOPE, fingerprint_of
 from lol_dagster.roster.memberships import is_tracked
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Account, Breaker, Channel, FailedJob, Team
+from lol_dagster.storage.models import Account, Breaker, Channel, Fact, FailedJob, Team
 from lol_dagster.storage.plans import read_by_index
 
 Face = Literal["status", "metrics", "alerts", "ping", "dagster"]
@@ -406,6 +407,16 @@ def _blocked(moment: Moment) -> Iterator[tuple[Blocked, Affected]]:
 _REFUSED: Mapping[Call, Blocked] = {"post": "refused", "edit": "edits", "scan": "scans"}
 
 
+def _failing_templates(moment: Moment) -> Iterator[Affected]:
+    """The channels whose templates have failed on the last game that they were to fill."""
+    failed = select(Fact).where(Fact.name.startswith(FAILED)).order_by(Fact.name)
+    for fact in moment.session.scalars(failed):
+        channel = moment.session.get(Channel, int(fact.name.removeprefix(FAILED)))
+        if channel is not None and channel.removed_at is None:
+            why = f"on {fact.value['match_id']}: {fact.value['error']}"
+            yield Affected(fact.name, None, _one_line(why), channel.name)
+
+
 def _blocked_as(what: Blocked) -> Callable[[Moment], Iterator[Affected]]:
     return lambda moment: (each for kind, each in moment.blocked if kind == what)
 
@@ -761,6 +772,17 @@ CHECKS: tuple[Check, ...] = (
         id_length=8,
         each=True,
         asset="deliveries",
+        left_out={"ping": _FOR_PEOPLE},
+    ),
+    Check(
+        "failing_template",
+        passes="The templates of every channel fill the lines of its games.",
+        find=_failing_templates,
+        one="1 channel's templates fail, and its lines are as without them",
+        many="{count} channels' templates fail, and their lines are as without them",
+        remedy="'lol-dagster channel edit {name} --template FIELD=…' with one that can do without what is "
+        "missing there",
+        asset="messages",
         left_out={"ping": _FOR_PEOPLE},
     ),
     Check(

@@ -6,22 +6,39 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.message_rows import end_quiet
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.messages import quiet
+from lol_dagster.messages.announced_games import load_announced_games
+from lol_dagster.messages.compose import compose_game
+from lol_dagster.messages.language import language
+from lol_dagster.messages.templates import (
+    FIELDS,
+    TemplateError,
+    check_template,
+    failed_template,
+    filled,
+)
 from lol_dagster.riot.modes import KIND_NAMES, MODE_NAMES, Wanted, spoken
-from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
+from lol_dagster.roster.errors import (
+    AlreadyThereError,
+    NoSuchEntryError,
+    RosterError,
+    TemplatesError,
+)
 from lol_dagster.roster.names import clean_name, find_named, flush_unless, get_named, name_taken
 from lol_dagster.roster.teams import get_team, live_channels
 from lol_dagster.roster.versions import as_seen
-from lol_dagster.storage.models import Channel, Message, Team
+from lol_dagster.storage.models import Channel, Fact, Game, Membership, Message, PlayerStat, Team
 
 _HIGHEST_QUEUE = 99_999
+_CHECKED_GAMES = 50
 MOST_MEMBERS = 16
 """Of one team in one game: Arena takes so many."""
 CHOSEN_KINDS = ("game", "catch_up", "alert")
@@ -44,6 +61,8 @@ class ChannelRules:
     """As `parse_quiet_hours` returns it; None: there are none."""
     quiet_way: str = "hold"
     """One of `storage.models.roster.QUIET_WAYS`."""
+    templates: dict[str, str] | None = None
+    """Of fields of a line, as `parse_templates` returns it; None: as they are."""
     pictures: str = "none"
     """One of `storage.models.roster.PICTURES`."""
     story: bool = False
@@ -145,6 +164,56 @@ def checked_story(rules: ChannelRules, kind: str, transports: Mapping[str, Trans
         )
 
 
+def parse_templates(said: Iterable[str]) -> dict[str, str]:
+    """Read `lead={{ name }}`; a field without a text is to be as it is.
+
+    Raises:
+        RosterError: there is no such field.
+    """
+    found = {}
+    for each in said:
+        field, _, text = each.partition("=")
+        if field.strip() not in FIELDS or "=" not in each:
+            raise RosterError(f"{each!a} is none of {', '.join(f'{name}=…' for name in FIELDS)}")
+        found[field.strip()] = text.strip()
+    return found
+
+
+def check_templates(session: Session, rules: ChannelRules, team: Team) -> None:
+    """Fill the lines of the team's last games.
+
+    Raises:
+        TemplatesError: a template is none, or fails with one of them.
+    """
+    templates = rules.templates or {}
+    for field, text in templates.items():
+        try:
+            check_template(text)
+        except TemplateError as error:
+            raise TemplatesError(field, str(error)) from None
+    if not templates:
+        return
+    last = session.scalars(
+        select(Game.match_id)
+        .where(
+            Game.match_id.in_(
+                select(PlayerStat.match_id)
+                .join(Membership, Membership.player_id == PlayerStat.player_id)
+                .where(Membership.team_id == team.id)
+            )
+        )
+        .order_by(Game.ended_at.desc(), Game.match_id)
+        .limit(_CHECKED_GAMES)
+    ).all()
+    speaks = language(team.language)
+    for game in load_announced_games(session, team.id, last):
+        for field, text in templates.items():
+            try:
+                compose_game(game, speaks, partial(filled, {field: text}))
+            except TemplateError as error:
+                raise TemplatesError(field, f"it fails on {game.match_id}: {error}") from None
+
+
 def checked_quiet_way(rules: ChannelRules, kind: str, transports: Mapping[str, Transport]) -> None:
     """
     Raises:
@@ -215,6 +284,7 @@ def add_channel(
     checked_pictures(rules, kind, transports)
     checked_story(rules, kind, transports)
     its_team = get_team(session, team)
+    check_templates(session, rules, its_team)
     _check_free(session, its_team, name, kind, address)
     channel = Channel(
         team_id=its_team.id,
@@ -273,6 +343,9 @@ def change_channel(
     checked_quiet_way(rules, kind, transports)
     checked_pictures(rules, kind, transports)
     before = ChannelRules.of(channel)
+    if rules.templates != before.templates:
+        check_templates(session, rules, channel.team)
+        session.execute(delete(Fact).where(Fact.name == failed_template(channel.id)))
     channel.name, channel.kind, channel.address = name, kind, address
     channel.uncertain = uncertain
     for column, value in rules.as_columns().items():

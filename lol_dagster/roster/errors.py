@@ -27,3 +27,11 @@ class AccountTakenError(AlreadyThereError):
     def __init__(self, message: str, *, player_id: int) -> None:
         super().__init__(message)
         self.player_id = player_id
+
+
+class TemplatesError(RosterError):
+    """A template of a channel's lines is refused."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"the template of the {field}: {reason}")
+        self.field = field

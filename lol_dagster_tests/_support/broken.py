@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
+from lol_dagster.messages.templates import failed_template
 from lol_dagster.monitoring import checks
 from lol_dagster.monitoring.held_locks import HeldLock
 from lol_dagster.monitoring.housekeeping import note_night
@@ -188,6 +189,11 @@ def _quarantine(it: Installation) -> None:
     )  # fmt: skip
 
 
+def _fail_a_template(it: Installation) -> None:
+    value = {"match_id": "NA1_7", "error": "TypeError: no number"}
+    it.add(Fact(name=failed_template(it.channel("main").id), value=value))
+
+
 def _post_twice(it: Installation) -> None:
     id_ = it.message("delivered")
     for remote_id in ("1", "2"):
@@ -330,6 +336,10 @@ BREAKS: dict[str, Break] = {
     "message_needs_review": Break(
         "The message 00000001 needs review",
         lambda it: it.message("needs_review", id="00000001-0000-4000-8000-000000000000"),
+    ),
+    "failing_template": Break(
+        "1 channel's templates fail, and its lines are as without them",
+        _fail_a_template,
     ),
     "outdated_message": Break(
         "1 message stands in its channel with an older text",

@@ -434,7 +434,7 @@ def test_a_channel_is_added_with_what_it_is_to_hear(
     typed = filled_in(
         page, name="general", kind="discord-webhook", address=HOOK,
         queues=["arena", "Ranked Solo"], other_queues="3130", message_kinds=["game", "alert"],
-        min_members="2", only_if="remarkable", pictures="card", quiet_hours=" 23-8", quiet_way="silent",
+        min_members="2", only_if="remarkable", template_lead=" {{ name }}!", pictures="card", quiet_hours=" 23-8", quiet_way="silent",
         story="y",
     )  # fmt: skip
     assert operator.post("/channel/new/", typed).status_code == 302
@@ -448,6 +448,8 @@ def test_a_channel_is_added_with_what_it_is_to_hear(
     assert "are worth a remark" in shown
     assert "A card of the game" in shown
     assert (row.quiet_hours, row.quiet_way) == ("23:00-08:00", "silent")
+    assert row.templates == {"lead": "{{ name }}!"}
+    assert "lead: {{ name }}!" in shown
     assert row.story
     form = filled_in(operator.get(CHANNEL).text)
     assert (form["min_members"], form["only_if"]) == (["2"], ["remarkable"])
@@ -492,6 +494,7 @@ def test_an_address_is_never_shown_again_and_stays_when_it_is_left_empty(
         ({"name": "GENERAL"}, "name", "There is already a channel"),
         ({"message_kinds": []}, "message_kinds", "Choose at least one"),
         ({"other_queues": "rankde"}, "other_queues", "is no kind of queue"),
+        ({"template_facts": "{{ x }}"}, "template_facts", "there is no x"),
         ({"quiet_hours": "at night"}, "quiet_hours", "such as 23:00-08:00"),
         (
             {

@@ -350,6 +350,21 @@ def test_what_a_channel_wants_is_chosen_and_changed() -> None:
     assert said in refused("channel", "edit", "general", *slack)
     quiet = ("--quiet-hours", "23-8", "--quiet-way", "silent")
     assert said in refused("channel", "add", "x", "--team", "Amigos", *slack, *quiet)
+    edited = as_json(
+        "channel",
+        "edit",
+        "general",
+        "--template",
+        "lead={{ name }}!",
+        "--template",
+        "facts={{ kills }}",
+    )
+    assert edited["templates"] == {"lead": "{{ name }}!", "facts": "{{ kills }}"}
+    edited = as_json("channel", "edit", "general", "--template", "facts=")
+    assert edited["templates"] == {"lead": "{{ name }}!"}
+    for wrong in ("body=x", "lead={{ 9 ** 9 }}"):
+        assert refused("channel", "edit", "general", "--template", wrong, "--dry-run")
+    assert as_json("channel", "edit", "general", "--template", "lead=")["templates"] is None
     shown = as_json("channel", "edit", "general", "--min-members", "3", "--dry-run")
     assert shown == {"games": 0, "same": 0, "differences": []}
     assert "Nothing was changed" in done(

@@ -98,6 +98,15 @@ def test_the_same_rules_make_no_difference_and_nothing_is_written(session: Sessi
     assert session.scalar(select(func.count(AuditEntry.id))) == audited
 
 
+def test_other_lines_are_a_change_that_is_shown(session: Session) -> None:
+    channel, ann, _ = channel_of(session, templates={"lead": "{{ 1 / (kills - 10) }}"})
+    add_game(session, "EUW1_1", played(ann))  # 10/2/8: the old one fails, and the line is as usual
+    (changed,) = preview(session, channel, templates={"lead": "{{ name }}!"}).differences
+    assert changed.what == "changed"
+    assert changed.now.startswith("it has a message of its own: Ann · Jinx")
+    assert changed.then.startswith("it has a message of its own: Ann! · Jinx")
+
+
 def test_only_the_teams_games_of_the_last_week_count(session: Session) -> None:
     channel, ann, _ = channel_of(session)
     stranger = make_player(session)

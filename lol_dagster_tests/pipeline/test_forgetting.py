@@ -24,6 +24,7 @@ from lol_dagster.storage.models import (
     AuditEntry,
     Base,
     FormerPuuid,
+    Game,
     Match,
     Membership,
     Message,
@@ -271,6 +272,9 @@ def test_what_others_have_played_with_them_is_worked_out_as_before(
     before = figures()
     forget_player(any_database, zorro, who="Zoe", now=NOW)
     assert figures() == before
+    with any_database.reading() as session:
+        for game in session.scalars(select(Game)):
+            assert game.payload_sha256 == session.get_one(Payload, game.match_id).sha256
     with any_database.writing() as session:
         for match_id in (SHARED, OLD_SHARED):
             again(session, match_id)

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.messages.templates import failed_template
 from lol_dagster.roster.accounts import correct_account, move_account
 from lol_dagster.roster.channels import (
     ChannelRules,
@@ -26,6 +27,7 @@ from lol_dagster.roster.errors import (
     AccountTakenError,
     AlreadyThereError,
     RosterError,
+    TemplatesError,
     TimeZoneError,
 )
 from lol_dagster.roster.memberships import add_membership, correct_membership
@@ -40,6 +42,7 @@ from lol_dagster.storage.models import (
     AccountPoll,
     AuditEntry,
     Channel,
+    Fact,
     Membership,
     Message,
     PlayerStat,
@@ -417,6 +420,28 @@ def test_a_channel_may_want_some_kinds_of_message_from_the_start(any_database: D
             rules=ChannelRules(message_kinds=["alert"]), uncertain="review", now=NOW,
         )  # fmt: skip
         assert channel.message_kinds == ["alert"]
+
+
+def test_templates_are_tried_with_the_teams_last_games(any_database: Database) -> None:
+    with any_database.writing() as session:
+        team = make_team(session, "Amigos")
+        channel = make_channel(session, team)
+        ann, other = make_member(session, team), make_member(session, make_team(session))
+        fails = {"details": "{{ kills / (deaths - 2) }}"}
+        session.add(Fact(name=failed_template(channel.id), value={}))
+        _change(session, channel, rules={"templates": fails})
+        # What had failed was another one.
+        assert session.get(Fact, failed_template(channel.id), populate_existing=True) is None
+        _change(session, channel, rules={"templates": None})
+        add_game(session, "EUW1_1", played(other))
+        add_game(session, "EUW1_2", played(ann, kda=(1, 1, 1)))
+        _change(session, channel, rules={"templates": fails})
+        _change(session, channel, rules={"templates": None})
+        add_game(session, "EUW1_3", played(ann, kda=(1, 2, 1)))
+        with pytest.raises(TemplatesError, match="template of the details: it fails on EUW1_3"):
+            _change(session, channel, rules={"templates": fails})
+        with pytest.raises(TemplatesError, match="template of the lead: there is no nmae"):
+            _change(session, channel, rules={"templates": {"lead": "{{ nmae }}"}})
 
 
 def _write_message(session: Session, channel: Channel, state: str = "pending") -> None:

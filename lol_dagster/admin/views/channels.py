@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -37,6 +37,7 @@ from lol_dagster.delivery.scopes import Call, channel_scope
 from lol_dagster.delivery.transports.base import AddressError, Place, PlacesError
 from lol_dagster.delivery.transports.registry import transport_type, transport_types
 from lol_dagster.explain.preview import preview_rules
+from lol_dagster.messages.templates import FIELDS, NAMES
 from lol_dagster.riot.modes import KIND_NAMES, MODE_NAMES, Wanted, shown_wanted
 from lol_dagster.roster.channels import (
     CHOSEN_KINDS,
@@ -44,6 +45,7 @@ from lol_dagster.roster.channels import (
     ChannelRules,
     add_channel,
     change_channel,
+    check_templates,
     checked_address,
     checked_pictures,
     checked_quiet_way,
@@ -53,7 +55,7 @@ from lol_dagster.roster.channels import (
     remove_channel,
     wanted,
 )
-from lol_dagster.roster.errors import RosterError
+from lol_dagster.roster.errors import RosterError, TemplatesError
 from lol_dagster.roster.names import clean_name
 from lol_dagster.storage.models import Breaker, Channel, ChannelProbe
 from lol_dagster.storage.searching import has_part
@@ -160,6 +162,16 @@ class ChannelForm(EntryForm):
         choices=[SelectChoice(way, words) for way, words in _QUIET_WAYS.items()],
         description="What makes no sound is unread all the same. Slack has no such messages.",
     )
+    template_lead = StringField("A member's name reads", [Optional()], filters=[stripped])
+    template_facts = StringField("Champion and score read", [Optional()], filters=[stripped])
+    template_details = StringField(
+        "The figures below read",
+        [Optional()],
+        description="Empty: as usual. A template such as “{{ name }} as {{ champion }}”; it may use "
+        + ", ".join(NAMES)
+        + ", and is tried with the team's last games.",
+        filters=[stripped],
+    )
     pictures = SelectField(
         "Pictures",
         choices=[SelectChoice(value, words) for value, words in _PICTURES.items()],
@@ -199,6 +211,15 @@ class ChannelForm(EntryForm):
         typed: str = self.quiet_hours.data
         return parse_quiet_hours(typed) if typed else None
 
+    def chosen_templates(self) -> dict[str, str] | None:
+        """None: every line is as usual."""
+        typed = {field: self[f"template_{field}"].data for field in FIELDS}
+        return {field: text for field, text in typed.items() if text} or None
+
+    def fill_in_templates(self, templates: Mapping[str, str] | None) -> None:
+        for field in FIELDS:
+            self[f"template_{field}"].data = (templates or {}).get(field, "")
+
     def fill_in_queues(self, chosen: Wanted | None) -> None:
         self.queues.data = [each for each in chosen or () if each in _QUEUES]
         self.other_queues.data = ", ".join(
@@ -229,6 +250,11 @@ def _typed_quiet_hours(form: Any) -> Any:
         return form.chosen_quiet_hours()
     except RosterError:
         return form.quiet_hours.data  # is none; `save` says so
+
+
+def shown_templates(templates: Mapping[str, str] | None) -> str:
+    """Templates with the fields that they fill."""
+    return ", ".join(f"{field}: {text}" for field, text in (templates or {}).items()) or "none"
 
 
 def shown_queues(chosen: Wanted | None) -> str:
@@ -270,6 +296,13 @@ _COLUMNS = (
         show=lambda value: value or "none",
     ),
     typed_value("quiet_way", _QUIET_WAYS.__getitem__),
+    Typed(
+        "templates",
+        read=lambda form: form.chosen_templates(),
+        write=lambda form, value: form.fill_in_templates(value),
+        field=lambda form: form.template_lead,
+        show=shown_templates,
+    ),
     typed_value("pictures", lambda value: _PICTURES[value]),
     typed_value("story", lambda value: _YES[bool(value)]),
     typed_value("uncertain", _POLICIES.__getitem__),
@@ -307,7 +340,7 @@ class ChannelView(RosterView):
     column_list = ("name", "team", "kind", "address", "message_kinds", "queues")
     column_details_list = (
         "name", "team", "kind", "address", "message_kinds", "queues", "min_members", "only_if",
-        "quiet_hours", "quiet_way", "pictures", "story", "uncertain", "created_at",
+        "quiet_hours", "quiet_way", "templates", "pictures", "story", "uncertain", "created_at",
     )  # fmt: skip
     column_labels = {
         "message_kinds": "Messages",
@@ -359,6 +392,7 @@ class ChannelView(RosterView):
         if request.method == "GET":
             form.fill_in_queues(obj.queues)
             form.fill_in_kinds(obj.message_kinds)
+            form.fill_in_templates(obj.templates)
         return form
 
     def _rules(self, form: Form) -> ChannelRules:
@@ -379,6 +413,7 @@ class ChannelView(RosterView):
             pictures=form.pictures.data,
             quiet_hours=quiet_hours,
             quiet_way=form.quiet_way.data,
+            templates=form.chosen_templates(),
             story=form.story.data,
         )
         transports = admin_context().transports
@@ -439,6 +474,7 @@ class ChannelView(RosterView):
         """Let the form show what the rules in it would have made of last week's games."""
         try:
             rules = self._rules(form)
+            _at("templates", lambda: check_templates(reading(), rules, channel.team))
         except FieldError as error:
             self.refuse(form, error)
             return
@@ -536,6 +572,7 @@ class ChannelView(RosterView):
         "queues": lambda _view, _context, row, _name: shown_queues(row.queues),
         "only_if": lambda _view, _context, row, _name: _ONLY_IF[row.only_if or ""],
         "quiet_hours": lambda _view, _context, row, _name: row.quiet_hours or "none",
+        "templates": lambda _view, _context, row, _name: shown_templates(row.templates),
         "quiet_way": lambda _view, _context, row, _name: _QUIET_WAYS[row.quiet_way],
         "pictures": lambda _view, _context, row, _name: _PICTURES[row.pictures],
         "story": lambda _view, _context, row, _name: _YES[row.story],
@@ -558,6 +595,8 @@ def _at(field: str, work: Callable[[], _T]) -> _T:
     """What `work` returns; a refusal stands at the field."""
     try:
         return work()
+    except TemplatesError as error:
+        raise FieldError(f"template_{error.field}", str(error)) from None
     except (RosterError, AddressError) as error:
         raise FieldError(field, str(error)) from None
 

@@ -249,6 +249,8 @@ class Channel(Base):
     """One of `ONLY_IF`; None: whatever the game was."""
     quiet_hours: Mapped[str | None] = mapped_column(String(11))
     """As `23:00-08:00`, in the team's time zone; None: there are none."""
+    templates: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    """Of fields of a member's line (`messages.templates.FIELDS`); None: as it is."""
     quiet_way: Mapped[str] = mapped_column(String(8), default="hold", server_default="hold")
     """One of `QUIET_WAYS`."""
     pictures: Mapped[str] = mapped_column(String(8), default="none", server_default="none")

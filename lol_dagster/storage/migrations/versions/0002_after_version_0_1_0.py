@@ -154,6 +154,7 @@ def upgrade() -> None:
     op.add_column('channels', sa.Column('min_members', sa.Integer(), server_default='1', nullable=False))
     op.add_column('channels', sa.Column('only_if', sa.String(length=16), nullable=True))
     op.add_column('channels', sa.Column('quiet_hours', sa.String(length=11), nullable=True))
+    op.add_column('channels', sa.Column('templates', sa.JSON(none_as_null=True), nullable=True))
     op.add_column('channels', sa.Column('quiet_way', sa.String(length=8), server_default='hold', nullable=False))
     op.add_column('channels', sa.Column('pictures', sa.String(length=8), server_default='none', nullable=False))
     op.create_table('message_pictures',
@@ -246,6 +247,7 @@ def downgrade() -> None:
     _change_filters(_by_id)
     op.drop_column('memberships', 'left_out')
     op.drop_column('channels', 'quiet_way')
+    op.drop_column('channels', 'templates')
     op.drop_column('channels', 'quiet_hours')
     op.drop_table('message_pictures')
     op.drop_column('channels', 'pictures')
