@@ -162,6 +162,8 @@ def _post(picture: Picture, number: int, transport: Transport) -> str:
         remote_id = answer.verdict.remote_id
         if content.card and transport.takes_pictures and remote_id is not None:
             card = CardPicture(draw_card(Card.from_json(content.card)), content.summary)
+            if transport.uploads_pictures:
+                card = replace(card, file_id=transport.upload(card))
             transport.patch(channel, remote_id, replace(outgoing, rev=2, picture=card))
     return channel
 
