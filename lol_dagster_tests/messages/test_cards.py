@@ -68,6 +68,7 @@ def test_a_won_game() -> None:
     ("moved", "expected"),
     [
         (Moved(GOLD, replace(GOLD, league_points=66), 1), ("+21 LP", "Gold II 45 → 66", "good")),
+        (Moved(GOLD, replace(GOLD, league_points=46), 1), ("+1 LP", "Gold II 45 → 46", "good")),
         (Moved(GOLD, replace(GOLD, league_points=31), 1), ("−14 LP", "Gold II 45 → 31", "bad")),
         (
             Moved(GOLD, replace(GOLD, league_points=82), 3),

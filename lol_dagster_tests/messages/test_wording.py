@@ -81,6 +81,8 @@ GOLD = Rank("GOLD", "II", 45)
          "+21 LP (Gold II 90 → Gold I 11, promoted)"),
         (Rank("PLATINUM", "IV", 5), Rank("GOLD", "I", 86), 1,
          "−19 LP (Platinum IV 5 → Gold I 86, demoted)"),
+        (Rank("GOLD", "I", 99), Rank("PLATINUM", "IV", 0), 1,
+         "+1 LP (Gold I 99 → Platinum IV 0, promoted)"),
         (Rank("DIAMOND", "I", 90), Rank("MASTER", None, 11), 1,
          "+21 LP (Diamond I 90 → Master 11, promoted)"),
         (Rank("MASTER", None, 1390), Rank("MASTER", None, 1411), 1, "+21 LP (Master 1,390 → 1,411)"),
