@@ -97,6 +97,8 @@ class DeliveryResult:
     """Where a person can see it, if it stands in the channel."""
     reason: str | None = None
     """Why it does not, or not with its newest text."""
+    card: Mapping[str, Any] | None = None
+    """Of the picture beside it, as in `MessageContent`; None: it is to have none."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class Deliverer:
             artist: Draws their pictures; None: they have none.
         """
         self._at_once = at_once
-        self._artist = artist
+        self.artist = artist
         self._linked: set[str] = set()
         """Addresses whose messages' links have been asked for."""
         self._over = threading.Event()
@@ -346,8 +348,8 @@ class Deliverer:
         return watch.now() + CHECK_AFTER, reason
 
     def _drawn(self, card: Mapping[str, Any], content: Mapping[str, Any]) -> Picture:
-        assert self._artist is not None, "without one there is no card to send"
-        return Picture(self._artist.draw(card), alt=str(content.get("summary", "")))
+        assert self.artist is not None, "without one there is no card to send"
+        return Picture(self.artist.draw(card), alt=str(content.get("summary", "")))
 
     def _with_picture(self, message: Outgoing, content: Mapping[str, Any]) -> Outgoing:
         """The message with its card drawn; as it is if that is not possible."""
@@ -383,6 +385,7 @@ class Deliverer:
             outcome=_outcome(claimed),
             link=link,
             reason=row.last_error,
+            card=claimed.content.get("card"),
         )
         logger.log(
             logging.WARNING if result.outcome in ("needs_review", "blocked") else logging.INFO,

@@ -24,6 +24,7 @@ from lol_dagster.orchestration.partitions import (
 from lol_dagster.orchestration.polling import poll_accounts
 from lol_dagster.orchestration.resources import RunCounts, WallClock
 from lol_dagster.orchestration.runs import delivering
+from lol_dagster.pictures.artist import Artist
 from lol_dagster.pipeline.process import (
     CODE_VERSIONS,
     IgnoredGame,
@@ -292,7 +293,8 @@ def deliver_chosen(
     run_counts: dg.ResourceParam[RunCounts],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
     send = partial(deliverer.deliver_due, only_match_ids=list(context.partition_keys))
-    yield from _deliver(context, database, settings, clock, run_counts, send)
+    artist = deliverer.artist
+    yield from _deliver(context, database, settings, clock, run_counts, send, artist)
 
 
 @dg.op(
@@ -312,7 +314,8 @@ def deliver_due(
         if not is_alone:
             context.log.info("Another run delivers what is due")
             return
-        yield from _deliver(context, database, settings, clock, run_counts, deliverer.deliver_due)
+        send = deliverer.deliver_due
+        yield from _deliver(context, database, settings, clock, run_counts, send, deliverer.artist)
 
 
 def _deliver_at_once(
@@ -331,7 +334,8 @@ def _deliver_at_once(
     with delivering(settings.home) as is_alone:
         if is_alone:
             send = partial(deliverer.deliver_due, budget=_AT_ONCE, wait_up_to=_A_MOMENT)
-            yield from _deliver(context, database, settings, clock, run_counts, send)
+            artist = deliverer.artist
+            yield from _deliver(context, database, settings, clock, run_counts, send, artist)
 
 
 def _deliver(
@@ -341,10 +345,11 @@ def _deliver(
     clock: WallClock,
     run_counts: RunCounts,
     deliver: Callable[..., DeliveryReport],
+    artist: Artist | None,
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
     delivered = deliver(clock.now(), run_id=context.run.run_id)
     _count_messages(run_counts, delivered)
-    for match_id, values in metadata.of_deliveries(delivered):
+    for match_id, values in metadata.of_deliveries(delivered, artist):
         yield metadata.materialization("deliveries", values, match_id)
     yield dg.AssetObservation(
         "deliveries", description="The delivery run", metadata=metadata.of_delivery_run(delivered)

@@ -5,6 +5,7 @@ Only reading and wording; everything shown is read back from the tables, so it i
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -27,6 +28,8 @@ from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.language import language
 from lol_dagster.messages.text import markdown, plain_markdown
 from lol_dagster.messages.wording import rank_in_words
+from lol_dagster.pictures.artist import Artist
+from lol_dagster.pictures.drawing import CannotDraw
 from lol_dagster.pipeline.discovery import DiscoveryReport
 from lol_dagster.pipeline.failures import is_the_games, summary
 from lol_dagster.pipeline.process import (
@@ -72,6 +75,10 @@ _CELL = 300
 _CURVE = 10
 """Steps of a rank that are shown."""
 _ACCOUNTS = 200
+MOST_CARDS = 20
+"""Of one run: each takes some 50 ms."""
+_CARD_WIDTH = 360
+"""Half of a card's pixels, as on a phone: Dagster keeps its metadata for good."""
 _NO_CHANNEL = "none: the game is announced nowhere"
 
 
@@ -278,8 +285,16 @@ def _rows_of(database: Database, match_ids: Sequence[str]) -> list[tuple[str, ..
         return [(match_id, "", "processed", "") for match_id in match_ids]
 
 
-def of_deliveries(found: DeliveryReport) -> Iterator[tuple[str, Metadata]]:
-    """Per game that a delivery run announced, where it did."""
+def of_deliveries(
+    found: DeliveryReport, artist: Artist | None = None
+) -> Iterator[tuple[str, Metadata]]:
+    """Per game that a delivery run announced, where it did, and with which card.
+
+    Args:
+        artist: Draws the cards of the first `MOST_CARDS` games that have one: a run that sends what an outage
+            has held up draws each only once.
+    """
+    drawn = 0
     by_match: dict[str, list[DeliveryResult]] = {}
     for result in found.messages:
         if result.outcome in ("delivered", "edited"):
@@ -293,7 +308,20 @@ def of_deliveries(found: DeliveryReport) -> Iterator[tuple[str, Metadata]]:
                 key = f"link to {each.channel}"
                 key = f"{key}, {each.message_id[:8]}" if key in metadata else key
                 metadata[key] = dg.MetadataValue.url(each.link)
+        card = next((each.card for each in results if each.card is not None), None)
+        if card is not None and artist is not None and drawn < MOST_CARDS:
+            drawn += 1
+            metadata |= _of_card(card, artist)
         yield match_id, metadata
+
+
+def _of_card(card: Mapping[str, Any], artist: Artist) -> dict[str, Any]:
+    try:
+        png = base64.b64encode(artist.draw(card, width=_CARD_WIDTH)).decode()
+    except CannotDraw:
+        log.exception("a card cannot be shown")
+        return {}
+    return {"card": dg.MetadataValue.md(f"![The game as a card](data:image/png;base64,{png})")}
 
 
 def of_finished(messages: Sequence[Row[Message, Channel]]) -> Metadata:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lol_dagster.pictures.card import Card
-from lol_dagster.pictures.drawing import CannotDraw, draw
+from lol_dagster.pictures.drawing import WIDTH, CannotDraw, draw
 from lol_dagster.pictures.icons import Icons
 from lol_dagster.settings import Settings
 
@@ -26,11 +26,12 @@ class Artist:
         self._fonts = fonts
         self._icons = icons
 
-    def draw(self, card: Card | Mapping[str, Any]) -> bytes:
+    def draw(self, card: Card | Mapping[str, Any], *, width: int = WIDTH) -> bytes:
         """The card as a PNG.
 
         Args:
             card: Also as `Card.to_json` gives it.
+            width: In pixels.
 
         Raises:
             CannotDraw: whatever the reason.
@@ -42,7 +43,7 @@ class Artist:
                 f"it is no card of this version: {error.error_count()} errors"
             ) from None
         icon = self._icons.for_a_card() if self._icons else None
-        return draw(card, icon=icon, fonts=self._fonts)
+        return draw(card, icon=icon, fonts=self._fonts, width=width)
 
 
 def artist_of(settings: Settings) -> Artist:

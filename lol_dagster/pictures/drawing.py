@@ -58,12 +58,15 @@ class _Disc:
     ring: str | None = None
 
 
-def draw(card: Card, *, icon: Icon | None = None, fonts: Path | None = None) -> bytes:
-    """The card as a PNG, `WIDTH` pixels wide.
+def draw(
+    card: Card, *, icon: Icon | None = None, fonts: Path | None = None, width: int = WIDTH
+) -> bytes:
+    """The card as a PNG.
 
     Args:
         icon: By default there are none.
         fonts: LOL_CARD_FONTS.
+        width: In pixels; what is written on it shrinks with it.
 
     Raises:
         CannotDraw: whatever the reason.
@@ -73,7 +76,11 @@ def draw(card: Card, *, icon: Icon | None = None, fonts: Path | None = None) -> 
     try:
         return bytes(
             resvg_py.svg_to_bytes(
-                svg_string=svg, font_files=files, skip_system_fonts=True, font_family=FAMILY
+                svg_string=svg,
+                width=width,
+                font_files=files,
+                skip_system_fonts=True,
+                font_family=FAMILY,
             )
         )
     except BaseException as error:

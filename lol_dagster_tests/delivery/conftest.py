@@ -56,7 +56,7 @@ class FakeArtist(Artist):
         super().__init__(None)
         self.fails = False
 
-    def draw(self, card: Any) -> bytes:
+    def draw(self, card: Any, **_: Any) -> bytes:
         if self.fails:
             raise CannotDraw("no paint")
         return f"picture of {card['title']}".encode()

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+from typing import Any
+
+import dagster as dg
 from sqlalchemy import update
 
+from lol_dagster.delivery.worker import DeliveryReport, DeliveryResult
+from lol_dagster.orchestration import metadata
+from lol_dagster.pictures.artist import Artist
+from lol_dagster.pictures.drawing import CannotDraw
 from lol_dagster.storage.models import Channel
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.world import World
 from lol_dagster_tests.pictures.pngs import size_of
+
+PNG = "![The game as a card](data:image/png;base64,"
 
 
 def test_a_game_is_announced_in_words_and_then_gets_its_card(world: World) -> None:
@@ -28,6 +38,14 @@ def test_a_game_is_announced_in_words_and_then_gets_its_card(world: World) -> No
     )
     assert edited["embeds"][0]["image"] == {"url": "attachment://card.png"}
     assert edited["embeds"][0]["title"] == posted["embeds"][0]["title"]
+    (shown,) = {
+        each.asset_materialization.metadata["card"].value
+        for each in world.instance.fetch_materializations(
+            dg.AssetKey("deliveries"), limit=5
+        ).records
+    }
+    small = base64.b64decode(shown.removeprefix(PNG).removesuffix(")"))
+    assert size_of(small)[0] == 360, "Dagster has it as a phone shows it"
     world.process("NA1_5000000001")  # which changes nothing
     world.once()
     assert (len(world.posted("Gamers")), len(world.edits("Gamers"))) == (1, 1)
@@ -47,3 +65,40 @@ def test_slack_gets_it_once_the_file_is_scanned(world: World) -> None:
     picture = world.simulator.slack.board.files[image["slack_file"]["id"]]
     assert size_of(picture)[0] == 720
     assert image["alt_text"].startswith("Ann ")
+
+
+def result(number: int, **values: Any) -> DeliveryResult:
+    said: dict[str, Any] = {
+        "match_ids": (f"NA1_{number}",),
+        "channel": "general",
+        "kind": "discord-bot",
+    }
+    return DeliveryResult(**{"message_id": str(number), "outcome": "delivered", **said, **values})
+
+
+class Broken(Artist):
+    """Draws all but one, and counts."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.asked = 0
+
+    def draw(self, card: Any, **_: Any) -> bytes:
+        self.asked += 1
+        if card["title"] == "1":
+            raise CannotDraw("no paint")
+        return b"png"
+
+
+def test_a_run_of_many_games_draws_a_few_and_one_that_cannot_be_drawn_costs_nothing() -> None:
+    found = tuple(result(number, card={"title": str(number)}) for number in range(1, 31))
+    artist = Broken()
+    shown = dict(metadata.of_deliveries(DeliveryReport((result(0), *found)), artist))
+    assert len(shown) == 31
+    assert artist.asked == metadata.MOST_CARDS
+    assert [key for key, each in shown.items() if "card" in each] == [
+        f"NA1_{number}" for number in range(2, metadata.MOST_CARDS + 1)
+    ]
+    assert all(
+        "card" not in each for _, each in metadata.of_deliveries(DeliveryReport(found), None)
+    )
