@@ -33,7 +33,7 @@ def team() -> None:
     metavar="Europe/Berlin",
     default="UTC",
     show_default=True,
-    help="The zone in which its messages tell times, by IANA's name.",
+    help="Of its messages' times and its channels' quiet hours, by IANA's name.",
 )
 @as_json_option
 def add(name: str, language: str, time_zone: str, as_json: bool) -> None:
@@ -70,7 +70,7 @@ def rename(name: str, new_name: str, as_json: bool) -> None:
 @click.option(
     "--time-zone",
     metavar="Europe/Berlin",
-    help="The zone in which its messages tell times, by IANA's name.",
+    help="Of its messages' times and its channels' quiet hours, by IANA's name.",
 )
 @as_json_option
 def edit(name: str, language: str | None, time_zone: str | None, as_json: bool) -> None:

@@ -51,7 +51,7 @@ class TeamForm(EntryForm):
         "Time zone",
         [InputRequired("Enter a time zone, such as Europe/Berlin.")],
         default="UTC",
-        description="In which its messages tell times, by IANA's name, such as Europe/Berlin. Where Discord "
+        description="Of its messages' times and its channels' quiet hours, by IANA's name, such as Europe/Berlin. Where Discord "
         "and Slack can, they show each reader their own.",
     )
     memberships = MembershipList(PlayerRow, "Players")
