@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -10,7 +11,7 @@ from sqlalchemy import select
 from lol_dagster.messages.announced_games import load_card
 from lol_dagster.messages.rules import decide
 from lol_dagster.storage.models import Membership
-from lol_dagster_tests._support.message_rows import NOW, add_game, played
+from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
 from lol_dagster_tests._support.roster_rows import (
     make_account,
     make_channel,
@@ -69,6 +70,22 @@ def test_a_game_in_which_nobody_else_took_part_is_not_announced(any_database, an
         add_game(session, "EUW1_1", played(ada))
         assert write(session, "EUW1_1") == []
     assert rules(any_database, "EUW1_1") == [("left_out", "left out of what is announced: Ada")]
+
+
+def test_only_who_is_left_out_is_named_as_such(any_database, ann_and_ada):
+    """And not who has left the team."""
+    _, ada = ann_and_ada
+    with any_database.writing() as session:
+        team = session.scalars(select(Membership)).first().team
+        abe, cid = (make_player(session, name) for name in ("Abe", "Cid"))
+        for each in (abe, cid):
+            make_account(session, each)
+        make_membership(session, team, abe, left_out=True)
+        make_membership(session, team, cid, until=ENDED - timedelta(days=9))
+        add_game(session, "EUW1_1", played(cid), played(ada), played(abe))
+    assert rules(any_database, "EUW1_1") == [
+        ("left_out", "left out of what is announced: Abe, Ada")
+    ]
 
 
 def test_they_do_not_count_among_those_who_took_part(any_database, ann_and_ada):
