@@ -87,7 +87,7 @@ def test_a_whole_story_in_both_languages() -> None:
         "Won after 32:10, although we were 2,600 gold behind at 20:00.",
     ]
     assert lines(of, speaks=GERMAN) == [
-        "Bob holt bei 3:12 das First Blood. Nach zehn Minuten lag Bob 812 Gold vor Champion 9.",
+        "Bob holte bei 3:12 das First Blood. Nach zehn Minuten lag Bob 812 Gold vor Champion 9.",
         (
             "Von 20:00 bis 23:00 haben wir den anderen 4.310 Gold abgenommen: 3 Kills, Baron Nashor und 2 Türme. "
             "Bob war an 2 von 3 Kills beteiligt."
