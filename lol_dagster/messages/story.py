@@ -143,7 +143,7 @@ class _Teller:
         what = self._what_made(swing)
         code = ("ours" if is_ours else "theirs") + ("" if what else "_by_nothing")
         said = self._say(
-            _TURNS, code, swing.gold,
+            _TURNS, code, _rounded(swing.gold),
             start=game_length(swing.start_s) or "0:00", end=game_length(swing.end_s), what=what,
         )  # fmt: skip
         return " ".join(filter(None, [said, self._whose_kills(swing) if is_ours else ""]))
@@ -163,7 +163,11 @@ class _Teller:
         else:
             code, number = ("over_close" if lead > -CLOSE_GOLD else "over"), -lead
         return self._say(
-            _ENDS, code, number, length=game_length(self._game.duration_s), time=game_length(at)
+            _ENDS,
+            code,
+            _rounded(number),
+            length=game_length(self._game.duration_s),
+            time=game_length(at),
         )
 
     def _first_blood(self) -> str:
@@ -191,9 +195,11 @@ class _Teller:
         best = max(self._game.members, key=ahead)  # of equals the first
         if best.opponent_id is not None and ahead(best) >= LANE_GOLD:
             champion = self._champions[best.opponent_id]
-            return self._say(_BEGINNINGS, "lane", ahead(best), name=best.label, champion=champion)
+            return self._say(
+                _BEGINNINGS, "lane", _rounded(ahead(best)), name=best.label, champion=champion
+            )
         code = "even" if abs(lead) < EVEN_GOLD else "ahead" if lead > 0 else "behind"
-        return self._say(_BEGINNINGS, code, abs(lead))
+        return self._say(_BEGINNINGS, code, _rounded(abs(lead)))
 
     def _what_made(self, swing: Swing) -> str:
         language = self._language
@@ -230,3 +236,8 @@ class _Teller:
         digest = hashlib.sha256(f"{self._game.match_id} {code}".encode()).digest()
         wording = wordings[int.from_bytes(digest[:4]) % len(wordings)]
         return self._language.said(wording, number, **values)
+
+
+def _rounded(gold: int) -> int:
+    """To whole hundreds, as people say it."""
+    return 100 * round(gold / 100)

@@ -79,17 +79,17 @@ def test_a_whole_story_in_both_languages() -> None:
         ),
     )
     assert lines(of) == [
-        "Bob drew first blood at 3:12. After ten minutes Bob was 812 gold ahead of Champion 9.",
+        "Bob drew first blood at 3:12. After ten minutes Bob was 800 gold ahead of Champion 9.",
         (
-            "From 20:00 to 23:00 we gained 4,310 gold on them: 3 kills, Baron Nashor and 2 towers. "
+            "From 20:00 to 23:00 we gained 4,300 gold on them: 3 kills, Baron Nashor and 2 towers. "
             "Bob had a hand in 2 of the 3 kills."
         ),
         "Won after 32:10, although we were 2,600 gold behind at 20:00.",
     ]
     assert lines(of, speaks=GERMAN) == [
-        "Bob holte bei 3:12 das First Blood. Nach zehn Minuten lag Bob 812 Gold vor Champion 9.",
+        "Bob holte bei 3:12 das First Blood. Nach zehn Minuten lag Bob 800 Gold vor Champion 9.",
         (
-            "Von 20:00 bis 23:00 haben wir den anderen 4.310 Gold abgenommen: 3 Kills, Baron Nashor und 2 Türme. "
+            "Von 20:00 bis 23:00 haben wir den anderen 4.300 Gold abgenommen: 3 Kills, Baron Nashor und 2 Türme. "
             "Bob war an 2 von 3 Kills beteiligt."
         ),
         "Nach 32:10 gewonnen, obwohl wir bei 20:00 noch 2.600 Gold zurücklagen.",

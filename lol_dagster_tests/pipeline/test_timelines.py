@@ -183,8 +183,8 @@ def test_one_that_was_just_listed_or_that_riot_does_not_give_holds_up_nothing(
 
 
 def test_no_more_than_a_part_of_the_limits_is_used_and_none_is_waited_for(lite: Tales) -> None:
-    """Of ten calls in ten minutes, which are counted from the first answer on, timelines have four."""
-    limits = {"X-App-Rate-Limit": "10:600", "X-App-Rate-Limit-Count": "1:600"}
+    """Of ten calls a minute, which are counted from the first answer on, timelines have four."""
+    limits = {"X-App-Rate-Limit": "10:60", "X-App-Rate-Limit-Count": "1:60"}
     headers = {**ROOMY, **limits}
     for number in range(9):
         match_id = f"NA1_{number}"
