@@ -146,7 +146,7 @@ class _Teller:
             _TURNS, code, _rounded(swing.gold),
             start=game_length(swing.start_s) or "0:00", end=game_length(swing.end_s), what=what,
         )  # fmt: skip
-        return " ".join(filter(None, [said, self._whose_kills(swing) if is_ours else ""]))
+        return " ".join(filter(None, [said, self._whose_kills(swing)]))
 
     def end(self) -> str:
         course, side = self._course, self._side
@@ -214,7 +214,7 @@ class _Teller:
         return language.listed(taken) if taken else ""
 
     def _whose_kills(self, swing: Swing) -> str:
-        """Who of the members had a hand in most of several kills."""
+        """Who of the members had a hand in most of several kills; nobody, where the other side did them."""
         kills = len(swing.kills)
 
         def part(member: Member) -> int:
