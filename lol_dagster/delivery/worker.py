@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from structlog.contextvars import bound_contextvars
 
@@ -55,6 +55,8 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 BUDGET = timedelta(minutes=4)
 """How long a delivery run goes on by default: less than the Dagster run around it may take."""
@@ -330,22 +332,27 @@ class Deliverer:
             return None
         transport = self._transports[claimed.kind]
         reason, is_over = "its picture is not ready yet", watch.now() >= upload.until
+        wait, file_id = CHECK_AFTER, upload.file_id
         try:
-            if upload.file_id is None:
-                file_id = transport.upload(self._drawn(upload.card, claimed.content))
-                self._outbox.note_upload(claimed, file_id=file_id)
-            elif transport.is_ready(upload.file_id):
+            if file_id is None:
+                new_id = _uploading(
+                    lambda: transport.upload(self._drawn(upload.card, claimed.content))
+                )
+                self._outbox.note_upload(claimed, file_id=new_id)
+            elif _uploading(lambda: transport.is_ready(file_id)):
                 self._outbox.note_upload(claimed, is_ready=True)
                 return None
         except CannotDraw as error:
             reason, is_over = str(error), True
         except NotUploaded as error:
-            reason, is_over = str(error), is_over or error.is_final
+            asked = timedelta(seconds=error.retry_after)
+            reason, wait = str(error), max(wait, asked)
+            is_over = is_over or error.is_final or watch.now() + asked > upload.until
         if is_over:
             logger.warning("no picture: %s", reason, extra={"message_id": claimed.row.id})
             self._outbox.note_upload(claimed, failed=reason)
             return None
-        return watch.now() + CHECK_AFTER, reason
+        return watch.now() + wait, reason
 
     def _drawn(self, card: Mapping[str, Any], content: Mapping[str, Any]) -> Picture:
         assert self.artist is not None, "without one there is no card to send"
@@ -456,6 +463,23 @@ def reading(call: Callable[[], Answer[ScanVerdict | GetVerdict]]) -> Answer[Verd
         # Nothing is known then, which is all there is to say.
         logger.exception("a read of a channel ended in an unexpected way")
         return Answer(NotSeen(f"unexpected {type(error).__name__}"))
+
+
+def _uploading(call: Callable[[], T]) -> T:
+    """What a step of a picture's upload gives.
+
+    Raises:
+        CannotDraw: as it says.
+        NotUploaded: as it says, or for good whatever else breaks on the way.
+    """
+    try:
+        return call()
+    except (CannotDraw, NotUploaded):
+        raise
+    except Exception as error:
+        # The same picture would break it each time, and with it the delivery of all else.
+        logger.exception("an upload ended in an unexpected way")
+        raise NotUploaded(f"unexpected {type(error).__name__}", is_final=True) from error
 
 
 def _outcome(claimed: ClaimedMessage) -> Outcome:

@@ -71,9 +71,9 @@ def draw(
     Raises:
         CannotDraw: whatever the reason.
     """
-    svg = as_svg(card, icon=icon)
-    files = font_files(_texts(astuple(card)), fonts)
     try:
+        svg = as_svg(card, icon=icon)
+        files = font_files(_texts(astuple(card)), fonts)
         return bytes(
             resvg_py.svg_to_bytes(
                 svg_string=svg,

@@ -604,6 +604,50 @@ class TestSlack:
         assert (delivery.titles(channel), delivery.pictures(channel)) == (["Victory"], [[]])
         assert delivery.slack.count("upload-url") == 0
 
+    @pytest.mark.parametrize("step", ["upload", "is_ready"])
+    def test_an_upload_that_breaks_in_an_unexpected_way_costs_the_picture_alone(
+        self, delivery: DeliverySetup, channel: int, step: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def breaks(*_: object) -> None:
+            raise KeyError("files")
+
+        monkeypatch.setattr(SlackBot, step, breaks)
+        message, other = delivery.with_card(channel), delivery.with_card(channel, "other")
+        settle(delivery)
+        assert sorted(delivery.titles(channel)) == ["Victory", "other"]
+        assert delivery.pictures(channel) == [[], []]
+        assert delivery.row(message).due_at is delivery.row(other).due_at is None
+        assert (picture := noted(delivery, message))
+        assert picture.failed == "unexpected KeyError"
+
+    @pytest.mark.parametrize("step", ["upload-url", "upload-complete", "file"])
+    def test_whoever_is_asked_to_wait_with_an_upload_waits_so_long(
+        self, delivery: DeliverySetup, channel: int, step: str
+    ) -> None:
+        delivery.with_card(channel)
+        delivery.slack.script(step, rate_limited(30))
+        while delivery.slack.faults[step]:
+            delivery.run(wait=0)
+            delivery.pass_time(4)
+        calls = len(delivery.slack.calls)
+        delivery.pass_time(10)
+        delivery.run(wait=0)
+        assert len(delivery.slack.calls) == calls
+        delivery.pass_time(30)
+        settle(delivery)
+        assert delivery.pictures(channel) == [picture_of("Victory")]
+
+    def test_for_longer_than_two_minutes_no_edit_waits_for_an_upload(
+        self, delivery: DeliverySetup, channel: int
+    ) -> None:
+        message = delivery.with_card(channel)
+        delivery.slack.script("upload-url", rate_limited(180))
+        delivery.run()
+        delivery.pass_time(5)
+        delivery.run()
+        assert (delivery.titles(channel), delivery.pictures(channel)) == (["Victory"], [[]])
+        assert delivery.row(message).due_at is None
+
     @pytest.mark.parametrize(
         "url",
         ["http://localhost:{port}/upload/1", "https://evil.example/upload/1", "http://files.slack.com/upload/1", "https://slack.com.evil.example/",

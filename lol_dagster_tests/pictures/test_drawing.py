@@ -190,6 +190,19 @@ def test_what_resvg_cannot_do_is_said_as_that(monkeypatch: pytest.MonkeyPatch) -
         draw(CARD)
 
 
+def test_whatever_fails_before_it_is_drawn_is_a_card_that_cannot_be_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unreadable(*_: object) -> bytes:
+        raise PermissionError("fonts")
+
+    with pytest.raises(CannotDraw, match="PermissionError: fonts"):
+        draw(CARD, icon=unreadable)
+    monkeypatch.setattr(drawing, "font_files", unreadable)
+    with pytest.raises(CannotDraw, match="PermissionError: fonts"):
+        draw(CARD)
+
+
 def test_a_signal_is_not_taken_for_a_failed_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(**_: object) -> bytes:
         raise KeyboardInterrupt

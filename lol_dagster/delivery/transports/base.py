@@ -85,13 +85,17 @@ class PlacesError(UserError):
 class NotUploaded(Exception):  # noqa: N818 - what has happened
     """A picture was not uploaded, or it is not known whether it is ready."""
 
-    def __init__(self, reason: str, *, is_final: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, is_final: bool = False, retry_after: float | None = None
+    ) -> None:
         """
         Args:
             is_final: It would fail again.
+            retry_after: Seconds that we are asked to wait; None: for no time.
         """
         super().__init__(reason)
         self.is_final = is_final
+        self.retry_after = retry_after or 0.0
 
 
 @dataclass(frozen=True)

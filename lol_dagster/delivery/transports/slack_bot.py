@@ -180,7 +180,9 @@ class SlackBot(slack_api.SlackTransport):
         if reply.field("ok") is True:
             return reply
         match slack_api.refusal(reply):
-            case NotSent(reason) | Uncertain(reason):
+            case NotSent(reason, wait):
+                raise NotUploaded(reason, retry_after=wait)
+            case Uncertain(reason):
                 raise NotUploaded(reason)
             case refused:
                 raise NotUploaded(getattr(refused, "reason", ""), is_final=True)
