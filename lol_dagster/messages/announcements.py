@@ -360,10 +360,10 @@ def _held(session: Session, channel: Channel, until: datetime, now: datetime) ->
         Message.sent_maybe.is_(False),
     )
     waits = waits.order_by(Message.created_at.desc()).limit(1)
+    # Hours that are over are those of a lost installation, which may have announced it, in their own message.
+    held = session.scalars(waits.with_for_update()).first() if until > now else None
     about_these = of_channel.where(Message.subject == quiet_subject(until))
-    return session.scalars(waits.with_for_update()).first() or session.scalar(
-        about_these.with_for_update()
-    )
+    return held or session.scalar(about_these.with_for_update())
 
 
 def _new_subject(

@@ -308,3 +308,21 @@ def test_after_a_restoration_the_night_is_when_the_game_ended(database, ended_at
         assert MessageContent.from_json(the_message(database).content).title.startswith("2 games")
         with database.reading() as session:
             assert session.scalars(select(Message.subject)).one() == "quiet:2026-08-02T08:00Z"
+
+
+def test_after_a_restoration_a_former_nights_game_joins_no_message_of_tonight(database):
+    """The lost installation may have announced it that morning: it is looked for there, and not announced again."""
+    ann, _ = world(database, **QUIET)
+    tomorrow = timedelta(days=1)
+    with database.writing() as session:
+        keep_restoration(
+            session, Restoration(NIGHT - timedelta(hours=8), NIGHT + tomorrow - 20 * MINUTE)
+        )
+    (tonight,) = game(database, ann, "EUW1_2", NIGHT + tomorrow)
+    (before,) = game(database, ann, "EUW1_1", NIGHT + tomorrow, ended_at=NIGHT)
+    assert tonight.message_id != before.message_id
+    with database.reading() as session:
+        rows = session.execute(select(Message.subject, Message.state).order_by(Message.subject))
+        assert [tuple(row) for row in rows] == [
+            ("quiet:2026-08-02T08:00Z", "uncertain"), ("quiet:2026-08-03T08:00Z", "pending"),
+        ]  # fmt: skip
