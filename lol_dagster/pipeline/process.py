@@ -214,7 +214,7 @@ class _Run:
 
     def _process_archived(self) -> ProcessedGame | IgnoredGame:
         match_id, run_id, now = self.match_id, self.run_id, self.clock()
-        # What is archived never changes, and reading it takes a while: others may write meanwhile.
+        # Reading it takes a while, in which others may write; what they have changed then is read again.
         with _stage("player_stats"), self.database.reading() as session:
             archived = read_archived(session, match_id)
         with self.database.writing() as session:

@@ -119,6 +119,8 @@ def _archive(database: Database, match_id: str, body: bytes, now: datetime) -> N
     """Keep what Riot has given; what came first stays. The game is due, in the same transaction."""
     columns = packed(match_id, body, now)
     with database.writing() as session:
+        if session.get(Timeline, match_id) is None:
+            return  # the game was forgotten meanwhile
         record(session, match_id, TimelineArchived(), now)
         session.execute(
             update(Timeline)

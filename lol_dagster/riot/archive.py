@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import zlib
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +21,8 @@ from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.errors import BadRequest, ForbiddenHere, NotFound
 from lol_dagster.storage.models import Account, Game, Payload, Timeline
 from lol_dagster.storage.upsert import insert_if_absent
+
+log = logging.getLogger(__name__)
 
 GAMES_CODE_VERSION = "1"
 """Of this stage: a new one makes games that were quarantined here be tried again."""
@@ -90,25 +94,33 @@ def load_timeline(session: Session, match_id: str) -> bytes:
 
 def replace_person(session: Session, match_id: str, puuid: str, instead: str) -> None:
     """Let a game's archived payload and timeline name somebody by another word, and by no name. The one change that
-    is ever made to what is archived, as it is asked for by whom it is about.
-
-    Raises:
-        DamagedPayload: what is archived is damaged.
+    is ever made to what is archived, as it is asked for by whom it is about. What is damaged is thrown away: whom it
+    names nobody can tell.
     """
     payload = session.get(Payload, match_id)
     if payload is not None:
-        body = json.loads(load_payload(session, match_id))
-        _rename(body, puuid, instead)
-        _put(payload, packed(match_id, _written(body), payload.fetched_at))
+        body = _renamed(load_payload, session, match_id, puuid, instead)
+        _put(payload, packed(match_id, body, payload.fetched_at))
         game = session.get(Game, match_id)
         if game is not None:
             game.payload_sha256 = payload.sha256
     timeline = session.get(Timeline, match_id)
     if timeline is not None and timeline.fetched_at is not None:
-        body = json.loads(load_timeline(session, match_id))
-        _rename(body, puuid, instead)
-        _put(timeline, packed(match_id, _written(body), timeline.fetched_at))
+        body = _renamed(load_timeline, session, match_id, puuid, instead)
+        _put(timeline, packed(match_id, body, timeline.fetched_at))
     session.flush()
+
+
+def _renamed(
+    load: Callable[[Session, str], bytes], session: Session, match_id: str, puuid: str, instead: str
+) -> bytes:
+    try:
+        body = json.loads(load(session, match_id))
+    except DamagedPayload as error:
+        log.warning("Thrown away: %s", error, extra={"match_id": match_id})
+        return b"{}"
+    _rename(body, puuid, instead)
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 _NAMES = ("riotIdGameName", "riotIdName", "riotIdTagline", "summonerName", "summonerId")
@@ -127,10 +139,6 @@ def _rename(value: Any, puuid: str, instead: str) -> None:
         value[:] = [instead if each == puuid else each for each in value]
         for each in value:
             _rename(each, puuid, instead)
-
-
-def _written(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _put(row: Payload | Timeline, columns: dict[str, Any]) -> None:

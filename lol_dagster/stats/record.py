@@ -40,6 +40,7 @@ from lol_dagster.storage.models import (
     Participant,
     Payload,
     PlayerStat,
+    Timeline,
 )
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,8 @@ class ArchivedGame:
     """The payload's."""
     course: Course | None
     """From its timeline; None: there is none that could be understood."""
+    timeline_sha256: str | None
+    """None: no timeline is there."""
 
 
 def read_archived(session: Session, match_id: str) -> ArchivedGame:
@@ -72,9 +75,20 @@ def read_archived(session: Session, match_id: str) -> ArchivedGame:
     archived = session.get(Payload, match_id)
     if archived is None:
         raise LookupError(f"{match_id} is not in the archive")
+    _, timeline_sha256 = _checksums(session, match_id)
     body = load_payload(session, match_id)
     game = read_game(match_id, body, fetched_at=archived.fetched_at)
-    return ArchivedGame(game, archived.sha256, _read_course(session, game))
+    return ArchivedGame(game, archived.sha256, _read_course(session, game), timeline_sha256)
+
+
+def _checksums(session: Session, match_id: str) -> tuple[str | None, str | None]:
+    """Of the payload and the timeline that are archived."""
+    row = session.execute(
+        select(Payload.sha256, Timeline.sha256)
+        .outerjoin(Timeline, Timeline.match_id == Payload.match_id)
+        .where(Payload.match_id == match_id)
+    ).one_or_none()
+    return (None, None) if row is None else (row[0], row[1])
 
 
 def _read_course(session: Session, game: GameReading) -> Course | None:
@@ -93,15 +107,20 @@ def record_game(
 ) -> GameReading:
     """Replace a game's rows, in the caller's transaction.
 
-    `Match.processed_at` is set the first time; the match's state is the caller's.
+    `Match.processed_at` is set the first time; the match's state is the caller's. If the archive has changed since
+    it was read (the timeline has come, or somebody was forgotten), it is read again.
 
     Raises:
         BrokenPayload: somebody who is watched took part, as Riot says, and is none of the participants.
         NoResultFound: the match is not known.
     """
-    game, match_id = archived.game, archived.game.match_id
+    match_id = archived.game.match_id
     # Two runs that record the same game at the same time do so one after the other.
     match = session.get_one(Match, match_id, with_for_update=True)
+    # Nobody who puts a timeline into the archive would ask for this game again: it is under way.
+    if _checksums(session, match_id) != (archived.sha256, archived.timeline_sha256):
+        archived = read_archived(session, match_id)
+    game = archived.game
     _check_seats(session, game)
     tracked = _tracked(session, game)
 

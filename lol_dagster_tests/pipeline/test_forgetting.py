@@ -15,6 +15,7 @@ from lol_dagster.delivery.message_rows import write_messages
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.pipeline import forgetting
 from lol_dagster.pipeline.forgetting import WhatGoes, forget_player, what_goes
+from lol_dagster.riot.archive import load_payload, load_timeline
 from lol_dagster.stats.record import STATS_CODE_VERSION, read_archived, record_game
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
@@ -316,6 +317,30 @@ def test_it_goes_on_where_it_was_interrupted(
     forget_player(any_database, zorro, who="Zoe", now=NOW)
     with any_database.engine.connect() as connection:
         assert traces(connection) == {}
+
+
+def test_what_was_read_before_they_were_forgotten_does_not_bring_them_back(
+    any_database: Database, zorro: int
+) -> None:
+    with any_database.reading() as session:
+        archived = read_archived(session, SHARED)
+    forget_player(any_database, zorro, who="Zoe", now=NOW)
+    with any_database.writing() as session:
+        record_game(session, archived, code_version=STATS_CODE_VERSION, now=NOW, run_id="run")
+    with any_database.engine.connect() as connection:
+        assert traces(connection) == {}
+
+
+def test_what_is_damaged_in_the_archive_is_thrown_away(any_database: Database, zorro: int) -> None:
+    """Nobody can tell whom it names, and they are to be forgotten all the same."""
+    with any_database.writing() as session:
+        session.get_one(Payload, SHARED).sha256 = "0" * 64
+        timeline = session.get_one(Timeline, SHARED)
+        timeline.body = timeline.body[:20] if timeline.body else None
+    forget_player(any_database, zorro, who="Zoe", now=NOW)
+    with any_database.reading() as session:
+        assert load_payload(session, SHARED) == load_timeline(session, SHARED) == b"{}"
+        assert session.get(Player, zorro) is None
 
 
 def test_whoever_comes_back_is_announced_in_the_message_that_is_there(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from lol_dagster.pipeline.records import forget_matches
 from lol_dagster.pipeline.timelines import PAUSES, fetch_timelines, want_timeline
 from lol_dagster.riot.archive import load_timeline, packed
 from lol_dagster.riot.limiter import SHARES
@@ -282,3 +283,19 @@ def test_another_process_may_have_had_it_meanwhile(lite: Tales) -> None:
     with lite.world.database.reading() as session:
         (row,) = session.scalars(select(Timeline))
         assert (row.tries, row.last_error) == (0, None)
+
+
+def test_a_game_that_is_forgotten_while_its_timeline_is_asked_for_stays_forgotten(
+    lite: Tales,
+) -> None:
+    lite.process("NA1_1")
+
+    def meanwhile(_: object) -> Reply:
+        with lite.world.database.writing() as session:
+            forget_matches(session, ["NA1_1"])
+        return Reply(200, encode(timeline("NA1_1", [0, 1])))
+
+    lite.riot.on("timeline", meanwhile)
+    lite.fetch()
+    with lite.world.database.reading() as session:
+        assert session.get(Match, "NA1_1") is None

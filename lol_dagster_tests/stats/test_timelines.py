@@ -67,3 +67,22 @@ def test_a_game_without_a_timeline_that_can_be_read_is_recorded_all_the_same(
     game, stat = recorded(database, body, **damage)
     assert (game.result, game.course) == ("played", None)
     assert (stat.gold_at_15, stat.gold_lead_at_15, stat.highlights) == (None, None, [])
+
+
+def test_a_timeline_that_comes_after_the_archive_was_read_is_not_left_out(
+    any_database: Database,
+) -> None:
+    """Nobody would process the game again for it: it is being processed."""
+    with any_database.writing() as session:
+        make_archived(session, MATCH, payload_bytes(participants=[participant("Ann")]), at=NOW)
+        archived = read_archived(session, MATCH)
+        assert archived.course is None
+    with any_database.writing() as session:
+        body = json.dumps(timeline(MATCH, [0, 700])).encode()
+        session.add(Timeline(**packed(MATCH, body, NOW)))
+    with any_database.writing() as session:
+        record_game(session, archived, code_version="1", now=NOW, run_id="run-1")
+    with any_database.reading() as session:
+        course = session.scalars(select(Game.course)).one()
+    assert course is not None
+    assert course["leads"] == [[0, 0], [60, 700]]
