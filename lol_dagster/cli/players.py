@@ -95,10 +95,10 @@ def leave_out(name: str, team: str, undo: bool, as_json: bool) -> None:
     """Leave a player out of what a team's channels hear.
 
     No message names them, and a game in which nobody else of the team took part has none. It counts for what
-    is written from now on; their games are still recorded.
+    is sent from now on; their games are still recorded.
     """
     with command_context() as app, app.writing() as session:
-        membership = players.leave_out(session, name, team=team, left_out=not undo)
+        membership = players.leave_out(session, name, team=team, left_out=not undo, now=app.now)
         value = _as_json(membership.player)
         names = membership.player.name, membership.team.name
     does = "name {} again" if undo else "do not name {}"

@@ -44,6 +44,7 @@ from lol_dagster.messages.announcements import (
     announce_apart,
     announcements,
     compose_again,
+    no_longer_shown,
 )
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import delivery_nonce, installation_salt
@@ -336,21 +337,37 @@ def forget_games(session: Session, match_ids: Collection[str]) -> None:
 
 def write_again(session: Session, message_ids: Collection[str], now: datetime) -> None:
     """Let messages about games say what is to be said of these now, and keep nothing of what they have said.
-    What is about nothing any more, and was not sent, is not sent.
+    What has nobody left whom it may name, and was not sent, is not sent.
     """
+    _write_again(session, Message.id.in_(message_ids), now)
+    said = MessageText.message_id.in_(message_ids)
+    session.execute(delete(MessageText).where(said), execution_options=_UNSYNCHRONIZED)
+
+
+def write_undelivered_again(session: Session, team_id: int, now: datetime) -> None:
+    """The same for what is not known to be posted in a team's channels: somebody is to be left out."""
+    channels = select(Channel.id).where(Channel.team_id == team_id)
+    undelivered = (
+        Message.channel_id.in_(channels)
+        & Message.kind.in_(("game", "catch_up"))
+        & Message.state.in_((*_UNSETTLED, "needs_review"))
+        & Message.evidence.is_(None)
+    )
+    _write_again(session, undelivered, now)
+
+
+def _write_again(session: Session, which: ColumnElement[bool], now: datetime) -> None:
     for message in session.scalars(
         select(Message)
-        .where(Message.id.in_(message_ids))
+        .where(which)
         .order_by(Message.id)  # always in one order, or two could wait for each other
         .with_for_update(of=Message)
     ):
-        _change_text(session, message, compose_again(session, message), now)
-        is_about = select(MessageGame.match_id).where(MessageGame.message_id == message.id).limit(1)
-        if session.scalar(is_about) is None:
-            withdraw(session, message.id, "its game was forgotten")
+        content = compose_again(session, message)
+        _change_text(session, message, content or no_longer_shown(session, message), now)
+        if content is None:
+            withdraw(session, message.id, "nobody is left whom it may name")
         session.flush()
-        said = MessageText.message_id == message.id
-        session.execute(delete(MessageText).where(said), execution_options=_UNSYNCHRONIZED)
 
 
 # --- games that joined a message too late --------------------------------------------------------

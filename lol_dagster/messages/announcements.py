@@ -143,9 +143,9 @@ def announce_apart(session: Session, message: Message, match_ids: list[str]) -> 
     )
 
 
-def compose_again(session: Session, message: Message) -> MessageContent:
-    """What a message about games is to say as things are now; of games in which nobody is left of whom it may tell,
-    only that.
+def compose_again(session: Session, message: Message) -> MessageContent | None:
+    """What a message about games is to say as things are now; None: in none of them anybody is left whom it may
+    name.
     """
     channel = session.get_one(Channel, message.channel_id)
     team = channel.team
@@ -155,11 +155,17 @@ def compose_again(session: Session, message: Message) -> MessageContent:
     is_one = message.kind == "game"
     games = load_announced_games(session, team.id, match_ids, with_remarks=is_one)
     if not games:
-        words = language(team.language).say("This is no longer shown")
-        return MessageContent(title=words, summary=words)
+        return None
     if is_one:
         return _one(session, channel, games[0])
     return _catch_up(team, games, message.subject)
+
+
+def no_longer_shown(session: Session, message: Message) -> MessageContent:
+    """What a posted message says of which nothing is left."""
+    team = session.get_one(Channel, message.channel_id).team
+    words = language(team.language).say("This is no longer shown")
+    return MessageContent(title=words, summary=words)
 
 
 def _one(session: Session, channel: Channel, game: AnnouncedGame) -> MessageContent:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
+from lol_dagster.delivery.message_rows import write_undelivered_again
 from lol_dagster.roster.errors import AlreadyThereError, RosterError
 from lol_dagster.roster.names import flush_unless
 from lol_dagster.roster.versions import as_seen
@@ -78,6 +79,7 @@ def correct_membership(
     until: datetime | None,
     left_out: bool | None = None,
     version: int,
+    now: datetime,
 ) -> Membership:
     """Give a membership other dates, or leave its player out of what is announced (None: as it was).
 
@@ -89,7 +91,7 @@ def correct_membership(
     """
     membership = as_seen(session, Membership, membership_id, version)
     if left_out is not None:
-        membership.left_out = left_out
+        leave_out(session, membership, left_out=left_out, now=now)
     if (membership.since, membership.until) == (since, until):
         session.flush()
         return membership
@@ -100,6 +102,18 @@ def correct_membership(
     flush_unless(session, f"{player.name} is already in the team {team.name!r}")
     _let_all_be_listed(session, player)
     return membership
+
+
+def leave_out(session: Session, membership: Membership, *, left_out: bool, now: datetime) -> None:
+    """Let no message of the team name the player, or let them do so again. What waits to be sent, perhaps until quiet
+    hours end, is written anew.
+    """
+    if left_out == membership.left_out:
+        return
+    membership.left_out = left_out
+    session.flush()
+    if left_out:
+        write_undelivered_again(session, membership.team_id, now)
 
 
 def end_membership(membership: Membership, now: datetime) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from lol_dagster.roster import memberships
 from lol_dagster.roster.accounts import add_account
 from lol_dagster.roster.errors import AlreadyThereError, NoSuchEntryError, RosterError
 from lol_dagster.roster.memberships import add_membership, check_no_overlap, end_membership
@@ -109,7 +110,9 @@ def rename_player(session: Session, player_id: int, name: str, *, version: int) 
     return player
 
 
-def leave_out(session: Session, name: str, *, team: str, left_out: bool) -> Membership:
+def leave_out(
+    session: Session, name: str, *, team: str, left_out: bool, now: datetime
+) -> Membership:
     """Let no message of a team name a player, or let them do so again.
 
     Raises:
@@ -118,8 +121,7 @@ def leave_out(session: Session, name: str, *, team: str, left_out: bool) -> Memb
     player, its_team = get_player(session, name), get_team(session, team)
     for membership in player.memberships:
         if membership.until is None and membership.team is its_team:
-            membership.left_out = left_out
-            session.flush()
+            memberships.leave_out(session, membership, left_out=left_out, now=now)
             return membership
     raise NoSuchEntryError(f"{player.name} is not in the team {its_team.name!r}")
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from lol_dagster.messages.announced_games import load_card
 from lol_dagster.messages.rules import decide
+from lol_dagster.roster.players import leave_out
 from lol_dagster.storage.models import Membership
 from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
 from lol_dagster_tests._support.roster_rows import (
@@ -20,7 +21,13 @@ from lol_dagster_tests._support.roster_rows import (
     make_player,
     make_team,
 )
-from lol_dagster_tests.messages.writing import LONG_AFTER, STALE_AFTER, the_message, write
+from lol_dagster_tests.messages.writing import (
+    LONG_AFTER,
+    STALE_AFTER,
+    change_message,
+    the_message,
+    write,
+)
 
 ADA = "Ada"
 
@@ -29,7 +36,7 @@ ADA = "Ada"
 def ann_and_ada(any_database):
     """Both are in a team with a channel, and Ada is left out."""
     with any_database.writing() as session:
-        team = make_team(session)
+        team = make_team(session, "Friends")
         make_channel(session, team, "main")
         ann, ada = make_member(session, team, "Ann"), make_player(session, ADA)
         make_account(session, ada, game_name="Ada plays")
@@ -62,6 +69,50 @@ def test_no_message_names_them(any_database, ann_and_ada, now):
         assert [
             each.champion for side in card.sides for each in side.players if each.is_member
         ] == ["Jinx"]
+
+
+@pytest.mark.parametrize(
+    ("state", "others", "then"),
+    [
+        ({"state": "pending"}, True, ("pending", None)),
+        ({"state": "uncertain", "sent_maybe": True}, True, ("uncertain", None)),
+        ({"state": "needs_review", "due_at": None}, True, ("needs_review", None)),
+        # In quiet hours, or while the channel refuses us.
+        ({"state": "pending"}, False, ("dropped", "nobody is left whom it may name")),
+        ({"state": "blocked"}, False, ("dropped", "nobody is left whom it may name")),
+    ],
+)
+def test_what_waits_to_be_sent_when_they_are_left_out_does_not_name_them(
+    any_database, ann_and_ada, state, others, then
+):
+    ann, ada = ann_and_ada
+    with any_database.writing() as session:
+        leave_out(session, ADA, team="Friends", left_out=False, now=NOW)
+        add_game(session, "EUW1_1", played(ada), *([played(ann)] if others else []))
+        write(session, "EUW1_1")
+    assert ADA in json.dumps(the_message(any_database).content)
+    change_message(any_database, **state)
+    with any_database.writing() as session:
+        leave_out(session, ADA, team="Friends", left_out=True, now=NOW)
+    message = the_message(any_database)
+    assert ADA not in json.dumps(message.content)
+    assert (message.state, message.last_error) == then
+
+
+def test_what_was_posted_or_given_up_stays_as_it_is_when_they_are_left_out(
+    any_database, ann_and_ada
+):
+    ann, ada = ann_and_ada
+    with any_database.writing() as session:
+        leave_out(session, ADA, team="Friends", left_out=False, now=NOW)
+        add_game(session, "EUW1_1", played(ada), played(ann))
+        write(session, "EUW1_1")
+    for state in ({"state": "delivered", "evidence": "response"}, {"state": "dropped"}):
+        change_message(any_database, **state)
+        with any_database.writing() as session:
+            leave_out(session, ADA, team="Friends", left_out=True, now=NOW)
+            leave_out(session, ADA, team="Friends", left_out=False, now=NOW)
+        assert ADA in json.dumps(the_message(any_database).content)
 
 
 def test_a_game_in_which_nobody_else_took_part_is_not_announced(any_database, ann_and_ada):

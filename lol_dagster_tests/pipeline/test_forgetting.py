@@ -239,7 +239,7 @@ def test_a_message_about_nothing_any_more_that_was_not_sent_is_not_sent(
     forget_player(any_database, zorro, who="Zoe", now=NOW)
     with any_database.reading() as session:
         dropped = session.scalars(select(Message).where(Message.state == "dropped")).one()
-    assert (dropped.last_error, dropped.due_at) == ("its game was forgotten", None)
+    assert (dropped.last_error, dropped.due_at) == ("nobody is left whom it may name", None)
 
 
 def test_what_others_have_played_with_them_is_worked_out_as_before(

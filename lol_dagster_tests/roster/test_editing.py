@@ -248,7 +248,9 @@ def test_a_membership_is_corrected_ended_and_reopened(any_database: Database) ->
         team = make_team(session, "Amigos")
         row = make_membership(session, team, make_player(session, "Ann"), since=NOW - 9 * DAY)
         for since, until in ((NOW - 8 * DAY, None), (NOW - 8 * DAY, NOW), (NOW - 8 * DAY, None)):
-            correct_membership(session, row.id, since=since, until=until, version=row.version)
+            correct_membership(
+                session, row.id, since=since, until=until, version=row.version, now=NOW
+            )
             assert (row.since, row.until) == (since, until)
     with any_database.reading() as session:
         changes = session.scalars(
@@ -271,7 +273,7 @@ def test_a_membership_that_reaches_further_back_lets_the_lists_be_read_as_far(
         if correct:
             row = make_membership(session, team, ann, since=NOW - DAY)
             correct_membership(
-                session, row.id, since=NOW - 60 * DAY, until=None, version=row.version
+                session, row.id, since=NOW - 60 * DAY, until=None, version=row.version, now=NOW
             )
         else:
             add_membership(session, team, ann, since=NOW - 60 * DAY)
@@ -304,7 +306,7 @@ def test_memberships_that_overlap_are_refused_in_words(
         with pytest.raises(RosterError, match=why):
             add_membership(session, team, ann, **dates)
         with pytest.raises(RosterError, match=why):
-            correct_membership(session, third.id, version=third.version, **dates)
+            correct_membership(session, third.id, version=third.version, now=NOW, **dates)
 
 
 @pytest.mark.parametrize(("since", "until"), [(5, 1), (9, 8), (3, 3), (19, 10)])
@@ -326,7 +328,9 @@ def test_nobody_is_put_back_into_a_removed_team(any_database: Database) -> None:
         remove_team(session, "Amigos", even_if_used=True, now=NOW)
         (row,) = session.scalars(select(Membership))
         with pytest.raises(RosterError, match="the team 'Amigos' was removed"):
-            correct_membership(session, row.id, since=row.since, until=None, version=row.version)
+            correct_membership(
+                session, row.id, since=row.since, until=None, version=row.version, now=NOW
+            )
         with pytest.raises(RosterError, match="the team 'Amigos' was removed"):
             change_team(session, team.id, name="Amigas", version=team.version, now=NOW)
 

@@ -133,7 +133,12 @@ def _correct(session: Session, form: Form, now: datetime, *, ends: bool) -> None
     changed = refuse_if_stale(session, row, form, _TYPED, version_field="version")
     if ends and row.until is None:
         correct_membership(
-            session, row.id, since=row.since, until=max(now, row.since), version=row.version
+            session,
+            row.id,
+            since=row.since,
+            until=max(now, row.since),
+            version=row.version,
+            now=now,
         )
     elif changed:
         _refuse_future(form, now)
@@ -144,6 +149,7 @@ def _correct(session: Session, form: Form, now: datetime, *, ends: bool) -> None
             until=_exact(form.until.data, row.until),
             left_out=form.left_out.data,
             version=row.version,
+            now=now,
         )
 
 
