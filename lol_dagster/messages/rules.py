@@ -10,10 +10,12 @@ The rules in their order; the first that applies decides:
 4. A channel may be limited to some kinds of queue, modes or queues; to games in which at least so many of
    the team took part; to games that one of them has won, or that are worth a remark; and to some kinds of
    message.
-5. What is written in a channel's quiet hours goes into one message, which is sent when they end, if that is
+5. What was processed before, and was not announced then, is not announced any more once it is stale: other rules or
+   members, or a remark that nobody found then, are no reason to announce an old game.
+6. What is written in a channel's quiet hours goes into one message, which is sent when they end, if that is
    their way. By the clock of the moment; if a backup was restored, of a game that may have been announced
    before that by the moment at which it ended, as nobody knows when it was processed then.
-6. A game that had ended longer ago than LOL_STALE_AFTER when it was first processed goes into the
+7. A game that had ended longer ago than LOL_STALE_AFTER when it was first processed goes into the
    channel's catch-up message; any other has a message of its own. After a backup was restored, what ended
    before counts as processed when the backup was taken (restored.py).
 
@@ -67,6 +69,7 @@ Rule = Literal[
     "min_members",
     "only_if",
     "message_kinds",
+    "processed_before",
     "quiet",
     "silent",
     "stale",
@@ -189,6 +192,8 @@ class _When:
     processed_at: datetime
     """When it was first processed."""
     is_stale: bool
+    is_old: bool
+    """It was processed before, and is stale by now."""
     heard_at: datetime
     """When its first message is written, or was."""
 
@@ -207,7 +212,8 @@ class _When:
             first = restored.first_processed_at(game.ended_at, processed_at)
             if restored.may_have_been_delivered(game.ended_at):
                 heard_at = game.ended_at
-        return cls(processed_at, game.ended_at < first - stale_after, heard_at)
+        is_old = processed_at < now and game.ended_at < now - stale_after
+        return cls(processed_at, game.ended_at < first - stale_after, is_old, heard_at)
 
 
 @dataclass
@@ -278,6 +284,9 @@ def _decision(
     if until is not None and message is None:
         is_held = channel.quiet_way == "hold"
     verdict = _on_game(seen) or _on_channel(channel, seen, kind, when.processed_at)
+    if verdict[0] is not None and message is None and when.is_old:
+        reason = "it was processed before, is old by now, and was not announced here then"
+        verdict = None, "processed_before", reason
     if verdict[0] is not None and is_held:
         verdict = (
             "catch_up",

@@ -360,10 +360,29 @@ def test_after_a_restoration_a_game_counts_as_processed_when_the_backup_was_take
     assert rules(session, now=ENDED + timedelta(days=2)) == [("game", "game")]
 
 
-def test_how_stale_a_game_is_depends_on_when_it_was_first_processed(session):
+@pytest.mark.parametrize(
+    ("after", "verdict"),
+    [
+        (timedelta(hours=11, minutes=57), ("game", "game")),  # not stale yet: it ended 12:00 ago
+        (timedelta(hours=11, minutes=57, seconds=1), ("processed_before", None)),
+    ],
+)
+def test_under_other_rules_an_old_game_is_announced_no_more(session, after, verdict):
+    """A year of games that is processed again announces nothing, whatever has changed since."""
+    team = make_team(session)
+    channel = make_channel(session, team, min_members=2)
+    add_game(session, "EUW1_1", played(make_member(session, team)), processed_at=NOW)
+    assert rules(session) == [("min_members", None)]
+    channel.min_members = 1
+    session.flush()
+    assert rules(session, now=NOW + after) == [verdict]
+
+
+def test_what_was_announced_is_edited_however_old_it_is(session):
     team = make_team(session)
     make_channel(session, team)
     add_game(session, "EUW1_1", played(make_member(session, team)), processed_at=NOW)
+    write_messages(session, "EUW1_1", stale_after=STALE_AFTER, now=NOW)
     assert rules(session, now=NOW + timedelta(days=30)) == [("game", "game")]
 
 
