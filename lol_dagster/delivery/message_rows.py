@@ -393,6 +393,8 @@ def _announce_apart(session: Session, message: Message, now: datetime, *, given_
     ):
         return
     apart = announce_apart(session, message, [each.match_id for each in unsaid])
+    if apart is None:
+        return
     add_message(
         session,
         apart.message_id,

@@ -113,19 +113,26 @@ def announcements(
     ]
 
 
-def announce_apart(session: Session, message: Message, match_ids: list[str]) -> AnnouncedApart:
-    """Games that joined a catch-up message too late, as a catch-up message of their own.
+def announce_apart(
+    session: Session, message: Message, match_ids: list[str]
+) -> AnnouncedApart | None:
+    """Games that joined a catch-up message too late, as a catch-up message of their own; None: in none of them
+    anybody is left whom it may name.
 
     Args:
         match_ids: Some of the message's games.
     """
     channel, restored = session.get_one(Channel, message.channel_id), restoration(session)
     team = channel.team
-    kept = session.scalars(
+    games = load_announced_games(session, team.id, match_ids)
+    if not games:
+        return None
+    others = session.scalars(
         select(MessageGame.match_id).where(
             MessageGame.message_id == message.id, MessageGame.match_id.not_in(match_ids)
         )
     ).all()
+    kept = load_announced_games(session, team.id, others)
     ended = session.scalars(select(Game.ended_at).where(Game.match_id.in_(match_ids))).all()
     return AnnouncedApart(
         match_ids=match_ids,
@@ -135,10 +142,8 @@ def announce_apart(session: Session, message: Message, match_ids: list[str]) -> 
         ),
         subject=f"{APART}{match_ids[0]}",
         order_at=min(ended),
-        content=_catch_up(
-            team, load_announced_games(session, team.id, match_ids), f"{APART}{match_ids[0]}"
-        ),
-        kept=_catch_up(team, load_announced_games(session, team.id, kept), message.subject),
+        content=_catch_up(team, games, f"{APART}{match_ids[0]}"),
+        kept=_catch_up(team, kept, message.subject) if kept else no_longer_shown(session, message),
         maybe_delivered=restored is not None and restored.may_have_been_delivered(min(ended)),
     )
 

@@ -8,16 +8,17 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from lol_dagster.delivery import decisions
-from lol_dagster.delivery.message_rows import note_restoration, write_messages
+from lol_dagster.delivery.message_rows import forget_games, note_restoration, write_messages
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import installation_salt
 from lol_dagster.messages.restored import Restoration, message_id
 from lol_dagster.storage.models import (
     Attempt,
     Channel,
+    Membership,
     Message,
     MessageGame,
     MessageText,
@@ -184,6 +185,36 @@ def test_a_late_game_is_announced_apart_where_the_message_takes_no_edit(
     row = delivery.row(first)
     assert (row.state, row.due_at, row.given_up_rev) == ("delivered", None, row.desired_rev)
     assert delivery.discord.count("patch") + delivery.slack.count("update") == 1
+
+
+def test_a_late_game_in_which_nobody_is_left_to_name_is_not_announced_apart(
+    delivery: DeliverySetup,
+) -> None:
+    """Who played it was left out, or forgotten, after it had joined the message."""
+    friends, first = posted(delivery, "discord-bot")
+    delivery.discord.script("patch", refuse(403, 50001))
+    friends.late_game("EUW1_2")
+    with delivery.database.writing() as session:
+        session.execute(update(Membership).values(left_out=True))
+    friends.run()
+    assert friends.titles == [ONE]
+    with delivery.database.reading() as session:
+        assert [each.id for each in session.scalars(select(Message))] == [first]
+
+
+def test_what_keeps_no_game_when_a_late_one_is_announced_apart_says_so(
+    delivery: DeliverySetup,
+) -> None:
+    friends, first = posted(delivery, "discord-bot")
+    delivery.discord.script("patch", refuse(403, 50001))
+    friends.late_game("EUW1_2")
+    with delivery.database.writing() as session:
+        forget_games(session, ["EUW1_1"])
+    friends.run()
+    friends.run()
+    assert friends.titles == [ONE, ONE]
+    said = MessageContent.from_json(delivery.row(first).content)
+    assert said.title == "This is no longer shown"
 
 
 def test_a_late_game_is_not_announced_twice_where_an_unanswered_edit_may_have_announced_it(
