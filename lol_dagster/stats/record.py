@@ -97,7 +97,7 @@ def _read_course(session: Session, game: GameReading) -> Course | None:
         return course_of(game, parse_timeline(game.match_id, load_timeline(session, game.match_id)))
     except LookupError:
         return None
-    except (DamagedPayload, BrokenTimeline) as error:
+    except (DamagedPayload, BrokenTimeline, ValueError) as error:
         log.warning("Left out: %s", error, extra={"match_id": game.match_id})
         return None
 

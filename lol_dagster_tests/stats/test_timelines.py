@@ -55,11 +55,12 @@ def test_gold_at_15_minutes_the_lead_and_the_comeback_are_kept(any_database: Dat
         (None, {}),
         (b'{"info": {"frames": [{"timestamp": -1}]}}', {}),
         (json.dumps(timeline("NA1_2", [0, 0])).encode(), {}),
+        (json.dumps(timeline(MATCH, [0, 0])).replace('"10"', '"ten"').encode(), {}),
         (json.dumps(timeline(MATCH, [0, 0])).encode(), {"body": b"no zlib"}),
         (json.dumps(timeline(MATCH, [0, 0])).encode(), {"sha256": "0" * 64}),
         (json.dumps(timeline(MATCH, [0, 0])).encode(), {"body": None}),  # it was never given
     ],
-    ids=["none", "wrong", "another's", "unpacked", "checksum", "waited for"],
+    ids=["none", "wrong", "another's", "no numbers", "unpacked", "checksum", "waited for"],
 )
 def test_a_game_without_a_timeline_that_can_be_read_is_recorded_all_the_same(
     database: Database, body: bytes | None, damage: dict[str, Any]
