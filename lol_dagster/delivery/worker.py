@@ -339,6 +339,7 @@ class Deliverer:
                     lambda: transport.upload(self._drawn(upload.card, claimed.content))
                 )
                 self._outbox.note_upload(claimed, file_id=new_id)
+                is_over = False  # however long ago it was begun: whoever did may have died
             elif _uploading(lambda: transport.is_ready(file_id)):
                 self._outbox.note_upload(claimed, is_ready=True)
                 return None

@@ -637,6 +637,20 @@ class TestSlack:
         settle(delivery)
         assert delivery.pictures(channel) == [picture_of("Victory")]
 
+    @pytest.mark.parametrize("step", ["upload-url", "upload", "upload-complete", "file"])
+    def test_whoever_comes_back_after_two_minutes_still_brings_the_picture(
+        self, delivery: DeliverySetup, channel: int, step: str
+    ) -> None:
+        message = delivery.with_card(channel)
+        delivery.slack.script(step, fail_before_accept())
+        while delivery.slack.faults[step]:
+            delivery.run(wait=0)
+            delivery.pass_time(4)
+        delivery.pass_time(600)
+        settle(delivery)
+        assert delivery.pictures(channel) == [picture_of("Victory")]
+        assert delivery.row(message).due_at is None
+
     def test_for_longer_than_two_minutes_no_edit_waits_for_an_upload(
         self, delivery: DeliverySetup, channel: int
     ) -> None:
