@@ -234,7 +234,7 @@ def _process(
     yield dg.AssetObservation(
         "games", description="The batch", metadata=metadata.of_batch(database, outcomes)
     )
-    for key in sorted(shown & {"games", "deliveries"}):
+    for key in sorted(shown):
         evaluate_checks(context, database, settings, clock.now(), key)
     yield from deliver()
     return outcomes

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery.message_rows import write_undelivered_again
 from lol_dagster.roster.errors import AlreadyThereError, RosterError
 from lol_dagster.roster.names import flush_unless
 from lol_dagster.roster.versions import as_seen
@@ -113,6 +112,9 @@ def leave_out(session: Session, membership: Membership, *, left_out: bool, now: 
     membership.left_out = left_out
     session.flush()
     if left_out:
+        # Here, as it loads all that messages are made of, and a list of teams needs none of it.
+        from lol_dagster.delivery.message_rows import write_undelivered_again
+
         write_undelivered_again(session, membership.team_id, now)
 
 

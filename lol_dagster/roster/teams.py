@@ -9,7 +9,6 @@ from zoneinfo import available_timezones
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery.message_rows import end_quiet
 from lol_dagster.messages.language import LANGUAGES
 from lol_dagster.roster.errors import NoSuchEntryError, RosterError, TimeZoneError
 from lol_dagster.roster.memberships import end_membership
@@ -117,6 +116,9 @@ def change_team(
         team.time_zone = checked_time_zone(time_zone)
     flush_unless(session, name_taken(team.name, "team"))
     if team.time_zone != before:
+        # Here, as it loads all that messages are made of, and a list of teams needs none of it.
+        from lol_dagster.delivery.message_rows import end_quiet
+
         end_quiet(session, [channel.id for channel in team.channels], now)
     return team
 

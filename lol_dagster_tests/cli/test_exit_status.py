@@ -206,7 +206,7 @@ def test_the_simulated_world_prints_its_settings_and_ends_at_ctrl_c(tmp_path: Pa
         assert process.stdout is not None
         assert process.stderr is not None
         try:
-            printed = [process.stdout.readline().strip() for _ in range(9)]
+            printed = [process.stdout.readline().strip() for _ in range(10)]
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=60) == 0
             assert process.stderr.read() == ""

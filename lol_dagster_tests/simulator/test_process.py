@@ -32,7 +32,7 @@ def test_a_process_prints_its_settings_and_ends_at_a_signal(tmp_path: Path) -> N
     )
     try:
         assert process.stdout is not None
-        printed = [process.stdout.readline().strip() for _ in range(9)]
+        printed = [process.stdout.readline().strip() for _ in range(10)]
         settings = dict(line.split("=", 1) for line in printed if line.startswith("LOL_"))
         port = int(settings["LOL_SLACK_URL"].split(":")[2].partition("/")[0])
         assert settings == environment(port)
