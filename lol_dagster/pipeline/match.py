@@ -26,8 +26,9 @@ GIVE_UP_AFTER = timedelta(hours=48)
 """Since Riot first said that it does not have a match that it lists."""
 BATCHES_TAKE_OVER_AFTER = timedelta(minutes=10)
 """A run that somebody asked for comes first; if it is lost, the ordinary batches take the match."""
-_PAUSES = tuple(
-    timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 60, 3 * 60, 6 * 60, 12 * 60)
+_PAUSES = (
+    timedelta(seconds=10),  # a match may be listed some seconds before it can be had
+    *(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 60, 3 * 60, 6 * 60, 12 * 60)),
 )
 _SHORTEST_DEFERRAL = timedelta(minutes=1)
 _LONGEST_DEFERRAL = timedelta(minutes=15)
