@@ -251,7 +251,7 @@ def edit(
             with app.database.reading() as session:
                 row = channels.get_channel(session, name)
                 rules = rules_of(row)
-                channels.checked_quiet_way(rules, kind or row.kind, transports)
+                channels.check_rules(rules, kind or row.kind, transports)
                 channels.check_templates(session, rules, row.team)
                 preview = preview_rules(
                     session, row, rules, stale_after=app.settings.stale_after, now=app.now

@@ -11,13 +11,13 @@ from typing import Literal, get_args
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lol_dagster.messages.announced_games import load_announced_games
+from lol_dagster.messages.announced_games import games_of, load_announced_games
 from lol_dagster.messages.compose import AnnouncedGame, compose_game
 from lol_dagster.messages.language import Language, language
 from lol_dagster.messages.rules import AnnouncementDecision, decide_afresh
 from lol_dagster.messages.templates import TemplateError, filled
 from lol_dagster.roster.channels import ChannelRules
-from lol_dagster.storage.models import Channel, Game, Match, Membership, PlayerStat
+from lol_dagster.storage.models import Channel, Game, Match
 
 REACHES_BACK = timedelta(days=7)
 MOST_GAMES = 200
@@ -89,11 +89,7 @@ def preview_rules(
         .where(
             Game.ended_at > now - REACHES_BACK,
             Match.processed_at.is_not(None),
-            Game.match_id.in_(
-                select(PlayerStat.match_id)
-                .join(Membership, Membership.player_id == PlayerStat.player_id)
-                .where(Membership.team_id == channel.team_id)
-            ),
+            Game.match_id.in_(games_of(channel.team_id)),
         )
         .order_by(Game.ended_at.desc(), Game.match_id)
         .limit(MOST_GAMES)

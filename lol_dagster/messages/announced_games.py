@@ -6,7 +6,7 @@ from collections.abc import Collection
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.messages.compose import AnnouncedGame, Member, compose_card
@@ -40,6 +40,15 @@ def was_member() -> ColumnElement[bool]:
 def is_announced() -> ColumnElement[bool]:
     """SQL: and its player is not left out of what is announced."""
     return was_member() & Membership.left_out.is_(False)
+
+
+def games_of(team_id: int) -> Select[str]:
+    """SQL: the ids of all games in which anybody took part who ever was in the team."""
+    return (
+        select(PlayerStat.match_id)
+        .join(Membership, Membership.player_id == PlayerStat.player_id)
+        .where(Membership.team_id == team_id)
+    )
 
 
 def load_announced_games(

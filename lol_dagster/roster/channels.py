@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from lol_dagster.delivery.message_rows import end_quiet
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.messages import quiet
-from lol_dagster.messages.announced_games import load_announced_games
+from lol_dagster.messages.announced_games import games_of, load_announced_games
 from lol_dagster.messages.compose import compose_game
 from lol_dagster.messages.language import language
 from lol_dagster.messages.templates import (
@@ -30,12 +30,13 @@ from lol_dagster.roster.errors import (
     AlreadyThereError,
     NoSuchEntryError,
     RosterError,
+    RuleError,
     TemplatesError,
 )
 from lol_dagster.roster.names import clean_name, find_named, flush_unless, get_named, name_taken
 from lol_dagster.roster.teams import get_team, live_channels
 from lol_dagster.roster.versions import as_seen
-from lol_dagster.storage.models import Channel, Fact, Game, Membership, Message, PlayerStat, Team
+from lol_dagster.storage.models import Channel, Fact, Game, Message, Team
 
 _HIGHEST_QUEUE = 99_999
 _CHECKED_GAMES = 50
@@ -153,17 +154,6 @@ def parse_quiet_hours(text: str) -> str:
         raise RosterError(str(error)) from None
 
 
-def checked_story(rules: ChannelRules, kind: str, transports: Mapping[str, Transport]) -> None:
-    """
-    Raises:
-        RosterError: messages of this kind cannot be edited.
-    """
-    if rules.story and not transports[kind].can_edit:
-        raise RosterError(
-            f"the story of a game comes as an edit, and messages of the kind {kind} cannot be edited: leave it off"
-        )
-
-
 def parse_templates(said: Iterable[str]) -> dict[str, str]:
     """Read `lead={{ name }}`; a field without a text is to be as it is.
 
@@ -195,13 +185,7 @@ def check_templates(session: Session, rules: ChannelRules, team: Team) -> None:
         return
     last = session.scalars(
         select(Game.match_id)
-        .where(
-            Game.match_id.in_(
-                select(PlayerStat.match_id)
-                .join(Membership, Membership.player_id == PlayerStat.player_id)
-                .where(Membership.team_id == team.id)
-            )
-        )
+        .where(Game.match_id.in_(games_of(team.id)))
         .order_by(Game.ended_at.desc(), Game.match_id)
         .limit(_CHECKED_GAMES)
     ).all()
@@ -214,15 +198,25 @@ def check_templates(session: Session, rules: ChannelRules, team: Team) -> None:
                 raise TemplatesError(field, f"it fails on {game.match_id}: {error}") from None
 
 
-def checked_quiet_way(rules: ChannelRules, kind: str, transports: Mapping[str, Transport]) -> None:
+def check_rules(rules: ChannelRules, kind: str, transports: Mapping[str, Transport]) -> None:
     """
     Raises:
-        RosterError: the quiet hours are to be silent, and this kind of channel cannot be.
+        RuleError: channels of this kind cannot be silent, take no pictures, or cannot be edited.
     """
     transport = transports[kind]
     if rules.quiet_hours and rules.quiet_way == "silent" and not transport.can_be_silent:
-        raise RosterError(
-            f"{transport.service} has no messages without a sound: hold them back until the quiet hours end"
+        raise RuleError(
+            "quiet_way",
+            f"{transport.service} has no messages without a sound: hold them back until the quiet hours end",
+        )
+    if rules.pictures != "none" and not transport.takes_pictures:
+        raise RuleError(
+            "pictures", f"a {kind} takes no pictures: nothing can be added there to what is posted"
+        )
+    if rules.story and not transport.can_edit:
+        raise RuleError(
+            "story",
+            f"the story of a game comes as an edit, and messages of the kind {kind} cannot be edited: leave it off",
         )
 
 
@@ -240,17 +234,6 @@ def checked_address(kind: str, address: str, transports: Mapping[str, Transport]
     address = transports[kind].pasted_address(address.strip())
     transports[kind].check_address(address)
     return address
-
-
-def checked_pictures(rules: ChannelRules, kind: str, transports: Mapping[str, Transport]) -> None:
-    """
-    Raises:
-        RosterError: channels of this kind take no pictures.
-    """
-    if rules.pictures != "none" and not transports[kind].takes_pictures:
-        raise RosterError(
-            f"a {kind} takes no pictures: nothing can be added there to what is posted"
-        )
 
 
 def add_channel(
@@ -280,9 +263,7 @@ def add_channel(
     """
     name = clean_name(name)
     address = checked_address(kind, address, transports)
-    checked_quiet_way(rules, kind, transports)
-    checked_pictures(rules, kind, transports)
-    checked_story(rules, kind, transports)
+    check_rules(rules, kind, transports)
     its_team = get_team(session, team)
     check_templates(session, rules, its_team)
     _check_free(session, its_team, name, kind, address)
@@ -338,10 +319,8 @@ def change_channel(
         address = channel.address
     elif (address := checked_address(kind, address, transports)) != channel.address:
         _check_nothing_under_way(session, channel)
-    checked_story(rules, kind, transports)
+    check_rules(rules, kind, transports)
     _check_free(session, channel.team, name, kind, address, but=channel)
-    checked_quiet_way(rules, kind, transports)
-    checked_pictures(rules, kind, transports)
     before = ChannelRules.of(channel)
     if rules.templates != before.templates:
         check_templates(session, rules, channel.team)

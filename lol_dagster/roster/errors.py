@@ -29,9 +29,16 @@ class AccountTakenError(AlreadyThereError):
         self.player_id = player_id
 
 
-class TemplatesError(RosterError):
+class RuleError(RosterError):
+    """A rule of a channel is refused."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
+        self.rule = rule
+
+
+class TemplatesError(RuleError):
     """A template of a channel's lines is refused."""
 
     def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"the template of the {field}: {reason}")
-        self.field = field
+        super().__init__(f"template_{field}", f"the template of the {field}: {reason}")

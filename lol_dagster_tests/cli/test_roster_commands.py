@@ -371,6 +371,10 @@ def test_what_a_channel_wants_is_chosen_and_changed() -> None:
         "channel", "edit", "general", "--queues", "420", "--dry-run"
     )
     assert said in refused("channel", "edit", "general", *slack, "--dry-run")
+    # As saving it would be: nothing is shown of what could not be had.
+    for rule, why in (("--pictures=card", "takes no pictures"), ("--story", "cannot be edited")):
+        hook = ("--kind", "slack-webhook", "--quiet-hours", "none", rule)
+        assert why in refused("channel", "edit", "general", *hook, "--dry-run")
     value = as_json("channel", "show", "general")
     assert (value["min_members"], value["queues"]) == (1, None)
     edited = as_json("channel", "edit", "general", "--quiet-hours", "none", *slack)

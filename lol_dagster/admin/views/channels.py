@@ -45,17 +45,15 @@ from lol_dagster.roster.channels import (
     ChannelRules,
     add_channel,
     change_channel,
+    check_rules,
     check_templates,
     checked_address,
-    checked_pictures,
-    checked_quiet_way,
-    checked_story,
     parse_queues,
     parse_quiet_hours,
     remove_channel,
     wanted,
 )
-from lol_dagster.roster.errors import RosterError, TemplatesError
+from lol_dagster.roster.errors import RosterError, RuleError
 from lol_dagster.roster.names import clean_name
 from lol_dagster.storage.models import Breaker, Channel, ChannelProbe
 from lol_dagster.storage.searching import has_part
@@ -417,9 +415,7 @@ class ChannelView(RosterView):
             story=form.story.data,
         )
         transports = admin_context().transports
-        _at("quiet_way", lambda: checked_quiet_way(rules, form.kind.data, transports))
-        _at("pictures", lambda: checked_pictures(rules, form.kind.data, transports))
-        _at("story", lambda: checked_story(rules, form.kind.data, transports))
+        _at("kind", lambda: check_rules(rules, form.kind.data, transports))
         return rules
 
     def save(self, session: Session, form: Form, row: Channel | None) -> Channel:
@@ -595,8 +591,8 @@ def _at(field: str, work: Callable[[], _T]) -> _T:
     """What `work` returns; a refusal stands at the field."""
     try:
         return work()
-    except TemplatesError as error:
-        raise FieldError(f"template_{error.field}", str(error)) from None
+    except RuleError as error:
+        raise FieldError(error.rule, str(error)) from None
     except (RosterError, AddressError) as error:
         raise FieldError(field, str(error)) from None
 
