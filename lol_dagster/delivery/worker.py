@@ -310,8 +310,7 @@ class Deliverer:
         assert message is not None, "what is to be sent was intended"
         if isinstance(message, Answer):
             return message
-        if message.card is not None:
-            message = self._with_picture(message, claimed.content)
+        message = self._with_picture(message, claimed.content)
         # The intent's own commit may have taken long, and so may the drawing.
         if not may_send(self._outbox.age(claimed), claimed.terms):
             return Answer(NotSent("the claim grew old before the call", retry_after=0.0))
