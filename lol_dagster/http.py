@@ -26,6 +26,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPException
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -43,6 +44,12 @@ else:
 
 CONNECT_TIMEOUT_S = 3.0
 _CHUNK = 65_536
+
+
+@cache
+def user_agent() -> str:
+    """What we say that we are, where a service asks for no other form."""
+    return f"lol_dagster/{version('lol-dagster')}"
 
 
 class TransportError(Exception):

@@ -10,9 +10,8 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
-from importlib.metadata import version
 
-from lol_dagster.http import DeadlineSession, TransportError
+from lol_dagster.http import DeadlineSession, TransportError, user_agent
 from lol_dagster.monitoring.checks import CheckResult, failing
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database, assert_no_open_write
@@ -69,4 +68,4 @@ def _take_turn(database: Database, now: datetime) -> bool:
 
 @cache
 def _session() -> DeadlineSession:
-    return DeadlineSession(f"lol_dagster/{version('lol-dagster')}", guard=assert_no_open_write)
+    return DeadlineSession(user_agent(), guard=assert_no_open_write)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lol_dagster.http import DeadlineSession, TransportError
+from lol_dagster.http import DeadlineSession, TransportError, user_agent
 from lol_dagster.storage.database import assert_no_open_write
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,6 @@ PAUSE_S = 600.0
 """For how long nothing is asked for after a failure."""
 _MOST_BYTES = 4 * 1024 * 1024
 _MOST_OF_AN_ICON = 256 * 1024
-_USER_AGENT = "lol_dagster/0.1"
 _PATCH = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9]{1,40}", re.ASCII)
 _VERSION = re.compile(r"[0-9.]{3,20}", re.ASCII)
@@ -59,7 +58,7 @@ class Icons:
         self._url = url
         self._folder = folder
         self._clock = clock
-        self._session = DeadlineSession(_USER_AGENT, guard=assert_no_open_write)
+        self._session = DeadlineSession(user_agent(), guard=assert_no_open_write)
         self._lock = threading.Lock()
         self._names: dict[str, dict[int, str]] = {}
         """By patch: Data Dragon's version and name of each champion, as a part of its address."""

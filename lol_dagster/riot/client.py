@@ -13,7 +13,6 @@ import json
 import logging
 import re
 from datetime import datetime
-from importlib.metadata import version
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
@@ -27,7 +26,7 @@ from pydantic import (
     ValidationError,
 )
 
-from lol_dagster.http import DeadlineSession
+from lol_dagster.http import DeadlineSession, user_agent
 from lol_dagster.riot.caller import LONGEST_WAIT_S, Caller
 from lol_dagster.riot.errors import BrokenBody, Call, ForbiddenHere, KeyRejected
 from lol_dagster.riot.limiter import Priority, RateLimiter
@@ -311,7 +310,7 @@ def riot_client(
         api_key,
         settings.riot_url,
         RateLimiter(database, fingerprint),
-        DeadlineSession(f"lol_dagster/{version('lol-dagster')}", guard=assert_no_open_write),
+        DeadlineSession(user_agent(), guard=assert_no_open_write),
         longest_wait_s=longest_wait_s,
     )
     return RiotClient(caller, key_fingerprint=fingerprint)

@@ -43,8 +43,6 @@ from lol_dagster.delivery.transports.base import (
 from lol_dagster.delivery.transports.slack_format import read_marker
 from lol_dagster.messages.content import MessageContent
 
-USER_AGENT = "lol_dagster/0.1"
-
 MAYBE_DONE = {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 TOKEN_DEAD = {
     "account_inactive",

@@ -40,7 +40,7 @@ from lol_dagster.delivery.transports.base import (
     short,
 )
 from lol_dagster.delivery.transports.slack_format import read_marker
-from lol_dagster.http import TransportError
+from lol_dagster.http import TransportError, user_agent
 from lol_dagster.settings import Settings
 
 PAGE = 200
@@ -68,8 +68,8 @@ class SlackBot(slack_api.SlackTransport):
     def __init__(self, settings: Settings, *, deadline: float) -> None:
         super().__init__(settings, deadline=deadline)
         self._url = settings.slack_url
-        self._api = Caller(slack_api.USER_AGENT, self._url, deadline)
-        self._files = Caller(slack_api.USER_AGENT, "", deadline)
+        self._api = Caller(user_agent(), self._url, deadline)
+        self._files = Caller(user_agent(), "", deadline)
         """Without the token: each upload has an address of its own."""
         self._myself: Reply | None = None
 

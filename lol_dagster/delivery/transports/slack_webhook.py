@@ -32,6 +32,7 @@ from lol_dagster.delivery.transports.base import (
     webhook_parts,
     without_secret,
 )
+from lol_dagster.http import user_agent
 from lol_dagster.settings import Settings
 
 _FORM = re.compile(r"/services/T[A-Z0-9]+/B[A-Z0-9]+/[A-Za-z0-9]{1,60}", re.ASCII)
@@ -58,7 +59,7 @@ class SlackWebhook(slack_api.SlackTransport):
     def __init__(self, settings: Settings, *, deadline: float) -> None:
         super().__init__(settings, deadline=deadline)
         self._url = settings.slack_hooks_url
-        self._api = Caller(slack_api.USER_AGENT, self._url, deadline)
+        self._api = Caller(user_agent(), self._url, deadline)
 
     @property
     def capabilities(self) -> Capabilities:
