@@ -30,18 +30,84 @@ from lol_dagster.roster.channels import MOST_MEMBERS, ChannelRules
 from lol_dagster.storage.models import Channel
 from lol_dagster.storage.models.roster import ONLY_IF, PICTURES, QUIET_WAYS, UNCERTAIN_POLICIES
 
-_MEMBERS = click.IntRange(1, MOST_MEMBERS)
 _T = TypeVar("_T")
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-_templates_option = click.option(
-    "--template",
-    "templates",
-    multiple=True,
-    metavar="FIELD=TEXT",
-    help="How a member's lead, facts or details read, such as 'lead={{ name }} as {{ champion }}'; 'lead=' for "
-    "as usual. docs/how-to/rules.md has what they may use.",
-)
+def _rule_options(*, new: bool) -> Callable[[_Command], _Command]:
+    """The options for `_changed`.
+
+    Args:
+        new: For a new channel: what is not named has a default, which is said.
+    """
+
+    def default(value: str) -> str:
+        return f" [{value}]" if new else ""
+
+    options = (
+        click.option(
+            "--queues",
+            metavar="ranked,Arena,3130|all",
+            help="Only these games: kinds of queue ("
+            + ", ".join(KIND_NAMES)
+            + "), modes and queues by name, or Riot's numbers of queues; or 'all'."
+            + default("all"),
+        ),
+        click.option(
+            "--message-kinds",
+            metavar=",".join(channels.CHOSEN_KINDS) + "|all",
+            help="Only these messages, or 'all'." + default("all"),
+        ),
+        click.option(
+            "--min-members",
+            type=click.IntRange(1, MOST_MEMBERS),
+            help="Only games in which at least so many of the team took part." + default("1"),
+        ),
+        click.option(
+            "--only-if",
+            type=click.Choice([*ONLY_IF, "all"]),
+            help="Only games that one of the team has won, or that are worth a remark, or 'all'."
+            + default("all"),
+        ),
+        click.option(
+            "--template",
+            "templates",
+            multiple=True,
+            metavar="FIELD=TEXT",
+            help="How a member's lead, facts or details read, such as 'lead={{ name }} as {{ champion }}'; "
+            "'lead=' for as usual. docs/how-to/rules.md has what they may use.",
+        ),
+        click.option(
+            "--quiet-hours",
+            metavar="23:00-08:00|none",
+            help="In the team's time zone, or 'none'." + default("none"),
+        ),
+        click.option(
+            "--quiet-way",
+            type=click.Choice(QUIET_WAYS),
+            help="In quiet hours: 'hold' games back, for one message when they end, or send 'silent' "
+            "messages, which Slack does not have." + default("hold"),
+        ),
+        click.option(
+            "--pictures",
+            type=click.Choice(PICTURES),
+            help="What is put beside a game's text: a card, which is drawn and comes as an edit."
+            + default("none"),
+        ),
+        click.option(
+            "--story/--no-story",
+            default=None,
+            help="Whether a game of the Rift's message also tells how it went, some minutes later."
+            + default("no"),
+        ),
+    )
+
+    def decorated(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorated
 
 
 @click.group()
@@ -60,44 +126,7 @@ def channel() -> None:
     help="A bot's channel id; for a webhook '-', which asks for its URL or reads it from the standard "
     "input: it is a secret.",
 )
-@click.option(
-    "--queues",
-    metavar="ranked,Arena,3130",
-    help="Only these games: kinds of queue ("
-    + ", ".join(KIND_NAMES)
-    + "), modes and queues by name, or Riot's numbers of queues. [all]",
-)
-@click.option(
-    "--message-kinds", metavar=",".join(channels.CHOSEN_KINDS), help="Only these messages. [all]"
-)
-@click.option(
-    "--min-members",
-    type=_MEMBERS,
-    help="Only games in which at least so many of the team took part. [1]",
-)
-@click.option(
-    "--only-if",
-    type=click.Choice(ONLY_IF),
-    help="Only games that one of the team has won, or that are worth a remark. [all]",
-)
-@_templates_option
-@click.option("--quiet-hours", metavar="23:00-08:00", help="In the team's time zone. [none]")
-@click.option(
-    "--quiet-way",
-    type=click.Choice(QUIET_WAYS),
-    help="In quiet hours: 'hold' games back, for one message when they end, or send 'silent' messages, which "
-    "Slack does not have. [hold]",
-)
-@click.option(
-    "--pictures",
-    type=click.Choice(PICTURES),
-    help="What is put beside a game's text: a card, which is drawn and comes as an edit. [none]",
-)
-@click.option(
-    "--story/--no-story",
-    default=None,
-    help="Whether a game of the Rift's message also tells how it went, some minutes later. [no]",
-)
+@_rule_options(new=True)
 @click.option(
     "--uncertain",
     type=click.Choice(UNCERTAIN_POLICIES),
@@ -111,33 +140,14 @@ def add(
     team: str,
     kind: str,
     address: str,
-    queues: str | None,
-    message_kinds: str | None,
-    min_members: int | None,
-    only_if: str | None,
-    quiet_hours: str | None,
-    quiet_way: str | None,
-    templates: tuple[str, ...],
-    pictures: str | None,
-    story: bool | None,
     uncertain: str,
     as_json: bool,
+    **typed: Any,
 ) -> None:
     """Announce a team's games in a channel, beginning with those that finish now."""
     with command_context() as app:
         transports = all_transports(app.settings)
-        rules = _changed(
-            ChannelRules(),
-            queues=queues,
-            message_kinds=message_kinds,
-            min_members=min_members,
-            only_if=only_if,
-            quiet_hours=quiet_hours,
-            quiet_way=quiet_way,
-            templates=templates,
-            pictures=pictures,
-            story=story,
-        )
+        rules = _changed(ChannelRules(), **typed)
         with app.writing() as session:
             added = channels.add_channel(
                 session,
@@ -164,42 +174,7 @@ def add(
     type=SecretInput("The webhook's URL"),
     help="Another address; for a webhook '-', which asks for its URL or reads it from the standard input.",
 )
-@click.option(
-    "--queues",
-    metavar="ranked,Arena,3130|all",
-    help="Only games of these kinds of queue, modes and queues, or 'all'.",
-)
-@click.option(
-    "--message-kinds",
-    metavar=",".join(channels.CHOSEN_KINDS) + "|all",
-    help="Only these messages, or 'all'.",
-)
-@click.option(
-    "--min-members",
-    type=_MEMBERS,
-    help="Only games in which at least so many of the team took part.",
-)
-@click.option(
-    "--only-if",
-    type=click.Choice([*ONLY_IF, "all"]),
-    help="Only games that one of the team has won, or that are worth a remark, or 'all'.",
-)
-@click.option("--pictures", type=click.Choice(PICTURES), help="What is put beside a game's text.")
-@_templates_option
-@click.option(
-    "--quiet-hours", metavar="23:00-08:00|none", help="In the team's time zone, or 'none'."
-)
-@click.option(
-    "--quiet-way",
-    type=click.Choice(QUIET_WAYS),
-    help="In quiet hours: 'hold' games back, for one message when they end, or send 'silent' messages, which "
-    "Slack does not have.",
-)
-@click.option(
-    "--story/--no-story",
-    default=None,
-    help="Whether a game of the Rift's message also tells how it went, some minutes later.",
-)
+@_rule_options(new=False)
 @click.option(
     "--uncertain",
     type=click.Choice(UNCERTAIN_POLICIES),
@@ -216,41 +191,19 @@ def edit(
     new_name: str | None,
     kind: str | None,
     address: str | None,
-    queues: str | None,
-    message_kinds: str | None,
-    min_members: int | None,
-    only_if: str | None,
-    quiet_hours: str | None,
-    quiet_way: str | None,
-    templates: tuple[str, ...],
-    pictures: str | None,
-    story: bool | None,
     uncertain: str | None,
     dry_run: bool,
     as_json: bool,
+    **typed: Any,
 ) -> None:
     """Change a channel; what is not named stays."""
     with command_context() as app:
         transports = all_transports(app.settings)
 
-        def rules_of(row: Channel) -> ChannelRules:
-            return _changed(
-                ChannelRules.of(row),
-                queues=queues,
-                message_kinds=message_kinds,
-                min_members=min_members,
-                only_if=only_if,
-                quiet_hours=quiet_hours,
-                quiet_way=quiet_way,
-                templates=templates,
-                pictures=pictures,
-                story=story,
-            )
-
         if dry_run:
             with app.database.reading() as session:
                 row = channels.get_channel(session, name)
-                rules = rules_of(row)
+                rules = _changed(ChannelRules.of(row), **typed)
                 channels.check_rules(rules, kind or row.kind, transports)
                 channels.check_templates(session, rules, row.team)
                 preview = preview_rules(
@@ -267,7 +220,7 @@ def edit(
                 kind=row.kind if kind is None else kind,
                 address=address,
                 transports=transports,
-                rules=rules_of(row),
+                rules=_changed(ChannelRules.of(row), **typed),
                 uncertain=row.uncertain if uncertain is None else uncertain,
                 version=row.version,
                 now=app.now,
