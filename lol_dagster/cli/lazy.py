@@ -63,7 +63,7 @@ class LazyGroup(click.Group):
             status = _status_of(error)
             if status is None:
                 raise
-            click.echo(f"lol-dagster: {in_a_line(error)}", err=True)
+            click.echo(f"lol-dagster: {message_for(error)}", err=True)
             ctx.exit(status)
 
 
@@ -78,7 +78,7 @@ def _status_of(error: Exception) -> int | None:
     return 1 if is_known or _lacks_space(error) else None
 
 
-def in_a_line(error: BaseException) -> str:
+def message_for(error: BaseException) -> str:
     """What a person has to read of what ended a command."""
     from sqlalchemy.exc import DBAPIError
 

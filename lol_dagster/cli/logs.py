@@ -6,16 +6,15 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
 
 from lol_dagster.cli.output import as_json_option, shown
-from lol_dagster.errors import UserError
+from lol_dagster.cli.since import since_option
 from lol_dagster.logs.reading import LEVELS, Follower, LogFilter, LogLine, newest, read_log
-from lol_dagster.settings import load_settings, parse_duration
+from lol_dagster.settings import load_settings
 
 _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 
@@ -28,25 +27,20 @@ _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 @click.option("--channel", metavar="NAME", help="Only lines about this channel.")
 @click.option("--message", metavar="ID", help="Only lines about this message.")
 @click.option("--level", type=click.Choice(LEVELS), help="Only this level and more severe ones.")
-@click.option(
-    "--since",
-    metavar="TIME",
-    help="All lines since then: 2h, 3d, 2026-11-25 or 2026-11-25T21:30 (UTC, if it names no other).",
-)
+@since_option("All lines since then")
 @click.option(
     "-n", "--lines", type=click.IntRange(0), default=200, show_default=True,
     help="How many of the last lines, where no --since is given.",
 )  # fmt: skip
 @as_json_option
-def logs(follow: bool, since: str | None, lines: int, as_json: bool, **wanted: Any) -> None:
+def logs(follow: bool, since: datetime | None, lines: int, as_json: bool, **wanted: Any) -> None:
     """Show what every process has logged.
 
     With --json each line is printed as it stands in the log: a JSON object.
     """
     logs_dir = load_settings().logs_dir
-    begin = instant(since, datetime.now(UTC)) if since else None
-    matching = LogFilter(since=begin, **wanted)
-    most = None if begin else lines
+    matching = LogFilter(since=since, **wanted)
+    most = None if since else lines
     try:
         if follow:
             follower = Follower(logs_dir, matching)
@@ -60,22 +54,6 @@ def logs(follow: bool, since: str | None, lines: int, as_json: bool, **wanted: A
         # The program that this is piped into (`head`, a pager) has ended. Python would complain once
         # more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def instant(text: str, now: datetime) -> datetime:
-    """What `--since` was given.
-
-    Raises:
-        UserError: it is neither a duration nor an instant.
-    """
-    with suppress(ValueError, OverflowError):
-        return now - parse_duration(text)
-    with suppress(ValueError, OverflowError):
-        at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    raise UserError(
-        f"--since {text!r} should be a duration such as 2h, or an instant such as 2026-11-25T21:30"
-    )
 
 
 def _print_lines(lines: Iterable[LogLine], as_json: bool) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from lol_dagster.cli.interrupts import answering_ctrl_c
-from lol_dagster.cli.lazy import in_a_line
+from lol_dagster.cli.lazy import message_for
 from lol_dagster.errors import UserError
 from lol_dagster.logs.writing import start_logging
 from lol_dagster.settings import Settings, ensure_home, load_settings
@@ -65,7 +65,7 @@ def _print_counts(run_counts: RunCounts, error: BaseException | None, *, as_json
 
     counts = run_counts.counts()
     if as_json:
-        failed = {} if error is None else {"failed": in_a_line(error)}
+        failed = {} if error is None else {"failed": message_for(error)}
         click.echo(json.dumps(cycles.as_json(run_counts) | failed))
     elif error is None or any(counts.values()):
         click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()))

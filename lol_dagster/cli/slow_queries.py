@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from lol_dagster.cli.output import as_json_option, print_either, shown
+from lol_dagster.cli.since import since_option
 from lol_dagster.settings import load_settings
 
 if TYPE_CHECKING:
@@ -17,13 +18,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--since",
-    metavar="TIME",
-    help="Those since then: 2h, 3d, 2026-11-25 or 2026-11-25T21:30 (UTC, if it names no other).",
-)
+@since_option("Those since then")
 @as_json_option
-def slow(since: str | None, as_json: bool) -> None:
+def slow(since: datetime | None, as_json: bool) -> None:
     """Which statements were slow: how often, how long, by which plan, called from where.
 
     Executions that took LOL_SLOW_QUERY_MS or longer are in the log; these are summed up by statement, the
@@ -31,12 +28,10 @@ def slow(since: str | None, as_json: bool) -> None:
     the slowest.
     """
     # Not above: the other commands of `db` are quick, and reading a log loads structlog.
-    from lol_dagster.cli.logs import instant
     from lol_dagster.logs.slow_queries import slow_queries
 
     settings = load_settings()
-    begin = instant(since, datetime.now(UTC)) if since else None
-    statements = slow_queries(settings.logs_dir, begin)
+    statements = slow_queries(settings.logs_dir, since)
     threshold = settings.slow_query_ms
     print_either(
         [asdict(each) for each in statements], as_json, lambda: _print(statements, threshold)

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from lol_dagster.cli import cli
-from lol_dagster.cli.logs import instant as instant_of
+from lol_dagster.cli.since import instant as instant_of
 from lol_dagster.logs.reading import LogFilter, read_log
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.simulator.main import Simulator
@@ -67,7 +67,7 @@ def test_nothing_that_a_terminal_would_obey_is_printed(settings: Settings) -> No
         ("2026-11-25T11:30Z", NOON - timedelta(minutes=30)),
     ],
 )
-def test_since_takes_a_duration_or_aninstant_of(text: str, instant: datetime) -> None:
+def test_since_takes_a_duration_or_an_instant(text: str, instant: datetime) -> None:
     assert instant_of(text, NOON) == instant
 
 
