@@ -8,9 +8,10 @@ lie in mutants/: a function that did not change is not tried again, but for its 
 new tests; after a change of tests that notice less, delete mutants/.
 
 mutmut makes the mutants; they are tried here, as it begins pytest anew for each. One session collects all
-tests and runs each as the code is, which shows what functions it calls. Then each mutant is a fork
-of this process, which runs those tests that call its function: those of its module's own file first, and of
-these the quick ones that call few others, as they are about it; before all the one that noticed its neighbour.
+tests and runs each as the code is, which shows what lines it reaches. Then each mutant is a fork
+of this process, which runs those tests that reach the altered statement: those of its module's own file first,
+and of these the quick ones that call few functions, as they are about it; before all the one that noticed its
+neighbour.
 
 A survivor that somebody has reviewed stands in tools/mutants.toml with the reason why it may survive.
 The report writes docs/reference/mutants.md, and fails where a package is below `LEAST` or a survivor is
@@ -19,6 +20,7 @@ not in that list.
 
 from __future__ import annotations
 
+import ast
 import gc
 import math
 import mmap
@@ -31,7 +33,7 @@ import sys
 import threading
 import time
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -162,39 +164,60 @@ class _Trials:
         self._verdicts = verdicts
         self._seconds: dict[str, float] = {}
         """Of processor time, by test."""
+        self._reached: dict[str, dict[str, int]] = {}
+        """Function → test → the lines of it that the test reaches, counted from its first one, as bits."""
         self._callers: dict[str, list[pytest.Item]] = {}
         """The tests that call a function; the one that notices should come early."""
         self._called: dict[str, int] = {}
         """How many functions a test calls."""
+        self._altered: dict[str, int] = {}
+        """The lines of the statements that a mutant alters, as bits."""
         self.failed = False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.failed = self.failed or report.failed
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        for item in session.items:
-            self._learn(session, item)
+        functions = [each for path in _mutated_files() for each in _functions_of(path)]
+        for each in functions:
+            self._altered |= each.altered
+        self._learn(session, functions)
         if not self.failed:
-            for function, tests in self._callers.items():
-                tests.sort(key=partial(self._turn_of, _test_file(function)))
+            by_id = {item.nodeid: item for item in session.items}
+            for function, tests in self._reached.items():
+                self._callers[function] = sorted(
+                    map(by_id.__getitem__, tests), key=partial(self._turn_of, _test_file(function))
+                )
             gc.freeze()  # or the forks would copy all that they count
             self._try_all(session)
         return True
 
-    def _learn(self, session: pytest.Session, item: pytest.Item) -> None:
-        """Run a test with the code as it is: how long it takes, and which functions it calls."""
+    def _learn(self, session: pytest.Session, functions: Sequence[_Function]) -> None:
+        """Run each test with the code as it is: how long it takes, and what it reaches."""
+        from coverage import Coverage
         from mutmut.mutation.trampoline import set_mutant_under_test
-        from mutmut.state import state
 
-        set_mutant_under_test("stats")
-        called: set[str] = state()._stats  # noqa: SLF001 - has no other name
-        called.clear()
-        begun = time.process_time()
-        _run(session, item)
-        self._seconds[item.nodeid] = time.process_time() - begun
-        self._called[item.nodeid] = len(called)
-        for function in called:
-            self._callers.setdefault(function, []).append(item)
+        set_mutant_under_test("")
+        watcher = Coverage(data_file=None, config_file=False, include="lol_dagster/*")
+        watcher.start()
+        for item in session.items:
+            watcher.switch_context(item.nodeid)
+            begun = time.process_time()
+            _run(session, item)
+            self._seconds[item.nodeid] = time.process_time() - begun
+        watcher.stop()
+        data = watcher.get_data()
+        by_line = {
+            path: data.contexts_by_lineno(str(path.resolve()))
+            for path in {each.path for each in functions}
+        }
+        for each in functions:
+            reached = self._reached.setdefault(each.name, {})
+            for number in range(each.first + 1, each.last + 1):
+                for test in filter(None, by_line[each.path].get(number, ())):
+                    reached[test] = reached.get(test, 0) | 1 << (number - each.first)
+            for test in reached:
+                self._called[test] = self._called.get(test, 0) + 1
 
     def _seconds_of(self, item: pytest.Item) -> float:
         return self._seconds[item.nodeid]
@@ -224,7 +247,10 @@ class _Trials:
         """What is run on it, and how many seconds that takes where no test fails."""
         tests: list[pytest.Item] = []
         seconds = 0.0
-        for item in self._callers.get(_function(mutant), []):
+        function, altered = _function(mutant), self._altered[mutant.name]
+        for item in self._callers[function]:
+            if not self._reached[function][item.nodeid] & altered:
+                continue
             seconds += self._seconds_of(item)
             if seconds > _SECONDS and tests:
                 break
@@ -301,6 +327,100 @@ def _end_if_stuck() -> None:
 def _function(mutant: Mutant) -> str:
     """As mutmut counts its calls."""
     return mutant.name.partition("__mutmut_")[0]
+
+
+class _Function(NamedTuple):
+    """One that has mutants, as it stands in the copy."""
+
+    name: str
+    """As of `_function`."""
+    path: Path
+    first: int
+    """Its first line, in which its name is."""
+    last: int
+    altered: dict[str, int]
+    """Mutant → the lines, counted from the first one, of the statements that it alters, as bits."""
+
+
+def _functions_of(path: Path) -> Iterator[_Function]:
+    """Those of a file of the copy that has mutants in it.
+
+    Args:
+        path: Below the copy's root, which is the working directory.
+    """
+    text = path.read_text()
+    lines, module = text.splitlines(), ".".join(path.with_suffix("").parts)
+    nodes: dict[str, ast.FunctionDef] = {}
+    for outer in ast.parse(text).body:
+        for node in (outer, *(outer.body if isinstance(outer, ast.ClassDef) else ())):
+            if isinstance(node, ast.FunctionDef) and "__mutmut_" in node.name:
+                nodes[node.name] = node
+
+    def code(node: ast.FunctionDef) -> list[str]:
+        """Without the name."""
+        first, *others = lines[node.lineno - 1 : node.end_lineno]
+        return [first.replace(node.name, ""), *others]
+
+    for name, node in nodes.items():
+        function, _, which = name.partition("__mutmut_")
+        if which != "orig":
+            continue
+        parts, old = list(_parts(node)), code(node)
+        altered = {
+            f"{module}.{mutant}": _lines_of_parts(parts, _difference(old, code(other)))
+            for mutant, other in nodes.items()
+            if mutant.partition("__mutmut_")[0] == function and mutant != name
+        }
+        yield _Function(
+            f"{module}.{function}", path, node.lineno, node.end_lineno or node.lineno, altered
+        )
+
+
+def _difference(old: Sequence[str], new: Sequence[str]) -> range:
+    """The lines of the old one that are others in the new one; the one before if none is lost."""
+    before = next(
+        (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), len(old) - 1
+    )
+    after = next(
+        (i for i, (a, b) in enumerate(zip(old[::-1], new[::-1], strict=False)) if a != b), 0
+    )
+    return range(before, max(before + 1, len(old) - after))
+
+
+def _lines_of_parts(parts: Sequence[Sequence[range]], altered: range) -> int:
+    """Of all parts that are altered, as bits; all lines if what is altered is in none of them."""
+    bits = 0
+    for part in parts:
+        if any(each.start < altered.stop and altered.start < each.stop for each in part):
+            bits |= sum(1 << number for each in part for number in each)
+    return bits or -1
+
+
+def _parts(function: ast.FunctionDef) -> Iterator[list[range]]:
+    """The lines, counted from the function's first one, of what is run as a whole or not at all: a
+    statement, or of one that has others inside what stands before these.
+    """
+
+    def lines(first: int, last: int | None) -> range:
+        return range(first - function.lineno, (last or first) + 1 - function.lineno)
+
+    for node in ast.walk(function):
+        if node is function or not isinstance(node, ast.stmt | ast.ExceptHandler):
+            continue
+        if isinstance(node, ast.Match):
+            cases = [lines(each.pattern.lineno, each.body[0].lineno - 1) for each in node.cases]
+            yield [lines(node.lineno, node.cases[0].pattern.lineno - 1), *cases]
+        elif body := getattr(node, "body", None):
+            yield [lines(node.lineno, body[0].lineno - 1)]
+        else:
+            yield [lines(node.lineno, node.end_lineno)]
+
+
+def _mutated_files() -> list[Path]:
+    """Of the copy, which is the working directory."""
+    return [
+        each for each in Path("lol_dagster").rglob("*.py") if "__mutmut_orig(" in each.read_text()
+    ]
 
 
 def _test_file(function: str) -> str:

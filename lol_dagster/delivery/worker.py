@@ -349,26 +349,25 @@ class Deliverer:
             reason, wait = str(error), max(wait, asked)
             is_over = is_over or error.is_final or watch.now() + asked > upload.until
         if is_over:
-            logger.warning("no picture: %s", reason, extra={"message_id": claimed.row.id})
+            logger.warning("no picture: %s", reason)
             self._outbox.note_upload(claimed, failed=reason)
             return None
         return watch.now() + wait, reason
 
     def _drawn(self, card: Mapping[str, Any], content: Mapping[str, Any]) -> Picture:
         assert self.artist is not None, "without one there is no card to send"
-        return Picture(self.artist.draw(card), alt=str(content.get("summary", "")))
+        return Picture(self.artist.draw(card), content["summary"])
 
     def _with_picture(self, message: Outgoing, content: Mapping[str, Any]) -> Outgoing:
         """The message with its card drawn; as it is if that is not possible."""
         if message.card is None:
             return message
         if message.file_id is not None:
-            picture = Picture(b"", str(content.get("summary", "")), message.file_id)
-            return replace(message, picture=picture)
+            return replace(message, picture=Picture(b"", content["summary"], message.file_id))
         try:
             return replace(message, picture=self._drawn(message.card, content))
         except CannotDraw:
-            logger.exception("no picture", extra={"message_id": message.message_id})
+            logger.exception("no picture")
             return message
 
     def _wait_until(self, time: datetime | None, watch: Watch) -> None:

@@ -7,7 +7,7 @@ announced_games.py loads the rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import reduce
 from itertools import groupby
@@ -171,21 +171,20 @@ def compose_card(game: AnnouncedGame, sides: Sequence[CardSide], language: Langu
 
 
 def _card_member(game: AnnouncedGame, member: Member, language: Language) -> CardMember:
-    # Rank and MVP have places of their own.
-    line = _line(game, replace(member, moved=None, is_mvp=False), language)
-    _, *score = line.facts
+    line = _line(game, member, language)
+    score = line.facts[1:2]  # not a remake's; MVP has a place of its own
     is_long = game.mode_family == "swarm"
     points, standing = _points(member.moved, language) if member.moved else ("", "")
     return CardMember(
         name=member.label,
         champion=member.champion,
         champion_id=member.champion_id,
-        score="" if is_long else "".join(score),
+        score=score[0] if score and not is_long else "",
         facts=(*score, *line.details) if is_long else line.details,
         points=points,
         standing=standing,
         points_tone=_points_tone(member.moved),
-        highlight=", ".join(line.highlights),
+        highlight=line.highlights[0] if line.highlights else "",
         is_mvp=member.is_mvp,
     )
 

@@ -211,7 +211,7 @@ class _Teller:
         taken = [language.said(text, counts[kind]) for kind, text in _TAKEN.items() if counts[kind]]
         if kills := len(swing.kills):
             taken = [language.plural("{number} kill", "{number} kills", kills), *taken]
-        return language.listed(taken) if taken else ""
+        return language.listed(taken)
 
     def _whose_kills(self, swing: Swing) -> str:
         """Who of the members had a hand in most of several kills; nobody, where the other side did them."""

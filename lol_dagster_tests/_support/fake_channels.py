@@ -355,7 +355,10 @@ class FakeSlack(Channels):
             "files.info": ("file", lambda: self._file(asked.query["file"])),
             "HOOK": ("hook", lambda: self._hook(body)),
         }
-        operation, act = routes[asked.parts[-1]]
+        method = asked.parts[-1]
+        is_read = method in {"conversations.history", "files.info"}
+        assert request.method == ("GET" if is_read else "POST")
+        operation, act = routes[method]
         return self.handle(operation, request, connection, act)
 
     def _upload_url(self, host: str) -> bytes:

@@ -87,15 +87,17 @@ def raw_server(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Iterat
     open_sockets: list[socket.socket] = []
 
     def serve(sock: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            if tls is not None:
-                sock = tls.wrap_socket(sock, server_side=True)
-                open_sockets.append(sock)
-            while (request := _read_request(sock, server)) is not None:
-                server.requests.append(request)
-                handler(request, Connection(sock, closing))
-        with contextlib.suppress(OSError):
-            sock.close()
+        try:
+            with contextlib.suppress(OSError):
+                if tls is not None:
+                    sock = tls.wrap_socket(sock, server_side=True)
+                    open_sockets.append(sock)
+                while (request := _read_request(sock, server)) is not None:
+                    server.requests.append(request)
+                    handler(request, Connection(sock, closing))
+        finally:  # or the client would wait out its deadline for a handler that has failed
+            with contextlib.suppress(OSError):
+                sock.close()
 
     def accept() -> None:
         while True:

@@ -112,6 +112,7 @@ class Box:
         """All that can be claimed now, one after the other."""
         found: list[str] = []
         while (claimed := self.claim(now)) is not None:
+            assert claimed.row.id not in found, "it was claimed already"
             found.append(claimed.row.id)
         return found
 

@@ -4,8 +4,11 @@ once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from email import message_from_bytes
+from email.policy import HTTP
 from typing import Any
 
 import pytest
@@ -53,6 +56,16 @@ def settle(delivery: DeliverySetup) -> None:
         if delivery.deliverer().next_due_at() is None:
             return
         delivery.pass_time(130)
+
+
+def until(delivery: DeliverySetup, is_reached: Callable[[], bool], *, every: float) -> None:
+    """Deliver again and again, some seconds apart, for ten minutes at most."""
+    for _ in range(round(600 / every)):
+        if is_reached():
+            return
+        delivery.run()
+        delivery.pass_time(every)
+    raise AssertionError("never reached")
 
 
 def noted(delivery: DeliverySetup, message: str) -> MessagePicture | None:
@@ -409,6 +422,29 @@ def test_the_same_picture_makes_the_same_request() -> None:
     )
 
 
+def test_an_edit_with_a_picture_is_a_form_of_two_parts() -> None:
+    """RFC 7578; what it parts may contain anything, even the boundary of another request."""
+    from lol_dagster.delivery.transports.discord_format import edit_request
+
+    body = {"embeds": [{"title": "Victory"}], "allowed_mentions": {"parse": []}}
+    boundaries = []
+    png = b"\x89PNG"
+    for _ in range(2):
+        request = edit_request(body, Picture(png, "Ann won"))
+        ((name, kind),) = request["headers"].items()
+        assert name == "Content-Type"
+        head = f"{name}: {kind}\r\n\r\n".encode()
+        form = message_from_bytes(head + request["data"], policy=HTTP)
+        assert form.get_content_type() == "multipart/form-data"
+        boundaries.append(form.get_boundary())
+        payload, file = form.iter_parts()
+        assert payload.get_content_type() == "application/json"
+        assert file.get_content_type() == "image/png"
+        assert (file.get_filename(), file.get_payload(decode=True)) == ("card.png", png)
+        png += b"\r\n--" + (boundaries[0] or "").encode()
+    assert boundaries[0] != boundaries[1]
+
+
 def test_every_message_with_a_failed_picture_says_why(
     delivery: DeliverySetup, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -491,6 +527,28 @@ class TestSlack:
         assert delivery.pictures(channel) == [picture_of("Victory")]
         assert delivery.row(message).due_at is None
 
+    @pytest.mark.parametrize(
+        ("step", "fault", "why"),
+        [
+            ("upload-url", fail_before_accept(), "Slack 503"),
+            ("upload-url", rate_limited(30), "429"),
+            ("upload-url", reset_after_accept, "127.0.0.1"),
+            ("upload-url", slack_error("missing_scope"), "missing_scope"),
+            ("upload", fail_before_accept(), "503"),
+            ("upload", reset_after_accept, "127.0.0.1"),
+            ("file", reset_after_accept, "127.0.0.1"),
+        ],
+    )
+    def test_people_read_why_a_picture_is_late_or_missing(
+        self, delivery: DeliverySetup, channel: int, step: str, fault: Any, why: str
+    ) -> None:
+        message = delivery.with_card(channel)
+        delivery.slack.script(step, fault)
+        until(delivery, lambda: not delivery.slack.faults[step], every=4)
+        picture = noted(delivery, message)
+        said = (picture and picture.failed) or delivery.row(message).last_error or ""
+        assert why in said
+
     @pytest.mark.parametrize("step", ["upload-url", "upload", "upload-complete", "file"])
     def test_row_34_a_step_that_fails_for_two_minutes_costs_the_picture_and_no_text(
         self, delivery: DeliverySetup, channel: int, step: str
@@ -500,11 +558,8 @@ class TestSlack:
         delivery.say(message, "Defeat", card("Defeat"))
         delivery.slack.faults[step] = [fail_before_accept() for _ in range(40)]
         since = delivery.clock.at
-        while delivery.titles(channel) == ["Victory"]:
-            delivery.run()
-            delivery.pass_time(5)
-            assert delivery.clock.at < since + 140
-        assert delivery.clock.at > since + 120
+        until(delivery, lambda: delivery.titles(channel) != ["Victory"], every=5)
+        assert since + 120 < delivery.clock.at <= since + 140
         assert (delivery.titles(channel), delivery.pictures(channel)) == (["Defeat"], [[]])
         assert "503" in (noted(delivery, message).failed or "")  # type: ignore[union-attr]
 
@@ -608,7 +663,10 @@ class TestSlack:
     def test_an_upload_that_breaks_in_an_unexpected_way_costs_the_picture_alone(
         self, delivery: DeliverySetup, channel: int, step: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        tries = []
+
         def breaks(*_: object) -> None:
+            tries.append(step)
             raise KeyError("files")
 
         monkeypatch.setattr(SlackBot, step, breaks)
@@ -619,6 +677,7 @@ class TestSlack:
         assert delivery.row(message).due_at is delivery.row(other).due_at is None
         assert (picture := noted(delivery, message))
         assert picture.failed == "unexpected KeyError"
+        assert len(tries) == 2, "once for each message: it would break again"
 
     @pytest.mark.parametrize("step", ["upload-url", "upload-complete", "file"])
     def test_whoever_is_asked_to_wait_with_an_upload_waits_so_long(
@@ -626,9 +685,7 @@ class TestSlack:
     ) -> None:
         delivery.with_card(channel)
         delivery.slack.script(step, rate_limited(30))
-        while delivery.slack.faults[step]:
-            delivery.run(wait=0)
-            delivery.pass_time(4)
+        until(delivery, lambda: not delivery.slack.faults[step], every=4)
         calls = len(delivery.slack.calls)
         delivery.pass_time(10)
         delivery.run(wait=0)
@@ -643,9 +700,7 @@ class TestSlack:
     ) -> None:
         message = delivery.with_card(channel)
         delivery.slack.script(step, fail_before_accept())
-        while delivery.slack.faults[step]:
-            delivery.run(wait=0)
-            delivery.pass_time(4)
+        until(delivery, lambda: not delivery.slack.faults[step], every=4)
         delivery.pass_time(600)
         settle(delivery)
         assert delivery.pictures(channel) == [picture_of("Victory")]
@@ -674,9 +729,11 @@ class TestSlack:
             2
         ]  # of the same server, by another name
         delivery.slack.upload_url = url.format(port=port) if isinstance(url, str) else url
-        delivery.with_card(channel)
+        message = delivery.with_card(channel)
         settle(delivery)
         assert delivery.pictures(channel) == [[]]
+        assert (picture := noted(delivery, message))
+        assert picture.failed == "Slack's answer to the upload is not understood"
         assert delivery.slack.count("upload") == 0
 
     @pytest.mark.parametrize("url", ["https://files.slack.com/upload/v1/x", "https://slack.com/x"])

@@ -400,6 +400,13 @@ def test_a_catch_up_lists_the_games_newest_last_with_totals():
     assert content.tone == "neutral"
 
 
+def test_what_there_was_none_of_is_not_counted():
+    lost = [game(member("Ann", outcome="loss"), match_id=f"EUW1_{number}") for number in (1, 2)]
+    remade = [game(member("Ann", outcome="remake"), match_id=f"EUW1_{number}") for number in (3, 4)]
+    content = compose_catch_up([*lost, *remade])
+    assert content.sections[0].lines[0].facts == ("2 losses, 2 other games",)
+
+
 def test_a_long_catch_up_lists_the_latest_and_says_how_many_more_there_are():
     games = [
         game(

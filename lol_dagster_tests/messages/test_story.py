@@ -158,6 +158,9 @@ def test_of_a_game_that_was_over_before_ten_minutes_nothing_is_said_about_them()
                 "an Elder Dragon, 2 dragons, a Voidgrub and an inhibitor."
             ),
         ),
+        ({"towers": 2}, "From 20:00 to 23:00 we gained 4,000 gold on them: 2 towers."),
+        # In hundreds, as people say it; from the very beginning.
+        ({"gold": 12_049, "start_s": 0}, "From 0:00 to 23:00 we gained 12,000 gold on them."),
         # What nobody has heard of is left out.
         ({"monsters": ("NEW_BEAST",)}, "From 20:00 to 23:00 we gained 4,000 gold on them."),
     ],

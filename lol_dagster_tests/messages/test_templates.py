@@ -16,6 +16,7 @@ from lol_dagster.messages.language import language
 from lol_dagster.messages.templates import (
     LONGEST,
     MOST_SHOWN,
+    NAMES,
     TemplateError,
     check_template,
     failed_template,
@@ -64,6 +65,27 @@ def test_a_template_fills_a_field(text: str, said: str) -> None:
     assert fill({"lead": text}) == replace(LINE, lead=said)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("name", "Ann"), ("account", "ann2"), ("champion", "Jinx"), ("kills", "10"), ("deaths", "2"),
+        ("assists", "8"), ("cs", "200"), ("cs_per_min", "7.5"), ("kda", "9.0"),
+        ("kill_participation", "0.5"), ("outcome", "win"), ("placement", "3"), ("mvp", "True"),
+        ("queue", "Ranked Solo"), ("minutes", "32"), ("lead", "Ann"), ("facts", "Jinx · 10/2/8"),
+        ("details", "KDA 9.0 · 50% KP"),
+    ],
+)  # fmt: skip
+def test_every_name_is_a_figure_of_the_member_or_the_game(name: str, said: str) -> None:
+    ann = replace(ANN, account_name="ann2", cs_per_min=7.5, placement=3, is_mvp=True)
+    line = replace(LINE, details=("KDA 9.0", "50% KP"))
+    assert fill({"lead": f"{{{{ {name} }}}}"}, ann, line).lead == said
+
+
+def test_every_name_that_is_offered_is_there() -> None:
+    # None and True are written, and nothing is undefined.
+    assert fill({"details": " ".join(f"{{{{ {each} }}}}" for each in NAMES)}).details != ()
+
+
 def test_other_fields_stay_and_an_empty_one_is_left_out() -> None:
     found = fill({"facts": "{{ champion }}", "details": "{% if kills > 99 %}wow{% endif %}"})
     assert found == Line(lead="Ann", facts=("Jinx",), highlights=("A pentakill!",))
@@ -101,6 +123,10 @@ def test_what_comes_of_a_template_is_cut_off() -> None:
     assert len(longest) == LONGEST
     said = fill({"lead": longest}, replace(ANN, name="A" * 100)).lead
     assert said == "A" * (MOST_SHOWN - 1) + "…"
+    as_long_as_can_be = "A" * MOST_SHOWN
+    assert (
+        fill({"lead": "{{ name }}"}, replace(ANN, name=as_long_as_can_be)).lead == as_long_as_can_be
+    )
 
 
 def test_it_is_plain_text_which_is_escaped_as_all_is() -> None:

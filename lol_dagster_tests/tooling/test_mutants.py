@@ -176,3 +176,72 @@ def test_each_mutant_is_tried_on_the_tests_that_call_its_function(tmp_path: Path
 
     write(tmp_path / "lol_dagster/words.txt", "new")
     assert run() == ["nothing can be said about what tests notice while they fail"]
+
+
+MADE = """
+def x_tell__mutmut_orig(what):
+    \"\"\"What is to be said.\"\"\"
+    if what is None or (
+        what == ""
+    ):
+        return "nothing"
+    for part in what:
+        print(
+            part,
+            1,
+        )
+    return what
+
+
+def x_tell__mutmut_1(what):
+    \"\"\"What is to be said.\"\"\"
+    if what is None or (
+        what != ""
+    ):
+        return "nothing"
+    for part in what:
+        print(
+            part,
+            1,
+        )
+    return what
+
+
+def x_tell__mutmut_2(what):
+    \"\"\"What is to be said.\"\"\"
+    if what is None or (
+        what == ""
+    ):
+        return "nothing"
+    for part in what:
+        print(
+            part,
+            )
+    return what
+
+
+def x_tell__mutmut_3(what=1):
+    \"\"\"What is to be said.\"\"\"
+    if what is None or (
+        what == ""
+    ):
+        return "nothing"
+    for part in what:
+        print(
+            part,
+            1,
+        )
+    return what
+"""
+
+
+def test_only_whoever_reaches_the_altered_statement_is_asked(tmp_path: Path) -> None:
+    """Of one that has others inside its own lines are meant: here the condition, and the call."""
+    write(tmp_path / "code.py", MADE)
+    (function,) = tool._functions_of(tmp_path / "code.py")
+    lines = {
+        mutant[-1]: [number for number in range(12) if bits >> number & 1]
+        for mutant, bits in function.altered.items()
+    }
+    # Counted from the line with the name; what alters this one concerns all.
+    assert lines == {"1": [2, 3, 4], "2": [7, 8, 9, 10], "3": list(range(12))}

@@ -172,7 +172,7 @@ def _standing(reply: Reply, message: Outgoing) -> Accepted | None:
     return Accepted(remote_id, rev) if message_id == message.message_id else None
 
 
-def refusal(reply: Reply) -> PostVerdict:
+def refusal(reply: Reply) -> NotSent | Uncertain | Deleted | Blocked | Refused:
     """The verdict on a complete answer that is no success: a known refusal, or uncertain.
 
     An unknown refusal blocks: Slack did nothing, but why is for the operator to find out.

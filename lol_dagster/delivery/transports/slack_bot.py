@@ -10,11 +10,13 @@ from urllib.parse import urlencode, urlsplit
 
 from lol_dagster.delivery.model import (
     Absent,
+    Blocked,
     Deleted,
     GetVerdict,
     NotSeen,
     NotSent,
     PostVerdict,
+    Refused,
     ScanVerdict,
     Seen,
     Uncertain,
@@ -184,8 +186,8 @@ class SlackBot(slack_api.SlackTransport):
                 raise NotUploaded(reason, retry_after=wait)
             case Uncertain(reason):
                 raise NotUploaded(reason)
-            case refused:
-                raise NotUploaded(getattr(refused, "reason", ""), is_final=True)
+            case Deleted(reason) | Blocked(reason) | Refused(reason):
+                raise NotUploaded(reason, is_final=True)
 
     def _is_slacks(self, url: str) -> bool:
         """Whether a file may be sent there."""
