@@ -336,14 +336,42 @@ def ensure_home(settings: Settings) -> Path:
     home = settings.home
     try:
         home.mkdir(parents=True, exist_ok=True)
-        if not os.access(home, os.W_OK | os.X_OK):
-            raise PermissionError(13, "Permission denied")
-        probe = home / f".writable-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        _prove_writable(home)
     except OSError as error:
         raise SettingsError(
             f"LOL_HOME {home} cannot be written ({error.strerror}): "
             "set LOL_HOME to a folder that you can write to"
         ) from None
     return home
+
+
+def ensure_dagster_home(settings: Settings) -> Path:
+    """The same of Dagster's folder in it, which may be somebody else's: a container's runtime makes one for
+    what is mounted into it.
+
+    Raises:
+        SettingsError: it, or LOL_HOME, cannot be created or written.
+    """
+    ensure_home(settings)
+    home = settings.dagster_home
+    try:
+        home.mkdir(exist_ok=True)
+        _prove_writable(home)
+    except OSError as error:
+        raise SettingsError(
+            f"{home} cannot be written ({error.strerror}): "
+            "give it to the user that LOL_HOME belongs to (chown -R)"
+        ) from None
+    return home
+
+
+def _prove_writable(folder: Path) -> None:
+    """
+    Raises:
+        OSError: it cannot be written.
+    """
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(13, "Permission denied")
+    probe = folder / f".writable-{os.getpid()}"
+    probe.touch()
+    probe.unlink()

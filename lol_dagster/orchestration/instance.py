@@ -16,7 +16,7 @@ import dagster as dg
 
 from lol_dagster.errors import UserError
 from lol_dagster.monitoring.dagster_files import CURE_OF_DAGSTERS_FILES, damaged_dagster_files
-from lol_dagster.settings import Settings, ensure_home
+from lol_dagster.settings import Settings, ensure_dagster_home
 from lol_dagster.storage.file_locks import alone
 
 RIOT_POOL = "riot"
@@ -36,13 +36,11 @@ def prepare_instance(settings: Settings) -> dg.DagsterInstance:
     Sets DAGSTER_HOME for this process and its children.
 
     Raises:
-        SettingsError: LOL_HOME cannot be written.
+        SettingsError: LOL_HOME, or Dagster's folder in it, cannot be written.
         UserError: another process hangs in here and cannot be ended, or a file of Dagster's is
             damaged.
     """
-    ensure_home(settings)
-    home = settings.dagster_home
-    home.mkdir(exist_ok=True)
+    home = ensure_dagster_home(settings)
     with alone(settings.home / "dagster.lock", within=_PREPARED_WITHIN, kill=True):
         for file in damaged_dagster_files(settings):
             raise UserError(f"{file} is damaged: {CURE_OF_DAGSTERS_FILES}")

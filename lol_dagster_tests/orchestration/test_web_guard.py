@@ -6,21 +6,15 @@ Every attack is tried on Dagster's own application first, where it works: so the
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
-import uvicorn
 import websockets.sync.client
 from click.testing import CliRunner
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import EmptyWorkspaceTarget
-from dagster_webserver.webserver import DagsterWebserver
 from flask import Flask
 from graphql import (
     GraphQLEnumType,
@@ -32,20 +26,17 @@ from graphql import (
     get_named_type,
     is_leaf_type,
 )
-from starlette.routing import Route
-from starlette.types import ASGIApp
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from lol_dagster.admin.app import create_app
 from lol_dagster.admin.security.sign_in import IDLE_FOR
 from lol_dagster.orchestration import web_server
-from lol_dagster.orchestration.instance import prepare_instance
 from lol_dagster.orchestration.web_guard import Guard, WebView
 from lol_dagster.services.web_address import WebAddress
-from lol_dagster.settings import Settings, load_settings
+from lol_dagster.settings import load_settings
 from lol_dagster.storage.database import Database
-from lol_dagster_tests._support.waiting import wait_for
+from lol_dagster_tests._support.dagsters_ui import Dagsters, Ui, dagsters_application, serving
 from lol_dagster_tests._support.web_visitor import OPERATOR, PASSWORD, QUICK_HASH, Visitor
 from lol_dagster_tests.admin.clock import ManualClock
 from lol_dagster_tests.admin.conftest import served
@@ -54,56 +45,10 @@ EVIL = "http://evil.example"
 FORM = "application/x-www-form-urlencoded"
 
 
-class Dagsters:
-    """Dagster's application, whose mutations do nothing but be noted."""
-
-    def __init__(self, web_server: DagsterWebserver[Any, Any]) -> None:
-        self.app = web_server.create_asgi_app()
-        schema = web_server._graphene_schema.graphql_schema
-        assert schema.mutation_type is not None
-        self.mutations = schema.mutation_type.fields
-        self.ran: set[str] = set()
-        """Names of the mutations that were executed."""
-        for name, mutation in self.mutations.items():
-            mutation.resolve = self._noting(name)
-
-    @property
-    def routes(self) -> list[Route]:
-        return [each for each in self.app.routes if isinstance(each, Route)]
-
-    def _noting(self, name: str) -> Callable[..., None]:
-        return lambda *_, **__: self.ran.add(name)
-
-
-@dataclass
-class Ui:
-    """It, on a port of its own."""
-
-    dagsters: Dagsters
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-
-@contextmanager
-def serving(dagsters: Dagsters, behind: Callable[[ASGIApp], ASGIApp]) -> Iterator[Ui]:
-    app = behind(dagsters.app)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", ws="websockets-sansio"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    wait_for("web server", lambda: server.started, seconds=60)
-    yield Ui(dagsters, server.servers[0].sockets[0].getsockname()[1])
-    server.should_exit = True
-    thread.join(30)
-
-
 @pytest.fixture(scope="module")
 def dagsters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dagsters]:
-    instance = prepare_instance(Settings(home=tmp_path_factory.mktemp("home")))
-    with WorkspaceProcessContext(instance, EmptyWorkspaceTarget()) as context:
-        yield Dagsters(DagsterWebserver(context))
+    with dagsters_application(tmp_path_factory.mktemp("home")) as dagsters:
+        yield dagsters
 
 
 @pytest.fixture(scope="module")

@@ -151,3 +151,48 @@ class TestChromium:
         script(programs / "apt-get", "exit 100")
         with pytest.raises(SystemExit, match="there is no chromium on the PATH"):
             self.provide()
+
+
+class TestProxies:
+    def provide(self, tmp_path: Path) -> None:
+        module = load_tool("bootstrap")
+        module.PROGRAMS = tmp_path / "unpacked"
+        module.os = type("AsRoot", (), {"geteuid": lambda: 0, "environ": os.environ})
+        module.provide_proxies()
+
+    def test_are_unpacked_and_not_installed(
+        self, programs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        script(programs / "caddy", "exit 0")
+        script(
+            programs / "apt-get",
+            f'echo "$1" >> {programs}/asked',
+            '[ "$1" = update ] || for each in "$@"; do name=$each; done',
+            '[ "$1" = update ] || : > $name.deb',
+        )
+        script(
+            programs / "dpkg-deb",
+            '/bin/mkdir -p "$3/usr/sbin"',
+            ': > "$3/usr/sbin/nginx"',
+            '/bin/chmod +x "$3/usr/sbin/nginx"',
+        )
+        self.provide(tmp_path)
+        assert (programs / "asked").read_text().split() == ["update", "download"]
+        assert [each.name for each in (tmp_path / "unpacked").iterdir()] == ["usr"]
+        assert "Unpacking Debian's nginx for" in capfd.readouterr().out
+        self.provide(tmp_path)
+        assert capfd.readouterr().out == "", "what is there is left alone"
+
+    def test_that_cannot_be_had_are_said_loudly_or_demanded(
+        self,
+        programs: Path,
+        tmp_path: Path,
+        capfd: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+        self.provide(tmp_path)
+        assert "!!! caddy and nginx cannot be had" in capfd.readouterr().out
+        monkeypatch.setenv("LOL_TESTS_DEMAND_ALL", "1")
+        with pytest.raises(SystemExit, match="caddy and nginx cannot be had"):
+            self.provide(tmp_path)
