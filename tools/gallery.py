@@ -30,12 +30,14 @@ from lol_dagster.delivery.model import Accepted  # noqa: E402
 from lol_dagster.delivery.transports.base import Outgoing, Transport  # noqa: E402
 from lol_dagster.delivery.transports.base import Picture as CardPicture  # noqa: E402
 from lol_dagster.delivery.transports.registry import all_transports  # noqa: E402
+from lol_dagster.messages.content import Icon  # noqa: E402
 from lol_dagster.messages.language import LANGUAGES, language  # noqa: E402
 from lol_dagster.messages.wording import mode_in_words  # noqa: E402
 from lol_dagster.pictures.card import Card  # noqa: E402
 from lol_dagster.pictures.drawing import draw as draw_card  # noqa: E402
 from lol_dagster.riot.modes import MODES  # noqa: E402
 from lol_dagster.settings import Settings  # noqa: E402
+from lol_dagster.simulator.ddragon import _square  # noqa: E402
 from lol_dagster.simulator.limits import Limit  # noqa: E402
 from lol_dagster.simulator.main import Options, Simulator  # noqa: E402
 from lol_dagster_tests.gallery.samples import Picture, pictures  # noqa: E402
@@ -49,6 +51,10 @@ WIDTH: Final = 360
 NOW: Final = 1785618000.0
 """2026-08-01 21:00 UTC: an hour after the games of the samples."""
 _CHANNELS: Final = {"discord-bot": 420420420420420400, "slack-bot": 1000}
+_DDRAGON: Final = "https://ddragon.leagueoflegends.com"
+_VERSION: Final = "16.15.1"
+_EMOJI_IDS: Final = 10**17
+"""Icons of champions: Data Dragon's, and emojis."""
 _ABOUT: Final = """# Messages
 
 *Drawn by `make gallery`: change the samples or the code, and run it again.*
@@ -60,12 +66,30 @@ channels, which show what the services' own clients do of a message, without the
 """
 
 
-def bodies_of(picture: Picture, transport: Transport) -> list[dict[str, Any]]:
-    """What is sent for a picture's messages."""
+def bodies_of(
+    picture: Picture, transport: Transport, ddragon: str = _DDRAGON
+) -> list[dict[str, Any]]:
+    """What is sent for a picture's messages.
+
+    Args:
+        ddragon: Where Data Dragon is.
+    """
+    icons = {
+        each.champion_id: f"<:lol_{each.champion}:{_EMOJI_IDS + each.champion_id}>"
+        if transport.service == "Discord"
+        else f"{ddragon}/cdn/{_VERSION}/img/champion/{each.champion}.png"
+        for each in _icons(picture)
+    }
     return [
-        transport.render(content, f"{number:032x}.1")
+        transport.render(content, f"{number:032x}.1", icons)
         for number, content in enumerate(picture.contents, start=1)
     ]
+
+
+def _icons(picture: Picture) -> Iterator[Icon]:
+    for content in picture.contents:
+        for section in content.sections:
+            yield from filter(None, (line.icon for line in section.lines))
 
 
 def file_name(picture: Picture, service: str, scheme: str) -> str:
@@ -135,10 +159,14 @@ def draw(chromium: str) -> None:
     with Simulator(options, clock=lambda: NOW) as world, sync_playwright() as playwright:
         os.environ.update(world.environment)
         settings = Settings(_env_file=None)
+        for each in (icon for picture in pictures() for icon in _icons(picture)):
+            square = _square(each.champion_id)
+            world.discord.board.files[str(_EMOJI_IDS + each.champion_id)] = square
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for number, picture in enumerate(pictures()):
             for service, kind in KINDS.items():
-                channel = _post(picture, number, all_transports(settings)[kind])
+                transport = all_transports(settings)[kind]
+                channel = _post(picture, number, transport, settings.ddragon_url)
                 for scheme in SCHEMES:
                     drawn = _screenshot(
                         browser, world, f"{service.lower()}/{channel}", picture, scheme
@@ -149,11 +177,11 @@ def draw(chromium: str) -> None:
     MADE_OF.write_text(json.dumps(made_of(Settings(_env_file=None)), indent=1) + "\n")
 
 
-def _post(picture: Picture, number: int, transport: Transport) -> str:
+def _post(picture: Picture, number: int, transport: Transport, ddragon: str) -> str:
     """Post a picture's messages into a channel of their own."""
     base = _CHANNELS[transport.kind] + number
     channel = str(base) if transport.kind == "discord-bot" else f"C{base:010}"
-    bodies = bodies_of(picture, transport)
+    bodies = bodies_of(picture, transport, ddragon)
     for rank, (body, content) in enumerate(zip(bodies, picture.contents, strict=True), start=1):
         outgoing = Outgoing(f"{rank:032x}", 1, f"{number:06}{rank:04}", body)
         answer = transport.post(channel, outgoing)

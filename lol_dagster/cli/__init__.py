@@ -41,6 +41,7 @@ _COMMANDS = {
     "player": ("players:player", "People, their accounts and their teams."),
     "account": ("accounts:account", "Riot accounts of players."),
     "channel": ("channels:channel", "Where a team's games are announced."),
+    "icons": ("icons:icons", "The champions' icons in messages."),
     "why": (
         "why:why",
         "Say why a game was announced or not, or what happened to a player's last games.",

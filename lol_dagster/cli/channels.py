@@ -91,8 +91,8 @@ def _rule_options(*, new: bool) -> Callable[[_Command], _Command]:
         click.option(
             "--pictures",
             type=click.Choice(PICTURES),
-            help="What is put beside a game's text: a card, which is drawn and comes as an edit."
-            + default("none"),
+            help="What is put beside a game's text: 'icons' of the champions, which 'icons upload' makes "
+            "known, or a 'card', which is drawn and comes as an edit." + default("none"),
         ),
         click.option(
             "--story/--no-story",

@@ -12,9 +12,11 @@ from pydantic import IPvAnyAddress
 
 from lol_dagster.cli.context import CommandContext, command_context
 from lol_dagster.cli.output import as_json_option, print_json, print_table, shown
+from lol_dagster.delivery.champion_icons import missing_icons
 from lol_dagster.delivery.probe import ProbeReport, probe_channel
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.monitoring.alert_channel import find_alert_channel
+from lol_dagster.pictures.icons import NoIconError, icons_of
 from lol_dagster.riot.client import riot_client
 from lol_dagster.riot.errors import KeyRejected, NotFound, RiotError
 from lol_dagster.roster.channels import channels, get_channel
@@ -23,6 +25,7 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.integrity import undurable
 
 _WORDS = {"ok": "ok", "cannot": "–", "missing": "MISSING", "unknown": "UNKNOWN", "skipped": "–"}
+_MOST_NAMED = 5
 _NOBODY = ("lol-dagster doctor", "0")
 """A Riot ID that nobody has: only whether Riot answers counts."""
 
@@ -87,10 +90,36 @@ def _setup(settings: Settings, database: Database) -> Iterator[SetupCheck]:
     yield SetupCheck("Riot key", *_riot_key(settings, database))
     if settings.code_bind is not None:
         yield _code_server(settings.code_bind)
+    yield from _icons(settings, database)
     if settings.alert_channel is not None:
         with database.reading() as session:
             _, wrong = find_alert_channel(session, settings)
         yield SetupCheck("alert channel", wrong is None, wrong or settings.alert_channel)
+
+
+def _icons(settings: Settings, database: Database) -> Iterator[SetupCheck]:
+    """Whether every champion has the icon that channels want, for each kind of them."""
+    with database.reading() as session:
+        kinds = {each.kind for each in channels(session) if each.pictures == "icons"}
+    if not kinds:
+        return
+    try:
+        newest = icons_of(settings).newest()
+    except NoIconError as error:
+        yield SetupCheck("champion icons", ok=False, said=f"which there are is not known: {error}")
+        return
+    transports = all_transports(settings)
+    with database.reading() as session:
+        for kind in sorted(kinds):
+            missing = missing_icons(session, transports[kind], newest)
+            some = ", ".join(missing[:_MOST_NAMED]) + (", …" if missing[_MOST_NAMED:] else "")
+            said = (
+                f"{kind}: {len(missing)} champions have none yet ({some}); 'lol-dagster icons upload' "
+                "makes them known"
+                if missing
+                else f"{kind}: every champion has one"
+            )
+            yield SetupCheck("champion icons", not missing, said)
 
 
 def _modes(settings: Settings) -> Iterator[SetupCheck]:

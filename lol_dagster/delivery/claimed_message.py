@@ -14,7 +14,14 @@ from sqlalchemy.orm import Session
 from lol_dagster.delivery.destinations import Destination
 from lol_dagster.delivery.message_rows import row_of, terms_of
 from lol_dagster.delivery.model import Effect, PostVerdict, Refused, Row, Scan, Terms, Timing
-from lol_dagster.delivery.transports.base import Answer, Outgoing, Transport, Wanted
+from lol_dagster.delivery.transports.base import (
+    NO_ICONS,
+    Answer,
+    Outgoing,
+    ShownIcons,
+    Transport,
+    Wanted,
+)
 from lol_dagster.delivery.whereabouts import stands_elsewhere
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import write_marker
@@ -108,15 +115,18 @@ def wanted(transport: Transport, claimed: ClaimedMessage, scan: Scan, known: str
 
 
 def rendered(
-    transport: Transport, claimed: ClaimedMessage, rev: int
+    transport: Transport, claimed: ClaimedMessage, rev: int, icons: ShownIcons = NO_ICONS
 ) -> Outgoing | Answer[PostVerdict]:
     """The message as its channel takes it, or that it cannot be rendered: whatever is wrong with
     one message's content sends that message alone to review.
+
+    Args:
+        icons: Those of the champions in it.
     """
     try:
         content = MessageContent.from_json(claimed.content)
-        body = transport.render(content, write_marker(claimed.row.id, rev))
+        body = transport.render(content, write_marker(claimed.row.id, rev), icons)
     except Exception as error:
         logger.exception("cannot be rendered", extra={"message_id": claimed.row.id})
         return Answer(Refused(f"it cannot be rendered: {type(error).__name__}"))
-    return Outgoing(claimed.row.id, rev, claimed.nonce, body)
+    return Outgoing(claimed.row.id, rev, claimed.nonce, body, has_icons=bool(icons))

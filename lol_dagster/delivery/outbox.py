@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, and_, case, or_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery import circuit_breaker, pace, pictures
+from lol_dagster.delivery.champion_icons import shown_icons
 from lol_dagster.delivery.claimed_message import ClaimedMessage, as_claimed, rendered, wanted
 from lol_dagster.delivery.clock import Clock
 from lol_dagster.delivery.destinations import (
@@ -322,7 +323,8 @@ class Outbox:
                 retry=retry,
                 address=claimed.destination.address,
             )
-            outgoing = rendered(transport, stepped, stepped.row.desired_rev)
+            icons = shown_icons(session, transport, stepped.row.id, stepped.content)
+            outgoing = rendered(transport, stepped, stepped.row.desired_rev, icons)
             if isinstance(outgoing, Outgoing):
                 channel = session.get_one(Channel, destination.channel_id)
                 outgoing = replace(outgoing, silent=_quiet_until(channel, now) is not None)
@@ -431,6 +433,10 @@ class Outbox:
             failed = _failed_with_picture(claimed, effect, answer.verdict)
             if failed is not None:
                 answer = replace(answer, verdict=pictures.refused(failed))
+            elif _had_icons(claimed) and (
+                again := pictures.refused_with_icons(session, claimed.row.id, answer.verdict)
+            ):
+                answer = replace(answer, verdict=again)
             event = event_of(effect, answer.verdict)
             pass_ = others_pass(session, claimed, answer.verdict, self._transports)
             attempt = write_attempt(session, claimed, effect, answer, now)
@@ -538,6 +544,10 @@ def _failed_with_picture(claimed: ClaimedMessage, effect: Effect, verdict: Verdi
         isinstance(effect, Patch) and isinstance(message, Outgoing) and message.card is not None
     )
     return pictures.why_it_failed(verdict) if has_picture else None
+
+
+def _had_icons(claimed: ClaimedMessage) -> bool:
+    return isinstance(claimed.outgoing, Outgoing) and claimed.outgoing.has_icons
 
 
 def _last_remote_id(

@@ -15,10 +15,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from lol_dagster.delivery.model import Blocked, PostVerdict, Refused, Row, Terms, Verdict
+from lol_dagster.delivery.model import Blocked, NotSent, PostVerdict, Refused, Row, Terms, Verdict
 from lol_dagster.messages.content import canonical
 from lol_dagster.storage.models import MessagePicture
 
+_ICONS = "icons"
+"""Stands for a digest: of all that is said of a message's icons."""
 LONGEST_WAIT = timedelta(minutes=2)
 """How long an edit waits for its picture to be uploaded, and to be ready."""
 CHECK_AFTER = timedelta(seconds=3)
@@ -64,6 +66,27 @@ def why_it_failed(verdict: Verdict) -> str | None:
 def refused(reason: str) -> PostVerdict:
     """The verdict on an edit that may well be taken without its picture: it closes nothing."""
     return Refused(f"{reason} (with its picture)")
+
+
+def goes_without_icons(session: Session, message_id: str) -> bool:
+    """Whether the message has been refused with champions' icons in it."""
+    known = session.get(MessagePicture, message_id)
+    return known is not None and known.digest == _ICONS
+
+
+def refused_with_icons(session: Session, message_id: str, verdict: Verdict) -> NotSent | None:
+    """What a refusal comes to of a message that has icons, which a service may have been unable to load: it is
+    sent once more, without them. None: they are not to blame.
+    """
+    match verdict:
+        case Refused(reason) | Blocked(reason, unknown=True):
+            picture = session.get(MessagePicture, message_id)
+            if picture is None:
+                picture = MessagePicture(message_id=message_id, rev=0)
+                session.add(picture)
+            picture.digest, picture.failed = _ICONS, reason
+            return NotSent(f"{reason} (with icons)", retry_after=0.0)
+    return None
 
 
 def note(

@@ -244,12 +244,14 @@ def _by_templates(session: Session, channel: Channel, game: AnnouncedGame) -> Me
     """The message with the lines that the channel wants; where a template fails with a game's figures, the
     lines are as without it, and a check says so until one has worked again.
     """
-    speaks = language(channel.team.language)
+    compose = partial(
+        compose_game, game, language(channel.team.language), icons=channel.pictures == "icons"
+    )
     if not channel.templates:
-        return compose_game(game, speaks)
+        return compose()
     known = session.get(Fact, failed_template(channel.id))
     try:
-        content = compose_game(game, speaks, partial(filled, channel.templates))
+        content = compose(partial(filled, channel.templates))
     except TemplateError as error:
         value = {"match_id": game.match_id, "error": str(error)[:300]}
         if known is None:
@@ -257,7 +259,7 @@ def _by_templates(session: Session, channel: Channel, game: AnnouncedGame) -> Me
         else:
             known.value = value
         logger.warning("A template fails: %s", error, extra={"match_id": game.match_id})
-        return compose_game(game, speaks)
+        return compose()
     if known is not None:
         session.delete(known)
     return content

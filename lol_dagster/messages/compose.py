@@ -13,7 +13,7 @@ from functools import reduce
 from itertools import groupby
 from typing import Final
 
-from lol_dagster.messages.content import Line, MessageContent, Moment, Section, Tone
+from lol_dagster.messages.content import Icon, Line, MessageContent, Moment, Section, Tone
 from lol_dagster.messages.language import Language, marked
 from lol_dagster.messages.text import isolated
 from lol_dagster.messages.wording import (
@@ -22,7 +22,7 @@ from lol_dagster.messages.wording import (
     rank_in_words,
     remark_in_words,
 )
-from lol_dagster.pictures.card import Card, CardMember, CardSide
+from lol_dagster.pictures.card import Card, CardMember, CardSide, icon_number
 from lol_dagster.stats.ranks import Moved
 from lol_dagster.stats.remarks import Remark
 
@@ -120,13 +120,23 @@ Fill = Callable[["AnnouncedGame", "Member", Line], Line]
 
 
 def compose_game(
-    game: AnnouncedGame, language: Language, fill: Fill = lambda _game, _member, line: line
+    game: AnnouncedGame,
+    language: Language,
+    fill: Fill = lambda _game, _member, line: line,
+    *,
+    icons: bool = False,
 ) -> MessageContent:
     """The message of one game.
 
     Args:
         fill: Not called for a remake, in which nobody has played.
+        icons: With the champions' faces.
     """
+
+    def line_of(member: Member) -> Line:
+        line = _filled_line(game, member, language, fill)
+        return replace(line, icon=_icon(member)) if icons else line
+
     sides = _sides(game)
     # Whose behaviour it was is nobody's business here: the members may have been its victims.
     note = Section(lines=(Line(facts=(language.say("Ended early over in-game behaviour"),)),))
@@ -139,7 +149,7 @@ def compose_game(
             *([note] if game.ended_over_behaviour else []),
             *(
                 Section(
-                    lines=tuple(_filled_line(game, member, language, fill) for member in side),
+                    lines=tuple(map(line_of, side)),
                     heading=_side_heading(side[0], language) if len(sides) > 1 else "",
                 )
                 for side in sides
@@ -306,6 +316,11 @@ def _placed(side: list[Member], language: Language) -> str:
 def _filled_line(game: AnnouncedGame, member: Member, language: Language, fill: Fill) -> Line:
     line = _line(game, member, language)
     return line if member.outcome == "remake" else fill(game, member, line)
+
+
+def _icon(member: Member) -> Icon | None:
+    number = icon_number(member.champion_id)
+    return Icon(number, member.champion) if number else None
 
 
 def _line(game: AnnouncedGame, member: Member, language: Language) -> Line:

@@ -28,6 +28,14 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class Icon:
+    """A champion's face, where it can be shown; nothing is lost without it."""
+
+    champion_id: int
+    champion: str
+
+
+@dataclass(frozen=True)
 class Line:
     """How a member did, or one game of several."""
 
@@ -43,6 +51,8 @@ class Line:
     """When that was; before the details."""
     rank: str = ""
     """How the game moved the member's rank; between facts and details, in a row of its own."""
+    icon: Icon | None = None
+    """In front of the lead, or above the section."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ class MessageContent:
 _READER = TypeAdapter(MessageContent)
 
 
-_SINCE_VERSION_0_2: Final = ("when", "rank", "language", "card")
+_SINCE_VERSION_0_2: Final = ("when", "rank", "icon", "language", "card")
 """Fields that older versions did not have: left out where they say nothing, so that what was written then
 has the same hash."""
 

@@ -70,14 +70,18 @@ def markdown(content: MessageContent) -> str:
 
 
 def markdown_rows(
-    line: Line, moment: Callable[[Moment], str] = lambda when: plain_markdown(when.text, MAX_TEXT)
+    line: Line,
+    moment: Callable[[Moment], str] = lambda when: plain_markdown(when.text, MAX_TEXT),
+    icon: str = "",
 ) -> list[str]:
     """The line's rows, at most four, each at most `MAX_ROW` long, escaped for Markdown.
 
     Args:
         moment: Markdown for an instant.
+        icon: Markdown for what is in front of the first row; may be empty.
     """
     lead = f"**{plain_markdown(line.lead, MAX_TEXT)}**" if line.lead else ""
+    lead = " ".join(filter(None, [icon, lead]))
     return lay_out(line, lead, plain_markdown, moment(line.when) if line.when else "")
 
 

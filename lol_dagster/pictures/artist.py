@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from lol_dagster.pictures.card import Card
 from lol_dagster.pictures.drawing import WIDTH, CannotDraw, draw
-from lol_dagster.pictures.icons import Icons
+from lol_dagster.pictures.icons import Icons, icons_of
 from lol_dagster.settings import Settings
 
 
@@ -48,5 +48,4 @@ class Artist:
 
 def artist_of(settings: Settings) -> Artist:
     """The artist that the settings describe."""
-    icons = Icons(settings.ddragon_url, settings.home / "champion-icons")
-    return Artist(settings.card_fonts, icons)
+    return Artist(settings.card_fonts, icons_of(settings))

@@ -82,3 +82,11 @@ class Card:
 
 
 _READER = TypeAdapter(Card)
+
+_CLASSIC = 60_000
+"""League Classic's champions are numbered from here on."""
+
+
+def icon_number(champion_id: int) -> int:
+    """Which champion's icon is shown; 0 of what is none."""
+    return max(0, champion_id) % _CLASSIC

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from lol_dagster.http import DeadlineSession, TransportError, user_agent
+from lol_dagster.pictures.card import icon_number
+from lol_dagster.settings import Settings
 from lol_dagster.storage.database import assert_no_open_write
 
 log = logging.getLogger(__name__)
@@ -34,13 +36,11 @@ _MOST_OF_AN_ICON = 256 * 1024
 _PATCH = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9]{1,40}", re.ASCII)
 _VERSION = re.compile(r"[0-9.]{3,20}", re.ASCII)
-_CLASSIC = 60_000
-"""League Classic's champions are numbered from here on."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-class _UnusableError(Exception):
-    """Data Dragon's answer is none that can be used."""
+class NoIconError(Exception):
+    """Data Dragon does not answer, or with nothing that can be used."""
 
 
 class Icons:
@@ -69,20 +69,48 @@ class Icons:
         ends = self._clock() + CARD_S
 
         def find(champion_id: int, patch: str) -> bytes | None:
-            if not _PATCH.fullmatch(patch) or champion_id <= 0:
+            champion_id = icon_number(champion_id)
+            if not _PATCH.fullmatch(patch) or not champion_id:
                 return None
-            champion_id %= _CLASSIC
             kept = self._folder / patch / f"{champion_id}.png"
-            try:
-                if is_png(icon := kept.read_bytes()):
-                    return icon
-            except OSError:
-                pass  # it is to be fetched
+            if (icon := _kept(kept)) is not None:
+                return icon
             with self._lock:
                 now = self._clock()
                 return self._fetched(champion_id, patch, kept) if self._may_ask(now, ends) else None
 
         return find
+
+    def newest(self) -> dict[int, str]:
+        """Where the newest icon of each champion is, by the champion's number.
+
+        Raises:
+            NoIconError: it is not known.
+        """
+        try:
+            return {
+                number: f"{self._url}/cdn/{name}.png"
+                for number, name in self._champions("").items()
+            }
+        except TransportError as error:
+            raise NoIconError(str(error)) from None
+
+    def at(self, address: str, champion_id: int) -> bytes:
+        """The icon that is at one of `newest`'s addresses, asked for only if it is not kept.
+
+        Raises:
+            NoIconError: it is not to be had.
+        """
+        name = address.removeprefix(f"{self._url}/cdn/").removesuffix(".png")
+        kept = self._folder / ".".join(name.split(".")[:2]) / f"{champion_id}.png"
+        icon = _kept(kept)
+        if icon is None:
+            try:
+                icon = self._icon(name)
+            except TransportError as error:
+                raise NoIconError(str(error)) from None
+            _keep(kept, icon)
+        return icon
 
     def _may_ask(self, now: float, ends: float) -> bool:
         return now < ends and now >= self._not_before
@@ -96,7 +124,7 @@ class Icons:
                 return None  # it is not known there, or not yet
             icon = self._icon(name)
             _keep(kept, icon)
-        except (TransportError, _UnusableError, OSError) as error:
+        except (TransportError, NoIconError, OSError) as error:
             self._not_before = self._clock() + PAUSE_S
             log.info("No champion icons for ten minutes: %s", error)
             return None
@@ -115,12 +143,12 @@ class Icons:
                 if _NAME.fullmatch(each["id"])
             }
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise _UnusableError(f"the list of champions is not understood: {error!r}") from None
+            raise NoIconError(f"the list of champions is not understood: {error!r}") from None
 
     def _icon(self, name: str) -> bytes:
         icon = self._get(f"/cdn/{name}.png", _MOST_OF_AN_ICON)
         if not is_png(icon):
-            raise _UnusableError(f"{name}.png is no PNG")
+            raise NoIconError(f"{name}.png is no PNG")
         return icon
 
     def _json(self, path: str) -> Any:
@@ -129,8 +157,21 @@ class Icons:
     def _get(self, path: str, most: int) -> bytes:
         answer = self._session.request("GET", self._url + path, deadline=CALL_S, max_body=most)
         if answer.status != 200:
-            raise _UnusableError(f"Data Dragon answers {answer.status}")
+            raise NoIconError(f"Data Dragon answers {answer.status}")
         return answer.body
+
+
+def icons_of(settings: Settings) -> Icons:
+    """Where the settings say that icons are."""
+    return Icons(settings.ddragon_url, settings.home / "champion-icons")
+
+
+def _kept(file: Path) -> bytes | None:
+    try:
+        icon = file.read_bytes()
+    except OSError:
+        return None  # it is to be fetched
+    return icon if is_png(icon) else None
 
 
 def _keep(file: Path, icon: bytes) -> None:

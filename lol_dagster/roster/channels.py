@@ -209,9 +209,14 @@ def check_rules(rules: ChannelRules, kind: str, transports: Mapping[str, Transpo
             "quiet_way",
             f"{transport.service} has no messages without a sound: hold them back until the quiet hours end",
         )
-    if rules.pictures != "none" and not transport.takes_pictures:
+    if rules.pictures == "card" and not transport.takes_pictures:
         raise RuleError(
-            "pictures", f"a {kind} takes no pictures: nothing can be added there to what is posted"
+            "pictures", f"a {kind} takes no cards: nothing can be added there to what is posted"
+        )
+    if rules.pictures == "icons" and transport.icon_set is None:
+        raise RuleError(
+            "pictures",
+            f"a {kind} shows no icons: they are emojis of the bot's application, which the bot alone can use",
         )
     if rules.story and not transport.can_edit:
         raise RuleError(

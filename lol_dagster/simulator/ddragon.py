@@ -36,6 +36,12 @@ class DataDragon:
                 return Call("ddragon.icon", "", lambda: _icon(file))
         raise RefusedError(html_answer(403, "Access Denied"))
 
+    def has(self, address: str) -> bool:
+        """Whether an icon of a champion's is there."""
+        _, _, path = address.partition("/ddragon/cdn/")
+        folder, _, file = path.rpartition("/")
+        return folder == f"{self._version}/img/champion" and _number(file) is not None
+
     def admit(self, call: Call) -> Answer | None:
         """There are no limits."""
         return None
@@ -55,10 +61,14 @@ _CHAMPIONS = {
 
 def _icon(file: str) -> Answer:
     """As S3 does, it says 403 of what is not there."""
-    numbers = [number for number, name in _NAMES.items() if f"{name}.png" == file]
-    if not numbers:
+    number = _number(file)
+    if number is None:
         return html_answer(403, "Access Denied")
-    return Answer(200, _square(numbers[0]), {"Content-Type": "image/png"})
+    return Answer(200, _square(number), {"Content-Type": "image/png"})
+
+
+def _number(file: str) -> int | None:
+    return next((number for number, name in _NAMES.items() if f"{name}.png" == file), None)
 
 
 def _square(number: int) -> bytes:

@@ -1,6 +1,6 @@
 """Discord as this world plays it: one bot, webhooks, and any channel that somebody names.
 
-Create Message remembers a nonce with `enforce_nonce` for a while and then answers with the message that
+An application's emojis are this bot's, and each is shown where its id is named. Create Message remembers a nonce with `enforce_nonce` for a while and then answers with the message that
 is there (or 404/10008 when it was deleted), as Discord does (discord-api-docs#6647). Webhook N posts into
 channel N, under the token that it is first used with. Sizes are checked by discord_answers.py.
 """
@@ -19,6 +19,7 @@ from typing import Any
 from lol_dagster.simulator.chat import Board, Body, Message
 from lol_dagster.simulator.discord_answers import (
     check_body,
+    check_emoji,
     check_files,
     check_images,
     error,
@@ -36,6 +37,8 @@ from lol_dagster.simulator.wire import Answer, Request, json_answer
 BOT_TOKEN = "simulated-discord-bot-token"  # noqa: S105 - a token of this world only
 BOT_ID = "1000000000000000001"
 GUILD_ID = "1000000000000000002"
+APPLICATION_ID = "1000000000000000006"
+"""Another one than its bot's, as that of old applications is."""
 DEFAULT_LIMIT = Limit(5, 5)
 """Calls of one method to one channel or webhook."""
 NONCE_SECONDS = 120.0
@@ -68,6 +71,8 @@ class Discord:
         self._of_bot = Windows(() if bot_limit is None else (bot_limit,))
         self._nonces: dict[tuple[str, str], tuple[Message, float]] = {}
         self._webhook_tokens: dict[str, str] = {}
+        self._emojis: dict[str, str] = {}
+        """Ids by name."""
         self._last_snowflake = 0
 
     # -- Service ------------------------------------------------------------------------------
@@ -135,6 +140,8 @@ class Discord:
             raise RefusedError(status_error(401))
         if parts == ("users", "@me") and request.method == "GET":
             return Call("discord.me", "", lambda: json_answer(200, _ME))
+        if parts[:1] == ("applications",):
+            return self._application_call(request, parts[1:])
         if request.method == "GET" and (found := self._server_call(request, parts)):
             return found
         if len(parts) < 2 or parts[0] != "channels":
@@ -143,6 +150,24 @@ class Discord:
         if not _SNOWFLAKE.fullmatch(channel):
             raise RefusedError(invalid("channel_id", "NUMBER_TYPE_COERCE", "is not snowflake."))
         return self._channel_call(request, channel, rest)
+
+    def _application_call(self, request: Request, parts: tuple[str, ...]) -> Call | None:
+        match (request.method, *parts):
+            case ("GET", "@me"):
+                application = {"id": APPLICATION_ID, "name": "lol-dagster", "bot": _BOT}
+                return Call("discord.application", "", lambda: json_answer(200, application))
+            case ("GET", id_, "emojis") if id_ == APPLICATION_ID:
+                items = [_emoji_json(each, name) for name, each in self._emojis.items()]
+                return Call("discord.emojis", "", lambda: json_answer(200, {"items": items}))
+            case ("POST", id_, "emojis") if id_ == APPLICATION_ID:
+                return Call("discord.emoji", "", lambda: self._add_emoji(_form(request)))
+        return None
+
+    def _add_emoji(self, form: Body) -> Answer:
+        name, image = check_emoji(form, self._emojis)
+        self._emojis[name] = self._snowflake()
+        self.board.files[self._emojis[name]] = image
+        return json_answer(201, _emoji_json(self._emojis[name], name))
 
     def _server_call(self, request: Request, parts: tuple[str, ...]) -> Call | None:
         match parts:
@@ -391,6 +416,19 @@ def _embed_json(embed: Body, urls: Mapping[str, str]) -> Body:
     if image := embed.get("image"):
         shown["image"] = {**image, "url": urls.get(image["url"], image["url"])}
     return shown
+
+
+def _emoji_json(emoji_id: str, name: str) -> Body:
+    return {
+        "id": emoji_id,
+        "name": name,
+        "roles": [],
+        "user": _BOT,
+        "require_colons": True,
+        "managed": False,
+        "animated": False,
+        "available": True,
+    }
 
 
 def _user(user_id: str, name: str) -> dict[str, Any]:

@@ -6,7 +6,9 @@ embeds (developers/resources/message.mdx).
 
 from __future__ import annotations
 
+import base64
 import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from http.client import responses
 from typing import Any
@@ -32,6 +34,7 @@ _CODES: dict[int, tuple[int, str]] = {
     50035: (400, "Invalid Form Body"),
     50083: (400, "Thread is archived"),
     50109: (400, "The request body contains invalid JSON."),
+    30008: (400, "Maximum number of emojis reached (2000)"),
     30046: (429, "Maximum number of edits to messages older than 1 hour reached. Try again later"),
 }
 _BY_STATUS = {400: 50035, 403: 50013}
@@ -86,6 +89,7 @@ def too_many(seconds: float, scope: str) -> Answer:
 
 
 _FILE = 10 * 1024 * 1024
+_EMOJIS, _EMOJI, _EMOJI_NAME = 2000, 256 * 1024, re.compile(r"\w{2,32}", re.ASCII)
 _CONTENT, _EMBEDS, _EMBED_CHARACTERS, _NONCE = 2000, 10, 6000, 25
 _EMBED_TEXTS = {"title": 256, "description": 4096}
 _FIELDS, _FIELD_TEXTS = 25, {"name": 256, "value": 1024}
@@ -125,6 +129,27 @@ def check_files(files: Iterable[bytes]) -> None:
             raise RefusedError(error(40005))
         if not content.startswith(b"\x89PNG\r\n\x1a\n"):
             raise RefusedError(invalid("files", "FILE_TYPE", "is no PNG."))
+
+
+def check_emoji(form: Mapping[str, Any], there: Collection[str]) -> tuple[str, bytes]:
+    """Check a new emoji of the application's; its name and its picture.
+
+    Args:
+        there: The names of those that it has.
+
+    Raises:
+        RefusedError: 30008 when it has too many, 50035 when the name or the picture is none.
+    """
+    name, image = str(form.get("name")), str(form.get("image"))
+    if len(there) >= _EMOJIS:
+        raise RefusedError(error(30008))
+    if not _EMOJI_NAME.fullmatch(name) or name in there:
+        raise RefusedError(invalid("name", "APPLICATION_EMOJI_NAME_ALREADY_TAKEN", "is none."))
+    kind, _, data = image.partition(",")
+    content = base64.b64decode(data)
+    if kind != "data:image/png;base64" or len(content) > _EMOJI:
+        raise RefusedError(invalid("image", "BINARY_TYPE_MAX_SIZE", "is none, or too large."))
+    return name, content
 
 
 def check_images(embeds: Iterable[Mapping[str, Any]], names: Collection[str]) -> None:

@@ -49,6 +49,9 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
         "servers",
         "member",
         "channels",
+        "application",
+        "emojis",
+        "emoji",
     ),
     "discord-hook": ("post", "edit", "delete", "get", "webhook"),
     "slack": (

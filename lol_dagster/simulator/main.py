@@ -98,14 +98,17 @@ class Simulator:
             limit=options.discord_limit,
             bot_limit=options.discord_bot_limit,
         )
-        self.slack = slack.Slack(self.truth, self.faults, clock, limit=options.slack_limit)
+        ddragon = DataDragon(".".join([*VERSION.split(".")[:2], "1"]))
+        self.slack = slack.Slack(
+            self.truth, self.faults, clock, limit=options.slack_limit, loads=ddragon.has
+        )
         self._services: dict[str, Service] = {
             "riot": self.riot,
             "discord": self.discord,
             "slack": self.slack,
             "slack-hooks": self.slack,
             "slack-files": self.slack,
-            "ddragon": DataDragon(".".join([*VERSION.split(".")[:2], "1"])),
+            "ddragon": ddragon,
         }
         self._dispatcher = Dispatcher(self.truth, self.faults, self._lock)
         self._control = Control(

@@ -32,7 +32,7 @@ DEFAULT_LIMIT = Limit(5, 5)
 
 _CHANNEL = re.compile(r"[CGD][A-Z0-9]{8,}")
 _MOST_TEXT, _MOST_BLOCKS, _MOST_BLOCK_TEXT, _MOST_BLOCKS_TEXT = 40_000, 50, 3000, 13_000
-_BLOCK_ID = 255
+_BLOCK_ID, _MOST_ELEMENTS = 255, 10
 _TYPES = {"public_channel", "private_channel", "mpim", "im"}
 _GENERAL = "C0GENERAL0"
 _MOST_LISTED = 2
@@ -71,12 +71,23 @@ class Slack:
     name = "slack"
 
     def __init__(
-        self, truth: TruthLog, faults: Faults, clock: Clock, *, limit: Limit = DEFAULT_LIMIT
+        self,
+        truth: TruthLog,
+        faults: Faults,
+        clock: Clock,
+        *,
+        limit: Limit = DEFAULT_LIMIT,
+        loads: Callable[[str], bool] = lambda _address: False,
     ) -> None:
+        """
+        Args:
+            loads: Whether there is a picture at an address.
+        """
         self.board = Board("slack", truth, clock)
         self._faults = faults
         self._clock = clock
         self._limit = limit
+        self._loads = loads
         self._windows: dict[tuple[str, str], Windows] = {}
         self._last_ts = 0
         self._uploads: dict[str, _Upload] = {}
@@ -306,6 +317,10 @@ class Slack:
                 block.get("alt_text") and self._is_ready(str(block["slack_file"]["id"]))
             ):
                 raise RefusedError(error("invalid_blocks"))
+        for element in _pictures(body.get("blocks", [])):
+            if not element.get("alt_text") or not self._loads(str(element.get("image_url"))):
+                # slackapi/python-slack-sdk#1782: also at times of pictures that are there.
+                raise RefusedError(error("invalid_blocks"))
         return body
 
     def _ts(self) -> str:
@@ -394,6 +409,14 @@ def _check_blocks(blocks: list[Any]) -> None:
         raise RefusedError(error("invalid_blocks"))
     if sum(map(len, texts)) > _MOST_BLOCKS_TEXT:
         raise RefusedError(error("msg_blocks_too_long"))
+
+
+def _pictures(blocks: list[Any]) -> list[Any]:
+    """Those within context blocks."""
+    rows = [each.get("elements", []) for each in blocks if each.get("type") == "context"]
+    if any(not 1 <= len(row) <= _MOST_ELEMENTS for row in rows):
+        raise RefusedError(error("invalid_blocks"))
+    return [each for row in rows for each in row if each.get("type") == "image"]
 
 
 def _texts(value: Any) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lol_dagster.messages.content import Line, MessageContent, Moment, Section
+from lol_dagster.messages.content import Icon, Line, MessageContent, Moment, Section
 
 NASTY = [
     "@everyone",
@@ -72,6 +72,7 @@ lines = st.builds(
     highlights=st.lists(anything, max_size=3).map(tuple),
     rank=anything,
     when=st.none() | st.builds(Moment, at=st.integers(0, 2**33), text=anything.filter(bool)),
+    icon=st.none() | st.builds(Icon, champion_id=st.integers(1, 3), champion=anything),
 )
 contents = st.builds(
     MessageContent,
@@ -88,19 +89,23 @@ contents = st.builds(
     language=st.sampled_from(["en", "de"]),
 )
 _huge = tuple(nasty * 20 for nasty in NASTY)
+EMOJIS = {1: f"<:lol_{'Longest' * 4}:{'1' * 20}>", 2: "<:lol_Vi:123456789012345678>"}
+IMAGES = {1: "https://ddragon.example/cdn/1.png", 2: "https://ddragon.example/cdn/2.png"}
+"""Known icons; that of the third champion is not."""
 crowded = MessageContent(
     title="t",
     summary=_huge[3],
     sections=(
         Section(tuple(Line(nasty, _huge, _huge, _huge) for nasty in _huge), heading=_huge[0]),
         Section((Line("x" * 300, ("y" * 300,)),) * 100, heading=_huge[6]),
+        *[Section((Line("x", icon=Icon(1, "x")),) * 12)] * 30,
     ),
     more=5,
 )
 
 
 def everywhere(nasty: str) -> MessageContent:
-    line = Line(nasty, (nasty, nasty), (nasty,), (nasty,))
+    line = Line(nasty, (nasty, nasty), (nasty,), (nasty,), icon=Icon(1, nasty))
     return MessageContent(nasty, nasty, (Section((line, line), nasty),), footer=nasty)
 
 

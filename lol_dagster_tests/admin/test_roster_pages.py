@@ -613,4 +613,4 @@ def test_pictures_are_refused_where_there_can_be_none(
         address="https://hooks.slack.com/services/T1/B1/abc", pictures="card",
     )  # fmt: skip
     answer = operator.post("/channel/new/", typed)
-    assert (answer.status_code, "takes no pictures" in answer.text) == (422, True)
+    assert (answer.status_code, "takes no cards" in answer.text) == (422, True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
+from lol_dagster.simulator.limits import Limit
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.database import Database
 from lol_dagster_tests._support.commands import as_json, refused, run, said
@@ -100,6 +102,38 @@ def test_a_code_server_that_others_may_reach_is_missing_its_private_network(
     (check,) = [each for each in _setup() if each["name"] == "code server"]
     assert check["ok"] is ok
     assert f"LOL_CODE_BIND is {ip_address(address)}" in check["said"]
+
+
+def test_the_champions_without_an_icon_are_counted_for_channels_that_want_them(
+    database: Database,
+    simulator: Simulator,  # noqa: F811
+) -> None:
+    assert "champion icons" not in [each["name"] for each in _setup()]
+    with database.writing() as session:
+        team = make_team(session, "Barons")
+        make_channel(session, team, "discord", address="700000000000000001", pictures="icons")
+        make_channel(
+            session, team, "slack", kind="slack-bot", address="C012345678", pictures="icons"
+        )
+
+    def found() -> list[tuple[bool, str]]:
+        return [(each["ok"], each["said"]) for each in _setup() if each["name"] == "champion icons"]
+
+    for (ok, words), kind in zip(found(), ("discord-bot", "slack-bot"), strict=True):
+        assert not ok
+        assert re.match(rf"{kind}: \d\d champions have none yet \(A\w+, .*, …\); 'lol-dagster icons", words)  # fmt: skip
+    simulator.discord._limit = Limit(1000, 1)  # the clock is the real one
+    done = run("icons", "upload")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"^(\d+) champions: \1 icons uploaded to Discord, 0 were there, 0 failed.$", done.stdout, re.MULTILINE)  # fmt: skip
+    assert [ok for ok, _ in found()] == [True, True]
+    again = json.loads(run("icons", "upload", "--json").stdout)
+    assert (again["uploaded"], again["were_there"]) == (0, again["champions"])
+    simulator.set_faults("ddragon.versions=500")
+    assert [ok for ok, _ in found()] == [False]
+    refusal = run("icons", "upload")
+    assert refusal.exit_code == 2
+    assert "the champions' icons are not to be had" in refusal.stderr
 
 
 def _setup() -> list[dict[str, Any]]:

@@ -372,7 +372,9 @@ def test_what_a_channel_wants_is_chosen_and_changed() -> None:
     )
     assert said in refused("channel", "edit", "general", *slack, "--dry-run")
     # As saving it would be: nothing is shown of what could not be had.
-    for rule, why in (("--pictures=card", "takes no pictures"), ("--story", "cannot be edited")):
+    icons = ("--kind", "discord-webhook", "--quiet-hours", "none", "--pictures", "icons")
+    assert "shows no icons" in refused("channel", "edit", "general", *icons, "--dry-run")
+    for rule, why in (("--pictures=card", "takes no cards"), ("--story", "cannot be edited")):
         hook = ("--kind", "slack-webhook", "--quiet-hours", "none", rule)
         assert why in refused("channel", "edit", "general", *hook, "--dry-run")
     value = as_json("channel", "show", "general")
@@ -388,6 +390,7 @@ def test_a_channel_gets_pictures_where_it_can() -> None:
     assert as_json("channel", "add", "general", *channel)["pictures"] == "none"
     assert as_json("channel", "edit", "general", "--pictures", "card")["pictures"] == "card"
     assert as_json("channel", "edit", "general", "--name", "ranked")["pictures"] == "card"
+    assert as_json("channel", "edit", "ranked", "--pictures", "icons")["pictures"] == "icons"
     assert as_json("channel", "edit", "ranked", "--pictures", "none")["pictures"] == "none"
 
 

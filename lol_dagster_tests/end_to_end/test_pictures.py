@@ -8,10 +8,14 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import update
 
+from lol_dagster.delivery.champion_icons import emojis_of, upload_icons
 from lol_dagster.delivery.worker import DeliveryReport, DeliveryResult
 from lol_dagster.orchestration import metadata
 from lol_dagster.pictures.artist import Artist
 from lol_dagster.pictures.drawing import CannotDraw
+from lol_dagster.pictures.icons import icons_of
+from lol_dagster.simulator import ddragon
+from lol_dagster.simulator.limits import Limit
 from lol_dagster.storage.models import Channel
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.world import World
@@ -102,3 +106,23 @@ def test_a_run_of_many_games_draws_a_few_and_one_that_cannot_be_drawn_costs_noth
     assert all(
         "card" not in each for _, each in metadata.of_deliveries(DeliveryReport(found), None)
     )
+
+
+def test_icons_are_in_the_message_from_the_beginning(world: World) -> None:
+    world.add_team("Gamers", "Ann")
+    world.add_team("Slackers", "Ann", kind="slack-bot")
+    with world.app.database.writing() as session:
+        session.execute(update(Channel).values(pictures="icons"))
+    world.simulator.discord._limit = Limit(1000, 1)
+    settings, database = world.app.settings, world.app.database
+    upload_icons(database, icons_of(settings), emojis_of(settings, database, world.app.clock.now))
+    known = ddragon._NAMES  # by number
+    number, name = next(iter(known.items()))
+    ann = participant("Ann", championId=number, championName=name)
+    world.finish("NA1_5000000001", participants=[ann, participant("Zoe", team=200)])
+    world.once()
+    (discord,), (slack,) = world.posted("Gamers"), world.posted("Slackers")
+    (row,) = [each for each in slack["blocks"] if each["type"] == "context"][:1]
+    assert row["elements"][0]["image_url"].endswith(f"/cdn/16.15.1/img/champion/{name}.png")
+    assert f"<:lol_{name}:" in discord["embeds"][0]["description"]
+    assert (world.edits("Gamers"), world.edits("Slackers")) == ([], [])

@@ -208,6 +208,13 @@ def _of_games(group: Group) -> Iterator[Picture]:
         said("en", *_custom()),
     )  # fmt: skip
 
+    yield Picture(
+        "icons", "With icons",
+        "Where a channel wants them: the champions' icons, on Discord before the names, on Slack above the lines. "
+        "Squares stand here for Riot's icons.",
+        (compose_game(group.game(_against()), language("en"), icons=True),),
+    )  # fmt: skip
+
 
 def _of_others(group: Group) -> Iterator[Picture]:
     few = [group.game(each) for each in (*_ranked()[:2], *_void()[:1], _against())]

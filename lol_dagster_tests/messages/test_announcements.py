@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from lol_dagster.messages import announcements
-from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.content import Icon, MessageContent
 from lol_dagster.messages.language import language
 from lol_dagster.messages.wording import remark_in_words
 from lol_dagster.pictures.card import Card
@@ -311,6 +312,22 @@ def test_a_channel_that_wants_cards_has_one_in_its_message_and_others_have_none(
         card = Card.from_json(written[wants.id].card)
     assert [(each.name, each.score) for each in card.members] == [("Ann", "12/3/9")]
     assert replace(written[wants.id], card=None) == written[other.id]
+
+
+def test_a_channel_that_wants_icons_has_them_beside_its_lines_and_nothing_else_is_different(
+    any_database,
+):
+    ann, wants = world(any_database, pictures="icons")
+    with any_database.writing() as session:
+        other = make_channel(session, session.get_one(Channel, wants.id).team, "other")
+        add_game(session, "EUW1_1", played(ann, "Jinx", champion_id=222))
+        written = {each.channel_id: each.content for each in write(session, "EUW1_1")}
+    (section,) = written[wants.id].sections
+    (line,) = section.lines
+    assert line.icon == Icon(222, "Jinx")
+    bare = replace(section, lines=(replace(line, icon=None),))
+    assert replace(written[wants.id], sections=(bare,)) == written[other.id]
+    assert "icon" not in json.dumps(written[other.id].to_json()), "as older versions wrote it"
 
 
 def test_another_card_is_another_content_and_the_same_one_is_not(any_database, monkeypatch):

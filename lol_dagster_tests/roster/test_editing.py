@@ -369,14 +369,14 @@ def test_a_kind_that_takes_no_pictures_says_so(any_database: Database) -> None:
     hook = "https://hooks.slack.com/services/T1/B1/abc"
     with any_database.writing() as session:
         team = make_team(session, "Amigos")
-        with pytest.raises(RosterError, match="slack-webhook takes no pictures"):
+        with pytest.raises(RosterError, match="slack-webhook takes no cards"):
             add_channel(
                 session, "general", team="Amigos", kind="slack-webhook", address=hook,
                 transports=TRANSPORTS, rules=ChannelRules(pictures="card"), uncertain="review",
                 now=NOW,
             )  # fmt: skip
         channel = make_channel(session, team, "general", kind="slack-webhook", address=hook)
-        with pytest.raises(RosterError, match="slack-webhook takes no pictures"):
+        with pytest.raises(RosterError, match="slack-webhook takes no cards"):
             _change(session, channel, rules={"pictures": "card"})
 
 

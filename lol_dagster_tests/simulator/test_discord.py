@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from lol_dagster.simulator.discord import BOT_ID, NONCE_SECONDS
+from lol_dagster.simulator.discord import APPLICATION_ID, BOT_ID, NONCE_SECONDS
 from lol_dagster.simulator.limits import Limit
 from lol_dagster.simulator.main import Options, Simulator
 from lol_dagster.simulator.wire import Request
@@ -80,6 +81,38 @@ def test_answers_have_the_shape_that_discord_describes(world: Simulator, shared_
     refused = post_discord(world, content="x" * 2001).json
     # Only the outer part: the description has numbers as codes inside `errors`, Discord has names.
     assert_is("Error", refused)
+
+
+def emoji(world: Simulator, name: str, png: bytes) -> Answered:
+    image = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    path = f"/applications/{APPLICATION_ID}/emojis"
+    return ask_discord(world, "POST", path, {"name": name, "image": image})
+
+
+def test_an_applications_emojis_are_listed_as_discord_describes(
+    world: Simulator, shared_dir: Path
+) -> None:
+    described = json.loads((shared_dir / "discord" / "openapi.json").read_text())
+    path = f"/applications/{APPLICATION_ID}/emojis"
+    added = emoji(world, "lol_Vi", a_png(1, 2, 3))
+    listed = ask_discord(world, "GET", path)
+    assert (added.status, listed.json["items"]) == (201, [added.json])
+    schema = {
+        "$ref": "#/components/schemas/ListApplicationEmojisResponse",
+        "components": described["components"],
+    }
+    jsonschema.Draft202012Validator(schema).validate(listed.json)
+    assert ask(world, "GET", f"/files/{added.json['id']}", {}).body == a_png(1, 2, 3)
+
+
+def test_an_emoji_that_discord_would_not_take_is_refused(world: Simulator) -> None:
+    png = a_png(1, 2, 3)
+    assert emoji(world, "lol_Vi", png).status == 201
+    for name, image in (("v", png), ("V-i", png), ("x" * 33, png), ("lol_Vi", png)):
+        assert emoji(world, name, image).json["code"] == 50035
+    assert emoji(world, "large", png + b"0" * 256 * 1024).json["code"] == 50035
+    world.discord._emojis |= {f"other_{number}": "1" for number in range(1999)}
+    assert emoji(world, "one_more", png).json["code"] == 30008
 
 
 def test_requests_are_compared_with_discords_description(

@@ -194,6 +194,21 @@ def picture(file_id: str) -> dict[str, Any]:
     return {"type": "image", "slack_file": {"id": file_id}, "alt_text": "Ann won"}
 
 
+@pytest.mark.parametrize(
+    ("file", "is_there"), [("Jinx.png", True), ("Nobody.png", False), ("Jinx.png#", False)]
+)
+def test_a_message_with_a_picture_that_cannot_be_loaded_is_refused(
+    world: Simulator, file: str, is_there: bool
+) -> None:
+    address = f"{world.url}/ddragon/cdn/16.15.1/img/champion/{file}"
+    image = {"type": "image", "image_url": address, "alt_text": "Jinx"}
+    blocks = [section("x"), {"type": "context", "elements": [image]}]
+    answer = post_slack(world, text="x", blocks=blocks).json
+    assert answer.get("error", "ok") == ("ok" if is_there else "invalid_blocks")
+    many = [section("x"), {"type": "context", "elements": [image] * 11}]
+    assert post_slack(world, text="x", blocks=many).json["error"] == "invalid_blocks"
+
+
 def test_a_file_is_shown_when_it_was_completed_and_scanned(clock: HandClock) -> None:
     with Simulator(Options(faults="slack.file=lagging(5)"), clock=clock) as world:
         file_id = upload(world, b"\x89PNG")

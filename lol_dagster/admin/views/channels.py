@@ -77,7 +77,11 @@ _POLICIES = {
     "review": "Hold it for review: somebody checks and decides",
     "resend": "Send it again: it may appear twice",
 }
-_PICTURES = {"none": "None", "card": "A card of the game"}
+_PICTURES = {
+    "none": "None",
+    "icons": "The champions' icons beside the members",
+    "card": "A card of the game",
+}
 _PAUSED: dict[Call, str] = {
     "post": "Sending is paused",
     "edit": "Corrections are paused",
@@ -173,7 +177,8 @@ class ChannelForm(EntryForm):
     pictures = SelectField(
         "Pictures",
         choices=[SelectChoice(value, words) for value, words in _PICTURES.items()],
-        description="A card is drawn, and added to the message once that is posted. Not for Slack's webhooks.",
+        description="Icons are there once “lol-dagster icons upload” has been run; not for Discord's webhooks. "
+        "A card is drawn, and added to the message once that is posted; not for Slack's webhooks.",
     )
     story = BooleanField(
         "Tell how a game of the Rift went",

@@ -26,6 +26,7 @@ from lol_dagster.admin.model_view import BaseModelView
 from lol_dagster.admin.transactions import end_reading, reading
 from lol_dagster.admin.views.played import parts_shown, who_played
 from lol_dagster.delivery import decisions
+from lol_dagster.delivery.champion_icons import shown_icons
 from lol_dagster.delivery.clock import clock_for
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.explain.game import explain_message
@@ -223,7 +224,10 @@ def _previews(
     marker = write_marker(message.id, rev)
     try:
         read = MessageContent.from_json(content)
-        return [each.preview(read, marker) for each in transports]
+        return [
+            each.preview(read, marker, shown_icons(reading(), each, message.id, content))
+            for each in transports
+        ]
     except Exception:  # whatever is stored there: the rest of the page is what helps then
         logger.exception("message %s, revision %d: cannot be shown", message.id, rev)
         return None

@@ -58,6 +58,10 @@ V = TypeVar("V", bound=Verdict)
 V_co = TypeVar("V_co", bound=Verdict, covariant=True)
 
 
+ShownIcons = Mapping[int, str]
+"""How the service is asked to show a champion's icon, by the champion's number."""
+NO_ICONS: ShownIcons = {}
+
 Step = Literal["post", "find", "edit", "read", "delete"]
 """What is tried when a channel is tried out (delivery/probe.py)."""
 
@@ -194,6 +198,8 @@ class Outgoing:
     """What it was uploaded as, where it was."""
     picture: Picture | None = None
     """The card as it was drawn; None: there is none, or it could not be."""
+    has_icons: bool = False
+    """The body has champions' icons, which may be why it is refused."""
 
     @property
     def body_sha256(self) -> str:
@@ -363,18 +369,26 @@ class Transport(ABC):
 
     # --- the message ---------------------------------------------------------------------------
 
+    @property
+    def icon_set(self) -> str | None:
+        """Which champions' icons can be shown here (champion_icons.py); None: none can."""
+        return None
+
     @abstractmethod
-    def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
+    def render(
+        self, content: MessageContent, marker: str, icons: ShownIcons = NO_ICONS
+    ) -> dict[str, Any]:
         """The request body, without the address.
 
         Args:
             marker: See messages/identity.py; where the channel can be read, kept in the body, so that
                 the message can be found again.
+            icons: Those that are to be had; a line whose champion's is not among them reads as ever.
         """
 
-    def preview(self, content: MessageContent, marker: str) -> Markup:
+    def preview(self, content: MessageContent, marker: str, icons: ShownIcons = NO_ICONS) -> Markup:
         """The body that is sent, as HTML, as the service would show it. By default as text."""
-        body = json.dumps(self.render(content, marker), indent=2, ensure_ascii=False)
+        body = json.dumps(self.render(content, marker, icons), indent=2, ensure_ascii=False)
         return Markup('<pre class="preview">{}</pre>').format(body)
 
     # --- calls ---------------------------------------------------------------------------------
@@ -586,6 +600,11 @@ def html_time(at: int) -> Markup:
     return Markup('<time datetime="{}" title="{} UTC" data-own-zone="16">{}</time>').format(
         moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S}", f"{moment:%Y-%m-%d %H:%M}"
     )
+
+
+def html_icon(champion: str) -> Markup:
+    """A champion's icon for a preview, which loads no picture from elsewhere: its letters stand for it."""
+    return Markup('<span class="champion" title="{}">{}</span>').format(champion, champion[:2])
 
 
 def fingerprint(secret: str) -> str:

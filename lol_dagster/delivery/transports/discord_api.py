@@ -29,12 +29,14 @@ from lol_dagster.delivery.model import (
 )
 from lol_dagster.delivery.transports import discord_format
 from lol_dagster.delivery.transports.base import (
+    NO_ICONS,
     Answer,
     Caller,
     Hold,
     Outgoing,
     RemoteIdForm,
     Reply,
+    ShownIcons,
     Step,
     Transport,
     V,
@@ -129,11 +131,13 @@ class DiscordTransport(Transport):
             what: As `Caller.call`.
         """
 
-    def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
-        return discord_format.render(content, marker)
+    def render(
+        self, content: MessageContent, marker: str, icons: ShownIcons = NO_ICONS
+    ) -> dict[str, Any]:
+        return discord_format.render(content, marker, icons)
 
-    def preview(self, content: MessageContent, marker: str) -> Markup:
-        return discord_format.preview(content, marker)
+    def preview(self, content: MessageContent, marker: str, icons: ShownIcons = NO_ICONS) -> Markup:
+        return discord_format.preview(content, marker, icons)
 
     def after_id(self, known: str | None, at: datetime | None) -> str | None:
         starts = []

@@ -80,6 +80,14 @@ class DiscordBot(discord_api.DiscordTransport):
             ),
         )
 
+    @property
+    def icon_set(self) -> str:
+        """The emojis of its application, which this bot alone can use.
+
+        https://docs.discord.com/developers/resources/emoji#application-owned-emoji
+        """
+        return f"emojis:{self.token_fingerprint}"
+
     def pasted_address(self, text: str) -> str:
         link = _LINK.fullmatch(text)
         return link[1] if link else text

@@ -18,7 +18,14 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from markupsafe import Markup, escape
 
-from lol_dagster.delivery.transports.base import Picture, html_link, html_time
+from lol_dagster.delivery.transports.base import (
+    NO_ICONS,
+    Picture,
+    ShownIcons,
+    html_icon,
+    html_link,
+    html_time,
+)
 from lol_dagster.messages.content import MessageContent, Moment, Tone
 from lol_dagster.messages.identity import parse_marker
 from lol_dagster.messages.text import (
@@ -49,25 +56,45 @@ PICTURE = "card.png"
 _ALT_LIMIT = 1024
 
 _HEADING = "### "
-# An escaped character, bold text (in which there may be escaped ones), date and time, or any other character.
+_EMOJI = "lol_"
+"""How the names of our emojis begin."""
+_LONGEST_EMOJI = 32
+# An escaped character, bold text (in which there may be escaped ones), date and time, an icon, or any other character.
 _MARKDOWN = re.compile(
     r"\\(?P<escaped>[^0-9A-Za-z\s])|\*\*(?P<bold>(?:\\.|[^\\*])+)\*\*"
-    r"|<t:(?P<at>\d+):d> <t:\d+:t>|(?P<other>.)"
+    rf"|<t:(?P<at>\d+):d> <t:\d+:t>|<:{_EMOJI}(?P<icon>\w+):\d+>|(?P<other>.)"
 )
 
 
-def render(content: MessageContent, marker: str) -> dict[str, Any]:
+def emoji_name(champion: str) -> str:
+    """
+    Args:
+        champion: As Data Dragon's addresses name it.
+    """
+    return f"{_EMOJI}{champion}"[:_LONGEST_EMOJI]
+
+
+def emoji(name: str, emoji_id: str) -> str:
+    """How an emoji is written in a text.
+
+    https://docs.discord.com/developers/reference#message-formatting
+    """
+    return f"<:{name}:{emoji_id}>"
+
+
+def render(content: MessageContent, marker: str, icons: ShownIcons = NO_ICONS) -> dict[str, Any]:
     """The request body.
 
     Args:
         marker: See messages/identity.py; kept in the query of the embed's url, where a reader does not see it.
+        icons: As `emoji` writes them.
     """
     embed: dict[str, Any] = {
         "title": plain_markdown(content.title, _TITLE_LIMIT),
         "url": _with_marker(content.url or _NO_LINK, marker),
         "color": _COLOURS[content.tone],
     }
-    if description := _description(content):
+    if description := _description(content, icons):
         embed["description"] = description
     if content.footer:
         embed["footer"] = {"text": plain(content.footer, _FOOTER_LIMIT)}
@@ -128,9 +155,9 @@ def _with_marker(url: str, marker: str) -> str:
     return urlunsplit(parts._replace(query=query))
 
 
-def _description(content: MessageContent) -> str:
+def _description(content: MessageContent, icons: ShownIcons) -> str:
     """All lines that fit, and how many did not."""
-    paragraphs = list(_paragraphs(content))
+    paragraphs = list(_paragraphs(content, icons))
     shown: list[str] = []
     # What would be longest to say of them.
     space = _DESCRIPTION_LIMIT - utf16_length(
@@ -147,14 +174,15 @@ def _description(content: MessageContent) -> str:
     return "\n".join(shown)
 
 
-def _paragraphs(content: MessageContent) -> Iterator[str]:
+def _paragraphs(content: MessageContent, icons: ShownIcons) -> Iterator[str]:
     """One text per line of the content; a section's heading belongs to its first line."""
     for section in content.sections:
         heading = (
             (f"{_HEADING}{plain_markdown(section.heading, MAX_TEXT)}",) if section.heading else ()
         )
         for line in section.lines:
-            yield "\n".join([*heading, *markdown_rows(line, _timestamp)])
+            icon = icons.get(line.icon.champion_id, "") if line.icon else ""
+            yield "\n".join([*heading, *markdown_rows(line, _timestamp, icon)])
             heading = ()
 
 
@@ -166,11 +194,11 @@ def _timestamp(moment: Moment) -> str:
     return f"<t:{moment.at}:d> <t:{moment.at}:t>"
 
 
-def preview(content: MessageContent, marker: str) -> Markup:
+def preview(content: MessageContent, marker: str, icons: ShownIcons = NO_ICONS) -> Markup:
     """The body as HTML, as Discord would show it. Only what our messages use of its Markdown is
     understood; everything else stays text, and text never becomes markup.
     """
-    [embed] = render(content, marker)["embeds"]
+    [embed] = render(content, marker, icons)["embeds"]
     title = html_link(embed["url"], _markdown(embed["title"]))
     parts = [Markup('<div class="embed-title">{}</div>').format(title)]
     if "description" in embed:
@@ -198,4 +226,6 @@ def _shown(found: re.Match[str]) -> Markup:
         return Markup("<strong>{}</strong>").format(_markdown(found["bold"]))
     if found["at"] is not None:
         return html_time(int(found["at"]))
+    if found["icon"] is not None:
+        return html_icon(found["icon"])
     return escape(found["escaped"] or found["other"])

@@ -6,10 +6,12 @@ from typing import Any, ClassVar
 
 from lol_dagster.delivery.model import NotSent, PostVerdict, Timing
 from lol_dagster.delivery.transports.base import (
+    NO_ICONS,
     AddressError,
     Answer,
     Capabilities,
     Outgoing,
+    ShownIcons,
     Transport,
 )
 from lol_dagster.delivery.transports.discord_bot import DiscordBot
@@ -49,7 +51,9 @@ class UnknownKind(Transport):
     def unusable(self, address: str) -> str:
         return "this version of lol_dagster has no such kind of channel"
 
-    def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
+    def render(
+        self, content: MessageContent, marker: str, icons: ShownIcons = NO_ICONS
+    ) -> dict[str, Any]:
         return {"text": content.summary}
 
     def post(self, address: str, message: Outgoing) -> Answer[PostVerdict]:

@@ -28,11 +28,13 @@ from lol_dagster.delivery.model import (
 )
 from lol_dagster.delivery.transports import slack_format
 from lol_dagster.delivery.transports.base import (
+    NO_ICONS,
     Answer,
     Hold,
     Outgoing,
     RemoteIdForm,
     Reply,
+    ShownIcons,
     Step,
     Transport,
     V,
@@ -87,6 +89,8 @@ GONE = {"message_not_found"}
 UNREADABLE = {"missing_scope", "not_in_channel", "no_permission"}
 """History is refused where posting may well be allowed."""
 
+IMAGES = "images"
+"""The icons as addresses, from which Slack fetches them itself."""
 PACE = Hold(1.0)
 """One message a second and channel."""
 TIME_STAMP = RemoteIdForm(r"\d{9,11}\.\d{6}", "a time stamp such as 1722542400.000100")
@@ -121,11 +125,17 @@ class SlackTransport(Transport):
 
     service: ClassVar[str] = "Slack"
 
-    def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
-        return slack_format.render(content, marker)
+    @property
+    def icon_set(self) -> str:
+        return IMAGES
 
-    def preview(self, content: MessageContent, marker: str) -> Markup:
-        return slack_format.preview(content, marker)
+    def render(
+        self, content: MessageContent, marker: str, icons: ShownIcons = NO_ICONS
+    ) -> dict[str, Any]:
+        return slack_format.render(content, marker, icons)
+
+    def preview(self, content: MessageContent, marker: str, icons: ShownIcons = NO_ICONS) -> Markup:
+        return slack_format.preview(content, marker, icons)
 
     def remedy(self, step: Step, code: str | None, status: int | None) -> str | None:
         if code in {"missing_scope", "no_permission"}:

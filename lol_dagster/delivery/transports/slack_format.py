@@ -16,8 +16,15 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from lol_dagster.delivery.transports.base import Picture, html_link, html_time
-from lol_dagster.messages.content import Line, MessageContent, Moment
+from lol_dagster.delivery.transports.base import (
+    NO_ICONS,
+    Picture,
+    ShownIcons,
+    html_icon,
+    html_link,
+    html_time,
+)
+from lol_dagster.messages.content import Line, MessageContent, Moment, Section
 from lol_dagster.messages.identity import parse_marker
 from lol_dagster.messages.text import (
     BLANK,
@@ -33,6 +40,7 @@ from lol_dagster.messages.text import (
 _BLOCK_LIMIT = 2900
 _LINES_LIMIT = 8000
 _BLOCKS_LIMIT = 45
+_ICONS_LIMIT = 10
 _SUMMARY_LIMIT = 300
 """Escaping makes it at most five times as long."""
 PICTURE = "card.png"
@@ -41,14 +49,16 @@ _EVENT_TYPE = "lol_dagster_message"
 _Element = dict[str, Any]
 
 
-def render(content: MessageContent, marker: str) -> dict[str, Any]:
+def render(content: MessageContent, marker: str, icons: ShownIcons = NO_ICONS) -> dict[str, Any]:
     """The request body.
 
     Args:
         marker: See messages/identity.py; kept twice, as reading metadata back needs a permission: in the
             metadata and as the first block's id.
+        icons: As addresses of pictures, which Slack fetches before it takes the message. `rich_text` has no
+            place for them: they stand in a row above their section.
     """
-    blocks = [_rich_text(_title(content)), *_body(content)]
+    blocks = [_rich_text(_title(content)), *_body(content, icons)]
     blocks[0]["block_id"] = marker
     if content.footer:
         footer = {"type": "plain_text", "text": plain(content.footer, MAX_ROW), "emoji": False}
@@ -105,36 +115,62 @@ def _title(content: MessageContent) -> list[_Element]:
     return [_text(f"{mark} "), link]
 
 
-def _body(content: MessageContent) -> list[dict[str, Any]]:
+def _body(content: MessageContent, icons: ShownIcons) -> list[dict[str, Any]]:
     """A block per section, or several where one would be too long; then how many lines were left out."""
-    pieces = list(_pieces(content))
-    blocks: list[list[_Element]] = []
+    pieces = list(_pieces(content, icons))
+    blocks: list[dict[str, Any]] = []
+    current: list[_Element] = []
     space, block_space, shown = _LINES_LIMIT, 0, 0
-    for is_first, piece in pieces:
+    for above, piece in pieces:
         size = sum(utf16_length(_words(element)) for element in piece)
-        if is_first or size > block_space:
-            if len(blocks) == _BLOCKS_LIMIT:
-                break
-            blocks.append([])
-            block_space = _BLOCK_LIMIT
         if size > space:
             break
-        blocks[-1] += piece
+        if above is not None or size > block_space:
+            if len(blocks) + len(above or []) >= _BLOCKS_LIMIT:
+                break
+            current, block_space = [], _BLOCK_LIMIT
+            blocks += [*(above or []), _rich_text(current)]
+        current += piece
         space, block_space, shown = space - size, block_space - size, shown + 1
     if left_out := len(pieces) - shown + content.more:
-        blocks.append([_text(more_line(left_out, content.language))])
-    return [_rich_text(elements) for elements in blocks if elements]
+        blocks.append(_rich_text([_text(more_line(left_out, content.language))]))
+    return blocks
 
 
-def _pieces(content: MessageContent) -> Iterator[tuple[bool, list[_Element]]]:
-    """Each line, and whether it is the first of its section and so bears the heading."""
+def _pieces(
+    content: MessageContent, icons: ShownIcons
+) -> Iterator[tuple[list[dict[str, Any]] | None, list[_Element]]]:
+    """Each line, and what blocks stand above it; None of those that are not the first of their section."""
     for section in content.sections:
+        heading = []
+        if section.heading:
+            words = plain(section.heading, MAX_TEXT)
+            heading = [_text(f"{words}\n", bold=True, italic=True)]
+        row = _row_of_icons(section, icons)
         for number, line in enumerate(section.lines):
-            elements = [_text("\n")] if number else []
-            if section.heading and not number:
-                heading = plain(section.heading, MAX_TEXT)
-                elements.append(_text(f"{heading}\n", bold=True, italic=True))
-            yield number == 0, [*elements, *_line(line)]
+            if number:
+                yield None, [_text("\n"), *_line(line)]
+            elif row:
+                with_icons = {"type": "context", "elements": row}
+                yield [*([_rich_text(heading)] if heading else []), with_icons], _line(line)
+            else:
+                yield [], [*heading, *_line(line)]
+
+
+def _row_of_icons(section: Section, icons: ShownIcons) -> list[_Element]:
+    """In the order of its lines.
+
+    https://docs.slack.dev/reference/block-kit/blocks/context-block
+    """
+    return [
+        {
+            "type": "image",
+            "image_url": icons[icon.champion_id],
+            "alt_text": plain(icon.champion, MAX_TEXT) or BLANK,
+        }
+        for icon in (line.icon for line in section.lines)
+        if icon and icon.champion_id in icons
+    ][:_ICONS_LIMIT]
 
 
 def _line(line: Line) -> list[_Element]:
@@ -196,15 +232,18 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def preview(content: MessageContent, marker: str) -> Markup:
+def preview(content: MessageContent, marker: str, icons: ShownIcons = NO_ICONS) -> Markup:
     """The body as HTML, as Slack would show it. Text never becomes markup."""
-    blocks = Markup("").join(map(_shown_block, render(content, marker)["blocks"]))
+    blocks = Markup("").join(map(_shown_block, render(content, marker, icons)["blocks"]))
     return Markup('<div class="preview slack">{}</div>').format(blocks)
 
 
 def _shown_block(block: Mapping[str, Any]) -> Markup:
     if block["type"] == "context":
-        texts = Markup("").join(escape(each["text"]) for each in block["elements"])
+        texts = Markup(" ").join(
+            html_icon(each["alt_text"]) if each["type"] == "image" else escape(each["text"])
+            for each in block["elements"]
+        )
         return Markup('<div class="block-context">{}</div>').format(texts)
     [section] = block["elements"]
     inside = Markup("").join(map(_shown_text, section["elements"]))

@@ -8,6 +8,14 @@ export function element(tag, className = "", ...children) {
   return made;
 }
 
+// Of this world only, as the page loads nothing from elsewhere.
+export function icon(address, alt) {
+  const made = element("img", "icon");
+  made.src = address;
+  made.alt = made.title = alt;
+  return made;
+}
+
 function link(address, ...children) {
   if (!/^https?:\/\//i.test(address)) return element("span", "", ...children);
   const made = element("a", "", ...children);
@@ -38,6 +46,7 @@ const DISCORD = [
   [/^<(https?:\/\/[^\s>]+)>/, (found) => link(found[1], found[1])],
   [/^https?:\/\/[^\s<]*[^\s<.,;:!?)\]'"]/, (found) => link(found[0], found[0])],
   [/^<t:(-?\d+)(?::(\w))?>/, (found) => element("span", "time", clock(found[1], found[2]))],
+  [/^<:(\w+):(\d+)>/, (found) => icon(`/files/${found[2]}`, `:${found[1]}:`)],
   [/^<(?:@[!&]?|#)(\d+)>/, (found) => element("span", "mention", found[0])],
   [/^\*\*((?:\\[\s\S]|[^\\])+?)\*\*(?!\*)/, (found, parse) => element("strong", "", ...parse(found[1]))],
   [/^__((?:\\[\s\S]|[^\\])+?)__(?!_)/, (found, parse) => element("u", "", ...parse(found[1]))],

@@ -1,6 +1,6 @@
 // The page: asks for the state each second and shows what has changed.
 
-import { discordMarkup, element, slackMarkup } from "./markup.js";
+import { discordMarkup, element, icon, slackMarkup } from "./markup.js";
 
 const byId = (id) => document.getElementById(id);
 const seen = new Map(); // channel → messages when it was last shown
@@ -50,6 +50,7 @@ function discordEmbed(embed, attachments) {
 
 function slackText(object) {
   if (!object) return [];
+  if (object.type === "image") return [icon(object.image_url, object.alt_text)];
   return object.type === "mrkdwn" ? slackMarkup(object.text) : [object.text ?? ""];
 }
 

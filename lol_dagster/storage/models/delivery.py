@@ -231,7 +231,7 @@ class MessagePicture(Base):
     """The message's revision that says what the one before says, and has a picture; 0: none does, as the first
     edit had something else to say, too."""
     digest: Mapped[str] = mapped_column(String(64))
-    """Of the card that `failed` is about."""
+    """Of the card that `failed` is about, or `icons`."""
     failed: Mapped[str | None] = mapped_column(String(500))
     """Why the message stays without that picture; None: it has not failed."""
     begun_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

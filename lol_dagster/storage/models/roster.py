@@ -26,7 +26,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from lol_dagster.storage.models.base import Base
 from lol_dagster.storage.types import AddressText, UtcDateTime, choice, only_where
 
-PICTURES = ("none", "card")
+PICTURES = ("none", "icons", "card")
 """What a channel's messages have beside their text."""
 UNCERTAIN_POLICIES = ("review", "resend")
 ONLY_IF = ("won", "remarkable")

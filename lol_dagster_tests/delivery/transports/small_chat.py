@@ -27,6 +27,7 @@ from lol_dagster.delivery.model import (
     Unmarked,
 )
 from lol_dagster.delivery.transports.base import (
+    NO_ICONS,
     AddressError,
     Answer,
     Caller,
@@ -34,6 +35,7 @@ from lol_dagster.delivery.transports.base import (
     Outgoing,
     RemoteIdForm,
     Reply,
+    ShownIcons,
     Step,
     Transport,
     V,
@@ -86,7 +88,9 @@ class SmallChat(Transport):
     def remedy(self, step: Step, code: str | None, status: int | None) -> str | None:
         return "the room is closed: open it again" if status == 403 else None
 
-    def render(self, content: MessageContent, marker: str) -> dict[str, Any]:
+    def render(
+        self, content: MessageContent, marker: str, icons: ShownIcons = NO_ICONS
+    ) -> dict[str, Any]:
         rows = [
             " · ".join(filter(None, [line.lead, *plain_rows(line)]))
             for section in content.sections

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from lol_dagster.delivery.transports import discord_format
 from lol_dagster.messages.content import Line, MessageContent, Moment, Section
 from lol_dagster_tests._support.hostile_content import (
+    EMOJIS,
     MESSAGES_OF_OTHERS,
     ORDINARY_NAMES,
     assert_nothing_hidden,
@@ -51,7 +52,7 @@ def assert_discord_shows_it_as_it_is(description: str) -> None:
 
 @on_hostile_contents
 def test_discord_bodies_keep_every_limit_and_show_text_as_it_is(content):
-    body = discord_format.render(content, "0a-1.7")
+    body = discord_format.render(content, "0a-1.7", EMOJIS)
     (embed,) = body["embeds"]
     description = embed.get("description", "")
     footer = embed.get("footer", {}).get("text", "")
@@ -66,6 +67,8 @@ def test_discord_bodies_keep_every_limit_and_show_text_as_it_is(content):
     ours = {line.when.at for part in content.sections for line in part.lines if line.when}
     for at in ours:
         description = description.replace(f"<t:{at}:d> <t:{at}:t>", "2026-08-01 20:00")
+    for emoji in EMOJIS.values():
+        description = re.sub(rf"^{emoji} ?", "", description, flags=re.MULTILINE)
     assert_discord_shows_it_as_it_is(description)
     assert_discord_shows_it_as_it_is(embed["title"])
 

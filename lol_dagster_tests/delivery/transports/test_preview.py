@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from lol_dagster.delivery.transports.registry import all_transports
-from lol_dagster.messages.content import Line, MessageContent, Moment, Section
+from lol_dagster.messages.content import Icon, Line, MessageContent, Moment, Section
 from lol_dagster.settings import Settings
 
 MARKER = "0b7c8a5e-0000-4000-8000-000000000001.1"
@@ -120,6 +120,23 @@ def test_slacks_preview_is_its_blocks() -> None:
         " · Jinx<br>KDA 9.0</div>"
         '<div class="block-context">EUW1_5</div></div>'
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "icon", "shown"),
+    [
+        ("discord-bot", "<:lol_Jinx:123456789012345678>", "<strong>Ann</strong>"),
+        ("slack-bot", "https://ddragon.example/Jinx.png", "</div>"),
+    ],
+)
+def test_letters_stand_for_an_icon_that_is_sent(kind: str, icon: str, shown: str) -> None:
+    line = Line("Ann", ("Jinx",), icon=Icon(222, "Jinx"))
+    content = MessageContent("t", "s", (Section((line,)),))
+    letters = '<span class="champion" title="Jinx">Ji</span>'
+    transport = all_transports(Settings())[kind]
+    preview = str(transport.preview(content, "m.1", {222: icon}))
+    assert f"{letters}{' ' if kind == 'discord-bot' else ''}{shown}" in preview
+    assert "champion" not in str(transport.preview(content, "m.1")), "it is not known"
 
 
 def test_a_kind_without_a_preview_of_its_own_shows_its_body() -> None:

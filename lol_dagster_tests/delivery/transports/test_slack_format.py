@@ -13,6 +13,7 @@ import pytest
 from lol_dagster.delivery.transports import slack_format
 from lol_dagster.messages.content import Line, MessageContent, Moment, Section
 from lol_dagster_tests._support.hostile_content import (
+    IMAGES,
     MESSAGES_OF_OTHERS,
     ORDINARY_NAMES,
     assert_nothing_hidden,
@@ -24,15 +25,20 @@ from lol_dagster_tests._support.hostile_content import (
 
 @on_hostile_contents
 def test_slack_bodies_keep_every_limit_and_parse_nothing(content):
-    body = slack_format.render(content, "0a-1.7")
+    body = slack_format.render(content, "0a-1.7", IMAGES)
     assert len(body["blocks"]) <= 50
     assert len(body["blocks"][0]["block_id"]) <= 255
     total = units(body["text"])
     for block in body["blocks"]:
         # plain_text and rich text's own elements are the two that Slack does not parse.
         assert block["type"] in {"rich_text", "context"}
+        if block["type"] == "context":
+            assert len(block["elements"]) <= 10
         for element in block["elements"]:
-            assert element["type"] in {"rich_text_section", "plain_text"}
+            assert element["type"] in {"rich_text_section", "plain_text", "image"}
+            if element["type"] == "image":
+                assert element["image_url"] in IMAGES.values()
+                assert 0 < units(element["alt_text"]) <= 2000
             for inner in element.get("elements", []):
                 assert inner["type"] in {"text", "link", "date"}
                 assert inner["fallback" if inner["type"] == "date" else "text"]

@@ -1,0 +1,321 @@
+"""Champions' icons within messages: what is known of them is shown, and nothing else is any different."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from lol_dagster.delivery import message_rows
+from lol_dagster.delivery.champion_icons import UploadReport, missing_icons, upload_icons
+from lol_dagster.delivery.transports.discord_bot import DiscordBot
+from lol_dagster.delivery.transports.discord_emojis import EmojiError, Emojis
+from lol_dagster.messages.content import Icon, Line, MessageContent, Section
+from lol_dagster.pictures.icons import Icons, NoIconError
+from lol_dagster.settings import Settings, load_settings
+from lol_dagster.simulator import ddragon
+from lol_dagster.simulator.limits import Limit
+from lol_dagster.simulator.main import Options, Simulator
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Fact, Message, MessagePicture
+from lol_dagster_tests._support.fake_channels import refuse, slack_error
+from lol_dagster_tests._support.simulated_world import HandClock
+from lol_dagster_tests.delivery.conftest import DeliverySetup
+
+AHRI = Icon(103, "Ahri")
+FACES = MessageContent(
+    title="Victory",
+    summary="Victory",
+    sections=(Section((Line("Ann", ("Ahri",), icon=AHRI), Line("Bob", icon=Icon(1, "Annie")))),),
+)
+EMOJI = "<:lol_Ahri:1234567890123456789>"
+ADDRESS = "https://ddragon.example/cdn/16.9.1/img/champion/Ahri.png"
+
+
+def known(delivery: DeliverySetup) -> None:
+    """Ahri's icon has been uploaded, and no other."""
+    icon_set = DiscordBot(delivery.settings, deadline=1).icon_set
+    value = {icon_set: {"103": EMOJI}, "images": {"103": ADDRESS}}
+    with delivery.database.writing() as session:
+        session.add(Fact(name="champion-icons", value=value))
+
+
+def faces(delivery: DeliverySetup, channel: int) -> str:
+    """A message with icons that is due; its id."""
+    return delivery.message(channel, content=FACES.to_json(), desired_hash=FACES.content_hash())
+
+
+def shapes(message: Any) -> list[str]:
+    return [each["type"] for each in message["blocks"]]
+
+
+# --- in messages ---------------------------------------------------------------------------------
+
+
+def test_a_discord_bot_puts_the_emoji_before_the_name_of_whoever_played(
+    delivery: DeliverySetup,
+) -> None:
+    known(delivery)
+    faces(delivery, delivery.channel())
+    delivery.run()
+    (body,) = delivery.discord.bodies
+    # Annie's is not known: her line is as ever.
+    assert body["embeds"][0]["description"] == f"{EMOJI} **Ann** · Ahri\n**Bob**"
+
+
+@pytest.mark.parametrize("kind", ["slack-bot", "slack-webhook"])
+def test_slack_gets_a_row_of_pictures_above_the_lines(delivery: DeliverySetup, kind: str) -> None:
+    known(delivery)
+    faces(delivery, delivery.channel(kind))
+    delivery.run()
+    (message,) = next(iter(delivery.slack.messages.values()))
+    assert shapes(message) == ["rich_text", "context", "rich_text"]
+    row = message["blocks"][1]
+    assert row == {
+        "type": "context",
+        "elements": [{"type": "image", "image_url": ADDRESS, "alt_text": "Ahri"}],
+    }
+
+
+@pytest.mark.parametrize("kind", ["discord-bot", "discord-webhook", "slack-bot"])
+def test_where_no_icon_can_be_shown_the_message_is_as_without(
+    delivery: DeliverySetup, kind: str
+) -> None:
+    if kind == "discord-webhook":
+        known(delivery)  # which the bot's application alone can use
+    bare = replace(FACES, sections=(Section((Line("Ann", ("Ahri",)), Line("Bob"))),))
+    faces(delivery, delivery.channel(kind))
+    delivery.message(delivery.channel(kind), content=bare.to_json())
+    delivery.run()
+    fake = delivery.slack if kind == "slack-bot" else delivery.discord
+    with_icons, without = (
+        [message.get("embeds", message.get("blocks")) for message in messages]
+        for messages in fake.messages.values()
+    )
+    for parts in (*with_icons, *without):
+        parts[0].pop("url" if "url" in parts[0] else "block_id")  # with the marker in it
+    assert with_icons == without
+
+
+def test_another_bots_emojis_are_not_used(delivery: DeliverySetup) -> None:
+    known(delivery)
+    faces(delivery, delivery.channel())
+    token = SecretStr("another-token")
+    other = delivery.settings.model_copy(update={"discord_bot_token": token})
+    delivery.run(settings=other)
+    assert "<:" not in delivery.discord.bodies[0]["embeds"][0]["description"]
+
+
+# --- the service cannot load one -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", ["invalid_blocks", "a_new_word_for_it"])
+def test_a_message_that_is_refused_with_icons_is_delivered_once_without_them(
+    delivery: DeliverySetup, error: str
+) -> None:
+    known(delivery)
+    channel = delivery.channel("slack-bot")
+    message = faces(delivery, channel)
+    delivery.slack.script("post", slack_error(error))
+    assert delivery.run(wait=3).delivered == 1
+    assert delivery.attempts(message) == [("POST", "put_off"), ("POST", "accepted")]
+    (posted,) = delivery.slack.messages[delivery.address(channel)]
+    assert shapes(posted) == ["rich_text", "rich_text"]
+    breaker = delivery.breaker(f"channel:{channel}")
+    assert breaker is None or breaker.open_until is None, "the channel is not to blame"
+    with delivery.database.reading() as session:
+        assert error in (session.get_one(MessagePicture, message).failed or "")
+    # Its edits have none either; the next message has them again.
+    change(delivery, message, replace(FACES, title="Defeat"))
+    faces(delivery, channel)
+    delivery.pass_time(2)
+    delivery.run(wait=3)
+    edited, newer = delivery.slack.messages[delivery.address(channel)]
+    assert (shapes(edited).count("context"), shapes(newer).count("context")) == (0, 1)
+    assert len(delivery.attempts(message)) == 3, "accepted at once"
+
+
+def test_an_edit_that_is_refused_with_icons_is_made_without_them(delivery: DeliverySetup) -> None:
+    known(delivery)
+    channel = delivery.channel("slack-bot")
+    message = faces(delivery, channel)
+    delivery.run(wait=3)
+    change(delivery, message, replace(FACES, summary="Defeat"))
+    delivery.pass_time(2)
+    delivery.slack.script("update", slack_error("invalid_blocks"))
+    delivery.run(wait=3)
+    assert delivery.attempts(message)[1:] == [("PATCH", "put_off"), ("PATCH", "accepted")]
+    assert delivery.titles(channel) == ["Defeat"]
+
+
+def test_a_text_that_is_refused_without_icons_too_needs_review(delivery: DeliverySetup) -> None:
+    known(delivery)
+    message = faces(delivery, delivery.channel("slack-bot"))
+    delivery.slack.script("post", slack_error("invalid_blocks"), slack_error("invalid_blocks"))
+    delivery.run(wait=3)
+    assert delivery.attempts(message) == [("POST", "put_off"), ("POST", "refused")]
+    assert delivery.row(message).state == "needs_review"
+
+
+def test_what_refuses_the_channel_is_no_fault_of_the_icons(delivery: DeliverySetup) -> None:
+    known(delivery)
+    message = faces(delivery, delivery.channel())
+    delivery.discord.script("post", refuse(403, 50013))
+    delivery.run(wait=3)
+    assert delivery.row(message).state == "blocked"
+    with delivery.database.reading() as session:
+        assert session.get(MessagePicture, message) is None
+
+
+def change(delivery: DeliverySetup, message: str, said: MessageContent) -> None:
+    """As the stage `messages` does."""
+    with delivery.database.writing() as session:
+        row = session.get_one(Message, message)
+        message_rows._change_text(session, row, said, delivery.now)
+
+
+# --- making them known ---------------------------------------------------------------------------
+
+
+@dataclass
+class Uploading:
+    """A world whose clock is the uploads' own: what they wait for passes at once."""
+
+    world: Simulator
+    database: Database
+    settings: Settings
+    clock: HandClock
+    folder: Path
+
+    def emojis(self, settings: Settings | None = None) -> Emojis:
+        bot = DiscordBot(settings or self.settings, deadline=10)
+        return Emojis(bot, turn=lambda: None, sleep=self.clock.move)
+
+    def run(self) -> UploadReport:
+        icons = Icons(self.settings.ddragon_url, self.folder)
+        return upload_icons(self.database, icons, self.emojis())
+
+    def known(self) -> dict[str, dict[str, str]]:
+        with self.database.reading() as session:
+            fact = session.get(Fact, "champion-icons")
+            return fact.value if fact else {}
+
+    def count(self, operation: str) -> int:
+        return len(self.world.truth.calls(operation))
+
+
+@pytest.fixture
+def uploading(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Uploading]:
+    clock = HandClock()
+    monkeypatch.setattr(ddragon, "_NAMES", {103: "Ahri", 62: "MonkeyKing", 254: "Vi"})
+    monkeypatch.setattr(
+        ddragon, "_CHAMPIONS", {"data": {"Ahri": of("Ahri", 103), "Wukong": of("MonkeyKing", 62), "Vi": of("Vi", 254)}},
+    )  # fmt: skip
+    with Simulator(Options(discord_limit=Limit(2, 5)), clock=clock) as world:
+        for name, value in world.environment.items():
+            monkeypatch.setenv(name, value)
+        yield Uploading(world, database, load_settings(), clock, tmp_path)
+
+
+def of(name: str, number: int) -> dict[str, str]:
+    return {"id": name, "key": str(number)}
+
+
+def test_every_champions_icon_is_uploaded_once(uploading: Uploading) -> None:
+    report = uploading.run()
+    assert report == UploadReport(champions=3, uploaded=3, were_there=0)
+    files = uploading.world.discord.board.files
+    known, images = uploading.known()[uploading.emojis().icon_set], uploading.known()["images"]
+    assert known.keys() == images.keys() == {"103", "62", "254"}
+    for number, name in (("103", "Ahri"), ("62", "MonkeyKing"), ("254", "Vi")):
+        prefix, emoji_id = known[number].removesuffix(">").rsplit(":", 1)
+        assert prefix == f"<:lol_{name}"
+        assert (
+            images[number]
+            == f"{uploading.settings.ddragon_url}/cdn/16.15.1/img/champion/{name}.png"
+        )
+        assert files[emoji_id] == (uploading.folder / f"16.15/{number}.png").read_bytes()
+    # Two calls in five seconds are allowed: the headers say when the next may be made.
+    assert uploading.clock.now > 1_795_000_000
+    assert all(call["status"] != 429 for call in uploading.world.truth.calls("discord.emoji"))
+    again = uploading.run()
+    assert again == UploadReport(champions=3, uploaded=0, were_there=3)
+    assert uploading.count("discord.emoji") == 3
+
+
+def test_a_new_champion_is_the_only_one_that_is_uploaded_then(
+    uploading: Uploading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploading.run()
+    bot, icons = DiscordBot(uploading.settings, deadline=1), Icons(uploading.settings.ddragon_url, uploading.folder)  # fmt: skip
+    monkeypatch.setitem(ddragon._NAMES, 950, "Naafiri")
+    monkeypatch.setitem(ddragon._CHAMPIONS["data"], "Naafiri", of("Naafiri", 950))
+    with uploading.database.reading() as session:
+        assert missing_icons(session, bot, icons.newest()) == ["Naafiri"]
+    assert uploading.run() == UploadReport(champions=4, uploaded=1, were_there=3)
+    with uploading.database.reading() as session:
+        assert missing_icons(session, bot, icons.newest()) == []
+
+
+@pytest.mark.parametrize("fault", ["discord.emoji=429(2)*1", "discord.emoji=429-global(2)*2"])
+def test_where_discord_asks_to_wait_it_is_waited(uploading: Uploading, fault: str) -> None:
+    uploading.world.set_faults(fault)
+    assert uploading.run() == UploadReport(champions=3, uploaded=3, were_there=0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("discord.emoji=429(3600)", "wait for 60 minutes"),
+        ("discord.emoji=429(1)", "has asked to wait 10 times"),
+        ("discord.emoji=refuse(30008)", "Maximum number of emojis"),
+        ("discord.emoji=500", "Discord 500"),
+        ("discord.emojis=refuse(50001)", "Missing Access"),
+    ],
+)
+def test_where_discord_takes_no_more_it_is_said_and_what_is_there_is_kept(
+    uploading: Uploading, fault: str, said: str
+) -> None:
+    uploading.world.discord._emojis["lol_Vi"] = "1234567890123456789"
+    uploading.world.set_faults(fault)
+    with pytest.raises(EmojiError, match=said):
+        uploading.run()
+    if "emojis" not in fault:
+        assert list(uploading.known()[uploading.emojis().icon_set]) == ["254"]
+    uploading.world.set_faults("")
+    assert uploading.run() == UploadReport(champions=3, uploaded=2, were_there=1)
+
+
+def test_an_answer_that_got_lost_costs_no_second_emoji(uploading: Uploading) -> None:
+    uploading.world.set_faults("discord.emoji=reset*1")
+    with pytest.raises(EmojiError, match="does not answer"):
+        uploading.run()
+    assert uploading.run() == UploadReport(champions=3, uploaded=2, were_there=1)
+    assert len(uploading.world.discord._emojis) == 3
+
+
+def test_one_that_is_refused_or_not_to_be_had_keeps_no_other_away(uploading: Uploading) -> None:
+    uploading.world.set_faults("discord.emoji=refuse(50035)*1; ddragon.icon=404*1")
+    report = uploading.run()
+    assert (report.uploaded, sorted(report.failed)) == (1, ["Ahri", "MonkeyKing"])
+
+
+def test_where_data_dragon_has_nothing_it_is_said(uploading: Uploading) -> None:
+    uploading.world.set_faults("ddragon.icon=500")
+    with pytest.raises(NoIconError, match="500"):
+        uploading.run()
+    uploading.world.set_faults("ddragon.versions=500")
+    with pytest.raises(NoIconError, match="500"):
+        uploading.run()
+
+
+def test_without_a_bot_slack_has_its_addresses(uploading: Uploading) -> None:
+    icons = Icons(uploading.settings.ddragon_url, uploading.folder)
+    upload_icons(uploading.database, icons, None)
+    assert list(uploading.known()) == ["images"]
