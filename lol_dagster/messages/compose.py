@@ -7,7 +7,7 @@ announced_games.py loads the rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import reduce
 from itertools import groupby
