@@ -12,12 +12,10 @@ from lol_dagster.monitoring.checks import check_all
 from lol_dagster.monitoring.failed_jobs import forget_job, known_failed_jobs, note_failed_run
 from lol_dagster.monitoring.heartbeat import Part, beat
 from lol_dagster.monitoring.ping import ping_if_healthy
-from lol_dagster.orchestration.future import put_right
 from lol_dagster.orchestration.jobs import ASSET_JOBS, OP_JOBS
 from lol_dagster.orchestration.partitions import QUARANTINE_TAG, REQUEST_TAG
 from lol_dagster.orchestration.resources import WallClock
 from lol_dagster.orchestration.runs import end_overdue_workers
-from lol_dagster.orchestration.switches import look
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -31,15 +29,12 @@ _JOBS = {job.name for job in ASSET_JOBS} | {job.name for job in OP_JOBS}
 def monitor(
     instance: dg.DagsterInstance, database: Database, settings: Settings, now: datetime, part: Part
 ) -> Evaluated:
-    """Put right what a clock that was ahead has written, beat, run every check, write the alerts that
-    are due, and ping.
+    """Beat, run every check, write the alerts that are due, and ping. What a clock that was ahead has written
+    is put right before, and what is switched off seen: by the code server's thread (switches.py), or by `once`.
     """
     # First: a frozen worker may keep everybody from writing.
     end_overdue_workers(instance)
-    # Before the beat, as an older one may show that the clock was ahead.
-    put_right(instance, database, now)
     beat(database, part, now)
-    look(instance, database, now)
     _forget_recovered_jobs(instance, database)
     results = check_all(database, settings, now)
     evaluated = evaluate(database, settings, results, now)

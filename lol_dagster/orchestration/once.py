@@ -40,6 +40,7 @@ from lol_dagster.orchestration.runs import (
     fail_abandoned_runs,
     working_on,
 )
+from lol_dagster.orchestration.switches import look
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,7 @@ class Once:
         if overdue and not self._is_left_to_another(nightly_job.name):
             self.show("taking a backup and cleaning up", None)
             self._run(nightly_job.name, raise_on_error=False)
+        look(self.instance, app.database, app.clock.now())
         evaluated = monitor(self.instance, app.database, app.settings, app.clock.now(), "once")
         if evaluated.messages:
             self._deliver()

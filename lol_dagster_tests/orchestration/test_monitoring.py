@@ -13,6 +13,7 @@ from sqlalchemy import select
 from lol_dagster.monitoring import checks
 from lol_dagster.monitoring.failed_jobs import note_failed_run
 from lol_dagster.monitoring.heartbeat import read_beats
+from lol_dagster.monitoring.switched_off import switched_off
 from lol_dagster.orchestration.monitoring import failed_runs_sensor, monitor
 from lol_dagster.orchestration.resources import AppContext, resources
 from lol_dagster.riot.errors import KeyRejected
@@ -21,9 +22,7 @@ from lol_dagster.storage.models import (
     AccountPoll,
     Breaker,
     FailedJob,
-    Heartbeat,
     Payload,
-    SendBucket,
 )
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.world import World
@@ -117,17 +116,16 @@ def test_the_tick_shows_that_the_daemon_lives_and_starts_no_run(world: World) ->
         assert set(read_beats(session)) == {"daemon", "once"}
 
 
-def test_a_tick_lets_nothing_wait_for_what_a_clock_wrote_that_was_ahead(world: World) -> None:
-    """Only the former daemon's heartbeat shows it, which this tick writes anew."""
-    app = world.app
-    ahead = app.clock.now() + timedelta(hours=2)
-    with app.database.writing() as session:
-        session.add(Heartbeat(name="daemon", pid=1, started_at=ahead, at=ahead))
-        # Slack may want us to wait for a day: by itself this is nothing odd.
-        session.add(SendBucket(scope="channel:1", not_before=ahead))
-    world.monitor()
-    with app.database.reading() as session:
-        assert session.get_one(SendBucket, "channel:1").not_before <= app.clock.now()
+def test_once_sees_what_is_switched_off(world: World) -> None:
+    """Where no code server runs, nobody else does."""
+    world.once()
+    with world.app.database.reading() as session:
+        assert switched_off(session) == []
+    world.instance.event_log_storage.set_concurrency_slots("channels", 0)
+    world.once()
+    with world.app.database.reading() as session:
+        (only,) = switched_off(session)
+    assert (only.name, only.why) == ("channels", "0 instead of 1")
 
 
 def test_the_checks_are_run_once_a_tick_for_alerts_and_the_ping(

@@ -20,6 +20,7 @@ from lol_dagster.orchestration.instance import POOL_LIMITS, prepare_instance
 from lol_dagster.orchestration.switches import look, looking, switch_on
 from lol_dagster.settings import SECRET_VARIABLES, Settings
 from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Heartbeat, SendBucket
 from lol_dagster_tests._support.dagster_switches import click
 from lol_dagster_tests._support.waiting import wait_for
 
@@ -169,6 +170,25 @@ def test_the_code_server_puts_right_by_itself_what_a_clock_wrote_that_was_ahead(
 
     with looking(settings):
         wait_for("tick of today", is_put_right)
+
+
+def test_the_code_server_lets_nothing_of_ours_wait_that_a_clock_wrote_which_was_ahead(
+    settings: Settings, instance: dg.DagsterInstance, database: Database
+) -> None:
+    """No tick shows it, only the heartbeat of a daemon that has ended."""
+    ahead = datetime.now(UTC) + timedelta(hours=2)
+    with database.writing() as session:
+        session.add(Heartbeat(name="daemon", pid=1, started_at=ahead, at=ahead))
+        # Slack may want us to wait for a day: by itself this is nothing odd.
+        session.add(SendBucket(scope="channel:1", not_before=ahead))
+
+    def may_go_on() -> bool:
+        with database.reading() as session:
+            bucket = session.get_one(SendBucket, "channel:1")
+        return bucket.not_before is not None and bucket.not_before <= datetime.now(UTC)
+
+    with looking(settings):
+        wait_for("turn of the channel", may_go_on)
 
 
 def test_one_failure_does_not_end_the_looking(
