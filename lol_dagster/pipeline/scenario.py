@@ -33,7 +33,7 @@ def export_scenario(session: Session, match_id: str) -> dict[str, Any]:
             f"no payload of {match_id} is archived: there is nothing to export"
         )
     people = Pseudonyms(match_id)
-    body = _body(load_payload(session, match_id), people)
+    body = _body(load_payload(session, match_id).body, people)
     row = session.scalars(
         select(Quarantine)
         .where(Quarantine.match_id == match_id)

@@ -11,10 +11,11 @@ import json
 import logging
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.riot.client import RiotClient
@@ -72,14 +73,38 @@ def archive_payload(session: Session, payload: dict[str, Any]) -> None:
     insert_if_absent(session, Payload, [payload])
 
 
-def load_payload(session: Session, match_id: str) -> bytes:
-    """The archived payload, as Riot gave it.
+_PACKED = (
+    select(Payload.encoding, Payload.body, Payload.sha256, Payload.fetched_at, Timeline.sha256)
+    .outerjoin(Timeline, Timeline.match_id == Payload.match_id)
+    .where(Payload.match_id == bindparam("match_id"))
+)
+"""Made once, as to make it takes longer than to execute it."""
+
+
+@dataclass(frozen=True)
+class LoadedPayload:
+    """A payload as Riot gave it, and what is known of it and of its timeline."""
+
+    body: bytes
+    sha256: str
+    fetched_at: datetime
+    timeline_sha256: str | None
+    """None: no timeline is archived."""
+
+
+def load_payload(session: Session, match_id: str) -> LoadedPayload:
+    """The archived payload.
 
     Raises:
         LookupError: there is none.
         DamagedPayload: the bytes do not have the checksum that they were archived with.
     """
-    return _unpacked(session, Payload, f"payload of {match_id}", match_id)
+    row = session.execute(_PACKED, {"match_id": match_id}).one_or_none()
+    if row is None:
+        raise LookupError(f"{match_id} is not in the archive")
+    encoding, packed_body, sha256, fetched_at, timeline_sha256 = row
+    body = _unpacked(f"payload of {match_id}", encoding, packed_body, sha256)
+    return LoadedPayload(body, sha256, fetched_at, timeline_sha256)
 
 
 def load_timeline(session: Session, match_id: str) -> bytes:
@@ -89,7 +114,14 @@ def load_timeline(session: Session, match_id: str) -> bytes:
         LookupError: there is none.
         DamagedPayload: the bytes do not have the checksum that they were archived with.
     """
-    return _unpacked(session, Timeline, f"timeline of {match_id}", match_id)
+    row = session.execute(
+        select(Timeline.encoding, Timeline.body, Timeline.sha256).where(
+            Timeline.match_id == match_id
+        )
+    ).one_or_none()
+    if row is None or row.body is None:
+        raise LookupError(f"no timeline of {match_id} is in the archive")
+    return _unpacked(f"timeline of {match_id}", row.encoding, row.body, row.sha256)
 
 
 def replace_person(session: Session, match_id: str, puuid: str, instead: str) -> None:
@@ -99,23 +131,21 @@ def replace_person(session: Session, match_id: str, puuid: str, instead: str) ->
     """
     payload = session.get(Payload, match_id)
     if payload is not None:
-        body = _renamed(load_payload, session, match_id, puuid, instead)
+        body = _renamed(lambda: load_payload(session, match_id).body, match_id, puuid, instead)
         _put(payload, packed(match_id, body, payload.fetched_at))
         game = session.get(Game, match_id)
         if game is not None:
             game.payload_sha256 = payload.sha256
     timeline = session.get(Timeline, match_id)
     if timeline is not None and timeline.fetched_at is not None:
-        body = _renamed(load_timeline, session, match_id, puuid, instead)
+        body = _renamed(lambda: load_timeline(session, match_id), match_id, puuid, instead)
         _put(timeline, packed(match_id, body, timeline.fetched_at))
     session.flush()
 
 
-def _renamed(
-    load: Callable[[Session, str], bytes], session: Session, match_id: str, puuid: str, instead: str
-) -> bytes:
+def _renamed(load: Callable[[], bytes], match_id: str, puuid: str, instead: str) -> bytes:
     try:
-        body = json.loads(load(session, match_id))
+        body = json.loads(load())
     except DamagedPayload as error:
         log.warning("Thrown away: %s", error, extra={"match_id": match_id})
         return b"{}"
@@ -146,20 +176,13 @@ def _put(row: Payload | Timeline, columns: dict[str, Any]) -> None:
         setattr(row, name, value)
 
 
-def _unpacked(session: Session, table: type[Payload | Timeline], what: str, match_id: str) -> bytes:
-    row = session.execute(
-        select(table.encoding, table.body, table.sha256).where(
-            table.match_id == match_id, table.body.is_not(None)
-        )
-    ).one_or_none()
-    if row is None:
-        raise LookupError(f"no {what} is archived")
-    if row.encoding != "zlib":
-        raise DamagedPayload(f"the {what} has the unknown encoding {row.encoding!r}")
+def _unpacked(what: str, encoding: str | None, packed_body: bytes, sha256: str | None) -> bytes:
+    if encoding != "zlib":
+        raise DamagedPayload(f"the {what} has the unknown encoding {encoding!r}")
     try:
-        body = zlib.decompress(row.body)
+        body = zlib.decompress(packed_body)
     except zlib.error as error:
         raise DamagedPayload(f"the {what} cannot be unpacked: {error}") from None
-    if hashlib.sha256(body).hexdigest() != row.sha256:
+    if hashlib.sha256(body).hexdigest() != sha256:
         raise DamagedPayload(f"the {what} does not have its checksum any more")
     return body

@@ -37,10 +37,6 @@ def what_was_played(info: InfoPayload) -> PlayedMode:
     )
 
 
-def is_arena(info: InfoPayload) -> bool:
-    return what_was_played(info).family == "arena"
-
-
 def has_lanes(info: InfoPayload) -> bool:
     """Whether there are lanes to farm in, so that creep score says something.
 
@@ -58,7 +54,7 @@ def has_lanes(info: InfoPayload) -> bool:
     return has_jungle and minions / minutes >= _LANE_MINIONS_PER_MIN
 
 
-def game_result(info: InfoPayload) -> GameResult:
+def game_result(info: InfoPayload, played: PlayedMode) -> GameResult:
     """`empty`: no game inside; `remake`; `aborted`: it should have a winner and has none."""
     if not info.participants or info.game_id == 0:
         return "empty"
@@ -69,21 +65,21 @@ def game_result(info: InfoPayload) -> GameResult:
     # Nobody won. That is no accident where the game itself beats everybody (Swarm), nor in the
     # Arena games whose Arena fields are all 0 although they were fought to the end.
     said_aborted = info.end_of_game_result.strip().lower().startswith("abort_")
-    return "aborted" if said_aborted or _has_opponents(info) else "played"
+    return "aborted" if said_aborted or _has_opponents(info, played) else "played"
 
 
-def _has_opponents(info: InfoPayload) -> bool:
-    return len({side(info, person) for person in info.participants}) > 1
+def _has_opponents(info: InfoPayload, played: PlayedMode) -> bool:
+    return len({side(person, played) for person in info.participants}) > 1
 
 
 def participant_outcome(
-    info: InfoPayload, person: ParticipantPayload, result: GameResult
+    person: ParticipantPayload, played: PlayedMode, result: GameResult
 ) -> ParticipantOutcome:
     if result == "remake":
         return "remake"
     if result in {"aborted", "empty"}:
         return "aborted"
-    if is_arena(info):
+    if played.family == "arena":
         return "placement"
     return "win" if person.win else "loss"
 
@@ -93,18 +89,18 @@ def known_placement(person: ParticipantPayload) -> int | None:
     return person.placement or person.subteam_placement or None
 
 
-def side(info: InfoPayload, person: ParticipantPayload) -> str:
+def side(person: ParticipantPayload, played: PlayedMode) -> str:
     """Equal for allies, different for opponents.
 
     In Arena teamId says nothing about who plays with whom. Where Arena's subteams are unknown
     (0 for all) everybody is on `subteam-0`: that two players fought each other is never claimed.
     """
-    if is_arena(info):
+    if played.family == "arena":
         return f"subteam-{person.player_subteam_id}"
     return f"team-{person.team_id}"
 
 
-def counts_in_form(info: InfoPayload, result: GameResult) -> bool:
+def counts_in_form(info: InfoPayload, played: PlayedMode, result: GameResult) -> bool:
     """Whether it says how well somebody plays at the moment.
 
     It does if it was made by matchmaking and played to its end by people against people.
@@ -113,5 +109,5 @@ def counts_in_form(info: InfoPayload, result: GameResult) -> bool:
         result == "played"
         and info.game_type.upper() != CUSTOM_GAME
         and not any(person.is_bot for person in info.participants)
-        and _has_opponents(info)
+        and _has_opponents(info, played)
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from lol_dagster.riot.modes import ModeFamily, QueueKind
+from lol_dagster.riot.modes import ModeFamily, PlayedMode, QueueKind
 from lol_dagster.riot.names import without_format_characters
 from lol_dagster.riot.payload import (
     BrokenPayload,
@@ -25,7 +25,6 @@ from lol_dagster.stats.outcomes import (
     counts_in_form,
     game_result,
     has_lanes,
-    is_arena,
     known_placement,
     participant_outcome,
     side,
@@ -125,7 +124,8 @@ def read_game(match_id: str, body: bytes, *, fetched_at: datetime) -> GameReadin
     """
     payload = parse_payload(match_id, body)
     info = payload.info
-    result, played = game_result(info), what_was_played(info)
+    played = what_was_played(info)
+    result = game_result(info, played)
     started_at, duration = _times(match_id, info, result, fetched_at)
     people = () if result == "empty" else info.participants
     return GameReading(
@@ -143,10 +143,12 @@ def read_game(match_id: str, body: bytes, *, fetched_at: datetime) -> GameReadin
         started_at=started_at,
         ended_at=started_at + duration,
         duration_s=duration // timedelta(seconds=1),
-        counts_in_form=counts_in_form(info, result),
+        counts_in_form=counts_in_form(info, played, result),
         has_lanes=has_lanes(info),
         ended_over_behaviour=any(person.game_ended_in_ignb_surrender for person in people),
-        participants=tuple(_read_participant(info, person, result, duration) for person in people),
+        participants=tuple(
+            _read_participant(person, played, result, duration) for person in people
+        ),
         without_seat=payload.without_seat if people else frozenset(),
     )
 
@@ -181,9 +183,9 @@ def _moment(stamp_ms: int | None) -> datetime | None:
 
 
 def _read_participant(
-    info: InfoPayload, person: ParticipantPayload, result: GameResult, duration: timedelta
+    person: ParticipantPayload, played: PlayedMode, result: GameResult, duration: timedelta
 ) -> ParticipantReading:
-    outcome = participant_outcome(info, person, result)
+    outcome = participant_outcome(person, played, result)
     champion = champion_display_name(person.champion_id, person.champion_name)
     return ParticipantReading(
         participant_id=person.participant_id,
@@ -191,8 +193,8 @@ def _read_participant(
         is_bot=person.is_bot,
         display_name=_display_name(person) or champion,
         team_id=person.team_id,
-        subteam_id=(person.player_subteam_id or None) if is_arena(info) else None,
-        side=side(info, person),
+        subteam_id=(person.player_subteam_id or None) if played.family == "arena" else None,
+        side=side(person, played),
         outcome=outcome,
         placement=known_placement(person) if outcome == "placement" else None,
         champion_id=person.champion_id,

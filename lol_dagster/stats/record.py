@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, insert, select, union
+from sqlalchemy import bindparam, delete, insert, literal, select, union, union_all
 from sqlalchemy.orm import Session
 
 from lol_dagster.riot.archive import DamagedPayload, load_payload, load_timeline
@@ -34,6 +34,7 @@ from lol_dagster.stats.reading import GameReading, ParticipantReading, read_game
 from lol_dagster.stats.score import mvps
 from lol_dagster.storage.models import (
     Account,
+    Base,
     FormerPuuid,
     Game,
     Match,
@@ -50,6 +51,38 @@ STATS_CODE_VERSION: Final = "3"
 
 _NOT_COLUMNS: Final = ("participants", "has_lanes", "ended_over_behaviour", "without_seat")
 """What a `GameReading` has beyond the columns of `Game`."""
+
+# Statements that are executed for each game, made once: to make one takes longer than to execute it.
+_LOCKED = (
+    select(Match)
+    .where(Match.match_id == bindparam("match_id"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_KNOWN = (
+    select(Payload.sha256, Timeline.sha256, Game.match_id)
+    .select_from(Match)
+    .outerjoin(Payload, Payload.match_id == Match.match_id)
+    .outerjoin(Timeline, Timeline.match_id == Match.match_id)
+    .outerjoin(Game, Game.match_id == Match.match_id)
+    .where(Match.match_id == bindparam("match_id"))
+)
+_NAMED = union_all(
+    select(FormerPuuid.account_id, FormerPuuid.puuid, literal(0).label("is_present")).where(
+        FormerPuuid.puuid.in_(bindparam("puuids", expanding=True))
+    ),
+    select(Account.id, Account.puuid, literal(1)).where(
+        Account.puuid.in_(bindparam("puuids", expanding=True))
+    ),
+).subquery()
+_TRACKED = (
+    select(Account, _NAMED.c.puuid)
+    .join(_NAMED, _NAMED.c.account_id == Account.id)
+    .order_by(_NAMED.c.is_present)  # which counts where a game names both
+)
+_INTO_GAMES, _INTO_PARTICIPANTS, _INTO_PLAYER_STATS = (
+    insert(Base.metadata.tables[model.__tablename__]) for model in (Game, Participant, PlayerStat)
+)
 
 
 @dataclass(frozen=True)
@@ -72,23 +105,10 @@ def read_archived(session: Session, match_id: str) -> ArchivedGame:
         BrokenPayload: something is wrong with a field that we need.
         LookupError: its payload is not archived.
     """
-    archived = session.get(Payload, match_id)
-    if archived is None:
-        raise LookupError(f"{match_id} is not in the archive")
-    _, timeline_sha256 = _checksums(session, match_id)
-    body = load_payload(session, match_id)
-    game = read_game(match_id, body, fetched_at=archived.fetched_at)
-    return ArchivedGame(game, archived.sha256, _read_course(session, game), timeline_sha256)
-
-
-def _checksums(session: Session, match_id: str) -> tuple[str | None, str | None]:
-    """Of the payload and the timeline that are archived."""
-    row = session.execute(
-        select(Payload.sha256, Timeline.sha256)
-        .outerjoin(Timeline, Timeline.match_id == Payload.match_id)
-        .where(Payload.match_id == match_id)
-    ).one_or_none()
-    return (None, None) if row is None else (row[0], row[1])
+    loaded = load_payload(session, match_id)
+    game = read_game(match_id, loaded.body, fetched_at=loaded.fetched_at)
+    course = None if loaded.timeline_sha256 is None else _read_course(session, game)
+    return ArchivedGame(game, loaded.sha256, course, loaded.timeline_sha256)
 
 
 def _read_course(session: Session, game: GameReading) -> Course | None:
@@ -116,37 +136,37 @@ def record_game(
     """
     match_id = archived.game.match_id
     # Two runs that record the same game at the same time do so one after the other.
-    match = session.get_one(Match, match_id, with_for_update=True)
+    match = session.scalars(_LOCKED, {"match_id": match_id}).one()
+    of_payload, of_timeline, recorded = session.execute(_KNOWN, {"match_id": match_id}).one()
     # Nobody who puts a timeline into the archive would ask for this game again: it is under way.
-    if _checksums(session, match_id) != (archived.sha256, archived.timeline_sha256):
+    if (of_payload, of_timeline) != (archived.sha256, archived.timeline_sha256):
         archived = read_archived(session, match_id)
     game = archived.game
     _check_seats(session, game)
     tracked = _tracked(session, game)
 
-    for table in (PlayerStat, Participant, Game):
+    for table in (PlayerStat, Participant, Game) if recorded else ():
         session.execute(delete(table).where(table.match_id == match_id))
-    session.add(
-        Game(
-            **_columns(game, but=_NOT_COLUMNS),
-            code_version=code_version,
-            payload_sha256=archived.sha256,
-            course=archived.course and archived.course.to_json(),
-        )
-    )
-    rows = [
-        {"match_id": match_id, **_columns(person, but=("augments", "feats"))}
-        for person in game.participants
-    ]
-    if rows:
-        # Not as objects, of which there would be ten a game: nothing is asked of them here.
-        session.flush()
-        session.execute(insert(Participant), rows)
-    best = mvps(game)
-    session.add_all(
-        _player_stat_row(archived, person, account, is_mvp=person.participant_id in best)
-        for account, person in tracked
-    )
+    # Rows and not objects: nothing is asked of them here.
+    values = _columns(game, but=_NOT_COLUMNS) | {
+        "code_version": code_version,
+        "payload_sha256": archived.sha256,
+        "course": archived.course and archived.course.to_json(),
+    }
+    session.execute(_INTO_GAMES, values)
+    if game.participants:
+        people = [
+            {"match_id": match_id, **_columns(person, but=("augments", "feats"))}
+            for person in game.participants
+        ]
+        session.execute(_INTO_PARTICIPANTS, people)
+    if tracked:
+        best = mvps(game)
+        stats = [
+            _player_stat_row(archived, person, account, is_mvp=person.participant_id in best)
+            for account, person in tracked
+        ]
+        session.execute(_INTO_PLAYER_STATS, stats)
     if match.processed_at is None:
         match.processed_at = now
     session.flush()
@@ -184,19 +204,8 @@ def _tracked(session: Session, game: GameReading) -> list[tuple[Account, Partici
     from before the key was changed names the former ones.
     """
     by_puuid = {person.puuid: person for person in game.participants if person.puuid}
-    former = select(Account, FormerPuuid.puuid).join(
-        FormerPuuid, FormerPuuid.account_id == Account.id
-    )
-    present = select(Account, Account.puuid)
-    found = {
-        account: by_puuid[puuid]
-        for rows in (
-            session.execute(former.where(FormerPuuid.puuid.in_(by_puuid))),
-            session.execute(present.where(Account.puuid.in_(by_puuid))),
-        )
-        for account, puuid in rows
-        if puuid
-    }
+    rows = session.execute(_TRACKED, {"puuids": list(by_puuid)})
+    found = {account: by_puuid[puuid] for account, puuid in rows}
     return sorted(found.items(), key=lambda each: each[0].id)
 
 
@@ -206,28 +215,29 @@ def _columns(reading: GameReading | ParticipantReading, *, but: tuple[str, ...])
 
 def _player_stat_row(
     archived: ArchivedGame, person: ParticipantReading, account: Account, *, is_mvp: bool
-) -> PlayerStat:
+) -> dict[str, Any]:
+    """Columns of `PlayerStat`."""
     game, course = archived.game, archived.course
     opponent = lane_opponent(game, person)
-    return PlayerStat(
-        match_id=game.match_id,
-        account_id=account.id,
-        player_id=account.player_id,
-        participant_id=person.participant_id,
-        ended_at=game.ended_at,
-        kda=kda(person.kills, person.deaths, person.assists),
-        kill_participation=kill_participation(game, person),
-        cs_per_min=per_minute(person.cs, person.time_played_s) if game.has_lanes else None,
-        gold_per_min=per_minute(person.gold, person.time_played_s),
-        damage_share=damage_share(game, person),
-        gold_share=gold_share(game, person),
-        vision_per_min=vision_per_min(game, person),
-        opponent_id=opponent and opponent.participant_id,
-        gold_at_15=course.gold_at_15.get(person.participant_id) if course else None,
-        gold_lead_at_15=gold_lead_at_15(game, person, course),
-        highlights=list(highlights(game, person, course)),
-        extra=_extra(archived, person, is_mvp) or None,
-    )
+    return {
+        "match_id": game.match_id,
+        "account_id": account.id,
+        "player_id": account.player_id,
+        "participant_id": person.participant_id,
+        "ended_at": game.ended_at,
+        "kda": kda(person.kills, person.deaths, person.assists),
+        "kill_participation": kill_participation(game, person),
+        "cs_per_min": per_minute(person.cs, person.time_played_s) if game.has_lanes else None,
+        "gold_per_min": per_minute(person.gold, person.time_played_s),
+        "damage_share": damage_share(game, person),
+        "gold_share": gold_share(game, person),
+        "vision_per_min": vision_per_min(game, person),
+        "opponent_id": opponent and opponent.participant_id,
+        "gold_at_15": course.gold_at_15.get(person.participant_id) if course else None,
+        "gold_lead_at_15": gold_lead_at_15(game, person, course),
+        "highlights": list(highlights(game, person, course)),
+        "extra": _extra(archived, person, is_mvp) or None,
+    }
 
 
 def _extra(archived: ArchivedGame, person: ParticipantReading, is_mvp: bool) -> dict[str, Any]:

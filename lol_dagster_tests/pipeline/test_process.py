@@ -102,7 +102,7 @@ def test_a_payload_is_archived_byte_for_byte_and_once(any_database: Database) ->
     assert (first, second) == ("archived", "archived")
     assert len(riot.targets) == 1
     with any_database.reading() as session:
-        assert load_payload(session, "NA1_1") == BODY
+        assert load_payload(session, "NA1_1").body == BODY
         payload = session.get_one(Payload, "NA1_1")
     assert payload.sha256 == hashlib.sha256(BODY).hexdigest()
     assert (payload.size, payload.encoding, payload.fetched_at) == (len(BODY), "zlib", NOW)
@@ -119,7 +119,7 @@ def test_real_payloads_come_back_as_they_were(world: World, shared_dir: Path) ->
         world.riot.on(file.stem, Reply(200, file.read_bytes()))
         assert world.fetch(match_id=file.stem) == "archived"
         with world.database.reading() as session:
-            assert load_payload(session, file.stem) == file.read_bytes()
+            assert load_payload(session, file.stem).body == file.read_bytes()
 
 
 def test_what_was_processed_stays_processed_when_it_is_asked_for_again(world: World) -> None:

@@ -41,4 +41,4 @@ def test_what_was_archived_first_stays(any_database: Database) -> None:
         archive_payload(session, packed("NA1_1", BODY, NOW))
         archive_payload(session, packed("NA1_1", b"{}", NOW))
     with any_database.reading() as session:
-        assert load_payload(session, "NA1_1") == BODY
+        assert load_payload(session, "NA1_1").body == BODY

@@ -131,7 +131,7 @@ class GameView(BaseModelView):
         """Riot's answer, byte for byte."""
         match_id = request.args.get("id", "")
         try:
-            body = load_payload(reading(), match_id)
+            body = load_payload(reading(), match_id).body
         except LookupError:
             abort(404)
         except DamagedPayload as error:
