@@ -9,8 +9,6 @@ What belongs here is transport only: no retries, no redirects, no cookies, no pr
 from the environment. What an answer means is decided by whoever makes the call.
 """
 
-# ruff: noqa: N818 - NotSent and MaybeSent are what happened, and read better without «Error»
-
 from __future__ import annotations
 
 import contextlib
@@ -26,7 +24,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPException
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -37,6 +34,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
+from lol_dagster.http_terms import MaybeSent, NotSent, TransportError
+
 if TYPE_CHECKING:
     _AnyConnection = HTTPConnection
 else:
@@ -44,26 +43,6 @@ else:
 
 CONNECT_TIMEOUT_S = 3.0
 _CHUNK = 65_536
-
-
-@cache
-def user_agent() -> str:
-    """What we say that we are, where a service asks for no other form."""
-    return f"lol_dagster/{version('lol-dagster')}"
-
-
-class TransportError(Exception):
-    """No complete answer came. Names the host and what happened, never the path, the parameters or
-    the headers: a webhook's URL is a secret.
-    """
-
-
-class NotSent(TransportError):
-    """Not one byte of the request can have reached the server: no address, no connection, no TLS."""
-
-
-class MaybeSent(TransportError):
-    """The request, or a part of it, left; the server may or may not have acted on it."""
 
 
 @dataclass(frozen=True)

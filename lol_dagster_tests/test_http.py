@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from lol_dagster import http
-from lol_dagster.http import DeadlineSession, MaybeSent, NotSent, TransportError
+from lol_dagster.http import DeadlineSession
+from lol_dagster.http_terms import MaybeSent, NotSent, TransportError
 from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster_tests._support.raw_server import Connection, Handler, Request, answer, raw_server
 from lol_dagster_tests._support.waiting import wait_for

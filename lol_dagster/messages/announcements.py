@@ -29,13 +29,14 @@ from sqlalchemy.orm import Session
 from lol_dagster.messages.announced_games import load_announced_games, load_card, load_course
 from lol_dagster.messages.compose import AnnouncedGame, compose_catch_up, compose_game
 from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages.failed_templates import failed_template
 from lol_dagster.messages.identity import installation_salt
 from lol_dagster.messages.language import language, time_zone
 from lol_dagster.messages.quiet import QUIET_SUBJECTS, is_of_quiet_hours, quiet_subject
 from lol_dagster.messages.restored import message_id, restoration
 from lol_dagster.messages.rules import AnnouncementDecision, Kind, candidate_teams, decide
 from lol_dagster.messages.story import story
-from lol_dagster.messages.templates import TemplateError, failed_template, filled
+from lol_dagster.messages.templates import TemplateError, filled
 from lol_dagster.storage.models import Channel, Fact, Game, Message, MessageGame, Team
 
 logger = logging.getLogger(__name__)

@@ -47,15 +47,6 @@ _ENVIRONMENT.tests.clear()
 _ENVIRONMENT.filters = {name: JINJAS_FILTERS[name] for name in FILTERS}
 
 
-FAILED = "template failed:"
-"""How the name of a `Fact` begins that says on which game a channel's templates have failed last."""
-
-
-def failed_template(channel_id: int) -> str:
-    """The name of that fact of a channel."""
-    return f"{FAILED}{channel_id}"
-
-
 class TemplateError(ValueError):
     """A template is none, or fails with these figures."""
 

@@ -9,7 +9,6 @@ import unicodedata
 from collections.abc import Callable, Iterable
 
 from lol_dagster.messages.content import Line, MessageContent, Moment, Tone
-from lol_dagster.messages.language import language
 
 MAX_TEXT = 200
 """UTF-16 code units of one name or fact within a line, escapes included."""
@@ -113,6 +112,9 @@ def more_line(count: int, language_code: str) -> str:
     Args:
         language_code: `MessageContent.language`.
     """
+    # Here: with it come Babel's tables, which whoever cuts a text needs not.
+    from lol_dagster.messages.language import language
+
     return language(language_code).plural("… and {number} more", "… and {number} more", count)
 
 

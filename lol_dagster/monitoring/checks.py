@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from lol_dagster.backups.take import last_backup
 from lol_dagster.delivery.scopes import Call, channel_of, channel_scope
 from lol_dagster.delivery.transports.registry import transport_type
-from lol_dagster.messages.templates import FAILED
+from lol_dagster.messages.failed_templates import FAILED
 from lol_dagster.monitoring import queries
 from lol_dagster.monitoring.alert_channel import find_alert_channel
 from lol_dagster.monitoring.dagster_files import CURE_OF_DAGSTERS_FILES, unreadable_dagster_files

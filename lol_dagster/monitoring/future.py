@@ -19,7 +19,6 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lol_dagster.backups.take import BEGUN_FACT
 from lol_dagster.delivery.clock import Clock, clock_for
-from lol_dagster.delivery.message_rows import put_clock_back
 from lol_dagster.messages.restored import RESTORED_FACT
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
@@ -117,6 +116,9 @@ def put_right(
     with database.reading() as session:
         if not seen and not _is_ahead(session, now):
             return 0
+    # Here: whoever only looks need not load all that writes messages.
+    from lol_dagster.delivery.message_rows import put_clock_back
+
     clock = clock or clock_for(database)
     with database.writing() as session:
         was_put_back = seen or _was_put_back(session, now)

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
 
-from lol_dagster.http import DeadlineSession, TransportError, user_agent
+from lol_dagster.http import DeadlineSession
+from lol_dagster.http_terms import TransportError, user_agent
 from lol_dagster.monitoring.checks import CheckResult, failing
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database, assert_no_open_write

@@ -212,7 +212,7 @@ def _process(
     outcomes: list[Outcome] = []
     shown: set[str] = set()
     by_hand = not _SENSOR_TAGS & context.run.tags.keys()
-    with watching_key(database, riot, clock.now):
+    with watching_key(database, riot.key_fingerprint, clock.now):
         for outcome in process_matches(
             database,
             riot,

@@ -32,10 +32,10 @@ def poll_accounts(
     Raises:
         KeyRejected: Riot refuses the key; what was found before is written down.
     """
-    with watching_key(database, riot, clock):
+    with watching_key(database, riot.key_fingerprint, clock):
         found = discover(database, riot, now=clock(), everyone=everyone)
     if found.accounts_polled:
-        note_key_accepted(database, riot, clock())
+        note_key_accepted(database, riot.key_fingerprint, clock())
         check_ranks(database, riot, now=clock())
         fetch_timelines(database, riot, now=clock())
     return found

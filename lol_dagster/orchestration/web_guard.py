@@ -18,7 +18,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lol_dagster.http import DeadlineSession, TransportError
+from lol_dagster.http import DeadlineSession
+from lol_dagster.http_terms import TransportError
 from lol_dagster.services.web_address import WebAddress, name_in
 from lol_dagster.storage.database import assert_no_open_write
 

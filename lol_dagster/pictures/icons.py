@@ -19,7 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lol_dagster.http import DeadlineSession, TransportError, user_agent
+from lol_dagster.http import DeadlineSession
+from lol_dagster.http_terms import TransportError, user_agent
 from lol_dagster.pictures.card import icon_number
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import assert_no_open_write

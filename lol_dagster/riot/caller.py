@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from lol_dagster.http import DeadlineSession, MaybeSent, NotSent
+from lol_dagster.http import DeadlineSession
+from lol_dagster.http_terms import MaybeSent, NotSent
 from lol_dagster.riot.errors import (
     BrokenBody,
     Call,

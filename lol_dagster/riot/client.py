@@ -8,7 +8,6 @@ known to leave out may be missing. Paths and parameters: Riot's OpenAPI descript
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import re
@@ -21,14 +20,15 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SecretStr,
     TypeAdapter,
     ValidationError,
 )
 
-from lol_dagster.http import DeadlineSession, user_agent
+from lol_dagster.http import DeadlineSession
+from lol_dagster.http_terms import user_agent
 from lol_dagster.riot.caller import LONGEST_WAIT_S, Caller
 from lol_dagster.riot.errors import BrokenBody, Call, ForbiddenHere, KeyRejected
+from lol_dagster.riot.key import key_fingerprint
 from lol_dagster.riot.limiter import Priority, RateLimiter
 from lol_dagster.riot.names import without_format_characters
 from lol_dagster.riot.routing import (
@@ -107,11 +107,6 @@ class LeagueEntry(_Answer):
 
 
 _T = TypeVar("_T")
-
-
-def key_fingerprint(api_key: SecretStr) -> str:
-    """Tells keys apart without giving them away; 16 characters."""
-    return hashlib.sha256(api_key.get_secret_value().encode()).hexdigest()[:16]
 
 
 class RiotClient:

@@ -7,14 +7,15 @@ was put into `.env` needs no restart.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
-from lol_dagster.riot.client import RiotClient, key_fingerprint
 from lol_dagster.riot.errors import KeyRejected
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -26,6 +27,11 @@ log = logging.getLogger(__name__)
 RIOT_KEY_SCOPE = "riot-key"
 """Of the breaker that is open while Riot refuses our key."""
 _PAUSE = timedelta(minutes=10)
+
+
+def key_fingerprint(api_key: SecretStr) -> str:
+    """Tells keys apart without giving them away; 16 characters."""
+    return hashlib.sha256(api_key.get_secret_value().encode()).hexdigest()[:16]
 
 
 def fingerprint_of(settings: Settings) -> str | None:
@@ -46,9 +52,12 @@ def key_refused_until(database: Database, settings: Settings, now: datetime) -> 
 
 @contextmanager
 def watching_key(
-    database: Database, riot: RiotClient, clock: Callable[[], datetime]
+    database: Database, fingerprint: str, clock: Callable[[], datetime]
 ) -> Iterator[None]:
     """Note it if Riot refuses our key in what happens inside.
+
+    Args:
+        fingerprint: The key's.
 
     Raises:
         KeyRejected: it does; sensors and schedules make no call for some minutes then.
@@ -64,16 +73,15 @@ def watching_key(
                 session.add(breaker)
             breaker.failures += 1
             breaker.open_until = now + _PAUSE
-            breaker.fingerprint = riot.key_fingerprint
+            breaker.fingerprint = fingerprint
             breaker.reason = reason[:500]
         # No more than a note: the exception says it to the caller.
         log.info("Riot refuses the API key; nothing is asked of it for %s", _PAUSE)
         raise
 
 
-def note_key_accepted(database: Database, riot: RiotClient, now: datetime) -> None:
+def note_key_accepted(database: Database, fingerprint: str, now: datetime) -> None:
     """Note that Riot has just answered a call made with our key."""
-    fingerprint = riot.key_fingerprint
     with database.reading() as session:
         was_refused = session.get(Breaker, RIOT_KEY_SCOPE) is not None
         is_new = first_used_at(session, fingerprint) is None

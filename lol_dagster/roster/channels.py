@@ -17,12 +17,12 @@ from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.messages import quiet
 from lol_dagster.messages.announced_games import games_of, load_announced_games
 from lol_dagster.messages.compose import compose_game
+from lol_dagster.messages.failed_templates import failed_template
 from lol_dagster.messages.language import language
 from lol_dagster.messages.templates import (
     FIELDS,
     TemplateError,
     check_template,
-    failed_template,
     filled,
 )
 from lol_dagster.riot.modes import KIND_NAMES, MODE_NAMES, Wanted, spoken

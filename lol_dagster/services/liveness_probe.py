@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from lol_dagster.http import DeadlineSession, TransportError
+from lol_dagster.http import DeadlineSession
+from lol_dagster.http_terms import TransportError
 from lol_dagster.storage.database import assert_no_open_write, in_a_line
 
 _log = logging.getLogger(__name__)

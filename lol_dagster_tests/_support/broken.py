@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from lol_dagster.messages.templates import failed_template
+from lol_dagster.messages.failed_templates import failed_template
 from lol_dagster.monitoring import checks
 from lol_dagster.monitoring.held_locks import HeldLock
 from lol_dagster.monitoring.housekeeping import note_night

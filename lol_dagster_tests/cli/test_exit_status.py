@@ -171,8 +171,12 @@ for arguments in (["team", "list"], ["channel", "list"], ["message", "list"], ["
     cli.main(arguments, standalone_mode=False)
 """
     _loads(script, "dagster", "pandas", "flask", "alembic", "structlog", "cryptography", "psycopg2")
-    listing = "from lol_dagster.cli import cli\ncli(['team', 'list'], standalone_mode=False)"
-    _loads(listing, "requests")  # which all that asks about channels loads
+    for command, *libraries in (
+        ("team list", "requests"),
+        ("status", "requests", "jinja2", "babel"),
+    ):
+        script = f"from lol_dagster.cli import cli\ncli({command.split()}, standalone_mode=False)"
+        _loads(script, *libraries)
 
 
 def test_the_list_of_commands_loads_none_of_them() -> None:

@@ -24,9 +24,9 @@ from lol_dagster.orchestration.planning import plan_batches
 from lol_dagster.orchestration.resources import AppContext, WallClock
 from lol_dagster.orchestration.sensors import DueWork
 from lol_dagster.riot.caller import Caller
-from lol_dagster.riot.client import RiotClient, key_fingerprint
+from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.errors import KeyRejected
-from lol_dagster.riot.key import key_refused_until, watching_key
+from lol_dagster.riot.key import key_fingerprint, key_refused_until, watching_key
 from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
@@ -166,7 +166,7 @@ class Day:
             return
         for run in plan_batches(self.world.instance, app.database, now):
             for match_id in run.match_ids:
-                with watching_key(app.database, app.riot, app.clock.now):
+                with watching_key(app.database, app.riot.key_fingerprint, app.clock.now):
                     process(app, match_id, run_id="a-run")
 
     def deliveries(self) -> Counter[tuple[str, str]]:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from lol_dagster.delivery.transports import discord_format
 from lol_dagster.messages.compose import AnnouncedGame, Member, compose_game
 from lol_dagster.messages.content import Line, MessageContent
+from lol_dagster.messages.failed_templates import failed_template
 from lol_dagster.messages.language import language
 from lol_dagster.messages.templates import (
     LONGEST,
@@ -19,7 +20,6 @@ from lol_dagster.messages.templates import (
     NAMES,
     TemplateError,
     check_template,
-    failed_template,
     filled,
 )
 from lol_dagster.storage.database import Database

@@ -198,13 +198,13 @@ def test_a_refused_key_is_the_one_error_as_it_explains_the_others(
         make_channel(session, team)
         make_member(session, team)  # never polled
         match(session, next_try_at=hours_ago(2))
-    with pytest.raises(KeyRejected), watching_key(database, riot, lambda: NOW):
+    with pytest.raises(KeyRejected), watching_key(database, riot.key_fingerprint, lambda: NOW):
         raise KeyRejected("unknown key", Call("match-v5.match", "europe"), 401)
     with database.reading() as session:
         (error,) = read_health(session, NOW, settings).errors
     assert error.startswith("Riot refuses the API key (match-v5.match on europe answered 401): get")
     assert "LOL_RIOT_API_KEY" in error
-    note_key_accepted(database, riot, NOW)
+    note_key_accepted(database, riot.key_fingerprint, NOW)
     with database.reading() as session:
         assert result_of(read_health(session, NOW, settings).checks, "refused_key").passed
 

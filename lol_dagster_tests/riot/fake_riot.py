@@ -17,7 +17,8 @@ from pydantic import SecretStr
 
 from lol_dagster.http import DeadlineSession
 from lol_dagster.riot.caller import Caller
-from lol_dagster.riot.client import RiotClient, key_fingerprint
+from lol_dagster.riot.client import RiotClient
+from lol_dagster.riot.key import key_fingerprint
 from lol_dagster.riot.limiter import RateLimiter
 from lol_dagster.storage.database import Database, assert_no_open_write
 from lol_dagster_tests._support.raw_server import Connection, RawServer, Request, answer, raw_server

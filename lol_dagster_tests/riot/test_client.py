@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from lol_dagster.http import DeadlineSession
 from lol_dagster.riot.caller import LONGEST_WAIT_S, REST_S, Caller
-from lol_dagster.riot.client import LeagueEntry, RiotClient, key_fingerprint, riot_client
+from lol_dagster.riot.client import LeagueEntry, RiotClient, riot_client
 from lol_dagster.riot.errors import (
     BadRequest,
     BrokenBody,
@@ -23,6 +23,7 @@ from lol_dagster.riot.errors import (
     RouteDown,
     ServerError,
 )
+from lol_dagster.riot.key import key_fingerprint
 from lol_dagster.riot.limiter import RateLimiter, edge_s
 from lol_dagster.settings import Settings, SettingsError, load_settings
 from lol_dagster.storage.database import Database, assert_no_open_write

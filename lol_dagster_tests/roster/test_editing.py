@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.transports.registry import all_transports
-from lol_dagster.messages.templates import failed_template
+from lol_dagster.messages.failed_templates import failed_template
 from lol_dagster.roster.accounts import correct_account, move_account
 from lol_dagster.roster.channels import (
     ChannelRules,

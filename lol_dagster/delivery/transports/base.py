@@ -18,13 +18,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import wraps
-from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from markupsafe import Markup
 from pydantic import SecretStr
 
-from lol_dagster import http
+from lol_dagster import http_terms
 from lol_dagster.delivery.model import (
     Accepted,
     Blocked,
@@ -44,6 +44,9 @@ from lol_dagster.errors import UserError
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import assert_no_open_write
+
+if TYPE_CHECKING:
+    from lol_dagster.http import Response
 
 MAX_BODY = 4 * 1024 * 1024
 _LONGEST_WAIT = 24 * 3600.0
@@ -485,7 +488,10 @@ class Caller:
             base_url: What each path is appended to; nothing is ever sent to another host.
             deadline: Seconds for each call.
         """
-        self._session = http.DeadlineSession(user_agent, guard=assert_no_open_write)
+        # Here: whoever only asks what a channel can do makes no call.
+        from lol_dagster.http import DeadlineSession
+
+        self._session = DeadlineSession(user_agent, guard=assert_no_open_write)
         self._base_url = base_url
         self._deadline = deadline
 
@@ -519,7 +525,7 @@ class Caller:
         )
 
 
-def _json(response: http.Response) -> Any:
+def _json(response: Response) -> Any:
     try:
         return json.loads(response.body)
     except (ValueError, RecursionError):
@@ -624,9 +630,9 @@ def sends(call: Callable[P, Answer[PostVerdict]]) -> Callable[P, Answer[PostVerd
     def answered(*args: P.args, **kwargs: P.kwargs) -> Answer[PostVerdict]:
         try:
             return call(*args, **kwargs)
-        except http.NotSent as error:
+        except http_terms.NotSent as error:
             return Answer(NotSent(short(error)))
-        except http.TransportError as error:
+        except http_terms.TransportError as error:
             return Answer(Uncertain(short(error)))
 
     return answered
@@ -639,7 +645,7 @@ def reads(call: Callable[P, Answer[V]]) -> Callable[P, Answer[V | NotSeen]]:
     def answered(*args: P.args, **kwargs: P.kwargs) -> Answer[V | NotSeen]:
         try:
             return call(*args, **kwargs)
-        except http.TransportError as error:
+        except http_terms.TransportError as error:
             return Answer(NotSeen(short(error)))
 
     return answered

@@ -33,7 +33,7 @@ from lol_dagster.delivery.transports.base import (
     short,
 )
 from lol_dagster.delivery.transports.discord_format import read_marker
-from lol_dagster.http import TransportError
+from lol_dagster.http_terms import TransportError
 from lol_dagster.messages.identity import nonce_in
 from lol_dagster.settings import Settings
 

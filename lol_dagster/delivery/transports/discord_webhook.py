@@ -38,7 +38,7 @@ from lol_dagster.delivery.transports.base import (
 )
 from lol_dagster.delivery.transports.discord_bot import PAGE, SNOWFLAKE, DiscordBot
 from lol_dagster.delivery.transports.discord_format import read_marker
-from lol_dagster.http import TransportError
+from lol_dagster.http_terms import TransportError
 from lol_dagster.settings import Settings
 
 _FORM = re.compile(r"(?:/[\w.-]+)*/webhooks/\d{17,20}/[\w-]{1,120}/?", re.ASCII)

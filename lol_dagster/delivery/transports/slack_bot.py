@@ -42,7 +42,7 @@ from lol_dagster.delivery.transports.base import (
     short,
 )
 from lol_dagster.delivery.transports.slack_format import read_marker
-from lol_dagster.http import TransportError, user_agent
+from lol_dagster.http_terms import TransportError, user_agent
 from lol_dagster.settings import Settings
 
 PAGE = 200

@@ -32,7 +32,7 @@ from lol_dagster.delivery.transports.base import (
     webhook_parts,
     without_secret,
 )
-from lol_dagster.http import user_agent
+from lol_dagster.http_terms import user_agent
 from lol_dagster.settings import Settings
 
 _FORM = re.compile(r"/services/T[A-Z0-9]+/B[A-Z0-9]+/[A-Za-z0-9]{1,60}", re.ASCII)

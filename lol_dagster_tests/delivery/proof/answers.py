@@ -20,7 +20,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 from urllib3 import HTTPHeaderDict
 
-from lol_dagster import http
+from lol_dagster import http_terms
 from lol_dagster.delivery.model import (
     Absent,
     Accepted,
@@ -253,7 +253,7 @@ class _Wire:
         answer = self._world._dispatcher.answer(service, request, gone)
         late = str(self._world.truth.calls()[-1]["fault"]).startswith("late-accept")
         if late or answer.manner is not Manner.WHOLE:
-            raise http.MaybeSent("no complete answer")
+            raise http_terms.MaybeSent("no complete answer")
         try:
             data = json_.loads(answer.body)
         except ValueError:

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 from markupsafe import Markup
 
-from lol_dagster import http
+from lol_dagster import http_terms
 from lol_dagster.delivery.model import (
     Absent,
     Blocked,
@@ -202,19 +202,21 @@ def test_less_is_promised_only_where_a_history_is_read_and_cannot_be() -> None:
 
 
 def test_a_call_without_an_answer_was_sent_only_if_a_byte_left() -> None:
-    def failing(error: http.TransportError) -> object:
+    def failing(error: http_terms.TransportError) -> object:
         @sends
         def call() -> Answer[Uncertain]:
             raise error
 
         return call()
 
-    assert failing(http.NotSent("refused\nhere")) == Answer(NotSent("refused here"))
-    assert failing(http.MaybeSent("reset")) == Answer(Uncertain("reset"))
+    assert failing(http_terms.NotSent("refused\nhere")) == Answer(NotSent("refused here"))
+    assert failing(http_terms.MaybeSent("reset")) == Answer(Uncertain("reset"))
 
 
-@pytest.mark.parametrize("error", [http.NotSent("no address"), http.MaybeSent("no address")])
-def test_a_read_without_an_answer_has_seen_nothing(error: http.TransportError) -> None:
+@pytest.mark.parametrize(
+    "error", [http_terms.NotSent("no address"), http_terms.MaybeSent("no address")]
+)
+def test_a_read_without_an_answer_has_seen_nothing(error: http_terms.TransportError) -> None:
     @reads
     def call() -> Answer[NotSeen]:
         raise error

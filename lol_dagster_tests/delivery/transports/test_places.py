@@ -10,7 +10,7 @@ from lol_dagster.delivery.transports.base import Place, PlacesError, Reply
 from lol_dagster.delivery.transports.discord_bot import DiscordBot
 from lol_dagster.delivery.transports.discord_webhook import DiscordWebhook
 from lol_dagster.delivery.transports.slack_bot import SlackBot
-from lol_dagster.http import NotSent
+from lol_dagster.http_terms import NotSent
 from lol_dagster.settings import load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster_tests._support.simulated_world import simulator  # noqa: F401
