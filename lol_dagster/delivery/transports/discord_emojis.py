@@ -15,7 +15,7 @@ from lol_dagster.delivery.transports import discord_api
 from lol_dagster.delivery.transports.base import Reply, seconds
 from lol_dagster.delivery.transports.discord_bot import DiscordBot
 from lol_dagster.errors import UserError
-from lol_dagster.http import TransportError
+from lol_dagster.http_terms import TransportError
 
 LONGEST_WAIT = 300.0
 """Seconds that are waited where Discord asks us to. How many emojis it takes in a time it does not say, and its headers
