@@ -137,9 +137,9 @@ def probe_channel(
     """
     with database.reading() as session:
         channel = session.get(Channel, channel_id)
-        speaks = language(channel.team.language if channel else "")
-    if channel is None or channel.removed_at is not None:
-        raise ProbeError("there is no such channel (any more)")
+        if channel is None or channel.removed_at is not None:
+            raise ProbeError("there is no such channel (any more)")
+        speaks = language(channel.team.language)
     return _Probe(database, transports, channel, speaks, clock or clock_for(database), now).run()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -278,10 +280,12 @@ def test_a_test_message_that_was_left_behind_by_a_death_is_never_sent(
         patched.setattr(probe_module, "sending", die)
         with pytest.raises(KeyboardInterrupt):
             probe(any_delivery, channel)
-    any_delivery.pass_time(61)  # its lease is over
-    any_delivery.run()
     with any_delivery.database.reading() as session:
         (row,) = session.scalars(select(Message))
+    assert row.lease_owner == f"doctor@{socket.gethostname()}:{os.getpid()}"
+    any_delivery.pass_time(61)  # its lease is over
+    any_delivery.run()
+    row = any_delivery.row(row.id)
     assert (row.state, row.last_error) == ("dropped", "the test was not completed")
     assert posts(any_delivery) == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from lol_dagster.delivery.message_rows import WrittenMessage
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.messages.identity import installation_salt
-from lol_dagster.messages.quiet import parse_quiet_hours, quiet_until
+from lol_dagster.messages.quiet import parse_quiet_hours, quiet_subject, quiet_until
 from lol_dagster.messages.restored import Restoration, keep_restoration, message_id
 from lol_dagster.messages.rules import decide
 from lol_dagster.storage.database import Database
@@ -157,6 +158,22 @@ def test_a_stale_game_of_the_morning_does_not_join_the_nights_message(database):
         assert stale.message_id == message_id(
             installation_salt(session), channel.id, "catch_up", "0"
         )
+
+
+def test_where_the_night_is_silent_a_stale_game_joins_what_came_while_nobody_was_there(database):
+    ann, _ = world(database, **QUIET, quiet_way="silent")
+    (stale,) = game(database, ann, "EUW1_1", NIGHT, ended_at=NIGHT - 3 * STALE_AFTER)
+    assert (stale.kind, stale.subject) == ("catch_up", "catch-up:EUW1_1")
+    assert stale.content.title == "1 game while I was away"
+
+
+def test_a_night_is_known_by_its_end_wherever_the_machine_stands(monkeypatch):
+    """Another machine, on which a backup is restored, looks for the same message."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "America/New_York")
+        time.tzset()
+        assert quiet_subject(MORNING) == "quiet:2026-08-02T08:00Z"
+    time.tzset()
 
 
 def test_a_game_of_the_night_that_is_processed_again_stays_in_its_message(database):

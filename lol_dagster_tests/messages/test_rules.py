@@ -376,6 +376,10 @@ def test_under_other_rules_an_old_game_is_announced_no_more(session, after, verd
     channel.min_members = 1
     session.flush()
     assert rules(session, now=NOW + after) == [verdict]
+    (decision,) = decisions(session, now=NOW + timedelta(days=1))
+    assert decision.reason == (
+        "it was processed before, is old by now, and was not announced here then"
+    )
 
 
 def test_what_was_announced_is_edited_however_old_it_is(session):
