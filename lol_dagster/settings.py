@@ -137,7 +137,7 @@ class Settings(BaseSettings):
 
     card_fonts: Path | None = None
     """Folder of further fonts for cards, for letters that no Latin, Greek, Cyrillic, Hebrew or Arabic font has. Not
-    set: Noto Sans CJK where the system has it."""
+    set: Noto Sans CJK, and other fonts of Noto Sans, where the system has them."""
 
     alert_channel: str | None = None
     """Name of the channel in which the operator is alerted."""

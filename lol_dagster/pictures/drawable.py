@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import cache
-from itertools import chain
+from itertools import chain, groupby
 from typing import NamedTuple
 
 _ARABIC = re.compile("[\u0620-\u064a\u0671-\u06d3]+")
@@ -21,7 +22,14 @@ _MARKS = re.compile("[\u0300-\u036f\u064b-\u065f]")
 _OF_EMOJI = re.compile("[\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
 _FLAG_LETTERS = {0x1F1E6 + number: chr(ord("A") + number) for number in range(26)}
 _JOINED_LATIN = re.compile("f(?=[fijlt])")
+_AM = (
+    (re.compile("([\u0e31\u0e34-\u0e37\u0e47-\u0e4e]*)\u0e33"), "\u0e4d\\1\u0e32"),
+    (re.compile("([\u0eb1\u0eb4-\u0eb7\u0ebb\u0ec8-\u0ecd]*)\u0eb3"), "\u0ecd\\1\u0eb2"),
+)
+"""Of Thai and Lao: one letter that every font of theirs draws as two, its ring below the tone."""
 _NON_JOINER = "\u200c"
+UNREADABLE = "(?)"
+_SEVERAL = re.compile(r"\(\?\)(?: ?\(\?\))+")
 _NEVER = {"Cc", "Cs", "Cn", "Co"}
 
 
@@ -34,9 +42,32 @@ def drawable(text: str) -> str:
         if each.isspace() or unicodedata.category(each) not in _NEVER
     )
     text = _OF_EMOJI.sub("", _MARKS.sub("", text)).translate(_FLAG_LETTERS)
+    for letter, parts in _AM:
+        text = letter.sub(parts, text)
     if any(each > "\u024f" for each in text):
         text = _JOINED_LATIN.sub(f"f{_NON_JOINER}", text)
     return " ".join(_ARABIC.sub(lambda word: _in_its_forms(word[0]), text).split())
+
+
+def without_boxes(text: str, has: Callable[[str], bool]) -> str:
+    """A drawable text in which `UNREADABLE` stands for words in letters that no font has; symbols are left out.
+
+    Args:
+        has: Whether a font has a character.
+    """
+    kept: list[str] = []
+    for lacks, run in groupby(text, lambda each: _needs_a_glyph(each) and not has(each)):
+        characters = "".join(run)
+        if not lacks:
+            kept.append(characters)
+        elif any(unicodedata.category(each)[0] in "LN" for each in characters):
+            kept.append(UNREADABLE)
+    shown = _SEVERAL.sub(UNREADABLE, " ".join("".join(kept).split()))
+    return shown or (UNREADABLE if text else "")
+
+
+def _needs_a_glyph(character: str) -> bool:
+    return character != " " and unicodedata.category(character) != "Cf"
 
 
 class _Forms(NamedTuple):

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import resvg_py
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lol_dagster.pictures.card import Card, CardMember, CardSide
-from lol_dagster.pictures.drawable import drawable
-from lol_dagster.pictures.fonts import FAMILY, font_files
+from lol_dagster.pictures.drawable import drawable, without_boxes
+from lol_dagster.pictures.fonts import FAMILY, Has, fonts_for
 from lol_dagster.pictures.text_widths import fitted, width
 
 Icon = Callable[[int, str], bytes | None]
 """The PNG of a champion (its id, the patch of the game); None: a disc with two letters is drawn."""
+
+_T = TypeVar("_T")
 
 WIDTH = 720
 _LEFT, _RIGHT = 36, 692
@@ -72,8 +74,8 @@ def draw(
         CannotDraw: whatever the reason.
     """
     try:
-        svg = as_svg(card, icon=icon)
-        files = font_files(_texts(astuple(card)), fonts)
+        files, has = fonts_for(_texts(astuple(_with_texts(card, _plain))), fonts)
+        svg = as_svg(card, icon=icon, has=has)
         return bytes(
             resvg_py.svg_to_bytes(
                 svg_string=svg,
@@ -90,13 +92,18 @@ def draw(
         raise CannotDraw(f"{type(error).__name__}: {error}") from error
 
 
-def as_svg(card: Card, *, icon: Icon | None = None) -> str:
-    """What is drawn."""
+def as_svg(card: Card, *, icon: Icon | None = None, has: Has = lambda _character: True) -> str:
+    """What is drawn.
+
+    Args:
+        has: Whether a font has a character.
+    """
+    card = _with_texts(card, lambda text: without_boxes(_plain(text), has))
 
     def disc(champion: str, champion_id: int, **where: Any) -> _Disc:
         found = icon(champion_id, card.patch) if icon is not None else None
         return _Disc(
-            letters=_plain(initials(champion)),
+            letters=initials(champion),
             colour=_DISCS[champion_id % len(_DISCS)],
             icon=base64.b64encode(found).decode() if found else None,
             **where,
@@ -119,11 +126,11 @@ def as_svg(card: Card, *, icon: Icon | None = None) -> str:
         standing_space -= 40 + width(headline.standing, 28)
     return _TEMPLATES.get_template("card.svg.j2").render(
         card=card,
-        title=fitted(_plain(card.title), 52, space, bold=True),
-        subtitle=fitted(_plain(card.subtitle), 28, standing_space),
+        title=fitted(card.title, 52, space, bold=True),
+        subtitle=fitted(card.subtitle, 28, standing_space),
         headline=headline,
-        points=_plain(headline.points) if headline else "",
-        standing=_plain(headline.standing) if headline else "",
+        points=headline.points if headline else "",
+        standing=headline.standing if headline else "",
         points_size=points_size,
         rows=rows,
         bar=bar,
@@ -143,7 +150,7 @@ def _row(
     x = _LEFT + 108
     score_space = width(member.score, 40, bold=True) + 24
     space = _RIGHT - x - score_space - (_MVP if member.is_mvp else 0)
-    points = _plain(member.points) if has_points else ""
+    points = member.points if has_points else ""
     facts_space = _RIGHT - x - (width(points, 30, bold=True) + 24 if points else 0)
     return {
         "y": y,
@@ -152,20 +159,20 @@ def _row(
         "disc": disc(
             member.champion, member.champion_id, id=f"m{number}", x=_LEFT + 44, y=y + 56, r=44
         ),
-        "name": fitted(_plain(member.name), 36, space, bold=True),
-        "score": _plain(member.score),
+        "name": fitted(member.name, 36, space, bold=True),
+        "score": member.score,
         "is_mvp": member.is_mvp,
         "mvp": _RIGHT - score_space - 76,
         "facts": fitted(_joined([member.champion, *member.facts], facts_space), 27, facts_space),
         "points": points,
         "points_tone": member.points_tone,
-        "highlight": fitted(_plain(member.highlight), 27, _RIGHT - x - 36),
+        "highlight": fitted(member.highlight, 27, _RIGHT - x - 36),
     }
 
 
 def _joined(facts: Sequence[str], space: float) -> str:
     """The first facts, as many as fit; the first in any case."""
-    facts = [_plain(each) for each in facts]
+    facts = list(facts)
     while len(facts) > 1 and width(" · ".join(facts), 27) > space:
         facts = facts[:-1]
     return " · ".join(facts)
@@ -193,7 +200,7 @@ def _bar(sides: Sequence[CardSide], y: int, disc: Callable[..., _Disc]) -> dict[
                 )
                 for place, player in enumerate(side.players)
             ]
-        said = [_plain(side.label) for side in sides if side.label]
+        said = [side.label for side in sides if side.label]
         middle = {"x": (_LEFT + _RIGHT) / 2, "y": y + _BAR / 2 + 10, "size": 28, "fill": _WHITE}
         return {
             "y": y,
@@ -210,7 +217,7 @@ def _bar(sides: Sequence[CardSide], y: int, disc: Callable[..., _Disc]) -> dict[
         middle_y = y + _GROUPS_ROW * (row + 0.5)
         fill = _WHITE if any(each.is_member for each in side.players) else _FAINT
         labels.append(
-            {"x": x + 16, "y": middle_y + 9, "size": 26, "said": _plain(side.label), "fill": fill}
+            {"x": x + 16, "y": middle_y + 9, "size": 26, "said": side.label, "fill": fill}
         )
         discs += [
             disc(
@@ -237,6 +244,22 @@ def initials(champion: str) -> str:
 
 def _plain(text: str) -> str:
     return drawable(text.replace("→", _ARROW))
+
+
+def _with_texts(value: _T, change: Callable[[str], str]) -> _T:
+    """The same with another text in the place of each."""
+    changed: Any = value
+    if isinstance(value, str):
+        changed = change(value)
+    elif isinstance(value, tuple):
+        changed = tuple(_with_texts(each, change) for each in value)
+    elif is_dataclass(value):
+        parts = {each.name: getattr(value, each.name) for each in fields(value)}
+        changed = replace(
+            value, **{name: _with_texts(part, change) for name, part in parts.items()}
+        )  # type: ignore[type-var]
+    result: _T = changed
+    return result
 
 
 def _texts(values: Sequence[Any]) -> list[str]:

@@ -2,45 +2,80 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
+
+from lol_dagster.pictures.charmaps import charmap_of
 
 SHIPPED = Path(__file__).parent / "fonts"
 FAMILY = "Noto Sans"
 _SUFFIXES = {".ttf", ".ttc", ".otf"}
 _SYSTEM = ("usr/share/fonts", "usr/local/share/fonts")
-_CJK = ("NotoSansCJK-VF*", "NotoSansCJK*Bold*", "NotoSansCJK*")
-"""As Debian's fonts-noto-cjk and its likes have them. One is enough, and names are bold."""
-_SHIPPED_HAVE = re.compile(
-    "[\u0000-\u052f\u0590-\u05ff\u0600-\u06ff\u0750-\u077f\u1d00-\u1dbf\u1e00-\u20cf\ufb00-\ufefc"
-    "\u2600-\u27bf\U0001f300-\U0001faff]*"
-)
-"""Latin, Greek, Cyrillic, Hebrew and Arabic letters, and emoji."""
+_OF_SYSTEM = (
+    "NotoSansCJK-VF*", "NotoSansCJK*Bold*", "NotoSansCJK*", "NotoSans*-Bold.ttf", "NotoSans*-Regular.ttf",
+)  # fmt: skip
+"""As Debian's fonts-noto-cjk, fonts-noto-core and their likes have them, in this order: names are bold."""
+
+_PACKAGES = {"fonts-noto-cjk": "山あ가", "fonts-noto-core": "ทहბ✾"}
+"""Debian's, each with some characters that it has and no font of ours."""
+
+Has = Callable[[str], bool]
+"""Whether a character can be drawn."""
 
 
-def font_files(texts: Iterable[str], folder: Path | None) -> list[str]:
-    """The files to draw these texts with. Others than ours are read only where a text has letters that ours
-    lack: those of Chinese, Japanese and Korean have 20 MB.
+def fonts_for(texts: Iterable[str], folder: Path | None) -> tuple[list[str], Has]:
+    """The files to draw these texts with, and what they have. Others than ours are among them only where a text has
+    characters that ours lack: those of Chinese, Japanese and Korean have 20 MB.
 
     Args:
         folder: LOL_CARD_FONTS.
     """
-    shipped = [str(file) for file in sorted(SHIPPED.glob("*.ttf"))]
-    if all(_SHIPPED_HAVE.fullmatch(text) for text in texts):
-        return shipped
-    return [*shipped, *_further(folder)]
+    files = [str(file) for file in sorted(SHIPPED.glob("*.ttf"))]
+    ours = [charmap_of(file) for file in files]
+    lacking = {
+        each for each in set().union(*texts) if not any(charmap.has(each) for charmap in ours)
+    }
+    for file in _further(folder):
+        if not lacking:
+            break
+        if has := {each for each in lacking if charmap_of(file).has(each)}:
+            files.append(file)
+            lacking -= has
+    return files, lambda character: character not in lacking
+
+
+def lacking_packages(folder: Path | None) -> dict[str, str]:
+    """Debian's packages whose fonts are not there, with what of their characters cannot be drawn.
+
+    Args:
+        folder: LOL_CARD_FONTS.
+    """
+    _, has = fonts_for(_PACKAGES.values(), folder)
+    lacking = {
+        package: "".join(each for each in characters if not has(each))
+        for package, characters in _PACKAGES.items()
+    }
+    return {package: characters for package, characters in lacking.items() if characters}
+
+
+def _further(folder: Path | None) -> Iterator[str]:
+    """The operator's, else the system's, as far as they are asked for."""
+    if folder is not None:
+        yield from _in_folder(folder)
+    else:
+        for pattern in _OF_SYSTEM:
+            yield from _of_system(pattern)
 
 
 @cache
-def _further(folder: Path | None) -> tuple[str, ...]:
-    """The operator's, else the system's Noto Sans CJK."""
-    if folder is not None:
-        found = (each for each in folder.rglob("*") if each.suffix.lower() in _SUFFIXES)
-        return tuple(sorted(map(str, found)))
-    for pattern in _CJK:
-        for place in _SYSTEM:
-            if files := sorted(Path("/", place).glob(f"**/{pattern}")):
-                return (str(files[0]),)
-    return ()
+def _in_folder(folder: Path) -> tuple[str, ...]:
+    found = (each for each in folder.rglob("*") if each.suffix.lower() in _SUFFIXES)
+    return tuple(sorted(map(str, found)))
+
+
+@cache
+def _of_system(pattern: str) -> tuple[str, ...]:
+    return tuple(
+        str(file) for place in _SYSTEM for file in sorted(Path("/", place).glob(f"**/{pattern}"))
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from lol_dagster.pictures import drawing, fonts
 from lol_dagster.pictures.card import Card, CardMember, CardPlayer, CardSide
+from lol_dagster.pictures.charmaps import charmap_of
+from lol_dagster.pictures.drawable import drawable
 from lol_dagster.pictures.drawing import CannotDraw, as_svg, draw, initials
 from lol_dagster_tests.pictures.pngs import a_png, read_png, size_of
 
@@ -109,8 +112,11 @@ def test_no_name_breaks_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["قرين", "الظلام", "שלום", "😀", "👨\u200d👩\u200d👧"])
-def test_foreign_letters_within_a_sentence_are_drawn_and_no_boxes(word: str) -> None:
+def test_foreign_letters_within_a_sentence_are_drawn_and_no_boxes(
+    word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """resvg draws boxes for a word of another font where letters beside it join into fewer glyphs."""
+    monkeypatch.setattr(drawing, "without_boxes", lambda text, _has: text)
 
     def drawn(letters: str) -> bytes:
         return draw(replace(CARD, members=(replace(BOB, highlight=f"ffi with {letters}"),)))
@@ -119,6 +125,40 @@ def test_foreign_letters_within_a_sentence_are_drawn_and_no_boxes(word: str) -> 
     count = len(word.replace("\u200d", ""))
     assert drawn("\u1400" * count) == drawn("\u1401" * count)
     assert drawn(word) != drawn("\u1400" * count)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("ไทย", "(?)"),
+        ("Ann ไทย हिन्दी ไทย", "Ann (?)"),
+        ("\u273eAnn\u273e \u273e Lee", "Ann Lee"),
+        ("\u273e", "(?)"),
+        ("قرين ᚠ 😀 שלום", "قرين (?) 😀 שלום"),
+        ("Ann\u0e31\u0e31", "Ann"),  # marks of a letter that is not there
+    ],
+)
+def test_what_no_font_has_is_no_box(name: str, shown: str, tmp_path: Path) -> None:
+    """Letters are replaced, symbols left out; `tmp_path` has no fonts, so that ours are all."""
+
+    def drawn(text: str) -> bytes:
+        return draw(replace(CARD, members=(replace(BOB, name=text),)), fonts=tmp_path)
+
+    assert drawn(name) == drawn(shown)
+    assert drawn(name) != drawn("")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Sara am is a ring (nikhahit) and an aa; the ring stands below a tone.
+        ("น\u0e49\u0e33", "น\u0e4d\u0e49\u0e32"),
+        ("ก\u0e33", "ก\u0e4d\u0e32"),
+        ("ກ\u0eb3", "ກ\u0ecd\u0eb2"),
+    ],
+)
+def test_what_every_thai_font_draws_as_two_letters_is_two(text: str, expected: str) -> None:
+    assert drawable(text) == expected
 
 
 def test_a_name_that_is_too_long_ends_before_the_score() -> None:
@@ -198,7 +238,7 @@ def test_whatever_fails_before_it_is_drawn_is_a_card_that_cannot_be_drawn(
 
     with pytest.raises(CannotDraw, match="PermissionError: fonts"):
         draw(CARD, icon=unreadable)
-    monkeypatch.setattr(drawing, "font_files", unreadable)
+    monkeypatch.setattr(drawing, "fonts_for", unreadable)
     with pytest.raises(CannotDraw, match="PermissionError: fonts"):
         draw(CARD)
 
@@ -212,19 +252,98 @@ def test_a_signal_is_not_taken_for_a_failed_picture(monkeypatch: pytest.MonkeyPa
         draw(CARD)
 
 
+def a_font(*subtables: bytes, begins: int = 0) -> bytes:
+    """A font with nothing but a table `cmap`, as OpenType's specification has it.
+
+    Args:
+        begins: Where it does in its file, from where its offsets count.
+    """
+    head = struct.pack(">HH", 0, len(subtables))
+    at = 4 + 8 * len(subtables)
+    for subtable in subtables:
+        head += struct.pack(">HHI", 3, 10, at)
+        at += len(subtable)
+    cmap = head + b"".join(subtables)
+    record = struct.pack(">4sIII", b"cmap", 0, begins + 28, len(cmap))
+    return struct.pack(">IHHHH", 0x00010000, 1, 16, 0, 0) + record + cmap
+
+
+def format_12(*groups: tuple[int, int, int]) -> bytes:
+    """Each: first and last character, and the first one's glyph."""
+    head = struct.pack(">HHIII", 12, 0, 16 + 12 * len(groups), 0, len(groups))
+    return head + b"".join(struct.pack(">III", *group) for group in groups)
+
+
+FORMAT_4 = struct.pack(
+    ">HHHHHHH", 4, 16 + 3 * 8 + 4 * 2, 0, 6, 0, 0, 0
+) + struct.pack(
+    ">3H H 3H 3H 3H 3H",
+    0x43, 0x62, 0xFFFF,  # the last characters of three ranges: A to C, a to b, the end
+    0,
+    0x41, 0x61, 0xFFFF,  # the first ones
+    (1 - 0x41) % 0x10000, 0, 1,  # A is glyph 1; the others' deltas
+    0, 4, 0,  # a's glyphs are listed: the list begins 4 bytes behind this offset
+    0, 5, 0,  # a has none, b has glyph 5
+)  # fmt: skip
+
+
+class TestCharmaps:
+    def test_what_a_font_has_is_read_from_its_charmap(self, tmp_path: Path) -> None:
+        twelve = a_font(FORMAT_4, format_12((0x41, 0x43, 1), (0x1F600, 0x1F600, 9)))
+        collection = struct.pack(">4sHHII", b"ttcf", 1, 0, 1, 16)
+        for content, has in (
+            (twelve, "ABC😀"),
+            (
+                collection + a_font(format_12((0x41, 0x43, 1), (0x1F600, 0x1F600, 9)), begins=16),
+                "ABC😀",
+            ),
+            (a_font(FORMAT_4), "ABCb"),
+        ):
+            file = tmp_path / f"{len(content)}.ttf"
+            file.write_bytes(content)
+            charmap = charmap_of(str(file))
+            assert "".join(filter(charmap.has, "@ABCDabc😀😁\uffff")) == has
+
+    @pytest.mark.parametrize("length", [0, 3, 11, 27, 30, 40, 60])
+    def test_a_font_that_ends_too_soon_has_nothing(self, length: int, tmp_path: Path) -> None:
+        file = tmp_path / "font.ttf"
+        file.write_bytes(a_font(format_12((0x41, 0x43, 1), (0x61, 0x63, 4)))[:length])
+        assert not charmap_of(str(file)).has("A")
+
+    def test_ours_have_what_they_are_shipped_for(self) -> None:
+        for name, characters in (
+            ("NotoSans", "Aß·›…Żж"), ("NotoEmoji", "😀"), ("NotoSansArabic", "قﻘ"), ("NotoSansHebrew", "ש"),
+        ):  # fmt: skip
+            charmap = charmap_of(str(fonts.SHIPPED / f"{name}.ttf"))
+            assert all(map(charmap.has, characters)), name
+            assert not charmap.has("山")
+
+
 class TestFonts:
     def test_large_fonts_are_read_only_where_letters_need_them(self, tmp_path: Path) -> None:
         (tmp_path / "deep").mkdir()
-        (tmp_path / "deep/one.OTF").touch()
-        (tmp_path / "two.ttf").touch()
+        one, two = tmp_path / "deep/one.OTF", tmp_path / "two.ttf"
+        one.write_bytes(a_font(format_12((0x5C71, 0x5C71, 1))))  # 山
+        two.write_bytes(a_font(format_12((0x5C71, 0x5C71, 1), (0xC774, 0xC774, 2))))  # and 이
         (tmp_path / "notes.txt").touch()
-        shipped = fonts.font_files(["Ann", "قرين", "שלום", "Ж", "😀 ★"], tmp_path)
+        shipped, has = fonts.fonts_for(["Ann", "قرين", "שלום", "Ж", "😀"], tmp_path)
         assert [Path(each).name for each in shipped] == [
             "NotoEmoji.ttf", "NotoSans.ttf", "NotoSansArabic.ttf", "NotoSansHebrew.ttf",
         ]  # fmt: skip
-        for letters in ("山", "이", "ไ"):
-            more = fonts.font_files(["Ann", letters], tmp_path)
-            assert more == [*shipped, str(tmp_path / "deep/one.OTF"), str(tmp_path / "two.ttf")]
+        assert all(map(has, "Annقرينשלום Ж😀"))
+        for letters, files in (("山", [one]), ("이", [two]), ("山이", [one, two]), ("ไ", [])):
+            more, has = fonts.fonts_for(["Ann", letters], tmp_path)
+            assert more == [*shipped, *map(str, files)]
+            assert [has(each) for each in letters] == [letters != "ไ"] * len(letters)
+
+    def test_debians_packages_are_named_for_what_is_not_there(self, tmp_path: Path) -> None:
+        (tmp_path / "east.ttf").write_bytes(a_font(format_12((0x3000, 0xD7FF, 1))))
+        lacking = fonts.lacking_packages(tmp_path)
+        assert list(lacking) == ["fonts-noto-core"]
+        assert "ท" in lacking["fonts-noto-core"]
+        assert list(fonts.lacking_packages(tmp_path / "none")) == [
+            "fonts-noto-cjk", "fonts-noto-core",
+        ]  # fmt: skip
 
     def test_a_folder_that_is_not_there_costs_nothing(self, tmp_path: Path) -> None:
         card = replace(CARD, title="山")
