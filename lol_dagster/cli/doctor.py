@@ -16,6 +16,7 @@ from lol_dagster.delivery.champion_icons import missing_icons
 from lol_dagster.delivery.probe import ProbeReport, probe_channel
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.monitoring.alert_channel import find_alert_channel
+from lol_dagster.pictures.fonts import lacking_packages
 from lol_dagster.pictures.icons import NoIconError, icons_of
 from lol_dagster.riot.client import riot_client
 from lol_dagster.riot.errors import KeyRejected, NotFound, RiotError
@@ -90,19 +91,35 @@ def _setup(settings: Settings, database: Database) -> Iterator[SetupCheck]:
     yield SetupCheck("Riot key", *_riot_key(settings, database))
     if settings.code_bind is not None:
         yield _code_server(settings.code_bind)
-    yield from _icons(settings, database)
+    yield from _pictures(settings, database)
     if settings.alert_channel is not None:
         with database.reading() as session:
             _, wrong = find_alert_channel(session, settings)
         yield SetupCheck("alert channel", wrong is None, wrong or settings.alert_channel)
 
 
-def _icons(settings: Settings, database: Database) -> Iterator[SetupCheck]:
-    """Whether every champion has the icon that channels want, for each kind of them."""
+def _pictures(settings: Settings, database: Database) -> Iterator[SetupCheck]:
+    """Whether there are the fonts for cards, and an icon of every champion, where channels want them."""
     with database.reading() as session:
-        kinds = {each.kind for each in channels(session) if each.pictures == "icons"}
-    if not kinds:
-        return
+        found = [(each.pictures, each.kind) for each in channels(session)]
+    if any(pictures == "card" for pictures, _ in found):
+        yield _fonts(settings.card_fonts)
+    if kinds := {kind for pictures, kind in found if pictures == "icons"}:
+        yield from _icons(settings, database, kinds)
+
+
+def _fonts(folder: Path | None) -> SetupCheck:
+    lacking = lacking_packages(folder)
+    if not lacking:
+        return SetupCheck("card fonts", ok=True, said="most of the world's scripts can be drawn")
+    where = "Debian has" if folder is None else f"{folder} has none; Debian has"
+    lines = ", ".join(f"{characters} in {package}" for package, characters in lacking.items())
+    said = f"no letters such as these, for which (?) stands on cards; {where} {lines}"
+    return SetupCheck("card fonts", ok=True, said=said)
+
+
+def _icons(settings: Settings, database: Database, kinds: set[str]) -> Iterator[SetupCheck]:
+    """Whether every champion has the icon that channels want, for each kind of them."""
     try:
         newest = icons_of(settings).newest()
     except NoIconError as error:

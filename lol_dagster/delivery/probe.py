@@ -43,11 +43,21 @@ from lol_dagster.delivery.model import (
     Verdict,
 )
 from lol_dagster.delivery.outbox import Outbox
-from lol_dagster.delivery.transports.base import Answer, Outgoing, Step, Transport
+from lol_dagster.delivery.pictures import CHECK_AFTER
+from lol_dagster.delivery.transports.base import (
+    Answer,
+    NotUploaded,
+    Outgoing,
+    Picture,
+    Step,
+    Transport,
+)
 from lol_dagster.delivery.worker import reading, sending
 from lol_dagster.errors import UserError
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster.messages.language import Language, language
+from lol_dagster.pictures.card import Card
+from lol_dagster.pictures.drawing import CannotDraw, draw
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Breaker, Channel, ChannelProbe, SendBucket
 
@@ -89,7 +99,7 @@ class ProbeReport:
     message_id: str | None
     """The test message's, for `message show`; None: not even one call could be made."""
     findings: tuple[Finding, ...]
-    """One of each of `STEPS`, in this order."""
+    """One of each of `STEPS`, in this order; of a picture only where games have a card."""
     can_read_back: bool | None
     """The channel's history shows our messages. None: not found out, or its kind has none."""
     promise: str
@@ -190,10 +200,13 @@ class _Probe:
             remote_id = self._post(claimed)
             if remote_id is not None:
                 self._steps(claimed, remote_id)
-        for step in STEPS:
+        for step in self._steps_to_try():
             if step not in self._findings:
                 self._not_tried(step)
         return self._written(message_id)
+
+    def _steps_to_try(self) -> list[Step]:
+        return [step for step in STEPS if step != "picture" or self._channel.pictures == "card"]
 
     def _now(self) -> datetime:
         return self._watch.now()
@@ -323,6 +336,8 @@ class _Probe:
             )
             edited = isinstance(answer.verdict, Accepted) and answer.verdict.rev == 2
             self._conclude("edit", answer, done="edited" if edited else None)
+        if edited and self._channel.pictures == "card" and self._may("picture"):
+            self._picture(claimed, remote_id, body)
         if self._may("read"):
             answer = self._repeat(
                 claimed,
@@ -346,6 +361,43 @@ class _Probe:
                 _test_content(2, self._speaks) if edited else None,
                 deleted=deleted,
             )
+
+    def _picture(self, claimed: ClaimedMessage, remote_id: str, body: Outgoing) -> None:
+        """Put a picture beside the message, uploaded before where that has to be."""
+        transport, address = self._transport, claimed.address
+        try:
+            picture = Picture(draw(_test_card(self._speaks)), str(claimed.content["summary"]))
+            if transport.uploads_pictures:
+                picture = replace(picture, file_id=self._uploaded(picture))
+        except CannotDraw as error:
+            self._note("picture", "missing", f"it cannot be drawn: {error}")
+            return
+        except NotUploaded as error:
+            remedy = transport.remedy("picture", _missing_scope(str(error)), None)
+            said = f"{error}: {remedy}" if remedy else str(error)
+            self._note("picture", "missing" if error.is_final else "unknown", said)
+            return
+        answer = self._repeat(
+            claimed,
+            Patch(remote_id, 2),
+            lambda: sending(
+                lambda: transport.patch(address, remote_id, replace(body, picture=picture))
+            ),
+        )
+        is_shown = isinstance(answer.verdict, Accepted)
+        self._conclude("picture", answer, done="shown" if is_shown else None)
+
+    def _uploaded(self, picture: Picture) -> str:
+        """
+        Raises:
+            NotUploaded: it is not, or not ready in a time that a person waits.
+        """
+        file_id = self._transport.upload(picture)
+        for _ in range(_TRIES):
+            if self._transport.is_ready(file_id):
+                return file_id
+            self._clock.sleep(CHECK_AFTER.total_seconds())
+        raise NotUploaded("it is uploaded, and not ready to be shown yet: try again later")
 
     def _find(self, claimed: ClaimedMessage, remote_id: str) -> None:
         """Whether the channel's history shows what was just posted."""
@@ -420,11 +472,13 @@ class _Probe:
             self._note(step, "cannot", f"a {kind} cannot read its channel")
         elif step != "post" and not self._transport.can_edit:
             self._note(step, "cannot", f"a {kind} cannot change what it has posted")
+        elif step == "picture" and self._findings["post"].result == "ok":
+            self._note(step, "skipped", "not tried, as the message was not edited")
         else:
             self._note(step, "skipped", "not tried, as nothing was posted")
 
     def _written(self, message_id: str | None) -> ProbeReport:
-        findings = tuple(self._findings[step] for step in STEPS)
+        findings = tuple(self._findings[step] for step in self._steps_to_try())
         channel = self._channel
         with self._database.writing() as session:
             probe = session.get(ChannelProbe, channel.id)
@@ -460,6 +514,19 @@ def _reason(verdict: Verdict) -> str:
             return f"revision {rev} stands there instead of the newest"
         case _:
             return str(getattr(verdict, "reason", type(verdict).__name__))
+
+
+def _missing_scope(reason: str) -> str | None:
+    return "missing_scope" if "missing_scope" in reason else None
+
+
+def _test_card(speaks: Language) -> Card:
+    return Card(
+        title=speaks.say("Test message from lol-dagster"),
+        subtitle=speaks.say("No game was played."),
+        tone="neutral",
+        members=(),
+    )
 
 
 def _test_content(rev: int, speaks: Language) -> MessageContent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,6 +135,19 @@ def test_the_champions_without_an_icon_are_counted_for_channels_that_want_them(
     refusal = run("icons", "upload")
     assert refusal.exit_code == 2
     assert "the champions' icons are not to be had" in refusal.stderr
+
+
+def test_fonts_that_cards_lack_are_named_with_debians_packages(
+    database: Database, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> None:  # fmt: skip
+    monkeypatch.setenv("LOL_CARD_FONTS", str(tmp_path))
+    assert "card fonts" not in [each["name"] for each in _setup()]
+    with database.writing() as session:
+        team = make_team(session, "Barons")
+        make_channel(session, team, "discord", address="700000000000000001", pictures="card")
+    (found,) = [each for each in _setup() if each["name"] == "card fonts"]
+    assert found["ok"], "cards are drawn all the same"
+    assert re.search(r"山.* in fonts-noto-cjk, ท.* in fonts-noto-core$", found["said"])
 
 
 def _setup() -> list[dict[str, Any]]:

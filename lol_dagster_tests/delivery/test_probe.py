@@ -14,6 +14,7 @@ from lol_dagster.delivery import probe as probe_module
 from lol_dagster.delivery.outbox import Outbox
 from lol_dagster.delivery.probe import ProbeError, ProbeReport, probe_channel
 from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.delivery.transports.slack_bot import SlackBot
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.storage.models import (
     Attempt,
@@ -36,6 +37,7 @@ from lol_dagster_tests._support.fake_channels import (
 from lol_dagster_tests._support.raw_server import answer
 from lol_dagster_tests.delivery.conftest import DeliverySetup
 from lol_dagster_tests.delivery.kinds import ALL, READABLE, posts
+from lol_dagster_tests.pictures.pngs import size_of
 
 WEBHOOK_ALONE = {"discord_bot_token": None}
 
@@ -696,3 +698,64 @@ def test_a_test_whose_refusal_is_about_an_edit_alone_closes_nothing(
         left = {row.scope: row.failures for row in session.scalars(select(Breaker))}
     # The reading that failed counted as one of an edit's calls; the deletion then passed.
     assert left == {}
+
+
+# --- pictures ------------------------------------------------------------------------------------
+
+_WITH_PICTURE = ("post", "find", "edit", "picture", "read", "delete")
+
+
+@pytest.mark.parametrize("kind", READABLE)
+def test_where_games_have_a_card_a_picture_is_tried(delivery: DeliverySetup, kind: str) -> None:
+    channel = delivery.channel(kind, pictures="card")
+    shown: list[list[list[bytes]]] = []
+
+    def look(call: Call) -> None:
+        shown.append(delivery.pictures(channel))
+        call.connection.send(call.act())
+
+    (delivery.slack if kind == "slack-bot" else delivery.discord).script("delete", look)
+    # Slack has scanned what was there when it is asked the next time.
+    delivery.slack.on_arrival = lambda _: delivery.slack.ready.update(delivery.slack.files)
+    report = probe(delivery, channel)
+    assert results(report) == dict.fromkeys(_WITH_PICTURE, "ok")
+    assert report.ok
+    (((picture,),),) = shown
+    assert size_of(picture)[0] == 720, "a card, which is drawn"
+    assert delivery.titles(channel) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "operation", "refusal", "remedy"),
+    [
+        ("discord-bot", "patch", refuse(403, 50013), "the bot needs in this channel: Attach Files"),
+        ("slack-bot", "upload-url", slack_error("missing_scope"), "give the app the scopes files:write and files:read"),
+        ("slack-bot", "file", slack_error("missing_scope"), "files:read"),
+    ],
+)  # fmt: skip
+def test_what_a_picture_needs_is_named_and_the_rest_is_tried(
+    delivery: DeliverySetup, kind: str, operation: str, refusal: Any, remedy: str
+) -> None:
+    channel = delivery.channel(kind, pictures="card")
+    fake = delivery.slack if kind == "slack-bot" else delivery.discord
+    fake.script(operation, *([None] if operation == "patch" else []), refusal)
+    report = probe(delivery, channel)
+    assert results(report) == {**dict.fromkeys(_WITH_PICTURE, "ok"), "picture": "missing"}
+    assert remedy in said(report, "picture")
+    assert (report.ok, report.left_behind) == (False, False)
+
+
+def test_a_picture_that_is_not_ready_in_time_is_not_known(
+    delivery: DeliverySetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SlackBot, "is_ready", lambda *_: False)
+    report = probe(delivery, delivery.channel("slack-bot", pictures="card"))
+    assert results(report) == {**dict.fromkeys(_WITH_PICTURE, "ok"), "picture": "unknown"}
+    assert "try again later" in said(report, "picture")
+
+
+def test_without_an_edit_no_picture_is_tried(delivery: DeliverySetup) -> None:
+    delivery.discord.script("patch", refuse(403, 50001))
+    report = probe(delivery, delivery.channel(pictures="card"))
+    assert results(report)["picture"] == "skipped"
+    assert delivery.discord.count("patch") == 1

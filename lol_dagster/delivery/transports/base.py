@@ -65,8 +65,8 @@ ShownIcons = Mapping[int, str]
 """How the service is asked to show a champion's icon, by the champion's number."""
 NO_ICONS: ShownIcons = {}
 
-Step = Literal["post", "find", "edit", "read", "delete"]
-"""What is tried when a channel is tried out (delivery/probe.py)."""
+Step = Literal["post", "find", "edit", "picture", "read", "delete"]
+"""What is tried when a channel is tried out (delivery/probe.py); a picture where games have a card."""
 
 UNREADABLE_PROMISE = (
     "The bot cannot read this channel's history, so less is promised: never delivered twice, but a "

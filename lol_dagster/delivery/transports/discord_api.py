@@ -88,6 +88,7 @@ _PERMISSIONS: dict[Step, str] = {
     "find": "Read Message History (and View Channel)",
     "read": "Read Message History (and View Channel)",
     "edit": "View Channel",
+    "picture": "Attach Files (and View Channel)",
     "delete": "View Channel",
 }
 

@@ -116,6 +116,7 @@ _SCOPES: dict[Step, str] = {
     "find": "channels:history (in a private channel: groups:history)",
     "read": "channels:history (in a private channel: groups:history)",
     "edit": "chat:write",
+    "picture": "files:write and files:read",
     "delete": "chat:write",
 }
 
@@ -139,7 +140,7 @@ class SlackTransport(Transport):
 
     def remedy(self, step: Step, code: str | None, status: int | None) -> str | None:
         if code in {"missing_scope", "no_permission"}:
-            return f"give the app the scope {_SCOPES[step]} (OAuth & Permissions) and reinstall it"
+            return f"give the app the scope{'s' * (step == 'picture')} {_SCOPES[step]} (OAuth & Permissions) and reinstall it"
         if code in TOKEN_DEAD:
             return "the bot's token is refused: put its current one into LOL_SLACK_BOT_TOKEN"
         return _REMEDIES.get(code or "")
