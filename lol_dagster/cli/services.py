@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # importing Dagster takes a second
     from lol_dagster.orchestration.once import Once
     from lol_dagster.orchestration.resources import AppContext, RunCounts
     from lol_dagster.services.supervisor import Service
+    from lol_dagster.storage.database import Database
 ENDING_ALL = "Ending everything: up to half a minute. Ctrl-C again ends it at once."
 
 
@@ -199,6 +201,43 @@ def run_services(
         public_ui_url: Where people find Dagster's UI, if not on this machine.
         sign_in: Whether Dagster's UI asks for the web view's sign-in.
     """
+    from lol_dagster.services.home_lock import alone_in, alone_on
+    from lol_dagster.storage.schema import open_database
+
+    home = alone_in(ensure_home(settings))
+    start_logging(settings, "supervisor")
+    database = open_database(settings)
+    try:
+        with alone_on(database, lost=_make_way):
+            _run_alone(
+                settings,
+                database,
+                ui_port=ui_port,
+                web_view=web_view,
+                public_url=public_url,
+                public_ui_url=public_ui_url,
+                sign_in=sign_in,
+            )
+    finally:
+        database.dispose()
+        home.close()
+
+
+def _make_way(said: str) -> None:
+    click.echo(f"{said}: this one ends.")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _run_alone(
+    settings: Settings,
+    database: Database,
+    *,
+    ui_port: int,
+    web_view: Service | None,
+    public_url: str | None,
+    public_ui_url: str | None,
+    sign_in: bool,
+) -> None:
     from lol_dagster.monitoring.failed_jobs import note_ui_url
     from lol_dagster.monitoring.heartbeat import beating, end_of
     from lol_dagster.services.dagster_services import (
@@ -208,15 +247,10 @@ def run_services(
         prepare_dagster,
         start_warm,
     )
-    from lol_dagster.services.home_lock import alone_in
     from lol_dagster.services.supervisor import Supervisor, wait_until_answering
-    from lol_dagster.storage.schema import open_database
 
-    home = alone_in(ensure_home(settings))
     warm_start = start_warm(settings)
-    start_logging(settings, "supervisor")
-    # Both once and alone, before services open them together.
-    database = open_database(settings)
+    # Once and alone, before services open it together.
     for line in prepare_dagster():
         click.echo(line)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
@@ -251,8 +285,6 @@ def run_services(
             warm_start.close()
         shutil.rmtree(code_address.parent, ignore_errors=True)
         end_of(database, "daemon")
-        database.dispose()
-        home.close()
 
 
 def refuse_taken_port(port: int, option: str) -> None:

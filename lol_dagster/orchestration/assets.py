@@ -310,7 +310,7 @@ def deliver_due(
     clock: dg.ResourceParam[WallClock],
     run_counts: dg.ResourceParam[RunCounts],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    with delivering(settings.home) as is_alone:
+    with delivering(settings.home, database) as is_alone:
         if not is_alone:
             context.log.info("Another run delivers what is due")
             return
@@ -331,7 +331,7 @@ def _deliver_at_once(
     """
     if not deliverer.due_now(clock.now()):
         return
-    with delivering(settings.home) as is_alone:
+    with delivering(settings.home, database) as is_alone:
         if is_alone:
             send = partial(deliverer.deliver_due, budget=_AT_ONCE, wait_up_to=_A_MOMENT)
             artist = deliverer.artist

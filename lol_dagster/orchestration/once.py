@@ -24,7 +24,6 @@ from lol_dagster.orchestration.future import put_right
 from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job
 from lol_dagster.orchestration.monitoring import monitor
 from lol_dagster.orchestration.nightly import nightly_job
-from lol_dagster.orchestration.partitions import BATCH_TAG
 from lol_dagster.orchestration.planning import (
     RUN_KEY_TAG,
     PlannedRun,
@@ -36,6 +35,7 @@ from lol_dagster.orchestration.planning import (
 from lol_dagster.orchestration.resources import AppContext, RunCounts
 from lol_dagster.orchestration.runs import (
     end_overdue_workers,
+    executing_batches,
     executing_run,
     fail_abandoned_runs,
     working_on,
@@ -131,15 +131,15 @@ class Once:
         if evaluated.messages:
             self._deliver()
 
-    def _is_left_to_another(self, job_name: str, tags: Mapping[str, str] | None = None) -> bool:
-        other = executing_run(self.instance, job_name, tags)
+    def _is_left_to_another(self, job_name: str) -> bool:
+        other = executing_run(self.instance, self.app.database, job_name)
         if other is not None:
             log.info("%s is left to run %s, which is running", job_name, other[:8])
         return other is not None
 
     def _poll(self) -> None:
         end_overdue_workers(self.instance)
-        fail_abandoned_runs(self.instance)
+        fail_abandoned_runs(self.instance, self.app.database)
         if self._is_left_to_another(poll_job.name):
             return
         self.show("asking Riot for new games", None)
@@ -186,9 +186,10 @@ class Once:
         )
 
     def _due_batches(self) -> list[PlannedRun]:
-        if self._is_left_to_another(process_job.name, {BATCH_TAG: "true"}):
-            return []
-        return plan_batches(self.instance, self.app.database, self.app.clock.now())
+        busy = executing_batches(self.instance, self.app.database)
+        for queue, run_id in busy.items():
+            log.info("Games of %s are left to run %s, which is running", queue, run_id[:8])
+        return plan_batches(self.instance, self.app.database, self.app.clock.now(), busy)
 
     def _deliver(self) -> None:
         due = self.app.deliverer.due_now(self.app.clock.now())
@@ -216,7 +217,7 @@ class Once:
         partition_key: str | None = None,
     ) -> None:
         job, run_id = self.definitions.resolve_job_def(job_name), str(uuid.uuid4())
-        with working_on(self.instance, run_id, job.tags):
+        with working_on(self.instance, run_id, job.tags, self.app.database):
             job.execute_in_process(
                 run_config={"loggers": {"console": _QUIET}, **(config or {})},
                 instance=self.instance,

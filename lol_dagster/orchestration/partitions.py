@@ -11,7 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import dagster as dg
 
-from lol_dagster.riot.routing import validate_match_id
+from lol_dagster.riot.routing import (
+    REGIONAL_ROUTES,
+    UnknownPlatform,
+    platform_of,
+    regional_route,
+    validate_match_id,
+)
 
 MATCH_PARTITIONS = dg.DynamicPartitionsDefinition(name="match_id")
 _NAME = "match_id"
@@ -26,11 +32,24 @@ green. A run of one partition without it (from the UI, or the game's own) fails 
 error."""
 QUARANTINE_TAG = "lol/quarantined"
 """On the run of its own in which a quarantined game fails for all to see: the stage that fails."""
+QUEUE_TAG = "dagster-celery/queue"
+"""On runs that need Riot: its route. With workers on several hosts each route has a queue of its own."""
+ROUTES = tuple(dict.fromkeys(REGIONAL_ROUTES.values()))
+NO_ROUTE = "dagster"
+"""Dagster's own name for the queue of whatever has no other."""
 REQUEST_TAG = "lol/requested"
 """On runs that people asked for: the requests' common run key."""
 
 # Planned events cost some 40 ms a key inside the sensor's tick, which has 60 s in all.
 BATCH_LIMIT = 100
+
+
+def queue_of(match_id: str) -> str:
+    """The queue for runs over this match."""
+    try:
+        return regional_route(platform_of(match_id))
+    except UnknownPlatform:
+        return NO_ROUTE
 
 
 def admit(instance: dg.DagsterInstance, match_ids: Sequence[str]) -> None:

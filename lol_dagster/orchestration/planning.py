@@ -6,7 +6,7 @@ stays due until it is done, and Dagster is asked for nothing but runs of a key o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,14 +18,18 @@ from lol_dagster.orchestration.jobs import process_job, requested_job
 from lol_dagster.orchestration.partitions import (
     BATCH_LIMIT,
     BATCH_TAG,
+    NO_ROUTE,
     QUARANTINE_TAG,
+    QUEUE_TAG,
     RANGE_END_TAG,
     RANGE_START_TAG,
     REQUEST_TAG,
+    ROUTES,
     admit,
+    queue_of,
     ranges,
 )
-from lol_dagster.pipeline.process import CODE_VERSIONS, due_matches
+from lol_dagster.pipeline.process import CODE_VERSIONS, due_matches, on_route
 from lol_dagster.pipeline.records import note_lost, note_queued, note_run, note_run_lost
 from lol_dagster.pipeline.run_requests import open_requests
 from lol_dagster.riot.key import key_refused_until
@@ -67,19 +71,25 @@ def something_is_due(session: Session, now: datetime) -> bool:
 
 
 def plan_batches(
-    instance: dg.DagsterInstance, database: Database, now: datetime
+    instance: dg.DagsterInstance, database: Database, now: datetime, busy: Collection[str] = ()
 ) -> list[PlannedRun]:
-    """The batches that are due now: match ids admitted as partitions and cut into ranges.
+    """The batches that are due now: match ids admitted as partitions and cut into ranges, those of each of
+    Riot's routes by themselves, as each route has its own limits.
+
+    Args:
+        busy: Queues of routes whose last batch is not done with.
 
     No run key guards them: one is remembered as long as its run exists, and would drop a game that
     became due again.
     """
     with database.reading() as session:
-        due = due_matches(session, now=now, limit=BATCH_LIMIT)
-    if not due:
-        return []
-    admit(instance, due)
-    return [batch_over(each) for each in ranges(instance, due)]
+        by_route = [
+            due_matches(session, now=now, limit=BATCH_LIMIT, played_on=on_route(route))
+            for route in (*ROUTES, None)
+            if (route or NO_ROUTE) not in busy
+        ]
+    admit(instance, [match_id for due in by_route for match_id in due])
+    return [batch_over(each) for due in by_route if due for each in ranges(instance, due)]
 
 
 def batch_over(keys: tuple[str, ...]) -> PlannedRun:
@@ -87,6 +97,7 @@ def batch_over(keys: tuple[str, ...]) -> PlannedRun:
         RANGE_START_TAG: keys[0],
         RANGE_END_TAG: keys[-1],
         BATCH_TAG: "true",
+        QUEUE_TAG: queue_of(keys[0]),
         _GAMES_TAG: keys[0] if len(keys) == 1 else f"{len(keys)} games from {keys[0]}",
     }
     return PlannedRun(dg.RunRequest(job_name=process_job.name, tags=tags), keys)
@@ -106,7 +117,11 @@ def plan_quarantined(
         run_key = f"quarantined:{row.id}:{_version(row.stage)}"
         records = instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1)
         if not records:
-            tags = {QUARANTINE_TAG: row.stage, _GAMES_TAG: row.match_id}
+            tags = {
+                QUARANTINE_TAG: row.stage,
+                QUEUE_TAG: queue_of(row.match_id),
+                _GAMES_TAG: row.match_id,
+            }
             planned.append(_over_partition(run_key, row.match_id, tags))
         elif records[0].dagster_run.is_finished:
             note_run_lost(
@@ -226,7 +241,7 @@ def _possible_now(
 
 def _requested_run(run_key: str, requests: Sequence[RunRequest]) -> PlannedRun:
     match_ids = tuple(dict.fromkeys(each.match_id for each in requests))
-    tags = {REQUEST_TAG: run_key}
+    tags = {REQUEST_TAG: run_key, QUEUE_TAG: queue_of(match_ids[0])}
     if len(match_ids) == 1:
         return _over_partition(run_key, match_ids[0], {**tags, _GAMES_TAG: match_ids[0]})
     request = dg.RunRequest(

@@ -6,7 +6,6 @@ In the daemon's world they follow the environment, read anew for each run and ea
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -116,11 +115,12 @@ def _context_of_process(context: dg.InitResourceContext) -> AppContext:
     settings = load_settings()
     # Run workers are processes that Dagster starts: nobody before us could do it.
     start_logging(settings, "run-worker" if context.run is not None else "code-server")
-    # A run worker is a process that the code server has spawned for one run.
-    if context.run is not None and multiprocessing.parent_process() is not None:
+    app = _context_for(settings)
+    # Which a launcher has started: then this process is for this run alone. `once` has no launcher.
+    if context.run is not None and context.run.status != dg.DagsterRunStatus.NOT_STARTED:
         assert context.instance is not None, "a run has an instance"
-        begin_work(context.instance, context.run)
-    return _context_for(settings)
+        begin_work(context.instance, context.run, app.database)
+    return app
 
 
 # A long-lived code server evaluates a sensor every few seconds: one engine serves them all, and a

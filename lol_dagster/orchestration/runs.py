@@ -6,6 +6,9 @@ middle of a run), the run would count as running until its `dagster/max_runtime`
 skips meanwhile would wait. Here each worker shows that it lives; run monitoring asks every half
 minute, marks a run without a worker as failed, and run retries start it again.
 
+On the worker's own host a file lock tells, at once. To other hosts its heartbeats in our database do: Dagster's
+daemon, which has no key to that, judges no run of theirs. The code server does, and `once`.
+
 `dagster/max_runtime` asks a worker to end; one that is stuck in a system call does not notice.
 So each worker ends itself a little later, whatever it is stuck in. One that is frozen cannot even
 do that, and may have stopped in the middle of a transaction: it is killed from outside.
@@ -17,7 +20,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,8 +29,11 @@ from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
-from lol_dagster.services import worker_liveness
+from lol_dagster.orchestration.partitions import BATCH_TAG, NO_ROUTE, QUEUE_TAG
+from lol_dagster.services import run_heartbeats, worker_liveness
+from lol_dagster.storage.database import Database
 from lol_dagster.storage.file_locks import end_owner, hold, is_held
+from lol_dagster.storage.server_locks import ServerLock, owner_of
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +47,7 @@ _TO_KILL = 60.0
 """How long it may take to end itself: only then it is taken to be frozen."""
 _TO_BEGIN = 120.0
 """A run is `STARTED` a moment before its worker shows that it lives."""
-_DELIVERING = "delivering.lock"
+_DELIVERING = "delivering"
 _THIS_MACHINE = {"127.0.0.1", "localhost"}
 
 
@@ -52,8 +58,7 @@ _begun: set[str] = set()
 class LivenessRunLauncher(dg.DefaultRunLauncher):
     """Dagster's default launcher, which can also tell whether a worker lives.
 
-    Names in dagster.yaml lead here. For runs on this machine only: those of a code server
-    elsewhere are taken to be alive, as with Dagster's own launcher.
+    Names in dagster.yaml lead here. For runs of this host's code server only.
     """
 
     @property
@@ -62,7 +67,7 @@ class LivenessRunLauncher(dg.DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Whether the process that executes this run is there."""
-        if worker_is_gone(self._instance, run):
+        if worker_is_gone(self._instance, run, None):
             return CheckRunHealthResult(WorkerStatus.FAILED, "its process has ended")
         return CheckRunHealthResult(WorkerStatus.RUNNING)
 
@@ -76,22 +81,25 @@ def unfinished_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     return list(instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)))
 
 
-def skip_while_unfinished(
-    instance: dg.DagsterInstance, job_name: str, tags: dict[str, str] | None = None
-) -> dg.SkipReason | None:
-    """Why no other run of the job is asked for: one with these tags is not finished. None: none is.
+def skip_while_unfinished(instance: dg.DagsterInstance, job_name: str) -> dg.SkipReason | None:
+    """Why no other run of the job is asked for: one is not finished. None: none is.
 
     A run whose worker was killed counts as running until run monitoring ends it.
     """
-    runs = (run for run in unfinished_runs(instance) if _is_of(run, job_name, tags))
+    runs = (run for run in unfinished_runs(instance) if run.job_name == job_name)
     return next((dg.SkipReason(f"Run {run.run_id[:8]} is still running") for run in runs), None)
 
 
-def _is_of(run: dg.DagsterRun, job_name: str, tags: Mapping[str, str] | None) -> bool:
-    return run.job_name == job_name and (tags or {}).items() <= run.tags.items()
+def unfinished_batches(instance: dg.DagsterInstance) -> dict[str, str]:
+    """Queue → id of a run over a batch of games of that route which is not finished."""
+    return {
+        run.tags.get(QUEUE_TAG, NO_ROUTE): run.run_id
+        for run in unfinished_runs(instance)
+        if BATCH_TAG in run.tags
+    }
 
 
-def begin_work(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+def begin_work(instance: dg.DagsterInstance, run: dg.DagsterRun, database: Database) -> None:
     """Show that this process works on the run, and let it end when it takes too long.
 
     For a process that executes one run and then ends; called again it changes nothing.
@@ -102,75 +110,109 @@ def begin_work(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     _forget_ended(instance)
     worker_liveness.alive_for_good(_file(instance, run.run_id))
     worker_liveness.end_after(_longest(run.tags) + _TO_END)
+    run_heartbeats.keep_beating(database, run.run_id)
 
 
 @contextmanager
 def working_on(
-    instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]
+    instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str], database: Database
 ) -> Iterator[None]:
     """As `begin_work`, for a process that executes one run after the other."""
     with (
         worker_liveness.alive(_file(instance, run_id)),
         worker_liveness.ended_after(_longest(tags) + _TO_END),
+        run_heartbeats.beating(database, run_id),
     ):
         yield
 
 
 @contextmanager
-def delivering(home: Path) -> Iterator[bool]:
-    """Whether this process delivers during the block, and no other of this home: two at once would not
-    post a channel's messages in their order. They would post none twice, which the protocol sees to.
+def delivering(home: Path, database: Database) -> Iterator[bool]:
+    """Whether this process delivers during the block, and no other that has this database: two at once would
+    not post a channel's messages in their order. They would post none twice, which the protocol sees to.
     """
-    try:
-        handle = hold(home / _DELIVERING, within=0)
-    except BlockingIOError:
+    release = _alone_delivering(home, database)
+    if release is None:
         yield False
         return
     try:
         yield True
     finally:
-        os.close(handle)
+        release()
 
 
-def is_delivering(home: Path) -> bool:
-    """Whether a process of this home is delivering."""
-    file = home / _DELIVERING
+def _alone_delivering(home: Path, database: Database) -> Callable[[], None] | None:
+    if not database.is_sqlite:
+        lock = ServerLock(database, _DELIVERING)
+        return lock.release if lock.take() else None
+    try:
+        handle = hold(home / f"{_DELIVERING}.lock", within=0)
+    except BlockingIOError:
+        return None
+    return lambda: os.close(handle)
+
+
+def is_delivering(home: Path, database: Database) -> bool:
+    """Whether a process is delivering."""
+    if not database.is_sqlite:
+        return owner_of(database, _DELIVERING) is not None
+    file = home / f"{_DELIVERING}.lock"
     return file.exists() and is_held(file)
 
 
-def worker_is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether no process executes this run any more, although it is said to be running."""
-    server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
-    if server.get("host", "localhost") not in _THIS_MACHINE:
-        return False
+def worker_is_gone(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, database: Database | None
+) -> bool:
+    """Whether no process executes this run any more, although it is said to be running.
+
+    Args:
+        database: Ours; None: it cannot be asked here, and a run that may be another host's is not judged.
+    """
     match worker_liveness.liveness(_file(instance, run.run_id)):
         case "alive":
             return False
         case "dead":
             return True
-        case "unknown":
-            record = instance.get_run_record_by_id(run.run_id)
-            began = record.start_time if record else None
-            return began is not None and time.time() - began > _TO_BEGIN
+    if database is None and not _is_of_code_server_here(run):
+        return False
+    match run_heartbeats.state(database, run.run_id) if database else "unknown":
+        case "alive":
+            return False
+        case "silent":
+            return True
+    record = instance.get_run_record_by_id(run.run_id)
+    began = record.start_time if record else None
+    return began is not None and time.time() - began > _TO_BEGIN
 
 
-def executing_run(
-    instance: dg.DagsterInstance, job_name: str, tags: Mapping[str, str] | None = None
-) -> str | None:
-    """The id of a run of the job, with these tags, that a living process executes, if there is one.
+def _is_of_code_server_here(run: dg.DagsterRun) -> bool:
+    server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
+    return server.get("host") in _THIS_MACHINE
+
+
+def executing_run(instance: dg.DagsterInstance, database: Database, job_name: str) -> str | None:
+    """The id of a run of the job that a living process executes, if there is one.
 
     Unlike `skip_while_unfinished` it counts no run that waits in the queue: where there is no daemon
     it would wait forever.
     """
-    started = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    return next(
-        (
-            run.run_id
-            for run in started
-            if _is_of(run, job_name, tags) and not worker_is_gone(instance, run)
-        ),
-        None,
-    )
+    found = (run.run_id for run in _executing(instance, database) if run.job_name == job_name)
+    return next(found, None)
+
+
+def executing_batches(instance: dg.DagsterInstance, database: Database) -> dict[str, str]:
+    """As `unfinished_batches`, of those that a living process executes."""
+    return {
+        run.tags.get(QUEUE_TAG, NO_ROUTE): run.run_id
+        for run in _executing(instance, database)
+        if BATCH_TAG in run.tags
+    }
+
+
+def _executing(instance: dg.DagsterInstance, database: Database) -> Iterator[dg.DagsterRun]:
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        if not worker_is_gone(instance, run, database):
+            yield run
 
 
 def end_overdue_workers(instance: dg.DagsterInstance) -> int:
@@ -193,18 +235,28 @@ def end_overdue_workers(instance: dg.DagsterInstance) -> int:
     return ended
 
 
-def fail_abandoned_runs(instance: dg.DagsterInstance) -> None:
-    """Mark as failed the runs whose process has ended in the middle of them.
+def fail_abandoned_runs(instance: dg.DagsterInstance, database: Database) -> None:
+    """Mark as failed the runs whose process has ended in the middle of them, or has been silent for a minute.
 
-    Where no daemon runs, which would do so by itself.
+    Where no daemon runs, which would do so by itself; and of other hosts' runs, which it cannot see.
     """
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-        if not worker_is_gone(instance, run):
+        if not worker_is_gone(instance, run, database):
             continue
+        said = "The process that executed this run has ended."
+        if run_heartbeats.state(database, run.run_id) == "silent":
+            worker = run_heartbeats.give_up(database, run.run_id)
+            if worker is None:
+                continue
+            said = f"Its worker, {worker}, has given no heartbeat for a minute."
         # It may have finished, and its worker with it, since it was read.
         now = instance.get_run_by_id(run.run_id)
         if now is not None and not now.is_finished:
-            instance.report_run_failed(now, "The process that executed this run has ended.")
+            instance.report_run_failed(now, said)
+    for run_id in run_heartbeats.silent(database):
+        over = instance.get_run_by_id(run_id)
+        if over is None or over.is_finished:
+            run_heartbeats.forget(database, run_id)
 
 
 def _forget_ended(instance: dg.DagsterInstance) -> None:

@@ -20,7 +20,6 @@ from lol_dagster.orchestration import metadata
 from lol_dagster.orchestration.checks import evaluations
 from lol_dagster.orchestration.jobs import deliver_job, poll_job, process_job, requested_job
 from lol_dagster.orchestration.monitoring import monitor
-from lol_dagster.orchestration.partitions import BATCH_TAG
 from lol_dagster.orchestration.planning import (
     plan_batches,
     plan_quarantined,
@@ -29,7 +28,11 @@ from lol_dagster.orchestration.planning import (
 )
 from lol_dagster.orchestration.polling import PollingThread
 from lol_dagster.orchestration.resources import WallClock
-from lol_dagster.orchestration.runs import is_delivering, skip_while_unfinished
+from lol_dagster.orchestration.runs import (
+    is_delivering,
+    skip_while_unfinished,
+    unfinished_batches,
+)
 from lol_dagster.pipeline.discovery import DiscoveryReport
 from lol_dagster.pipeline.process import due_matches
 from lol_dagster.riot.errors import KeyRejected
@@ -167,17 +170,17 @@ class DueWork:
         return evaluations(self.database, self.settings, self.clock(), "match_lists")
 
     def batches(self) -> Found:
-        """New match ids become partitions and one run over their range."""
+        """New match ids become partitions and a run over their range, for each of Riot's routes one."""
         now = self.clock()
         if key_refused_until(self.database, self.settings, now) is not None:
             return Found()  # the part `poll` says so
         with self.database.reading() as session:
             if not due_matches(session, now=now, limit=1):
                 return Found()
-        reason = skip_while_unfinished(self.instance, process_job.name, {BATCH_TAG: "true"})
-        if reason is not None:
-            return Found(reason.skip_message or "")
-        batches = plan_batches(self.instance, self.database, now)
+        busy = unfinished_batches(self.instance)
+        batches = plan_batches(self.instance, self.database, now, busy)
+        if busy and not batches:
+            return Found(f"Run {min(busy.values())[:8]} is still running")
         return Found(runs=[batch.request for batch in batches[:_REQUESTS_PER_TICK]])
 
     def requested(self) -> Found:
@@ -198,7 +201,7 @@ class DueWork:
         due = self.deliverer.due_now(now)
         if not due:
             return Found()
-        if is_delivering(self.settings.home):
+        if is_delivering(self.settings.home, self.database):
             return Found("A run is delivering")
         reason = skip_while_unfinished(self.instance, deliver_job.name)
         since = self.deliverer.next_due_at()

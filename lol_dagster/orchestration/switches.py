@@ -28,6 +28,7 @@ from lol_dagster.errors import UserError
 from lol_dagster.monitoring.switched_off import SwitchedOff, note_switched_off
 from lol_dagster.orchestration.future import put_right, put_ticks_right
 from lol_dagster.orchestration.instance import POOL_LIMITS, prepare_instance
+from lol_dagster.orchestration.runs import fail_abandoned_runs
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database, in_a_line
 from lol_dagster.storage.schema import open_database
@@ -84,7 +85,7 @@ def look(instance: dg.DagsterInstance, database: Database, now: datetime) -> Non
 
 @contextlib.contextmanager
 def looking(settings: Settings) -> Iterator[None]:
-    """Look from a thread until the block ends."""
+    """Look from a thread until the block ends, also for runs whose workers were lost with another host."""
     over = threading.Event()
     thread = threading.Thread(target=_go_on, args=(settings, over), name="switches", daemon=True)
     thread.start()
@@ -108,6 +109,8 @@ def _go_on(settings: Settings, over: threading.Event) -> None:
             # A sensor whose last tick lies in the future would not run the checks, either.
             put_right(*opened, now)
             look(*opened, now)
+            if not opened[1].is_sqlite:
+                fail_abandoned_runs(*opened)
             has_failed = False
         except Exception as error:  # noqa: BLE001 - whatever it is, it may succeed the next time
             if not has_failed:

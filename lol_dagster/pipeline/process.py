@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, not_, or_, select, true
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
@@ -40,6 +40,7 @@ from lol_dagster.pipeline.timelines import want_timeline
 from lol_dagster.riot.archive import GAMES_CODE_VERSION, archive_payload, fetch_match, packed
 from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.errors import BrokenBody, ForbiddenHere, NotFound, RateLimited, ServerError
+from lol_dagster.riot.routing import REGIONAL_ROUTES
 from lol_dagster.stats.record import STATS_CODE_VERSION, read_archived, record_game
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, Match, Payload, RunRequest
@@ -114,14 +115,28 @@ def _stage(name: Stage) -> Iterator[None]:
         raise _StageError(name) from error
 
 
-def due_matches(session: Session, *, now: datetime, limit: int) -> list[str]:
+def on_route(route: str | None) -> ColumnElement[bool]:
+    """Of a match: whether it was played on one of the route's platforms; None: on none that we know."""
+    known = or_(
+        *(
+            Match.match_id.startswith(f"{platform.upper()}_", autoescape=True)
+            for platform, of in REGIONAL_ROUTES.items()
+            if route in (of, None)
+        )
+    )
+    return not_(known) if route is None else known
+
+
+def due_matches(
+    session: Session, *, now: datetime, limit: int, played_on: ColumnElement[bool] | None = None
+) -> list[str]:
     """Match ids that are due for their next stage, those listed last first: a game that has just
     ended does not wait behind the hundreds of a new account's past.
     """
     return list(
         session.scalars(
             select(Match.match_id)
-            .where(Match.next_try_at <= now)
+            .where(Match.next_try_at <= now, true() if played_on is None else played_on)
             .order_by(Match.listed_at.desc(), Match.match_id)
             .limit(limit)
         )

@@ -1,14 +1,28 @@
-"""The home belongs to one `lol-dagster up`, or to one command that needs it to be at rest; and the
-demo's to one demo.
+"""The home belongs to one `lol-dagster up`, or to one command that needs it to be at rest; a PostgreSQL to
+one `up` of all hosts; and the demo's home to one demo.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import logging
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from sqlalchemy.exc import DBAPIError
+
 from lol_dagster.errors import UserError
+from lol_dagster.storage.database import Database, in_a_line
+from lol_dagster.storage.server_locks import ServerLock, owner_of
+
+_log = logging.getLogger(__name__)
+
+_UP = "lol-dagster up"
+_LOOK_EVERY = 5.0
+"""Seconds."""
 
 
 def alone_in(home: Path) -> TextIO:
@@ -22,6 +36,59 @@ def alone_in(home: Path) -> TextIO:
         home / "up.lock",
         f"another `lol-dagster up` runs in {home}: end it first, or set another LOL_HOME",
     )
+
+
+@contextlib.contextmanager
+def alone_on(database: Database, *, lost: Callable[[str], None]) -> Iterator[None]:
+    """Be the only `lol-dagster up` of a database that several hosts share; SQLite's is its home's.
+
+    A session that breaks off loses the lock: it is taken again as soon as the server can be had.
+
+    Args:
+        lost: Called, from a thread, if another host has taken it first: with what that means.
+
+    Raises:
+        UserError: `up` runs on another host.
+    """
+    if database.is_sqlite:
+        yield
+        return
+    lock = ServerLock(database, _UP)
+    if not lock.take():
+        raise UserError(
+            f"{_other(database)} on the same database: this one can take its place when that has ended"
+        )
+    over = threading.Event()
+    keeper = threading.Thread(
+        target=_keep, args=(lock, database, over, lost), name="only-up", daemon=True
+    )
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join(_LOOK_EVERY)
+        lock.release()
+
+
+def _keep(
+    lock: ServerLock, database: Database, over: threading.Event, lost: Callable[[str], None]
+) -> None:
+    while not over.wait(_LOOK_EVERY):
+        if lock.is_held():
+            continue
+        try:
+            if not lock.take():
+                lost(f"{_other(database)} and has taken this one's place")
+                return
+            _log.warning("The database's session had broken off: this is the only `up` again")
+        except DBAPIError as error:
+            _log.warning("Whether this is the only `up` is not known: %s", in_a_line(error))
+
+
+def _other(database: Database) -> str:
+    other = owner_of(database, _UP)
+    return f"{other.who} runs since {other.since:%d %b %H:%M} UTC" if other else f"{_UP} runs"
 
 
 def only_demo_in(home: Path) -> TextIO:

@@ -75,7 +75,7 @@ def test_every_run_that_materializes_answers_its_assets_checks(delivered: World)
     """Dagster's UI counts a check's result only until the asset is materialized again."""
     delivered.finish("NA1_5000000002", participants=[participant("Ann")])
     delivered.poll()
-    with delivering(delivered.app.settings.home):
+    with delivering(delivered.app.settings.home, delivered.app.database):
         delivered.run_batch("NA1_5000000002")
     delivered.once()
     for job, checks in {

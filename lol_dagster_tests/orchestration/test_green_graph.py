@@ -208,7 +208,9 @@ def test_the_nightly_job_reports_what_no_delivery_run_will(lasting: World) -> No
         lasting.finish(match_id, participants=[participant("Ann")])
     lasting.finish(malformed, participants=[participant("Ann", deaths="many")])
     lasting.poll()
-    with delivering(lasting.app.settings.home):  # another run, so that this one does not
+    with delivering(
+        lasting.app.settings.home, lasting.app.database
+    ):  # another run, so that this one does not
         assert lasting.run_batch(dropped, delivered, waiting, malformed).success
         assert not lasting.process(malformed).success
     now = lasting.app.clock.now()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,24 @@ from dagster._core.launcher import WorkerStatus
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_run_for_test
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, literal
 
 from lol_dagster.orchestration import runs
 from lol_dagster.orchestration.instance import prepare_instance
 from lol_dagster.orchestration.runs import (
     LivenessRunLauncher,
     end_overdue_workers,
+    executing_batches,
     executing_run,
     fail_abandoned_runs,
     skip_while_unfinished,
+    unfinished_batches,
     working_on,
 )
+from lol_dagster.services import run_heartbeats
 from lol_dagster.settings import Settings
+from lol_dagster.storage.database import Database
+from lol_dagster_tests._support.foreign_worker import foreign_worker, minutes_pass
 
 WORKER = """
 import os, sys
@@ -94,41 +100,132 @@ def test_a_run_fails_when_its_worker_is_killed_and_not_before(
     assert health(instance, run) == WorkerStatus.FAILED
 
 
+def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + seconds)
+
+
+def of_code_server(**server: object) -> dict[str, str]:
+    """The tag that Dagster's default launcher gives a run."""
+    return {GRPC_INFO_TAG: json.dumps(server)}
+
+
+HERE = of_code_server(host="localhost", socket="/tmp/code-server")
+
+
 def test_a_run_that_has_just_begun_is_given_time_to_show_that_it_lives(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is STARTED a moment before its worker holds its file; after two minutes it never will."""
-    run = started_run(instance)
+    run = started_run(instance, **HERE)
     assert health(instance, run) == WorkerStatus.RUNNING
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 121)
+    later(monkeypatch, 121)
     assert health(instance, run) == WorkerStatus.FAILED
 
 
-def test_a_run_of_another_machine_is_not_judged_from_here(instance: dg.DagsterInstance) -> None:
-    server = json.dumps({"host": "code.example", "port": 4000})
-    run = started_run(instance, **{GRPC_INFO_TAG: server})
+def test_the_daemon_judges_no_run_that_may_be_another_hosts(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no key to our database. Those of `once` have no code server."""
+    elsewhere = started_run(instance, **of_code_server(host="code.example", port=4000))
+    of_once = started_run(instance)
+    later(monkeypatch, 121)
+    assert health(instance, elsewhere) == WorkerStatus.RUNNING
+    assert health(instance, of_once) == WorkerStatus.RUNNING
+
+
+def test_a_host_knows_its_own_workers_by_whatever_name_their_code_server_has(
+    instance: dg.DagsterInstance,
+) -> None:
+    run = started_run(instance, **of_code_server(host="10.0.0.2", port=4000))
     kill(worker_of(instance, run))
-    assert health(instance, run) == WorkerStatus.RUNNING
+    assert health(instance, run) == WorkerStatus.FAILED
 
 
-def test_without_a_daemon_once_marks_what_was_abandoned(instance: dg.DagsterInstance) -> None:
+def status(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRunStatus:
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    return found.status
+
+
+def test_without_a_daemon_once_marks_what_was_abandoned(
+    instance: dg.DagsterInstance, any_database: Database
+) -> None:
     abandoned, alive = started_run(instance), started_run(instance)
     kill(worker_of(instance, abandoned))
-    with working_on(instance, alive.run_id, {}):
-        fail_abandoned_runs(instance)
-    statuses = {
-        run.run_id: run.status for run in instance.get_runs() if run.run_id in
-        {abandoned.run_id, alive.run_id}
-    }  # fmt: skip
-    assert statuses == {
-        abandoned.run_id: dg.DagsterRunStatus.FAILURE,
-        alive.run_id: dg.DagsterRunStatus.STARTED,
-    }
+    with working_on(instance, alive.run_id, {}, any_database):
+        fail_abandoned_runs(instance, any_database)
+    assert status(instance, abandoned) == dg.DagsterRunStatus.FAILURE
+    assert status(instance, alive) == dg.DagsterRunStatus.STARTED
+
+
+@pytest.fixture
+def shared(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A database that another host uses, too; its server has been there forever."""
+    monkeypatch.setattr(run_heartbeats, "_answers_since", lambda: literal(0.0))
+    database = Database(postgres_url)
+    yield database
+    database.dispose()
+
+
+def test_a_living_run_of_another_host_is_left_to_it_however_old_it_is(
+    instance: dg.DagsterInstance, shared: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`once` on one host failed what `once` on another did, and did it a second time."""
+    run = started_run(instance, **{"lol/batch": "true", "dagster-celery/queue": "asia"})
+    with foreign_worker(shared, run.run_id):
+        later(monkeypatch, 600)
+        fail_abandoned_runs(instance, shared)
+        assert status(instance, run) == dg.DagsterRunStatus.STARTED
+        assert executing_batches(instance, shared) == {"asia": run.run_id}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+def test_a_run_of_another_host_fails_when_its_worker_was_silent_for_a_minute(
+    instance: dg.DagsterInstance, shared: Database, how: signal.Signals
+) -> None:
+    run = started_run(instance)
+    with foreign_worker(shared, run.run_id) as worker:
+        os.kill(worker.pid, how)
+        fail_abandoned_runs(instance, shared)
+        assert status(instance, run) == dg.DagsterRunStatus.STARTED
+        minutes_pass(shared, 1.1)
+        fail_abandoned_runs(instance, shared)
+        assert status(instance, run) == dg.DagsterRunStatus.FAILURE
+        said = [event.message for event in instance.all_logs(run.run_id)]
+        assert [each for each in said if f"process {worker.pid} on" in each]
+
+
+def test_a_run_of_another_host_that_never_showed_itself_fails_after_two_minutes(
+    instance: dg.DagsterInstance, shared: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = started_run(instance)
+    later(monkeypatch, 119)
+    fail_abandoned_runs(instance, shared)
+    assert status(instance, run) == dg.DagsterRunStatus.STARTED
+    later(monkeypatch, 2)
+    fail_abandoned_runs(instance, shared)
+    assert status(instance, run) == dg.DagsterRunStatus.FAILURE
+
+
+def test_rows_of_workers_go_when_their_runs_are_over(
+    instance: dg.DagsterInstance, shared: Database
+) -> None:
+    run = started_run(instance)
+    with foreign_worker(shared, run.run_id):
+        pass
+    instance.report_dagster_event(
+        dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, run.job_name), run.run_id
+    )
+    fail_abandoned_runs(instance, shared)
+    assert run_heartbeats.state(shared, run.run_id) == "alive", "it may not have ended yet"
+    minutes_pass(shared, 1.1)
+    fail_abandoned_runs(instance, shared)
+    assert run_heartbeats.state(shared, run.run_id) == "unknown"
 
 
 def test_a_run_that_ends_while_once_looks_stays_what_it_became(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    instance: dg.DagsterInstance, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = started_run(instance)
     kill(worker_of(instance, run))
@@ -140,10 +237,8 @@ def test_a_run_that_ends_while_once_looks_stays_what_it_became(
         return True
 
     monkeypatch.setattr(runs, "worker_is_gone", read_a_moment_too_late)
-    fail_abandoned_runs(instance)
-    found = instance.get_run_by_id(run.run_id)
-    assert found is not None
-    assert found.status == dg.DagsterRunStatus.SUCCESS
+    fail_abandoned_runs(instance, sqlite_database)
+    assert status(instance, run) == dg.DagsterRunStatus.SUCCESS
 
 
 def test_a_frozen_worker_is_killed_when_its_time_is_long_over_and_not_before(
@@ -167,27 +262,35 @@ def test_a_frozen_worker_is_killed_when_its_time_is_long_over_and_not_before(
     assert health(instance, run) == WorkerStatus.FAILED
 
 
-def test_a_run_is_executed_while_its_process_lives(instance: dg.DagsterInstance) -> None:
-    run = started_run(instance, **{"lol/batch": "true"})
+def test_a_run_is_executed_while_its_process_lives(
+    instance: dg.DagsterInstance, sqlite_database: Database
+) -> None:
+    run = started_run(instance, **{"lol/batch": "true", "dagster-celery/queue": "sea"})
     worker = worker_of(instance, run)
-    assert executing_run(instance, run.job_name, {"lol/batch": "true"}) == run.run_id
-    assert executing_run(instance, run.job_name, {"lol/batch": "other"}) is None
+    assert executing_run(instance, sqlite_database, run.job_name) == run.run_id
+    assert executing_run(instance, sqlite_database, "another_job") is None
+    assert executing_batches(instance, sqlite_database) == {"sea": run.run_id}
     kill(worker)
-    assert executing_run(instance, run.job_name, {"lol/batch": "true"}) is None
+    assert executing_run(instance, sqlite_database, run.job_name) is None
+    assert executing_batches(instance, sqlite_database) == {}
+    assert unfinished_batches(instance)["sea"] == run.run_id
 
 
-def test_a_run_that_nothing_has_started_is_not_executed(instance: dg.DagsterInstance) -> None:
+def test_a_run_that_nothing_has_started_is_not_executed(
+    instance: dg.DagsterInstance, sqlite_database: Database
+) -> None:
     """Where `up` was switched off for good, nothing starts it any more."""
     create_run_for_test(instance, job_name="waits", status=dg.DagsterRunStatus.NOT_STARTED)
-    assert executing_run(instance, "waits") is None
+    assert executing_run(instance, sqlite_database, "waits") is None
 
 
 def test_what_is_running_is_read_from_the_runs_in_progress_alone(
-    instance: dg.DagsterInstance,
+    tmp_path: Path, sqlite_database: Database
 ) -> None:
     """A sensor asks every five seconds. By the job's name SQLite would walk all runs it ever had, by a
     tag all that have it: 15 to 30 ms among 50,000, and 1 ms by their status.
     """
+    instance = prepare_instance(Settings(home=tmp_path))
     asked: list[tuple[str, Any]] = []
 
     def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -196,11 +299,13 @@ def test_what_is_running_is_read_from_the_runs_in_progress_alone(
 
     event.listen(Engine, "before_cursor_execute", note)
     try:
-        skip_while_unfinished(instance, "process_matches", {"lol/batch": "true"})
-        executing_run(instance, "process_matches", {"lol/batch": "true"})
+        skip_while_unfinished(instance, "process_matches")
+        executing_run(instance, sqlite_database, "process_matches")
+        unfinished_batches(instance)
+        executing_batches(instance, sqlite_database)
     finally:
         event.remove(Engine, "before_cursor_execute", note)
-    assert len(asked) == 2
+    assert len(asked) == 4
     storage = instance.run_storage
     assert isinstance(storage, SqliteRunStorage)
     with storage.connect() as connection:
@@ -214,13 +319,15 @@ STUCK = """
 import os, sys
 from types import SimpleNamespace
 from lol_dagster.orchestration import runs
+from lol_dagster.storage.database import Database
 runs._TO_END = 0.1
 run = SimpleNamespace(run_id="a-run", tags={"dagster/max_runtime": "0.1"})
 instance = SimpleNamespace(root_directory=sys.argv[1])
+database = Database("sqlite://")
 if sys.argv[2] == "begin_work":
-    runs.begin_work(instance, run)
+    runs.begin_work(instance, run, database)
     os.read(0, 1)
-with runs.working_on(instance, run.run_id, run.tags):
+with runs.working_on(instance, run.run_id, run.tags, database):
     os.read(0, 1)
 """
 

@@ -26,7 +26,7 @@ from lol_dagster_tests._support.payloads import participant, puuid_of
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests._support.world import World
 
-BATCH = {"lol/batch": "true"}
+BATCH = {"lol/batch": "true", "dagster-celery/queue": "americas"}
 
 
 def a_run(
@@ -274,6 +274,22 @@ def test_no_batch_is_requested_while_one_lives(world: World, status: dg.DagsterR
     assert run.run_id[:8] in skipped(world.tick())
 
 
+def test_each_of_riots_routes_has_batches_of_its_own_newest_games_first(world: World) -> None:
+    """Each has its own limits. A run over one is no reason to wait for the games of another."""
+    list_matches(world, "NA1_5000000001", "EUW1_7000000001", "BR1_3000000001", "XX9_1")
+    assert [
+        (run.tags["dagster-celery/queue"], run.tags["lol/games"])
+        for run in world.work.batches().runs
+    ] == [
+        ("americas", "2 games from BR1_3000000001"),
+        ("europe", "EUW1_7000000001"),
+        ("dagster", "XX9_1"),
+    ]
+    a_run(world, "process_matches", dg.DagsterRunStatus.STARTED, BATCH)
+    left = world.work.batches().runs
+    assert [run.tags["dagster-celery/queue"] for run in left] == ["europe", "dagster"]
+
+
 def test_a_run_that_a_person_started_does_not_hold_the_batches_up(world: World) -> None:
     list_matches(world, "NA1_5000000001")
     a_run(world, "process_matches", dg.DagsterRunStatus.STARTED)
@@ -305,7 +321,7 @@ def with_due_message(world: World) -> World:
     world.add_team("Gamers", "Ann")
     world.finish("NA1_5000000001", participants=[participant("Ann")])
     assert world.poll().success
-    with delivering(world.app.settings.home):
+    with delivering(world.app.settings.home, world.app.database):
         assert world.run_batch("NA1_5000000001").success
     assert not world.posted("Gamers")
     return world
@@ -341,7 +357,7 @@ def test_two_runs_do_not_deliver_at_once(with_due_message: World) -> None:
     """A channel's messages come in their order."""
     world = with_due_message
     deliver = world.definitions.resolve_job_def("deliver_messages")
-    with delivering(world.app.settings.home) as is_alone:
+    with delivering(world.app.settings.home, world.app.database) as is_alone:
         assert is_alone
         assert world.work.messages() == Found("A run is delivering")
         assert deliver.execute_in_process(instance=world.instance).success

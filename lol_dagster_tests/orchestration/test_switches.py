@@ -12,15 +12,19 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.scheduler.instigation import InstigatorStatus, SensorInstigatorData
+from dagster._core.test_utils import create_run_for_test
+from pydantic import SecretStr
+from sqlalchemy import literal
 
 from lol_dagster.definitions import defs
 from lol_dagster.monitoring.switched_off import SwitchedOff, switched_off
 from lol_dagster.orchestration import switches
 from lol_dagster.orchestration.instance import POOL_LIMITS, prepare_instance
 from lol_dagster.orchestration.switches import look, looking, switch_on
+from lol_dagster.services import run_heartbeats
 from lol_dagster.settings import SECRET_VARIABLES, Settings
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Heartbeat, SendBucket
+from lol_dagster.storage.models import Heartbeat, RunWorker, SendBucket
 from lol_dagster_tests._support.dagster_switches import click
 from lol_dagster_tests._support.waiting import wait_for
 
@@ -189,6 +193,28 @@ def test_the_code_server_lets_nothing_of_ours_wait_that_a_clock_wrote_which_was_
 
     with looking(settings):
         wait_for("turn of the channel", may_go_on)
+
+
+def test_the_code_server_fails_runs_whose_workers_were_lost_with_another_host(
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Dagster's daemon cannot: it has no key to our database."""
+    monkeypatch.setattr(run_heartbeats, "_answers_since", lambda: literal(0.0))
+    run = create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED)
+    shared = Database(postgres_url)
+    with shared.writing() as session:
+        session.add(RunWorker(run_id=run.run_id, host="elsewhere", pid=7, beat_at=0.0))
+
+    def has_failed() -> bool:
+        found = instance.get_run_by_id(run.run_id)
+        return found is not None and found.status == dg.DagsterRunStatus.FAILURE
+
+    with looking(settings.model_copy(update={"database_url": SecretStr(postgres_url)})):
+        wait_for("failure", has_failed)
+    shared.dispose()
 
 
 def test_one_failure_does_not_end_the_looking(

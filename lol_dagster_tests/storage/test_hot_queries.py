@@ -50,7 +50,7 @@ SMALL = {
     "teams", "channels", "channel_probes", "breakers", "send_buckets",
     # A row for each process, route or thing that is remembered; calls of the last two minutes.
     "heartbeats", "facts", "rate_windows", "rate_holds", "rate_calls", "alembic_version",
-    "failed_jobs",
+    "failed_jobs", "run_workers",
 }  # fmt: skip
 """Tables that may be read from end to end, as they do not grow with the games."""
 

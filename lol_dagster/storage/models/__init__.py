@@ -35,3 +35,4 @@ from lol_dagster.storage.models.system import RateCall as RateCall
 from lol_dagster.storage.models.system import RateHold as RateHold
 from lol_dagster.storage.models.system import RateWindow as RateWindow
 from lol_dagster.storage.models.system import RunRequest as RunRequest
+from lol_dagster.storage.models.system import RunWorker as RunWorker

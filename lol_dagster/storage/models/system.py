@@ -134,6 +134,18 @@ class Heartbeat(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class RunWorker(Base):
+    """The process that works on one of Dagster's runs, as it shows itself to other hosts: on PostgreSQL alone."""
+
+    __tablename__ = "run_workers"
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    beat_at: Mapped[float]
+    """Its last heartbeat: epoch seconds of the server's clock."""
+
+
 class Alert(Base):
     """Something that is wrong, from when it was first seen until it was over. At most one open row
     per key; closed rows are history.

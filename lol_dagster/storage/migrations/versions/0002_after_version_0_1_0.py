@@ -190,6 +190,14 @@ def upgrade() -> None:
     op.add_column('player_stats', sa.Column('gold_lead_at_15', sa.Integer(), nullable=True))
     op.add_column('channels', sa.Column('story', sa.Boolean(), server_default=sa.false(), nullable=False))
 
+    op.create_table('run_workers',
+    sa.Column('run_id', sa.String(length=64), nullable=False),
+    sa.Column('host', sa.String(length=255), nullable=False),
+    sa.Column('pid', sa.Integer(), nullable=False),
+    sa.Column('beat_at', sa.Double(), nullable=False),
+    sa.PrimaryKeyConstraint('run_id', name=op.f('pk_run_workers'))
+    )
+
     # What monitoring asks for, so that it is found without walking all that there ever was.
     op.add_column('attempts', sa.Column('names_another', sa.Boolean(), server_default=sa.false(), nullable=False))
     op.execute(
@@ -236,6 +244,7 @@ def downgrade() -> None:
     op.create_index('ix_attempts_remote_id', 'attempts', ['message_id', 'remote_id'], sqlite_where=where, postgresql_where=where)
     op.drop_column('attempts', 'names_another')
 
+    op.drop_table('run_workers')
     op.drop_column('teams', 'time_zone')
     op.drop_column('teams', 'language')
     op.drop_column('channels', 'story')
