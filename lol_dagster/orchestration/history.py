@@ -32,7 +32,8 @@ from lol_dagster.storage.models.system import RunRequest
 HOT_FOR = timedelta(days=60)
 """How long a game has a partition and its runs, from when it was listed. Its data stays for good."""
 MOST_PARTITIONS = 20_000
-"""Dagster's UI is slow beyond."""
+"""Dagster's UI is slow beyond. Where there are more games than that in so many days, runs are kept as long
+as the oldest of their partitions."""
 KEEP_FAILED_RUNS = timedelta(days=30)
 KEEP_OTHER_RUNS = timedelta(days=3)
 """Of jobs that look or ask: each run has a file of 130 kB."""
@@ -44,15 +45,12 @@ KEEP_TICKS = {
     TickStatus.SUCCESS: timedelta(days=14),
     TickStatus.FAILURE: timedelta(days=30),
 }
-GAME_JOBS = frozenset(
-    {"process_matches", "process_requested", "deliver_messages", "nightly", "__ASSET_JOB"}
-)
+GAME_JOBS = ("process_matches", "process_requested", "deliver_messages")
 """Their runs hold the materializations of games' partitions."""
+SHORT_LIVED_JOBS = ("poll_match_lists", "check_everything", "audit_messages")
 BUDGET_S = 600.0
 """How long a step goes on at most."""
 BATCH = 500
-_RETIRED_A_NIGHT = 5_000
-_RUNS_A_NIGHT = 10_000
 _YOUNG = timedelta(days=1)
 
 
@@ -73,7 +71,7 @@ def retire_partitions(instance: dg.DagsterInstance, database: Database, now: dat
         settled = _settled(database, stored, before=now)
         cold |= set([key for key in stored if key in settled][:excess])
     ends, retired = time.monotonic() + BUDGET_S, 0
-    for some in chunks([key for key in stored if key in cold][:_RETIRED_A_NIGHT], BATCH):
+    for some in chunks([key for key in stored if key in cold], BATCH):
         if time.monotonic() > ends:
             break
         # Asked for again each time: a run may begin while this goes on.
@@ -108,36 +106,53 @@ def prune_runs(instance: dg.DagsterInstance, database: Database, now: datetime) 
             select(Quarantine.run_id, Quarantine.shown_run_id).where(Quarantine.closed_at.is_(None))
         )
         needed = {run_id for row in open_rows for run_id in row if run_id}
-    old: list[str] = []
-    cursor = None
-    while len(old) < _RUNS_A_NIGHT:
-        records = instance.get_run_records(
-            dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=now - KEEP_OTHER_RUNS),
-            limit=200,
-            cursor=cursor,
-            ascending=True,
-        )
-        if not records:
-            break
-        # Collected first: a run that is gone is no cursor.
-        cursor = records[-1].dagster_run.run_id
-        old += [
-            record.dagster_run.run_id
-            for record in records
-            if now - record.update_timestamp.replace(tzinfo=UTC) > _keep(record.dagster_run)
-            and record.dagster_run.run_id not in needed
-        ]
     ends, deleted = time.monotonic() + BUDGET_S, 0
-    for run_id in old:
-        if time.monotonic() > ends:
-            break
-        _delete_damaged_file(instance, run_id)
-        # Not `delete_run`, which begins with the run: killed after that it would leave events that
-        # belong to nothing, and that nobody would ever find again.
-        instance.event_log_storage.delete_events(run_id)
-        instance.run_storage.delete_run(run_id)
-        deleted += 1
+    for old in _old_runs(_hot_since(instance, database, now), now):
+        cursor = None
+        while time.monotonic() < ends:
+            records = instance.get_run_records(old, limit=200, cursor=cursor, ascending=True)
+            if not records:
+                break
+            for run_id in (record.dagster_run.run_id for record in records):
+                if run_id in needed:
+                    cursor = run_id  # a run that is gone is no cursor
+                    continue
+                if time.monotonic() > ends:
+                    break
+                _delete_damaged_file(instance, run_id)
+                # Not `delete_run`, which begins with the run: killed after that it would leave events that
+                # belong to nothing, and that nobody would ever find again.
+                instance.event_log_storage.delete_events(run_id)
+                instance.run_storage.delete_run(run_id)
+                deleted += 1
     return deleted
+
+
+def _old_runs(hot_since: datetime, now: datetime) -> Iterator[dg.RunsFilter]:
+    """All that need not be kept. Asked for by their age: those over games, by far the most, would take a night
+    to read.
+    """
+    successful = [dg.DagsterRunStatus.SUCCESS]
+    failed = [each for each in FINISHED_STATUSES if each not in successful]
+    yield dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=now - HOT_FOR)
+    for job in GAME_JOBS:
+        yield dg.RunsFilter(job_name=job, statuses=FINISHED_STATUSES, updated_before=hot_since)
+    for job in SHORT_LIVED_JOBS:
+        for statuses, kept in ((successful, KEEP_OTHER_RUNS), (failed, KEEP_FAILED_RUNS)):
+            yield dg.RunsFilter(job_name=job, statuses=statuses, updated_before=now - kept)
+
+
+def _hot_since(instance: dg.DagsterInstance, database: Database, now: datetime) -> datetime:
+    """Runs over games that ended before belong to partitions that are gone."""
+    listed = []
+    with database.reading() as session:
+        for some in chunks(instance.get_dynamic_partitions(str(MATCH_PARTITIONS.name)), BATCH):
+            # The run of one that is quarantined is kept for its own sake.
+            oldest = select(func.min(Match.listed_at)).where(
+                Match.match_id.in_(some), Match.state != "quarantined"
+            )
+            listed += [each for each in session.scalars(oldest) if each is not None]
+    return max(now - HOT_FOR, min(listed, default=now - HOT_FOR))
 
 
 def _delete_damaged_file(instance: dg.DagsterInstance, run_id: str) -> None:
@@ -149,12 +164,6 @@ def _delete_damaged_file(instance: dg.DagsterInstance, run_id: str) -> None:
         for file in damaged_files([Path(storage.path_for_shard(run_id))]):
             for each in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
                 each.unlink(missing_ok=True)
-
-
-def _keep(run: dg.DagsterRun) -> timedelta:
-    if run.job_name in GAME_JOBS:
-        return HOT_FOR
-    return KEEP_OTHER_RUNS if run.status == dg.DagsterRunStatus.SUCCESS else KEEP_FAILED_RUNS
 
 
 def prune_ticks(instance: dg.DagsterInstance, now: datetime) -> None:

@@ -131,6 +131,36 @@ def test_there_are_never_more_partitions_than_the_ui_bears(
     assert partitions(instance) == [4, 5, 6]
 
 
+def test_as_many_go_in_a_night_as_came(
+    instance: dg.DagsterInstance, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 6,000 games a day a fixed number a night would be behind after the first."""
+    list_games(database, instance, dict.fromkeys(range(1, 6_001), 61))
+    assert retire_partitions(instance, database, NOW) == 6_000
+    # Not without end: a night has other work, too.
+    list_games(database, instance, dict.fromkeys(range(6_001, 7_502), 61))
+    moments = iter([0.0, 599.0, 600.0, 601.0])
+    monkeypatch.setattr(history.time, "monotonic", lambda: next(moments))
+    assert retire_partitions(instance, database, NOW) == 1_000
+
+
+def test_runs_go_with_the_partitions_that_were_too_many(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    """On SQLite each has a file of 130 kB: with thousands of games a day a disk is full before 60 days."""
+    list_games(database, instance, {1: 7.0, 2: 5.0})
+    list_games(database, instance, {3: 50.0}, state="quarantined")
+    kept = {
+        add_run(instance, "process_matches", 6.9),
+        add_run(instance, "nightly", 40),
+        add_run(instance, "poll_match_lists", 8, dg.DagsterRunStatus.FAILURE),
+    }
+    add_run(instance, "process_matches", 7.1)
+    add_run(instance, "deliver_messages", 7.1, dg.DagsterRunStatus.FAILURE)
+    assert prune_runs(instance, database, NOW) == 2
+    assert {run.run_id for run in instance.get_runs()} == kept
+
+
 def test_old_runs_go_and_what_shows_a_malformed_game_stays(
     instance: dg.DagsterInstance, database: Database
 ) -> None:
