@@ -27,7 +27,7 @@ from lol_dagster_tests.delivery.kinds import ALL, READABLE, posts
 from lol_dagster_tests.delivery.proof.harness import Harness
 from lol_dagster_tests.delivery.proof.test_deaths import Killed
 
-ROWS = 34
+ROWS = 35
 ALONE = ["discord-webhook", "slack-webhook"]
 
 
