@@ -1,4 +1,6 @@
-"""The benchmarks: `make bench` prints a table and writes bench.json.
+"""The benchmarks: `make bench` prints a table and writes bench.json. Some of them alone, and with other numbers:
+
+    .venv/bin/python tools/bench.py growth --history 1000000
 
 Belongs here: what design decisions are based on, each as two or more ways measured against one another
 in the same run. A figure by itself says more about the machine than about the project; the ratio
@@ -7,6 +9,7 @@ between two ways does not. The ways take turns, so that a machine that slows dow
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -17,7 +20,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -54,6 +57,7 @@ class Size:
 
     repeats: int = 7
     games: int = 100
+    batch: int = 50
     matches: int = 50_000
     history: int = 100_000
     calls: int = 50
@@ -225,6 +229,28 @@ def least_work(database: Database, games: list[MadeUpGame]) -> Callable[[], None
     return work
 
 
+def batch(folder: Path, size: Size) -> Comparison:
+    """What a game takes of the processor, from Riot's answer to its message, beside what Dagster takes to store
+    that it was materialized.
+    """
+    # Here, so that the processes of `limiter` need not load Dagster.
+    from bench_batch import Batches
+
+    games = made_up_games((size.repeats + 1) * size.batch)
+    batches = Batches(folder / "batch", games, NOW + timedelta(seconds=len(games) * _PACE))
+    used: dict[str, list[float]] = {way: [] for way in batches.ways}
+    for turn in range(size.repeats + 1):
+        some = games[turn * size.batch : (turn + 1) * size.batch]
+        match_ids = tuple(game.match_id for game in some)
+        for way, measured in used.items():
+            seconds = batches.run(way, match_ids)
+            if turn:
+                measured.append(seconds * 1000 / len(match_ids))
+    events = ", ".join(f"{each:.1f}" for each in batches.events.values())
+    title = f"Processor time of a batch of {size.batch} games; events a game: {events}"
+    return compared(title, "game", used)
+
+
 def limiter(folder: Path, size: Size) -> Comparison:
     """How far the shared limiter is from being what slows calls to Riot down."""
     database = fresh_database(folder / "limiter")
@@ -292,8 +318,8 @@ def growth(folder: Path, size: Size) -> list[Comparison]:
     with engines(folder) as databases:
         for engine, new in databases.items():
             with (
-                with_history(new("few"), folder, min(FEW, size.history), NOW) as few,
-                with_history(new("many"), folder, size.history, NOW) as many,
+                with_history(new("few"), settings, min(FEW, size.history), NOW) as few,
+                with_history(new("many"), settings, size.history, NOW) as many,
             ):
                 for question, ask in questions(settings, NOW).items():
                     ways = {
@@ -373,18 +399,22 @@ def table(comparisons: list[Comparison]) -> Table:
     return shown
 
 
-def run(size: Size) -> dict[str, object]:
-    """Measure everything and print it; what is returned is bench.json's content."""
+BENCHES: dict[str, Callable[[Path, Size], Comparison | list[Comparison]]] = {
+    each.__name__: each
+    for each in (payloads, due_list, recording, batch, limiter, lists, growth, workers)
+}
+
+
+def run(size: Size, names: Sequence[str] = tuple(BENCHES)) -> dict[str, object]:
+    """Measure these and print it; what is returned is bench.json's content."""
     # In the checkout, as the folder for temporary files may be in memory.
     with tempfile.TemporaryDirectory(dir=ROOT, prefix=".bench-") as folder:
         console = Console(stderr=True)
-        comparisons = []
-        for bench in (payloads, due_list, recording, limiter, lists):
-            with console.status(f"measuring: {bench.__name__}"):
-                comparisons.append(bench(Path(folder), size))
-        for several in (growth, workers):
-            with console.status(f"measuring: {several.__name__}"):
-                comparisons += several(Path(folder), size)
+        comparisons: list[Comparison] = []
+        for name in names:
+            with console.status(f"measuring: {name}"):
+                measured = BENCHES[name](Path(folder), size)
+            comparisons += [measured] if isinstance(measured, Comparison) else measured
     Console().print(table(comparisons))
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -396,7 +426,13 @@ def run(size: Size) -> dict[str, object]:
 
 
 def main() -> None:
-    measured = run(Size())
+    parser = argparse.ArgumentParser(description="Measures, and writes bench.json.")
+    parser.add_argument("names", nargs="*", help=f"only these of {', '.join(BENCHES)}")
+    parser.add_argument(
+        "--history", type=int, default=Size.history, help="games in the database that has many"
+    )
+    given = parser.parse_args()
+    measured = run(Size(history=given.history), given.names or tuple(BENCHES))
     (ROOT / "bench.json").write_text(json.dumps(measured, indent=2) + "\n")
     sys.stdout.write("\nbench.json holds the same for programs.\n")
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
+from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from lol_dagster.admin.app import create_app
 from lol_dagster.delivery.clock import clock_for
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.delivery.worker import Deliverer
@@ -24,6 +27,7 @@ from lol_dagster.pipeline.process import due_matches
 from lol_dagster.riot.polling import due_accounts
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
+from lol_dagster.storage.keys import keyring
 from lol_dagster.storage.retention import refresh_statistics
 from lol_dagster.storage.schema import upgrade
 from lol_dagster_tests._support.history_rows import fill_history
@@ -46,11 +50,11 @@ def engines(folder: Path) -> Iterator[dict[str, Callable[[str], str]]]:
 
 
 @contextmanager
-def with_history(url: str, folder: Path, games: int, now: datetime) -> Iterator[Database]:
+def with_history(url: str, settings: Settings, games: int, now: datetime) -> Iterator[Database]:
     """A database in which so many games were played, an hour apart, and which has had its night."""
-    database = Database(url)
+    database = Database(url, keyring(settings))
     try:
-        upgrade(database, lock_file=folder / "upgrade.lock")
+        upgrade(database, lock_file=settings.home / "upgrade.lock")
         fill_history(database, games, newest=now - timedelta(days=10), apart=timedelta(hours=1))
         refresh_statistics(database)
         count_everything(database, now)
@@ -69,6 +73,17 @@ def questions(settings: Settings, now: datetime) -> dict[str, Callable[[Database
 
         return asked
 
+    @cache
+    def browser(database: Database) -> FlaskClient:
+        return create_app(settings, database, now=lambda: now, demo=True).test_client()
+
+    def page(address: str) -> Callable[[Database], object]:
+        def asked(database: Database) -> None:
+            answer = browser(database).get(address)
+            assert answer.status_code == 200, (address, answer.status)
+
+        return asked
+
     return {
         "what status reads": reading(lambda session: read_health(session, now, settings)),
         "a tick of the monitoring": lambda database: check_all(database, settings, now),
@@ -82,4 +97,7 @@ def questions(settings: Settings, now: datetime) -> dict[str, Callable[[Database
         "due messages": lambda database: Deliverer(
             database, all_transports(settings), clock_for(database)
         ).due_now(now),
+        "the web view's first page": page("/"),
+        "its list of games": page("/game/"),
+        "its list of messages": page("/message/"),
     }

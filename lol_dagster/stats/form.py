@@ -6,6 +6,7 @@ custom games, bots, unknown placements) are left out by the queries.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from itertools import takewhile
 from typing import Final
 
 import pandas as pd
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.stats.played import has_won, select_played
@@ -34,6 +35,37 @@ _COLUMNS: Final = (
     "assists",
     "cs_per_min",
     "kill_participation",
+)
+
+# Made once: it is executed for each tracked player of each game.
+_LAST_GAMES: Final = (
+    select_played(
+        Game.match_id,
+        Game.ended_at,
+        Game.queue_name,
+        Game.mode_family,
+        Participant.champion,
+        Participant.outcome,
+        Participant.placement,
+        PlayerStat.extra,
+        Participant.kills,
+        Participant.deaths,
+        Participant.assists,
+        PlayerStat.cs_per_min,
+        PlayerStat.kill_participation,
+    )
+    .join(Game, Game.match_id == PlayerStat.match_id)
+    .where(
+        PlayerStat.player_id == bindparam("player_id"),
+        PlayerStat.ended_at <= bindparam("until"),
+        Game.counts_in_form,
+        or_(
+            Participant.outcome.in_(("win", "loss")),
+            and_(Participant.outcome == "placement", Participant.placement.is_not(None)),
+        ),
+    )
+    .order_by(PlayerStat.ended_at.desc(), PlayerStat.match_id.desc())
+    .limit(bindparam("number"))
 )
 
 
@@ -87,38 +119,11 @@ def last_games(
     Columns: match_id, ended_at, queue_name, mode_family, champion, won (in Arena: the upper half),
     kills, deaths, assists, cs_per_min and kill_participation (NaN where unknown).
     """
-    result_known = or_(
-        Participant.outcome.in_(("win", "loss")),
-        and_(Participant.outcome == "placement", Participant.placement.is_not(None)),
-    )
     rows = session.execute(
-        select_played(PlayerStat, Participant, Game)
-        .join(Game, Game.match_id == PlayerStat.match_id)
-        .where(
-            PlayerStat.player_id == player_id,
-            PlayerStat.ended_at <= until,
-            Game.counts_in_form,
-            result_known,
-        )
-        .order_by(PlayerStat.ended_at.desc(), PlayerStat.match_id.desc())
-        .limit(limit)
+        _LAST_GAMES, {"player_id": player_id, "until": until, "number": limit}
     ).all()
-    records = [
-        (
-            game.match_id,
-            game.ended_at,
-            game.queue_name,
-            game.mode_family,
-            person.champion,
-            has_won(person.outcome, person.placement, stat.extra),
-            person.kills,
-            person.deaths,
-            person.assists,
-            stat.cs_per_min,
-            stat.kill_participation,
-        )
-        for stat, person, game in reversed(rows)
-    ]
+    # Five columns of the game, three that say whether it was won, and the figures.
+    records = [(*row[:5], has_won(*row[5:8]), *row[8:]) for row in reversed(rows)]
     table = pd.DataFrame.from_records(records, columns=list(_COLUMNS))
     return table.astype({"won": bool, "cs_per_min": float, "kill_participation": float})
 
@@ -158,15 +163,14 @@ def _mean(values: pd.Series[float]) -> float | None:
 
 
 def _best_champion(games: pd.DataFrame) -> ChampionForm | None:
-    run_counts = games.groupby("champion")["won"].agg(["size", "sum"]).reset_index()
-    run_counts["lead"] = 2 * run_counts["sum"] - run_counts["size"]
-    run_counts = run_counts[run_counts["lead"] > 0].sort_values(
-        ["lead", "size", "champion"], ascending=[False, False, True]
-    )
-    if run_counts.empty:
+    played = Counter(games["champion"])
+    wins = Counter(games.loc[games["won"], "champion"])
+    leads = [(2 * wins[champion] - number, number, champion) for champion, number in played.items()]
+    ahead = [each for each in leads if each[0] > 0]
+    if not ahead:
         return None
-    best = run_counts.iloc[0]
-    return ChampionForm(str(best["champion"]), games=int(best["size"]), wins=int(best["sum"]))
+    _, number, champion = min(ahead, key=lambda each: (-each[0], -each[1], each[2]))
+    return ChampionForm(champion, games=number, wins=wins[champion])
 
 
 def game_table(session: Session, match_ids: Sequence[str]) -> pd.DataFrame:

@@ -14,16 +14,17 @@ def test_the_benchmarks_measure_every_way(
 ) -> None:
     # On the path, so that the processes that it spawns find it under the same name.
     monkeypatch.syspath_prepend(TOOLS)
+    monkeypatch.setenv("COLUMNS", "200")  # so that no line is broken, however large the figures
     import bench  # type: ignore[import-not-found]  # not a part of the package
     import bench_growth
 
     monkeypatch.setattr(
         bench_growth, "find_binaries", lambda: None
     )  # another engine, the same code
-    measured = bench.run(bench.Size(repeats=1, games=3, matches=50, history=60, calls=2))
+    measured = bench.run(bench.Size(repeats=1, games=3, batch=2, matches=50, history=60, calls=2))
 
     figures = [each for group in measured["milliseconds"] for each in group["figures"]]
-    assert len(figures) == 56
+    assert len(figures) == 64
     assert all(each["median"] > 0 and each["ratio"] > 0 for each in figures)
     shown = capsys.readouterr().out
     assert [each["way"] for each in figures if each["way"] not in shown] == []
