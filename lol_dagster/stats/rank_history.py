@@ -35,31 +35,32 @@ def credit_games(session: Session, account_id: int, queue_id: int) -> Credited:
     of_queue = select(RankSnapshot.id).where(
         RankSnapshot.account_id == account_id, RankSnapshot.queue_id == queue_id
     )
+    # Columns, not objects: of a year there are a thousand, and hardly one of them changes.
     stored = {
-        each.match_id: each
-        for each in session.scalars(
-            select(RankChange).where(
-                RankChange.account_id == account_id, RankChange.after_id.in_(of_queue)
-            )
+        match_id: tuple(said)
+        for match_id, *said in session.execute(
+            select(
+                RankChange.match_id, RankChange.before_id, RankChange.after_id, RankChange.games
+            ).where(RankChange.account_id == account_id, RankChange.after_id.in_(of_queue))
         )
     }
     changed: set[str] = set()
     for credit in found.credits:
-        row = stored.pop(credit.match_id, None)
-        said = {"before_id": credit.before.id, "after_id": credit.after.id, "games": credit.games}
-        if row is None and not credit.is_settled:
+        known = stored.pop(credit.match_id, None)
+        said = (credit.before.id, credit.after.id, credit.games)
+        if known == said or (known is None and not credit.is_settled):
             continue
-        if row is None:
-            session.add(RankChange(match_id=credit.match_id, account_id=account_id, **said))
-        elif all(getattr(row, key) == value for key, value in said.items()):
-            continue
-        else:
-            for key, value in said.items():
-                setattr(row, key, value)
+        before_id, after_id, games = said
+        session.merge(
+            RankChange(
+                match_id=credit.match_id, account_id=account_id,
+                before_id=before_id, after_id=after_id, games=games,
+            )
+        )  # fmt: skip
         changed.add(credit.match_id)
-    for row in stored.values():  # a game that came late shows that it was another's
-        session.delete(row)
-        changed.add(row.match_id)
+    for match_id in stored:  # a game that came late shows that it was another's
+        session.delete(session.get_one(RankChange, (match_id, account_id)))
+        changed.add(match_id)
     session.flush()
     return Credited(frozenset(changed), found.is_complete)
 
@@ -109,17 +110,22 @@ def curve(
     Args:
         limit: How many at most; None: all.
     """
-    rows = session.scalars(
-        select(RankSnapshot)
+    rows = session.execute(
+        select(
+            RankSnapshot.id,
+            RankSnapshot.taken_at,
+            RankSnapshot.seen_at,
+            RankSnapshot.tier,
+            RankSnapshot.division,
+            RankSnapshot.league_points,
+            RankSnapshot.wins,
+            RankSnapshot.losses,
+        )
         .where(RankSnapshot.account_id == account_id, RankSnapshot.queue_id == queue_id)
         .order_by(RankSnapshot.id.desc())
         .limit(limit)
     ).all()
-    return [_snapshot(row) for row in reversed(rows)]
-
-
-def _snapshot(row: RankSnapshot) -> Snapshot:
-    return Snapshot(row.id, row.taken_at, row.seen_at, _rank(row), row.wins, row.losses)
+    return [Snapshot(*row[:3], Rank(*row[3:6]), *row[6:]) for row in reversed(rows)]
 
 
 def _rank(row: RankSnapshot) -> Rank:
