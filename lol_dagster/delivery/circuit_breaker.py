@@ -265,6 +265,21 @@ def _breaker(session: Session, scope: str) -> Breaker:
     return row
 
 
+def hold_uploads(session: Session, destination: Destination, until: datetime) -> None:
+    """No picture is to be uploaded before: the limit is of the token, whatever the channel."""
+    _hold(session, _uploads(destination), until)
+
+
+def uploads_held(session: Session, destination: Destination, now: datetime) -> datetime | None:
+    """Until when no picture is to be uploaded; None: one may be."""
+    limit = session.get(SendBucket, _uploads(destination))
+    return limit.not_before if limit is not None and limit.not_before > now else None
+
+
+def _uploads(destination: Destination) -> str:
+    return f"uploads:{destination.token_scope}"
+
+
 def _hold(session: Session, scope: str, until: datetime) -> None:
     insert_if_absent(session, SendBucket, [{"scope": scope, "not_before": until}])
     row = session.get(SendBucket, scope, with_for_update=True, populate_existing=True)

@@ -16,7 +16,15 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.clock import Clock
 from lol_dagster.delivery.message_rows import apply, terms_of
-from lol_dagster.delivery.model import Decision, Drop, MarkDelivered, Moment, Resend, Timing
+from lol_dagster.delivery.model import (
+    QUIET,
+    Decision,
+    Drop,
+    MarkDelivered,
+    Moment,
+    Resend,
+    Timing,
+)
 from lol_dagster.delivery.transports.base import Transport
 from lol_dagster.delivery.whereabouts import may_stand_elsewhere
 from lol_dagster.errors import UserError
@@ -73,7 +81,7 @@ def choices(session: Session, message: Message, *, transports: Mapping[str, Tran
     return Choices(
         resend=message.state in _OPEN_TO[Resend] and message.channel.removed_at is None,
         mark_delivered=message.state in _OPEN_TO[MarkDelivered],
-        drop=message.state in _OPEN_TO[Drop],
+        drop=message.state in _OPEN_TO[Drop] or _is_held(message),
         give_up_edit=_lacks_an_edit(message),
         checks_first=_checks_first(session, message, transports),
         moved=may_stand_elsewhere(session, message),
@@ -156,7 +164,8 @@ def drop(
     stands there stays, until the message is to say something else again.
 
     Raises:
-        DecisionError: it is neither in review, uncertain nor blocked, nor does it lack an edit.
+        DecisionError: it is neither in review, uncertain, blocked nor held back by quiet hours, nor does it lack an
+            edit.
     """
     message = _locked(session, message_id)
     _decide(session, message, Drop(), transports=transports, clock=clock, now=now)
@@ -191,6 +200,8 @@ def _decide(
     gives_up_edit = isinstance(decision, Drop) and _lacks_an_edit(message)
     if gives_up_edit:
         action = "edit given up"
+    elif isinstance(decision, Drop) and _is_held(message):
+        pass  # until its channel's quiet hours end there is time to think better of it
     elif message.state not in _OPEN_TO[type(decision)]:
         raise _refusal(message, action, _WHY_NOT[message.state])
     before = _shown(message)
@@ -201,6 +212,11 @@ def _decide(
     who = session.info.get("who", "system")
     add_entry(session, message, action, who=who, at=now, before=before, after=_shown(message))
     session.flush()
+
+
+def _is_held(message: Message) -> bool:
+    """By its channel's quiet hours."""
+    return message.state == "pending" and message.last_error == QUIET
 
 
 def _lacks_an_edit(message: Message) -> bool:

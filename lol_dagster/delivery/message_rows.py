@@ -451,7 +451,8 @@ def withdraw(session: Session, message_id: str, reason: str, *, even_if_sent: bo
     """Give a message up: nothing of it is sent any more.
 
     Args:
-        even_if_sent: Also if it is claimed or may have been sent; never if it was delivered.
+        even_if_sent: Also if it may have been sent; never if it was delivered. Who has claimed it and intends
+            nothing yet finds it given up, and sends nothing.
 
     Returns:
         Whether it is given up.
@@ -461,7 +462,8 @@ def withdraw(session: Session, message_id: str, reason: str, *, even_if_sent: bo
     )
     if message is None:
         return False
-    unsent = message.state in ("pending", "blocked") and not message.sent_maybe
+    is_news = message.state in ("pending", "sending", "blocked") and message.evidence is None
+    unsent = is_news and not message.sent_maybe
     if not unsent and (not even_if_sent or row_of(message).delivered):
         return False
     change_row(message, Withdraw(reason))

@@ -76,6 +76,8 @@ class Upload:
     """None: it is to be uploaded."""
     until: datetime
     """When the edit is made without it."""
+    held_until: datetime | None
+    """Until when the service wants nothing to be uploaded; None: something may be."""
 
 
 class Outbox:
@@ -348,11 +350,14 @@ class Outbox:
         Edits make no sound. What can only be posted now, or by nobody but a person, is posted.
         """
         channel = session.get_one(Channel, claimed.destination.channel_id)
-        if send.op != "POST" or claimed.games_ended_at is None or channel.quiet_way != "hold":
+        if send.op != "POST" or claimed.games_ended_at is None or not _holds(channel, now):
             return None
         if not can_wait(claimed.row, self._moment(session, now), claimed.terms):
             return None
-        return _quiet_until(channel, now)
+        # Whoever changes them now checks what is held only when this is held, too.
+        for row in (channel.team, channel):
+            session.refresh(row, with_for_update={"read": True})
+        return _holds(channel, now)
 
     def _with_card(self, session: Session, claimed: ClaimedMessage, outgoing: Outgoing) -> Outgoing:
         card = self._card(session, claimed)
@@ -390,7 +395,9 @@ class Outbox:
             if done.is_ready:
                 return None
             assert done.begun_at is not None
-            return Upload(card, done.file_id, done.begun_at + pictures.LONGEST_WAIT)
+            held_until = circuit_breaker.uploads_held(session, claimed.destination, now)
+            until = done.begun_at + pictures.LONGEST_WAIT
+            return Upload(card, done.file_id, until, held_until)
 
     def note_upload(
         self,
@@ -399,9 +406,16 @@ class Outbox:
         file_id: str | None = None,
         is_ready: bool = False,
         failed: str | None = None,
+        held_until: datetime | None = None,
     ) -> None:
-        """Note how far the upload of the picture has come."""
+        """Note how far the upload of the picture has come.
+
+        Args:
+            held_until: Until when the service wants no upload at all.
+        """
         with self._database.writing() as session:
+            if held_until is not None:
+                circuit_breaker.hold_uploads(session, claimed.destination, held_until)
             done = pictures.note(session, claimed.row.id, claimed.content, failed=failed)
             done.file_id, done.is_ready = file_id or done.file_id, is_ready
 
@@ -531,6 +545,10 @@ class Outbox:
     def _moment(self, session: Session, now: datetime) -> Moment:
         epoch, at = self._clock.read(session)
         return Moment(epoch=epoch, at=at, wall=now, jitter=self._jitter())
+
+
+def _holds(channel: Channel, now: datetime) -> datetime | None:
+    return _quiet_until(channel, now) if channel.quiet_way == "hold" else None
 
 
 def _quiet_until(channel: Channel, now: datetime) -> datetime | None:

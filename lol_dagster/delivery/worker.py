@@ -333,6 +333,9 @@ class Deliverer:
         reason, is_over = "its picture is not ready yet", watch.now() >= upload.until
         wait, file_id = CHECK_AFTER, upload.file_id
         try:
+            if upload.held_until is not None:
+                held_for = (upload.held_until - watch.now()).total_seconds()
+                raise NotUploaded("no picture is to be uploaded for now", retry_after=held_for)  # noqa: TRY301
             if file_id is None:
                 new_id = _uploading(
                     lambda: transport.upload(self._drawn(upload.card, claimed.content))
@@ -346,6 +349,8 @@ class Deliverer:
             reason, is_over = str(error), True
         except NotUploaded as error:
             asked = timedelta(seconds=error.retry_after)
+            if asked and upload.held_until is None:
+                self._outbox.note_upload(claimed, file_id=file_id, held_until=watch.now() + asked)
             reason, wait = str(error), max(wait, asked)
             is_over = is_over or error.is_final or watch.now() + asked > upload.until
         if is_over:

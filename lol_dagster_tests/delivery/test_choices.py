@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from lol_dagster.delivery import decisions
 from lol_dagster.delivery.decisions import DecisionError, RemoteIdError
 from lol_dagster.delivery.message_rows import add_message
+from lol_dagster.delivery.model import QUIET
 from lol_dagster.delivery.transports.base import fingerprint
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.messages.content import MessageContent
@@ -119,6 +120,14 @@ def test_only_what_does_not_go_on_by_itself_is_left_to_people(
     deciding: Deciding, state: str
 ) -> None:
     assert deciding.stands(state).can == OFFERED[state]
+
+
+def test_what_quiet_hours_hold_back_can_be_dropped(deciding: Deciding) -> None:
+    deciding.stands("pending", last_error=QUIET)
+    assert deciding.can == {"drop"}
+    deciding.decide("drop")
+    assert (deciding.message.state, deciding.message.due_at) == ("dropped", None)
+    assert deciding.entry.action == "dropped"
 
 
 @pytest.mark.parametrize("state", STATES)

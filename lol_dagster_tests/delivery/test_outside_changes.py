@@ -27,6 +27,7 @@ from lol_dagster.storage.models import (
 )
 from lol_dagster_tests._support.message_rows import NOW, as_delivery_leaves_it
 from lol_dagster_tests._support.roster_rows import make_channel, make_team
+from lol_dagster_tests.delivery.conftest import DeliverySetup
 
 STATES = ("pending", "sending", "uncertain", "blocked", "delivered", "needs_review", "dropped")
 HOUR = timedelta(hours=1)
@@ -111,8 +112,9 @@ def test_a_message_takes_edits_unless_its_channel_is_known_to_refuse_what_that_n
     [
         ("pending", {}, True, True),
         ("blocked", {}, True, True),
+        ("sending", {}, True, True),  # claimed, and nothing is intended yet
         # It may be on its way, or there.
-        ("sending", {}, False, True),
+        ("sending", {"sent_maybe": True}, False, True),
         ("uncertain", {}, False, True),
         ("needs_review", {"sent_maybe": True}, False, True),
         ("pending", {"sent_maybe": True}, False, True),
@@ -132,6 +134,29 @@ def test_what_may_have_been_sent_is_given_up_only_by_whoever_says_so(
             after = (message.state, message.due_at, message.last_error)
             before = (state, message.due_at, None)
             assert after == (("dropped", None, "it is over") if expected else before)
+
+
+@pytest.mark.parametrize(
+    ("label", "stands"),
+    [("after_claim", []), ("before_call", ["This is no longer shown"])],
+)
+def test_who_is_forgotten_while_a_message_is_claimed_is_in_none_in_the_end(
+    delivery: DeliverySetup, label: str, stands: list[str]
+) -> None:
+    """Before its intent it is given up; what may be on its way is edited."""
+    channel = delivery.channel()
+    message = delivery.message(channel)
+
+    def forget() -> None:
+        """As if nobody were left in its game."""
+        with delivery.database.writing() as session:
+            message_rows.write_again(session, [message], delivery.now)
+
+    delivery.crashes.at[label] = forget
+    delivery.run()
+    delivery.run()
+    assert delivery.titles(channel) == stands
+    assert delivery.row(message).due_at is None
 
 
 def test_what_is_not_there_cannot_be_given_up(rows: Rows) -> None:

@@ -694,6 +694,28 @@ class TestSlack:
         settle(delivery)
         assert delivery.pictures(channel) == [picture_of("Victory")]
 
+    @pytest.mark.parametrize("step", ["upload-url", "upload-complete", "file"])
+    def test_a_limit_of_uploads_is_met_once_and_kept_by_all_channels(
+        self, delivery: DeliverySetup, channel: int, step: str
+    ) -> None:
+        """Slack counts them by the app and the workspace. Texts do not wait for it."""
+        other = delivery.channel("slack-bot")
+        for each in (channel, other, other):
+            delivery.with_card(each)
+        delivery.slack.script(step, rate_limited(30))
+        until(delivery, lambda: not delivery.slack.faults[step], every=4)
+        before = len(delivery.slack.calls)
+        further = delivery.with_card(channel, "Defeat")
+        for _ in range(4):
+            delivery.run()
+            delivery.pass_time(5)
+        assert set(delivery.slack.calls[before:]) <= {"post"}
+        assert delivery.row(further).state == "delivered"
+        delivery.pass_time(20)
+        settle(delivery)
+        assert delivery.pictures(channel) == [picture_of("Victory"), picture_of("Defeat")]
+        assert delivery.pictures(other) == [picture_of("Victory")] * 2
+
     @pytest.mark.parametrize("step", ["upload-url", "upload", "upload-complete", "file"])
     def test_whoever_comes_back_after_two_minutes_still_brings_the_picture(
         self, delivery: DeliverySetup, channel: int, step: str

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
+from lol_dagster.delivery import outbox
 from lol_dagster.delivery.model import QUIET
 from lol_dagster.delivery.probe import probe_channel
 from lol_dagster.delivery.transports.registry import all_transports
@@ -15,6 +18,7 @@ from lol_dagster.roster.channels import ChannelRules, change_channel
 from lol_dagster.roster.teams import change_team
 from lol_dagster.storage.models import Channel, ChannelProbe
 from lol_dagster_tests._support.fake_channels import NOW, fail_before_accept, reset_after_accept
+from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests.delivery.conftest import DeliverySetup
 from lol_dagster_tests.delivery.kinds import ALL, READABLE, posts
 
@@ -153,6 +157,55 @@ def change(delivery: DeliverySetup, channel: int, **rules: str | None) -> None:
             transports=all_transports(delivery.settings), rules=ChannelRules(**values),
             version=row.version, now=delivery.now,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("of_team", [False, True])
+def test_what_is_held_back_while_the_hours_change_hears_of_it(
+    any_delivery: DeliverySetup, monkeypatch: pytest.MonkeyPatch, of_team: bool
+) -> None:
+    """Whoever changes them finds it held, or it is not held."""
+    delivery = any_delivery
+    channel = delivery.channel(quiet_hours=HOURS)
+    message = delivery.message(channel)
+    with delivery.database.reading() as session:
+        team = session.get_one(Channel, channel).team
+    changing: list[threading.Thread] = []
+    reads = outbox._quiet_until
+
+    def they_change() -> None:
+        if of_team:  # where it is eleven in the morning
+            with delivery.database.writing() as session:
+                change_team(
+                    session, team.id, name=team.name, language="en", time_zone="Pacific/Honolulu",
+                    version=team.version, now=delivery.now,
+                )  # fmt: skip
+        else:
+            change(delivery, channel, quiet_hours=None)
+
+    def stops() -> bool:
+        """It is done, or waits for who holds the message back."""
+        with delivery.database.reading() as session:
+            waits = text("SELECT 1 FROM pg_locks WHERE NOT granted")
+            return not changing[0].is_alive() or session.scalar(waits) is not None
+
+    def in_the_middle(*of: Any) -> datetime | None:
+        """They change after the hours were read for the last time."""
+        found = reads(*of)
+        if len(looks := [*looked, of]) == 2:
+            changing.append(threading.Thread(target=they_change))
+            changing[0].start()
+            wait_for("change", stops)
+        looked[:] = looks
+        return found
+
+    looked: list[Any] = []
+    monkeypatch.setattr(outbox, "_quiet_until", in_the_middle)
+    delivery.run()
+    changing[0].join(60)
+    monkeypatch.undo()
+    delivery.run()
+    assert delivery.row(message).state == "delivered"
 
 
 @pytest.mark.parametrize(

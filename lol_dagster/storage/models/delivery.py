@@ -276,8 +276,8 @@ class Breaker(Base):
 
 
 class SendBucket(Base):
-    """What a rate limit last said: no such call before `not_before`. `scope` is as that of a breaker, or
-    `service:<name>`.
+    """What a rate limit last said: no such call before `not_before`. `scope` is as that of a breaker,
+    `service:<name>`, or `uploads:<token>`.
     """
 
     __tablename__ = "send_buckets"
