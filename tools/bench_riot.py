@@ -142,7 +142,7 @@ def ours(url: str, home: Path, until: float) -> None:
 
     numbers = itertools.count()
     while time.time() < until:
-        for each in as_they_come(fetch, list(itertools.islice(numbers, 100))):
+        for each in as_they_come(fetch, list(itertools.islice(numbers, 100)), lambda _: "americas"):
             if each is not None and (error := each[1].exception()) is not None:
                 assert isinstance(error, RiotError), error
 

@@ -50,7 +50,7 @@ DUE_DEADLINE = timedelta(minutes=30)
 SETTLED_DEADLINE = timedelta(hours=25)
 """The delivery protocol asks for a review, after a day, of what fails while other messages pass."""
 POLL_DEADLINE = timedelta(minutes=65)
-"""Every account is polled at least every half hour."""
+"""Every account is polled at least every half hour, if Riot's limits allow it."""
 OVERDUE_AFTER = timedelta(minutes=10)
 """An account whose turn came longer ago than this is not polled as it should be."""
 RIOT_DOWN_AFTER = timedelta(minutes=5)
@@ -255,8 +255,11 @@ def _token_scope() -> ColumnElement[str | None]:
 
 
 def unpolled_accounts(now: datetime) -> Query:
-    """Riot IDs of tracked accounts whose match list has not come lately."""
-    return _accounts_behind(now, AccountPoll.last_good_poll_at, POLL_DEADLINE)
+    """Riot IDs of tracked accounts whose match list has not come lately, although they had a turn."""
+    behind = _accounts_behind(now, AccountPoll.last_good_poll_at, POLL_DEADLINE)
+    # Where Riot's limits are too small for all, who has been quiet for long waits longer.
+    has_a_turn = or_(AccountPoll.next_poll_at.is_(None), AccountPoll.next_poll_at <= now)
+    return behind.where(or_(has_a_turn, AccountPoll.failures > 0))
 
 
 def overdue_accounts(now: datetime) -> Query:

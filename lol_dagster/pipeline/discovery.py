@@ -11,6 +11,7 @@ push it on, and `start` was once ignored. So no id is taken for a cursor.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -59,6 +60,7 @@ from lol_dagster.riot.resolving import (
     resolve_puuid,
 )
 from lol_dagster.riot.routing import UnknownPlatform
+from lol_dagster.riot.turns import Turns, read_turns
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, AccountPoll
 
@@ -69,6 +71,11 @@ DEEP_POLL_REACH = timedelta(days=30)
 """How far a deep poll reaches back before the last one that was good, however long ago that was."""
 GAME_IN_PROGRESS = timedelta(hours=3)
 """Riot filters by a game's start, memberships count its end: a game may have begun before one."""
+POLL_S = 20.0
+"""How long further accounts are asked in one poll of those who are due: who is left stays due, and has their turn
+in the next one, in which whoever has played meanwhile comes before them."""
+EVERYONE_S = 120.0
+"""The same where everyone is to be asked, which is a run's work: it may take 300 s with its last calls."""
 FIRST_PAGE = 20
 OLDEST_START_TIME = datetime(2021, 6, 16, tzinfo=UTC)
 """Riot hides matches from before it when a start time is given at all."""
@@ -98,7 +105,7 @@ class DiscoveryReport:
 
     polls: tuple[PollReport, ...]
     not_asked: int = 0
-    """Accounts that stay due unasked, as Riot's limits for their route are used up."""
+    """Accounts that stay due unasked, as the time for one poll or Riot's limits for their route were used up."""
 
     @property
     def accounts_polled(self) -> int:
@@ -121,12 +128,19 @@ class DiscoveryReport:
 
 
 def discover(
-    database: Database, client: RiotClient, *, now: datetime, everyone: bool = False
+    database: Database,
+    client: RiotClient,
+    *,
+    now: datetime,
+    everyone: bool = False,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> DiscoveryReport:
-    """Poll every account that is due, several at once: one that hangs keeps no other waiting.
+    """Poll the accounts that are due, several at once, as many as there is time for: one that hangs keeps
+    no other waiting, nor one route the others.
 
     Args:
         everyone: Poll the others, too.
+        monotonic: Seconds, for how long it has taken.
 
     Raises:
         KeyRejected: Riot refuses the key; what was found before is written down.
@@ -134,19 +148,42 @@ def discover(
     with database.reading() as session:
         accounts = tracked_accounts(session, now) if everyone else due_accounts(session, now)
         failing = failing_routes(session)
-    polls = _poll_all(database, client, accounts, failing, now)
-    not_asked = len(accounts) - len(polls)
-    used_up = {
-        route_of(each) for each in accounts if each.id not in polls or polls[each.id].limited_until
+    allowed = {
+        route_of(each): client.lists_a_minute(each.platform) or PERSONAL_KEY_CALLS
+        for each in {route_of(each): each for each in accounts}.values()
+        if route_of(each)
     }
+    with database.reading() as session:
+        turns = read_turns(session, now, allowed)
+    accounts.sort(key=lambda account: turns.place(account.id))
+    ends = monotonic() + (EVERYONE_S if everyone else POLL_S)
+
+    def poll(account: Account) -> PollReport:
+        route = route_of(account)
+        return poll_account(
+            database,
+            client,
+            account,
+            turns,
+            now=now,
+            route_fails=route in failing,
+        )
+
+    polls = _poll_all(poll, accounts, lambda: monotonic() >= ends)
+    used_up = {
+        route_of(each) for each in accounts if each.id in polls and polls[each.id].limited_until
+    }
+    not_asked = len(accounts) - len(polls)
     for route in sorted({route_of(account) for account in accounts} - used_up):
-        found = [polls[each.id] for each in accounts if route_of(each) == route]
+        found = [
+            polls[each.id] for each in accounts if route_of(each) == route and each.id in polls
+        ]
         if route not in failing and _all_failed(found):
             # One bad account is no bad route: somebody who is not due may say so.
             with database.reading() as session:
                 others = reliable_accounts(session, route, now)
             for other in [each for each in others if each.id not in polls][:1]:
-                polls[other.id] = poll_account(database, client, other, now=now)
+                polls[other.id] = poll_account(database, client, other, turns, now=now)
                 found.append(polls[other.id])
         if _all_failed(found):
             with database.writing() as session:
@@ -161,31 +198,27 @@ def discover(
 
 
 def _poll_all(
-    database: Database,
-    client: RiotClient,
-    accounts: Sequence[Account],
-    failing: Collection[str],
-    now: datetime,
+    poll: Callable[[Account], PollReport], accounts: Sequence[Account], is_over: Callable[[], bool]
 ) -> dict[int, PollReport]:
-    """Poll accounts, but for those whose route's limits are used up before their turn.
+    """Poll accounts, but for those whose turn comes when it is over, or their route's limits are used up.
 
     Returns:
         Account's id → what its poll brought.
     """
     used_up: set[str] = set()
 
-    def poll(account: Account) -> PollReport | None:
+    def poll_in_time(account: Account) -> PollReport | None:
         route = route_of(account)
-        if route in used_up:
+        if route in used_up or is_over():
             return None
         with bound_contextvars(account=account.riot_id):
-            report = poll_account(database, client, account, now=now, route_fails=route in failing)
+            report = poll(account)
         if report.limited_until:
             used_up.add(route)
         return report
 
     polls: dict[int, PollReport] = {}
-    with closing(as_they_come(poll, accounts)) as answers:
+    with closing(as_they_come(poll_in_time, accounts, route_of)) as answers:
         for answer in answers:
             if answer is not None and (report := answer[1].result()) is not None:
                 polls[report.account_id] = report
@@ -196,6 +229,7 @@ def poll_account(
     database: Database,
     client: RiotClient,
     account: Account,
+    turns: Turns,
     *,
     now: datetime,
     route_fails: bool = False,
@@ -203,6 +237,7 @@ def poll_account(
     """Read one account's match list, and note when to poll it again.
 
     Args:
+        turns: Of all accounts, of which some may have to wait.
         route_fails: Its route has been failing for everybody: if it still does, that is not held
             against the account.
 
@@ -242,11 +277,17 @@ def poll_account(
             with database.writing() as session:
                 note_poll_failed(session, account.id, str(error), now)
     else:
-        calls = client.lists_a_minute(account.platform) or PERSONAL_KEY_CALLS
+        allowed = client.lists_a_minute(account.platform) or PERSONAL_KEY_CALLS
         with database.writing() as session:
             row = session.get(Account, account.id)
             was_deep = is_deep and row is not None and row.platform == account.platform
-            note_polled(session, account.id, now, was_deep=was_deep, calls_a_minute=calls)
+            note_polled(
+                session,
+                account.id,
+                now,
+                was_deep=was_deep,
+                pause_after=partial(turns.pause, account.id, allowed),
+            )
     if found and report.error and not is_deep:
         _let_next_poll_be_deep(database, account, now)
     if found:

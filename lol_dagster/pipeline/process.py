@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from lol_dagster.delivery.message_rows import WrittenMessage, write_messages
+from lol_dagster.errors import UserError
 from lol_dagster.messages.announcements import MESSAGES_CODE_VERSION
 from lol_dagster.pipeline.at_once import as_they_come
 from lol_dagster.pipeline.failures import full_traceback, is_the_games, summary
@@ -40,7 +41,7 @@ from lol_dagster.pipeline.timelines import want_timeline
 from lol_dagster.riot.archive import GAMES_CODE_VERSION, archive_payload, fetch_match, packed
 from lol_dagster.riot.client import RiotClient
 from lol_dagster.riot.errors import BrokenBody, ForbiddenHere, NotFound, RateLimited, ServerError
-from lol_dagster.riot.routing import REGIONAL_ROUTES
+from lol_dagster.riot.routing import REGIONAL_ROUTES, platform_of, regional_route
 from lol_dagster.stats.record import STATS_CODE_VERSION, read_archived, record_game
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, Match, Payload, RunRequest
@@ -176,7 +177,7 @@ def process_matches(
         _Run(database, riot, match_id, stale_after, clock, run_id, by_hand)
         for match_id in match_ids
     ]
-    with closing(as_they_come(_Run.fetch, runs)) as fetched:
+    with closing(as_they_come(_Run.fetch, runs, _Run.route)) as fetched:
         for each in fetched:
             yield each and each[0].finish(each[1])
 
@@ -190,6 +191,13 @@ class _Run:
     clock: Callable[[], datetime]
     run_id: str
     by_hand: bool
+
+    def route(self) -> str:
+        """Riot's, whose limits are its own; empty: none knows such a match."""
+        try:
+            return regional_route(platform_of(self.match_id))
+        except UserError:
+            return ""
 
     def fetch(self) -> NotGiven | IgnoredGame | None:
         """Have the payload in the archive; None: it is there."""

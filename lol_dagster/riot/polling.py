@@ -1,8 +1,8 @@
 """Which accounts are asked for their match lists, and when; which regional routes fail.
 
 Only accounts of players who are in a team, or have just left one, are polled: every 20 seconds while
-their owners play, if Riot's limits allow that for all who play, ever less often as they keep quiet,
-never less than every half hour.
+their owners play, ever less often as they keep quiet, never less than every half hour. Where Riot's limits do
+not allow that for all, turns.py says who waits longer.
 
 A regional route of Riot's that gives nobody's match list is a breaker in the database. While it is
 there one account a minute is asked whether the route still fails, and everybody else's turn waits:
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,9 +28,6 @@ log = logging.getLogger(__name__)
 
 PLAYING_PAUSE = timedelta(seconds=20)
 """Between two polls of an account whose owner plays."""
-PLAYING_SHARE = 0.75
-"""How much of Riot's limits the accounts of those who play may take: the rest is for their games, and
-for the other accounts."""
 PERSONAL_KEY_CALLS = 50.0
 """A minute, as long as Riot's answers have named no limits: 100 in two minutes, of the smallest key."""
 SHORTEST_PAUSE = timedelta(seconds=50)
@@ -136,26 +134,23 @@ def member_since(session: Session, account: Account, now: datetime) -> datetime 
     )
 
 
-def pause_after(last_played_at: datetime, now: datetime) -> timedelta:
-    """How long to leave an account alone that played last at a moment, if its owner plays no more.
+def usual_pause(quiet_for: timedelta) -> timedelta:
+    """How long to leave an account alone whose last game ended so long ago, if Riot's limits allow it.
 
-    Grows with the logarithm of the time since, from a minute to half an hour: some 3 minutes after
-    3 hours, 8 after a day, 20 after a week.
+    After the half hour in which the next game may end it grows with the logarithm of that time, from
+    a minute to half an hour: some 3 minutes after 3 hours, 8 after a day, 20 after a week.
     """
-    quiet_for = min(max(now - last_played_at, PLAYING_FOR), QUIET_AFTER)
-    share = math.log(quiet_for / PLAYING_FOR) / math.log(QUIET_AFTER / PLAYING_FOR)
+    if quiet_for < PLAYING_FOR:
+        return PLAYING_PAUSE
+    of_all = math.log(QUIET_AFTER / PLAYING_FOR)
+    share = math.log(min(quiet_for, QUIET_AFTER) / PLAYING_FOR) / of_all
     growth: float = (LONGEST_PAUSE / SHORTEST_PAUSE) ** share
     return SHORTEST_PAUSE * growth
 
 
-def pause_while_playing(playing: int, calls_a_minute: float) -> timedelta:
-    """How long to leave each of so many accounts alone whose owners play, all on one route.
-
-    Args:
-        calls_a_minute: What Riot allows on the route.
-    """
-    fair = timedelta(minutes=playing / (calls_a_minute * PLAYING_SHARE))
-    return min(max(PLAYING_PAUSE, fair), LONGEST_PAUSE)
+def last_played(created_at: datetime, last_played_at: datetime | None) -> datetime:
+    """Whoever was just added may be playing: their account's first hours count as a game."""
+    return max(last_played_at or created_at, created_at)
 
 
 def note_played(session: Session, account_id: int, ended_at: datetime, now: datetime) -> None:
@@ -167,29 +162,29 @@ def note_played(session: Session, account_id: int, ended_at: datetime, now: date
     poll = _poll_row(session, account_id, now)
     if poll.last_played_at is None or ended_at > poll.last_played_at:
         poll.last_played_at = ended_at
-        pause = PLAYING_PAUSE if _plays(ended_at, now) else pause_after(ended_at, now)
-        poll.next_poll_at = min(poll.next_poll_at, now + pause)
+        poll.next_poll_at = min(poll.next_poll_at, now + usual_pause(now - ended_at))
 
 
 def note_polled(
-    session: Session, account_id: int, now: datetime, *, was_deep: bool, calls_a_minute: float
+    session: Session,
+    account_id: int,
+    now: datetime,
+    *,
+    was_deep: bool,
+    pause_after: Callable[[timedelta], timedelta] = usual_pause,
 ) -> None:
     """Note that Riot gave the account's list, and when to ask again: from when its turn was, and not
     from when it came, which is later while others have theirs.
 
     Args:
-        calls_a_minute: What Riot allows on the account's route.
+        pause_after: How long it is left alone if its last game ended so long ago.
     """
     account = session.get(Account, account_id)
     if account is None:
         return  # removed meanwhile
     poll = _poll_row(session, account_id, now)
-    # Whoever was just added may be playing: their account's first hours count as a game.
-    last_played_at = max(poll.last_played_at or account.created_at, account.created_at)
-    if _plays(last_played_at, now):
-        pause = pause_while_playing(_number_playing(session, account, now), calls_a_minute)
-    else:
-        pause = pause_after(last_played_at, now)
+    quiet_for = now - last_played(account.created_at, poll.last_played_at)
+    pause = pause_after(quiet_for)
     was_due = poll.next_poll_at
     poll.next_poll_at = pause + (was_due if timedelta(0) <= now - was_due < pause else now)
     poll.last_good_poll_at = now
@@ -209,25 +204,14 @@ def note_poll_failed(session: Session, account_id: int, error: str, now: datetim
     poll.last_error = error[:500]
 
 
-def _plays(last_played_at: datetime, now: datetime) -> bool:
-    return now - last_played_at < PLAYING_FOR
-
-
 def _is_due(now: datetime) -> ColumnElement[bool]:
     return or_(AccountPoll.account_id.is_(None), AccountPoll.next_poll_at <= now)
 
 
 def _is_playing(now: datetime) -> ColumnElement[bool]:
-    """As `_plays`. Whoever was just added may be playing."""
+    """Whoever was just added may be playing."""
     since = now - PLAYING_FOR
     return or_(AccountPoll.last_played_at > since, Account.created_at > since)
-
-
-def _number_playing(session: Session, account: Account, now: datetime) -> int:
-    """How many tracked accounts on its route have owners who play, this one included."""
-    route = route_of(account)
-    playing = session.scalars(_tracked(now).where(_is_playing(now)))
-    return max(1, sum(route_of(each) == route for each in playing))
 
 
 def note_moved(session: Session, account_id: int, former_platform: str, now: datetime) -> None:

@@ -37,7 +37,11 @@ def polled(session: Session, player: Player, at: datetime | None, **values: Any)
     session.refresh(player)
     account = player.accounts[0]
     session.add(
-        AccountPoll(account_id=account.id, next_poll_at=NOW, last_good_poll_at=at, **values)
+        AccountPoll(
+            account_id=account.id,
+            last_good_poll_at=at,
+            **{"next_poll_at": NOW, **values},
+        )
     )
     session.flush()
     return account

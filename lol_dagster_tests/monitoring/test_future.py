@@ -73,7 +73,7 @@ def test_accounts_that_were_polled_by_a_clock_that_was_ahead_are_due_at_once(
 ) -> None:
     ann = account(any_database)
     with any_database.writing() as session:
-        note_polled(session, ann.id, AHEAD, was_deep=True, calls_a_minute=50.0)
+        note_polled(session, ann.id, AHEAD, was_deep=True)
     with any_database.reading() as session:
         assert due_accounts(session, NOW) == []
     put_right(any_database, NOW)

@@ -167,6 +167,18 @@ def test_an_account_not_polled_for_an_hour_is_named(
     assert health_of(session).errors == (errors if is_late else [])
 
 
+def test_an_account_that_riots_limits_let_wait_for_longer_is_not_late(session: Session) -> None:
+    """With a thousand accounts on a personal key, those who have been quiet for weeks are."""
+    team = make_team(session)
+    make_channel(session, team)
+    ahead = minutes_ago(-5)
+    polled(session, make_member(session, team), minutes_ago(80), next_poll_at=ahead)
+    assert health_of(session).errors == []
+    failing = make_member(session, team)
+    polled(session, failing, minutes_ago(80), next_poll_at=ahead, failures=3)
+    assert len(health_of(session).errors) == 1
+
+
 def test_the_error_of_the_account_that_failed_most_often_is_named(session: Session) -> None:
     team = make_team(session)
     make_channel(session, team)

@@ -22,9 +22,8 @@ from lol_dagster.riot.polling import (
     SHORTEST_PAUSE,
     due_accounts,
     note_played,
-    pause_after,
-    pause_while_playing,
     tracked_accounts,
+    usual_pause,
 )
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, AccountPoll, Match
@@ -102,62 +101,102 @@ def test_a_new_account_is_due_at_once_and_then_by_its_pause(world: World) -> Non
     assert world.poll(account).last_good_poll_at == NOW
 
 
-def test_those_polled_longest_ago_come_first(world: World) -> None:
-    accounts = [world.member() for _ in range(3)]
-    for account, hours in zip(accounts, (1, 3, 2), strict=True):
+def test_who_plays_is_asked_before_those_who_are_quiet(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was asked longest ago does not come first: 42 minutes are not two of the quiet one's pauses, and a
+    minute is three of the other's.
+    """
+    monkeypatch.setattr(at_once, "AT_ONCE", 1)
+    for played, asked in ((timedelta(days=20), 42 * MINUTE), (5 * MINUTE, MINUTE)):
+        account = world.member(created_at=NOW - timedelta(days=90))
+        world.list(account, f"NA1_{account.id}")
         with world.database.writing() as session:
             session.add(
                 AccountPoll(
-                    account_id=account.id, next_poll_at=NOW, last_good_poll_at=NOW - hours * HOUR
+                    account_id=account.id,
+                    next_poll_at=NOW,
+                    last_good_poll_at=NOW - asked,
+                    last_deep_poll_at=NOW - asked,
+                    last_played_at=NOW - played,
                 )
             )
-    new = world.member()
-    with world.database.reading() as session:
-        order = [account.id for account in due_accounts(session, NOW)]
-    assert order == [new.id, accounts[1].id, accounts[2].id, accounts[0].id]
+    quiet, plays = world.discover().polls[::-1]
+    assert plays.account_id > quiet.account_id
 
 
 @pytest.mark.parametrize(
     ("quiet_for", "at_least", "at_most"),
     [
-        (timedelta(0), 45, 60), (30 * MINUTE, 45, 60),
+        (timedelta(0), 20, 21), (30 * MINUTE, 45, 60),
         (3 * HOUR, 60, 4 * 60), (timedelta(days=1), 4 * 60, 12 * 60),
         (timedelta(weeks=2), 25 * 60, 30 * 60), (timedelta(days=3000), 25 * 60, 30 * 60),
     ],
 )  # fmt: skip
-def test_pauses_reach_from_a_minute_to_half_an_hour(
+def test_pauses_reach_from_20_seconds_to_half_an_hour(
     quiet_for: timedelta, at_least: float, at_most: float
 ) -> None:
-    assert at_least <= pause_after(NOW - quiet_for, NOW).total_seconds() < at_most
+    assert at_least <= usual_pause(quiet_for).total_seconds() < at_most
 
 
-@pytest.mark.parametrize(
-    ("playing", "calls_a_minute", "seconds"),
-    [
-        # A personal key: 100 calls in two minutes, of which three quarters are 37.5 a minute.
-        (1, 50, 20), (12, 50, 20), (20, 50, 32), (75, 50, 120),
-        # A production key: 30,000 in ten minutes.
-        (500, 3000, 20),
-        (100_000, 50, 28 * 60),
-    ],
-)  # fmt: skip
-def test_who_plays_is_asked_every_20_seconds_if_the_limits_allow_that_for_all_who_do(
-    playing: int, calls_a_minute: float, seconds: float
-) -> None:
-    assert pause_while_playing(playing, calls_a_minute).total_seconds() == pytest.approx(seconds)
-
-
-def test_those_who_play_share_what_riots_answers_allow_on_their_route(world: World) -> None:
+def test_where_the_limits_do_not_allow_it_all_of_a_route_wait_longer(world: World) -> None:
     personal = {"X-App-Rate-Limit": "20:1,100:120", "X-App-Rate-Limit-Count": "1:1,1:120"}
-    accounts = [world.member(created_at=NOW) for _ in range(20)]
+    play = [world.member(created_at=NOW) for _ in range(30)]
+    elsewhere = world.member(created_at=NOW, platform="euw1")
     world.riot.on("by-puuid/[^/]+$", Reply(200, {"puuid": "p"}, personal))
-    for account in accounts:
+    for account in (*play, elsewhere):
         world.riot.on(f"{account.puuid}/ids", Reply(200, b"[]", personal))
-    # On another route, and one that plays no more.
-    world.list(world.member(created_at=NOW, platform="euw1"))
-    world.list(world.member(created_at=NOW - timedelta(days=90)))
     world.discover()
-    assert {world.poll(each).next_poll_at for each in accounts} == {NOW + timedelta(seconds=32)}
+    # 30 share 45 calls a minute: nine tenths of a hundred in two minutes.
+    assert {world.poll(each).next_poll_at for each in play} == {NOW + timedelta(seconds=40)}
+    assert world.poll(elsewhere).next_poll_at == NOW + PLAYING_PAUSE
+
+
+def test_a_poll_ends_in_time_and_leaves_the_rest_due(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(at_once, "FIRST_ALONE_S", 60.0)
+    accounts = [world.member() for _ in range(3)]
+    for account in accounts:
+        world.list(account, f"NA1_{account.id}")
+    moments = iter([100.0, 119.9, 120.0, 120.0])
+    report = world.discover(monotonic=lambda: next(moments))
+    assert report.new_match_ids == (f"NA1_{accounts[0].id}",)
+    assert (report.not_asked, report.limited_until, report.failures) == (2, None, ())
+    moments = iter([200.0, 219.0, 219.0])
+    report = world.discover(monotonic=lambda: next(moments))
+    assert set(report.new_match_ids) == {f"NA1_{each.id}" for each in accounts[1:]}
+    # A run has more time, and ends, too.
+    moments = iter([300.0, 419.9, 420.0, 420.0])
+    report = world.discover(everyone=True, monotonic=lambda: next(moments))
+    assert (report.accounts_polled, report.not_asked) == (1, 2)
+
+
+def test_a_route_on_which_all_wait_keeps_no_other_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(at_once, "AT_ONCE", 2)
+    monkeypatch.setattr(caller, "DEADLINE_S", 90.0)
+    for platform in ("na1", "euw1"):
+        world.list(world.member(platform=platform))
+    world.discover()  # from here on the limits are known
+    waiting = [world.member() for _ in range(3)]
+    elsewhere = world.member(platform="euw1")
+    answered = threading.Event()
+
+    def wait(_: Request) -> Reply:
+        assert answered.wait(timeout=60), "the other route is asked meanwhile"
+        return Reply(200, [])
+
+    def answer_(_: Request) -> Reply:
+        answered.set()
+        return Reply(200, ["EUW1_1"])
+
+    for account in waiting:
+        world.riot.on(f"{account.puuid}/ids", wait)
+    world.riot.on(f"{elsewhere.puuid}/ids", answer_)
+    report = world.discover()
+    assert (report.accounts_polled, report.new_match_ids) == (4, ("EUW1_1",))
 
 
 def test_the_next_turn_counts_from_the_last_one_and_not_from_when_it_came(world: World) -> None:
@@ -179,7 +218,7 @@ def test_the_next_turn_counts_from_the_last_one_and_not_from_when_it_came(world:
 
 
 def test_pauses_grow_smoothly() -> None:
-    hourly = [pause_after(NOW - hours * HOUR, NOW) for hours in range(1, 24 * 15)]
+    hourly = [usual_pause(hours * HOUR) for hours in range(1, 24 * 15)]
     assert all(a <= b <= a * 1.5 for a, b in pairwise(hourly))
     assert hourly[0] > SHORTEST_PAUSE
     assert hourly[-1] == LONGEST_PAUSE

@@ -31,6 +31,7 @@ from lol_dagster.orchestration.planning import plan_quarantined, plan_requested
 from lol_dagster.orchestration.resources import AppContext
 from lol_dagster.pipeline.process import due_matches
 from lol_dagster.riot.polling import due_accounts
+from lol_dagster.riot.turns import read_turns
 from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.stats.form import form
@@ -201,6 +202,7 @@ def test_no_frequent_query_reads_a_whole_table(world: World, asked: Iterable[Sta
     with app.database.reading() as session:
         due_matches(session, now=now, limit=BATCH_LIMIT)
         due_accounts(session, now)
+        read_turns(session, now, {"americas": 0.01})
         # What monitoring asks, and people.
         read_health(session, now, app.settings)
         for match_id in ("NA1_5000000001", "NA1_5000000003"):
