@@ -522,7 +522,7 @@ def _missing_scope(reason: str) -> str | None:
 
 def _test_card(speaks: Language) -> Card:
     return Card(
-        title=speaks.say("Test message from lol-dagster"),
+        title="lol-dagster",
         subtitle=speaks.say("No game was played."),
         tone="neutral",
         members=(),

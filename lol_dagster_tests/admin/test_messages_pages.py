@@ -11,11 +11,14 @@ import pytest
 from sqlalchemy import func, select
 
 from lol_dagster.admin.app import create_app
+from lol_dagster.delivery.transports.registry import all_transports
+from lol_dagster.messages.content import Icon, Line, MessageContent, Section
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import (
     Attempt,
     AuditEntry,
+    Fact,
     Game,
     Match,
     Message,
@@ -23,6 +26,7 @@ from lol_dagster.storage.models import (
     Quarantine,
 )
 from lol_dagster_tests._support.message_rows import ENDED
+from lol_dagster_tests._support.roster_rows import make_channel, make_team
 from lol_dagster_tests._support.web_visitor import Visitor
 from lol_dagster_tests.admin.conftest import ManualClock
 from lol_dagster_tests.admin.populated import ARAM, CONTENT, FOREIGN, RANKED, add_message, populate
@@ -131,6 +135,24 @@ def test_a_messages_page_shows_what_was_sent_answered_and_concluded(
         assert said in page, said
     assert "hidden" not in re.sub(r'type="hidden"', "", page)  # the webhook's address
     assert operator.get("/message/details/?id=nobody").status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["discord-bot", "slack-bot"])
+def test_a_messages_page_shows_the_icons_that_its_channel_is_sent(
+    operator: Visitor, ids: dict[str, int], database: Database, settings: Settings, kind: str
+) -> None:
+    transport = all_transports(settings)[kind]
+    assert transport.icon_set is not None
+    icons = {"222": "<:lol_Jinx:123456789012345678>" if kind == "discord-bot" else "https://x.example/Jinx.png"}  # fmt: skip
+    line = Line("Ann", ("Jinx",), icon=Icon(222, "Jinx"))
+    said = MessageContent("Victory", "Ann won", (Section((line,)),))
+    with database.writing() as session:
+        channel = make_channel(session, make_team(session, "Faces"), "faces", kind=kind)
+        session.add(Fact(name="champion-icons", value={transport.icon_set: icons}))
+        message_id = add_message(session, channel.id, RANKED, "delivered", content=said).id
+    page = operator.get(f"/message/details/?id={message_id}").text
+    its_own, _, other = page.partition("(its channel)")[2].partition("<figure>")
+    assert (its_own.count('title="Jinx"'), other.count('title="Jinx"')) == (1, 0)
 
 
 @pytest.mark.parametrize(

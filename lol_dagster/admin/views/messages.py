@@ -118,8 +118,10 @@ class MessageView(BaseModelView):
         session = reading()
         channel = message.channel
         transports = admin_context().transports
-        # Kinds of one service show a message alike; where it goes comes first.
-        services = {each.service: each for each in (transports[channel.kind], *transports.values())}
+        # Where it goes comes first; of another service its first kind.
+        services: dict[str, Transport] = {}
+        for each in (transports[channel.kind], *transports.values()):
+            services.setdefault(each.service, each)
         previews = _previews(message, message.content, message.desired_rev, services.values())
         return self.render(
             self.details_template,

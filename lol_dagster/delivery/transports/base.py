@@ -288,7 +288,7 @@ class Transport(ABC):
     label: ClassVar[str]
     """For people: `Discord, as a bot`."""
     service: ClassVar[str]
-    """Kinds of one service show a message alike."""
+    """Kinds of one service show a message alike, but for icons."""
     token_setting: ClassVar[str | None] = None
     """The field of `Settings` that holds its token; None: it has none."""
     token_scope: ClassVar[str | None] = None
