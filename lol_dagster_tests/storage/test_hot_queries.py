@@ -13,6 +13,8 @@ import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -35,11 +37,12 @@ from lol_dagster.riot.turns import read_turns
 from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.stats.form import form
+from lol_dagster.storage import retention
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Player
 from lol_dagster.storage.models.base import Base
 from lol_dagster.storage.plans import read_by_index
-from lol_dagster.storage.retention import refresh_statistics
+from lol_dagster.storage.retention import prune_attempts, refresh_statistics
 from lol_dagster_tests._support.history_rows import fill_history, take_it_for_many
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.world import World
@@ -246,6 +249,27 @@ READ_ALL = (
     "SELECT count(*) FROM attempts",
     "SELECT id FROM messages WHERE state = 'delivered' AND last_error = 'x'",  # by its key
 )
+
+
+@pytest.mark.sqlite
+def test_what_the_night_deletes_is_found_page_by_page_without_sorting_all(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each page would take as long as all of them: with a million games a night deleted 16,500 of a million rows."""
+    newest = datetime(2026, 1, 1, tzinfo=UTC)
+    fill_history(database, GAMES, newest=newest, apart=timedelta(hours=1))
+    refresh_statistics(database)
+    # The step begins, has time for a page, for another one, and no more.
+    clock = partial(next, iter((0.0, 1.0, 2.0, 2 * retention.BUDGET_S)))
+    monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=clock))
+    with _caught(database) as asked:
+        assert prune_attempts(database, newest + timedelta(days=365)) == 2 * retention.BATCH
+    pages = [each for each in asked if each[0].startswith("SELECT")]
+    assert len(pages) == 2
+    with database.engine.connect() as connection:
+        for statement, parameters in pages:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            assert "TEMP B-TREE" not in str(plan)
 
 
 def test_queries_that_read_all_there_is_are_found(any_database: Database) -> None:
