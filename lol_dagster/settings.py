@@ -23,7 +23,6 @@ from dotenv.parser import Binding, parse_stream
 from pydantic import (
     BeforeValidator,
     Field,
-    IPvAnyAddress,
     SecretStr,
     ValidationError,
     field_validator,
@@ -37,7 +36,7 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw]\s*)+", re.IGNORECASE)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.IGNORECASE)
 _SHORTEST_KEY = 32
 _URL_SIGNS = frozenset("?%")
-_OF_DEPLOY = frozenset({"LOL_ADMIN_HOST", "LOL_CODE_HOST"})
+_OF_DEPLOY = frozenset({"LOL_ADMIN_HOST"})
 """Variables that the files in deploy/ read."""
 
 
@@ -131,9 +130,6 @@ class Settings(BaseSettings):
     them, newest first. Not set: the file `secret.key` in LOL_HOME."""
     admin_port: Annotated[int, Field(ge=1, le=65535)] = 3001
     """Where the web view answers."""
-
-    code_bind: IPvAnyAddress | None = None
-    """Several hosts alone: the address of a private network on which the code server listens."""
 
     card_fonts: Path | None = None
     """Folder of further fonts for cards, for letters that no Latin, Greek, Cyrillic, Hebrew or Arabic font has. Not

@@ -175,7 +175,7 @@ def test_a_home_that_dagster_would_put_elsewhere_is_refused(
 def test_a_misspelt_setting_is_named_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOL_DISCORD_TOKEN", "s3cret")
     monkeypatch.setenv("LOL_XYZZY", "s3cret")
-    monkeypatch.setenv("LOL_CODE_HOST", "10.0.0.2")  # deploy's
+    monkeypatch.setenv("LOL_ADMIN_HOST", "lol.example.org")  # deploy's
     Path(".env").write_text("LOL_RIOT_APIKEY=s3cret\nLOL_ADMIN_PORT=3001\n")
     assert unknown_variables() == {
         "LOL_DISCORD_TOKEN": "LOL_DISCORD_BOT_TOKEN",

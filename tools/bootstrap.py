@@ -105,7 +105,15 @@ def install_with_uv(python: str) -> bool:
         return False
     say("Setting up .venv with uv …")
     os.environ["UV_PROJECT_ENVIRONMENT"] = str(VENV)
-    sync = (uv, "sync", "--locked", "--compile-bytecode", "--quiet", "--no-python-downloads")
+    sync = (
+        uv,
+        "sync",
+        "--locked",
+        "--all-extras",
+        "--compile-bytecode",
+        "--quiet",
+        "--no-python-downloads",
+    )
     if subprocess.call((*sync, "--python", python)) == 0:
         return True
     say("uv could not do it.")

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from pydantic import IPvAnyAddress
 
 from lol_dagster.cli.context import CommandContext, command_context
 from lol_dagster.cli.output import as_json_option, print_json, print_table, shown
@@ -89,8 +88,6 @@ def _setup(settings: Settings, database: Database) -> Iterator[SetupCheck]:
     yield SetupCheck("database", wrong is None, said)
     yield from _modes(settings)
     yield SetupCheck("Riot key", *_riot_key(settings, database))
-    if settings.code_bind is not None:
-        yield _code_server(settings.code_bind)
     yield from _pictures(settings, database)
     if settings.alert_channel is not None:
         with database.reading() as session:
@@ -154,21 +151,6 @@ def _modes(settings: Settings) -> Iterator[SetupCheck]:
                 else f"{path} is open to others (mode {mode:o})"
             )
             yield SetupCheck(name, ok, found if ok else f"{found}: {cure!r} closes it")
-
-
-def _code_server(address: IPvAnyAddress) -> SetupCheck:
-    """Of several hosts; that of `up` answers on a socket in a folder of its own."""
-    # IPv4 written as IPv6 counts by its own network, which Python 3.11 takes for no global one.
-    # 100.64.0.0/10, where VPNs such as Tailscale are, is neither "private" nor "global" (RFC 6598).
-    reached = getattr(address, "ipv4_mapped", None) or address
-    ok = not (reached.is_global or reached.is_unspecified)
-    said = (
-        f"LOL_CODE_BIND is {address}: see that a firewall lets in the daemon's host and the web server's alone"
-        if ok
-        else f"LOL_CODE_BIND is {address}: whoever reaches the code server runs what they like with our "
-        "keys; let it listen on an address of a private network"
-    )
-    return SetupCheck("code server", ok, said)
 
 
 def _riot_key(settings: Settings, database: Database) -> tuple[bool, str]:

@@ -471,8 +471,7 @@ CHECKS: tuple[Check, ...] = (
         passes="The daemon beats, or `lol-dagster once` was called within the hour.",
         find=_nothing_running,
         one="Nothing is running",
-        remedy="start 'lol-dagster up' (on several hosts the daemon's unit), or let cron call "
-        "'lol-dagster once'",
+        remedy="start 'lol-dagster up', or let cron call 'lol-dagster once'",
         left_out={
             "alerts": "whoever would write the alert is what does not run; the ping's silence says so",
             "dagster": "whoever would run the check is what does not run",
@@ -492,8 +491,8 @@ CHECKS: tuple[Check, ...] = (
         find=_switched_off("schedule"),
         one="Dagster's {name} is stopped",
         many="{count} schedules and sensors are stopped",
-        remedy="start it in Dagster's UI (Automation), or restart 'lol-dagster up' (on several hosts "
-        "the daemon's unit), which starts them all; until then what it does is not done",
+        remedy="start it in Dagster's UI (Automation), or restart 'lol-dagster up', "
+        "which starts them all; until then what it does is not done",
         left_out={"dagster": _NO_ASSET},
     ),
     Check(
@@ -502,8 +501,8 @@ CHECKS: tuple[Check, ...] = (
         find=_switched_off("pool"),
         one="The limit of the pool {name} was changed",
         many="The limits of {count} pools were changed",
-        remedy="restart 'lol-dagster up' (on several hosts the daemon's unit), which sets it right, or "
-        "set it in Dagster's UI (Deployment, Concurrency)",
+        remedy="restart 'lol-dagster up', which sets it right, or set it "
+        "in Dagster's UI (Deployment, Concurrency)",
         left_out={"dagster": _NO_ASSET},
     ),
     Check(

@@ -16,6 +16,7 @@ import dagster as dg
 
 from lol_dagster.errors import UserError
 from lol_dagster.monitoring.dagster_files import CURE_OF_DAGSTERS_FILES, damaged_dagster_files
+from lol_dagster.orchestration.partitions import ROUTES
 from lol_dagster.settings import Settings, ensure_dagster_home
 from lol_dagster.storage.file_locks import alone
 
@@ -24,6 +25,8 @@ CHANNELS_POOL = "channels"
 # Two may talk to Riot: a long batch must not keep the match lists from being asked; the limiter
 # is shared by both. One drains the channels: the messages' order is kept that way.
 POOL_LIMITS = {RIOT_POOL: 2, CHANNELS_POOL: 1}
+_ON_SEVERAL_HOSTS = {RIOT_POOL: 2 * len(ROUTES), CHANNELS_POOL: 1}
+"""Two for each of Riot's routes, as each has its own limits. They would be too many for one box."""
 
 _PREPARED_WITHIN = 120.0
 """Seconds; it takes two, and some twenty on a machine that is very busy."""
@@ -54,11 +57,17 @@ def prepare_instance(settings: Settings) -> dg.DagsterInstance:
     return instance
 
 
+def pool_limits(instance: dg.DagsterInstance) -> dict[str, int]:
+    """How many runs of each pool may run at once."""
+    on_several_hosts = getattr(instance.run_launcher, "on_several_hosts", False)
+    return _ON_SEVERAL_HOSTS if on_several_hosts else POOL_LIMITS
+
+
 def set_pool_limits(instance: dg.DagsterInstance) -> None:
-    """Give each pool the limit that `POOL_LIMITS` says."""
+    """Give each pool the limit that `pool_limits` says."""
     storage = instance.event_log_storage
     stored = {limit.name: limit.limit for limit in storage.get_pool_limits()}
-    for pool, limit in POOL_LIMITS.items():
+    for pool, limit in pool_limits(instance).items():
         if stored.get(pool) != limit:
             storage.set_concurrency_slots(pool, limit)
 

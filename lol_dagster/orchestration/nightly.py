@@ -16,6 +16,7 @@ from lol_dagster.monitoring.counts import count_everything
 from lol_dagster.monitoring.housekeeping import note_night
 from lol_dagster.orchestration import history
 from lol_dagster.orchestration.checks import evaluate_checks
+from lol_dagster.orchestration.partitions import NIGHTLY_QUEUE, QUEUE_TAG
 from lol_dagster.orchestration.resources import WallClock
 from lol_dagster.riot.key import fingerprint_of
 from lol_dagster.settings import Settings
@@ -138,7 +139,8 @@ def remove_leftovers(context: dg.OpExecutionContext, clock: dg.ResourceParam[Wal
 
 @dg.job(
     name="nightly",
-    tags={"dagster/max_runtime": str(MAX_RUNTIME_S)},
+    # Of several hosts that one does it which keeps the backups.
+    tags={"dagster/max_runtime": str(MAX_RUNTIME_S), QUEUE_TAG: NIGHTLY_QUEUE},
     description="A verified backup, and deleting what need not be kept: partitions of old games, "
     "Dagster's old runs, ticks and events, old logs and calls.",
 )

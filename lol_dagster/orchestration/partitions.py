@@ -37,6 +37,7 @@ QUEUE_TAG = "dagster-celery/queue"
 ROUTES = tuple(dict.fromkeys(REGIONAL_ROUTES.values()))
 NO_ROUTE = "dagster"
 """Dagster's own name for the queue of whatever has no other."""
+NIGHTLY_QUEUE = "nightly"
 REQUEST_TAG = "lol/requested"
 """On runs that people asked for: the requests' common run key."""
 

@@ -1,10 +1,9 @@
 """What can be switched off in Dagster's UI, and stays so over restarts: schedules, sensors, pools.
 
-All of it is set as the code says before the daemon starts: `up` runs this module first, and on several hosts
-the daemon's unit does. What is switched off after that is a failing check at once. The code server looks, from
+All of it is set as the code says before the daemon starts: `up` runs this module first. What is switched off after that is a failing check at once. The code server looks, from
 a thread, since the sensor that runs the checks can be stopped, too.
 
-    python -m lol_dagster.orchestration.switches [--keyless]
+    python -m lol_dagster.orchestration.switches
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from dagster._core.scheduler.instigation import (
 
 from lol_dagster.errors import UserError
 from lol_dagster.monitoring.switched_off import SwitchedOff, note_switched_off
-from lol_dagster.orchestration.future import put_right, put_ticks_right
-from lol_dagster.orchestration.instance import POOL_LIMITS, prepare_instance
+from lol_dagster.orchestration.future import put_right
+from lol_dagster.orchestration.instance import pool_limits, prepare_instance
 from lol_dagster.orchestration.runs import fail_abandoned_runs
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database, in_a_line
@@ -76,7 +75,7 @@ def look(instance: dg.DagsterInstance, database: Database, now: datetime) -> Non
         SwitchedOff("schedule", state.instigator_name, "", now) for state in _stopped(instance)
     ]
     limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
-    for pool, limit in POOL_LIMITS.items():
+    for pool, limit in pool_limits(instance).items():
         if limits.get(pool) != limit:
             why = f"{limits.get(pool, 'no limit')} instead of {limit}"
             found.append(SwitchedOff("pool", pool, why, now))
@@ -130,23 +129,15 @@ def _stopped(instance: dg.DagsterInstance) -> list[InstigatorState]:
 
 
 def main() -> None:
-    """Prepare Dagster's storage for the daemon, and say what was switched off.
-
-    With --keyless no secret is read, and our own database is left alone.
-    """
-    is_keyless = sys.argv[1:] == ["--keyless"]
-    settings = Settings(_env_file=None) if is_keyless else load_settings()
+    """Prepare Dagster's storage for the daemon, and say what was switched off."""
+    settings = load_settings()
     try:
         instance = prepare_instance(settings)
     except UserError as error:
         click.echo(error)
         sys.exit(2)
     with instance:
-        now = datetime.now(UTC)
-        if is_keyless:
-            put_ticks_right(instance, now)
-        else:
-            put_right(instance, open_database(settings), now)
+        put_right(instance, open_database(settings), datetime.now(UTC))
         for name in switch_on(instance):
             click.echo(f"{name} was stopped in Dagster's UI: it is started again.")
 

@@ -33,7 +33,7 @@ from lol_dagster.services.process_title import set_process_title
 
 _log = logging.getLogger(__name__)
 
-_PRELOADED = [
+PRELOADED = [
     "lol_dagster.definitions",
     # What these do not import, and every run does.
     "dagster._core.definitions.freshness_evaluator",
@@ -74,9 +74,9 @@ def fork_workers(address: Path) -> None:
         return
     # Or numpy starts one for each processor, which the fork would leave behind.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    for module in _PRELOADED:
+    for module in PRELOADED:
         importlib.import_module(module)
-    forkserver.set_forkserver_preload(_PRELOADED)
+    forkserver.set_forkserver_preload(PRELOADED)
     # What another thread had locked would be locked in every worker for good.
     if len(list(Path("/proc/self/task").iterdir())) == 1:
         _fork_server(address)

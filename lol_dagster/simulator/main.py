@@ -48,9 +48,9 @@ class Options:
     truth_file: Path | None = None
 
 
-def environment(port: int) -> dict[str, str]:
+def environment(port: int, address: str = "127.0.0.1") -> dict[str, str]:
     """The LOL_* variables that lead the product into the world on this port."""
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{address}:{port}"
     return {
         "LOL_RIOT_URL": url + "/riot/{route}",
         "LOL_RIOT_API_KEY": riot.API_KEY,
@@ -73,7 +73,12 @@ class Simulator:
     """
 
     def __init__(
-        self, options: Options | None = None, *, port: int = 0, clock: Clock = time.time
+        self,
+        options: Options | None = None,
+        *,
+        port: int = 0,
+        address: str = "127.0.0.1",
+        clock: Clock = time.time,
     ) -> None:
         """Set the world up and bind its port.
 
@@ -120,10 +125,10 @@ class Simulator:
             lambda: self.people,
             clock,
         )
-        self._server = Server(self._answer, port)
+        self._server = Server(self._answer, port, address)
         self.port = self._server.port
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = environment(self.port)
+        self.url = f"http://{address}:{self.port}"
+        self.environment = environment(self.port, address)
 
     def __enter__(self) -> Self:
         self._server.start()

@@ -26,9 +26,11 @@ _IDLE_SECONDS = 60.0
 
 
 class Server:
-    """Serves `handler` on a port of 127.0.0.1 (0 = any free one) from `start` to `stop`."""
+    """Serves `handler` on a port (0 = any free one) of this machine alone, by default, from `start` to `stop`."""
 
-    def __init__(self, handler: Callable[[Request], Answer], port: int = 0) -> None:
+    def __init__(
+        self, handler: Callable[[Request], Answer], port: int = 0, address: str = "127.0.0.1"
+    ) -> None:
         """Bind the port.
 
         Raises:
@@ -38,11 +40,11 @@ class Server:
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            self._listener.bind(("127.0.0.1", port))
+            self._listener.bind((address, port))
         except OSError as error:
             self._listener.close()
             raise OSError(
-                error.errno, f"port {port} of 127.0.0.1 cannot be used: {error.strerror}"
+                error.errno, f"port {port} of {address} cannot be used: {error.strerror}"
             ) from None
         self._listener.listen(128)
         self.port: int = self._listener.getsockname()[1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -81,28 +80,6 @@ def test_a_name_that_is_none_posts_nothing(database: Database, simulator: Simula
     _channels(database)
     assert "there is no channel 'nope'" in refused("doctor", "good", "nope")
     assert simulator.truth.posted == []
-
-
-@pytest.mark.parametrize(
-    ("address", "ok"),
-    [
-        ("10.0.0.2", True), ("192.168.1.5", True), ("fd00::2", True), ("100.64.0.7", True),
-        ("8.8.8.8", False), ("0.0.0.0", False), ("::", False),
-        ("::ffff:8.8.8.8", False), ("::ffff:10.0.0.2", True), ("::ffff:0.0.0.0", False),
-    ],
-)  # fmt: skip
-def test_a_code_server_that_others_may_reach_is_missing_its_private_network(
-    database: Database,
-    simulator: Simulator,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-    address: str,
-    ok: bool,
-) -> None:
-    assert not [each for each in _setup() if each["name"] == "code server"], "on one host"
-    monkeypatch.setenv("LOL_CODE_BIND", address)
-    (check,) = [each for each in _setup() if each["name"] == "code server"]
-    assert check["ok"] is ok
-    assert f"LOL_CODE_BIND is {ip_address(address)}" in check["said"]
 
 
 def test_the_champions_without_an_icon_are_counted_for_channels_that_want_them(

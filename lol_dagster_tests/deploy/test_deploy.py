@@ -12,10 +12,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from dagster._config import process_config, resolve_to_config_type
 from dagster._core.instance.config import dagster_instance_config
+from dagster._core.instance.ref import InstanceRef
 
+from lol_dagster.orchestration.celery_launcher import CeleryLauncher
 from lol_dagster.orchestration.instance import shipped_file
-from lol_dagster.settings import SECRET_VARIABLES, Settings
+from lol_dagster.orchestration.kubernetes_launcher import KubernetesLauncher
+from lol_dagster.settings import Settings
 from lol_dagster_tests._support.postgres import PostgresServer
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -32,16 +36,33 @@ def small() -> None:
     answer()
 
 
-@pytest.mark.parametrize("folder", ["postgresql", "several-hosts"])
+def config_of_cluster() -> str:
+    """The dagster.yaml that Kubernetes puts into the pods."""
+    parts = yaml.safe_load_all((DEPLOY / "kubernetes/lol-dagster.yaml").read_text())
+    (found,) = [part["data"] for part in parts if part["kind"] == "ConfigMap"]
+    text: str = found["dagster.yaml"]
+    return text
+
+
+VARIANTS = {
+    "postgresql": (DEPLOY / "postgresql/dagster.yaml").read_text(),
+    "celery": (DEPLOY / "celery/dagster.yaml").read_text(),
+    "kubernetes": config_of_cluster(),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_dagster_runs_on_postgresql_with_it(
-    folder: str,
+    variant: str,
     postgres_server: PostgresServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = postgres_server.empty_database()
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", url)
-    shutil.copy(DEPLOY / folder / "dagster.yaml", tmp_path)
+    monkeypatch.setenv("DAGSTER_CELERY_BROKER", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("DAGSTER_COMPUTE_LOGS", str(tmp_path / "printed"))
+    (tmp_path / "dagster.yaml").write_text(VARIANTS[variant])
     dagster_instance_config(str(tmp_path))
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert type(instance.run_storage).__module__.startswith("dagster_postgres")
@@ -54,15 +75,75 @@ def test_dagster_runs_on_postgresql_with_it(
 
 def test_they_differ_from_the_shipped_one_in_nothing_but_what_they_are_for() -> None:
     shipped = yaml.safe_load(shipped_file("dagster.yaml").read_text())
-    one_box = yaml.safe_load((DEPLOY / "postgresql" / "dagster.yaml").read_text())
-    several = yaml.safe_load((DEPLOY / "several-hosts" / "dagster.yaml").read_text())
-    storage = one_box.pop("storage")
-    assert storage == several.pop("storage")
-    assert storage == {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}}
-    assert one_box == shipped
+    found = {name: yaml.safe_load(text) for name, text in VARIANTS.items()}
+    for variant in found.values():
+        assert variant.pop("storage") == {
+            "postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}
+        }
+    assert found.pop("postgresql") == shipped
     shipped.pop("run_launcher")
-    assert several.pop("run_launcher")["class"] == "DefaultRunLauncher"
-    assert several == shipped
+    shipped["concurrency"]["runs"].pop("max_concurrent_runs")
+    shipped["run_monitoring"].pop("start_timeout_seconds")
+    for variant in found.values():
+        assert variant.pop("run_launcher")["module"].startswith("lol_dagster.orchestration.")
+        assert variant.pop("compute_logs")
+        assert variant["concurrency"]["runs"].pop("max_concurrent_runs") > 8, "both pools, and more"
+        variant["run_monitoring"].pop("start_timeout_seconds")
+        assert variant == shipped
+
+
+def test_celerys_launcher_takes_its_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_CELERY_BROKER", "redis://127.0.0.1:1/0")
+    (tmp_path / "dagster.yaml").write_text(VARIANTS["celery"])
+    launcher = InstanceRef.from_dir(str(tmp_path)).run_launcher
+    assert isinstance(launcher, CeleryLauncher)
+    conf = launcher.celery.conf
+    assert conf.worker_max_tasks_per_child == 1, "or one process would beat for several runs"
+    # The longest job, nightly, has an hour, and its worker three minutes to end.
+    assert conf.task_time_limit > 3600 + 180
+    assert not launcher.supports_check_run_worker_health, "heartbeats tell"
+    assert [queue.name for queue in conf.task_queues] == [
+        "dagster", "americas", "europe", "asia", "sea", "nightly"
+    ]  # fmt: skip
+
+
+def test_kubernetes_launcher_takes_its_part() -> None:
+    """It asks for its cluster when it is made: here its configuration alone is tried."""
+    asked = yaml.safe_load(VARIANTS["kubernetes"])["run_launcher"]
+    assert asked["class"] == KubernetesLauncher.__name__
+    assert asked["module"] == KubernetesLauncher.__module__
+    checked = process_config(
+        resolve_to_config_type(KubernetesLauncher.config_type()),
+        asked["config"],
+    )
+    assert checked.success, checked.errors
+    assert KubernetesLauncher.supports_check_run_worker_health.fget(None) is False  # type: ignore[attr-defined]
+
+
+def test_what_the_cluster_is_given_belongs_together() -> None:
+    parts = list(yaml.safe_load_all((DEPLOY / "kubernetes/lol-dagster.yaml").read_text()))
+    names = {(part["kind"], part["metadata"]["name"]) for part in parts}
+    (deployment,) = [part for part in parts if part["kind"] == "Deployment"]
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (
+        1,
+        {"type": "Recreate"},
+    )
+    pod = deployment["spec"]["template"]["spec"]
+    run = yaml.safe_load(VARIANTS["kubernetes"])["run_launcher"]["config"]
+    assert ("ServiceAccount", pod["serviceAccountName"]) in names
+    assert run["service_account_name"] == pod["serviceAccountName"]
+    assert ("ConfigMap", run["instance_config_map"]) in names
+    claims = [
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in [*pod["volumes"], *run["volumes"]]
+        if "persistentVolumeClaim" in volume
+    ]
+    assert {("PersistentVolumeClaim", claim) for claim in claims} <= names
+    # What the nightly job writes in its pod, `up` finds.
+    (container,) = pod["containers"]
+    shared = [each for each in container["volumeMounts"] if each["name"] == "shared"]
+    assert shared == run["volume_mounts"]
+    assert {part["metadata"]["namespace"] for part in parts} == {run["job_namespace"]}
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
@@ -94,13 +175,6 @@ def test_a_unit_waits_for_the_clock_to_be_set(unit: Path) -> None:
     """What a clock that is ahead writes has to be put right afterwards."""
     (after,) = re.findall(r"^After=(.*)$", unit.read_text(), flags=re.MULTILINE)
     assert "time-sync.target" in after.split()
-
-
-@pytest.mark.parametrize("part", ["daemon", "web"])
-def test_the_units_that_need_no_secret_have_none(part: str) -> None:
-    unit = (DEPLOY / "several-hosts" / f"lol-dagster-{part}.service").read_text()
-    (taken,) = re.findall(r"^UnsetEnvironment=(.*)$", unit, flags=re.MULTILINE)
-    assert set(taken.split()) == set(SECRET_VARIABLES)
 
 
 def test_the_containers_belong_together() -> None:
@@ -141,7 +215,7 @@ def test_every_variable_that_is_asked_for_stands_in_the_example() -> None:
         )
     assert asked <= known
     settings = {f"LOL_{name.upper()}" for name in Settings.model_fields}
-    of_deploy = {"LOL_ADMIN_HOST", "LOL_CODE_HOST"}
+    of_deploy = {"LOL_ADMIN_HOST"}
     assert {name for name in known if name.startswith("LOL_")} <= settings | of_deploy
 
 

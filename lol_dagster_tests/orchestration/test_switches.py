@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -22,7 +20,7 @@ from lol_dagster.orchestration import switches
 from lol_dagster.orchestration.instance import POOL_LIMITS, prepare_instance
 from lol_dagster.orchestration.switches import look, looking, switch_on
 from lol_dagster.services import run_heartbeats
-from lol_dagster.settings import SECRET_VARIABLES, Settings
+from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Heartbeat, RunWorker, SendBucket
 from lol_dagster_tests._support.dagster_switches import click
@@ -109,23 +107,17 @@ def test_nothing_is_forgotten_that_the_code_declares() -> None:
     assert not declared & switches.REMOVED
 
 
-def test_the_daemons_unit_on_several_hosts_does_it_without_our_secrets(
-    settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+def test_up_does_it_in_a_process_that_it_runs_first(
+    settings: Settings, instance: dg.DagsterInstance
 ) -> None:
-    unit = Path(__file__).parents[2] / "deploy/several-hosts/lol-dagster-daemon.service"
-    (before_it,) = re.findall(r"^ExecStartPre=\S+ (.*)$", unit.read_text(), flags=re.MULTILINE)
     click(instance, "due_work_sensor", InstigatorStatus.STOPPED)
     (stopped,) = instance.all_instigator_state()
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).timestamp()
     ticked = SensorInstigatorData(cursor="7", last_tick_timestamp=tomorrow)
     instance.update_instigator_state(stopped.with_data(ticked))
     instance.event_log_storage.set_concurrency_slots("channels", 0)
-    for name in SECRET_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    (settings.home / "secret.key").write_text("too short")
-    Path(".env").write_text("LOL_ADMIN_PORT=none\n")
     done = subprocess.run(
-        [sys.executable, *before_it.split()],
+        [sys.executable, "-m", "lol_dagster.orchestration.switches"],
         env={**os.environ, "LOL_HOME": str(settings.home)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
