@@ -654,10 +654,15 @@ class TestSlack:
         self, delivery: DeliverySetup, channel: int
     ) -> None:
         delivery.artist.fails = True
-        delivery.with_card(channel)
-        settle(delivery)
+        message = delivery.with_card(channel)
+        delivery.run()
         assert (delivery.titles(channel), delivery.pictures(channel)) == (["Victory"], [[]])
         assert delivery.slack.count("upload-url") == 0
+        delivery.artist.fails = False
+        settle(delivery)
+        assert delivery.pictures(channel) == [[]], "it would fail again"
+        assert (picture := noted(delivery, message))
+        assert picture.failed == "no paint"
 
     @pytest.mark.parametrize("step", ["upload", "is_ready"])
     def test_an_upload_that_breaks_in_an_unexpected_way_costs_the_picture_alone(
@@ -756,6 +761,7 @@ class TestSlack:
         assert delivery.pictures(channel) == [[]]
         assert (picture := noted(delivery, message))
         assert picture.failed == "Slack's answer to the upload is not understood"
+        assert delivery.slack.count("upload-url") == 1, "it would answer so again"
         assert delivery.slack.count("upload") == 0
 
     @pytest.mark.parametrize("url", ["https://files.slack.com/upload/v1/x", "https://slack.com/x"])

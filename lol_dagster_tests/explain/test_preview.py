@@ -119,7 +119,9 @@ def test_only_the_teams_games_of_the_last_week_count(session: Session) -> None:
     add_game(session, "EUW1_2", played(stranger))
     add_game(session, "EUW1_3", played(left))
     add_game(session, "EUW1_4", played(ann), ended_at=NOW - week + timedelta(seconds=1), **ARAM)
-    assert what(preview(session, channel, queues=["ranked"])) == [("EUW1_4", "lost")]
+    found = preview(session, channel, queues=["ranked"])
+    assert what(found) == [("EUW1_4", "lost")]
+    assert found.games == 2  # and the one of whoever has left, which is announced by neither
 
 
 def test_a_channel_that_was_just_added_has_a_last_week_too(session: Session) -> None:

@@ -101,8 +101,11 @@ def test_a_remark_and_a_remake_and_a_place() -> None:
 
 
 def test_in_swarm_the_long_score_stands_among_the_figures() -> None:
-    ann = only(compose_card(game(member("Ann", cs=312, deaths=1), mode_family="swarm"), ()))
-    assert (ann.score, ann.facts) == ("", ("312 kills, 1 death",))
+    ann = member("Ann", cs=312, deaths=1, is_mvp=True)
+    shown = only(compose_card(game(ann, mode_family="swarm"), ()))
+    assert (shown.score, shown.facts) == ("", ("312 kills, 1 death",))
+    shown = only(compose_card(game(replace(ann, cs=1, deaths=2), mode_family="swarm"), ()))
+    assert shown.facts == ("1 kill, 2 deaths",)
 
 
 def test_everybody_is_on_it_the_members_side_first(any_database: Database) -> None:
