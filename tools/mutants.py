@@ -29,13 +29,16 @@ import re
 import resource
 import shutil
 import signal
+import sqlite3
 import sys
 import threading
 import time
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pytest
@@ -198,26 +201,41 @@ class _Trials:
         from mutmut.mutation.trampoline import set_mutant_under_test
 
         set_mutant_under_test("")
-        watcher = Coverage(data_file=None, config_file=False, include="lol_dagster/*")
-        watcher.start()
-        for item in session.items:
-            watcher.switch_context(item.nodeid)
-            begun = time.process_time()
-            _run(session, item)
-            self._seconds[item.nodeid] = time.process_time() - begun
-        watcher.stop()
-        data = watcher.get_data()
-        by_line = {
-            path: data.contexts_by_lineno(str(path.resolve()))
-            for path in {each.path for each in functions}
-        }
+        with TemporaryDirectory() as folder:
+            lines = Path(folder, "lines")
+            watcher = Coverage(data_file=str(lines), config_file=False, include="lol_dagster/*")
+            watcher.start()
+            for item in session.items:
+                watcher.switch_context(item.nodeid)
+                begun = time.process_time()
+                _run(session, item)
+                self._seconds[item.nodeid] = time.process_time() - begun
+            watcher.stop()
+            watcher.save()
+            self._note_reached(lines, functions)
+
+    def _note_reached(self, lines: Path, functions: Sequence[_Function]) -> None:
+        """
+        Args:
+            lines: coverage's database (https://coverage.readthedocs.io/en/latest/dbschema.html). Its own way to read
+                it takes longer than the tests.
+        """
+        of_file: dict[str, list[_Function]] = {}
         for each in functions:
-            reached = self._reached.setdefault(each.name, {})
-            for number in range(each.first + 1, each.last + 1):
-                for test in filter(None, by_line[each.path].get(number, ())):
-                    reached[test] = reached.get(test, 0) | 1 << (number - each.first)
-            for test in reached:
-                self._called[test] = self._called.get(test, 0) + 1
+            of_file.setdefault(str(each.path.resolve()), []).append(each)
+            self._reached.setdefault(each.name, {})
+        with closing(sqlite3.connect(lines)) as database:
+            rows = database.execute(
+                "SELECT path, context, numbits FROM line_bits JOIN file ON file.id = file_id "
+                "JOIN context ON context.id = context_id WHERE context != ''"
+            )
+            for path, test, numbits in rows:
+                bits = int.from_bytes(numbits, "little")
+                for each in of_file.get(path, ()):
+                    inside = (1 << each.last - each.first + 1) - 2  # without the line of its name
+                    if reached := bits >> each.first & inside:
+                        self._reached[each.name][test] = reached
+                        self._called[test] = self._called.get(test, 0) + 1
 
     def _seconds_of(self, item: pytest.Item) -> float:
         return self._seconds[item.nodeid]
