@@ -168,7 +168,9 @@ def facts(database: Database) -> list[Any]:
         return [] if fact is None else [fact.value]
 
 
-def test_a_template_that_fails_costs_no_message_and_is_known(any_database: Database) -> None:
+def test_a_template_that_fails_costs_no_message_and_is_known(
+    any_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     ann, _ = world(any_database, templates={"lead": "{{ 100 / (kills - 10) }} {{ name }}"})
     with any_database.writing() as session:
         add_game(session, "EUW1_1", played(ann))  # 10/2/8
@@ -177,6 +179,9 @@ def test_a_template_that_fails_costs_no_message_and_is_known(any_database: Datab
     assert facts(any_database) == [
         {"match_id": "EUW1_1", "error": "ZeroDivisionError: division by zero"}
     ]
+    (line,) = (each for each in caplog.records if each.levelname == "WARNING")
+    assert line.getMessage() == "A template fails: ZeroDivisionError: division by zero"
+    assert line.match_id == "EUW1_1"  # type: ignore[attr-defined]
     change_kills(any_database, 12)
     with any_database.writing() as session:
         write(session, "EUW1_1")
