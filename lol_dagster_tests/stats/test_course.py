@@ -50,6 +50,13 @@ def test_the_lead_is_the_difference_of_all_gold_in_each_frame() -> None:
     assert (found.final_lead(BLUE), found.final_lead(RED)) == (-500, 500)
     assert (found.lead(BLUE, 60), found.lead(RED, 60)) == (200, -200)
     assert found.lead(BLUE, 180) is None, "it was over"
+    assert found.sides == {BLUE: (1, 2, 3, 4, 5), RED: (6, 7, 8, 9, 10)}
+
+
+@pytest.mark.parametrize(("at", "lead"), [(60, 5), (119, 5), (120, None)])
+def test_a_lead_is_that_of_a_frame_within_a_minute(at: int, lead: int | None) -> None:
+    found = Course(((0, 0), (at, 5)), {}, {}, None, None, {})
+    assert found.lead(BLUE, 60) == lead
 
 
 def test_how_far_behind_a_side_was_at_most_and_when() -> None:
@@ -61,7 +68,10 @@ def test_how_far_behind_a_side_was_at_most_and_when() -> None:
 
 def test_it_stays_the_same_as_json() -> None:
     found = course([0, 200, 2000], [kill(1.5, 2, helped_by=[3]), monster(1.7, 100)])
-    assert Course.from_json(json.loads(json.dumps(found.to_json()))) == found
+    written = found.to_json()
+    assert Course.from_json(written) == found
+    # Compared with what stands in the database, it is the same.
+    assert json.loads(json.dumps(written)) == written
 
 
 @pytest.mark.parametrize(
@@ -93,7 +103,7 @@ def test_gold_at_15_minutes_and_the_lead_over_the_lane_opponent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ends_ms", "known"), [(899_999, False), (900_000, True), (959_000, True), (961_000, False)]
+    ("ends_ms", "known"), [(899_999, False), (900_000, True), (959_999, True), (960_000, False)]
 )
 def test_of_a_game_that_ended_before_15_minutes_it_is_not_known(
     ends_ms: int, *, known: bool
@@ -164,6 +174,24 @@ def test_the_largest_swing_is_the_most_that_changed_in_three_minutes() -> None:
         towers=1,
         inhibitors=1,
     )
+
+
+def test_what_falls_into_the_second_of_a_frame_counts_before_and_after_it() -> None:
+    """Frames come up to a second late, and are told by whole seconds: here from 0:00 to 3:00."""
+    of_blue = [
+        kill(at / 60_000, killer) for killer, at in enumerate((0, 1, 180_999, 181_000), start=1)
+    ]
+    swing = course([0, 0, 0, 1, 1], of_blue).swing
+    assert swing is not None
+    assert (swing.start_s, swing.end_s, swing.side) == (0, 180, BLUE)
+    assert [each.killer for each in swing.kills] == [2, 3]
+
+
+def test_a_monster_is_its_sides_or_its_killers_where_riot_names_no_side() -> None:
+    by_seven = monster(0.5, 0, "RIFTHERALD")  # participant 7, of the red side
+    swing = course([0, -900], [monster(0.4, 100), monster(0.4, 200), by_seven]).swing
+    assert swing is not None
+    assert swing.monsters == ("DRAGON", "RIFTHERALD")
 
 
 def test_of_two_swings_that_are_as_large_the_earlier_one_counts() -> None:
