@@ -511,3 +511,15 @@ def test_a_call_is_kept_for_as_long_as_it_may_weigh(bench: Bench) -> None:
     bench.call(limits)
     # The first weighs on the window of 100 s until 100.1; at 99 there is no space.
     assert bench.wait() == about(1 + edge_s(100))
+
+
+def test_how_many_calls_a_minute_are_allowed_is_said_by_the_tightest_limit(bench: Bench) -> None:
+    def allowed(method: str) -> float | None:
+        return bench.limiter.calls_a_minute("americas", method)
+
+    assert allowed("match") is None
+    bench.call(says("20:1,100:120", method="600:60"))
+    bench.call(says("1:60", method="1:60"), route="europe")
+    bench.call(says("20:1,100:120", method="30:60"), method="list")
+    # 100 in two minutes; 20 a second would be 1,200.
+    assert (allowed("match"), allowed("list")) == (50.0, 30.0)

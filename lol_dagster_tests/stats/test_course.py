@@ -177,7 +177,7 @@ def test_the_largest_swing_is_the_most_that_changed_in_three_minutes() -> None:
 
 
 def test_what_falls_into_the_second_of_a_frame_counts_before_and_after_it() -> None:
-    """Frames come up to a second late, and are told by whole seconds: here from 0:00 to 3:00."""
+    """Frames come up to a second late, and are known by whole seconds: here from 0:00 to 3:00."""
     of_blue = [
         kill(at / 60_000, killer) for killer, at in enumerate((0, 1, 180_999, 181_000), start=1)
     ]

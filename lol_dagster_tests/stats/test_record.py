@@ -276,6 +276,14 @@ def test_arena_keeps_its_augments_and_how_many_subteams_there_were(database: Dat
     assert (rows["participants"][6]["placement"], rows["participants"][6]["subteam_id"]) == (3, 3)
 
 
+def test_stolen_monsters_are_kept(database: Database) -> None:
+    with database.writing() as session:
+        archive(session, payload_bytes(participants=[participant("Ann", objectivesStolen=2)]))
+        track(session, "Ann")
+    record(database)
+    assert all_rows(database)["player_stats"][0]["extra"]["stolen"] == 2
+
+
 def test_a_game_that_riot_ended_over_behaviour_is_marked_for_whoever_tells_it(
     database: Database,
 ) -> None:

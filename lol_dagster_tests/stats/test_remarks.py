@@ -89,8 +89,13 @@ def test_a_larger_multikill_was_a_smaller_one_too() -> None:
     triple = found(feat("triple_kill"), [*pentas, *plain(20)])
     assert triple["triple_kill"].rarity == pytest.approx(21.2 / 60)
     # The other way round not: (0 + 20 × 0.002) / 60.
-    triples = [game(number, feats=frozenset({"triple_kill"})) for number in range(-40, 0)]
-    assert found(feat("penta_kill"), triples)["penta_kill"].rarity == pytest.approx(0.04 / 60)
+    for smaller in ("triple_kill", "quadra_kill"):
+        before = [game(number, feats=frozenset({smaller})) for number in range(-40, 0)]
+        assert found(feat("penta_kill"), before)["penta_kill"].rarity == pytest.approx(0.04 / 60)
+
+
+def test_each_feat_of_a_game_is_worth_a_remark() -> None:
+    assert found(feat("penta_kill", "steal"), plain(20)).keys() == {"penta_kill", "steal"}
 
 
 def test_games_of_another_family_and_games_from_before_there_were_feats_say_nothing() -> None:
@@ -213,6 +218,17 @@ def test_the_first_game_after_a_long_pause() -> None:
     assert "long_pause" in found(game(ended_at=soon), before)
     assert "long_pause" not in found(game(ended_at=soon - HOUR), before)
     assert "long_pause" not in found(game(), [])
+    # Of who has played little nobody knows how rare that is.
+    assert "long_pause" not in found(game(ended_at=NOON), before[2:])
+
+
+def test_a_pause_of_thirty_days_to_the_hour_is_a_long_one() -> None:
+    thirty = timedelta(days=30)
+    before = [game(-22, ended_at=NOON - HOUR - thirty), game(-21, ended_at=NOON - HOUR)]
+    before += [game(number, ended_at=NOON) for number in range(-20, 0)]
+    # There was one before, in 22 games: 2 / 23.
+    pause = found(game(ended_at=NOON + thirty), before)["long_pause"]
+    assert (pause.number, pause.rarity) == (30, pytest.approx(2 / 23))
 
 
 # --- together ---------------------------------------------------------------------------------------
