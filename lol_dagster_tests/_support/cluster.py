@@ -230,7 +230,7 @@ def cluster(folder: Path, *names: str, clock: ShiftedClock | None = None) -> Ite
             secret_key=SecretStr(_KEY),
         )  # fmt: skip
         app = AppContext(settings)
-        engine = create_engine(socket % "dagster")
+        engine = create_engine(socket % "dagster", pool_pre_ping=True)
         found = Cluster(
             folder, store, {host.name: host for host in rest}, World(simulator, app, instance),
             engine, binaries, clock,

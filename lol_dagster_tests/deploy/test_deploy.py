@@ -87,7 +87,7 @@ def test_they_differ_from_the_shipped_one_in_nothing_but_what_they_are_for() -> 
     for variant in found.values():
         assert variant.pop("run_launcher")["module"].startswith("lol_dagster.orchestration.")
         assert variant.pop("compute_logs")
-        assert variant["concurrency"]["runs"].pop("max_concurrent_runs") > 8, "both pools, and more"
+        assert variant["concurrency"]["runs"].pop("max_concurrent_runs") >= 8
         variant["run_monitoring"].pop("start_timeout_seconds")
         assert variant == shipped
 
