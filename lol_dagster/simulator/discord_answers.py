@@ -138,7 +138,8 @@ def check_emoji(form: Mapping[str, Any], there: Collection[str]) -> tuple[str, b
         there: The names of those that it has.
 
     Raises:
-        RefusedError: 30008 when it has too many, 50035 when the name or the picture is none.
+        RefusedError: 30008 when it has too many, 50035 when the name or the picture is none, 400 without a code
+            when that is too large.
     """
     name, image = str(form.get("name")), str(form.get("image"))
     if len(there) >= _EMOJIS:
@@ -147,8 +148,10 @@ def check_emoji(form: Mapping[str, Any], there: Collection[str]) -> tuple[str, b
         raise RefusedError(invalid("name", "APPLICATION_EMOJI_NAME_ALREADY_TAKEN", "is none."))
     kind, _, data = image.partition(",")
     content = base64.b64decode(data)
-    if kind != "data:image/png;base64" or len(content) > _EMOJI:
-        raise RefusedError(invalid("image", "BINARY_TYPE_MAX_SIZE", "is none, or too large."))
+    if kind != "data:image/png;base64":
+        raise RefusedError(invalid("image", "IMAGE_INVALID", "is none."))
+    if len(content) > _EMOJI:
+        raise RefusedError(json_answer(400, {"message": "File cannot be larger than 256.0 kb."}))
     return name, content
 
 

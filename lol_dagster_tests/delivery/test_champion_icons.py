@@ -306,6 +306,18 @@ def test_one_that_is_refused_or_not_to_be_had_keeps_no_other_away(uploading: Upl
     assert (report.uploaded, sorted(report.failed)) == (1, ["Ahri", "MonkeyKing"])
 
 
+def test_one_that_is_too_large_keeps_no_other_away(
+    uploading: Uploading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Discord has no code for that."""
+    monkeypatch.setattr(
+        Icons, "at", lambda _, address, number: b"0" * (300_000 if number == 103 else 10)
+    )
+    report = uploading.run()
+    assert (report.uploaded, report.failed.keys()) == (2, {"Ahri"})
+    assert "larger than 256" in report.failed["Ahri"]
+
+
 def test_where_data_dragon_has_nothing_it_is_said(uploading: Uploading) -> None:
     uploading.world.set_faults("ddragon.icon=500")
     with pytest.raises(NoIconError, match="500"):

@@ -10,7 +10,7 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from lol_dagster.delivery.model import NotSent, Refused
+from lol_dagster.delivery.model import Blocked, NotSent, Refused
 from lol_dagster.delivery.transports import discord_api
 from lol_dagster.delivery.transports.base import Reply, seconds
 from lol_dagster.delivery.transports.discord_bot import DiscordBot
@@ -94,6 +94,9 @@ class Emojis:
                 case NotSent(_, wait) if wait is not None:
                     self._wait(wait)
                 case Refused(reason):
+                    raise EmojiRefusedError(reason)
+                case Blocked(reason) if reply.status == 400 and not reply.field("code"):
+                    # What is too large: "not a JSON status code".
                     raise EmojiRefusedError(reason)
                 case other:
                     raise EmojiError(getattr(other, "reason", "Discord takes no emoji"))
