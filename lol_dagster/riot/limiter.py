@@ -307,7 +307,9 @@ def _learn_limits(
 
 def _count(window: RateWindow, now: float, number: int) -> None:
     """Count calls that are answered now, and forget those that no question reaches back to."""
-    horizon = now - window.seconds - 4 * LEASE_S
+    # An answer's question goes a window back from its reservation, a lease ago at most; and as much again for a
+    # process whose clock is ahead. Whoever finds less takes it for other programs' calls, and waits.
+    horizon = now - window.seconds - 2 * LEASE_S
     at = now
     if window.limit > MOST_SLOTS:
         slot = window.seconds / MOST_SLOTS
