@@ -1,6 +1,6 @@
 """Whose turn it is where Riot's limits do not allow all accounts their usual pauses.
 
-With a personal key that is so from some 250 accounts of a regional route on. Asked one after another all would
+With a personal key that is so from some 200 accounts of a regional route on. Asked one after another all would
 wait alike, whoever plays just now and whoever has not for weeks. What is asked for is news, and news of each
 account comes at a rate of its own: games that are waited for are fewest in all if each account is asked in
 proportion to the square root of its rate. The rate is that of those who play, as long as they do; else how many
