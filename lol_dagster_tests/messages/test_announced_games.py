@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from lol_dagster.messages.announced_games import load_announced_games
+from lol_dagster.messages.announced_games import load_announced_games, load_course
 from lol_dagster.messages.compose import AnnouncedGame, Member
+from lol_dagster.stats.course import Course
 from lol_dagster.storage.models import Membership
 from lol_dagster_tests._support.message_rows import ENDED, add_game, played
 from lol_dagster_tests._support.roster_rows import (
@@ -145,3 +146,12 @@ def test_of_whoever_has_several_accounts_the_one_that_was_played_is_named(sessio
     add_game(session, "EUW1_1", played(ann), played(bob), played(cid))
     (game,) = load_announced_games(session, team.id, {"EUW1_1"})
     assert [each.account_name for each in game.members] == ["Annie", "#1 Bob#NA1", None]
+
+
+def test_a_games_course_comes_with_the_champions_of_that_game(session):
+    ann = make_member(session, make_team(session), "Ann")
+    course = Course(((0, 0), (60, 5)), {}, {}, None, None, {"team-100": (1,), "team-200": ()})
+    add_game(session, "EUW1_1", played(ann, "Jinx"), course=course.to_json())
+    add_game(session, "EUW1_2", played(ann, "Ashe"))
+    assert load_course(session, "EUW1_1") == (course, {1: "Jinx"})
+    assert load_course(session, "EUW1_2") is None

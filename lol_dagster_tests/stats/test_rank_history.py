@@ -1,0 +1,75 @@
+"""An account's ranks as they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+
+from lol_dagster.stats.rank_history import Brought, brought
+from lol_dagster.stats.ranks import Moved, Rank
+from lol_dagster.storage.database import Database
+from lol_dagster.storage.models import Account, RankChange, RankSnapshot
+from lol_dagster_tests._support.message_rows import ENDED, add_game, played
+from lol_dagster_tests._support.roster_rows import make_member, make_team
+
+SOLO, FLEX = 420, 440
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def session(any_database: Database) -> Iterator[Session]:
+    with any_database.writing() as session:
+        yield session
+
+
+def snapshot(session: Session, account: Account, points: int, queue_id: int = SOLO) -> RankSnapshot:
+    row = RankSnapshot(
+        account_id=account.id, queue_id=queue_id, taken_at=ENDED, seen_at=ENDED, tier="GOLD",
+        division="II", league_points=points, wins=1, losses=1,
+    )  # fmt: skip
+    session.add(row)
+    session.flush()
+    return row
+
+
+def gold(points: int) -> Rank:
+    return Rank("GOLD", "II", points)
+
+
+def test_the_last_games_that_moved_a_rank_come_with_how_they_did(session: Session) -> None:
+    team = make_team(session)
+    players = [make_member(session, team, name) for name in ("Ann", "Ben")]
+    ann, ben = (player.accounts[0] for player in players)
+    before, after = snapshot(session, ann, 45), snapshot(session, ann, 66)
+    flex = snapshot(session, ann, 10, FLEX), snapshot(session, ann, 30, FLEX)
+    other = snapshot(session, ben, 1), snapshot(session, ben, 2)
+    for number, (account, queue_id, (first, second)) in enumerate(
+        [
+            (ann, SOLO, (before, after)),
+            (ann, SOLO, (after, before)),
+            (ann, FLEX, flex),
+            (ben, SOLO, other),
+            (ann, SOLO, (before, after)),
+        ]
+    ):
+        match_id = f"EUW1_{number}"
+        ended_at = ENDED - number * HOUR  # the later the number, the older
+        add_game(session, match_id, *map(played, players), queue_id=queue_id, ended_at=ended_at)
+        session.add(
+            RankChange(
+                match_id=match_id, account_id=account.id, before_id=first.id, after_id=second.id,
+                games=number + 1,
+            )
+        )  # fmt: skip
+    session.flush()
+    assert brought(session, ann.id, SOLO, limit=2) == [
+        Brought("EUW1_0", ENDED, Moved(gold(45), gold(66), 1)),
+        Brought("EUW1_1", ENDED - HOUR, Moved(gold(66), gold(45), 2)),
+    ]
+    assert [each.match_id for each in brought(session, ann.id, SOLO, limit=9)] == [
+        "EUW1_0", "EUW1_1", "EUW1_4",
+    ]  # fmt: skip
+    assert [each.match_id for each in brought(session, ann.id, FLEX, limit=9)] == ["EUW1_2"]
