@@ -92,6 +92,15 @@ def test_all_pauses_fit_into_the_limits_and_nobody_is_forgotten(
         assert least <= pause <= max(least, 4 * 60 * len(of) / calls) + 0.001
 
 
+def test_one_who_is_quiet_among_a_thousand_who_play_is_not_forgotten() -> None:
+    playing = [Waiting(number, "europe", 5 * MINUTE) for number in range(999)]
+    quiet = Waiting(999, "europe", timedelta(days=90))
+    # Of 45 calls a minute 11.25 to a thousand alike, and 33.75 by roots that are 1153.64 in all, of which theirs
+    # is 0.094491: 0.014014 a minute. Without the first it would be four hours and a half.
+    pause = pause_s(Turns([*playing, quiet], PERSONAL), quiet)
+    assert pause == pytest.approx(4281, abs=2)
+
+
 def test_those_come_first_of_whose_pauses_most_have_gone_by() -> None:
     def asked(
         account_id: int, ago: timedelta, *, played: timedelta, fails: bool = False
