@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     """Name of the channel in which the operator is alerted."""
     ping_url: SecretStr | None = None
     """Dead-man address: asked for once a minute while all is well."""
+    log_to_stdout: bool = False
+    """Several hosts alone: log lines of a run also go to its worker's standard output, each with its host's name, for a
+    collector. Where a worker's disk goes with it, as in a cluster, they would be gone."""
     slow_query_ms: Annotated[float | None, BeforeValidator(_milliseconds)] = 100.0
     """A database statement that takes this many milliseconds is logged with its plan; `0` logs each,
     `off` none."""

@@ -34,11 +34,12 @@ def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def json_formatter(process: str, redactor: Redactor) -> logging.Formatter:
+def json_formatter(process: str, redactor: Redactor, host: str | None = None) -> logging.Formatter:
     """One JSON object per line.
 
     Args:
         process: What kind of process it is; stands in each line.
+        host: Its host's name; None: it is left out.
     """
 
     def finish(_logger: Any, _method: str, event: EventDict) -> str:
@@ -51,13 +52,15 @@ def json_formatter(process: str, redactor: Redactor) -> logging.Formatter:
             "logger": record.name,
             "process": process,
             "pid": os.getpid(),
+            **({"host": host} if host else {}),
         }
+        always = len(fields)
         # Nothing that a call gives as `extra` may pass for one of these.
         fields |= {name: value for name, value in event.items() if name not in fields}
         clean = _Cleaner(redactor).fields(fields)
         line = json.dumps(clean)
         if len(line) > _LONGEST_LINE:
-            clean = {name: clean[name] for name in islice(clean, 6)}
+            clean = {name: clean[name] for name in islice(clean, always)}
             line = json.dumps({**clean, "cut": f"fields of {len(line)} characters"})
         return line
 

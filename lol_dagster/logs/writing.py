@@ -12,7 +12,9 @@ import json
 import logging
 import os
 import re
+import socket
 import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,6 +25,8 @@ from lol_dagster.settings import Settings
 from lol_dagster.storage.slow_queries import LOGGER_NAME as SLOW_QUERIES
 
 KEEP_LOGS = timedelta(days=30)
+RUN_WORKER = "run-worker"
+"""What the lines of a run's worker have as `process`."""
 
 _LARGEST_DAY = 100_000_000
 """Bytes of a day's file; what comes after that is not written."""
@@ -51,23 +55,32 @@ def start_logging(settings: Settings, process: str, *, knows_secrets: bool = Tru
         return
     stop_logging()
     redactor = redactor_for(settings) if knows_secrets else Redactor()
-    file = DailyFile(settings.logs_dir)
-    file.setFormatter(OnFirstLine(partial(_json_formatter, process, redactor)))
-    file.addFilter(_is_worth_keeping)
-    file.addFilter(_Rate())
-    root.addHandler(file)
+    _add(root, DailyFile(settings.logs_dir), partial(_json_formatter, process, redactor))
+    if settings.log_to_stdout and process == RUN_WORKER:
+        host = socket.gethostname()
+        _add(root, _ToStdout(sys.stdout), partial(_json_formatter, process, redactor, host))
     logging.getLogger("lol_dagster").setLevel(logging.INFO)
     for handler in root.handlers:
         if isinstance(handler, Terminal):
             handler.redact_with(redactor)
 
 
+def _add(
+    root: logging.Logger, handler: logging.Handler, make: Callable[[], logging.Formatter]
+) -> None:
+    handler.setFormatter(OnFirstLine(make))
+    handler.addFilter(_is_worth_keeping)
+    handler.addFilter(_Rate())
+    root.addHandler(handler)
+
+
 def stop_logging() -> None:
-    """Write to no file any more."""
+    """Write no lines any more."""
     root = logging.getLogger()
-    for file in _daily_files(root):
-        root.removeHandler(file)
-        file.close()
+    for handler in list(root.handlers):
+        if isinstance(handler, (DailyFile, _ToStdout)):
+            root.removeHandler(handler)
+            handler.close()
 
 
 def file_of(folder: Path, day: date) -> Path:
@@ -217,6 +230,10 @@ def _full(day: date) -> bytes:
     return json.dumps(line).encode() + b"\n"
 
 
+class _ToStdout(logging.StreamHandler):  # type: ignore[type-arg]
+    """For a collector."""
+
+
 def _daily_files(root: logging.Logger) -> list[DailyFile]:
     return [handler for handler in root.handlers if isinstance(handler, DailyFile)]
 
@@ -226,7 +243,7 @@ def _is_worth_keeping(record: logging.LogRecord) -> bool:
     return record.levelno >= (logging.INFO if is_own else logging.WARNING)
 
 
-def _json_formatter(process: str, redactor: Redactor) -> logging.Formatter:
+def _json_formatter(process: str, redactor: Redactor, host: str | None = None) -> logging.Formatter:
     from lol_dagster.logs.formatting import json_formatter
 
-    return json_formatter(process, redactor)
+    return json_formatter(process, redactor, host)

@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 import dagster as dg
 
 from lol_dagster.delivery.worker import Deliverer, deliverer
-from lol_dagster.logs.writing import start_logging
+from lol_dagster.logs.writing import RUN_WORKER, start_logging
 from lol_dagster.orchestration.polling import PollingThread, poll_accounts
 from lol_dagster.orchestration.runs import begin_work
 from lol_dagster.pipeline.discovery import DiscoveryReport
@@ -114,7 +114,7 @@ def resources(app: AppContext | None = None) -> dict[str, dg.ResourceDefinition]
 def _context_of_process(context: dg.InitResourceContext) -> AppContext:
     settings = load_settings()
     # Run workers are processes that Dagster starts: nobody before us could do it.
-    start_logging(settings, "run-worker" if context.run is not None else "code-server")
+    start_logging(settings, RUN_WORKER if context.run is not None else "code-server")
     app = _context_for(settings)
     # Which a launcher has started: then this process is for this run alone. `once` has no launcher.
     if context.run is not None and context.run.status != dg.DagsterRunStatus.NOT_STARTED:

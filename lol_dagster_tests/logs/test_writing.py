@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import structlog
+from pydantic import SecretStr
 from time_machine import TimeMachineFixture
 
 from lol_dagster.logs import writing
@@ -420,3 +421,24 @@ def test_a_days_file_has_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert lines == ["x" * 60] * 2
     assert json.loads(last)["event"] == "the log of 2026-11-25 is full: no more of it is written"
     assert file_of(tmp_path, date(2026, 11, 26)).read_text() == "tomorrow\n"
+
+
+@pytest.mark.parametrize(("process", "lines"), [("run-worker", 1), ("cli", 0)])
+def test_lines_of_a_run_go_to_the_standard_output_where_that_is_wanted_with_their_host(
+    settings: Settings, capsys: pytest.CaptureFixture[str], process: str, lines: int
+) -> None:
+    """And no other's: what a command prints is for whoever called it."""
+    wanted = settings.model_copy(
+        update={"log_to_stdout": True, "riot_api_key": SecretStr("RGAPI-0123456789")}
+    )
+    start_logging(wanted, process)
+    log.info("fetched with %s", "RGAPI-0123456789")
+    stop_logging()
+    log.info("not any more")
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(printed) == lines
+    for line in printed:
+        assert line["host"] == os.uname().nodename
+        assert "RGAPI-0123456789" not in line["event"]
+    (kept,) = [line for line in _lines(settings.logs_dir) if line["process"] == process]
+    assert "host" not in kept
