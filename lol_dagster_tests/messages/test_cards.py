@@ -115,8 +115,9 @@ def test_everybody_is_on_it_the_members_side_first(any_database: Database) -> No
         add_game(
             session, "EUW1_1",
             played(zoe, "Zed", (5, 1, 0)),
-            played(ann, "Jinx", (7, 2, 3), team_id=200, champion_id=222),
+            played(ann, "Jinx", (7, 2, 3), team_id=200, champion_id=222, highlights=["penta_kill"]),
         )  # fmt: skip
+        add_game(session, "EUW1_0", played(ann))  # where she has the seat that Zoe has in the other
         card = load_card(session, team.id, "EUW1_1")
         assert card is not None
         assert [(side.label, side.players) for side in card.sides] == [
@@ -124,6 +125,7 @@ def test_everybody_is_on_it_the_members_side_first(any_database: Database) -> No
             ("5", (CardPlayer("Zed", 222),)),
         ]
         assert card.patch == "16.15"
+        assert only(card).highlight, "a pentakill"
         # As the other team sees it, and as one that had nobody there does.
         theirs = load_card(session, others.id, "EUW1_1")
         assert theirs is not None

@@ -6,12 +6,12 @@ import json
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from lol_dagster.messages.announced_games import load_card
 from lol_dagster.messages.rules import decide
 from lol_dagster.roster.players import leave_out
-from lol_dagster.storage.models import Membership
+from lol_dagster.storage.models import Membership, Message
 from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
 from lol_dagster_tests._support.roster_rows import (
     make_account,
@@ -97,6 +97,24 @@ def test_what_waits_to_be_sent_when_they_are_left_out_does_not_name_them(
     message = the_message(any_database)
     assert ADA not in json.dumps(message.content)
     assert (message.state, message.last_error) == then
+    # Whatever waits goes on waiting for its turn.
+    assert (message.due_at is None) == (message.state in {"needs_review", "dropped"})
+
+
+def test_what_other_teams_are_to_hear_stays_as_it_is_when_they_are_left_out(
+    any_database, ann_and_ada
+):
+    _, ada = ann_and_ada
+    with any_database.writing() as session:
+        other = make_team(session, "Others")
+        make_channel(session, other, "other")
+        make_membership(session, other, ada)
+        add_game(session, "EUW1_1", played(ada))
+        write(session, "EUW1_1")
+        # A text that nothing but a rewriting would change.
+        session.execute(update(Message).values(desired_hash="as it was"))
+        leave_out(session, ADA, team="Friends", left_out=True, now=NOW)
+    assert the_message(any_database).desired_hash == "as it was"
 
 
 def test_what_was_posted_or_given_up_stays_as_it_is_when_they_are_left_out(
