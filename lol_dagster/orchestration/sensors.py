@@ -238,6 +238,8 @@ def _words(found: DiscoveryReport) -> str:
     parts += [f"{len(found.failures)} failed"] if found.failures else []
     if found.limited_until:
         parts.append(f"{found.not_asked + 1} wait for Riot's limits")
+    elif found.not_asked:
+        parts.append(f"{found.not_asked} have their turn in the next poll")
     return ", ".join(parts)
 
 

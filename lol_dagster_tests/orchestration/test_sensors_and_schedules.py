@@ -27,7 +27,7 @@ from lol_dagster.orchestration.sensors import (
     SensorOfOneInstance,
     due_work_sensor,
 )
-from lol_dagster.pipeline.discovery import DiscoveryReport
+from lol_dagster.pipeline.discovery import DiscoveryReport, PollReport
 from lol_dagster.pipeline.run_requests import request_run
 from lol_dagster.settings import Settings
 from lol_dagster.simulator.games import Account
@@ -102,6 +102,17 @@ def test_a_tick_asks_riot_and_requests_the_run_over_what_is_new(world: World) ->
     assert not world.runs("poll_match_lists")
     (shown,) = materializations(world, "match_lists")
     assert shown.metadata["new_matches"].value == 1
+
+
+def test_a_tick_says_how_many_a_poll_had_no_time_for(world: World) -> None:
+    app = world.app
+    polling = PollingThread(lambda: DiscoveryReport((PollReport(1, "Ann#NA1"),), not_asked=12))
+    work = DueWork(
+        world.instance, app.database, app.settings, app.deliverer, polling, app.clock.now, rest_s=0
+    )
+    somebody_quiet(world)
+    said = "Asked for the lists of Ann#NA1: 0 new, 12 have their turn in the next poll"
+    assert said in skipped(work.tick())
 
 
 def test_a_poll_without_news_is_shown_by_its_tick_and_every_quarter_of_an_hour(
