@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lol_dagster.stats.rank_history import Brought, brought
+from lol_dagster.stats.rank_history import Brought, brought, credit_games
 from lol_dagster.stats.ranks import Moved, Rank
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, RankChange, RankSnapshot
@@ -25,10 +27,13 @@ def session(any_database: Database) -> Iterator[Session]:
         yield session
 
 
-def snapshot(session: Session, account: Account, points: int, queue_id: int = SOLO) -> RankSnapshot:
+def snapshot(
+    session: Session, account: Account, points: int, queue_id: int = SOLO, **said: Any
+) -> RankSnapshot:
+    values = {"taken_at": ENDED, "seen_at": ENDED, "wins": 1, "losses": 1, **said}
     row = RankSnapshot(
-        account_id=account.id, queue_id=queue_id, taken_at=ENDED, seen_at=ENDED, tier="GOLD",
-        division="II", league_points=points, wins=1, losses=1,
+        account_id=account.id, queue_id=queue_id, tier="GOLD", division="II", league_points=points,
+        **values,
     )  # fmt: skip
     session.add(row)
     session.flush()
@@ -73,3 +78,30 @@ def test_the_last_games_that_moved_a_rank_come_with_how_they_did(session: Sessio
         "EUW1_0", "EUW1_1", "EUW1_4",
     ]  # fmt: skip
     assert [each.match_id for each in brought(session, ann.id, FLEX, limit=9)] == ["EUW1_2"]
+
+
+def test_a_move_over_two_games_is_credited_to_the_later_of_the_accounts_own(
+    session: Session,
+) -> None:
+    team = make_team(session)
+    players = [make_member(session, team, name) for name in ("Ann", "Ben")]
+    ann = players[0].accounts[0]
+    early = {"taken_at": ENDED - 9 * HOUR, "seen_at": ENDED - 9 * HOUR, "wins": 10}
+    late = {"taken_at": ENDED + HOUR, "seen_at": ENDED + 9 * HOUR, "wins": 12}
+    before, after = snapshot(session, ann, 20, **early), snapshot(session, ann, 60, **late)
+
+    def add(match_id: str, ago: int, *who: Any, queue_id: int = SOLO) -> None:
+        add_game(session, match_id, *who, queue_id=queue_id, ended_at=ENDED - ago * HOUR)
+
+    add("EUW1_5", 4, played(players[0]))
+    add("EUW1_3", 3, played(players[0]))  # not by its number, but by its end the later one
+    # None of these has moved it: another's, a remake, another queue's.
+    add("EUW1_7", 2, played(players[1]))
+    add("EUW1_8", 2, played(players[0], outcome="remake"))
+    add("EUW1_9", 2, played(players[0]), queue_id=FLEX)
+    assert credit_games(session, ann.id, SOLO).changed == {"EUW1_3"}
+    (change,) = session.scalars(select(RankChange))
+    assert (change.match_id, change.before_id, change.after_id, change.games) == (
+        "EUW1_3", before.id, after.id, 2,
+    )  # fmt: skip
+    assert credit_games(session, ann.id, SOLO).changed == frozenset()
