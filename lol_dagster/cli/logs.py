@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import sys
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -38,7 +42,14 @@ def logs(follow: bool, since: datetime | None, lines: int, as_json: bool, **want
 
     With --json each line is printed as it stands in the log: a JSON object.
     """
-    logs_dir = load_settings().logs_dir
+    settings = load_settings()
+    logs_dir = settings.logs_dir
+    if _are_runs_elsewhere(settings.dagster_home / "dagster.yaml"):
+        click.echo(
+            f"These are lines of {socket.gethostname()} alone. Runs work on other hosts, too: Dagster's UI shows "
+            "the lines of each run, and the log of its worker's host the rest.",
+            err=True,
+        )
     matching = LogFilter(since=since, **wanted)
     most = None if since else lines
     try:
@@ -54,6 +65,15 @@ def logs(follow: bool, since: datetime | None, lines: int, as_json: bool, **want
         # The program that this is piped into (`head`, a pager) has ended. Python would complain once
         # more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _are_runs_elsewhere(dagster_yaml: Path) -> bool:
+    """Whether it names one of the launchers that deploy/ has for several hosts."""
+    with suppress(OSError):
+        return bool(
+            re.search(r"module: \S+\.(celery|kubernetes)_launcher\b", dagster_yaml.read_text())
+        )
+    return False
 
 
 def _print_lines(lines: Iterable[LogLine], as_json: bool) -> None:

@@ -18,7 +18,7 @@ from lol_dagster.logs.reading import LogFilter, read_log
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.simulator.main import Simulator
 from lol_dagster.storage.schema import open_database
-from lol_dagster_tests._support.commands import refused, said
+from lol_dagster_tests._support.commands import refused, run, said
 from lol_dagster_tests._support.log_lines import write
 from lol_dagster_tests._support.payloads import match_payload, participant, puuid_of
 from lol_dagster_tests._support.roster_rows import make_channel, make_member, make_team
@@ -41,6 +41,23 @@ def test_the_last_lines_are_shown_and_older_ones_with_since(settings: Settings) 
     assert "match_id=NA1_1" in shown[1]
     assert said("logs", "--since", "2026-11-25T12:02").count("\n") == 3
     assert said("logs", "--game", "NA1_2") == ""
+
+
+def test_on_several_hosts_it_says_what_it_cannot_see(settings: Settings) -> None:
+    """Beside the lines, which programs read."""
+    write(settings.logs_dir, NOON, "kept")
+    assert run("logs", "--json").stderr == ""
+    settings.dagster_home.mkdir()
+    deploy = Path(__file__).parents[2] / "deploy"
+    for variant, elsewhere in (
+        (deploy / "postgresql/dagster.yaml", False),
+        (deploy / "celery/dagster.yaml", True),
+        (deploy / "kubernetes/lol-dagster.yaml", True),  # which has it within
+    ):
+        (settings.dagster_home / "dagster.yaml").write_text(variant.read_text())
+        result = run("logs", "--json")
+        assert result.stdout.count("\n") == 1
+        assert ("Runs work on other hosts, too" in result.stderr) is elsewhere
 
 
 def test_json_lines_are_printed_as_they_stand(settings: Settings) -> None:
