@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lol_dagster.stats.rank_history import Brought, brought, credit_games
+from lol_dagster.stats.rank_history import Brought, brought, credit_games, curve
 from lol_dagster.stats.ranks import Moved, Rank
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Account, RankChange, RankSnapshot
@@ -105,3 +105,16 @@ def test_a_move_over_two_games_is_credited_to_the_later_of_the_accounts_own(
         "EUW1_3", before.id, after.id, 2,
     )  # fmt: skip
     assert credit_games(session, ann.id, SOLO).changed == frozenset()
+
+
+def test_a_curve_is_one_accounts_in_one_queue_and_begins_with_its_oldest(session: Session) -> None:
+    team = make_team(session)
+    ann, ben = (make_member(session, team, name).accounts[0] for name in ("Ann", "Ben"))
+    own = [snapshot(session, ann, points).id for points in (45, 66, 50)]
+    snapshot(session, ann, 1, FLEX)
+    snapshot(session, ben, 2)
+    found = curve(session, ann.id, SOLO)
+    assert [(each.id, each.rank) for each in found] == list(
+        zip(own, map(gold, (45, 66, 50)), strict=True)
+    )
+    assert [each.rank for each in curve(session, ann.id, SOLO, limit=2)] == [gold(66), gold(50)]

@@ -70,6 +70,16 @@ def test_a_game_without_a_timeline_that_can_be_read_is_recorded_all_the_same(
     assert (stat.gold_at_15, stat.gold_lead_at_15, stat.highlights) == (None, None, [])
 
 
+def test_of_a_timeline_that_cannot_be_read_the_log_says_why_and_of_which_game(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorded(database, json.dumps(timeline("NA1_2", [0, 0])).encode())
+    (line,) = (each for each in caplog.records if each.levelname == "WARNING")
+    assert line.getMessage().startswith("Left out: ")
+    assert "NA1_2" in line.getMessage()
+    assert line.match_id == MATCH  # type: ignore[attr-defined]
+
+
 def test_a_timeline_that_comes_after_the_archive_was_read_is_not_left_out(
     any_database: Database,
 ) -> None:
