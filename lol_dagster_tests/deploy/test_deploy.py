@@ -98,6 +98,7 @@ def test_celerys_launcher_takes_its_part(tmp_path: Path, monkeypatch: pytest.Mon
     launcher = InstanceRef.from_dir(str(tmp_path)).run_launcher
     assert isinstance(launcher, CeleryLauncher)
     conf = launcher.celery.conf
+    assert conf.broker_connection_max_retries is None, "0 would end it when Redis is away"
     assert conf.worker_max_tasks_per_child == 1, "or one process would beat for several runs"
     # The longest job, nightly, has an hour, and its worker three minutes to end.
     assert conf.task_time_limit > 3600 + 180

@@ -112,10 +112,11 @@ def database_restarted(hosts: Cluster) -> None:
 
 
 def redis_lost(hosts: Cluster) -> None:
-    """With all that was in it."""
+    """With all that was in it, and away for a while."""
     for pid in hosts.store.pids():
         if "redis-server" in _command(pid):
             os.kill(pid, signal.SIGKILL)
+    time.sleep(10)
     hosts.start_redis()
 
 
@@ -128,14 +129,14 @@ def _command(pid: int) -> str:
 
 
 FAULTS: dict[str, Callable[[Cluster], None]] = {
-    "database killed and started": database_restarted,
     "Redis lost with its queues": redis_lost,
     "slow link (300 ms, 5 % lost)": slow_link,
     "cut off for 30 s": lambda hosts: cut_off(hosts, 30),
-    "cut off for 90 s": lambda hosts: cut_off(hosts, 90),
-    "frozen for 90 s": frozen,
     "power cut of a worker host": power_cut,
     "power cut of up's host": up_lost,
+    "database killed and started": database_restarted,
+    "cut off for 90 s": lambda hosts: cut_off(hosts, 90),
+    "frozen for 90 s": frozen,
 }
 
 
