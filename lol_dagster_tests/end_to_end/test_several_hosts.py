@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from lol_dagster_tests._support.cluster import Cluster, cluster
+from lol_dagster_tests._support.process_harness import command_line
 from lol_dagster_tests._support.shifted_clock import ShiftedClock, shifted_clock
 from lol_dagster_tests._support.waiting import wait_for
 
@@ -104,7 +105,7 @@ def slow_link(hosts: Cluster) -> None:
 
 def database_restarted(hosts: Cluster) -> None:
     (postmaster, *_) = [
-        pid for pid in hosts.store.pids() if "postgres -D" in _command(pid)
+        pid for pid in hosts.store.pids() if "postgres -D" in command_line(pid)
     ]  # fmt: skip
     os.kill(postmaster, signal.SIGQUIT)
     wait_for("end of PostgreSQL", lambda: not Path(f"/proc/{postmaster}/fd/0").exists())
@@ -114,7 +115,7 @@ def database_restarted(hosts: Cluster) -> None:
 def redis_lost(hosts: Cluster) -> None:
     """With all that was in it, and away for a while."""
     for pid in hosts.store.pids():
-        if "redis-server" in _command(pid):
+        if "redis-server" in command_line(pid):
             os.kill(pid, signal.SIGKILL)
     time.sleep(10)
     hosts.start_redis()
@@ -122,10 +123,6 @@ def redis_lost(hosts: Cluster) -> None:
 
 def up_lost(hosts: Cluster) -> None:
     hosts.hosts["main"].cut_the_power()
-
-
-def _command(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
 FAULTS: dict[str, Callable[[Cluster], None]] = {
