@@ -57,11 +57,12 @@ def test_the_last_games_that_moved_a_rank_come_with_how_they_did(session: Sessio
             (ann, SOLO, (after, before)),
             (ann, FLEX, flex),
             (ben, SOLO, other),
+            (ann, SOLO, (after, after)),
             (ann, SOLO, (before, after)),
         ]
     ):
-        match_id = f"EUW1_{number}"
-        ended_at = ENDED - number * HOUR  # the later the number, the older
+        match_id = f"EUW1_{9 - number}"
+        ended_at = ENDED - min(number, 3) * HOUR  # the last two ended at once
         add_game(session, match_id, *map(played, players), queue_id=queue_id, ended_at=ended_at)
         session.add(
             RankChange(
@@ -71,13 +72,13 @@ def test_the_last_games_that_moved_a_rank_come_with_how_they_did(session: Sessio
         )  # fmt: skip
     session.flush()
     assert brought(session, ann.id, SOLO, limit=2) == [
-        Brought("EUW1_0", ENDED, Moved(gold(45), gold(66), 1)),
-        Brought("EUW1_1", ENDED - HOUR, Moved(gold(66), gold(45), 2)),
+        Brought("EUW1_9", ENDED, Moved(gold(45), gold(66), 1)),
+        Brought("EUW1_8", ENDED - HOUR, Moved(gold(66), gold(45), 2)),
     ]
     assert [each.match_id for each in brought(session, ann.id, SOLO, limit=9)] == [
-        "EUW1_0", "EUW1_1", "EUW1_4",
+        "EUW1_9", "EUW1_8", "EUW1_4", "EUW1_5",
     ]  # fmt: skip
-    assert [each.match_id for each in brought(session, ann.id, FLEX, limit=9)] == ["EUW1_2"]
+    assert [each.match_id for each in brought(session, ann.id, FLEX, limit=9)] == ["EUW1_7"]
 
 
 def test_a_move_over_two_games_is_credited_to_the_later_of_the_accounts_own(
@@ -105,6 +106,10 @@ def test_a_move_over_two_games_is_credited_to_the_later_of_the_accounts_own(
         "EUW1_3", before.id, after.id, 2,
     )  # fmt: skip
     assert credit_games(session, ann.id, SOLO).changed == frozenset()
+    # What is known already does not hide what comes after it.
+    snapshot(session, ann, 80, taken_at=ENDED + 20 * HOUR, seen_at=ENDED + 30 * HOUR, wins=13)
+    add("EUW1_2", -15, played(players[0]))
+    assert credit_games(session, ann.id, SOLO).changed == {"EUW1_2"}
 
 
 def test_a_curve_is_one_accounts_in_one_queue_and_begins_with_its_oldest(session: Session) -> None:
