@@ -10,7 +10,7 @@ help:
 	@echo "make up      the real thing: needs LOL_RIOT_API_KEY, a team and a channel; takes ARGS, too"
 	@echo "make test    every check and every test"
 	@echo "make mutants alters the code in one place at a time: what does no test notice? (an hour; goes on where it stopped)"
-	@echo "make soak    the long proof of delivery: every fault at every point, 1,000 messages (20 minutes)"
+	@echo "make soak    the long proofs: of delivery, every fault at every point, 1,000 messages; of several hosts (40 minutes)"
 	@echo "make soak-operations   an hour of everything together, under fault injection"
 	@echo "make bench   the benchmarks: a table, and bench.json"
 	@echo "make gallery draws docs/messages.md: every kind of message as a phone shows it"
