@@ -98,9 +98,13 @@ def frozen(hosts: Cluster) -> None:
 
 
 def slow_link(hosts: Cluster) -> None:
+    """For a minute: each statement is a round trip, so that a run takes minutes for as long as it stays so."""
     for name in ("one", "two"):
         # On the way out and in together as much as netem delays and loses on one of them.
         hosts.hosts[name].link(delay_s=0.15, loss=0.025)
+    time.sleep(60)
+    for name in ("one", "two"):
+        hosts.hosts[name].link()
 
 
 def database_restarted(hosts: Cluster) -> None:
