@@ -467,6 +467,19 @@ def test_a_clock_that_is_put_back_does_not_block_forever(bench: Bench) -> None:
     bench.take()
 
 
+def test_a_call_under_way_when_the_clock_is_put_back_blocks_no_longer_than_an_answered_one(
+    bench: Bench,
+) -> None:
+    bench.call(says("1:10"))
+    bench.time.now += 10 + edge_s(10)
+    bench.take()  # and its process dies
+    bench.time.now -= 86_400
+    # It counts as over now, instead of at the end of its lease on the day that comes again.
+    assert bench.wait() == about(10 + edge_s(10))
+    bench.time.now += 10 + edge_s(10)
+    bench.take()
+
+
 def test_old_calls_are_forgotten(bench: Bench) -> None:
     for _ in range(10):
         bench.call(says("1000:120", method="2000:50"))
