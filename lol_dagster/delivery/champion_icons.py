@@ -7,10 +7,9 @@ sent. A champion that is not among it has no icon.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -23,6 +22,7 @@ from lol_dagster.delivery.transports.discord_bot import DiscordBot
 from lol_dagster.delivery.transports.discord_emojis import EmojiRefusedError, Emojis
 from lol_dagster.delivery.transports.discord_format import emoji, emoji_name
 from lol_dagster.delivery.transports.slack_api import IMAGES
+from lol_dagster.messages.content import MessageContent
 from lol_dagster.pictures.icons import Icons, NoIconError
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -47,14 +47,12 @@ class UploadReport:
 
 
 def shown_icons(
-    session: Session, transport: Transport, message_id: str, content: Mapping[str, Any]
+    session: Session, transport: Transport, message_id: str, content: MessageContent
 ) -> dict[int, str]:
-    """The icons of a message's champions that can be shown in a channel of this kind.
-
-    Args:
-        content: `MessageContent` as JSON.
-    """
-    if transport.icon_set is None or not (champions := set(_champions(content))):
+    """The icons of a message's champions that can be shown in a channel of this kind."""
+    lines = (line for section in content.sections for line in section.lines)
+    champions = {line.icon.champion_id for line in lines if line.icon}
+    if transport.icon_set is None or not champions:
         return {}
     if goes_without_icons(session, message_id):
         return {}
@@ -145,13 +143,6 @@ def emojis_of(settings: Settings, database: Database, now: Callable[[], datetime
         clock.sleep(max(0.0, (begins_at - now()).total_seconds()))
 
     return Emojis(bot, turn=turn, sleep=clock.sleep)
-
-
-def _champions(content: Mapping[str, Any]) -> Iterator[int]:
-    for section in content.get("sections", ()):
-        for line in section.get("lines", ()):
-            if icon := line.get("icon"):
-                yield int(icon["champion_id"])
 
 
 def _known(session: Session, icon_set: str) -> dict[str, str]:

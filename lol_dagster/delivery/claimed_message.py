@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.destinations import Destination
@@ -115,18 +116,24 @@ def wanted(transport: Transport, claimed: ClaimedMessage, scan: Scan, known: str
 
 
 def rendered(
-    transport: Transport, claimed: ClaimedMessage, rev: int, icons: ShownIcons = NO_ICONS
+    transport: Transport,
+    claimed: ClaimedMessage,
+    rev: int,
+    icons: Callable[[MessageContent], ShownIcons] = lambda _content: NO_ICONS,
 ) -> Outgoing | Answer[PostVerdict]:
     """The message as its channel takes it, or that it cannot be rendered: whatever is wrong with
     one message's content sends that message alone to review.
 
     Args:
-        icons: Those of the champions in it.
+        icons: Finds those of the champions in it.
     """
     try:
         content = MessageContent.from_json(claimed.content)
-        body = transport.render(content, write_marker(claimed.row.id, rev), icons)
+        shown = icons(content)
+        body = transport.render(content, write_marker(claimed.row.id, rev), shown)
+    except SQLAlchemyError:
+        raise
     except Exception as error:
         logger.exception("cannot be rendered", extra={"message_id": claimed.row.id})
         return Answer(Refused(f"it cannot be rendered: {type(error).__name__}"))
-    return Outgoing(claimed.row.id, rev, claimed.nonce, body, has_icons=bool(icons))
+    return Outgoing(claimed.row.id, rev, claimed.nonce, body, has_icons=bool(shown))

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, or_, select
@@ -325,7 +326,7 @@ class Outbox:
                 retry=retry,
                 address=claimed.destination.address,
             )
-            icons = shown_icons(session, transport, stepped.row.id, stepped.content)
+            icons = partial(shown_icons, session, transport, stepped.row.id)
             outgoing = rendered(transport, stepped, stepped.row.desired_rev, icons)
             if isinstance(outgoing, Outgoing):
                 channel = session.get_one(Channel, destination.channel_id)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.claimed_message import ClaimedMessage, as_claimed, rendered, wanted
@@ -131,6 +132,14 @@ def test_a_message_that_cannot_be_rendered_is_refused_by_itself(
     assert answer == Answer(Refused("it cannot be rendered: ValidationError"))
     (line,) = (each for each in caplog.records if each.levelname == "ERROR")
     assert (line.getMessage(), line.message_id) == ("cannot be rendered", "own")  # type: ignore[attr-defined]
+
+
+def test_a_database_that_fails_over_its_icons_is_no_fault_of_the_message(taken: Taken) -> None:
+    def icons(_content: MessageContent) -> NoReturn:
+        raise OperationalError("SELECT", {}, OSError("disk I/O error"))
+
+    with pytest.raises(OperationalError):
+        rendered(TRANSPORTS["discord-bot"], taken.take(taken.add()), 1, icons)
 
 
 def test_a_message_is_looked_for_by_its_number_and_its_text(taken: Taken) -> None:

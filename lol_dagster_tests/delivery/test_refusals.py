@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -272,9 +273,23 @@ def test_row_15_a_refused_text_stops_only_itself(
     assert row.last_error
 
 
-def test_a_text_that_cannot_be_rendered_stops_only_itself(delivery: DeliverySetup) -> None:
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"title": 7},
+        {"title": "", "summary": "", "sections": ["of another version"]},
+        {
+            "title": "",
+            "summary": "",
+            "sections": [{"lines": [{"icon": {"of": "another version"}}]}],
+        },
+    ],
+)
+def test_a_text_that_cannot_be_rendered_stops_only_itself(
+    delivery: DeliverySetup, stored: dict[str, Any]
+) -> None:
     channel = delivery.channel()
-    bad = delivery.message(channel, content={"title": 7})
+    bad = delivery.message(channel, content=stored)
     delivery.message(channel, "good", order_at=NOW + timedelta(seconds=1))
     report = delivery.run()
     assert (report.needs_review, report.delivered) == (1, 1)

@@ -227,7 +227,7 @@ def _previews(
     try:
         read = MessageContent.from_json(content)
         return [
-            each.preview(read, marker, shown_icons(reading(), each, message.id, content))
+            each.preview(read, marker, shown_icons(reading(), each, message.id, read))
             for each in transports
         ]
     except Exception:  # whatever is stored there: the rest of the page is what helps then
