@@ -30,7 +30,7 @@ from lol_dagster.storage.models import Fact
 
 _FACT = "champion-icons"
 _MOST_IN_A_ROW = 3
-"""Of icons that are not to be had: Data Dragon is asked no further."""
+"""Of icons that are not to be had or not taken: nobody is asked any further."""
 
 
 @dataclass
@@ -109,9 +109,7 @@ def upload_icons(
                 elif emojis:
                     report.were_there += 1
                 in_a_row = 0
-            except EmojiRefusedError as error:
-                report.failed[champion] = str(error)
-            except NoIconError as error:
+            except (EmojiRefusedError, NoIconError) as error:
                 report.failed[champion] = str(error)
                 in_a_row += 1
                 if in_a_row == _MOST_IN_A_ROW:

@@ -266,7 +266,9 @@ def test_a_new_champion_is_the_only_one_that_is_uploaded_then(
 @pytest.mark.parametrize("fault", ["discord.emoji=429(2)*1", "discord.emoji=429-global(2)*2"])
 def test_where_discord_asks_to_wait_it_is_waited(uploading: Uploading, fault: str) -> None:
     uploading.world.set_faults(fault)
+    began = uploading.clock.now
     assert uploading.run() == UploadReport(champions=3, uploaded=3, were_there=0)
+    assert uploading.clock.now >= began + 2
 
 
 @pytest.mark.parametrize(
@@ -300,10 +302,35 @@ def test_an_answer_that_got_lost_costs_no_second_emoji(uploading: Uploading) -> 
     assert len(uploading.world.discord._emojis) == 3
 
 
-def test_one_that_is_refused_or_not_to_be_had_keeps_no_other_away(uploading: Uploading) -> None:
-    uploading.world.set_faults("discord.emoji=refuse(50035)*1; ddragon.icon=404*1")
+# Of the form, "Invalid Asset", "Failed to resize asset below the minimum size".
+@pytest.mark.parametrize("code", [50035, 50046, 50138])
+def test_one_that_is_refused_or_not_to_be_had_keeps_no_other_away(
+    uploading: Uploading, code: int
+) -> None:
+    uploading.world.set_faults(f"discord.emoji=refuse({code})*1; ddragon.icon=404*1")
     report = uploading.run()
     assert (report.uploaded, sorted(report.failed)) == (1, ["Ahri", "MonkeyKing"])
+
+
+def test_where_one_after_the_other_is_refused_no_further_one_is_tried(
+    uploading: Uploading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ddragon._NAMES, 950, "Naafiri")
+    monkeypatch.setitem(ddragon._CHAMPIONS["data"], "Naafiri", of("Naafiri", 950))
+    uploading.world.set_faults("discord.emoji=refuse(50046)")
+    with pytest.raises(EmojiError, match="50046"):
+        uploading.run()
+    calls = uploading.world.truth.calls("discord.emoji")
+    assert [call["status"] for call in calls] == [400] * 3
+
+
+def test_nothing_is_waited_for_after_the_last_one(uploading: Uploading) -> None:
+    """Its answer says that the next might be added in an hour."""
+    uploading.world.discord._limit = Limit(3, 3600)
+    began = uploading.clock.now
+    assert uploading.run() == UploadReport(champions=3, uploaded=3, were_there=0)
+    assert len(uploading.known()[uploading.emojis().icon_set]) == 3
+    assert uploading.clock.now == began
 
 
 def test_one_that_is_too_large_keeps_no_other_away(

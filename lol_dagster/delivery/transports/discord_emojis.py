@@ -21,6 +21,8 @@ LONGEST_WAIT = 300.0
 """Seconds that are waited where Discord asks us to. How many emojis it takes in a time it does not say, and its headers
 "may be inaccurate"."""
 _TRIES = 10
+_FULL = 30008
+""""Maximum number of emojis reached"."""
 
 
 class EmojiError(UserError):
@@ -45,6 +47,8 @@ class Emojis:
         self._turn = turn
         self._sleep = sleep
         self._application: str | None = None
+        self._pause = 0.0
+        """Seconds to wait before the next call, if there is one."""
 
     @property
     def icon_set(self) -> str:
@@ -81,30 +85,32 @@ class Emojis:
 
     def _call(self, method: str, path: str, **what: Any) -> Reply:
         for _ in range(_TRIES):
+            self._wait()
             self._turn()
             try:
                 reply = self._bot.call(method, path, **what)
             except TransportError as error:
                 raise EmojiError(f"Discord does not answer: {error}") from None
+            if reply.headers.get("X-RateLimit-Remaining") == "0":
+                self._pause = seconds(reply.headers.get("X-RateLimit-Reset-After")) or 0.0
             if reply.status in {200, 201} and isinstance(reply.data, dict):
-                if reply.headers.get("X-RateLimit-Remaining") == "0":
-                    self._wait(seconds(reply.headers.get("X-RateLimit-Reset-After")) or 0.0)
                 return reply
             match discord_api.refusal(reply):
                 case NotSent(_, wait) if wait is not None:
-                    self._wait(wait)
+                    self._pause = wait
                 case Refused(reason):
                     raise EmojiRefusedError(reason)
-                case Blocked(reason) if reply.status == 400 and not reply.field("code"):
-                    # What is too large: "not a JSON status code".
+                case Blocked(reason) if reply.status == 400 and reply.field("code") != _FULL:
+                    # About this picture, by one of several codes or, if it is too large, "not a JSON status code".
                     raise EmojiRefusedError(reason)
                 case other:
                     raise EmojiError(getattr(other, "reason", "Discord takes no emoji"))
         raise EmojiError(f"Discord has asked to wait {_TRIES} times: run it again later")
 
-    def _wait(self, wait: float) -> None:
-        if wait > LONGEST_WAIT:
+    def _wait(self) -> None:
+        if self._pause > LONGEST_WAIT:
             raise EmojiError(
-                f"Discord asks to wait for {wait / 60:.0f} minutes: run it again then, and it goes on"
+                f"Discord asks to wait for {self._pause / 60:.0f} minutes: run it again then, and it goes on"
             )
-        self._sleep(wait)
+        self._sleep(self._pause)
+        self._pause = 0.0
