@@ -52,7 +52,7 @@ from lol_dagster.delivery.transports.base import (
     Step,
     Transport,
 )
-from lol_dagster.delivery.worker import reading, sending
+from lol_dagster.delivery.worker import reading, sending, uploading
 from lol_dagster.errors import UserError
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster.messages.language import Language, language
@@ -392,9 +392,9 @@ class _Probe:
         Raises:
             NotUploaded: it is not, or not ready in a time that a person waits.
         """
-        file_id = self._transport.upload(picture)
+        file_id = uploading(lambda: self._transport.upload(picture))
         for _ in range(_TRIES):
-            if self._transport.is_ready(file_id):
+            if uploading(lambda: self._transport.is_ready(file_id)):
                 return file_id
             self._clock.sleep(CHECK_AFTER.total_seconds())
         raise NotUploaded("it is uploaded, and not ready to be shown yet: try again later")

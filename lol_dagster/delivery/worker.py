@@ -337,12 +337,12 @@ class Deliverer:
                 held_for = (upload.held_until - watch.now()).total_seconds()
                 raise NotUploaded("no picture is to be uploaded for now", retry_after=held_for)  # noqa: TRY301
             if file_id is None:
-                new_id = _uploading(
+                new_id = uploading(
                     lambda: transport.upload(self._drawn(upload.card, claimed.content))
                 )
                 self._outbox.note_upload(claimed, file_id=new_id)
                 is_over = False  # however long ago it was begun: whoever did may have died
-            elif _uploading(lambda: transport.is_ready(file_id)):
+            elif uploading(lambda: transport.is_ready(file_id)):
                 self._outbox.note_upload(claimed, is_ready=True)
                 return None
         except CannotDraw as error:
@@ -469,7 +469,7 @@ def reading(call: Callable[[], Answer[ScanVerdict | GetVerdict]]) -> Answer[Verd
         return Answer(NotSeen(f"unexpected {type(error).__name__}"))
 
 
-def _uploading(call: Callable[[], T]) -> T:
+def uploading(call: Callable[[], T]) -> T:
     """What a step of a picture's upload gives.
 
     Raises:

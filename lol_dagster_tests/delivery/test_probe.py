@@ -754,6 +754,20 @@ def test_a_picture_that_is_not_ready_in_time_is_not_known(
     assert "try again later" in said(report, "picture")
 
 
+@pytest.mark.parametrize("step", ["upload", "is_ready"])
+def test_an_upload_that_breaks_in_an_unexpected_way_leaves_no_test_message_behind(
+    delivery: DeliverySetup, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def breaks(*_: object) -> None:
+        raise KeyError("files")
+
+    monkeypatch.setattr(SlackBot, step, breaks)
+    channel = delivery.channel("slack-bot", pictures="card")
+    report = probe(delivery, channel)
+    assert results(report) == {**dict.fromkeys(_WITH_PICTURE, "ok"), "picture": "missing"}
+    assert delivery.titles(channel) == []
+
+
 def test_without_an_edit_no_picture_is_tried(delivery: DeliverySetup) -> None:
     delivery.discord.script("patch", refuse(403, 50001))
     report = probe(delivery, delivery.channel(pictures="card"))
