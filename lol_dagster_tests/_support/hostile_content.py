@@ -98,9 +98,13 @@ crowded = MessageContent(
     sections=(
         Section(tuple(Line(nasty, _huge, _huge, _huge) for nasty in _huge), heading=_huge[0]),
         Section((Line("x" * 300, ("y" * 300,)),) * 100, heading=_huge[6]),
-        *[Section((Line("x", icon=Icon(1, "x")),) * 12)] * 30,
     ),
     more=5,
+)
+full_of_icons = MessageContent(
+    title="t",
+    summary="s",
+    sections=(Section((Line("x", icon=Icon(1, "x")),) * 12, heading=_huge[0]),) * 30,
 )
 
 
@@ -112,7 +116,7 @@ def everywhere(nasty: str) -> MessageContent:
 def on_hostile_contents(test: Callable[[MessageContent], None]) -> Callable[[], None]:
     """Every nasty text everywhere, an overfull message, and whatever hypothesis thinks of."""
     run = given(contents)(test)
-    for content in [crowded, *map(everywhere, NASTY)]:
+    for content in [crowded, full_of_icons, *map(everywhere, NASTY)]:
         run = example(content)(run)
     return settings(deadline=None, max_examples=60)(run)
 

@@ -263,6 +263,30 @@ def test_a_new_champion_is_the_only_one_that_is_uploaded_then(
         assert missing_icons(session, bot, icons.newest()) == []
 
 
+def test_one_that_was_deleted_by_hand_is_uploaded_again(uploading: Uploading) -> None:
+    uploading.run()
+    of_before = uploading.known()[uploading.emojis().icon_set]
+    del uploading.world.discord._emojis["lol_Vi"]
+    assert uploading.run() == UploadReport(champions=3, uploaded=1, were_there=2)
+    known = uploading.known()[uploading.emojis().icon_set]
+    assert known["254"] == f"<:lol_Vi:{uploading.world.discord._emojis['lol_Vi']}>"
+    assert known == {**of_before, "254": known["254"]}
+
+
+@pytest.mark.parametrize("has_bot", [True, False])
+def test_emojis_of_another_bot_go_and_pictures_that_are_known_stay(
+    uploading: Uploading, has_bot: bool
+) -> None:
+    theirs = {"emojis:of another bot": {"1": EMOJI}, "images": {"1": ADDRESS}}
+    with uploading.database.writing() as session:
+        session.add(Fact(name="champion-icons", value=theirs))
+    icons = Icons(uploading.settings.ddragon_url, uploading.folder)
+    upload_icons(uploading.database, icons, uploading.emojis() if has_bot else None)
+    sets = {uploading.emojis().icon_set if has_bot else "emojis:of another bot", "images"}
+    assert uploading.known().keys() == sets
+    assert uploading.known()["images"].keys() == {"1", "62", "103", "254"}
+
+
 @pytest.mark.parametrize("fault", ["discord.emoji=429(2)*1", "discord.emoji=429-global(2)*2"])
 def test_where_discord_asks_to_wait_it_is_waited(uploading: Uploading, fault: str) -> None:
     uploading.world.set_faults(fault)
