@@ -34,6 +34,7 @@ def upload(context: click.Context, as_json: bool) -> None:
     Exits with 1 if an icon could not be had or uploaded.
     """
     with command_context() as app, ExitStack() as bar:
+        emojis = emojis_of(app.settings, app.database, lambda: datetime.now(UTC))
         shown_to: list[Any] = []
 
         def begun(champions: int) -> None:
@@ -47,22 +48,20 @@ def upload(context: click.Context, as_json: bool) -> None:
 
         try:
             report = upload_icons(
-                app.database,
-                icons_of(app.settings),
-                emojis_of(app.settings, app.database, lambda: datetime.now(UTC)),
-                begun=begun,
-                step=step,
+                app.database, icons_of(app.settings), emojis, begun=begun, step=step
             )
         except NoIconError as error:
             raise UserError(f"the champions' icons are not to be had: {error}") from None
-    print_either(asdict(report), as_json, lambda: _print(report))
+    print_either(asdict(report), as_json, lambda: _print(report, has_bot=emojis is not None))
     context.exit(1 if report.failed else 0)
 
 
-def _print(report: UploadReport) -> None:
-    click.echo(
-        f"{report.champions} champions: {report.uploaded} icons uploaded to Discord, {report.were_there} "
-        f"were there, {len(report.failed)} failed."
+def _print(report: UploadReport, *, has_bot: bool) -> None:
+    done = (
+        f"{report.uploaded} icons uploaded to Discord, {report.were_there} were there"
+        if has_bot
+        else "their icons are known for Slack alone, as LOL_DISCORD_BOT_TOKEN is not set"
     )
+    click.echo(f"{report.champions} champions: {done}, {len(report.failed)} failed.")
     for champion, why in report.failed.items():
         click.echo(f"  {champion}: {shown(why)}")

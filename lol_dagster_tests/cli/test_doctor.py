@@ -114,6 +114,15 @@ def test_the_champions_without_an_icon_are_counted_for_channels_that_want_them(
     assert "the champions' icons are not to be had" in refusal.stderr
 
 
+def test_who_has_no_discord_bot_reads_what_the_icons_are_for(
+    database: Database, simulator: Simulator, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> None:  # fmt: skip
+    monkeypatch.delenv("LOL_DISCORD_BOT_TOKEN")
+    done = run("icons", "upload")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"^\d\d champions: their icons are known for Slack alone, as LOL_DISCORD_BOT_TOKEN is not set, 0 failed.$", done.stdout, re.MULTILINE)  # fmt: skip
+
+
 def test_fonts_that_cards_lack_are_named_with_debians_packages(
     database: Database, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
 ) -> None:  # fmt: skip
