@@ -25,6 +25,7 @@ from lol_dagster.storage.models import Fact, Message, MessagePicture
 from lol_dagster_tests._support.fake_channels import refuse, slack_error
 from lol_dagster_tests._support.simulated_world import HandClock
 from lol_dagster_tests.delivery.conftest import DeliverySetup
+from lol_dagster_tests.delivery.proof.test_deaths import Killed
 
 AHRI = Icon(103, "Ahri")
 FACES = MessageContent(
@@ -137,6 +138,36 @@ def test_a_message_that_is_refused_with_icons_is_delivered_once_without_them(
     edited, newer = delivery.slack.messages[delivery.address(channel)]
     assert (shapes(edited).count("context"), shapes(newer).count("context")) == (0, 1)
     assert len(delivery.attempts(message)) == 3, "accepted at once"
+
+
+@pytest.mark.parametrize(
+    ("label", "refusals"),
+    [
+        ("after_call", 2),  # nobody knows of the first one
+        ("concluding", 2),
+        ("after_result", 1),
+    ],
+)
+def test_whoever_dies_over_that_refusal_leaves_a_message_that_is_posted_once(
+    delivery: DeliverySetup, label: str, refusals: int
+) -> None:
+    known(delivery)
+    channel = delivery.channel("slack-bot")
+    message = faces(delivery, channel)
+    delivery.slack.script("post", *[slack_error("invalid_blocks")] * refusals)
+
+    def die() -> None:
+        raise Killed
+
+    delivery.crashes.at[label] = die
+    with pytest.raises(Killed):
+        delivery.run()
+    for _ in range(4):
+        delivery.pass_time(61)
+        delivery.run(wait=3)
+    (posted,) = delivery.slack.messages[delivery.address(channel)]
+    assert (shapes(posted), delivery.slack.count("post")) == (["rich_text"] * 2, refusals + 1)
+    assert (delivery.row(message).state, delivery.row(message).due_at) == ("delivered", None)
 
 
 def test_an_edit_that_is_refused_with_icons_is_made_without_them(delivery: DeliverySetup) -> None:
