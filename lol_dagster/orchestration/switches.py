@@ -12,6 +12,7 @@ import contextlib
 import logging
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -45,6 +46,8 @@ REMOVED = {
 """What version 0.1.0 had, and `due_work_sensor` does now."""
 _LOOK_EVERY = 30.0
 """Seconds: as often as the checks are run. To look takes some 25 ms of processor."""
+_LOOK_FOR_LOST_RUNS_EVERY = 10.0
+"""Seconds, where runs may be another host's. They have been silent for a minute by then."""
 
 
 def switch_on(instance: dg.DagsterInstance) -> list[str]:
@@ -98,16 +101,19 @@ def looking(settings: Settings) -> Iterator[None]:
 def _go_on(settings: Settings, over: threading.Event) -> None:
     opened: tuple[dg.DagsterInstance, Database] | None = None
     has_failed = False
+    next_look = 0.0
     while not over.is_set():
         try:
             opened = opened or (
                 dg.DagsterInstance.from_config(str(settings.dagster_home)),
                 open_database(settings),
             )
-            now = datetime.now(UTC)
-            # A sensor whose last tick lies in the future would not run the checks, either.
-            put_right(*opened, now)
-            look(*opened, now)
+            if time.monotonic() >= next_look:
+                now = datetime.now(UTC)
+                # A sensor whose last tick lies in the future would not run the checks, either.
+                put_right(*opened, now)
+                look(*opened, now)
+                next_look = time.monotonic() + _LOOK_EVERY
             if not opened[1].is_sqlite:
                 fail_abandoned_runs(*opened)
             has_failed = False
@@ -115,7 +121,7 @@ def _go_on(settings: Settings, over: threading.Event) -> None:
             if not has_failed:
                 _log.warning("cannot see what is switched off in Dagster: %s", in_a_line(error))
             has_failed = True
-        over.wait(_LOOK_EVERY)
+        over.wait(_LOOK_FOR_LOST_RUNS_EVERY)
     for each in opened or ():
         each.dispose()
 

@@ -189,6 +189,17 @@ class Cluster:
             rows = connection.execute(text("SELECT pipeline_name, status FROM runs"))
             return Counter((job, status) for job, status in rows)
 
+    def beginning(self) -> bool:
+        """Whether a worker was asked for, or has begun, that has given no heartbeat yet."""
+        with self.dagster.connect() as connection:
+            rows = connection.execute(text("SELECT run_id, status FROM runs"))
+            status: dict[str, str] = dict(rows.tuples().all())
+        with self.world.app.database.reading() as session:
+            beating = set(session.scalars(text("SELECT run_id FROM run_workers")))
+        return "STARTING" in status.values() or any(
+            status[run_id] == "STARTED" for run_id in status.keys() - beating
+        )
+
     def working_on(self, host: str) -> list[str]:
         """Runs whose worker beats on that host, by the database's word."""
         query = text("SELECT run_id FROM run_workers WHERE host = :host")

@@ -171,7 +171,9 @@ os.read(0, 1)
 def frozen_worker(world: World) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A batch whose worker was frozen: its run and its process."""
     job = world.definitions.resolve_job_def("process_matches")
-    run = world.instance.create_run_for_job(job, tags={"lol/batch": "true"})
+    run = world.instance.create_run_for_job(
+        job, tags={"lol/batch": "true", "dagster-celery/queue": "americas"}
+    )
     started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
     world.instance.report_dagster_event(started, run.run_id)
     file = Path(world.instance.root_directory) / "run_workers" / run.run_id

@@ -47,10 +47,17 @@ def servers_clock(folder: Path, shifted_clock: ShiftedClock) -> ShiftedClock:
 
 
 def stop_in_the_middle(hosts: Cluster, host: str, games: int = 8) -> list[str]:
-    """New games, and a worker of that host in the middle of fetching one."""
+    """New games, and a worker of that host in the middle of fetching one.
+
+    No run is about to begin: one that is lost then is known by its time to begin, two minutes at most.
+    """
     hosts.world.simulator.set_faults(SLOW)
     listed = hosts.list_games(games)
-    wait_for(f"run on {host}", lambda: hosts.working_on(host), seconds=120)
+
+    def in_the_middle() -> bool:
+        return bool(hosts.working_on(host)) and not hosts.beginning()
+
+    wait_for(f"run on {host}", in_the_middle, seconds=120)
     return listed
 
 

@@ -49,8 +49,16 @@ os.read(0, 1)
 
 
 @pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> dg.DagsterInstance:
+def prepared_instance(tmp_path_factory: pytest.TempPathFactory) -> dg.DagsterInstance:
     return prepare_instance(Settings(home=tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture
+def instance(prepared_instance: dg.DagsterInstance) -> Iterator[dg.DagsterInstance]:
+    """Without runs: making one takes longer than the tests."""
+    yield prepared_instance
+    for run in prepared_instance.get_runs():
+        prepared_instance.delete_run(run.run_id)
 
 
 def started_run(instance: dg.DagsterInstance, **tags: str) -> dg.DagsterRun:

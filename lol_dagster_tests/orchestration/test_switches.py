@@ -222,6 +222,6 @@ def test_one_failure_does_not_end_the_looking(
         raise OSError("locked")
 
     monkeypatch.setattr(switches, "look", fail)
-    monkeypatch.setattr(switches, "_LOOK_EVERY", 0.01)
+    monkeypatch.setattr(switches, "_LOOK_FOR_LOST_RUNS_EVERY", 0.01)
     with looking(settings):
         wait_for("further look", lambda: len(looks) > 2)
