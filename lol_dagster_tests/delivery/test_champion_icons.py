@@ -9,9 +9,15 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import select
 
-from lol_dagster.delivery import message_rows
-from lol_dagster.delivery.champion_icons import UploadReport, missing_icons, upload_icons
+from lol_dagster.delivery import champion_icons, message_rows, pace
+from lol_dagster.delivery.champion_icons import (
+    UploadReport,
+    emojis_of,
+    missing_icons,
+    upload_icons,
+)
 from lol_dagster.delivery.transports.discord_bot import DiscordBot
 from lol_dagster.delivery.transports.discord_emojis import EmojiError, Emojis
 from lol_dagster.messages.content import Icon, Line, MessageContent, Section
@@ -21,8 +27,9 @@ from lol_dagster.simulator import ddragon
 from lol_dagster.simulator.limits import Limit
 from lol_dagster.simulator.main import Options, Simulator
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Fact, Message, MessagePicture
+from lol_dagster.storage.models import Attempt, Fact, Message, MessagePicture
 from lol_dagster_tests._support.fake_channels import refuse, slack_error
+from lol_dagster_tests._support.message_rows import NOW
 from lol_dagster_tests._support.simulated_world import HandClock
 from lol_dagster_tests.delivery.conftest import DeliverySetup
 from lol_dagster_tests.delivery.proof.test_deaths import Killed
@@ -168,6 +175,24 @@ def test_whoever_dies_over_that_refusal_leaves_a_message_that_is_posted_once(
     (posted,) = delivery.slack.messages[delivery.address(channel)]
     assert (shapes(posted), delivery.slack.count("post")) == (["rich_text"] * 2, refusals + 1)
     assert (delivery.row(message).state, delivery.row(message).due_at) == ("delivered", None)
+
+
+def test_it_goes_without_its_icons_at_once_and_why_is_known(delivery: DeliverySetup) -> None:
+    known(delivery)
+    message = faces(delivery, delivery.channel())
+    with delivery.database.writing() as session:
+        # The channel wanted cards before it wanted icons.
+        session.add(MessagePicture(message_id=message, rev=0, digest="of a card"))
+    delivery.discord.script("post", refuse(400, 50035))
+    delivery.run(wait=3)
+    with delivery.database.reading() as session:
+        refused, accepted = session.scalars(
+            select(Attempt).where(Attempt.message_id == message).order_by(Attempt.id)
+        )
+    assert (refused.outcome, accepted.outcome) == ("put_off", "accepted")
+    assert accepted.at == refused.at
+    assert "code 50035" in (refused.detail or "")
+    assert (refused.detail or "").endswith("(with icons)")
 
 
 def test_an_edit_that_is_refused_with_icons_is_made_without_them(delivery: DeliverySetup) -> None:
@@ -318,7 +343,10 @@ def test_emojis_of_another_bot_go_and_pictures_that_are_known_stay(
     assert uploading.known()["images"].keys() == {"1", "62", "103", "254"}
 
 
-@pytest.mark.parametrize("fault", ["discord.emoji=429(2)*1", "discord.emoji=429-global(2)*2"])
+@pytest.mark.parametrize(
+    "fault",
+    ["discord.emoji=429(2)*1", "discord.emoji=429-global(2)*2", "discord.emoji=429(300)*1"],
+)
 def test_where_discord_asks_to_wait_it_is_waited(uploading: Uploading, fault: str) -> None:
     uploading.world.set_faults(fault)
     began = uploading.clock.now
@@ -379,6 +407,32 @@ def test_where_one_after_the_other_is_refused_no_further_one_is_tried(
     assert [call["status"] for call in calls] == [400] * 3
 
 
+def test_icons_that_are_not_to_be_had_end_it_only_one_after_the_other(
+    uploading: Uploading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two, one that is there, and two again: each is named with what is wrong with it."""
+    for number, name in ((950, "Naafiri"), (951, "Yone")):
+        monkeypatch.setitem(ddragon._NAMES, number, name)
+        monkeypatch.setitem(ddragon._CHAMPIONS["data"], name, of(name, number))
+
+    def at(_icons: Icons, _address: str, number: int) -> bytes:
+        if number == 254:  # Vi, the third one by number
+            return b"picture"
+        raise NoIconError(f"no icon of {number}")
+
+    monkeypatch.setattr(Icons, "at", at)
+    champions: list[int] = []
+    icons = Icons(uploading.settings.ddragon_url, uploading.folder)
+    report = upload_icons(uploading.database, icons, uploading.emojis(), begun=champions.append)
+    numbers = {"MonkeyKing": 62, "Ahri": 103, "Naafiri": 950, "Yone": 951}
+    assert report == UploadReport(
+        champions=5,
+        uploaded=1,
+        failed={name: f"no icon of {number}" for name, number in numbers.items()},
+    )
+    assert champions == [5]
+
+
 def test_nothing_is_waited_for_after_the_last_one(uploading: Uploading) -> None:
     """Its answer says that the next might be added in an hour."""
     uploading.world.discord._limit = Limit(3, 3600)
@@ -407,6 +461,37 @@ def test_where_data_dragon_has_nothing_it_is_said(uploading: Uploading) -> None:
     uploading.world.set_faults("ddragon.versions=500")
     with pytest.raises(NoIconError, match="500"):
         uploading.run()
+
+
+def test_the_bots_uploads_are_paced_with_all_other_calls_of_its_token(
+    uploading: Uploading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    class Slept:
+        def sleep(self, seconds: float) -> None:
+            slept.append(seconds)
+
+    monkeypatch.setattr(champion_icons, "clock_for", lambda _database: Slept())
+    emojis = emojis_of(uploading.settings, uploading.database, lambda: NOW)
+    assert emojis is not None
+    assert emojis.icon_set == uploading.emojis().icon_set
+    emojis._turn()
+    assert slept == [0.0]
+    token = DiscordBot(uploading.settings, deadline=1).token_scope
+    assert token is not None
+    with uploading.database.writing() as session:
+        pace.take_turn(session, token, 50, NOW, calls=45)  # by deliverers, all of a second
+    emojis._turn()
+    assert 0.8 < slept[1] < 1
+    # What Discord asks to wait is waited for by the same clock.
+    emojis._sleep(7.0)
+    assert slept[2] == 7.0
+
+
+def test_without_a_token_there_are_no_emojis(uploading: Uploading) -> None:
+    settings = uploading.settings.model_copy(update={"discord_bot_token": None})
+    assert emojis_of(settings, uploading.database, lambda: NOW) is None
 
 
 def test_without_a_bot_slack_has_its_addresses(uploading: Uploading) -> None:

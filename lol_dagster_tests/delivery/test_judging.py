@@ -196,6 +196,13 @@ def test_only_the_same_unknown_refusal_is_compared(attempts: Attempts) -> None:
     assert attempts.comes_to(POST, UNKNOWN) == UNKNOWN.verdict
 
 
+def test_a_search_that_is_refused_alone_goes_on_being_so(attempts: Attempts) -> None:
+    """Its failed searches since then do not close the channel again."""
+    attempts.were("own SCAN blocked", **SAME).were("another SCAN found")
+    attempts.were("own SCAN not_seen", **SAME)
+    assert attempts.comes_to(SCAN, UNKNOWN) == NotSeen("why (others pass)")
+
+
 # --- is it there all the same? ---------------------------------------------------------------------
 
 

@@ -179,7 +179,10 @@ def test_a_late_game_is_announced_apart_where_the_message_takes_no_edit(
     apart = friends.announced_in["EUW1_2"]
     assert apart != first
     (line,) = (each for each in caplog.records if "takes no edit" in each.getMessage())
-    assert line.getMessage().endswith(f": what had joined it is announced in {apart}")
+    said = line.getMessage()
+    assert said.startswith(f"Message {first} takes no edit (")
+    assert said.endswith(f"): what had joined it is announced in {apart}")
+    assert "(None)" not in said, "the service's refusal"
     assert (line.message_id, line.match_ids) == (first, ["EUW1_2"])  # type: ignore[attr-defined]
     # What stands there says all that it is to say: no edit is due, and none is missed.
     row = delivery.row(first)
@@ -205,7 +208,7 @@ def test_a_late_game_in_which_nobody_is_left_to_name_is_not_announced_apart(
 def test_what_keeps_no_game_when_a_late_one_is_announced_apart_says_so(
     delivery: DeliverySetup,
 ) -> None:
-    friends, first = posted(delivery, "discord-bot")
+    friends, _ = posted(delivery, "discord-bot")
     delivery.discord.script("patch", refuse(403, 50001))
     friends.late_game("EUW1_2")
     with delivery.database.writing() as session:
@@ -213,8 +216,64 @@ def test_what_keeps_no_game_when_a_late_one_is_announced_apart_says_so(
     friends.run()
     friends.run()
     assert friends.titles == [ONE, ONE]
-    said = MessageContent.from_json(delivery.row(first).content)
-    assert said.title == "This is no longer shown"
+    delivery.pass_time(3601)  # a breaker's hour
+    friends.run()
+    assert friends.titles == ["This is no longer shown", ONE]
+
+
+def test_a_game_that_was_announced_apart_is_not_again_where_that_message_takes_no_edit_either(
+    delivery: DeliverySetup,
+) -> None:
+    friends, _ = posted(delivery, "discord-bot")
+    for match_id in ("EUW1_2", "EUW1_3"):
+        delivery.discord.script("patch", refuse(403, 50005))
+        friends.late_game(match_id)
+        friends.run()
+        friends.run()
+    assert friends.titles == [ONE, ONE, ONE]
+    assert len(set(friends.announced_in.values())) == 3
+
+
+def test_what_joined_the_message_of_another_channel_stays_there(delivery: DeliverySetup) -> None:
+    friends = Friends(delivery)
+    with delivery.database.writing() as session:
+        team = session.get_one(Channel, friends.channel.id).team
+        other = make_channel(session, team, "other", kind="slack-bot", address="C00000078")
+
+    def late(match_id: str) -> None:
+        with delivery.database.writing() as session:
+            add_game(
+                session, match_id, played(friends.ann), ended_at=delivery.now - timedelta(days=3)
+            )
+            write_messages(session, match_id, stale_after=timedelta(hours=12), now=delivery.now)
+
+    late("EUW1_1")
+    friends.run()
+    delivery.discord.script("patch", refuse(403, 50005))
+    delivery.slack.script("update", fail_before_accept(500))  # so that it is to be said there, too
+    late("EUW1_2")
+    friends.run()
+    delivery.pass_time(60)
+    friends.run()
+    assert friends.titles == [ONE, ONE]
+    assert [each.partition(":")[0] for each in delivery.titles(other.id)] == [TWO]
+    with delivery.database.reading() as session:
+        rows = session.scalars(select(MessageGame).where(MessageGame.channel_id == other.id)).all()
+        assert {row.match_id for row in rows} == {"EUW1_1", "EUW1_2"}
+        assert len({row.message_id for row in rows}) == 1
+
+
+def test_what_is_forgotten_leaves_no_trace_in_the_subject_of_its_message_and_others_keep_theirs(
+    delivery: DeliverySetup,
+) -> None:
+    friends, first = posted(delivery, "discord-bot")
+    delivery.pass_time(7 * 3600)  # by now that message is open no more
+    second = friends.late_game("EUW1_2")
+    with delivery.database.writing() as session:
+        forget_games(session, ["EUW1_1"])
+    assert delivery.row(first).subject == f"forgotten:{first}"
+    assert delivery.row(second).subject == "catch-up:EUW1_2"
+    assert friends.announced_in == {"EUW1_2": second}
 
 
 def test_a_late_game_is_not_announced_twice_where_an_unanswered_edit_may_have_announced_it(

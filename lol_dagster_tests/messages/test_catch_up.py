@@ -178,6 +178,36 @@ def test_a_catch_up_message_closes_after_some_hours(database, afterwards, joins)
     assert (second.message_id == first.message_id) is joins
 
 
+def test_a_stale_game_joins_the_channels_newest_catch_up_message(database):
+    ann, first_channel = world(database)
+    first = catch_up(database, ann, "EUW1_1")
+    change_message(database, state="dropped", due_at=None)
+    second = catch_up(database, ann, "EUW1_2", LONG_AFTER + timedelta(minutes=1))
+    assert second.message_id != first.message_id
+    with database.writing() as session:
+        # What is announced by itself is no list of games, however new.
+        ended_at = LONG_AFTER + timedelta(minutes=2)
+        add_game(session, "EUW1_3", played(ann), ended_at=ended_at)
+        (fresh,) = write(session, "EUW1_3", LONG_AFTER + timedelta(minutes=4))
+        assert fresh.kind == "game"
+        # Another channel's is none of this one's.
+        other = make_channel(session, session.get_one(Team, first_channel.team_id), "other")
+    third, elsewhere = (
+        {each.channel_id: each for each in _write_stale(database, ann, match_id)}
+        for match_id in ("EUW1_4", "EUW1_5")
+    )
+    assert third[first_channel.id].message_id == second.message_id
+    assert third[other.id].change == "created"
+    assert third[first_channel.id].message_id == elsewhere[first_channel.id].message_id
+    assert third[other.id].message_id == elsewhere[other.id].message_id
+
+
+def _write_stale(database: Database, ann: Player, match_id: str) -> list[WrittenMessage]:
+    with database.writing() as session:
+        add_game(session, match_id, played(ann))
+        return write(session, match_id, LONG_AFTER + timedelta(minutes=5))
+
+
 def test_a_posted_catch_up_that_a_game_joins_is_due_for_an_edit(database):
     ann, _ = world(database)
     catch_up(database, ann, "EUW1_1")

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from lol_dagster.messages.announced_games import load_card
 from lol_dagster.messages.rules import decide
 from lol_dagster.roster.players import leave_out
-from lol_dagster.storage.models import Membership, Message
+from lol_dagster.storage.models import Channel, Membership, Message
 from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
 from lol_dagster_tests._support.roster_rows import (
     make_account,
@@ -106,14 +106,17 @@ def test_what_other_teams_are_to_hear_stays_as_it_is_when_they_are_left_out(
 ):
     _, ada = ann_and_ada
     with any_database.writing() as session:
+        leave_out(session, ADA, team="Friends", left_out=False, now=NOW)
         other = make_team(session, "Others")
         make_channel(session, other, "other")
         make_membership(session, other, ada)
+        session.delete(session.scalars(select(Channel).where(Channel.name == "main")).one())
         add_game(session, "EUW1_1", played(ada))
         write(session, "EUW1_1")
         # A text that nothing but a rewriting would change.
         session.execute(update(Message).values(desired_hash="as it was"))
         leave_out(session, ADA, team="Friends", left_out=True, now=NOW)
+    assert ADA in json.dumps(the_message(any_database).content)
     assert the_message(any_database).desired_hash == "as it was"
 
 
