@@ -9,6 +9,7 @@ may hand each transaction another session.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import socket
 from datetime import UTC, datetime
@@ -90,9 +91,11 @@ class ServerLock:
         return True
 
     def release(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Also where the session has broken off, unnoticed until now: then nobody holds it any more."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(DBAPIError):
+                connection.close()
 
 
 def owner_of(database: Database, name: str) -> Owner | None:

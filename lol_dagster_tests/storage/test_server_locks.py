@@ -102,3 +102,18 @@ def test_whoever_holds_it_for_days_is_in_nobodys_way(database: Database) -> None
     with database.reading() as session:
         assert session.scalar(session_of_lock)
         assert held_locks(session) == []
+
+
+def test_what_has_broken_off_unnoticed_is_let_go_without_an_error(database: Database) -> None:
+    """What was done under it is done, with or without the lock."""
+    lock = ServerLock(database, "the work")
+    assert lock.take()
+    ours = text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+    with database.writing() as session:
+        assert session.scalars(ours).all() == [True]
+    wait_for("end of the session", lambda: owner_of(database, "the work") is None)
+    lock.release()
+    assert database.engine.pool.status().endswith("Current Checked out connections: 0")
+    again = ServerLock(database, "the work")
+    assert again.take()
+    again.release()
