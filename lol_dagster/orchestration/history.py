@@ -144,9 +144,13 @@ def _old_runs(hot_since: datetime, now: datetime) -> Iterator[dg.RunsFilter]:
 
 def _hot_since(instance: dg.DagsterInstance, database: Database, now: datetime) -> datetime:
     """Runs over games that ended before belong to partitions that are gone."""
+    stored = instance.get_dynamic_partitions(str(MATCH_PARTITIONS.name))
+    if len(stored) < MOST_PARTITIONS:
+        # None has gone before its time: that there is no older one means that nobody has played.
+        return now - HOT_FOR
     listed = []
     with database.reading() as session:
-        for some in chunks(instance.get_dynamic_partitions(str(MATCH_PARTITIONS.name)), BATCH):
+        for some in chunks(stored, BATCH):
             # The run of one that is quarantined is kept for its own sake.
             oldest = select(func.min(Match.listed_at)).where(
                 Match.match_id.in_(some), Match.state != "quarantined"

@@ -144,10 +144,24 @@ def test_as_many_go_in_a_night_as_came(
     assert retire_partitions(instance, database, NOW) == 1_000
 
 
-def test_runs_go_with_the_partitions_that_were_too_many(
+def test_a_run_is_kept_though_nobody_had_played_for_weeks_before(
     instance: dg.DagsterInstance, database: Database
 ) -> None:
+    """That all partitions are younger does not mean that its own has gone: it was not too many."""
+    list_games(database, instance, {1: 0.5})
+    kept = {
+        add_run(instance, "process_matches", 40),
+        add_run(instance, "deliver_messages", 1, dg.DagsterRunStatus.FAILURE),
+    }
+    assert prune_runs(instance, database, NOW) == 0
+    assert {run.run_id for run in instance.get_runs()} == kept
+
+
+def test_runs_go_with_the_partitions_that_were_too_many(
+    instance: dg.DagsterInstance, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On SQLite each has a file of 130 kB: with thousands of games a day a disk is full before 60 days."""
+    monkeypatch.setattr(history, "MOST_PARTITIONS", 3)
     list_games(database, instance, {1: 7.0, 2: 5.0})
     list_games(database, instance, {3: 50.0}, state="quarantined")
     kept = {
