@@ -39,6 +39,8 @@ GOES_ON_FOR = timedelta(hours=1)
 """For so long after a game the next one of the evening may end."""
 GAMES_WHILE_PLAYING = 4 / 3
 """An hour: a game of half an hour, a pause, and one in three games is the last."""
+FAILING_COME_LAST_FOR = 10.0
+"""Of their pauses: in so many others have had their turns before them."""
 DAYS_BACK = 28
 AROUND = timedelta(hours=1)
 """Before and after this time of day."""
@@ -90,13 +92,15 @@ class Turns:
 
     def place(self, account_id: int) -> tuple[bool, float, int]:
         """What accounts are sorted by: those come first of whose pauses most have gone by, and last those that
-        fail, as one that always does must not be the one that closes the route to the others.
+        fail, as one that always does must not be the one that closes the route to the others. But where there is
+        never time for all, those who come last would never be asked again.
         """
         each = self._waiting.get(account_id)
-        if each is None or each.not_asked_for is None:
-            return each is not None and each.fails, -math.inf, account_id
-        pause = self._pause(each, self._allowed.get(each.route, PERSONAL_KEY_CALLS))
-        return each.fails, -(each.not_asked_for / pause), account_id
+        if each is None or (each.not_asked_for is None and not each.fails):
+            return False, -math.inf, account_id
+        waited = each.quiet_for if each.not_asked_for is None else each.not_asked_for
+        pauses = waited / self._pause(each, self._allowed.get(each.route, PERSONAL_KEY_CALLS))
+        return each.fails and pauses < FAILING_COME_LAST_FOR, -pauses, account_id
 
     def pause(self, account_id: int, allowed: float, quiet_for: timedelta) -> timedelta:
         """How long to leave an account alone; never for less than usually.

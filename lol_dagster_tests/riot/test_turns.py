@@ -114,12 +114,29 @@ def test_those_come_first_of_whose_pauses_most_have_gone_by() -> None:
             asked(2, 112 * MINUTE, played=weeks),  # 4
             asked(3, timedelta(seconds=60), played=5 * MINUTE),  # 3 of 20 seconds
             asked(4, timedelta(seconds=40), played=5 * MINUTE),  # 2
-            asked(5, timedelta(days=1), played=weeks, fails=True),
+            asked(5, 279 * MINUTE, played=weeks, fails=True),  # nearly 10
             Waiting(6, "europe", timedelta(days=90)),  # never
+            Waiting(
+                7, "europe", timedelta(seconds=199), fails=True
+            ),  # never, nearly 10 of 20 seconds
         ],
         PERSONAL,
     )
-    assert sorted(range(1, 7), key=turns.place) == [6, 2, 3, 4, 1, 5]
+    assert sorted(range(1, 8), key=turns.place) == [6, 2, 3, 4, 1, 5, 7]
+
+
+def test_those_that_fail_are_asked_again_even_where_there_is_never_time_for_all() -> None:
+    """One failed call would be the last otherwise: all who did not fail come before, each time."""
+    weeks = timedelta(days=20)
+    turns = Turns(
+        [
+            Waiting(1, "europe", weeks, 0, 56 * MINUTE),  # 2 of 28 minutes
+            Waiting(2, "europe", weeks, 0, 281 * MINUTE, fails=True),  # 10
+            Waiting(3, "europe", timedelta(hours=12), fails=True),  # never, and more
+        ],
+        PERSONAL,
+    )
+    assert sorted(range(1, 4), key=turns.place) == [3, 2, 1]
 
 
 def test_games_around_this_time_of_day_in_the_last_four_weeks_count(
