@@ -29,6 +29,7 @@ from lol_dagster.monitoring.switched_off import SwitchedOff, note_switched_off
 from lol_dagster.orchestration.future import put_right
 from lol_dagster.orchestration.instance import pool_limits, prepare_instance
 from lol_dagster.orchestration.runs import fail_abandoned_runs
+from lol_dagster.services import run_heartbeats
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database, in_a_line
 from lol_dagster.storage.schema import open_database
@@ -48,6 +49,9 @@ _LOOK_EVERY = 30.0
 """Seconds: as often as the checks are run. To look takes some 25 ms of processor."""
 _LOOK_FOR_LOST_RUNS_EVERY = 10.0
 """Seconds, where runs may be another host's. They have been silent for a minute by then."""
+_GRACE = run_heartbeats.SILENT_AFTER
+"""Seconds, after a database could not be had: whoever looks may not be the only one who was cut off from it, and
+workers have to beat first."""
 
 
 def switch_on(instance: dg.DagsterInstance) -> list[str]:
@@ -101,7 +105,7 @@ def looking(settings: Settings) -> Iterator[None]:
 def _go_on(settings: Settings, over: threading.Event) -> None:
     opened: tuple[dg.DagsterInstance, Database] | None = None
     has_failed = False
-    next_look = 0.0
+    next_look = next_for_lost_runs = 0.0
     while not over.is_set():
         try:
             opened = opened or (
@@ -114,10 +118,11 @@ def _go_on(settings: Settings, over: threading.Event) -> None:
                 put_right(*opened, now)
                 look(*opened, now)
                 next_look = time.monotonic() + _LOOK_EVERY
-            if not opened[1].is_sqlite:
+            if not opened[1].is_sqlite and time.monotonic() >= next_for_lost_runs:
                 fail_abandoned_runs(*opened)
             has_failed = False
         except Exception as error:  # noqa: BLE001 - whatever it is, it may succeed the next time
+            next_for_lost_runs = time.monotonic() + _GRACE
             if not has_failed:
                 _log.warning("cannot see what is switched off in Dagster: %s", in_a_line(error))
             has_failed = True

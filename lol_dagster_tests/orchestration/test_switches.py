@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
@@ -207,6 +208,36 @@ def test_the_code_server_fails_runs_whose_workers_were_lost_with_another_host(
     with looking(settings.model_copy(update={"database_url": SecretStr(postgres_url)})):
         wait_for("failure", has_failed)
     shared.dispose()
+
+
+def test_no_worker_is_given_up_for_the_time_in_which_the_database_was_out_of_reach(
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody could beat: with the link mended, workers get the minute that they have otherwise."""
+    now, looks, judged = 0.0, list[float](), list[float]()
+
+    def look(*_: object) -> None:
+        looks.append(now)
+        if len(looks) == 1:
+            raise OSError("no route to host")
+
+    monkeypatch.setattr(switches, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(switches, "look", look)
+    monkeypatch.setattr(switches, "fail_abandoned_runs", lambda *_: judged.append(now))
+    monkeypatch.setattr(switches, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(switches, "_LOOK_FOR_LOST_RUNS_EVERY", 0.01)
+    with looking(settings.model_copy(update={"database_url": SecretStr(postgres_url)})):
+        wait_for("further look", lambda: len(looks) > 2)
+        now = 59.0
+        wait_for("look before the minute is over", lambda: looks.count(now) > 1)
+        assert judged == []
+        now = 61.0
+        wait_for("judgement", lambda: judged)
+        # For so long its end is waited for.
+        monkeypatch.setattr(switches, "_LOOK_EVERY", 30.0)
 
 
 def test_one_failure_does_not_end_the_looking(
