@@ -193,7 +193,7 @@ class Cluster:
         """Whether a worker was asked for, or has begun, that has given no heartbeat yet."""
         with self.dagster.connect() as connection:
             rows = connection.execute(text("SELECT run_id, status FROM runs"))
-            status: dict[str, str] = dict(rows.tuples().all())
+            status = {row.run_id: row.status for row in rows}
         with self.world.app.database.reading() as session:
             beating = set(session.scalars(text("SELECT run_id FROM run_workers")))
         return "STARTING" in status.values() or any(
