@@ -379,6 +379,44 @@ def test_what_the_lost_installation_may_have_added_is_not_announced_apart(
     assert friends.titles == [TWO]
 
 
+def test_what_joins_once_the_text_of_the_lost_installation_is_gone_is_announced_apart(
+    delivery: DeliverySetup,
+) -> None:
+    friends, first = posted(delivery, "discord-bot")
+    friends.late_game("EUW1_2")
+    friends.run()
+    restore_as_of(delivery, first)
+    assert friends.write("EUW1_2") == first
+    friends.run()
+    assert delivery.row(first).remote_rev == delivery.row(first).desired_rev == 1002
+    delivery.discord.script("patch", refuse(403, 50005))
+    assert friends.late_game("EUW1_3") == first
+    friends.run()
+    friends.run()
+    assert friends.titles == [TWO, ONE]
+
+
+def test_an_unanswered_edit_of_another_message_says_nothing_of_this_one(
+    delivery: DeliverySetup,
+) -> None:
+    friends, first = posted(delivery, "discord-bot")
+    other = delivery.message(friends.channel.id, "Victory")
+    friends.run()
+    delivery.say(other, "Defeat")
+    delivery.pass_time(3)
+    delivery.discord.script("patch", fail_before_accept(500))
+    delivery.run()
+    assert delivery.attempts(other)[-1] == ("PATCH", "uncertain")
+    delivery.discord.script("patch", refuse(403, 50005))
+    assert friends.late_game("EUW1_2") == first
+    delivery.pass_time(3)
+    delivery.run()
+    assert delivery.attempts(first)[-1] == ("PATCH", "refused")
+    friends.run()
+    assert friends.announced_in["EUW1_2"] != first
+    assert friends.titles[0] == friends.titles[-1] == ONE
+
+
 @pytest.mark.parametrize(
     ("restored", "calls"),
     [

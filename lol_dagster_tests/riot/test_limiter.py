@@ -480,6 +480,22 @@ def test_a_call_under_way_when_the_clock_is_put_back_blocks_no_longer_than_an_an
     bench.take()
 
 
+def test_only_what_lies_too_far_ahead_is_taken_back_with_the_clock(bench: Bench) -> None:
+    bench.call(says("30:10"))
+    first = bench.take()  # until its lease is over, in 15 s
+    bench.time.now += 10
+    second = bench.take()
+    bench.time.now -= 8
+    # The second one's lease ends in 23 s, which none does; the first one's in 13.
+    third = bench.take()
+    with bench.database.reading() as session:
+        ends = dict(session.execute(select(RateCall.token, RateCall.done_at)).all())
+    left = {token: ends[token] - bench.time.now for token in ends}
+    assert left == {
+        first.token: about(LEASE_S - 2), second.token: about(0), third.token: about(LEASE_S),
+    }  # fmt: skip
+
+
 def test_old_calls_are_forgotten(bench: Bench) -> None:
     for _ in range(10):
         bench.call(says("1000:120", method="2000:50"))
@@ -511,6 +527,22 @@ def test_a_call_without_an_answer_is_forgotten_when_it_weighs_on_nothing(
     bench.call(limits)
     with bench.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(RateCall)) == kept
+
+
+def test_what_one_scope_forgets_another_one_with_a_longer_window_keeps(bench: Bench) -> None:
+    limits = says("100:120", method="200:10")
+    bench.call(limits)
+    bench.take()  # and its process dies
+    bench.time.now += (
+        100  # its lease of 15, the method's window of 10, 4 × 15 = 85; the application's 195
+    )
+    under_way = bench.take()
+    bench.call(limits)
+    with bench.database.reading() as session:
+        left = session.execute(select(RateCall.scope, RateCall.token)).all()
+    of_the_dead = [scope for scope, token in left if token != under_way.token]
+    assert of_the_dead == [under_way.app_scope]
+    assert len(left) == 3, "the call under way is kept in both"
 
 
 def test_of_many_calls_those_of_a_moment_are_counted_together(bench: Bench) -> None:

@@ -187,6 +187,23 @@ def test_what_falls_into_the_second_of_a_frame_counts_before_and_after_it() -> N
     assert [each.killer for each in swing.kills] == [2, 3]
 
 
+def test_a_swing_begins_right_after_its_first_frame() -> None:
+    """From the frame at 1:00 to that at 4:00."""
+    of_blue = [kill(at / 60_000, killer) for killer, at in enumerate((60_000, 60_001), start=1)]
+    swing = course([5, 0, 0, 0, 900, 900], of_blue).swing
+    assert swing is not None
+    assert (swing.start_s, swing.end_s) == (60, 240)
+    assert [each.killer for each in swing.kills] == [2]
+
+
+def test_a_monster_is_the_sides_that_riot_names_whoever_has_killed_it() -> None:
+    """Minions and towers have no number of a participant."""
+    nobodys = {**monster(0.5, 200), "killerId": 0}
+    swing = course([0, -900], [nobodys]).swing
+    assert swing is not None
+    assert swing.monsters == ("DRAGON",)
+
+
 def test_a_monster_is_its_sides_or_its_killers_where_riot_names_no_side() -> None:
     by_seven = monster(0.5, 0, "RIFTHERALD")  # participant 7, of the red side
     swing = course([0, -900], [monster(0.4, 100), monster(0.4, 200), by_seven]).swing

@@ -108,6 +108,14 @@ def test_two_who_play_together(session: Session, team: Team, ann: Player) -> Non
     assert said(session, match_id, bob) == {}, "who is alone in the team"
 
 
+def test_who_plays_with_another_keeps_what_is_remarkable_about_the_own_game(
+    session: Session, team: Team, ann: Player
+) -> None:
+    bob = make_member(session, team, "Bob")
+    match_id = add(session, 0, played(ann, highlights=["penta_kill"]), played(bob))
+    assert said(session, match_id, ann, bob) == {"Ann": ("penta_kill", 0)}
+
+
 def test_in_arena_the_upper_half_has_won(session: Session, ann: Player) -> None:
     def place(number: int) -> dict[str, Any]:
         return played(ann, outcome="placement", placement=number, extra={"subteams": 8})

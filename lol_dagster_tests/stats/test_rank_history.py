@@ -112,6 +112,27 @@ def test_a_move_over_two_games_is_credited_to_the_later_of_the_accounts_own(
     assert credit_games(session, ann.id, SOLO).changed == {"EUW1_2"}
 
 
+def test_games_of_long_ago_are_credited_too(session: Session) -> None:
+    """Of a year there are more snapshots than a page shows of its curve."""
+    ann = make_member(session, make_team(session), "Ann")
+    account = ann.accounts[0]
+    early = {"taken_at": ENDED - 9 * HOUR, "seen_at": ENDED - 9 * HOUR, "wins": 10}
+    late = {"taken_at": ENDED + HOUR, "seen_at": ENDED + 9 * HOUR, "wins": 11}
+    snapshot(session, account, 20, **early)
+    snapshot(session, account, 40, **late)
+    session.add_all(
+        RankSnapshot(
+            account_id=account.id, queue_id=SOLO, tier="GOLD", division="II",
+            league_points=40 + number % 2, taken_at=ENDED + number * 9 * HOUR,
+            seen_at=ENDED + number * 9 * HOUR, wins=11, losses=1,
+        )
+        for number in range(1, 201)
+    )  # fmt: skip
+    add_game(session, "EUW1_5", played(ann), queue_id=SOLO, ended_at=ENDED)
+    session.flush()
+    assert credit_games(session, account.id, SOLO).changed == {"EUW1_5"}
+
+
 def test_a_curve_is_one_accounts_in_one_queue_and_begins_with_its_oldest(session: Session) -> None:
     team = make_team(session)
     ann, ben = (make_member(session, team, name).accounts[0] for name in ("Ann", "Ben"))

@@ -253,6 +253,23 @@ def test_a_placement_counts_games_from_before_the_first_look() -> None:
     assert [(each.match_id, each.after.rank.place) for each in credited] == [("e", "Silver I")]
 
 
+def test_a_placement_after_losses_alone_is_the_last_ones() -> None:
+    """Of five games that it counts none was played before the first look, as five are known since."""
+    snapshots = seen((0, UNRANKED, 0, 0), (600, Rank("IRON", "IV", 0), 0, 5))
+    games = [
+        lost(name, minute) for name, minute in zip("abcde", (400, 450, 500, 550, 590), strict=True)
+    ]
+    credited = settled(snapshots, games)
+    assert [(each.match_id, each.games) for each in credited] == [("e", 5)]
+
+
+def test_a_new_season_counts_no_game_of_the_old_one_again() -> None:
+    snapshots = seen(
+        (0, gold(45), 1, 1), (110, gold(60), 2, 1), (120, gold(20), 0, 0), (160, gold(41), 1, 0)
+    )
+    assert lp_of(snapshots, game("a", 100), game("b", 150)) == {"a": (15, 1), "b": (21, 1)}
+
+
 def test_games_before_a_placement_are_credited_with_nothing() -> None:
     assert lp_of(seen((0, UNRANKED, 0, 0), (40, UNRANKED, 0, 0)), game("a", 38)) == {}
 
@@ -295,6 +312,14 @@ def test_decay_may_be_hidden_between_two_ranks_below_diamond() -> None:
     assert lp_of(seen((0, before, 10, 8), (95, after, 13, 8)), *games) == {}
 
 
+def test_decay_begins_with_the_first_point_of_diamond() -> None:
+    """A win of 40 reaches it from Emerald I 60, loses 50 there, and a loss follows; from 59 it does not."""
+    for points, credited in ((60, {}), (59, {"b": (-10, 2)})):
+        ranks = Rank("EMERALD", "I", points), Rank("EMERALD", "I", points - 10)
+        snapshots = seen((0, ranks[0], 10, 8), (65, ranks[1], 11, 9))
+        assert lp_of(snapshots, game("a", 35), lost("b", 60)) == credited
+
+
 def test_below_diamond_nothing_decays_and_several_losses_are_credited() -> None:
     games = [lost(f"g{each}", 30 * each + 5) for each in range(3)]
     assert lp_of(seen((0, gold(80), 10, 8), (95, gold(20), 10, 11)), *games) == {"g2": (-60, 3)}
@@ -304,6 +329,15 @@ def test_a_win_that_costs_lp_or_a_loss_that_brings_some_holds_a_correction() -> 
     assert lp_of(seen((0, gold(45), 1, 1), (40, gold(40), 2, 1)), game("a", 38)) == {}
     assert lp_of(seen((0, gold(45), 1, 1), (40, gold(50), 1, 2)), lost("a", 38)) == {}
     assert lp_of(seen((0, gold(0), 1, 1), (40, gold(0), 1, 2)), lost("a", 38)) == {"a": (0, 1)}
+    # Not even one LP, and a win brings some.
+    assert lp_of(seen((0, gold(45), 1, 1), (40, gold(46), 1, 2)), lost("a", 38)) == {}
+    assert lp_of(seen((0, gold(45), 1, 1), (40, gold(45), 2, 1)), game("a", 38)) == {}
+
+
+def test_from_or_to_a_tier_that_nobody_knows_yet_there_are_no_lp() -> None:
+    new = Rank("OBSIDIAN", "II", 3)
+    assert settled(seen((0, gold(45), 1, 1), (40, new, 2, 1)), [game("a", 38)]) == []
+    assert settled(seen((0, new, 1, 1), (40, gold(45), 2, 1)), [game("a", 38)]) == []
 
 
 # --- against an oracle -----------------------------------------------------------------------------

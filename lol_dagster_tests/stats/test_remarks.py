@@ -165,6 +165,11 @@ def test_nothing_is_no_best() -> None:
     assert found(game(kills=0), plain(10, kills=0)) == {}
 
 
+def test_a_figure_that_is_none_hides_no_other() -> None:
+    bests = found(game(damage=0, vision=40), plain(10))
+    assert list(bests) == ["best_vision"]
+
+
 # --- streaks, champions, pauses ---------------------------------------------------------------------
 
 
@@ -205,6 +210,18 @@ def test_a_first_win_on_a_champion_comes_after_at_least_three_tries() -> None:
     assert "first_win_on_champion" not in found(game(champion="Jinx", won=True), before[:-1])
     already = [game(-21, champion="Jinx", won=True), *before]
     assert "first_win_on_champion" not in found(game(champion="Jinx", won=True), already)
+
+
+def test_first_wins_on_other_champions_make_one_less_rare() -> None:
+    def tries(champion: str, first: int) -> list[PastGame]:
+        lost = [game(first + number, champion=champion) for number in range(3)]
+        return [*lost, game(first + 3, champion=champion, won=True)]
+
+    jinx = [game(number, champion="Jinx") for number in (-3, -2, -1)]
+    before = [*tries("Vi", -20), *tries("Lux", -16), *plain(12)[:9], *jinx]
+    # Vi's and Lux's in 20 games: (2 + 1) / 21.
+    won = found(game(champion="Jinx", won=True), before)["first_win_on_champion"]
+    assert won.rarity == pytest.approx(3 / 21)
 
 
 def test_the_first_game_after_a_long_pause() -> None:
