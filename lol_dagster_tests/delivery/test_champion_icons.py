@@ -18,6 +18,7 @@ from lol_dagster.delivery.champion_icons import (
     missing_icons,
     upload_icons,
 )
+from lol_dagster.delivery.transports.base import Reply
 from lol_dagster.delivery.transports.discord_bot import DiscordBot
 from lol_dagster.delivery.transports.discord_emojis import EmojiError, Emojis
 from lol_dagster.messages.content import Icon, Line, MessageContent, Section
@@ -375,6 +376,16 @@ def test_where_discord_takes_no_more_it_is_said_and_what_is_there_is_kept(
         assert list(uploading.known()[uploading.emojis().icon_set]) == ["254"]
     uploading.world.set_faults("")
     assert uploading.run() == UploadReport(champions=3, uploaded=2, were_there=1)
+
+
+@pytest.mark.parametrize("items", [[{"id": "1"}], [None], None])
+def test_a_list_that_is_none_is_said(
+    uploading: Uploading, monkeypatch: pytest.MonkeyPatch, items: object
+) -> None:
+    answer = Reply(200, {}, b"", {"id": "1", "items": items}, 0.1)
+    monkeypatch.setattr(DiscordBot, "call", lambda *_, **__: answer)
+    with pytest.raises(EmojiError, match="list of emojis is not understood"):
+        uploading.emojis().listed()
 
 
 def test_an_answer_that_got_lost_costs_no_second_emoji(uploading: Uploading) -> None:

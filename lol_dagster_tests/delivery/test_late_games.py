@@ -148,6 +148,10 @@ def test_a_message_keeps_its_own_games_and_the_new_one_goes_by_the_first_of_its_
         salt = installation_salt(session)
     apart = message_id(salt, friends.channel.id, "catch_up", "apart:EUW1_2")
     assert friends.announced_in["EUW1_2"] == apart
+    # It has no number among the channel's catch-up messages: the next one is their third.
+    delivery.pass_time(7 * 3600)
+    third = friends.late_game("EUW1_3")
+    assert third == message_id(salt, friends.channel.id, "catch_up", "2")
 
 
 REFUSALS = [
@@ -205,17 +209,17 @@ def test_a_late_game_in_which_nobody_is_left_to_name_is_not_announced_apart(
         assert [each.id for each in session.scalars(select(Message))] == [first]
 
 
+@pytest.mark.parametrize("code", [50001, 50005])  # no edit for now, and not this one
 def test_what_keeps_no_game_when_a_late_one_is_announced_apart_says_so(
-    delivery: DeliverySetup,
+    delivery: DeliverySetup, code: int
 ) -> None:
     friends, _ = posted(delivery, "discord-bot")
-    delivery.discord.script("patch", refuse(403, 50001))
+    delivery.discord.script("patch", refuse(403, code))
     friends.late_game("EUW1_2")
     with delivery.database.writing() as session:
         forget_games(session, ["EUW1_1"])
     friends.run()
     friends.run()
-    assert friends.titles == [ONE, ONE]
     delivery.pass_time(3601)  # a breaker's hour
     friends.run()
     assert friends.titles == ["This is no longer shown", ONE]

@@ -335,6 +335,24 @@ def test_another_channels_breaker_is_not_touched(delivery: DeliverySetup) -> Non
         assert session.scalar(select(func.count()).select_from(Channel)) == 2
 
 
+def test_a_channel_that_refused_edits_and_takes_one_in_a_test_is_open_to_them(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    message = delivery.message(channel, "Victory")
+    delivery.run()
+    delivery.say(message, "Defeat")
+    delivery.pass_time(3)
+    delivery.discord.script("patch", refuse(403, 50001))
+    delivery.run()
+    closed = delivery.breaker(f"channel:{channel}:edit")
+    assert closed is not None
+    assert closed.open_until is not None
+    assert probe(delivery, channel).ok
+    opened = delivery.breaker(f"channel:{channel}:edit")
+    assert opened is None or opened.open_until is None
+
+
 # --- what is said and how long is waited ---------------------------------------------------------
 
 
@@ -342,7 +360,11 @@ def test_the_channel_reads_it_in_its_teams_language(delivery: DeliverySetup) -> 
     channel = delivery.channel()
     with delivery.database.writing() as session:
         session.get_one(Channel, channel).team.language = "de"
-    assert probe(delivery, channel).ok
+    report = probe(delivery, channel)
+    assert report.ok
+    content = test_message(delivery, report).content
+    assert content["language"] == "de"
+    assert content["summary"] == "Testnachricht von lol-dagster: Dieser Channel funktioniert."
     (posted_body,) = delivery.discord.bodies
     (embed,) = posted_body["embeds"]
     assert embed["title"] == "Testnachricht von lol-dagster"

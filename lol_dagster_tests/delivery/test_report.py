@@ -218,12 +218,17 @@ def test_a_report_counts_its_messages_by_outcome() -> None:
 
 def test_a_run_for_some_games_waits_for_no_others(delivery: DeliverySetup) -> None:
     channel, _ = channel_and_message(delivery)
-    delivery.message(channel, "second", due_at=NOW + timedelta(seconds=5))
+    second = delivery.message(channel, "second", due_at=NOW + timedelta(seconds=5))
     delivery.run(wait=10, only_match_ids=["NA1_1"])
     assert (delivery.titles(channel), delivery.clock.slept) == (["Victory"], [])
     deliverer = delivery.deliverer()
-    assert deliverer.next_due_at(["NA1_1"]) is None
     assert deliverer.next_due_at() == NOW + timedelta(seconds=5)
+    with delivery.database.writing() as session:
+        session.add(Match(match_id="NA1_2", listed_at=NOW))
+        session.flush()
+        session.add(MessageGame(channel_id=channel, match_id="NA1_2", message_id=second))
+    assert deliverer.next_due_at(["NA1_1"]) is None
+    assert deliverer.next_due_at(["NA1_2"]) == NOW + timedelta(seconds=5)
     delivery.run(wait=10)
     assert delivery.titles(channel) == ["Victory", "second"]
     assert delivery.clock.slept == [5.0]

@@ -217,6 +217,32 @@ def test_each_channel_has_a_message_of_the_night_of_its_own(database):
     assert second == first
 
 
+def test_a_channel_that_is_new_tells_of_the_night_under_the_name_of_the_night(database):
+    """Under which a restored backup looks for it; what another channel has told is none of its."""
+    ann, channel = world(database, **QUIET)
+    game(database, ann, "EUW1_1", NIGHT)
+    with database.writing() as session:
+        new = make_channel(session, session.get_one(Team, channel.team_id), "new", **QUIET)
+    subjects = {
+        each.channel_id: each.subject for each in game(database, ann, "EUW1_2", NIGHT + MINUTE)
+    }
+    assert subjects[new.id] == "quiet:2026-08-02T08:00Z"
+
+
+def test_of_two_that_wait_for_a_nights_end_a_game_joins_the_newer_one(database):
+    """The first was being sent when the second was written, and could not be."""
+    ann, _ = world(database, **QUIET)
+    (first,) = game(database, ann, "EUW1_1", NIGHT)
+    change_message(database, state="sending")
+    set_hours(database, "23:00-09:00")
+    (second,) = game(database, ann, "EUW1_2", NIGHT + MINUTE)
+    assert second.message_id != first.message_id
+    change_message(database, state="pending")
+    set_hours(database, "23:00-10:00")
+    (third,) = game(database, ann, "EUW1_3", NIGHT + 2 * MINUTE)
+    assert third.message_id == second.message_id
+
+
 def test_a_game_of_the_night_does_not_join_what_came_while_nobody_was_there(database):
     ann, _ = world(database, **QUIET)
     evening = NIGHT - 31 * MINUTE

@@ -574,6 +574,8 @@ def test_what_a_webhook_reads_is_limited_and_gone_on_with(service: Service) -> N
     ("answers", "expected"),
     [
         pytest.param([code(404, 10015)], "Blocked dead", id="the webhook is gone"),
+        # An application's webhook has no channel.
+        pytest.param([said(200, {"id": HOOK, "channel_id": None})], "NotSeen", id="no channel"),
         pytest.param([CHANNEL, code(403, 50001)], "UnreadableHistory", id="the bot is refused"),
         pytest.param([CHANNEL, code(401, 0)], "UnreadableHistory", id="the bot's token is refused"),
         pytest.param([CHANNEL, answer(500, NOT_JSON)], "NotSeen", id="the list is not to be had"),

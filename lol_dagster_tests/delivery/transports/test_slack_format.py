@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from lol_dagster.delivery.transports import slack_format
-from lol_dagster.messages.content import Line, MessageContent, Moment, Section
+from lol_dagster.delivery.transports.base import Picture, html_icon
+from lol_dagster.messages.content import Icon, Line, MessageContent, Moment, Section
 from lol_dagster_tests._support.hostile_content import (
     IMAGES,
     MESSAGES_OF_OTHERS,
@@ -51,6 +52,26 @@ def test_slack_bodies_keep_every_limit_and_parse_nothing(content):
     assert slack_format.read_marker(json.loads(json.dumps(body))) == ("0a-1", 7)
     for shown in strings(body["blocks"]):
         assert_nothing_hidden(shown)
+
+
+def test_an_edit_has_its_picture_below_the_text_with_words_for_who_cannot_see_it():
+    body = {"text": "Victory", "blocks": [{"type": "rich_text"}]}
+    for alt, said in (("Ann\u202e won", "Ann won"), ("", slack_format.BLANK)):
+        picture = Picture(b"png", alt, file_id="F1")
+        shown = {"type": "image", "slack_file": {"id": "F1"}, "alt_text": said}
+        assert slack_format.with_picture(body, picture) == {
+            **body, "blocks": [*body["blocks"], shown],
+        }  # fmt: skip
+    assert slack_format.with_picture(body, Picture(b"png", "Ann won")) == body, "not uploaded"
+
+
+def test_icons_stand_side_by_side_in_the_preview():
+    lines = (Line("Ann", icon=Icon(1, "Annie")), Line("Bob", icon=Icon(2, "Olaf")))
+    shown = slack_format.preview(
+        MessageContent("Victory", "Victory", (Section(lines),)), "m", IMAGES
+    )
+    icons = f"{html_icon('Annie')} {html_icon('Olaf')}"
+    assert f'<div class="block-context">{icons}</div>' in shown
 
 
 def rich_text(*elements: dict[str, Any]) -> dict[str, Any]:
