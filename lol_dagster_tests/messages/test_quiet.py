@@ -218,7 +218,7 @@ def test_each_channel_has_a_message_of_the_night_of_its_own(database):
 
 
 def test_a_channel_that_is_new_tells_of_the_night_under_the_name_of_the_night(database):
-    """Under which a restored backup looks for it; what another channel has told is none of its."""
+    """Under which a restored backup looks for it; what another channel has announced is none of its."""
     ann, channel = world(database, **QUIET)
     game(database, ann, "EUW1_1", NIGHT)
     with database.writing() as session:
