@@ -330,6 +330,14 @@ def test_a_channel_that_wants_icons_has_them_beside_its_lines_and_nothing_else_i
     assert "icon" not in json.dumps(written[other.id].to_json()), "as older versions wrote it"
 
 
+def test_what_is_no_champion_has_no_icon(any_database):
+    ann, _ = world(any_database, pictures="icons")
+    with any_database.writing() as session:
+        add_game(session, "EUW1_1", played(ann, "", champion_id=-1))
+        (written,) = write(session, "EUW1_1")
+    assert [line.icon for line in written.content.sections[0].lines] == [None]
+
+
 def test_another_card_is_another_content_and_the_same_one_is_not(any_database, monkeypatch):
     ann, _ = world(any_database, pictures="card")
     with any_database.writing() as session:

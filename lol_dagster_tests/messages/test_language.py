@@ -156,6 +156,7 @@ def test_numbers_are_written_as_the_language_does() -> None:
     # 0.25 is exactly halfway: to the even digit, as everywhere else.
     assert (ENGLISH.decimal(0.25), GERMAN.decimal(1234.56)) == ("0.2", "1.234,6")
     assert (ENGLISH.percent(0.715), GERMAN.percent(0.715)) == ("72%", "72\u00a0%")
+    assert ENGLISH.percent(0.99) == "99%"
     assert (GERMAN.signed(-1200), GERMAN.signed(7), GERMAN.signed(0)) == ("−1.200", "+7", "0")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from lol_dagster.messages.announced_games import load_card
 from lol_dagster.messages.rules import decide
 from lol_dagster.roster.players import leave_out
-from lol_dagster.storage.models import Channel, Membership, Message
+from lol_dagster.storage.models import Channel, Membership, Message, Team
 from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
 from lol_dagster_tests._support.roster_rows import (
     make_account,
@@ -99,6 +99,38 @@ def test_what_waits_to_be_sent_when_they_are_left_out_does_not_name_them(
     assert (message.state, message.last_error) == then
     # Whatever waits goes on waiting for its turn.
     assert (message.due_at is None) == (message.state in {"needs_review", "dropped"})
+
+
+@pytest.mark.parametrize("now", [NOW, LONG_AFTER], ids=["game", "catch-up"])
+def test_what_is_written_anew_says_what_would_be_said_of_the_game_now(
+    any_database, ann_and_ada, now
+):
+    """With its card and what is remarkable, if it is about one game."""
+    ann, ada = ann_and_ada
+    with any_database.writing() as session:
+        session.execute(update(Channel).values(pictures="card"))
+        leave_out(session, ADA, team="Friends", left_out=False, now=NOW)
+        add_game(session, "EUW1_1", played(ada), played(ann, highlights=["penta_kill"]))
+        write(session, "EUW1_1", now)
+        leave_out(session, ADA, team="Friends", left_out=True, now=NOW)
+    assert ADA not in json.dumps(the_message(any_database).content)
+    with any_database.writing() as session:
+        (again,) = write(session, "EUW1_1", now)
+    assert again.change == "unchanged"
+    assert (again.content.card is not None) is (now == NOW)
+
+
+def test_what_is_not_sent_as_nobody_is_left_says_so_in_the_teams_language(
+    any_database, ann_and_ada
+):
+    _, ada = ann_and_ada
+    with any_database.writing() as session:
+        session.execute(update(Team).values(language="de"))
+        leave_out(session, ADA, team="Friends", left_out=False, now=NOW)
+        add_game(session, "EUW1_1", played(ada))
+        write(session, "EUW1_1")
+        leave_out(session, ADA, team="Friends", left_out=True, now=NOW)
+    assert the_message(any_database).content["title"] == "Das wird nicht mehr gezeigt"
 
 
 def test_what_other_teams_are_to_hear_stays_as_it_is_when_they_are_left_out(

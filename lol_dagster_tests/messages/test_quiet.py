@@ -315,6 +315,8 @@ def test_people_read_that_it_was_quiet(database):
         assert verdict(session, "EUW1_1", NIGHT) == (
             "silent", "game", f"without a sound, as it came {night}",
         )  # fmt: skip
+        (decision,) = decide(session, "EUW1_1", stale_after=STALE_AFTER, now=NIGHT)
+        assert decision.held_until is None, "it is not held"
         # 08:00 in Berlin
         assert verdict(session, "EUW1_1", MORNING - timedelta(hours=2))[:2] == ("game", "game")
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from lol_dagster.delivery.message_rows import write_messages
 from lol_dagster.messages.restored import Restoration, keep_restoration
-from lol_dagster.messages.rules import AnnouncementDecision, decide
+from lol_dagster.messages.rules import AnnouncementDecision, decide, decide_afresh
 from lol_dagster.storage.models import Match, Player
 from lol_dagster_tests._support.message_rows import ENDED, NOW, add_game, played
 from lol_dagster_tests._support.roster_rows import (
@@ -51,6 +51,20 @@ def test_a_fresh_game_is_announced_by_itself_in_every_channel_of_the_team(sessio
         ("one", True, "game", "game"),
         ("two", True, "game", "game"),
     ]
+
+
+def test_nothing_would_have_been_decided_of_a_game_that_is_not_processed(session):
+    team = make_team(session)
+    channel = make_channel(session, team)
+    add_game(session, "EUW1_1", played(make_member(session, team)))
+    # One that is processed and is no game for us has no row of its own.
+    session.add(Match(match_id="EUW1_2", listed_at=NOW, processed_at=NOW))
+    session.get_one(Match, "EUW1_1").processed_at = NOW
+    session.flush()
+    assert decide_afresh(session, "EUW1_1", [channel], stale_after=STALE_AFTER) != []
+    session.get_one(Match, "EUW1_1").processed_at = None
+    for match_id in ("EUW1_1", "EUW1_2", "EUW1_3"):
+        assert decide_afresh(session, match_id, [channel], stale_after=STALE_AFTER) == []
 
 
 def test_a_game_of_two_teams_is_announced_to_both(session):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from lol_dagster.delivery.transports import discord_format
 from lol_dagster.messages.compose import AnnouncedGame, Member, compose_game
@@ -23,7 +23,7 @@ from lol_dagster.messages.templates import (
     filled,
 )
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Channel, Fact
+from lol_dagster.storage.models import Channel, Fact, Message, MessageGame
 from lol_dagster_tests._support.message_rows import add_game, played
 from lol_dagster_tests.messages.writing import change_kills, the_message, world, write
 
@@ -171,7 +171,7 @@ def facts(database: Database) -> list[Any]:
 def test_a_template_that_fails_costs_no_message_and_is_known(
     any_database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ann, _ = world(any_database, templates={"lead": "{{ 100 / (kills - 10) }} {{ name }}"})
+    ann, channel = world(any_database, templates={"lead": "{{ 100 / (kills - 10) }} {{ name }}"})
     with any_database.writing() as session:
         add_game(session, "EUW1_1", played(ann))  # 10/2/8
         write(session, "EUW1_1")
@@ -182,6 +182,16 @@ def test_a_template_that_fails_costs_no_message_and_is_known(
     (line,) = (each for each in caplog.records if each.levelname == "WARNING")
     assert line.getMessage() == "A template fails: ZeroDivisionError: division by zero"
     assert line.match_id == "EUW1_1"  # type: ignore[attr-defined]
+    # Of several that fail the last one is named.
+    with any_database.writing() as session:
+        add_game(session, "EUW1_2", played(ann))
+        write(session, "EUW1_2")
+        session.delete(session.get_one(MessageGame, (channel.id, "EUW1_2")))
+        session.flush()
+        session.execute(delete(Message).where(Message.subject == "EUW1_2"))
+    assert facts(any_database) == [
+        {"match_id": "EUW1_2", "error": "ZeroDivisionError: division by zero"}
+    ]
     change_kills(any_database, 12)
     with any_database.writing() as session:
         write(session, "EUW1_1")

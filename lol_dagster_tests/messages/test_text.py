@@ -178,6 +178,11 @@ def test_a_whole_message_has_its_headings_and_what_was_left_out() -> None:
     )
 
 
+def test_what_was_left_out_is_said_in_the_messages_language() -> None:
+    content = MessageContent(title="2 Spiele", summary="", sections=(), more=37, language="de")
+    assert text.markdown(content).endswith("… und 37 weitere")
+
+
 def test_titles_and_footers_may_be_longer_than_names() -> None:
     content = MessageContent(
         title="t" * 900,

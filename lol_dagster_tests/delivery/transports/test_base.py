@@ -23,6 +23,7 @@ from lol_dagster.delivery.model import (
 from lol_dagster.delivery.transports.base import (
     Answer,
     Capabilities,
+    NotUploaded,
     Outgoing,
     RemoteIdForm,
     Search,
@@ -42,6 +43,11 @@ from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.settings import Settings
 
 A_DAY = 86_400.0
+
+
+def test_what_was_not_uploaded_without_being_asked_to_wait_waits_for_no_time() -> None:
+    assert NotUploaded("refused").retry_after == 0
+    assert NotUploaded("limited", retry_after=7.5).retry_after == 7.5
 
 
 @pytest.mark.parametrize(
