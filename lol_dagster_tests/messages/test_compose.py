@@ -400,6 +400,12 @@ def test_a_catch_up_lists_the_games_newest_last_with_totals():
     assert content.tone == "neutral"
 
 
+def test_a_catch_up_is_in_one_language_down_to_its_figures():
+    swarm = game(member("Ann", "Jinx", cs=312, deaths=1), mode_family="swarm")
+    content = compose.compose_catch_up([swarm], language("de"), ZoneInfo("UTC"))
+    assert content.sections[1].lines[0].details == ("Ann: Jinx 312 Kills, 1 Tod",)
+
+
 def test_what_there_was_none_of_is_not_counted():
     lost = [game(member("Ann", outcome="loss"), match_id=f"EUW1_{number}") for number in (1, 2)]
     remade = [game(member("Ann", outcome="remake"), match_id=f"EUW1_{number}") for number in (3, 4)]
