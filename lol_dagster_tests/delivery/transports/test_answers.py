@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import SecretStr
 
-from lol_dagster.delivery.model import Deleted, UnreadableHistory
+from lol_dagster.delivery.model import Absent, Deleted, UnreadableHistory
 from lol_dagster.delivery.transports.base import (
     Answer,
     Hold,
@@ -432,6 +432,14 @@ def test_a_copy_on_an_earlier_page_is_kept_in_mind(service: Service) -> None:
 def test_somebody_elses_marker_is_not_ours(service: Service, stranger: dict[str, Any]) -> None:
     service.says(SELF, said(200, [stranger, discord_message(501, embed(OTHER, 1))]))
     assert is_class(service.scan("discord-bot")) == "Absent"
+
+
+def test_what_no_message_of_ours_has_is_none_that_lost_its_marker(service: Service) -> None:
+    ours = discord_message(501, embed(OTHER, 1))
+    for has, unmarked in (({}, ("500",)), ({"content": "hello"}, ()), ({"type": 19}, ())):
+        service.says(SELF, said(200, [discord_message(500, **has), ours]))
+        assert service.scan("discord-bot").verdict == Absent(unmarked=unmarked)
+        service.transports["discord-bot"]._me = None  # type: ignore[attr-defined]
 
 
 VISIBILITY: dict[str, list[bytes]] = {
