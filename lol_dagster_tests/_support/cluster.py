@@ -104,9 +104,8 @@ class Cluster:
     def start_workers(self, name: str, *, at_once: int = 2, **more: str) -> subprocess.Popen[bytes]:
         host = self.hosts[name]
         home = self._home(host)
-        (home / "out").unlink(
-            missing_ok=True
-        )  # or `wait_for_workers` would read that former ones were ready
+        # Or `wait_for_workers` would read that former ones were ready.
+        (home / "out").unlink(missing_ok=True)
         program = [sys.executable, "-m", "lol_dagster.orchestration.celery_workers"]
         env = {**self.environment(host), **more}
         return host.start([*program, "--at-once", str(at_once)], env, home / "out", cwd=home)
