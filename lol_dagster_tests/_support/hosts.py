@@ -166,6 +166,11 @@ class Network:
         for process in self.started:
             process.poll()
 
+    def wait(self) -> None:
+        """Until all have ended: they are killed by then."""
+        for process in self.started:
+            process.wait()
+
 
 @contextlib.contextmanager
 def network(folder: Path, *names: str) -> Iterator[list[Host]]:
@@ -179,6 +184,7 @@ def network(folder: Path, *names: str) -> Iterator[list[Host]]:
     """
     with contextlib.ExitStack() as end:
         net = Network(folder / "links", len(names))
+        end.callback(net.wait)
         hosts = []
         for number, name in enumerate(names, 1):
             host = Host(number, name, net)
