@@ -223,14 +223,14 @@ def test_an_unanswered_test_message_that_is_found_shows_that_the_history_can_be_
     channel = delivery.channel()
     look = delivery.discord.handle
 
-    def ban_after_the_look(operation: str, *rest: Any) -> None:
-        look(operation, *rest)
-        if operation == "list":
+    def ban_during_the_look(operation: str, *rest: Any) -> None:
+        if operation == "list":  # before it is answered, as whoever looks goes on at once then
             with delivery.database.writing() as session:
                 until = delivery.now + timedelta(minutes=10)
                 session.merge(SendBucket(scope="service:Discord", not_before=until))
+        look(operation, *rest)
 
-    delivery.discord.handle = ban_after_the_look  # type: ignore[method-assign]
+    delivery.discord.handle = ban_during_the_look  # type: ignore[method-assign]
     delivery.discord.script("post", fail_after_accept())
     report = probe(delivery, channel)
     assert (results(report)["find"], report.can_read_back) == ("skipped", True)

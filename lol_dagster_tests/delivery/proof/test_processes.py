@@ -179,13 +179,26 @@ def title_of(match_id: str) -> str:
     return f"game{int(match_id.removeprefix('NA1_')):05d}"
 
 
+def struck_once_posted(harness: Harness, kind: str, deed: Deed) -> str:
+    """A message that was posted when its worker was struck, before that was written down.
+
+    A machine may be too busy for the half second that a call has: then the next one is struck.
+    """
+    before = len(harness.world.truth.posted)
+    while True:
+        match_id = harness.say(harness.channel(kind)[0])
+        assert harness.strike([(match_id, Strike("concluding", deed=deed))]) == {1: 1}
+        if len(harness.world.truth.posted) > before:
+            return match_id
+
+
 def test_row_17_a_disk_that_is_full_at_any_commit_doubles_nothing(harness: Harness) -> None:
     posted = set()
     for kind in ("discord-bot", "slack-bot"):
-        for label in ("claiming", "intending", "concluding"):
+        for label in ("claiming", "intending"):
             match_id = harness.say(harness.channel(kind)[0])
             assert harness.strike([(match_id, Strike(label, deed="fill"))]) == {1: 1}
-        posted.add(title_of(match_id))
+        posted.add(title_of(struck_once_posted(harness, kind, "fill")))
     assert "sqlite3.OperationalError: disk I/O error" in harness.stderr
     assert len(harness.world.truth.posted) == 2  # of those that were to conclude
     verdict = harness.finish()
@@ -207,12 +220,12 @@ def test_row_18_a_connection_that_is_cut_before_a_commit_doubles_nothing(
 ) -> None:
     posted = set()
     for kind in ("discord-bot", "slack-bot"):
-        for label in ("claiming", "intending", "concluding"):
+        for label in ("claiming", "intending"):
             match_id = any_harness.say(any_harness.channel(kind)[0])
             assert any_harness.strike([(match_id, Strike(label, deed="cut"))]) == {1: 1}
-        posted.add(title_of(match_id))
+        posted.add(title_of(struck_once_posted(any_harness, kind, "cut")))
     assert "psycopg2.OperationalError" in any_harness.stderr
-    assert any_harness.struck == {"claiming": 2, "intending": 2, "concluding": 2}
+    assert any_harness.struck.keys() == {"claiming", "intending", "concluding"}
     assert len(any_harness.world.truth.posted) == 2  # of those that were to conclude
     verdict = any_harness.finish()
     assert verdict.wrong == {}
