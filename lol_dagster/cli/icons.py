@@ -25,7 +25,7 @@ def icons() -> None:
 @as_json_option
 @click.pass_context
 def upload(context: click.Context, as_json: bool) -> None:
-    """Make the champions' icons known, for channels with '--pictures icons'.
+    """Make the icons known that '--pictures icons' shows.
 
     Discord shows emojis of the bot's application: those that it lacks are uploaded to it. Slack loads them
     from Data Dragon itself. Run it again when there is a new champion, or after it was ended: what is there is not
