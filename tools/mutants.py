@@ -108,9 +108,9 @@ def main(arguments: Sequence[str]) -> None:
     if not arguments:
         os.nice(10)
         make_mutants()
-        try_mutants(
-            [each for each in mutants() if each.status in _UNTRIED or is_new(each, reviews)]
-        )
+        chosen = [each for each in mutants() if each.status in _UNTRIED or is_new(each, reviews)]
+        if chosen:  # to learn what tests reach takes minutes
+            try_mutants(chosen)
     text, complaints = report(mutants(), reviews)
     PAGE.write_text(text)
     if complaints:

@@ -198,6 +198,13 @@ def test_how_long_it_is_refused_counts_from_the_first_such_refusal(database) -> 
             assert row.open_until == NOW + (hours + 1) * HOUR
 
 
+def test_what_is_gone_is_so_since_that_was_said(database) -> None:
+    with database.writing() as session:
+        note(session, POSTING, Blocked("deleted", dead=True))
+        row = session.get_one(Breaker, POST)
+        assert (row.dead, row.since, row.open_until) == (True, NOW, None)
+
+
 @pytest.mark.parametrize(
     ("destination", "effect", "hold", "held"),
     [

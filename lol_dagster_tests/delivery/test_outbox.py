@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -39,7 +39,7 @@ from lol_dagster.delivery.model import (
     Verdict,
 )
 from lol_dagster.delivery.outbox import Outbox
-from lol_dagster.delivery.transports.base import Answer, fingerprint
+from lol_dagster.delivery.transports.base import Answer, Outgoing, fingerprint
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.messages.content import MessageContent
 from lol_dagster.settings import Settings
@@ -52,6 +52,7 @@ from lol_dagster.storage.models import (
     Match,
     Message,
     MessageGame,
+    MessagePicture,
     SendBucket,
 )
 from lol_dagster_tests._support.fake_channels import HandClock
@@ -286,20 +287,113 @@ def test_where_somebody_else_takes_the_turn_the_next_channel_is_served(
     assert box.claims() == ["elsewhere"]
 
 
-def test_an_intent_is_held_back_while_its_channel_is_not_to_be_called(box: Box) -> None:
+def add_channels(box: Box, *names: str) -> None:
+    with box.database.writing() as session:
+        team = make_team(session, "others")
+        for name in names:
+            box.ids[name] = make_channel(session, team, name).id
+
+
+@pytest.mark.parametrize("state", ["pending", "uncertain"])
+@pytest.mark.parametrize(
+    ("at_once", "working", "failing"),
+    [
+        # Half of them of one service, and of those again half where calls have failed, rounded up.
+        (16, 1, 4),
+        (8, 1, 2),
+        (4, 1, 1),
+        (5, 1, 2),
+        (3, 1, 1),
+        (2, 1, 0),
+        (1, 1, 0),
+    ],
+)
+def test_what_has_failed_takes_few_of_the_places(
+    box: Box, at_once: int, working: int, failing: int, state: str
+) -> None:
+    """Each may take a whole call's time again; and what is searched for first is posted under the same claim."""
+    doubtful = [f"failing {number}" for number in range(5)]
+    add_channels(box, *doubtful)
+    for name in doubtful:
+        box.add(f"of {name}", state, of=name)
+        box.close(f"channel:{box.ids[name]}", failures=1)
+    box.add("works", order_at=NOW - HOUR)
+    found = box.outbox.claim(NOW, at_once=at_once)
+    assert [each.doubtful for each in found] == [False] * working + [True] * failing
+
+
+def test_what_is_under_way_keeps_its_channels_places_and_its_services(box: Box) -> None:
+    add_channels(box, "three")
+    messages = {"first": "one", "second": "one", "other": "two", "third": "three"}
+    for number, (name, channel) in enumerate(messages.items()):
+        box.add(name, of=channel, order_at=NOW + number * SECOND)
+    (first,) = box.outbox.claim(NOW)
+    assert first.row.id == "first"
+    # No other of its channel; and of four two are of one service.
+    (other,) = box.outbox.claim(NOW, beside=[first], at_once=4)
+    assert other.row.id == "other"
+    assert box.outbox.claim(NOW, beside=[first, other], at_once=4) == []
+    assert [each.row.id for each in box.outbox.claim(NOW, beside=[other], at_once=6)] == [
+        "second",
+        "third",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "values", "send", "scope"),
+    [
+        ("pending", {}, Send("POST"), "channel:{}"),
+        ("delivered", {"desired_rev": 2, "due_at": NOW}, Send("PATCH"), "channel:{}:edit"),
+    ],
+)
+def test_an_intent_is_held_back_while_its_channel_is_not_to_be_called(
+    box: Box, state: str, values: dict[str, Any], send: Send, scope: str
+) -> None:
     """Closed since it was claimed."""
-    box.add("own")
+    box.add("own", state, **values)
     claimed = box.claim()
     assert claimed is not None
-    box.limit(f"channel:{box.ids['one']}", NOW + SECOND)
-    after = box.outbox.intend(claimed, Send("POST"), NOW)
+    box.limit(scope.format(box.ids["one"]), NOW + SECOND)
+    after = box.outbox.intend(claimed, send, NOW)
     assert after is not None
     assert (after.effects, after.row.state, after.row.last_error) == (
-        (), "pending", "the channel is not to be called for now",
+        (), state, "the channel is not to be called for now",
     )  # fmt: skip
     assert (box.attempts(), box.row("own").due_at) == ([], NOW)
     # Due as it was, but not before the limit is over.
     assert box.outbox.next_due_at() == NOW + SECOND
+
+
+@pytest.mark.parametrize(("seconds", "is_made"), [(44.0, True), (45.0, False)])
+def test_a_claim_that_has_grown_old_is_no_ground_for_a_call(
+    box: Box, seconds: float, is_made: bool
+) -> None:
+    """A lease is for 60 s, of which a call may take ten, and five are to be left."""
+    box.add("own")
+    claimed = box.claim()
+    assert claimed is not None
+    box.clock.at += seconds
+    now = NOW + seconds * SECOND
+    after = box.outbox.intend(claimed, Send("POST"), now)
+    assert after is not None
+    assert len(box.attempts()) == len(after.effects) == (1 if is_made else 0)
+    if not is_made:
+        row = box.row("own")
+        why = "the claim grew old before the call"
+        assert (row.state, row.due_at, row.last_error) == ("pending", now, why)
+
+
+def test_who_tries_a_closed_channel_out_is_not_held_back_by_that(box: Box) -> None:
+    scope = f"channel:{box.ids['one']}"
+    box.close(scope, fingerprint=None, open_until=NOW)
+    box.add("own", attempts=1)
+    claimed = box.claim()
+    assert claimed is not None
+    assert claimed.probes == {scope}
+    after = box.outbox.intend(claimed, Send("POST"), NOW)
+    assert after is not None
+    # Nor does it count as a retry: a breaker's probes have their own pace.
+    assert [(each.op, each.retry) for each in box.attempts()] == [("POST", False)]
 
 
 # --- what a call leaves behind ---------------------------------------------------------------------
@@ -334,7 +428,113 @@ def test_an_intent_names_all_that_is_known_before_the_call(box: Box) -> None:
     assert (row.at, row.outcome, row.remote_id) == (NOW + SECOND, "accepted", "9")
 
 
+def test_a_post_has_no_picture(box: Box) -> None:
+    said = replace(MessageContent("own", "own"), card={"title": "Victory"}).to_json()
+    intended = box.outbox.intend(claimed(box, content=said), Send("POST"), NOW)
+    assert intended is not None
+    assert isinstance(intended.outgoing, Outgoing)
+    assert (intended.outgoing.card, intended.outgoing.silent) == (None, False)
+
+
+def test_an_intent_is_about_the_newest_text(box: Box) -> None:
+    """It has changed since the message was claimed."""
+    own = claimed(box)
+    newer = MessageContent("newer", "newer").to_json()
+    with box.database.writing() as session:
+        message = session.get_one(Message, "own")
+        message.content, message.desired_rev = newer, 2
+    intended = box.outbox.intend(own, Send("POST"), NOW)
+    assert intended is not None
+    assert (intended.content, intended.row.desired_rev) == (newer, 2)
+    assert isinstance(intended.outgoing, Outgoing)
+    assert (intended.outgoing.rev, intended.outgoing.body["embeds"][0]["title"]) == (2, "newer")
+
+
+def test_an_intent_takes_one_turn_of_what_the_token_allows(box: Box) -> None:
+    """Of Discord's fifty a second nine tenths, and four more at once after a pause."""
+    begins = []
+    for number in range(7):
+        box.add(f"{number}", order_at=NOW + number * SECOND)
+        own = box.claim()
+        assert own is not None
+        intended = box.outbox.intend(own, Send("POST"), NOW)
+        assert intended is not None
+        assert intended.begins_at is not None
+        begins.append((intended.begins_at - NOW).total_seconds())
+    assert begins[:5] == [0.0] * 5
+    assert begins[5:] == pytest.approx([1 / 45, 2 / 45], abs=1e-5)
+
+
 POST = Post(1, maybe_before=False)
+
+
+def test_each_of_several_under_way_is_concluded_by_itself(box: Box) -> None:
+    for name in ("one", "two"):
+        box.add(f"of {name}", of=name)
+    under_way = box.outbox.claim(NOW, at_once=4)
+    assert len(under_way) == 2
+    for number, each in enumerate(under_way):
+        intended = box.outbox.intend(each, Send("POST"), NOW)
+        assert intended is not None
+        box.outbox.conclude(intended, POST, Answer(Accepted(f"{number}", 1)), NOW)
+    assert [box.row(each.row.id).remote_id for each in under_way] == ["0", "1"]
+
+
+def test_what_cannot_be_sent_is_due_again_after_a_part_of_the_first_pause(box: Box) -> None:
+    own = claimed(box)
+    intended = box.outbox.intend(own, Send("POST"), NOW)
+    assert intended is not None
+    box.outbox.conclude(intended, POST, Answer(NotSent("why")), NOW)
+    # Of 15 s the half, by this deliverer's chance.
+    assert (box.row("own").state, box.row("own").due_at) == ("pending", NOW + 7.5 * SECOND)
+
+
+def test_a_page_that_shows_more_gives_its_channels_turn_back(box: Box) -> None:
+    """Posts were refused there: one message may try whether they are taken, and its search says nothing of that."""
+    scope = f"channel:{box.ids['one']}"
+    box.close(scope, open_until=NOW - SECOND)
+    own = claimed(box, "uncertain", after_id="70")
+    assert own.probes == {scope}
+    with box.database.reading() as session:
+        assert session.get_one(Breaker, scope).open_until == NOW + MINUTE  # its lease
+    after = box.outbox.conclude(own, Scan("70"), Answer(More("page 2")), NOW + SECOND)
+    assert after is not None
+    assert after.row.scan_position == "page 2"
+    with box.database.reading() as session:
+        assert session.get_one(Breaker, scope).open_until == NOW + SECOND
+
+
+CARD = {"title": "Victory"}
+
+
+@pytest.mark.parametrize("verdict", [Refused("why"), Blocked("why")])
+@pytest.mark.parametrize("of_the_picture", [False, True])
+def test_an_edit_that_is_refused_with_its_picture_goes_on_without_it(
+    box: Box, verdict: Verdict, of_the_picture: bool
+) -> None:
+    """It is made without it, or left out where it had nothing else to say."""
+    said = replace(MessageContent("own", "own"), card=CARD).to_json()
+    own = claimed(box, "delivered", desired_rev=2, due_at=NOW, content=said)
+    if of_the_picture:
+        with box.database.writing() as session:
+            session.add(MessagePicture(message_id="own", rev=2, digest=""))
+    intended = box.outbox.intend(own, Send("PATCH"), NOW)
+    assert intended is not None
+    assert isinstance(intended.outgoing, Outgoing)
+    assert intended.outgoing.card == CARD
+    (effect,) = intended.effects
+    after = box.outbox.conclude(intended, effect, Answer(verdict), NOW)
+    (attempt,) = box.attempts()
+    assert (attempt.outcome, attempt.detail) == ("refused", "why (with its picture)")
+    with box.database.reading() as session:
+        assert session.get_one(MessagePicture, "own").failed == "why"
+        assert session.scalars(select(Breaker)).all() == []
+    row = box.row("own")
+    expected = (2, 2, None) if of_the_picture else (3, None, NOW)
+    assert (row.desired_rev, row.given_up_rev, row.due_at) == expected
+    # And so it does for whoever goes on.
+    assert after is not None
+    assert (after.row.desired_rev, after.row.given_up_rev, after.row.due_at) == expected
 
 
 @pytest.mark.parametrize(
@@ -525,3 +725,14 @@ def test_a_message_is_looked_for_after_the_last_one_that_the_service_has_shown(b
     box.outbox.intend(own, Send("POST"), NOW)
     # What a person has typed may be wrong.
     assert box.row("own").after_id == str(4 * 10**17 - minute)
+
+
+def test_a_game_is_looked_for_from_ten_minutes_before_its_end_where_that_is_later(
+    box: Box,
+) -> None:
+    box.add("3", "delivered", remote_id=str(3 * 10**17), delivered_at=NOW - HOUR, due_at=None)
+    own = claimed(box, order_at=NOW - MINUTE)
+    box.outbox.intend(own, Send("POST"), NOW)
+    # Discord's ids hold the milliseconds since 2015, above 22 other bits.
+    at = NOW - 11 * MINUTE - datetime(2015, 1, 1, tzinfo=UTC)
+    assert box.row("own").after_id == str(round(at.total_seconds() * 1000) << 22)

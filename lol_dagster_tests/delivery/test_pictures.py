@@ -744,6 +744,58 @@ class TestSlack:
         assert (delivery.titles(channel), delivery.pictures(channel)) == (["Victory"], [[]])
         assert delivery.row(message).due_at is None
 
+    def test_an_edit_waits_two_minutes_for_its_picture_and_asks_every_three_seconds(
+        self, delivery: DeliverySetup, channel: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        delivery.slack.ready.clear()
+        message = delivery.with_card(channel)
+        begun = delivery.now
+        for seconds in range(0, 120, 3):
+            delivery.run()
+            row = delivery.row(message)
+            assert row.due_at == begun + timedelta(seconds=seconds + 3)
+            assert row.last_error == "its picture is not ready yet"
+            delivery.pass_time(3)
+        assert (delivery.slack.count("upload"), delivery.slack.count("file")) == (1, 39)
+        assert delivery.slack.count("update") == 0
+        delivery.run()
+        assert (delivery.slack.count("update"), delivery.pictures(channel)) == (1, [[]])
+        assert noted(delivery, message).failed == "its picture is not ready yet"  # type: ignore[union-attr]
+        assert "no picture: its picture is not ready yet" in caplog.messages
+
+    @pytest.mark.parametrize(("seconds", "is_brought"), [(120, True), (121, False)])
+    def test_a_limit_that_ends_within_the_two_minutes_is_waited_for(
+        self, delivery: DeliverySetup, channel: int, seconds: int, is_brought: bool
+    ) -> None:
+        message = delivery.with_card(channel)
+        delivery.slack.script("upload-url", rate_limited(seconds))
+        limited_at = delivery.now
+        delivery.run()
+        row = delivery.row(message)
+        assert row.due_at == (limited_at + timedelta(seconds=seconds) if is_brought else None)
+        assert delivery.slack.count("update") == (0 if is_brought else 1)
+        delivery.pass_time(seconds)
+        settle(delivery)
+        assert delivery.pictures(channel) == [picture_of("Victory") if is_brought else []]
+
+    def test_another_picture_is_due_when_the_limit_of_uploads_is_over(
+        self, delivery: DeliverySetup, channel: int
+    ) -> None:
+        delivery.with_card(channel)
+        delivery.slack.script("upload-url", rate_limited(30))
+        limited_at = delivery.now
+        delivery.run()
+        delivery.pass_time(10)
+        other = delivery.with_card(delivery.channel("slack-bot"), "other")
+        delivery.run()
+        row = delivery.row(other)
+        assert row.due_at == limited_at + timedelta(seconds=30)
+        assert row.last_error == "no picture is to be uploaded for now"
+        assert delivery.slack.count("upload-url") == 1
+        delivery.pass_time(20)
+        settle(delivery)
+        assert delivery.slack.count("upload") == 2
+
     @pytest.mark.parametrize(
         "url",
         ["http://localhost:{port}/upload/1", "https://evil.example/upload/1", "http://files.slack.com/upload/1", "https://slack.com.evil.example/",

@@ -16,6 +16,8 @@ from lol_dagster.delivery.probe import ProbeError, ProbeReport, probe_channel
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.delivery.transports.slack_bot import SlackBot
 from lol_dagster.messages.content import MessageContent
+from lol_dagster.pictures.card import Card
+from lol_dagster.pictures.drawing import CannotDraw
 from lol_dagster.storage.models import (
     Attempt,
     Breaker,
@@ -376,6 +378,8 @@ def test_the_channel_reads_it_in_its_teams_language(delivery: DeliverySetup) -> 
 def test_people_read_what_was_done_and_the_channel_what_it_is(delivery: DeliverySetup) -> None:
     channel = delivery.channel()
     report = probe(delivery, channel)
+    with delivery.database.reading() as session:
+        assert report.channel == session.get_one(Channel, channel).name
     assert [(each.step, each.said) for each in report.findings] == [
         ("post", "posted"),
         ("find", "found by its marker"),
@@ -555,6 +559,44 @@ def test_what_its_kind_cannot_do_is_said(
 def test_a_channel_that_is_not_there_is_said_not_to_be(delivery: DeliverySetup) -> None:
     with pytest.raises(ProbeError, match=r"^there is no such channel \(any more\)$"):
         probe(delivery, 999)
+
+
+@pytest.mark.parametrize(
+    ("known", "is_less"),
+    [
+        ({"can_read_back": None, "unreadable_history": False}, False),
+        ({"can_read_back": True, "unreadable_history": False}, False),
+        # A test has seen that it does not show what was posted, though it can be read.
+        ({"can_read_back": False, "unreadable_history": False}, True),
+        # A delivery has found it unreadable.
+        ({"can_read_back": None, "unreadable_history": True}, True),
+        ({"can_read_back": True, "unreadable_history": True}, True),
+    ],
+)
+def test_what_was_known_of_the_history_counts_where_a_test_cannot_tell(
+    delivery: DeliverySetup, known: dict[str, bool | None], is_less: bool
+) -> None:
+    channel = delivery.channel()
+    with delivery.database.writing() as session:
+        session.add(ChannelProbe(channel_id=channel, **known))
+    delivery.discord.script("list", fail_before_accept(503))
+    report = probe(delivery, channel)
+    assert (results(report)["find"], report.can_read_back) == ("unknown", None)
+    assert ("less is promised" in report.promise) is is_less
+    noted = kept(delivery, channel)
+    assert {name: getattr(noted, name) for name in known} == known
+    assert noted.probed_at == delivery.now
+
+
+def test_a_first_test_that_cannot_tell_finds_no_fault_with_the_history(
+    delivery: DeliverySetup,
+) -> None:
+    channel = delivery.channel()
+    delivery.discord.script("list", fail_before_accept(503))
+    report = probe(delivery, channel)
+    assert "less is promised" not in report.promise
+    noted = kept(delivery, channel)
+    assert (noted.can_read_back, noted.unreadable_history) == (None, False)
 
 
 # --- what is written down, and where it is looked for ----------------------------------------------
@@ -773,7 +815,10 @@ def test_a_picture_that_is_not_ready_in_time_is_not_known(
     monkeypatch.setattr(SlackBot, "is_ready", lambda *_: False)
     report = probe(delivery, delivery.channel("slack-bot", pictures="card"))
     assert results(report) == {**dict.fromkeys(_WITH_PICTURE, "ok"), "picture": "unknown"}
-    assert "try again later" in said(report, "picture")
+    # Nobody is told to give the app what it has.
+    assert (
+        said(report, "picture") == "it is uploaded, and not ready to be shown yet: try again later"
+    )
 
 
 @pytest.mark.parametrize("step", ["upload", "is_ready"])
@@ -793,5 +838,78 @@ def test_an_upload_that_breaks_in_an_unexpected_way_leaves_no_test_message_behin
 def test_without_an_edit_no_picture_is_tried(delivery: DeliverySetup) -> None:
     delivery.discord.script("patch", refuse(403, 50001))
     report = probe(delivery, delivery.channel(pictures="card"))
-    assert results(report)["picture"] == "skipped"
+    assert (results(report)["picture"], said(report, "picture")) == (
+        "skipped",
+        "not tried, as the message was not edited",
+    )
     assert delivery.discord.count("patch") == 1
+
+
+def test_without_a_message_no_picture_is_tried(delivery: DeliverySetup) -> None:
+    delivery.discord.script("post", refuse(403, 50013))
+    report = probe(delivery, delivery.channel(pictures="card"))
+    assert (results(report)["picture"], said(report, "picture")) == (
+        "skipped",
+        "not tried, as nothing was posted",
+    )
+
+
+def test_a_ban_that_somebody_else_meets_before_the_picture_is_said_of_it(
+    delivery: DeliverySetup,
+) -> None:
+    def ban_during_the_edit(call: Call) -> None:
+        with delivery.database.writing() as session:
+            until = delivery.now + timedelta(minutes=10)
+            session.merge(SendBucket(scope="service:Discord", not_before=until))
+        call.connection.send(call.act())
+
+    delivery.discord.script("patch", ban_during_the_edit)
+    report = probe(delivery, delivery.channel(pictures="card"))
+    assert results(report)["edit"] == "ok"
+    assert (results(report)["picture"], said(report, "picture")) == (
+        "skipped",
+        "a rate limit forbids any call until 20:10:00 UTC",
+    )
+    assert delivery.discord.count("patch") == 1
+
+
+@pytest.mark.parametrize("kind", READABLE)
+def test_a_card_that_cannot_be_drawn_is_said_and_the_rest_is_tried(
+    delivery: DeliverySetup, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    def fails(_card: Card) -> bytes:
+        raise CannotDraw("no letters")
+
+    monkeypatch.setattr(probe_module, "draw", fails)
+    report = probe(delivery, delivery.channel(kind, pictures="card"))
+    assert results(report) == {**dict.fromkeys(_WITH_PICTURE, "ok"), "picture": "missing"}
+    assert said(report, "picture") == "it cannot be drawn: no letters"
+    assert "upload-url" not in delivery.slack.calls
+    assert (report.ok, report.left_behind) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("language", "subtitle"),
+    [("en", "No game was played."), ("de", "Es wurde kein Spiel gespielt.")],
+)
+def test_the_card_is_about_no_game_and_the_edit_that_brings_it_is_kept(
+    delivery: DeliverySetup, monkeypatch: pytest.MonkeyPatch, language: str, subtitle: str
+) -> None:
+    cards: list[Card] = []
+
+    def drawn(card: Card) -> bytes:
+        cards.append(card)
+        return b"a picture"
+
+    monkeypatch.setattr(probe_module, "draw", drawn)
+    channel = delivery.channel(pictures="card")
+    with delivery.database.writing() as session:
+        session.get_one(Channel, channel).team.language = language
+    report = probe(delivery, channel)
+    assert [(each.title, each.subtitle, each.members) for each in cards] == [
+        ("lol-dagster", subtitle, ())
+    ]
+    assert said(report, "picture") == "shown"
+    with delivery.database.reading() as session:
+        edits = session.scalars(select(Attempt).where(Attempt.op == "PATCH"))
+        assert [(each.outcome, each.rev) for each in edits] == [("accepted", 2)] * 2

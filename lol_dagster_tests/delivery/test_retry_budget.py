@@ -286,3 +286,22 @@ def test_what_counts_is_a_failed_retry_of_the_channel_and_of_the_kind_within_ten
             left = counted(session, channels["own"].id, "POST", Timing(), NOW)
             # Five may fail in any case.
             assert left == RetryBudget(allowed=5, used=1 if counts else 0, opens_at=None)
+
+
+def test_first_tries_allow_retries_and_the_first_that_leaves_the_window_another(database) -> None:
+    """By when they were made, in whatever order they were written down."""
+    with database.writing() as session:
+        channel = make_channel(session, make_team(session))
+        for number in range(6):
+            add_message(
+                session, f"m{number}", channel_id=channel.id, kind="game", subject=f"m{number}",
+                order_at=NOW, content=MessageContent("title", "title"), now=NOW,
+            )  # fmt: skip
+            call = {"message_id": f"m{number}", "op": "POST", "outcome": "uncertain"}
+            for fence in range(1, 6):  # thirty in all, of which a fifth may be repeated
+                session.add(Attempt(**call, fence=fence, at=NOW, retry=False))
+            # The last message's is the oldest.
+            session.add(Attempt(**call, fence=6, at=NOW - number * MINUTE, retry=True))
+        session.flush()
+        left = retry_budget_of(session, channel.id, "POST", TIMING, NOW)
+    assert left == RetryBudget(allowed=6, used=6, opens_at=NOW + 5 * MINUTE)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import timedelta
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,9 +21,14 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 from lol_dagster.delivery import pace
 from lol_dagster.delivery.claimed_message import ClaimedMessage
 from lol_dagster.delivery.message_rows import reopen
+from lol_dagster.delivery.worker import DeliveryResult, _gather
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel, Message, SendBucket
-from lol_dagster_tests._support.fake_channels import NOW, fail_before_accept
+from lol_dagster_tests._support.fake_channels import (
+    NOW,
+    fail_after_accept,
+    fail_before_accept,
+)
 from lol_dagster_tests._support.raw_server import Request
 from lol_dagster_tests.delivery.conftest import DeliverySetup
 
@@ -268,6 +273,67 @@ def test_a_run_that_is_ended_puts_off_what_was_to_be_looked_for(
     assert delivery.run().delivered == 1
 
 
+# --- what has ended ------------------------------------------------------------------------------
+
+POSTED = DeliveryResult("m", (), "channel", "discord-bot", "delivered", link="https://there")
+
+
+def ended(*results: DeliveryResult | None) -> dict[Future[DeliveryResult | None], Any]:
+    futures = {}
+    for each in results:
+        future: Future[DeliveryResult | None] = Future()
+        future.set_result(each)
+        futures[future] = None
+    return futures
+
+
+def take_in(
+    under_way: dict[Future[DeliveryResult | None], Any],
+    results: dict[str, DeliveryResult],
+    seconds: float | None,
+) -> None:
+    taking = threading.Thread(target=_gather, args=(under_way, results, seconds), daemon=True)
+    taking.start()
+    taking.join(HOLD_S)
+    assert not taking.is_alive(), "it waits for what does not end"
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1000.0, None])
+def test_what_has_ended_is_taken_in_while_others_are_under_way(seconds: float | None) -> None:
+    other: Future[DeliveryResult | None] = Future()
+    under_way, results = {**ended(POSTED), other: None}, {}
+    take_in(under_way, results, seconds)
+    assert (list(under_way), results) == ([other], {"m": POSTED})
+
+
+def test_while_nothing_has_ended_it_is_waited_no_longer_than_said() -> None:
+    under_way, results = {Future(): None}, {}
+    take_in(under_way, results, 0.0)
+    assert (len(under_way), results) == (1, {})
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "counts"),
+    [
+        # What was delivered in this run and then edited was delivered.
+        (POSTED, replace(POSTED, outcome="edited", link="https://anew"), ("delivered", "https://anew")),
+        (POSTED, replace(POSTED, outcome="deferred", link=None), ("delivered", "https://there")),
+        (replace(POSTED, outcome="uncertain"), replace(POSTED, outcome="blocked", link=None), ("blocked", None)),
+        (POSTED, None, ("delivered", "https://there")),  # somebody else has it now
+    ],
+)  # fmt: skip
+def test_each_message_counts_once_by_its_last_outcome(
+    earlier: DeliveryResult, later: DeliveryResult | None, counts: tuple[str, str | None]
+) -> None:
+    other = replace(POSTED, message_id="other", outcome="delivered")
+    results = {"m": earlier, "other": other}
+    under_way = ended(later)
+    take_in(under_way, results, None)
+    assert under_way == {}
+    assert (results["m"].outcome, results["m"].link) == counts
+    assert results["other"] == other
+
+
 # --- what a service allows in all ----------------------------------------------------------------
 
 
@@ -319,6 +385,57 @@ def test_a_run_keeps_to_what_discord_allows_the_bot_in_all(any_delivery: Deliver
     assert most_in_a_second(begins) <= 50
     with delivery.database.reading() as session:
         assert session.get(SendBucket, "pace:discord-token") is not None
+
+
+def turns_since(delivery: DeliverySetup, since: datetime) -> float:
+    """How many calls the bot's token has been counted for, at 45 a second."""
+    with delivery.database.reading() as session:
+        row = session.get_one(SendBucket, "pace:discord-token")
+    return round((row.not_before - since).total_seconds() * 45, 2)
+
+
+def test_what_is_read_and_deleted_counts_too(delivery: DeliverySetup) -> None:
+    """Three calls for a search of the channel: a page, and whether it is to be believed; and each first
+    message of a channel has its link asked for."""
+    channel = delivery.channel()
+    message = delivery.message(channel)
+    delivery.discord.script("post", fail_after_accept())
+    begun = delivery.now
+    delivery.run()
+    assert turns_since(delivery, begun) == 1
+    (first,) = delivery.discord.messages[delivery.address(channel)]
+    copy = {**first, "id": str(int(first["id"]) + 1)}
+    delivery.discord.messages[delivery.address(channel)].append(copy)
+    delivery.pass_time(31)
+    begun = delivery.now
+    delivery.run()
+    assert [op for op, _ in delivery.attempts(message)] == ["POST", "SCAN", "DELETE"]
+    assert turns_since(delivery, begun) == 3 + 1 + 1
+    delivery.say(message, "Defeat")
+    delivery.discord.script("patch", fail_after_accept())
+    delivery.pass_time(31)
+    delivery.run()
+    delivery.pass_time(31)
+    begun = delivery.now
+    delivery.run()
+    assert [op for op, _ in delivery.attempts(message)][3:] == ["PATCH", "GET"]
+    assert turns_since(delivery, begun) == 1 + 1
+
+
+@pytest.mark.parametrize("ahead", [0.0, 0.5])
+def test_a_call_that_is_not_its_turn_yet_is_waited_for(
+    delivery: DeliverySetup, ahead: float
+) -> None:
+    """Others have taken what the token allows for as long."""
+    delivery.message(delivery.channel())
+    with delivery.database.writing() as session:
+        until = delivery.now + timedelta(seconds=ahead + 0.08 / 0.9)  # four may go out at once
+        session.add(SendBucket(scope="pace:discord-token", not_before=until))
+    arrived: list[float] = []
+    begun = delivery.clock.at
+    delivery.discord.on_arrival = lambda _: arrived.append(delivery.clock.at - begun)
+    delivery.run()
+    assert arrived[0] == pytest.approx(ahead, abs=1e-5)
 
 
 # --- the database --------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from lol_dagster_tests.tooling.scripts import load_tool
@@ -245,3 +247,16 @@ def test_only_whoever_reaches_the_altered_statement_is_asked(tmp_path: Path) -> 
     }
     # Counted from the line with the name; what alters this one concerns all.
     assert lines == {"1": [2, 3, 4], "2": [7, 8, 9, 10], "3": list(range(12))}
+
+
+def test_tests_that_run_in_processes_of_their_own_are_left_out() -> None:
+    """These would import the code as it is, and some kill the process that they are in."""
+    settings = tomllib.loads((tool.ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]
+    proofs = Path("lol_dagster_tests/delivery/proof")
+    in_processes = {
+        f"--ignore={proofs / path.name}"
+        for path in (tool.ROOT / proofs).glob("test_*.py")
+        if re.search(r"\bharness\b", path.read_text())
+    }
+    assert in_processes
+    assert in_processes <= set(settings["pytest_add_cli_args_test_selection"])
