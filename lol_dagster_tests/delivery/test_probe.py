@@ -815,7 +815,7 @@ def test_a_picture_that_is_not_ready_in_time_is_not_known(
     monkeypatch.setattr(SlackBot, "is_ready", lambda *_: False)
     report = probe(delivery, delivery.channel("slack-bot", pictures="card"))
     assert results(report) == {**dict.fromkeys(_WITH_PICTURE, "ok"), "picture": "unknown"}
-    # Nobody is told to give the app what it has.
+    # What the app needs is not named: it has that.
     assert (
         said(report, "picture") == "it is uploaded, and not ready to be shown yet: try again later"
     )

@@ -313,7 +313,7 @@ def test_while_nothing_has_ended_it_is_waited_no_longer_than_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("earlier", "later", "counts"),
+    ("first", "second", "counts"),
     [
         # What was delivered in this run and then edited was delivered.
         (POSTED, replace(POSTED, outcome="edited", link="https://anew"), ("delivered", "https://anew")),
@@ -323,11 +323,11 @@ def test_while_nothing_has_ended_it_is_waited_no_longer_than_said() -> None:
     ],
 )  # fmt: skip
 def test_each_message_counts_once_by_its_last_outcome(
-    earlier: DeliveryResult, later: DeliveryResult | None, counts: tuple[str, str | None]
+    first: DeliveryResult, second: DeliveryResult | None, counts: tuple[str, str | None]
 ) -> None:
     other = replace(POSTED, message_id="other", outcome="delivered")
-    results = {"m": earlier, "other": other}
-    under_way = ended(later)
+    results = {"m": first, "other": other}
+    under_way = ended(second)
     take_in(under_way, results, None)
     assert under_way == {}
     assert (results["m"].outcome, results["m"].link) == counts
