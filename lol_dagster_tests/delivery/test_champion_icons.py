@@ -388,6 +388,25 @@ def test_a_list_that_is_none_is_said(
         uploading.emojis().listed()
 
 
+@pytest.mark.parametrize(
+    ("headers", "waits"),
+    [
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "2.5"}, 2.5),
+        ({"X-RateLimit-Remaining": "1", "X-RateLimit-Reset-After": "2.5"}, 0.0),
+        ({"X-RateLimit-Remaining": "0"}, 0.0),  # nobody says for how long
+    ],
+)
+def test_the_next_emoji_waits_where_none_is_left_for_now(
+    uploading: Uploading, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], waits: float
+) -> None:
+    answer = Reply(201, headers, b"", {"id": "7"}, 0.1)
+    monkeypatch.setattr(DiscordBot, "call", lambda *_, **__: answer)
+    emojis, began = uploading.emojis(), uploading.clock.now
+    emojis._application = "1"
+    assert [emojis.add("lol_Vi", b"png"), emojis.add("lol_Ahri", b"png")] == ["7", "7"]
+    assert uploading.clock.now == began + waits
+
+
 def test_an_answer_that_got_lost_costs_no_second_emoji(uploading: Uploading) -> None:
     uploading.world.set_faults("discord.emoji=reset*1")
     with pytest.raises(EmojiError, match="does not answer"):
@@ -404,6 +423,7 @@ def test_one_that_is_refused_or_not_to_be_had_keeps_no_other_away(
     uploading.world.set_faults(f"discord.emoji=refuse({code})*1; ddragon.icon=404*1")
     report = uploading.run()
     assert (report.uploaded, sorted(report.failed)) == (1, ["Ahri", "MonkeyKing"])
+    assert any(f"code {code}" in why for why in report.failed.values())
 
 
 def test_where_one_after_the_other_is_refused_no_further_one_is_tried(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from lol_dagster.stats import score as scoring
 from lol_dagster.stats.reading import GameReading, ParticipantReading, read_game
-from lol_dagster.stats.score import ROLES, WEIGHTS, has_score, mvps, score
+from lol_dagster.stats.score import ROLES, WEIGHTS, has_score, mvps, parts, score
 from lol_dagster_tests._support.payloads import Json, participant, payload_bytes, puuid_of
 
 FITTED = {
@@ -57,6 +58,32 @@ def test_a_score_is_the_weighted_distance_from_the_roles_mean(fitted: None) -> N
     # Creep score of 30 a minute is 25 deviations above, of which three count: 0.45 + 0.30 = 0.75.
     game = game_with(participant("Ann", visionScore=15, **{**plays, "cs": 900}))
     assert score(game, ann(game)) == pytest.approx(93.319, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("mean", "below"),
+    [
+        (0.55, 50.0),  # what is usual for the role is more than half of them did
+        (0.30, 69.146),  # 0.55 - 0.30, by 0.5: half a deviation above
+        (0.80, 30.854),
+    ],
+)
+def test_a_score_is_measured_from_the_sum_that_is_usual(
+    monkeypatch: pytest.MonkeyPatch, mean: float, below: float
+) -> None:
+    """The sum itself is 0.55, as above."""
+    fitted = {**FITTED, "sum": (mean, 0.5)}
+    monkeypatch.setattr(scoring, "_FITTED", dict.fromkeys(ROLES, fitted))
+    plays = {"kills": 9, "deaths": 6, "assists": 6, "damage": 20_000, "cs": 180}
+    game = game_with(participant("Ann", visionScore=15, **plays))
+    assert score(game, ann(game)) == pytest.approx(below, abs=0.001)
+
+
+def test_where_nobody_has_done_anything_there_is_nothing_of_which_to_have_a_part() -> None:
+    game = game_with(participant("Ann"))
+    nothing = {"kills": 0, "assists": 0, "deaths": 0, "damage": 0, "gold": 0, "cs": 0, "vision_score": 0, "time_played_s": 0}  # fmt: skip
+    game = replace(game, participants=tuple(replace(each, **nothing) for each in game.participants))
+    assert parts(game, ann(game)) == dict.fromkeys(WEIGHTS["TOP"], 0.0)
 
 
 def test_each_roles_weights_add_up_to_one() -> None:
