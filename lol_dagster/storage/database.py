@@ -116,11 +116,17 @@ def is_unusable(error: BaseException) -> bool:
 def is_damage(error: BaseException) -> bool:
     """Whether SQLite has found its file to be none of its own, or not whole."""
     cause = error.orig if isinstance(error, DBAPIError) else error
-    code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    code = _code(cause)
     # A header of which only the format's number is odd has no code of its own.
-    return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or (
+    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or (
         code == sqlite3.SQLITE_ERROR and "unsupported file format" in str(cause)
     )
+
+
+def _code(error: BaseException | None) -> int:
+    """SQLite's own, without what it adds to say more exactly: https://sqlite.org/rescode.html."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & 0xFF
 
 
 class Database:
@@ -253,8 +259,9 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            # A damaged file does not mend while it is waited for.
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
 

@@ -275,21 +275,36 @@ def test_a_server_that_is_gone_without_a_word_is_waited_for_a_minute(postgres_ur
         assert used["tcp_user_timeout"] == "60000"
 
 
-def test_a_new_file_that_others_open_at_the_same_time_is_waited_for() -> None:
+class FailsTwice:
+    """A cursor that switches to WAL at the third try."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        self.executed = 0
+
+    def execute(self, statement: str) -> None:
+        assert statement == "PRAGMA journal_mode=WAL"
+        self.executed += 1
+        if self.executed < 3:
+            error = sqlite3.OperationalError()
+            error.sqlite_errorcode = self.code
+            raise error
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY])
+def test_a_new_file_that_others_open_at_the_same_time_is_waited_for(code: int) -> None:
     """SQLite itself refuses the switch to WAL at once: about one of 150 such pairs failed."""
-
-    class BusyTwice:
-        executed = 0
-
-        def execute(self, statement: str) -> None:
-            assert statement == "PRAGMA journal_mode=WAL"
-            self.executed += 1
-            if self.executed < 3:
-                raise sqlite3.OperationalError("database is locked")
-
-    cursor = BusyTwice()
+    cursor = FailsTwice(code)
     _switch_to_wal(cursor)  # type: ignore[arg-type]
     assert cursor.executed == 3
+
+
+def test_a_file_that_cannot_be_used_is_not_waited_for() -> None:
+    """Every command took ten seconds to say that a header is damaged, which has no code of its own."""
+    cursor = FailsTwice(sqlite3.SQLITE_ERROR)
+    with pytest.raises(sqlite3.OperationalError):
+        _switch_to_wal(cursor)  # type: ignore[arg-type]
+    assert cursor.executed == 1
 
 
 def test_what_a_client_that_was_cut_off_has_locked_is_free_soon(
