@@ -38,9 +38,12 @@ from lol_dagster.orchestration.runs import (
     executing_batches,
     executing_run,
     fail_abandoned_runs,
+    unfinished_runs,
     working_on,
 )
 from lol_dagster.orchestration.switches import look
+from lol_dagster.services import run_heartbeats
+from lol_dagster.services.run_heartbeats import Watch
 
 log = logging.getLogger(__name__)
 
@@ -139,12 +142,20 @@ class Once:
 
     def _poll(self) -> None:
         end_overdue_workers(self.instance)
-        fail_abandoned_runs(self.instance, self.app.database)
+        self._fail_abandoned_runs()
         if self._is_left_to_another(poll_job.name):
             return
         self.show("asking Riot for new games", None)
         config = {"ops": {"match_lists": {"config": {"everyone": True}}}}
         self._run(poll_job.name, config=config, raise_on_error=True)
+
+    def _fail_abandoned_runs(self) -> None:
+        watch = Watch(self.app.database)
+        fail_abandoned_runs(self.instance, self.app.database, watch.look())
+        while any(run.run_id in watch.in_doubt for run in unfinished_runs(self.instance)):
+            self.show("waiting for heartbeats of other hosts", None)
+            time.sleep(run_heartbeats.LOOK_EVERY)
+            fail_abandoned_runs(self.instance, self.app.database, watch.look())
 
     def _raise_if_riot_gave_nothing(self) -> None:
         found = self.app.run_counts.polling

@@ -20,7 +20,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -163,7 +163,8 @@ def is_delivering(home: Path, database: Database) -> bool:
 def worker_is_gone(
     instance: dg.DagsterInstance, run: dg.DagsterRun, database: Database | None
 ) -> bool:
-    """Whether no process executes this run any more, although it is said to be running.
+    """Whether no process executes this run any more, although it is said to be running. One on another host
+    that is silent has to be given up first (`fail_abandoned_runs`).
 
     Args:
         database: Ours; None: it cannot be asked here, and a run that may be another host's is not judged.
@@ -175,11 +176,8 @@ def worker_is_gone(
             return True
     if database is None and not _is_of_code_server_here(run):
         return False
-    match run_heartbeats.state(database, run.run_id) if database else "unknown":
-        case "alive":
-            return False
-        case "silent":
-            return True
+    if database is not None and run_heartbeats.has_worker(database, run.run_id):
+        return False
     record = instance.get_run_record_by_id(run.run_id)
     began = record.start_time if record else None
     return began is not None and time.time() - began > _TO_BEGIN
@@ -235,28 +233,38 @@ def end_overdue_workers(instance: dg.DagsterInstance) -> int:
     return ended
 
 
-def fail_abandoned_runs(instance: dg.DagsterInstance, database: Database) -> None:
-    """Mark as failed the runs whose process has ended in the middle of them, or has been silent for a minute.
+def fail_abandoned_runs(
+    instance: dg.DagsterInstance, database: Database, silent: Collection[str]
+) -> None:
+    """Mark as failed the runs whose process has ended in the middle of them, or is silent.
 
     Where no daemon runs, which would do so by itself; and of other hosts' runs, which it cannot see.
+
+    Args:
+        silent: As `Watch.look` has found.
     """
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-        if not worker_is_gone(instance, run, database):
-            continue
         said = "The process that executed this run has ended."
-        if run_heartbeats.state(database, run.run_id) == "silent":
+        if run.run_id in silent and not _is_alive_here(instance, run):
             worker = run_heartbeats.give_up(database, run.run_id)
             if worker is None:
                 continue
             said = f"Its worker, {worker}, has given no heartbeat for a minute."
+        elif not worker_is_gone(instance, run, database):
+            continue
         # It may have finished, and its worker with it, since it was read.
         now = instance.get_run_by_id(run.run_id)
         if now is not None and not now.is_finished:
             instance.report_run_failed(now, said)
-    for run_id in run_heartbeats.silent(database):
+    for run_id in silent:
         over = instance.get_run_by_id(run_id)
         if over is None or over.is_finished:
             run_heartbeats.forget(database, run_id)
+
+
+def _is_alive_here(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """By its lock, which tells more than its heartbeats."""
+    return worker_liveness.liveness(_file(instance, run.run_id)) == "alive"
 
 
 def _forget_ended(instance: dg.DagsterInstance) -> None:

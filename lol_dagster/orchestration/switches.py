@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import click
 import dagster as dg
@@ -47,11 +49,9 @@ REMOVED = {
 """What version 0.1.0 had, and `due_work_sensor` does now."""
 _LOOK_EVERY = 30.0
 """Seconds: as often as the checks are run. To look takes some 25 ms of processor."""
-_LOOK_FOR_LOST_RUNS_EVERY = 10.0
-"""Seconds, where runs may be another host's. They have been silent for a minute by then."""
 _GRACE = run_heartbeats.SILENT_AFTER
-"""Seconds, after a database could not be had: whoever looks may not be the only one who was cut off from it, and
-workers have to beat first."""
+"""Seconds, after lost runs could not be looked for: whoever looks may not be the only one who was cut off from the
+database, and workers have to beat first."""
 
 
 def switch_on(instance: dg.DagsterInstance) -> list[str]:
@@ -103,32 +103,66 @@ def looking(settings: Settings) -> Iterator[None]:
 
 
 def _go_on(settings: Settings, over: threading.Event) -> None:
-    opened: tuple[dg.DagsterInstance, Database] | None = None
-    has_failed = False
-    next_look = next_for_lost_runs = 0.0
+    opened: _Opened | None = None
+    next_look = 0.0
+    switches = _Guarded("what is switched off in Dagster")
+    lost_runs = _Guarded("which runs were lost with another host")
     while not over.is_set():
-        try:
-            opened = opened or (
-                dg.DagsterInstance.from_config(str(settings.dagster_home)),
-                open_database(settings),
-            )
+        with switches:
+            opened = opened or _open(settings)
             if time.monotonic() >= next_look:
                 now = datetime.now(UTC)
                 # A sensor whose last tick lies in the future would not run the checks, either.
-                put_right(*opened, now)
-                look(*opened, now)
+                put_right(opened.instance, opened.database, now)
+                look(opened.instance, opened.database, now)
                 next_look = time.monotonic() + _LOOK_EVERY
-            if not opened[1].is_sqlite and time.monotonic() >= next_for_lost_runs:
-                fail_abandoned_runs(*opened)
-            has_failed = False
-        except Exception as error:  # noqa: BLE001 - whatever it is, it may succeed the next time
-            next_for_lost_runs = time.monotonic() + _GRACE
-            if not has_failed:
-                _log.warning("cannot see what is switched off in Dagster: %s", in_a_line(error))
-            has_failed = True
-        over.wait(_LOOK_FOR_LOST_RUNS_EVERY)
-    for each in opened or ():
-        each.dispose()
+        with lost_runs:
+            opened = opened or _open(settings)
+            if not opened.database.is_sqlite:
+                silent = opened.watch.look()
+                if time.monotonic() >= lost_runs.failed_at + _GRACE:
+                    fail_abandoned_runs(opened.instance, opened.database, silent)
+        over.wait(run_heartbeats.LOOK_EVERY)
+    if opened:
+        opened.instance.dispose()
+        opened.database.dispose()
+
+
+class _Opened(NamedTuple):
+    instance: dg.DagsterInstance
+    database: Database
+    watch: run_heartbeats.Watch
+
+
+def _open(settings: Settings) -> _Opened:
+    database = open_database(settings)
+    instance = dg.DagsterInstance.from_config(str(settings.dagster_home))
+    return _Opened(instance, database, run_heartbeats.Watch(database))
+
+
+class _Guarded:
+    """One of the things that are looked for: whatever it fails of, it may succeed the next time, and the other may now."""
+
+    def __init__(self, what: str) -> None:
+        """
+        Args:
+            what: Cannot be seen if it fails.
+        """
+        self.failed_at = -math.inf
+        """By `time.monotonic`, the last time."""
+        self._what = what
+        self._is_failing = False
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> bool:
+        if isinstance(error, Exception):
+            self.failed_at = time.monotonic()
+            if not self._is_failing:
+                _log.warning("cannot see %s: %s", self._what, in_a_line(error))
+        self._is_failing = error is not None
+        return isinstance(error, Exception)
 
 
 def _stopped(instance: dg.DagsterInstance) -> list[InstigatorState]:

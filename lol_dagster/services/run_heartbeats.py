@@ -7,6 +7,10 @@ by the server's clock, so that the hosts' own may differ.
 A run whose worker has been silent for a minute is given up by whoever looks: the row goes, and a worker that
 was frozen or cut off for so long finds it gone when it comes back, and ends itself. Two never work on
 one thing for longer than between two beats.
+
+That its last beat is a minute old proves nothing by itself: a server that stood still, was restarted or had its
+clock put right makes all workers look so, until they have beaten again. So a worker counts as silent only
+if it was missed in several looks, between which the server has answered and a living one would have beaten.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, CursorResult, delete, extract, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -33,6 +37,13 @@ BEAT_EVERY = 10.0
 """Seconds."""
 SILENT_AFTER = 60.0
 """Seconds: six beats missed."""
+LOOK_EVERY = 10.0
+"""Seconds: what a `Watch` wants between two looks."""
+_MISSED_AFTER = 30.0
+"""Seconds."""
+_LOOKS = 4
+"""Half a minute: a worker that was cut off together with everybody else has a new connection by then. The first one
+is at half a minute of silence, so that a dead worker is noticed no later."""
 
 
 def keep_beating(database: Database, run_id: str) -> Callable[[], None]:
@@ -69,22 +80,73 @@ def beating(database: Database, run_id: str) -> Iterator[None]:
         end()
 
 
-def state(database: Database, run_id: str) -> Literal["alive", "silent", "unknown"]:
-    """Of the run's worker; `unknown`: it has never beaten, or not in this kind of database."""
+def has_worker(database: Database, run_id: str) -> bool:
+    """Whether a worker has beaten for the run, and was not given up since."""
     if database.is_sqlite:
-        return "unknown"
+        return False
     with database.reading() as session:
-        is_silent = session.scalar(select(_is_silent()).where(RunWorker.run_id == run_id))
-    return "unknown" if is_silent is None else "silent" if is_silent else "alive"
+        return session.get(RunWorker, run_id) is not None
+
+
+class Watch:
+    """The heartbeats of all workers, as one process sees them look by look."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._missed: dict[str, _Missed] = {}
+
+    def look(self) -> list[str]:
+        """The runs whose workers are silent: for a minute, and in several looks one after the other. Most of them
+        are over.
+        """
+        if self._database.is_sqlite:
+            return []
+        # Without any if this fails: nobody could beat, perhaps.
+        before, self._missed = self._missed, {}
+        query = select(RunWorker.run_id, _silent_for())
+        with self._database.reading() as session:
+            rows = session.execute(query.where(_silent_for() > _MISSED_AFTER)).all()
+        for run_id, silent_for in rows:
+            looks = before[run_id].looks + 1 if run_id in before else 1
+            self._missed[run_id] = _Missed(float(silent_for), looks)
+        return [
+            run_id for run_id, missed in self._missed.items() if missed.is_long and missed.is_sure
+        ]
+
+    @property
+    def in_doubt(self) -> set[str]:
+        """The runs whose workers have not beaten for a minute, and that one of the next looks will tell of."""
+        return {
+            run_id
+            for run_id, missed in self._missed.items()
+            if missed.is_long and not missed.is_sure
+        }
+
+
+class _Missed(NamedTuple):
+    """A worker of which no new beat was found."""
+
+    silent_for: float
+    """Seconds, by the server's clock."""
+    looks: int
+    """That found it so, one after the other."""
+
+    @property
+    def is_long(self) -> bool:
+        return self.silent_for > SILENT_AFTER
+
+    @property
+    def is_sure(self) -> bool:
+        return self.looks >= _LOOKS
 
 
 def give_up(database: Database, run_id: str) -> str | None:
-    """Take the row of a worker that is silent.
+    """Take the row of a worker that a `Watch` has found silent.
 
     Returns:
         Which worker, in words; None if it has beaten meanwhile, or somebody else has given it up.
     """
-    silent_one = delete(RunWorker).where(RunWorker.run_id == run_id, _is_silent())
+    silent_one = delete(RunWorker).where(RunWorker.run_id == run_id, _silent_for() > SILENT_AFTER)
     with database.writing() as session:
         found = session.execute(silent_one.returning(RunWorker.pid, RunWorker.host)).one_or_none()
     return f"process {found.pid} on {found.host}" if found else None
@@ -96,14 +158,6 @@ def forget(database: Database, run_id: str) -> None:
         return
     with contextlib.suppress(SQLAlchemyError), database.writing() as session:
         session.execute(delete(RunWorker).where(RunWorker.run_id == run_id))
-
-
-def silent(database: Database) -> list[str]:
-    """The runs whose workers have been silent for a minute: over, most of them."""
-    if database.is_sqlite:
-        return []
-    with database.reading() as session:
-        return list(session.scalars(select(RunWorker.run_id).where(_is_silent())))
 
 
 class _Beats:
@@ -154,10 +208,6 @@ def _now() -> ColumnElement[Any]:
     return extract("epoch", func.clock_timestamp())
 
 
-def _is_silent() -> ColumnElement[bool]:
-    return _now() - func.greatest(RunWorker.beat_at, _answers_since()) > SILENT_AFTER
-
-
-def _answers_since() -> ColumnElement[Any]:
-    """While the server was away, nobody could beat."""
-    return extract("epoch", func.pg_postmaster_start_time())
+def _silent_for() -> ColumnElement[float]:
+    """Seconds since the last beat."""
+    return _now() - RunWorker.beat_at

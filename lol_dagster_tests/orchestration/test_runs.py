@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -19,10 +20,11 @@ from dagster._core.launcher import WorkerStatus
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_run_for_test
-from sqlalchemy import Engine, event, literal
+from sqlalchemy import Engine, event
 
 from lol_dagster.orchestration import runs
 from lol_dagster.orchestration.instance import prepare_instance
+from lol_dagster.orchestration.once import Once
 from lol_dagster.orchestration.runs import (
     LivenessRunLauncher,
     end_overdue_workers,
@@ -162,18 +164,23 @@ def test_without_a_daemon_once_marks_what_was_abandoned(
     abandoned, alive = started_run(instance), started_run(instance)
     kill(worker_of(instance, abandoned))
     with working_on(instance, alive.run_id, {}, any_database):
-        fail_abandoned_runs(instance, any_database)
+        fail_abandoned_runs(instance, any_database, [])
     assert status(instance, abandoned) == dg.DagsterRunStatus.FAILURE
     assert status(instance, alive) == dg.DagsterRunStatus.STARTED
 
 
 @pytest.fixture
-def shared(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A database that another host uses, too; its server has been there forever."""
-    monkeypatch.setattr(run_heartbeats, "_answers_since", lambda: literal(0.0))
+def shared(postgres_url: str) -> Iterator[Database]:
+    """A database that another host uses, too."""
     database = Database(postgres_url)
     yield database
     database.dispose()
+
+
+def silent(shared: Database) -> list[str]:
+    """What somebody has found who looked for half a minute."""
+    watch = run_heartbeats.Watch(shared)
+    return [watch.look() for _ in range(4)][-1]
 
 
 def test_a_living_run_of_another_host_is_left_to_it_however_old_it_is(
@@ -183,7 +190,7 @@ def test_a_living_run_of_another_host_is_left_to_it_however_old_it_is(
     run = started_run(instance, **{"lol/batch": "true", "dagster-celery/queue": "asia"})
     with foreign_worker(shared, run.run_id):
         later(monkeypatch, 600)
-        fail_abandoned_runs(instance, shared)
+        fail_abandoned_runs(instance, shared, silent(shared))
         assert status(instance, run) == dg.DagsterRunStatus.STARTED
         assert executing_batches(instance, shared) == {"asia": run.run_id}
 
@@ -195,10 +202,10 @@ def test_a_run_of_another_host_fails_when_its_worker_was_silent_for_a_minute(
     run = started_run(instance)
     with foreign_worker(shared, run.run_id) as worker:
         os.kill(worker.pid, how)
-        fail_abandoned_runs(instance, shared)
+        fail_abandoned_runs(instance, shared, silent(shared))
         assert status(instance, run) == dg.DagsterRunStatus.STARTED
         minutes_pass(shared, 1.1)
-        fail_abandoned_runs(instance, shared)
+        fail_abandoned_runs(instance, shared, silent(shared))
         assert status(instance, run) == dg.DagsterRunStatus.FAILURE
         said = [event.message for event in instance.all_logs(run.run_id)]
         assert [each for each in said if f"process {worker.pid} on" in each]
@@ -209,11 +216,75 @@ def test_a_run_of_another_host_that_never_showed_itself_fails_after_two_minutes(
 ) -> None:
     run = started_run(instance)
     later(monkeypatch, 119)
-    fail_abandoned_runs(instance, shared)
+    fail_abandoned_runs(instance, shared, silent(shared))
     assert status(instance, run) == dg.DagsterRunStatus.STARTED
     later(monkeypatch, 2)
-    fail_abandoned_runs(instance, shared)
+    fail_abandoned_runs(instance, shared, silent(shared))
     assert status(instance, run) == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_worker_that_beats_just_before_it_would_be_given_up_goes_on(
+    instance: dg.DagsterInstance, shared: Database
+) -> None:
+    run = started_run(instance)
+    with foreign_worker(shared, run.run_id):
+        fail_abandoned_runs(instance, shared, [run.run_id])
+    assert status(instance, run) == dg.DagsterRunStatus.STARTED
+
+
+def test_a_worker_that_is_silent_lives_where_its_lock_says_so(
+    instance: dg.DagsterInstance, shared: Database
+) -> None:
+    """It cannot reach the database, perhaps: its own host knows better."""
+    run = started_run(instance)
+    with foreign_worker(shared, run.run_id):
+        pass
+    minutes_pass(shared, 1.1)
+    worker = worker_of(instance, run)
+    fail_abandoned_runs(instance, shared, silent(shared))
+    assert status(instance, run) == dg.DagsterRunStatus.STARTED
+    kill(worker)
+    fail_abandoned_runs(instance, shared, silent(shared))
+    assert status(instance, run) == dg.DagsterRunStatus.FAILURE
+
+
+def test_once_looks_for_half_a_minute_before_it_gives_anybody_up(
+    instance: dg.DagsterInstance, shared: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has not looked before. For what is over it does not wait."""
+    run, over = started_run(instance), started_run(instance)
+    instance.report_dagster_event(
+        dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, over.job_name), over.run_id
+    )
+    for each in (run, over):
+        with foreign_worker(shared, each.run_id):
+            pass
+    minutes_pass(shared, 1.1)
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    app: Any = SimpleNamespace(database=shared)
+    once = Once(dg.Definitions(), instance, app, show=lambda *_: None)
+    once._fail_abandoned_runs()
+    assert status(instance, run) == dg.DagsterRunStatus.FAILURE
+    assert waited == [10.0, 10.0, 10.0]
+    with foreign_worker(shared, over.run_id):
+        pass
+    minutes_pass(shared, 1.1)
+    once._fail_abandoned_runs()
+    assert len(waited) == 3
+
+
+def test_what_another_host_does_is_left_to_it_until_it_is_given_up(
+    instance: dg.DagsterInstance, shared: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = started_run(instance)
+    with foreign_worker(shared, run.run_id):
+        pass
+    minutes_pass(shared, 1.1)
+    later(monkeypatch, 600)
+    assert executing_run(instance, shared, run.job_name) == run.run_id
+    fail_abandoned_runs(instance, shared, silent(shared))
+    assert executing_run(instance, shared, run.job_name) is None
 
 
 def test_rows_of_workers_go_when_their_runs_are_over(
@@ -225,11 +296,11 @@ def test_rows_of_workers_go_when_their_runs_are_over(
     instance.report_dagster_event(
         dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, run.job_name), run.run_id
     )
-    fail_abandoned_runs(instance, shared)
-    assert run_heartbeats.state(shared, run.run_id) == "alive", "it may not have ended yet"
+    fail_abandoned_runs(instance, shared, silent(shared))
+    assert run_heartbeats.has_worker(shared, run.run_id), "it may not have ended yet"
     minutes_pass(shared, 1.1)
-    fail_abandoned_runs(instance, shared)
-    assert run_heartbeats.state(shared, run.run_id) == "unknown"
+    fail_abandoned_runs(instance, shared, silent(shared))
+    assert not run_heartbeats.has_worker(shared, run.run_id)
 
 
 def test_a_run_that_ends_while_once_looks_stays_what_it_became(
@@ -245,7 +316,7 @@ def test_a_run_that_ends_while_once_looks_stays_what_it_became(
         return True
 
     monkeypatch.setattr(runs, "worker_is_gone", read_a_moment_too_late)
-    fail_abandoned_runs(instance, sqlite_database)
+    fail_abandoned_runs(instance, sqlite_database, [])
     assert status(instance, run) == dg.DagsterRunStatus.SUCCESS
 
 

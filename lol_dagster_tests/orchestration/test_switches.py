@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -13,7 +14,6 @@ import pytest
 from dagster._core.scheduler.instigation import InstigatorStatus, SensorInstigatorData
 from dagster._core.test_utils import create_run_for_test
 from pydantic import SecretStr
-from sqlalchemy import literal
 
 from lol_dagster.definitions import defs
 from lol_dagster.monitoring.switched_off import SwitchedOff, switched_off
@@ -195,7 +195,7 @@ def test_the_code_server_fails_runs_whose_workers_were_lost_with_another_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Dagster's daemon cannot: it has no key to our database."""
-    monkeypatch.setattr(run_heartbeats, "_answers_since", lambda: literal(0.0))
+    monkeypatch.setattr(run_heartbeats, "LOOK_EVERY", 0.01)
     run = create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED)
     shared = Database(postgres_url)
     with shared.writing() as session:
@@ -210,49 +210,70 @@ def test_the_code_server_fails_runs_whose_workers_were_lost_with_another_host(
     shared.dispose()
 
 
+@pytest.fixture
+def shared_settings(
+    settings: Settings, instance: dg.DagsterInstance, postgres_url: str
+) -> Settings:
+    return settings.model_copy(update={"database_url": SecretStr(postgres_url)})
+
+
 def test_no_worker_is_given_up_for_the_time_in_which_the_database_was_out_of_reach(
-    settings: Settings,
-    instance: dg.DagsterInstance,
-    postgres_url: str,
-    monkeypatch: pytest.MonkeyPatch,
+    shared_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody could beat: with the link mended, workers get the minute that they have otherwise."""
     now, looks, judged = 0.0, list[float](), list[float]()
 
-    def look(*_: object) -> None:
+    def watch(_: object) -> list[str]:
         looks.append(now)
         if len(looks) == 1:
             raise OSError("no route to host")
+        return []
 
     monkeypatch.setattr(switches, "time", SimpleNamespace(monotonic=lambda: now))
-    monkeypatch.setattr(switches, "look", look)
+    monkeypatch.setattr(run_heartbeats.Watch, "look", watch)
     monkeypatch.setattr(switches, "fail_abandoned_runs", lambda *_: judged.append(now))
-    monkeypatch.setattr(switches, "_LOOK_EVERY", 0.0)
-    monkeypatch.setattr(switches, "_LOOK_FOR_LOST_RUNS_EVERY", 0.01)
-    with looking(settings.model_copy(update={"database_url": SecretStr(postgres_url)})):
+    monkeypatch.setattr(run_heartbeats, "LOOK_EVERY", 0.01)
+    with looking(shared_settings):
         wait_for("further look", lambda: len(looks) > 2)
         now = 59.0
         wait_for("look before the minute is over", lambda: looks.count(now) > 1)
         assert judged == []
         now = 61.0
         wait_for("judgement", lambda: judged)
-        # For so long its end is waited for.
-        monkeypatch.setattr(switches, "_LOOK_EVERY", 30.0)
 
 
-def test_one_failure_does_not_end_the_looking(
-    settings: Settings,
-    instance: dg.DagsterInstance,
-    database: Database,
-    monkeypatch: pytest.MonkeyPatch,
+def test_switches_that_cannot_be_seen_keep_no_lost_run_waiting(
+    shared_settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    looks: list[int] = []
+    """Not for a minute, either: that is for those who were cut off from the database."""
+    judged = list[int]()
 
     def fail(*_: object) -> None:
-        looks.append(1)
-        raise OSError("locked")
+        raise OSError("a row of Dagster's that cannot be read")
 
     monkeypatch.setattr(switches, "look", fail)
-    monkeypatch.setattr(switches, "_LOOK_FOR_LOST_RUNS_EVERY", 0.01)
-    with looking(settings):
-        wait_for("further look", lambda: len(looks) > 2)
+    monkeypatch.setattr(switches, "fail_abandoned_runs", lambda *_: judged.append(1))
+    monkeypatch.setattr(run_heartbeats, "LOOK_EVERY", 0.01)
+    with looking(shared_settings):
+        wait_for("further judgements", lambda: len(judged) > 2)
+    (said,) = (each.message for each in caplog.records if "cannot see" in each.message)
+    assert said.startswith("cannot see what is switched off in Dagster: OSError")
+
+
+def test_lost_runs_that_cannot_be_looked_for_keep_no_switch_unseen(
+    shared_settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = list[int]()
+
+    def fail(*_: object) -> None:
+        raise OSError("a run of Dagster's that cannot be read")
+
+    monkeypatch.setattr(switches, "look", lambda *_: looks.append(1))
+    monkeypatch.setattr(switches, "fail_abandoned_runs", fail)
+    minutes = SimpleNamespace(monotonic=itertools.count(0.0, 60.0).__next__)
+    monkeypatch.setattr(switches, "time", minutes)
+    monkeypatch.setattr(run_heartbeats, "LOOK_EVERY", 0.01)
+    with looking(shared_settings):
+        wait_for("further looks", lambda: len(looks) > 2)
+    (said,) = (each.message for each in caplog.records if "cannot see" in each.message)
+    assert said.startswith("cannot see which runs were lost with another host: OSError")
