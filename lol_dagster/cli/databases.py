@@ -49,7 +49,7 @@ def upgrade(as_json: bool) -> None:
     ensure_home(settings)
     database = Database(settings.effective_database_url, keyring(settings))
     before = _state(database)
-    upgrade_schema(database, lock_file=settings.home / "upgrade.lock")
+    upgrade_schema(database, lock_file=settings.home / "upgrade.lock", unless_up_in=settings.home)
     value = {"database": _shown_url(database), "before": before, "state": schema_state(database)}
     database.dispose()
     is_new = "was up to date already." if before == "current" else "is up to date now."
@@ -229,7 +229,8 @@ def rotate_key(give_up_lost: bool, as_json: bool) -> None:
     settings = load_settings()
     keys = keyring(settings)
     database = Database(settings.effective_database_url, keys)
-    upgrade_schema(database, lock_file=ensure_home(settings) / "upgrade.lock")
+    home = ensure_home(settings)
+    upgrade_schema(database, lock_file=home / "upgrade.lock", unless_up_in=home)
     rotated = rotate(database, keys, give_up_lost=give_up_lost)
     database.dispose()
     value = {

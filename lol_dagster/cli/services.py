@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -26,6 +28,9 @@ if TYPE_CHECKING:  # importing Dagster takes a second
     from lol_dagster.orchestration.resources import AppContext, RunCounts
     from lol_dagster.services.supervisor import Service
     from lol_dagster.storage.database import Database
+
+_log = logging.getLogger(__name__)
+
 ENDING_ALL = "Ending everything: up to half a minute. Ctrl-C again ends it at once."
 
 
@@ -202,29 +207,37 @@ def run_services(
         sign_in: Whether Dagster's UI asks for the web view's sign-in.
     """
     from lol_dagster.services.home_lock import alone_in, alone_on
+    from lol_dagster.storage.database import Database
     from lol_dagster.storage.schema import open_database
 
     home = alone_in(ensure_home(settings))
     start_logging(settings, "supervisor")
-    database = open_database(settings)
+    unopened = Database(settings.effective_database_url)
     try:
-        with alone_on(database, lost=_make_way):
-            _run_alone(
-                settings,
-                database,
-                ui_port=ui_port,
-                web_view=web_view,
-                public_url=public_url,
-                public_ui_url=public_ui_url,
-                sign_in=sign_in,
-            )
+        with alone_on(unopened, lost=_make_way):
+            # Not before: its tables may be an older version's, which runs on another host.
+            database = open_database(settings, is_up=True)
+            try:
+                _run_alone(
+                    settings,
+                    database,
+                    ui_port=ui_port,
+                    web_view=web_view,
+                    public_url=public_url,
+                    public_ui_url=public_ui_url,
+                    sign_in=sign_in,
+                )
+            finally:
+                database.dispose()
     finally:
-        database.dispose()
+        unopened.dispose()
         home.close()
 
 
 def _make_way(said: str) -> None:
-    click.echo(f"{said}: this one ends.")
+    _log.warning("%s: this one ends", said)
+    with contextlib.suppress(OSError):  # a terminal that was closed
+        click.echo(f"{said}: this one ends.")
     os.kill(os.getpid(), signal.SIGTERM)
 
 

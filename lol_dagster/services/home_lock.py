@@ -12,15 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from sqlalchemy.exc import DBAPIError
-
 from lol_dagster.errors import UserError
 from lol_dagster.storage.database import Database, in_a_line
-from lol_dagster.storage.server_locks import ServerLock, owner_of
+from lol_dagster.storage.file_locks import UP_FILE
+from lol_dagster.storage.schema import schema_state
+from lol_dagster.storage.server_locks import UP, Owner, ServerLock, owner_of
 
 _log = logging.getLogger(__name__)
 
-_UP = "lol-dagster up"
 _LOOK_EVERY = 5.0
 """Seconds."""
 
@@ -33,7 +32,7 @@ def alone_in(home: Path) -> TextIO:
         UserError: another process holds it.
     """
     return _held(
-        home / "up.lock",
+        home / UP_FILE,
         f"another `lol-dagster up` runs in {home}: end it first, or set another LOL_HOME",
     )
 
@@ -45,18 +44,22 @@ def alone_on(database: Database, *, lost: Callable[[str], None]) -> Iterator[Non
     A session that breaks off loses the lock: it is taken again as soon as the server can be had.
 
     Args:
+        database: May have no tables yet, or an older version's.
         lost: Called, from a thread, if another host has taken it first: with what that means.
 
     Raises:
         UserError: `up` runs on another host.
+        DatabaseError: the database cannot be reached.
     """
     if database.is_sqlite:
         yield
         return
-    lock = ServerLock(database, _UP)
+    schema_state(database)  # says in a line if it cannot be reached
+    lock = ServerLock(database, UP)
     if not lock.take():
         raise UserError(
-            f"{_other(database)} on the same database: this one can take its place when that has ended"
+            f"{_in_words(owner_of(database, UP))} on the same database: "
+            "this one can take its place when that has ended"
         )
     over = threading.Event()
     keeper = threading.Thread(
@@ -75,20 +78,23 @@ def _keep(
     lock: ServerLock, database: Database, over: threading.Event, lost: Callable[[str], None]
 ) -> None:
     while not over.wait(_LOOK_EVERY):
-        if lock.is_held():
-            continue
         try:
-            if not lock.take():
-                lost(f"{_other(database)} and has taken this one's place")
-                return
-            _log.warning("The database's session had broken off: this is the only `up` again")
-        except DBAPIError as error:
+            if lock.is_held():
+                continue
+            if lock.take():
+                _log.warning("The database's session had broken off: this is the only `up` again")
+                continue
+            other = owner_of(database, UP)
+            if other is None or lock.was_ours(other):
+                continue  # let go just now, or in half a minute
+            lost(f"{_in_words(other)} and has taken this one's place")
+            return
+        except Exception as error:  # noqa: BLE001 - without this thread nobody would see that it is not the only one
             _log.warning("Whether this is the only `up` is not known: %s", in_a_line(error))
 
 
-def _other(database: Database) -> str:
-    other = owner_of(database, _UP)
-    return f"{other.who} runs since {other.since:%d %b %H:%M} UTC" if other else f"{_UP} runs"
+def _in_words(other: Owner | None) -> str:
+    return f"{other.who} runs since {other.since:%d %b %H:%M} UTC" if other else f"{UP} runs"
 
 
 def only_demo_in(home: Path) -> TextIO:

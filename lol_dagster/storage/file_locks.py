@@ -16,6 +16,8 @@ from pathlib import Path
 
 from lol_dagster.errors import UserError
 
+UP_FILE = "up.lock"
+"""In the home; `lol-dagster up` holds it, or a command that needs the home to be at rest."""
 _GONE_WITHIN = 5.0
 """Seconds from SIGKILL to the end of a process that is not stuck in the kernel."""
 

@@ -24,10 +24,11 @@ from lol_dagster.storage.database import (
     normalized_url,
     take_your_time,
 )
-from lol_dagster.storage.file_locks import alone
+from lol_dagster.storage.file_locks import UP_FILE, alone, is_held
 from lol_dagster.storage.keys import keyring
 from lol_dagster.storage.models import Channel
 from lol_dagster.storage.moved import refuse_if_moved
+from lol_dagster.storage.server_locks import UP, owner_of
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -41,13 +42,16 @@ _UPGRADED_WITHIN = 600
 """Seconds that are waited for somebody else's upgrade."""
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings, *, is_up: bool = False) -> Database:
     """The product's database, created or upgraded to this version's schema.
+
+    Args:
+        is_up: This is `lol-dagster up`, which holds its locks: no other one runs.
 
     Raises:
         SettingsError: LOL_HOME cannot be written.
         DatabaseError: it cannot be reached, is damaged, was moved into another one, or a newer version of
-            lol_dagster has written it.
+            lol_dagster has written it; or an older one has, and runs.
         SecretKeyError: secrets in it were encrypted with another key.
     """
     try:
@@ -59,7 +63,8 @@ def open_database(settings: Settings) -> Database:
     database = Database(
         settings.effective_database_url, keyring(settings), slow_query_ms=settings.slow_query_ms
     )
-    upgrade(database, lock_file=settings.home / "upgrade.lock")
+    home = None if is_up else settings.home
+    upgrade(database, lock_file=settings.home / "upgrade.lock", unless_up_in=home)
     try:
         refuse_if_moved(database)
     except DatabaseError:
@@ -108,18 +113,24 @@ def known_revision(revision: str) -> bool:
     return revision in _revisions()
 
 
-def upgrade(database: Database, *, lock_file: Path) -> None:
+def upgrade(database: Database, *, lock_file: Path, unless_up_in: Path | None = None) -> None:
     """Create the tables or bring them up to date; does nothing where they are.
 
     Args:
         lock_file: Keeps two processes from upgrading the same SQLite database together.
+        unless_up_in: The home; tables are not changed under an `up` of it, or of another host. None: the
+            caller sees to it that there is none.
 
     Raises:
-        DatabaseError: it cannot be reached, or a newer version of lol_dagster has written it.
+        DatabaseError: it cannot be reached, a newer version of lol_dagster has written it, or an older one has,
+            and runs.
         UserError: somebody else has been upgrading it for ten minutes.
     """
-    if _checked_state(schema_state(database)) == "current":
+    state = _checked_state(schema_state(database))
+    if state == "current":
         return
+    if state == "behind" and unless_up_in is not None:
+        _refuse_beside_up(database, unless_up_in)
     with alone(lock_file, within=_UPGRADED_WITHIN), _connection(database) as connection:
         take_your_time(connection)
         if not database.is_sqlite:
@@ -135,6 +146,20 @@ def upgrade(database: Database, *, lock_file: Path) -> None:
         if database.is_sqlite and driver is not None:
             # Let the file have what the migrations wrote: they may have encrypted what stood in it.
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
+
+def _refuse_beside_up(database: Database, home: Path) -> None:
+    who: str | None = None
+    if not database.is_sqlite:
+        owner = owner_of(database, UP)
+        who = owner and owner.who
+    elif (file := home / UP_FILE).exists() and is_held(file):
+        who = f"{UP} in {home}"
+    if who:
+        raise DatabaseError(
+            f"the database was written by an older version of lol_dagster, and {who} is still running: "
+            "end it, and start it again with this version"
+        )
 
 
 def _checked_state(state: SchemaState) -> SchemaState:

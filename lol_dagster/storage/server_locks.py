@@ -16,10 +16,12 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from lol_dagster.storage.database import Database
 
+UP = "lol-dagster up"
+"""The lock of the only `up` of a database."""
 _TERMS = """
 SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL tcp_keepalives_idle = 10;
@@ -55,12 +57,13 @@ class ServerLock:
         self._database = database
         self._name = name
         self._connection: Connection | None = None
+        self._since: datetime | None = None
 
     def take(self) -> bool:
         """Whether nobody else holds it; then it is ours until `release`, or until the session ends.
 
         Raises:
-            DBAPIError: the server cannot be asked.
+            SQLAlchemyError: the server cannot be asked.
         """
         connection = self._database.engine.connect()
         try:
@@ -68,9 +71,10 @@ class ServerLock:
             # PostgreSQL cuts what is longer than 63 characters.
             who = {"who": f"{self._name} on {socket.gethostname()}"}
             connection.execute(text("SELECT set_config('application_name', :who, true)"), who)
-            taken = text("SELECT pg_try_advisory_xact_lock(:key)")
-            if connection.scalar(taken, {"key": _key(self._name)}):
-                self._connection = connection
+            taken = text("SELECT pg_try_advisory_xact_lock(:key), now()")
+            is_ours, begun_at = connection.execute(taken, {"key": _key(self._name)}).one()
+            if is_ours:
+                self._connection, self._since = connection, begun_at
                 return True
         except BaseException:
             connection.invalidate()
@@ -85,16 +89,20 @@ class ServerLock:
             return False
         try:
             self._connection.exec_driver_sql("SELECT 1")
-        except DBAPIError:
+        except SQLAlchemyError:
             self.release()
             return False
         return True
+
+    def was_ours(self, owner: Owner) -> bool:
+        """Whether the owner is a session of ours that has broken off, of which the server has not learnt yet."""
+        return self._since is not None and owner.since == self._since.astimezone(UTC)
 
     def release(self) -> None:
         """Also where the session has broken off, unnoticed until now: then nobody holds it any more."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(DBAPIError):
+            with contextlib.suppress(SQLAlchemyError):
                 connection.close()
 
 

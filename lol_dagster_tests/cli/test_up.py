@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from alembic import command
 from dagster._core.scheduler.instigation import InstigatorStatus
 
+from lol_dagster.cli import services
 from lol_dagster.monitoring.failed_jobs import ui_url
 from lol_dagster.orchestration.instance import prepare_instance
 from lol_dagster.services import supervisor
@@ -17,7 +21,9 @@ from lol_dagster.services.supervisor import Service
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import SendBucket
-from lol_dagster_tests._support.commands import said
+from lol_dagster.storage.schema import alembic_config, schema_state
+from lol_dagster.storage.server_locks import UP, ServerLock
+from lol_dagster_tests._support.commands import run, said
 from lol_dagster_tests._support.dagster_switches import click
 from lol_dagster_tests._support.process_harness import free_port
 
@@ -120,3 +126,43 @@ def test_that_dagsters_ui_is_open_without_a_password_is_said(
     assert "Dagster's UI open to every user of this machine" in said(
         "up", "--ui-port", str(free_port())
     )
+
+
+def test_whoever_waits_on_another_host_changes_no_table_before_it_is_its_turn(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one may be of an older version."""
+    monkeypatch.setenv("LOL_RIOT_API_KEY", "RGAPI-key")
+    shared = Database(postgres_url)
+    with shared.engine.connect() as connection:
+        command.downgrade(alembic_config(connection), "0001")
+        connection.commit()
+    monkeypatch.setenv("LOL_DATABASE_URL", postgres_url)
+    first = ServerLock(shared, UP)
+    assert first.take()
+    refused = run("up", "--ui-port", str(free_port()))
+    assert refused.exit_code == 2
+    assert "this one can take its place" in refused.stderr
+    assert schema_state(shared) == "behind"
+    first.release()
+    run_with: list[str] = []
+    monkeypatch.setattr(
+        services, "_run_alone", lambda *_, **__: run_with.append(schema_state(shared))
+    )
+    said("up", "--ui-port", str(free_port()))
+    assert run_with == ["current"]
+    shared.dispose()
+
+
+def test_whoever_was_replaced_ends_also_where_the_terminal_was_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *which: ended.append(which))
+
+    def closed(_: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("click.echo", closed)
+    services._make_way("lol-dagster up on other runs")
+    assert ended == [(os.getpid(), signal.SIGTERM)]

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import PendingRollbackError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lol_dagster.errors import UserError
 from lol_dagster.services import home_lock
@@ -99,6 +101,69 @@ def test_a_session_that_breaks_off_is_begun_anew(shared: Database) -> None:
     with alone_on(shared, lost=never):
         break_off(shared)
         wait_for("lock", lambda: owner_of(shared, "lol-dagster up"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PoolTimeoutError("QueuePool limit of size 5 overflow 10 reached"),
+        PendingRollbackError("Can't reconnect until invalid transaction is rolled back."),
+        OSError("no file descriptors left"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_keeps_it_from_being_begun_anew_it_is_tried_again_and_said(
+    shared: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    """Without the thread that tries, `up` would go on beside another one."""
+    failed: list[Exception] = []
+    take = ServerLock.take
+
+    def fail_first(lock: ServerLock) -> bool:
+        if not failed:
+            failed.append(error)
+            raise error
+        return take(lock)
+
+    with alone_on(shared, lost=never):
+        monkeypatch.setattr(ServerLock, "take", fail_first)
+        break_off(shared)
+        wait_for("lock", lambda: failed and owner_of(shared, "lol-dagster up"))
+    assert f"Whether this is the only `up` is not known: {type(error).__name__}" in caplog.text
+
+
+def test_a_session_of_its_own_that_the_server_still_knows_is_no_other_up(
+    shared: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that stood still for longer than the client waits learns of the broken link only after the client
+    has come back.
+    """
+    abandoned: list[Connection | None] = []
+    taken: list[bool] = []
+    is_held, take = ServerLock.is_held, ServerLock.take
+
+    def broken_off_on_this_side(lock: ServerLock) -> bool:
+        if not abandoned:
+            abandoned.append(lock._connection)
+            lock._connection = None
+        return is_held(lock)
+
+    def noted(lock: ServerLock) -> bool:
+        taken.append(take(lock))
+        return taken[-1]
+
+    monkeypatch.setattr(ServerLock, "is_held", broken_off_on_this_side)
+    monkeypatch.setattr(ServerLock, "take", noted)
+    heard: list[str] = []
+    with alone_on(shared, lost=heard.append):
+        wait_for("further try", lambda: taken[:3] == [True, False, False])
+        assert abandoned[0] is not None
+        abandoned[0].close()
+        wait_for("lock", lambda: taken[-1])
+    assert heard == []
 
 
 def test_who_was_cut_off_and_replaced_has_to_end(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from lol_dagster.settings import load_settings
+from lol_dagster.services.home_lock import alone_in, alone_on
+from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage import schema
 from lol_dagster.storage.database import Database, DatabaseError
 from lol_dagster.storage.models import Base
 from lol_dagster.storage.schema import open_database, schema_state, upgrade
+from lol_dagster_tests._support.commands import run
 
 _OPEN = """
 import sys
@@ -128,6 +131,43 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(
     with pytest.raises(DatabaseError, match="written by a newer version of lol_dagster: install"):
         upgrade(any_database, lock_file=_lock(tmp_path))
     assert schema_state(any_database) == "newer"
+
+
+def test_the_tables_of_an_older_up_that_runs_are_left_as_it_knows_them(
+    any_database: Database, tmp_path: Path
+) -> None:
+    with any_database.engine.connect() as connection:
+        command.downgrade(schema.alembic_config(connection), "0001")
+        connection.commit()
+    with an_up_running(any_database, tmp_path), pytest.raises(DatabaseError, match="older version"):
+        upgrade(any_database, lock_file=_lock(tmp_path), unless_up_in=tmp_path)
+    assert schema_state(any_database) == "behind"
+    upgrade(any_database, lock_file=_lock(tmp_path), unless_up_in=tmp_path)
+    assert schema_state(any_database) == "current"
+    with an_up_running(any_database, tmp_path):
+        upgrade(any_database, lock_file=_lock(tmp_path), unless_up_in=tmp_path)
+
+
+@contextmanager
+def an_up_running(database: Database, home: Path) -> Iterator[None]:
+    with ExitStack() as held:
+        if database.is_sqlite:
+            held.enter_context(alone_in(home))
+        else:
+            held.enter_context(alone_on(database, lost=print))
+        yield
+
+
+@pytest.mark.parametrize("words", [["status"], ["db", "upgrade"], ["db", "rotate-key"]])
+def test_commands_leave_them_too(settings: Settings, database: Database, words: list[str]) -> None:
+    with database.engine.connect() as connection:
+        command.downgrade(schema.alembic_config(connection), "0001")
+        connection.commit()
+    with an_up_running(database, settings.home):
+        shown = run(*words)
+    assert shown.exit_code == 2
+    assert "is still running: end it, and start it again with this version" in shown.output
+    assert schema_state(database) == "behind"
 
 
 def test_a_server_that_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
