@@ -33,9 +33,10 @@ from lol_dagster.monitoring.heartbeat import Beat, Silence, read_beats, silence
 from lol_dagster.monitoring.held_locks import held_locks
 from lol_dagster.monitoring.housekeeping import last_night
 from lol_dagster.monitoring.queries import Query
-from lol_dagster.monitoring.riot_limits import RiotKey, read_key
+from lol_dagster.monitoring.riot_limits import RiotKey, calls_a_minute, read_key
 from lol_dagster.monitoring.switched_off import SwitchedOff, switched_off
 from lol_dagster.riot.key import RIOT_KEY_SCOPE, fingerprint_of
+from lol_dagster.riot.turns import crowded_routes
 from lol_dagster.roster.memberships import is_tracked
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
@@ -364,6 +365,16 @@ def _expiring_key(moment: Moment) -> Iterator[Affected]:
         yield Affected(_ITSELF, why=f"by {expires_at:%Y-%m-%d %H:%M} UTC")
 
 
+def _crowded_routes(moment: Moment) -> Iterator[Affected]:
+    allowed = calls_a_minute(moment.session, moment.settings)
+    for each in crowded_routes(moment.session, moment.now, allowed):
+        why = (
+            f"the match lists of all {each.accounts} would take {each.wanted:.3g} calls a minute, and may "
+            f"take {each.allowed:.3g}"
+        )
+        yield Affected(each.route, why=why)
+
+
 def _messages_needing_review(moment: Moment) -> Iterator[Affected]:
     for id_, since, why, kind in moment.session.execute(queries.messages_needing_review()):
         yield Affected(id_, since, why, can_alert=kind != "alert")
@@ -617,6 +628,23 @@ CHECKS: tuple[Check, ...] = (
         each=True,
         hidden_by=("refused_key",),
         asset="match_lists",
+    ),
+    Check(
+        "crowded_route",
+        passes="Riot's limits allow every account of each regional route to be polled as often as usually.",
+        find=_crowded_routes,
+        one="Riot's limits are too small for the accounts of {name}: games come later",
+        many="Riot's limits are too small for the accounts of {count} routes: games come later",
+        remedy="no game is lost, and those first of whom news is expected; Riot gives a production key to those "
+        "who ask for it at https://developer.riotgames.com",
+        each=True,
+        severity="warning",
+        hidden_by=("refused_key",),
+        asset="match_lists",
+        left_out={
+            "alerts": "it comes and goes with the evenings, and whoever wonders why games come late looks here",
+            "ping": "nothing is wrong, only slower",
+        },
     ),
     Check(
         "missing_games",

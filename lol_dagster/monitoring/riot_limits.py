@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -71,6 +72,23 @@ def read_key(session: Session, settings: Settings) -> RiotKey | None:
         first_used_at=first_used_at(session, fingerprint),
         may_be_development_key=limits == _DEVELOPMENT_LIMITS,
     )
+
+
+def calls_a_minute(session: Session, settings: Settings) -> dict[str, float]:
+    """Route → how many calls Riot allows the key in the long run, where its answers have said so."""
+    fingerprint = fingerprint_of(settings)
+    if fingerprint is None:
+        return {}
+    windows = session.scalars(
+        select(RateWindow).where(
+            RateWindow.scope.startswith(f"{fingerprint}/"), RateWindow.scope.endswith("/app")
+        )
+    )
+    found: dict[str, float] = {}
+    for window in windows:
+        route = window.scope.split("/")[1]
+        found[route] = min(found.get(route, math.inf), 60 * window.limit / window.seconds)
+    return found
 
 
 def window_uses(session: Session, settings: Settings, now: datetime) -> tuple[WindowUse, ...]:

@@ -169,6 +169,51 @@ def read_turns(session: Session, now: datetime, allowed: Mapping[str, float]) ->
     Args:
         allowed: Calls a minute on each route, as far as they are known.
     """
+    on_route = _read_waiting(session, now)
+    games: Mapping[int, int] = {}
+    if any(is_crowded(on_route[route], calls) for route, calls in allowed.items()):
+        games = _games_at_this_time(session, now)
+    waiting = (
+        replace(each, games=games.get(each.account_id, 0))
+        for there in on_route.values()
+        for each in there
+    )
+    return Turns(waiting, allowed)
+
+
+@dataclass(frozen=True)
+class CrowdedRoute:
+    """A regional route of which the accounts cannot all have their usual pauses."""
+
+    route: str
+    accounts: int
+    wanted: float
+    """Calls a minute for match lists."""
+    allowed: float
+    """Calls a minute that match lists may take."""
+
+
+def crowded_routes(
+    session: Session, now: datetime, allowed: Mapping[str, float]
+) -> list[CrowdedRoute]:
+    """
+    Args:
+        allowed: Calls a minute on each route, as far as they are known.
+    """
+    return [
+        CrowdedRoute(
+            route,
+            len(waiting),
+            sum(each.usual_calls for each in waiting),
+            allowed[route] * POLLING_SHARE,
+        )
+        for route, waiting in sorted(_read_waiting(session, now).items())
+        if route in allowed and is_crowded(waiting, allowed[route])
+    ]
+
+
+def _read_waiting(session: Session, now: datetime) -> defaultdict[str, list[Waiting]]:
+    """The accounts of each route."""
     rows = session.execute(
         select(
             Account.id,
@@ -193,15 +238,7 @@ def read_turns(session: Session, now: datetime, allowed: Mapping[str, float]) ->
                 fails=failures > 0,
             )
         )
-    games: Mapping[int, int] = {}
-    if any(is_crowded(on_route[route], calls) for route, calls in allowed.items()):
-        games = _games_at_this_time(session, now)
-    waiting = (
-        replace(each, games=games.get(each.account_id, 0))
-        for there in on_route.values()
-        for each in there
-    )
-    return Turns(waiting, allowed)
+    return on_route
 
 
 def _games_at_this_time(session: Session, now: datetime) -> dict[int, int]:

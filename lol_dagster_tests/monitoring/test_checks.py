@@ -29,7 +29,12 @@ from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Breaker, Message, MessageAudit
 from lol_dagster.storage.models.delivery import WRONG_FINDINGS
-from lol_dagster_tests._support.broken import BREAKS, Installation, install
+from lol_dagster_tests._support.broken import (
+    BREAKS,
+    Installation,
+    install,
+    play_with_a_key_for,
+)
 from lol_dagster_tests._support.commands import run
 from lol_dagster_tests._support.raw_server import RawServer, answer, raw_server
 from lol_dagster_tests._support.web_visitor import QUICK_HASH, Visitor
@@ -232,6 +237,22 @@ def test_a_few_have_a_line_each_and_many_one_together(watched: Watched) -> None:
     assert line.startswith(
         "! 6 games are quarantined (NA1_0, NA1_1, NA1_2, NA1_3, NA1_4 and 1 more): "
     )
+
+
+@pytest.mark.parametrize(
+    ("calls_in_two_minutes", "whys"),
+    [
+        (7, []),  # 3.15 a minute
+        (6, ["the match lists of all 1 would take 3 calls a minute, and may take 2.7"]),
+    ],
+)
+def test_a_route_is_crowded_when_its_accounts_want_more_than_nine_tenths_of_the_calls(
+    watched: Watched, calls_in_two_minutes: int, whys: list[str]
+) -> None:
+    """Who plays is asked for every 20 s."""
+    watched.change(lambda it: play_with_a_key_for(it, calls_in_two_minutes=calls_in_two_minutes))
+    found = result_of(watched.results(), "crowded_route").affected
+    assert [(each.id, each.why) for each in found] == [("americas", why) for why in whys]
 
 
 def test_what_is_wrong_is_for_programs_too(watched: Watched) -> None:
