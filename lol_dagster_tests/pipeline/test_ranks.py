@@ -216,6 +216,18 @@ def test_ranks_that_cannot_be_had_are_asked_for_in_their_turn(ladder: Ladder) ->
     assert ladder.snapshots == []
 
 
+def test_ten_accounts_have_their_turn_in_a_poll_and_the_others_in_the_next(ladder: Ladder) -> None:
+    """A poll every 24 s is 1,500 accounts an hour."""
+    ladder.world.riot.on("entries", lambda _: Reply(200, ladder._entries()))
+    others = [ladder.world.member() for _ in range(11)]
+    with ladder.world.database.writing() as session:
+        session.add_all(
+            AccountPoll(account_id=each.id, next_poll_at=NOW, last_good_poll_at=NOW)
+            for each in others
+        )
+    assert [ladder.check(timedelta(0)) for _ in range(3)] == [10, 2, 0]
+
+
 def test_an_answer_about_another_account_is_dropped(ladder: Ladder) -> None:
     """The entry was corrected while Riot was asked."""
 
