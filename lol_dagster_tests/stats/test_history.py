@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from lol_dagster.messages.announced_games import load_announced_games
-from lol_dagster.stats.history import remarks_of
+from lol_dagster.stats.history import _past_game, remarks_of
 from lol_dagster.stats.record import STATS_CODE_VERSION
+from lol_dagster.stats.remarks import PastGame
 from lol_dagster.storage.models import Game, Player, Team
 from lol_dagster_tests._support.message_rows import ENDED, add_game, played
 from lol_dagster_tests._support.roster_rows import make_account, make_member, make_team
@@ -143,3 +145,35 @@ def test_who_was_no_member_when_the_game_ended_has_no_part_in_it(
     match_id = add(session, 0, played(ann), played(zoe, highlights=["penta_kill"]))
     (game,) = load_announced_games(session, team.id, {match_id}, with_remarks=True)
     assert [(each.name, each.remark) for each in game.members] == [("Ann", None)]
+
+
+ROW = {
+    "match_id": "EUW1_1", "ended_at": ENDED, "mode_family": "rift", "counts_in_form": True,
+    "code_version": STATS_CODE_VERSION, "side": "team-200", "champion": "Jinx", "outcome": "win",
+    "placement": None, "kills": 1, "assists": 2, "damage": 3, "cs": 4, "cs_per_min": 0.0, "vision_score": 5,
+    "highlights": ["steal"], "extra": {"behind": 6},
+}  # fmt: skip
+
+
+def test_a_game_is_compared_by_what_its_row_says() -> None:
+    assert _past_game(SimpleNamespace(**ROW)) == PastGame(
+        match_id="EUW1_1", ended_at=ENDED, mode_family="rift", counts=True, measured=True,
+        side="team-200", champion="Jinx", won=True, kills=1, assists=2, damage=3, cs=4, vision=5,
+        feats=frozenset({"steal"}), behind=6,
+    )  # fmt: skip
+    row = {**ROW, "cs_per_min": None, "extra": None, "code_version": "1", "outcome": "loss"}
+    other = _past_game(SimpleNamespace(**row))
+    # Without lanes, without a timeline, by code that did not know today's feats.
+    assert (other.cs, other.behind, other.measured, other.won) == (None, None, False, False)
+
+
+def test_a_streak_goes_by_when_games_ended_whatever_order_they_were_recorded_in(
+    session: Session, ann: Player
+) -> None:
+    for number, outcome in ((-1, "win"), (-3, "win"), (-4, "loss"), (-2, "win")):
+        add(session, number, played(ann, outcome=outcome))
+    match_id = add(session, 0, played(ann))
+    assert said(session, match_id, ann) == {"Ann": ("win_streak", 4)}
+    # Of two that ended in the same moment the one with the earlier id is the earlier one.
+    add(session, -5, played(ann), ended_at=ENDED - 4 * HOUR)
+    assert said(session, match_id, ann) == {"Ann": ("win_streak", 4)}
