@@ -20,7 +20,7 @@ from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
 
 from lol_dagster.orchestration.celery_launcher import QUEUES, CeleryLauncher
 from lol_dagster.orchestration.logged_service import leave_env_file_to_us
-from lol_dagster.orchestration.warm_workers import PRELOADED
+from lol_dagster.services.dagster_services import WORKERS_IMPORT
 from lol_dagster.settings import load_settings
 
 
@@ -42,7 +42,7 @@ def main(queues: str, at_once: int) -> None:
         make_task(launcher.celery)
     # Before the first fork; and numpy would start a thread for each processor.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    for module in PRELOADED:
+    for module in WORKERS_IMPORT:
         importlib.import_module(module)
     launcher.celery.worker_main(
         ["worker", "--queues", queues, "--concurrency", str(at_once), "--without-gossip",

@@ -29,32 +29,11 @@ from typing import Any
 
 from dagster._grpc.server import DagsterApiServer
 
+from lol_dagster.services.dagster_services import WORKERS_IMPORT
 from lol_dagster.services.process_title import set_process_title
 
 _log = logging.getLogger(__name__)
 
-PRELOADED = [
-    "lol_dagster.definitions",
-    # What these do not import, and every run does.
-    "dagster._core.definitions.freshness_evaluator",
-    "dagster._core.definitions.repository_definition.repository_data_builder",
-    "dagster._core.execution.plan.active",
-    "dagster._core.executor.in_process",
-    "dagster._core.instance.factory",
-    "dagster._core.storage.daemon_cursor",
-    "dagster._core.storage.local_compute_log_manager",
-    "dagster._core.storage.migration.utils",
-    "dagster._core.storage.root",
-    "dagster._core.storage.sqlite_storage",
-    "dagster._core.system_config.composite_descent",
-    "dagster._core.utility_ops",
-    "dagster._daemon.controller",
-    "dagster._utils.test.definitions",
-    "dagster_postgres",
-    "dagster_shared.serdes.pack",
-    "upath.implementations.local",
-    "watchdog.observers.polling",
-]
 _FORK_SERVER_GONE = 255
 """What `multiprocessing` takes for a worker's exit status when only the fork server knew it and has died."""
 _FORKED_WITHIN = 30.0
@@ -74,9 +53,9 @@ def fork_workers(address: Path) -> None:
         return
     # Or numpy starts one for each processor, which the fork would leave behind.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    for module in PRELOADED:
+    for module in WORKERS_IMPORT:
         importlib.import_module(module)
-    forkserver.set_forkserver_preload(PRELOADED)
+    forkserver.set_forkserver_preload(WORKERS_IMPORT)
     # What another thread had locked would be locked in every worker for good.
     if len(list(Path("/proc/self/task").iterdir())) == 1:
         _fork_server(address)

@@ -25,16 +25,66 @@ from lol_dagster.services.warm_start import WarmStart
 from lol_dagster.settings import SECRET_VARIABLES, Settings
 
 _LOCATION = "lol_dagster"
-_WARM = [
+WORKERS_IMPORT = [
     "lol_dagster.definitions",
+    # What these do not import, and every run does.
+    "dagster._core.definitions.freshness_evaluator",
+    "dagster._core.definitions.repository_definition.repository_data_builder",
+    "dagster._core.execution.plan.active",
+    "dagster._core.executor.in_process",
+    "dagster._core.instance.factory",
+    "dagster._core.storage.daemon_cursor",
+    "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.migration.utils",
+    "dagster._core.storage.root",
+    "dagster._core.storage.sqlite_storage",
+    "dagster._core.system_config.composite_descent",
+    "dagster._core.utility_ops",
+    "dagster._daemon.controller",
+    "dagster._utils.test.definitions",
+    "dagster_postgres",
+    "dagster_shared.serdes.pack",
+    "upath.implementations.local",
+    "watchdog.observers.polling",
+]
+"""What a run's worker imports."""
+_SERVICES_IMPORT = [
+    *WORKERS_IMPORT,
+    "anyio._core._sockets",
+    "anyio._core._streams",
+    "anyio.streams.memory",
+    "anyio.streams.tls",
+    "cryptography.hazmat.primitives.kdf.hkdf",
+    "dagster._api.get_server_id",
+    "dagster._api.list_repositories",
+    "dagster._api.snapshot_execution_plan",
+    "dagster._api.snapshot_repository",
+    "dagster._api.snapshot_schedule",
+    "dagster._api.snapshot_sensor",
+    "dagster._core.instance.runs.run_domain",
+    "dagster._daemon.cli",
+    "dagster._grpc.client",
+    "dagster._grpc.server",
+    "dagster._grpc.server_watcher",
+    "dagster_graphql.schema.config_type_or_error",
+    "dagster_webserver.cli",
+    "grpc._channel",
+    "grpc._server",
     "lol_dagster.admin.app",
     "lol_dagster.admin.server",
-    "dagster._daemon.cli",
-    "dagster._daemon.controller",
-    "dagster_webserver.cli",
+    "lol_dagster.cli.admin",
+    "lol_dagster.orchestration.switches",
+    "lol_dagster.orchestration.warm_workers",
+    "lol_dagster.orchestration.web_guard",
+    "multiprocessing.queues",
+    "multiprocessing.synchronize",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.uvloop",
     "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
 ]
-"""What the services import."""
+"""What the services import: what one of them had to import by itself, each other would not share, and much of
+what is shared would be copied meanwhile."""
 _SOCKET = "code-server"
 WORKERS_SOCKET = "run-workers"
 """In the same folder, for the code server itself."""
@@ -47,7 +97,7 @@ def start_warm(settings: Settings) -> WarmStart | None:
     if sys.platform != "linux":
         return None
     env = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
-    return WarmStart(_WARM, {**env, "LOL_HOME": str(settings.home)})
+    return WarmStart(_SERVICES_IMPORT, {**env, "LOL_HOME": str(settings.home)})
 
 
 def prepare_dagster() -> list[str]:

@@ -136,7 +136,9 @@ def main() -> None:
     orders, supervisor, modules = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     die_with(supervisor)
     for module in modules:
-        importlib.import_module(module)
+        # Another version of a library may have it elsewhere: then each service imports it by itself.
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(module)
     if len(list(Path("/proc/self/task").iterdir())) > 1:
         sys.exit("what another thread had locked would be locked in every service for good")
     gc.collect()

@@ -28,12 +28,29 @@ from lol_dagster_tests._support.world import World
 # On two cores that other tests are using.
 DELIVERED_WITHIN = 240.0
 LOL_DAGSTER = Path(sys.executable).with_name("lol-dagster")
+NOTING = """
+import os, sys
+begun_in = os.getpid()
+file = os.open(os.environ["NOTED_IN"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+def note(event, arguments):
+    if event == "import" and os.getpid() != begun_in:
+        os.write(file, f"{arguments[0]}\\n".encode())
+
+sys.addaudithook(note)
+"""
+"""Python runs it at its start: what is imported in a process that was forked."""
 
 
 @dataclass
 class Running:
     process: subprocess.Popen[str]
     ui: str
+    noted_in: Path
+
+    def imported_late(self) -> set[str]:
+        """What forked processes have imported by themselves."""
+        return set(self.noted_in.read_text().split())
 
     def ask(self, query: str) -> dict[str, Any]:
         """Dagster's own answer, as its UI gets it."""
@@ -43,7 +60,7 @@ class Running:
 
 
 @pytest.fixture
-def running(world: World, settings: Settings) -> Iterator[Running]:
+def running(world: World, settings: Settings, tmp_path: Path) -> Iterator[Running]:
     """`up` in a process of its own, in a world in which Ann has just finished a game; and in a home in
     which somebody had switched it off in Dagster's UI.
     """
@@ -56,14 +73,17 @@ def running(world: World, settings: Settings) -> Iterator[Running]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    (tmp_path / "sitecustomize.py").write_text(NOTING)
+    noted_in = tmp_path / "imported"
     process = subprocess.Popen(
         [LOL_DAGSTER, "up", "--ui-port", str(port)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "NOTED_IN": str(noted_in)},
         start_new_session=True,
     )
-    yield Running(process, f"http://127.0.0.1:{port}")
+    yield Running(process, f"http://127.0.0.1:{port}", noted_in)
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -138,6 +158,10 @@ def test_up_announces_a_game_shows_it_in_the_ui_and_ends_with_one_ctrl_c(
     wait_for("end of all runs", at_rest, seconds=300)  # one that is interrupted says so in the log
     os.kill(running.process.pid, signal.SIGINT)
     assert running.process.wait(timeout=300) == 0
+    # Each service would have a copy of what it imports by itself, and have much of what is shared copied. A few are
+    # of what seldom happens.
+    late = running.imported_late()
+    assert len(late) <= 5, f"add to what the services import: {sorted(late)}"
     with pytest.raises(requests.ConnectionError):
         requests.get(running.ui, timeout=5)
     assert len(world.posted("Gamers")) == 1

@@ -175,6 +175,13 @@ def test_a_process_with_threads_forks_nothing(begin: Callable[..., Warm], module
     assert report["heavy"] == report["pid"]
 
 
+def test_a_library_that_has_moved_a_module_keeps_no_service_from_being_forked(
+    begin: Callable[..., Warm],
+) -> None:
+    warm = begin("moved_elsewhere", "heavy")
+    assert warm.report(0)["heavy"] == warm.process.pid
+
+
 def test_a_service_whose_number_was_not_heard_of_does_not_begin(
     begin: Callable[..., Warm], tmp_path: Path
 ) -> None:
