@@ -287,6 +287,73 @@ def test_where_somebody_else_takes_the_turn_the_next_channel_is_served(
     assert box.claims() == ["elsewhere"]
 
 
+def test_a_claim_says_who_has_the_message_and_what_is_to_be_done(box: Box) -> None:
+    box.add("own", order_at=NOW - MINUTE)
+    claimed = box.claim(run_id="run-7")
+    assert claimed is not None
+    assert (claimed.effects, claimed.run_id, claimed.claimed_at) == (
+        (Send("POST"),),
+        "run-7",
+        1000.0,
+    )
+    row = box.row("own")
+    assert (row.state, row.lease_owner, row.fence, row.due_at) == (
+        "sending",
+        "host:1",
+        1,
+        NOW + MINUTE,
+    )
+    assert row.after_id is None  # it was never sent
+
+
+def test_what_the_lost_installation_may_have_posted_is_looked_for_from_its_games_end_on(
+    box: Box,
+) -> None:
+    """A backup was restored: nobody noted where in the channel's history it would stand."""
+    box.add("own", "uncertain", order_at=NOW - MINUTE)
+    claimed = box.claim()
+    assert claimed is not None
+    assert claimed.effects == (Scan(snowflake(NOW - 11 * MINUTE), None),)
+    assert box.row("own").after_id == snowflake(NOW - 11 * MINUTE)
+
+
+def test_what_is_for_a_removed_channel_is_given_up_when_it_is_claimed(box: Box) -> None:
+    box.add("own")
+    with box.database.writing() as session:
+        session.get_one(Channel, box.ids["one"]).removed_at = NOW
+    claimed = box.claim()
+    assert claimed is not None
+    assert (claimed.effects, claimed.row.state) == ((), "dropped")
+    assert (box.row("own").state, box.row("own").last_error) == (
+        "dropped",
+        "its channel was removed",
+    )
+
+
+@pytest.mark.parametrize(("kind", "goes_on"), [("test", False), ("game", True), ("alert", True)])
+def test_only_a_test_is_given_up_after_the_process_that_made_it_has_died(
+    box: Box, kind: str, goes_on: bool
+) -> None:
+    box.add("own", kind=kind)
+    first = box.claim()
+    assert first is not None
+    assert first.effects == (Send("POST"),)
+    box.clock.at += 61  # its lease is over
+    second = box.claim(NOW + 61 * SECOND)
+    assert second is not None
+    assert second.row.fence == 2
+    assert second.effects == ((Send("POST"),) if goes_on else ())
+    if not goes_on:
+        row = box.row("own")
+        assert (row.state, row.last_error) == ("dropped", "the test was not completed")
+
+
+def snowflake(at: datetime) -> str:
+    """Discord's ids hold the milliseconds since 2015, above 22 other bits."""
+    since = at - datetime(2015, 1, 1, tzinfo=UTC)
+    return str(round(since.total_seconds() * 1000) << 22)
+
+
 def add_channels(box: Box, *names: str) -> None:
     with box.database.writing() as session:
         team = make_team(session, "others")
@@ -733,6 +800,4 @@ def test_a_game_is_looked_for_from_ten_minutes_before_its_end_where_that_is_late
     box.add("3", "delivered", remote_id=str(3 * 10**17), delivered_at=NOW - HOUR, due_at=None)
     own = claimed(box, order_at=NOW - MINUTE)
     box.outbox.intend(own, Send("POST"), NOW)
-    # Discord's ids hold the milliseconds since 2015, above 22 other bits.
-    at = NOW - 11 * MINUTE - datetime(2015, 1, 1, tzinfo=UTC)
-    assert box.row("own").after_id == str(round(at.total_seconds() * 1000) << 22)
+    assert box.row("own").after_id == snowflake(NOW - 11 * MINUTE)

@@ -83,6 +83,8 @@ BERLIN = "Europe/Berlin"
         # West of Greenwich, where it is the day before: 23:00 is 07:00 UTC.
         ("23:00-08:00", "America/Los_Angeles", "2026-01-02T06:59:59", None),
         ("23:00-08:00", "America/Los_Angeles", "2026-01-02T07:00:00", "2026-01-02T16:00:00"),
+        # East of it, where it is tomorrow: 01:00 is 13:00 UTC.
+        ("00:00-06:00", "Pacific/Auckland", "2026-08-01T13:00:00", "2026-08-01T18:00:00"),
         # The night that lacks an hour, and the one that has one more.
         ("23:00-08:00", BERLIN, "2026-03-28T22:00:00", "2026-03-29T06:00:00"),
         ("23:00-08:00", BERLIN, "2026-10-24T21:00:00", "2026-10-25T07:00:00"),

@@ -590,3 +590,9 @@ def test_how_many_calls_a_minute_are_allowed_is_said_by_the_tightest_limit(bench
     bench.call(says("20:1,100:120", method="30:60"), method="list")
     # 100 in two minutes; 20 a second would be 1,200.
     assert (allowed("match"), allowed("list")) == (50.0, 30.0)
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(1, 0.0505), (120, 0.11), (600, 0.35)])
+def test_what_is_kept_at_the_end_of_a_window(seconds: int, kept: float) -> None:
+    """A twentieth of a second, and 500 millionths of its length."""
+    assert edge_s(seconds) == about(kept)

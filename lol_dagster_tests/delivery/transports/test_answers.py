@@ -310,6 +310,9 @@ def test_a_limit_that_is_used_up_now_holds_what_comes_next(service: Service) -> 
     used_up = {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset_After": "0.75"}
     posted = said(200, discord_message(12, embed(OURS, 3)), **used_up)
     assert service.says(posted).post("discord-bot").holds == (Hold(0.75),)
+    for_how_long = {**used_up, "X_RateLimit_Reset_After": "soon"}
+    posted = said(200, discord_message(12, embed(OURS, 3)), **for_how_long)
+    assert service.says(posted).post("discord-bot").holds == (), "nobody knows for how long"
     left = {**used_up, "X_RateLimit_Remaining": "1"}
     posted = said(200, discord_message(12, embed(OURS, 3)), **left)
     assert service.says(posted).post("discord-bot").holds == ()
