@@ -14,8 +14,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from lol_dagster.cli.interrupts import answering_ctrl_c
 from lol_dagster.cli.lazy import message_for
@@ -79,6 +77,9 @@ def _print_counts(run_counts: RunCounts, error: BaseException | None, *, as_json
 
 
 def _run_cycles(run_counts: RunCounts, *, until_idle: bool) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
     settings = load_settings()
     settings.require_riot_api_key()
     start_logging(settings, "once")

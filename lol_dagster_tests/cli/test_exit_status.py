@@ -155,10 +155,14 @@ def test_the_installed_script_passes_the_exit_statuses_on() -> None:
 def _loads(script: str, *slow: str) -> None:
     """Fails where one of these libraries is loaded after the script has run in a process of its own."""
     script += f"\nimport sys\nslow = set({slow}) & sys.modules.keys()\nassert not slow, slow"
-    result = subprocess.run(
+    result = _run(script)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def _run(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
     )
-    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.sqlite
@@ -177,6 +181,28 @@ for arguments in (["team", "list"], ["channel", "list"], ["message", "list"], ["
     ):
         script = f"from lol_dagster.cli import cli\ncli({command.split()}, standalone_mode=False)"
         _loads(script, *libraries)
+
+
+@pytest.mark.sqlite
+def test_a_short_command_does_not_look_through_its_modules_for_garbage(
+    migrated_home: Settings,
+) -> None:
+    """But a long one would find what it has made itself."""
+    script = """
+import gc
+import sys
+from lol_dagster.cli import main
+before = gc.get_stats()
+sys.argv = ["lol-dagster", "status"]
+try:
+    main()
+finally:
+    assert gc.get_stats() == before
+    assert gc.isenabled()
+    assert gc.get_freeze_count()
+"""
+    result = _run(script)
+    assert (result.returncode, result.stderr) == (1, "")  # not all is well in an empty home
 
 
 def test_the_list_of_commands_loads_none_of_them() -> None:
