@@ -571,6 +571,25 @@ def test_a_page_that_shows_more_gives_its_channels_turn_back(box: Box) -> None:
         assert session.get_one(Breaker, scope).open_until == NOW + SECOND
 
 
+@pytest.mark.parametrize("verdict", [Refused("why"), Blocked("why", unknown=True)])
+def test_what_is_refused_with_icons_is_sent_at_once_without_them(
+    box: Box, verdict: Verdict
+) -> None:
+    own = claimed(box)
+    intended = box.outbox.intend(own, Send("POST"), NOW)
+    assert intended is not None
+    assert isinstance(intended.outgoing, Outgoing)
+    with_icons = replace(intended, outgoing=replace(intended.outgoing, has_icons=True))
+    box.outbox.conclude(with_icons, POST, Answer(verdict), NOW)
+    (attempt,) = box.attempts()
+    assert (attempt.outcome, attempt.detail) == ("put_off", "why (with icons)")
+    assert (box.row("own").state, box.row("own").due_at) == ("pending", NOW)
+    with box.database.reading() as session:
+        picture = session.get_one(MessagePicture, "own")
+        assert (picture.digest, picture.failed) == ("icons", "why")
+        assert session.scalars(select(Breaker)).all() == []
+
+
 CARD = {"title": "Victory"}
 
 

@@ -4,12 +4,14 @@ once.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes
 from email.policy import HTTP
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from sqlalchemy import select
@@ -487,6 +489,27 @@ class TestSlack:
         delivery.say(message, "Remake")
         settle(delivery)
         assert (delivery.titles(channel), delivery.pictures(channel)) == (["Remake"], [[]])
+
+    def test_a_file_is_posted_under_our_name_and_called_by_what_it_shows(
+        self, delivery: DeliverySetup, channel: int
+    ) -> None:
+        delivery.with_card(channel)
+        settle(delivery)
+        (sent,) = (each for each in delivery.slack_server.requests if "/upload/" in each.target)
+        assert (sent.method, sent.body) == ("POST", b"picture of Victory")
+        assert sent.headers["user-agent"].startswith("lol_dagster/")
+        (asked,) = (
+            each for each in delivery.slack_server.requests if "getUploadURL" in each.target
+        )
+        assert (asked.method, asked.headers["content-type"]) == (
+            "POST",
+            "application/x-www-form-urlencoded",
+        )
+        length = str(len("picture of Victory"))
+        assert parse_qs(asked.body.decode()) == {"filename": ["card.png"], "length": [length]}
+        (done,) = (each for each in delivery.slack_server.requests if "complete" in each.target)
+        ((file,),) = (json.loads(done.body)["files"],)
+        assert (file["id"], file["title"]) == (sent.target.rpartition("/")[2], "Victory")
 
     def test_the_edit_waits_until_the_file_is_ready_and_uploads_it_once(
         self, delivery: DeliverySetup, channel: int

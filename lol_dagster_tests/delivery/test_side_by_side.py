@@ -422,6 +422,16 @@ def test_what_is_read_and_deleted_counts_too(delivery: DeliverySetup) -> None:
     assert turns_since(delivery, begun) == 1 + 1
 
 
+def test_a_channels_link_is_asked_for_once_in_a_run(delivery: DeliverySetup) -> None:
+    channel = delivery.channel()
+    for after in range(3):
+        say(delivery, channel, after=after)
+    begun = delivery.now
+    report = delivery.run()
+    assert all(each.link for each in report.messages)
+    assert turns_since(delivery, begun) == 3 + 1
+
+
 @pytest.mark.parametrize("ahead", [0.0, 0.5])
 def test_a_call_that_is_not_its_turn_yet_is_waited_for(
     delivery: DeliverySetup, ahead: float
