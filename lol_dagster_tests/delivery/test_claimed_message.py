@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -17,10 +19,11 @@ from lol_dagster.delivery.message_rows import add_message, row_of
 from lol_dagster.delivery.model import Refused, Scan, Timing
 from lol_dagster.delivery.transports.base import Answer, Outgoing, fingerprint
 from lol_dagster.delivery.transports.registry import all_transports
-from lol_dagster.messages.content import MessageContent
+from lol_dagster.messages import identity
+from lol_dagster.messages.content import Icon, Line, MessageContent, Section
 from lol_dagster.messages.identity import write_marker
 from lol_dagster.settings import Settings
-from lol_dagster.storage.models import Attempt, Match, Message, MessageGame
+from lol_dagster.storage.models import Attempt, Fact, Match, Message, MessageGame
 from lol_dagster_tests._support.message_rows import NOW, as_delivery_leaves_it
 from lol_dagster_tests._support.roster_rows import make_channel, make_team
 
@@ -153,3 +156,30 @@ def test_a_message_is_looked_for_by_its_number_and_its_text(taken: Taken) -> Non
     assert sought.body == transport.render(CONTENT, write_marker("own", 2))
     # What cannot be rendered was never sent.
     assert wanted(transport, replace(own, content={"title": 7}), Scan("70"), None).body == {}
+
+
+def test_icons_that_can_be_shown_are_in_what_is_sent_and_it_is_known_that_they_are(
+    taken: Taken,
+) -> None:
+    ahri = Line("Ann", icon=Icon(103, "Ahri"))
+    own = replace(
+        taken.take(taken.add()),
+        content=MessageContent("Victory", "Victory", (Section((ahri,)),)).to_json(),
+    )
+    bot = TRANSPORTS["discord-bot"]
+    for icons, has_icons, lead in (
+        ({103: "<:lol_Ahri:7>"}, True, "<:lol_Ahri:7> "),
+        ({}, False, ""),
+    ):
+        sent = rendered(bot, own, 1, lambda _, icons=icons: icons)
+        assert isinstance(sent, Outgoing)
+        assert (sent.has_icons, sent.nonce, sent.rev) == (has_icons, own.nonce, 1)
+        assert sent.body["embeds"][0]["description"] == f"{lead}**Ann**"
+
+
+def test_a_nonce_is_of_the_installation_and_the_message(taken: Taken) -> None:
+    """Of two installations that post into one channel none repeats the other's messages."""
+    taken.session.merge(Fact(name=identity._SALT, value="salt"))
+    taken.session.flush()
+    digest = hashlib.sha256(b"saltown").digest()
+    assert taken.add().nonce == base64.urlsafe_b64encode(digest).decode()[:22]

@@ -530,6 +530,13 @@ def test_an_intent_takes_one_turn_of_what_the_token_allows(box: Box) -> None:
         begins.append((intended.begins_at - NOW).total_seconds())
     assert begins[:5] == [0.0] * 5
     assert begins[5:] == pytest.approx([1 / 45, 2 / 45], abs=1e-5)
+    with box.database.reading() as session:
+        counted = session.get_one(SendBucket, "pace:discord-token").not_before - NOW
+    assert counted.total_seconds() == pytest.approx(7 / 45, abs=1e-5)
+    # Three more at once begin when the last of them may.
+    turn = box.outbox.turn(own, NOW, 3)
+    assert turn is not None
+    assert (turn - NOW).total_seconds() == pytest.approx(5 / 45, abs=1e-5)
 
 
 POST = Post(1, maybe_before=False)
@@ -792,6 +799,7 @@ def test_a_history_is_believed_by_the_last_message_that_stands_there(box: Box) -
     for name, minutes in (("11", 30), ("12", 20)):
         stands(name, minutes)
     stands("13", 10, remote_deleted=True)  # it shows nothing
+    box.add("by hand", "delivered", remote_id=None, delivered_at=NOW, due_at=None)  # without its id
     stands("14", 5, of="two")
     wanted = box.outbox.wanted(own, Scan("70", "page 2"))
     assert (wanted.message_id, wanted.after_id, wanted.known, wanted.position) == (

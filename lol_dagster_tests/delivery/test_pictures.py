@@ -83,6 +83,7 @@ def test_row_34_the_text_is_posted_first_and_the_picture_comes_by_an_edit(
     message = delivery.with_card(channel)
     report = delivery.run(wait=3)
     assert (report.delivered, report.edited, posts(delivery)) == (1, 0, 1)
+    assert [each.card for each in report.messages] == [card("Victory")]
     assert "image" not in delivery.discord.bodies[0]["embeds"][0]
     assert delivery.attempts(message) == [("POST", "accepted"), ("PATCH", "accepted")]
     assert delivery.titles(channel) == ["Victory"]

@@ -244,6 +244,12 @@ def test_what_is_due_in_a_moment_is_waited_for(
     assert delivery.titles(channel) == (["second"] if waits else [])
 
 
+def test_no_longer_is_waited_than_until_then(delivery: DeliverySetup) -> None:
+    delivery.message(delivery.channel(), due_at=NOW + timedelta(seconds=0.25))
+    delivery.run(wait=10)
+    assert delivery.clock.slept[0] == 0.25
+
+
 def test_no_message_is_begun_once_the_runs_time_is_over(delivery: DeliverySetup) -> None:
     channel, _ = channel_and_message(delivery)
     report = delivery.deliverer().deliver_due(delivery.now, budget=timedelta(0))

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from jsonschema import Draft202012Validator
 
 from lol_dagster.delivery.transports import discord_format
-from lol_dagster.messages.content import Line, MessageContent, Moment, Section
+from lol_dagster.messages.content import Icon, Line, MessageContent, Moment, Section
 from lol_dagster_tests._support.hostile_content import (
     EMOJIS,
     MESSAGES_OF_OTHERS,
@@ -221,3 +221,22 @@ def test_the_description_tells_bad_bodies_apart(message_create_request):
 def test_every_body_is_one_that_discord_describes(message_create_request, content):
     body = {**discord_format.render(content, "m.1"), "nonce": "n" * 22, "enforce_nonce": True}
     message_create_request.validate(body)
+
+
+def test_an_icon_stands_before_the_lead_and_a_moment_below_it() -> None:
+    when = Moment(1785614400, "20:00")
+    lines = (
+        Line("Ann", ("Ahri",), icon=Icon(103, "Ahri")),
+        Line("Bob", ("Annie",), icon=Icon(1, "Annie")),  # whose icon is not known
+        Line("Zoe", icon=Icon(103, "Ahri"), when=when),
+    )
+    content = MessageContent("t", "s", (Section(lines, heading="Games"),))
+    body = discord_format.render(content, "0a-1.7", {103: "<:lol_Ahri:7>"})
+    time = "<t:1785614400:d> <t:1785614400:t>"
+    assert body["embeds"][0]["description"].split("\n") == [
+        "### Games",
+        "<:lol_Ahri:7> **Ann** · Ahri",
+        "**Bob** · Annie",
+        "<:lol_Ahri:7> **Zoe**",
+        time,
+    ]
