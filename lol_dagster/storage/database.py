@@ -280,6 +280,8 @@ def _begin_sqlite(connection: Any) -> None:
 def _begin_postgresql(connection: Any) -> None:
     options = connection.get_execution_options()
     waits = "; ".join(f"SET LOCAL {name} = '{wait}'" for name, wait in _TRANSACTION_WAITS.items())
+    # A pooler may hand us a session that pg_dump has had, which empties the path and never fills it again.
+    waits += "; SET LOCAL search_path TO DEFAULT"
     if options.get(_READ_ONLY, False):
         connection.exec_driver_sql(f"SET TRANSACTION READ ONLY; {waits}")
         return

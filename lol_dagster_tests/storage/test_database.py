@@ -355,3 +355,17 @@ def test_an_error_is_a_line_of_the_log_and_a_databases_without_its_statement(
     error: Exception, line: str
 ) -> None:
     assert in_a_line(error) == line
+
+
+def test_a_session_that_pg_dump_has_had_finds_our_tables(postgres_url: str) -> None:
+    """It empties the search path; a pooler in between may give the session to us next."""
+    database = Database(postgres_url)
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("SELECT set_config('search_path', '', false)")
+    with database.reading() as session:
+        assert session.scalar(text("SHOW search_path")) == '"$user", public'
+        assert session.get(Fact, "a") is None
+    for durable in (True, False):
+        with database.writing(durable=durable) as session:
+            assert session.get(Fact, "a") is None
+    database.dispose()
