@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.sql import ALEMBIC_SCRIPTS_LOCATION
 from sqlalchemy import Engine, NullPool, create_engine
 
 from lol_dagster.logs.writing import stop_logging
@@ -21,6 +24,7 @@ from lol_dagster.settings import Settings, ensure_home, load_settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.keys import keyring
 from lol_dagster.storage.schema import open_database, upgrade
+from lol_dagster_tests._support import compiled_statements
 from lol_dagster_tests._support.postgres import PostgresServer, find_binaries, running_postgres
 
 
@@ -116,6 +120,31 @@ def no_log_of_another_test() -> Iterator[None]:
     """What a test has logged to its home's files, no later one does."""
     yield
     stop_logging()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_are_compiled_once() -> Iterator[None]:
+    with compiled_statements.shared():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dagsters_migrations_are_read_once() -> Iterator[None]:
+    """Dagster reads all of them whenever it opens or makes one of its databases: most of what that takes."""
+    known: dict[str, ScriptDirectory] = {}
+    read = ScriptDirectory.from_config
+
+    def read_once(config: Config) -> ScriptDirectory:
+        location = config.get_main_option("script_location") or ""
+        if location != ALEMBIC_SCRIPTS_LOCATION:
+            return read(config)
+        if location not in known:
+            known[location] = read(config)
+        return known[location]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", read_once)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -49,7 +49,7 @@ class Visitor:
 
     def sign_in(self, name: str = OPERATOR, password: str = PASSWORD) -> TestResponse:
         answer = self.post("/sign-in", {"name": name, "password": password})
-        self.get("/")  # the session is a new one and so is its token
+        self.get("/team/")  # the session is a new one and so is its token
         return answer
 
     def take_cookies_of(self, other: Visitor) -> None:

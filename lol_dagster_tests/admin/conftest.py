@@ -10,9 +10,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from types import CodeType
 
 import pytest
 from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 from waitress import wasyncore
 
@@ -26,6 +28,27 @@ from lol_dagster_tests.admin.clock import ManualClock
 
 ANY_PORT = WebAddress(port=0)
 PHONE: ViewportSize = {"width": 360, "height": 740}
+
+
+class CompiledTemplates(BytecodeCache):
+    """In this process's memory."""
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._code.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key, bucket.checksum] = bucket.code
+
+
+@pytest.fixture(scope="package", autouse=True)
+def templates_are_compiled_once() -> Iterator[None]:
+    """And not for the app of each test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "jinja_options", {"bytecode_cache": CompiledTemplates()})
+        yield
 
 
 @pytest.fixture
