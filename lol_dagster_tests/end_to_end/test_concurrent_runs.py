@@ -36,6 +36,7 @@ from lol_dagster.storage.models import (
 )
 from lol_dagster_tests._support.payloads import participant
 from lol_dagster_tests._support.processing import process
+from lol_dagster_tests._support.run_workers import run_worker
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests._support.world import World
 
@@ -157,18 +158,8 @@ def test_a_frozen_once_blocks_no_other_and_when_it_wakes_nothing_is_done_twice(
         assert set(session.scalars(select(Match.state))) == {"processed"}
 
 
-WORKER = """
-import os, sys
-from pathlib import Path
-from lol_dagster.services.worker_liveness import alive_for_good
-alive_for_good(Path(sys.argv[1]))
-print("working", flush=True)
-os.read(0, 1)
-"""
-
-
 @contextmanager
-def frozen_worker(world: World) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def frozen_worker(world: World) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A batch whose worker was frozen: its run and its process."""
     job = world.definitions.resolve_job_def("process_matches")
     run = world.instance.create_run_for_job(
@@ -177,16 +168,9 @@ def frozen_worker(world: World) -> Iterator[tuple[str, subprocess.Popen[bytes]]]
     started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
     world.instance.report_dagster_event(started, run.run_id)
     file = Path(world.instance.root_directory) / "run_workers" / run.run_id
-    with subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as worker:
-        assert worker.stdout is not None
-        worker.stdout.readline()
+    with run_worker(file) as worker:
         os.kill(worker.pid, signal.SIGSTOP)
-        try:
-            yield run.run_id, worker
-        finally:
-            worker.kill()
+        yield run.run_id, worker
 
 
 def twenty_minutes_later(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,16 +39,7 @@ from lol_dagster.orchestration.runs import (
 from lol_dagster.services import run_heartbeats
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
-from lol_dagster_tests._support.foreign_worker import foreign_worker, minutes_pass
-
-WORKER = """
-import os, sys
-from pathlib import Path
-from lol_dagster.services.worker_liveness import alive_for_good
-alive_for_good(Path(sys.argv[1]))
-print("working", flush=True)
-os.read(0, 1)
-"""
+from lol_dagster_tests._support.run_workers import foreign_worker, minutes_pass, run_worker
 
 
 @pytest.fixture(scope="module")
@@ -74,20 +66,11 @@ def started_run(instance: dg.DagsterInstance, **tags: str) -> dg.DagsterRun:
     return found
 
 
-def worker_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> subprocess.Popen[bytes]:
-    """A process that shows that it works on the run."""
-    file = Path(instance.root_directory) / "run_workers" / run.run_id
-    worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert worker.stdout is not None
-    worker.stdout.readline()
-    return worker
-
-
-def kill(worker: subprocess.Popen[bytes]) -> None:
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.communicate()
+def worker_of(
+    instance: dg.DagsterInstance, run: dg.DagsterRun
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    """A process that shows that it works on the run; killed at the end of the block."""
+    return run_worker(Path(instance.root_directory) / "run_workers" / run.run_id)
 
 
 def health(instance: dg.DagsterInstance, run: dg.DagsterRun) -> WorkerStatus:
@@ -104,9 +87,8 @@ def test_a_run_fails_when_its_worker_is_killed_and_not_before(
     instance: dg.DagsterInstance,
 ) -> None:
     run = started_run(instance)
-    worker = worker_of(instance, run)
-    assert health(instance, run) == WorkerStatus.RUNNING
-    kill(worker)
+    with worker_of(instance, run):
+        assert health(instance, run) == WorkerStatus.RUNNING
     assert health(instance, run) == WorkerStatus.FAILED
 
 
@@ -148,7 +130,8 @@ def test_a_host_knows_its_own_workers_by_whatever_name_their_code_server_has(
     instance: dg.DagsterInstance,
 ) -> None:
     run = started_run(instance, **of_code_server(host="10.0.0.2", port=4000))
-    kill(worker_of(instance, run))
+    with worker_of(instance, run):
+        pass
     assert health(instance, run) == WorkerStatus.FAILED
 
 
@@ -162,7 +145,8 @@ def test_without_a_daemon_once_marks_what_was_abandoned(
     instance: dg.DagsterInstance, any_database: Database
 ) -> None:
     abandoned, alive = started_run(instance), started_run(instance)
-    kill(worker_of(instance, abandoned))
+    with worker_of(instance, abandoned):
+        pass
     with working_on(instance, alive.run_id, {}, any_database):
         fail_abandoned_runs(instance, any_database, [])
     assert status(instance, abandoned) == dg.DagsterRunStatus.FAILURE
@@ -240,10 +224,9 @@ def test_a_worker_that_is_silent_lives_where_its_lock_says_so(
     with foreign_worker(shared, run.run_id):
         pass
     minutes_pass(shared, 1.1)
-    worker = worker_of(instance, run)
-    fail_abandoned_runs(instance, shared, silent(shared))
-    assert status(instance, run) == dg.DagsterRunStatus.STARTED
-    kill(worker)
+    with worker_of(instance, run):
+        fail_abandoned_runs(instance, shared, silent(shared))
+        assert status(instance, run) == dg.DagsterRunStatus.STARTED
     fail_abandoned_runs(instance, shared, silent(shared))
     assert status(instance, run) == dg.DagsterRunStatus.FAILURE
 
@@ -307,7 +290,8 @@ def test_a_run_that_ends_while_once_looks_stays_what_it_became(
     instance: dg.DagsterInstance, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = started_run(instance)
-    kill(worker_of(instance, run))
+    with worker_of(instance, run):
+        pass
 
     def read_a_moment_too_late(*_: object) -> bool:
         instance.report_dagster_event(
@@ -325,19 +309,18 @@ def test_a_frozen_worker_is_killed_when_its_time_is_long_over_and_not_before(
 ) -> None:
     """It may have stopped in the middle of a transaction, for which everybody else would wait."""
     run = started_run(instance, **{"dagster/max_runtime": "300"})
-    worker = worker_of(instance, run)
-    os.kill(worker.pid, signal.SIGSTOP)
-    record = instance.get_run_record_by_id(run.run_id)
-    assert record is not None
-    began = record.start_time or 0
-    # Five minutes, two to end when it is asked to, one to end by itself.
-    monkeypatch.setattr(time, "time", lambda: began + 470)
-    assert end_overdue_workers(instance) == 0
-    assert worker.poll() is None
-    monkeypatch.setattr(time, "time", lambda: began + 490)
-    assert end_overdue_workers(instance) == 1
-    assert worker.wait(timeout=120) == -signal.SIGKILL
-    worker.communicate()
+    with worker_of(instance, run) as worker:
+        os.kill(worker.pid, signal.SIGSTOP)
+        record = instance.get_run_record_by_id(run.run_id)
+        assert record is not None
+        began = record.start_time or 0
+        # Five minutes, two to end when it is asked to, one to end by itself.
+        monkeypatch.setattr(time, "time", lambda: began + 470)
+        assert end_overdue_workers(instance) == 0
+        assert worker.poll() is None
+        monkeypatch.setattr(time, "time", lambda: began + 490)
+        assert end_overdue_workers(instance) == 1
+        assert worker.wait(timeout=120) == -signal.SIGKILL
     assert health(instance, run) == WorkerStatus.FAILED
 
 
@@ -345,11 +328,10 @@ def test_a_run_is_executed_while_its_process_lives(
     instance: dg.DagsterInstance, sqlite_database: Database
 ) -> None:
     run = started_run(instance, **{"lol/batch": "true", "dagster-celery/queue": "sea"})
-    worker = worker_of(instance, run)
-    assert executing_run(instance, sqlite_database, run.job_name) == run.run_id
-    assert executing_run(instance, sqlite_database, "another_job") is None
-    assert executing_batches(instance, sqlite_database) == {"sea": run.run_id}
-    kill(worker)
+    with worker_of(instance, run):
+        assert executing_run(instance, sqlite_database, run.job_name) == run.run_id
+        assert executing_run(instance, sqlite_database, "another_job") is None
+        assert executing_batches(instance, sqlite_database) == {"sea": run.run_id}
     assert executing_run(instance, sqlite_database, run.job_name) is None
     assert executing_batches(instance, sqlite_database) == {}
     assert unfinished_batches(instance)["sea"] == run.run_id

@@ -14,7 +14,7 @@ from lol_dagster.services import run_heartbeats
 from lol_dagster.services.run_heartbeats import Watch, beating, give_up, has_worker
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import RunWorker
-from lol_dagster_tests._support.foreign_worker import foreign_worker, minutes_pass
+from lol_dagster_tests._support.run_workers import foreign_worker, minutes_pass
 from lol_dagster_tests._support.waiting import wait_for
 
 RUN = "0b2c9f4e-run"
@@ -139,7 +139,7 @@ def test_a_frozen_worker_that_was_given_up_ends_itself_when_it_wakes(database: D
         os.kill(worker.pid, signal.SIGCONT)
         assert worker.wait(timeout=120) == 1
         assert worker.stderr is not None
-        assert RUN in worker.stderr.read().decode()
+        assert RUN in worker.stderr.read()
     assert not has_worker(database, RUN), "and takes no row of its own again"
 
 

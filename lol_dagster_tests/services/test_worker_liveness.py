@@ -4,42 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from lol_dagster.services.worker_liveness import alive, liveness
-
-
-@contextmanager
-def process(code: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python process that has said that it has begun."""
-    code = f"from lol_dagster.services.worker_liveness import *\nimport os, sys\n{code}"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
-        yield child
-        child.kill()
-
-
-WORKING = """
-from pathlib import Path
-alive_for_good(Path(sys.argv[1]))
-print("at work", flush=True)
-os.read(0, 1)
-"""
+from lol_dagster_tests._support.processes import interpreter
+from lol_dagster_tests._support.run_workers import WORKER, run_worker
 
 
 def test_a_process_is_alive_until_it_is_killed(tmp_path: Path) -> None:
     file = tmp_path / "workers" / "one"
-    with process(WORKING, str(file)) as child:
+    with run_worker(file) as child:
         assert liveness(file) == "alive"
         assert file.read_text() == f"{child.pid}\n", "people find the process by this"
         os.kill(child.pid, signal.SIGKILL)
@@ -50,7 +24,7 @@ def test_a_process_is_alive_until_it_is_killed(tmp_path: Path) -> None:
 def test_a_frozen_process_is_alive(tmp_path: Path) -> None:
     """It may wake up and go on: that it takes too long is for others to say."""
     file = tmp_path / "one"
-    with process(WORKING, str(file)) as child:
+    with run_worker(file) as child:
         os.kill(child.pid, signal.SIGSTOP)
         assert liveness(file) == "alive"
 
@@ -58,8 +32,8 @@ def test_a_frozen_process_is_alive(tmp_path: Path) -> None:
 def test_a_child_that_outlives_its_parent_does_not_keep_it_alive(tmp_path: Path) -> None:
     """Dagster starts helpers in each run that may stay on for a moment."""
     file = tmp_path / "one"
-    code = "import subprocess\nsubprocess.Popen(['sleep', '60'])\n" + WORKING
-    with process(code, str(file)) as child:
+    code = "import subprocess\nsubprocess.Popen(['sleep', '60'])\n" + WORKER
+    with interpreter(code, str(file)) as child:
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
         assert liveness(file) == "dead"
@@ -76,29 +50,32 @@ def test_nothing_is_known_of_work_that_never_began_or_has_ended(tmp_path: Path) 
 def test_a_process_that_is_stuck_in_a_system_call_is_ended_and_says_where(tmp_path: Path) -> None:
     """Nobody writes to its standard input: without the watchdog it would wait forever."""
     code = """
-print("begins", flush=True)
+import os
+from lol_dagster.services.worker_liveness import ended_after
+print("ready", flush=True)
 def stuck_here():
     os.read(0, 1)
 with ended_after(0.2):
     stuck_here()
 """
-    with process(code) as child:
+    with interpreter(code) as child:
         assert child.wait(timeout=120) == 1
         assert child.stderr is not None
-        assert b"stuck_here" in child.stderr.read()
+        assert "stuck_here" in child.stderr.read()
 
 
 def test_a_process_that_is_done_in_time_is_left_alone(tmp_path: Path) -> None:
     """The end of the block calls the watchdog off: the process lives past the time it had."""
     code = """
 import time
+from lol_dagster.services.worker_liveness import ended_after
 began = time.monotonic()
 with ended_after(3.0):
-    print("begins", flush=True)
+    print("ready", flush=True)
 while time.monotonic() < began + 3.2:
     time.sleep(0.1)
 print("still here", flush=True)
 """
-    with process(code) as child:
+    with interpreter(code) as child:
         out, _ = child.communicate(timeout=120)
-        assert (out, child.returncode) == (b"still here\n", 0)
+        assert (out, child.returncode) == ("still here\n", 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,29 +14,23 @@ import pytest
 from lol_dagster.errors import UserError
 from lol_dagster.storage import file_locks
 from lol_dagster.storage.file_locks import alone, end_owner, is_held
+from lol_dagster_tests._support.processes import interpreter
 
 HOLDING = """
 import os, sys
 from pathlib import Path
 from lol_dagster.storage.file_locks import hold
 handle = hold(Path(sys.argv[1]), within=0)
-print("holds it", flush=True)
+print("ready", flush=True)
 os.read(0, 1)
 """
 
 
 @contextmanager
-def frozen_owner(file: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDING, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as owner:
-        assert owner.stdout is not None
-        owner.stdout.readline()
+def frozen_owner(file: Path) -> Iterator[subprocess.Popen[str]]:
+    with interpreter(HOLDING, str(file)) as owner:
         os.kill(owner.pid, signal.SIGSTOP)
-        try:
-            yield owner
-        finally:
-            owner.kill()
+        yield owner
 
 
 def test_nobody_waits_forever_for_a_frozen_owner(tmp_path: Path) -> None:
