@@ -43,12 +43,42 @@ class Killed(BaseException):
     """The process dies here."""
 
 
-def die() -> None:
-    raise Killed
+def die_at(delivery: DeliverySetup, label: str, nth: int) -> None:
+    """Let the process die where it passes the label for the n-th time."""
+    passed = iter(range(1, 100))
+
+    def count() -> None:
+        delivery.crashes.at[label] = count
+        if next(passed) == nth:
+            del delivery.crashes.at[label]
+            raise Killed
+
+    delivery.crashes.at[label] = count
 
 
-def picture_of(title: str) -> list[bytes]:
-    return [f"picture of {title}".encode()]
+@pytest.fixture
+def kind() -> str:
+    return "discord-bot"
+
+
+@pytest.fixture
+def channel(delivery: DeliverySetup, kind: str) -> int:
+    return delivery.channel(kind)
+
+
+@pytest.fixture
+def message(delivery: DeliverySetup, channel: int) -> str:
+    """About a victory, with its card; due in the channel."""
+    return delivery.with_card(channel)
+
+
+def shown(delivery: DeliverySetup, channel: int) -> list[tuple[str, str | None]]:
+    """Each text in the channel, and the text that the one picture below it was drawn for."""
+    drawn = []
+    for pictures in delivery.pictures(channel):
+        (picture,) = pictures or [None]
+        drawn.append(picture and picture.decode().removeprefix("picture of "))
+    return list(zip(delivery.titles(channel), drawn, strict=True))
 
 
 def settle(delivery: DeliverySetup) -> None:
@@ -77,17 +107,14 @@ def noted(delivery: DeliverySetup, message: str) -> MessagePicture | None:
 
 @pytest.mark.parametrize("kind", DISCORD)
 def test_row_34_the_text_is_posted_first_and_the_picture_comes_by_an_edit(
-    delivery: DeliverySetup, kind: str
+    delivery: DeliverySetup, channel: int, message: str
 ) -> None:
-    channel = delivery.channel(kind)
-    message = delivery.with_card(channel)
     report = delivery.run(wait=3)
     assert (report.delivered, report.edited, posts(delivery)) == (1, 0, 1)
     assert [each.card for each in report.messages] == [card("Victory")]
     assert "image" not in delivery.discord.bodies[0]["embeds"][0]
     assert delivery.attempts(message) == [("POST", "accepted"), ("PATCH", "accepted")]
-    assert delivery.titles(channel) == ["Victory"]
-    assert delivery.pictures(channel) == [picture_of("Victory")]
+    assert shown(delivery, channel) == [("Victory", "Victory")]
     row = delivery.row(message)
     assert (row.state, row.remote_rev, row.desired_rev, row.due_at) == ("delivered", 2, 2, None)
     calls = len(delivery.discord.calls)
@@ -95,8 +122,9 @@ def test_row_34_the_text_is_posted_first_and_the_picture_comes_by_an_edit(
     assert len(delivery.discord.calls) == calls, "nothing more is done"
 
 
-def test_the_edit_says_what_the_picture_shows_and_pings_nobody(delivery: DeliverySetup) -> None:
-    channel = delivery.channel()
+def test_the_edit_says_what_the_picture_shows_and_pings_nobody(
+    delivery: DeliverySetup, channel: int
+) -> None:
     delivery.with_card(channel)
     settle(delivery)
     (message,) = delivery.discord.messages[delivery.address(channel)]
@@ -120,30 +148,24 @@ def test_where_nothing_can_be_edited_a_card_costs_nothing(delivery: DeliverySetu
 
 
 def test_another_text_brings_its_own_picture_and_takes_the_last_one_away(
-    delivery: DeliverySetup,
+    delivery: DeliverySetup, channel: int, message: str
 ) -> None:
-    channel = delivery.channel()
-    message = delivery.with_card(channel)
     settle(delivery)
     delivery.say(message, "Defeat", card("Defeat"))
     settle(delivery)
-    assert delivery.titles(channel) == ["Defeat"]
-    assert delivery.pictures(channel) == [picture_of("Defeat")]
+    assert shown(delivery, channel) == [("Defeat", "Defeat")]
     delivery.say(message, "Remake")
     settle(delivery)
-    assert (delivery.titles(channel), delivery.pictures(channel)) == (["Remake"], [[]])
+    assert shown(delivery, channel) == [("Remake", None)]
 
 
 def test_a_text_that_changes_before_the_picture_is_edited_once_with_it(
-    delivery: DeliverySetup,
+    delivery: DeliverySetup, channel: int, message: str
 ) -> None:
-    channel = delivery.channel()
-    message = delivery.with_card(channel)
     delivery.crashes.at["after_call"] = lambda: delivery.say(message, "Defeat", card("Defeat"))
     settle(delivery)
     assert delivery.attempts(message) == [("POST", "accepted"), ("PATCH", "accepted")]
-    assert delivery.titles(channel) == ["Defeat"]
-    assert delivery.pictures(channel) == [picture_of("Defeat")]
+    assert shown(delivery, channel) == [("Defeat", "Defeat")]
 
 
 @pytest.mark.parametrize(
@@ -152,14 +174,11 @@ def test_a_text_that_changes_before_the_picture_is_edited_once_with_it(
 @pytest.mark.parametrize("operation", ["post", "patch"])
 @pytest.mark.parametrize("kind", DISCORD)
 def test_row_34_whatever_call_goes_unanswered_text_and_picture_stand_there_once(
-    delivery: DeliverySetup, kind: str, operation: str, fault: Any
+    delivery: DeliverySetup, channel: int, message: str, operation: str, fault: Any
 ) -> None:
-    channel = delivery.channel(kind)
-    message = delivery.with_card(channel)
     delivery.discord.script(operation, fault)
     settle(delivery)
-    assert delivery.titles(channel) == ["Victory"]
-    assert delivery.pictures(channel) == [picture_of("Victory")]
+    assert shown(delivery, channel) == [("Victory", "Victory")]
     row = delivery.row(message)
     assert (row.remote_rev, row.due_at, row.last_error) == (row.desired_rev, None, None)
 
@@ -169,43 +188,30 @@ def test_row_34_whatever_call_goes_unanswered_text_and_picture_stand_there_once(
 ])  # fmt: skip
 @pytest.mark.parametrize("nth", [1, 2])
 def test_row_34_a_process_that_dies_anywhere_leaves_nothing_twice_and_nothing_stuck(
-    delivery: DeliverySetup, label: str, nth: int
+    delivery: DeliverySetup, channel: int, message: str, label: str, nth: int
 ) -> None:
     """At the first call, which posts the text, and at the second one, which brings the picture."""
-    channel = delivery.channel()
-    message = delivery.with_card(channel)
-    passed = iter(range(1, 100))
-
-    def count() -> None:
-        delivery.crashes.at[label] = count
-        if next(passed) == nth:
-            del delivery.crashes.at[label]
-            die()
-
-    delivery.crashes.at[label] = count
+    die_at(delivery, label, nth)
     with pytest.raises(Killed):
         delivery.run(wait=3)
     settle(delivery)
-    assert delivery.titles(channel) == ["Victory"]
-    assert delivery.pictures(channel) == [picture_of("Victory")]
+    assert shown(delivery, channel) == [("Victory", "Victory")]
     assert delivery.row(message).due_at is None
 
 
-def test_row_34_what_a_search_finds_has_no_picture_yet_and_gets_it(delivery: DeliverySetup) -> None:
-    channel = delivery.channel()
-    message = delivery.with_card(channel)
+def test_row_34_what_a_search_finds_has_no_picture_yet_and_gets_it(
+    delivery: DeliverySetup, channel: int, message: str
+) -> None:
     delivery.discord.script("post", reset_after_accept)
     delivery.discord.nonce_window = False
     settle(delivery)
     assert delivery.row(message).evidence == "scan"
-    assert delivery.titles(channel) == ["Victory"]
-    assert delivery.pictures(channel) == [picture_of("Victory")]
+    assert shown(delivery, channel) == [("Victory", "Victory")]
 
 
 def test_what_a_person_has_found_gets_its_picture_under_its_id_and_none_without(
-    delivery: DeliverySetup,
+    delivery: DeliverySetup, channel: int
 ) -> None:
-    channel = delivery.channel()
     for remote_id, rev in (("1122334455667788990", 2), (None, 1)):
         message = delivery.with_card(channel, state="needs_review", due_at=None, sent_maybe=True)
         with delivery.database.writing() as session:
@@ -228,14 +234,11 @@ def test_what_a_person_has_found_gets_its_picture_under_its_id_and_none_without(
     ids=["no permission", "too large", "malformed", "unknown"],
 )
 def test_row_34_a_picture_that_is_refused_leaves_the_text_and_closes_nothing(
-    delivery: DeliverySetup, kind: str, refusal: Any
+    delivery: DeliverySetup, channel: int, message: str, refusal: Any
 ) -> None:
-    channel = delivery.channel(kind)
-    message = delivery.with_card(channel)
     delivery.discord.script("patch", refusal)
     settle(delivery)
-    assert delivery.titles(channel) == ["Victory"]
-    assert delivery.pictures(channel) == [[]]
+    assert shown(delivery, channel) == [("Victory", None)]
     # It had nothing else to say: it is not made again, and nothing counts as outdated.
     assert delivery.attempts(message) == [("POST", "accepted"), ("PATCH", "refused")]
     row = delivery.row(message)
@@ -246,45 +249,39 @@ def test_row_34_a_picture_that_is_refused_leaves_the_text_and_closes_nothing(
     # The channel's other messages are edited as ever, with their pictures.
     other = delivery.with_card(channel, "Another")
     settle(delivery)
-    assert delivery.pictures(channel) == [[], picture_of("Another")]
+    assert shown(delivery, channel) == [("Victory", None), ("Another", "Another")]
     assert delivery.attempts(other) == [("POST", "accepted"), ("PATCH", "accepted")]
 
 
 def test_row_34_a_text_that_is_refused_with_its_picture_comes_without_it(
-    delivery: DeliverySetup,
+    delivery: DeliverySetup, channel: int, message: str
 ) -> None:
-    channel = delivery.channel()
-    message = delivery.with_card(channel)
     settle(delivery)
     delivery.say(message, "Defeat", card("Defeat"))
     delivery.discord.script("patch", refuse(403, 50013))
     settle(delivery)
-    assert (delivery.titles(channel), delivery.pictures(channel)) == (["Defeat"], [[]])
+    assert shown(delivery, channel) == [("Defeat", None)]
     row = delivery.row(message)
     assert (row.remote_rev, row.last_error) == (row.desired_rev, None)
     # The next text has another card, which is tried.
     delivery.say(message, "Victory", card("Victory"))
     settle(delivery)
-    assert delivery.pictures(channel) == [picture_of("Victory")]
+    assert shown(delivery, channel) == [("Victory", "Victory")]
 
 
 def test_row_34_a_first_edit_with_news_that_is_refused_with_its_picture_comes_without_it(
-    delivery: DeliverySetup,
+    delivery: DeliverySetup, channel: int, message: str
 ) -> None:
     """The text changed while it was posted: no revision was made for the picture alone."""
-    channel = delivery.channel()
-    message = delivery.with_card(channel)
     delivery.crashes.at["after_call"] = lambda: delivery.say(message, "Defeat", card("Defeat"))
     delivery.discord.script("patch", refuse(413, 40005))
     settle(delivery)
-    assert (delivery.titles(channel), delivery.pictures(channel)) == (["Defeat"], [[]])
+    assert shown(delivery, channel) == [("Defeat", None)]
 
 
 def test_an_edit_that_is_refused_with_and_without_its_picture_closes_the_channel_to_edits(
-    delivery: DeliverySetup,
+    delivery: DeliverySetup, channel: int, message: str
 ) -> None:
-    channel = delivery.channel()
-    message = delivery.with_card(channel)
     settle(delivery)
     delivery.say(message, "Defeat", card("Defeat"))
     delivery.discord.script("patch", refuse(403, 50013), refuse(403, 50013))
@@ -294,32 +291,30 @@ def test_an_edit_that_is_refused_with_and_without_its_picture_closes_the_channel
 
 
 @pytest.mark.parametrize("refusal", [refuse(401, 0), refuse(401, 50014)])
-def test_a_refused_token_is_not_the_pictures_fault(delivery: DeliverySetup, refusal: Any) -> None:
-    channel = delivery.channel()
-    message = delivery.with_card(channel)
+def test_a_refused_token_is_not_the_pictures_fault(
+    delivery: DeliverySetup, channel: int, message: str, refusal: Any
+) -> None:
     delivery.discord.script("patch", refusal)
     delivery.run(wait=3)
     assert delivery.attempts(message)[-1] == ("PATCH", "blocked")
     assert noted(delivery, message).failed is None  # type: ignore[union-attr]
 
 
-def test_a_rate_limit_puts_the_picture_off(delivery: DeliverySetup) -> None:
-    channel = delivery.channel()
-    message = delivery.with_card(channel)
+def test_a_rate_limit_puts_the_picture_off(
+    delivery: DeliverySetup, channel: int, message: str
+) -> None:
     delivery.discord.script("patch", rate_limited(40))
     delivery.run(wait=3)
-    assert delivery.pictures(channel) == [[]]
+    assert shown(delivery, channel) == [("Victory", None)]
     settle(delivery)
-    assert delivery.pictures(channel) == [picture_of("Victory")]
+    assert shown(delivery, channel) == [("Victory", "Victory")]
     assert delivery.attempts(message)[1:] == [("PATCH", "put_off"), ("PATCH", "accepted")]
 
 
 def test_a_picture_over_which_the_service_stumbles_is_left_out_in_the_end(
-    delivery: DeliverySetup,
+    delivery: DeliverySetup, channel: int, message: str
 ) -> None:
     """Discord answers some payloads with 500 forever, while others pass."""
-    channel = delivery.channel()
-    message = delivery.with_card(channel)
     settle(delivery)
     delivery.say(message, "Defeat", card("Defeat"))
 
@@ -335,35 +330,32 @@ def test_a_picture_over_which_the_service_stumbles_is_left_out_in_the_end(
         delivery.run()
         delivery.pass_time(4000)
         assert delivery.row(other).state == "delivered"
-    assert delivery.titles(channel)[0] == "Defeat"
-    assert delivery.pictures(channel)[0] == []
+    assert shown(delivery, channel)[0] == ("Defeat", None)
     assert delivery.row(message).last_error is None
 
 
-def test_in_an_outage_no_picture_is_given_up(delivery: DeliverySetup) -> None:
-    channel = delivery.channel()
+def test_in_an_outage_no_picture_is_given_up(delivery: DeliverySetup, channel: int) -> None:
     delivery.with_card(channel)
     delivery.discord.script("patch", *[fail_before_accept(503)] * 12)
     for _ in range(40):
         delivery.run()
         delivery.pass_time(4000)
-    assert delivery.pictures(channel) == [picture_of("Victory")]
+    assert shown(delivery, channel) == [("Victory", "Victory")]
 
 
-def test_a_card_that_cannot_be_drawn_costs_the_picture_alone(delivery: DeliverySetup) -> None:
-    channel = delivery.channel()
-    message = delivery.with_card(channel)
+def test_a_card_that_cannot_be_drawn_costs_the_picture_alone(
+    delivery: DeliverySetup, channel: int, message: str
+) -> None:
     delivery.artist.fails = True
     settle(delivery)
-    assert (delivery.titles(channel), delivery.pictures(channel)) == (["Victory"], [[]])
+    assert shown(delivery, channel) == [("Victory", None)]
     assert delivery.row(message).due_at is None
     delivery.say(message, "Defeat", card("Defeat"))
     settle(delivery)
     assert delivery.titles(channel) == ["Defeat"]
 
 
-def test_news_goes_before_pictures(delivery: DeliverySetup) -> None:
-    channel = delivery.channel()
+def test_news_goes_before_pictures(delivery: DeliverySetup, channel: int) -> None:
     for number in range(3):
         delivery.with_card(channel, f"game {number}", order_at=NOW + timedelta(seconds=number))
     delivery.run(wait=3)
@@ -372,10 +364,9 @@ def test_news_goes_before_pictures(delivery: DeliverySetup) -> None:
 
 
 def test_a_message_of_ours_that_lost_its_embed_is_known_by_its_picture_for_one_that_may_be_ours(
-    delivery: DeliverySetup,
+    delivery: DeliverySetup, channel: int
 ) -> None:
     """A moderator can take the embed away, and the picture stays; other bots' pictures are none of ours."""
-    channel = delivery.channel()
     address = delivery.address(channel)
     delivery.message(channel, "first")
     settle(delivery)
@@ -473,23 +464,21 @@ class TestSlack:
         return delivery.channel("slack-bot")
 
     def test_row_34_the_text_is_posted_then_the_file_uploaded_then_the_message_edited(
-        self, delivery: DeliverySetup, channel: int
+        self, delivery: DeliverySetup, channel: int, message: str
     ) -> None:
-        message = delivery.with_card(channel)
         settle(delivery)
         made = [each for each in delivery.slack.calls if each != "auth"]
         assert made == ["post", "upload-url", "upload", "upload-complete", "file", "update"]
-        assert delivery.titles(channel) == ["Victory"]
-        assert delivery.pictures(channel) == [picture_of("Victory")]
-        (shown,) = delivery.slack.messages[delivery.address(channel)]
-        assert shown["blocks"][-1]["alt_text"] == "Victory"
-        assert read_marker(shown) == (message, 2)
+        assert shown(delivery, channel) == [("Victory", "Victory")]
+        (posted,) = delivery.slack.messages[delivery.address(channel)]
+        assert posted["blocks"][-1]["alt_text"] == "Victory"
+        assert read_marker(posted) == (message, 2)
         delivery.say(message, "Defeat", card("Defeat"))
         settle(delivery)
-        assert delivery.pictures(channel) == [picture_of("Defeat")]
+        assert shown(delivery, channel) == [("Defeat", "Defeat")]
         delivery.say(message, "Remake")
         settle(delivery)
-        assert (delivery.titles(channel), delivery.pictures(channel)) == (["Remake"], [[]])
+        assert shown(delivery, channel) == [("Remake", None)]
 
     def test_a_file_is_posted_under_our_name_and_called_by_what_it_shows(
         self, delivery: DeliverySetup, channel: int
@@ -520,11 +509,11 @@ class TestSlack:
         for _ in range(4):
             delivery.run()
             delivery.pass_time(10)
-        assert delivery.pictures(channel) == [[]]
+        assert shown(delivery, channel) == [("Victory", None)]
         assert delivery.row(message).last_error == "its picture is not ready yet"
         delivery.slack.ready.add("all")
         settle(delivery)
-        assert delivery.pictures(channel) == [picture_of("Victory")]
+        assert shown(delivery, channel) == [("Victory", "Victory")]
         assert delivery.slack.count("upload") == 1
 
     @pytest.mark.parametrize("step", ["upload-url", "upload", "upload-complete", "file"])
@@ -540,15 +529,13 @@ class TestSlack:
         ids=["500 after", "503 before", "reset", "half", "limited"],
     )
     def test_row_34_a_step_that_fails_is_made_again(
-        self, delivery: DeliverySetup, channel: int, step: str, fault: Any
+        self, delivery: DeliverySetup, channel: int, message: str, step: str, fault: Any
     ) -> None:
-        message = delivery.with_card(channel)
         delivery.slack.script(step, fault)
         for _ in range(6):
             delivery.run()
             delivery.pass_time(5)
-        assert delivery.titles(channel) == ["Victory"]
-        assert delivery.pictures(channel) == [picture_of("Victory")]
+        assert shown(delivery, channel) == [("Victory", "Victory")]
         assert delivery.row(message).due_at is None
 
     @pytest.mark.parametrize(
@@ -564,9 +551,8 @@ class TestSlack:
         ],
     )
     def test_people_read_why_a_picture_is_late_or_missing(
-        self, delivery: DeliverySetup, channel: int, step: str, fault: Any, why: str
+        self, delivery: DeliverySetup, channel: int, message: str, step: str, fault: Any, why: str
     ) -> None:
-        message = delivery.with_card(channel)
         delivery.slack.script(step, fault)
         until(delivery, lambda: not delivery.slack.faults[step], every=4)
         picture = noted(delivery, message)
@@ -575,38 +561,35 @@ class TestSlack:
 
     @pytest.mark.parametrize("step", ["upload-url", "upload", "upload-complete", "file"])
     def test_row_34_a_step_that_fails_for_two_minutes_costs_the_picture_and_no_text(
-        self, delivery: DeliverySetup, channel: int, step: str
+        self, delivery: DeliverySetup, channel: int, message: str, step: str
     ) -> None:
-        message = delivery.with_card(channel)
         settle(delivery)
         delivery.say(message, "Defeat", card("Defeat"))
         delivery.slack.faults[step] = [fail_before_accept() for _ in range(40)]
         since = delivery.clock.at
         until(delivery, lambda: delivery.titles(channel) != ["Victory"], every=5)
         assert since + 120 < delivery.clock.at <= since + 140
-        assert (delivery.titles(channel), delivery.pictures(channel)) == (["Defeat"], [[]])
+        assert shown(delivery, channel) == [("Defeat", None)]
         assert "503" in (noted(delivery, message).failed or "")  # type: ignore[union-attr]
 
     @pytest.mark.parametrize("step", ["upload-url", "upload-complete", "file"])
     @pytest.mark.parametrize("error", ["missing_scope", "something_new"])
     def test_row_34_a_refusal_costs_the_picture_at_once_and_closes_nothing(
-        self, delivery: DeliverySetup, channel: int, step: str, error: str
+        self, delivery: DeliverySetup, channel: int, message: str, step: str, error: str
     ) -> None:
-        message = delivery.with_card(channel)
         delivery.slack.script(step, slack_error(error))
         settle(delivery)
-        assert (delivery.titles(channel), delivery.pictures(channel)) == (["Victory"], [[]])
+        assert shown(delivery, channel) == [("Victory", None)]
         assert delivery.row(message).due_at is None
         assert error in (noted(delivery, message).failed or "")  # type: ignore[union-attr]
         other = delivery.with_card(channel, "other")
         settle(delivery)
-        assert delivery.pictures(channel)[1] == picture_of("other")
+        assert shown(delivery, channel)[1] == ("other", "other")
         assert delivery.row(other).state == "delivered"
 
     def test_row_34_an_edit_that_is_refused_with_its_picture_leaves_the_text(
-        self, delivery: DeliverySetup, channel: int
+        self, delivery: DeliverySetup, channel: int, message: str
     ) -> None:
-        message = delivery.with_card(channel)
         delivery.slack.script("update", slack_error("invalid_blocks"))
         settle(delivery)
         assert delivery.attempts(message) == [("POST", "accepted"), ("PATCH", "refused")]
@@ -614,9 +597,8 @@ class TestSlack:
         assert (row.state, row.due_at, row.given_up_rev) == ("delivered", None, 2)
 
     def test_a_text_that_changes_while_its_picture_is_uploaded_gets_its_own(
-        self, delivery: DeliverySetup, channel: int
+        self, delivery: DeliverySetup, channel: int, message: str
     ) -> None:
-        message = delivery.with_card(channel)
 
         def change(call: Call) -> None:
             call.connection.send(call.act())
@@ -626,8 +608,7 @@ class TestSlack:
         for _ in range(8):
             delivery.run()
             delivery.pass_time(5)
-        assert delivery.titles(channel) == ["Defeat"]
-        assert delivery.pictures(channel) == [picture_of("Defeat")]
+        assert shown(delivery, channel) == [("Defeat", "Defeat")]
 
     def test_an_unanswered_edit_is_read_back_and_the_file_not_uploaded_again(
         self, delivery: DeliverySetup, channel: int
@@ -635,43 +616,31 @@ class TestSlack:
         delivery.with_card(channel)
         delivery.slack.script("update", fail_before_accept())
         settle(delivery)
-        assert delivery.pictures(channel) == [picture_of("Victory")]
+        assert shown(delivery, channel) == [("Victory", "Victory")]
         assert delivery.slack.count("upload") == 1
 
     def test_what_a_search_finds_gets_its_picture(
-        self, delivery: DeliverySetup, channel: int
+        self, delivery: DeliverySetup, channel: int, message: str
     ) -> None:
-        message = delivery.with_card(channel)
         delivery.slack.script("post", reset_after_accept)
         settle(delivery)
         assert delivery.row(message).evidence == "scan"
-        assert delivery.titles(channel) == ["Victory"]
-        assert delivery.pictures(channel) == [picture_of("Victory")]
+        assert shown(delivery, channel) == [("Victory", "Victory")]
 
     @pytest.mark.parametrize(
         "label", ["after_claim", "intending", "after_intent", "after_call", "concluding"]
     )
     @pytest.mark.parametrize("nth", [1, 2, 3])
     def test_row_34_a_process_that_dies_anywhere_leaves_nothing_twice_and_nothing_stuck(
-        self, delivery: DeliverySetup, channel: int, label: str, nth: int
+        self, delivery: DeliverySetup, channel: int, message: str, label: str, nth: int
     ) -> None:
-        message = delivery.with_card(channel)
-        passed = iter(range(1, 100))
-
-        def count() -> None:
-            delivery.crashes.at[label] = count
-            if next(passed) == nth:
-                del delivery.crashes.at[label]
-                die()
-
-        delivery.crashes.at[label] = count
+        die_at(delivery, label, nth)
         try:
             delivery.run(wait=5)
         except Killed:
             delivery.pass_time(130)
         settle(delivery)
-        assert delivery.titles(channel) == ["Victory"]
-        assert delivery.pictures(channel) == [picture_of("Victory")]
+        assert shown(delivery, channel) == [("Victory", "Victory")]
         assert delivery.row(message).due_at is None
 
     def test_a_card_that_cannot_be_drawn_costs_the_picture_alone(
@@ -680,11 +649,11 @@ class TestSlack:
         delivery.artist.fails = True
         message = delivery.with_card(channel)
         delivery.run()
-        assert (delivery.titles(channel), delivery.pictures(channel)) == (["Victory"], [[]])
+        assert shown(delivery, channel) == [("Victory", None)]
         assert delivery.slack.count("upload-url") == 0
         delivery.artist.fails = False
         settle(delivery)
-        assert delivery.pictures(channel) == [[]], "it would fail again"
+        assert shown(delivery, channel) == [("Victory", None)], "it would fail again"
         assert (picture := noted(delivery, message))
         assert picture.failed == "no paint"
 
@@ -701,8 +670,7 @@ class TestSlack:
         monkeypatch.setattr(SlackBot, step, breaks)
         message, other = delivery.with_card(channel), delivery.with_card(channel, "other")
         settle(delivery)
-        assert sorted(delivery.titles(channel)) == ["Victory", "other"]
-        assert delivery.pictures(channel) == [[], []]
+        assert sorted(shown(delivery, channel)) == [("Victory", None), ("other", None)]
         assert delivery.row(message).due_at is delivery.row(other).due_at is None
         assert (picture := noted(delivery, message))
         assert picture.failed == "unexpected KeyError"
@@ -721,7 +689,7 @@ class TestSlack:
         assert len(delivery.slack.calls) == calls
         delivery.pass_time(30)
         settle(delivery)
-        assert delivery.pictures(channel) == [picture_of("Victory")]
+        assert shown(delivery, channel) == [("Victory", "Victory")]
 
     @pytest.mark.parametrize("step", ["upload-url", "upload-complete", "file"])
     def test_a_limit_of_uploads_is_met_once_and_kept_by_all_channels(
@@ -742,30 +710,28 @@ class TestSlack:
         assert delivery.row(further).state == "delivered"
         delivery.pass_time(20)
         settle(delivery)
-        assert delivery.pictures(channel) == [picture_of("Victory"), picture_of("Defeat")]
-        assert delivery.pictures(other) == [picture_of("Victory")] * 2
+        assert shown(delivery, channel) == [("Victory", "Victory"), ("Defeat", "Defeat")]
+        assert shown(delivery, other) == [("Victory", "Victory")] * 2
 
     @pytest.mark.parametrize("step", ["upload-url", "upload", "upload-complete", "file"])
     def test_whoever_comes_back_after_two_minutes_still_brings_the_picture(
-        self, delivery: DeliverySetup, channel: int, step: str
+        self, delivery: DeliverySetup, channel: int, message: str, step: str
     ) -> None:
-        message = delivery.with_card(channel)
         delivery.slack.script(step, fail_before_accept())
         until(delivery, lambda: not delivery.slack.faults[step], every=4)
         delivery.pass_time(600)
         settle(delivery)
-        assert delivery.pictures(channel) == [picture_of("Victory")]
+        assert shown(delivery, channel) == [("Victory", "Victory")]
         assert delivery.row(message).due_at is None
 
     def test_for_longer_than_two_minutes_no_edit_waits_for_an_upload(
-        self, delivery: DeliverySetup, channel: int
+        self, delivery: DeliverySetup, channel: int, message: str
     ) -> None:
-        message = delivery.with_card(channel)
         delivery.slack.script("upload-url", rate_limited(180))
         delivery.run()
         delivery.pass_time(5)
         delivery.run()
-        assert (delivery.titles(channel), delivery.pictures(channel)) == (["Victory"], [[]])
+        assert shown(delivery, channel) == [("Victory", None)]
         assert delivery.row(message).due_at is None
 
     def test_an_edit_waits_two_minutes_for_its_picture_and_asks_every_three_seconds(
@@ -783,15 +749,15 @@ class TestSlack:
         assert (delivery.slack.count("upload"), delivery.slack.count("file")) == (1, 39)
         assert delivery.slack.count("update") == 0
         delivery.run()
-        assert (delivery.slack.count("update"), delivery.pictures(channel)) == (1, [[]])
+        assert delivery.slack.count("update") == 1
+        assert shown(delivery, channel) == [("Victory", None)]
         assert noted(delivery, message).failed == "its picture is not ready yet"  # type: ignore[union-attr]
         assert "no picture: its picture is not ready yet" in caplog.messages
 
     @pytest.mark.parametrize(("seconds", "is_brought"), [(120, True), (121, False)])
     def test_a_limit_that_ends_within_the_two_minutes_is_waited_for(
-        self, delivery: DeliverySetup, channel: int, seconds: int, is_brought: bool
+        self, delivery: DeliverySetup, channel: int, message: str, seconds: int, is_brought: bool
     ) -> None:
-        message = delivery.with_card(channel)
         delivery.slack.script("upload-url", rate_limited(seconds))
         limited_at = delivery.now
         delivery.run()
@@ -800,7 +766,7 @@ class TestSlack:
         assert delivery.slack.count("update") == (0 if is_brought else 1)
         delivery.pass_time(seconds)
         settle(delivery)
-        assert delivery.pictures(channel) == [picture_of("Victory") if is_brought else []]
+        assert shown(delivery, channel) == [("Victory", "Victory" if is_brought else None)]
 
     def test_another_picture_is_due_when_the_limit_of_uploads_is_over(
         self, delivery: DeliverySetup, channel: int
@@ -834,7 +800,7 @@ class TestSlack:
         delivery.slack.upload_url = url.format(port=port) if isinstance(url, str) else url
         message = delivery.with_card(channel)
         settle(delivery)
-        assert delivery.pictures(channel) == [[]]
+        assert shown(delivery, channel) == [("Victory", None)]
         assert (picture := noted(delivery, message))
         assert picture.failed == "Slack's answer to the upload is not understood"
         assert delivery.slack.count("upload-url") == 1, "it would answer so again"
