@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from dagster._core.scheduler.instigation import InstigatorStatus
 from lol_dagster.cli import services
 from lol_dagster.monitoring.failed_jobs import ui_url
 from lol_dagster.orchestration.instance import prepare_instance
-from lol_dagster.services import supervisor
+from lol_dagster.services import dagster_services, supervisor
 from lol_dagster.services.supervisor import Service
-from lol_dagster.settings import Settings
+from lol_dagster.settings import Settings, ensure_dagster_home
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import SendBucket
 from lol_dagster.storage.schema import alembic_config, schema_state
@@ -32,7 +32,8 @@ from lol_dagster_tests._support.process_harness import free_port
 class Seen:
     """What was there while the services ran."""
 
-    switched_off: list[str] = field(default_factory=list)
+    at_work: Callable[[], None] = lambda: None
+    """Called when all services run."""
     not_before: datetime | None = None
     socket: Path = Path()
     mode: int = 0
@@ -55,19 +56,23 @@ def seen(settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
                 seen.not_before = waiting and waiting.not_before
 
         def run(self) -> None:
-            with prepare_instance(settings) as instance:
-                states = instance.all_instigator_state()
-            seen.switched_off = [
-                each.instigator_name for each in states if each.status == InstigatorStatus.STOPPED
-            ]
+            seen.at_work()
 
         def stop(self) -> None:
             """Nothing runs."""
 
     monkeypatch.setattr(supervisor, "Supervisor", Played)
     monkeypatch.setattr(supervisor, "wait_until_answering", lambda *_, **__: None)
+    monkeypatch.setattr(dagster_services, "start_warm", lambda _: None)
     monkeypatch.setenv("LOL_RIOT_API_KEY", "RGAPI-key")
     return seen
+
+
+@pytest.fixture
+def prepared(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster's storage is, which takes seconds."""
+    ensure_dagster_home(settings)
+    monkeypatch.setattr(dagster_services, "prepare_dagster", list)
 
 
 def test_what_was_stopped_is_started_again_before_the_daemon(
@@ -75,9 +80,16 @@ def test_what_was_stopped_is_started_again_before_the_daemon(
 ) -> None:
     with prepare_instance(settings) as instance:
         click(instance, "check_everything_schedule", InstigatorStatus.STOPPED)
+    states: list[InstigatorStatus] = []
+
+    def look() -> None:
+        with prepare_instance(settings) as instance:
+            states.extend(each.status for each in instance.all_instigator_state())
+
+    seen.at_work = look
     shown = said("up", "--ui-port", str(free_port()))
     assert "check_everything_schedule was stopped in Dagster's UI: it is started again." in shown
-    assert seen.switched_off == []
+    assert states == [InstigatorStatus.DECLARED_IN_CODE]
 
 
 def test_what_a_clock_wrote_that_was_ahead_is_put_right_before_anything_runs(
@@ -91,6 +103,7 @@ def test_what_a_clock_wrote_that_was_ahead_is_put_right_before_anything_runs(
     assert seen.not_before <= datetime.now(UTC)
 
 
+@pytest.mark.usefixtures("prepared")
 def test_the_socket_is_in_a_folder_of_its_owner_which_is_gone_afterwards(
     seen: Seen, database: Database
 ) -> None:
@@ -99,6 +112,7 @@ def test_the_socket_is_in_a_folder_of_its_owner_which_is_gone_afterwards(
     assert not seen.socket.parent.exists()
 
 
+@pytest.mark.usefixtures("prepared")
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -120,6 +134,7 @@ def test_links_to_dagsters_ui_lead_to_where_people_find_it(
         assert ui_url(session) == address
 
 
+@pytest.mark.usefixtures("prepared")
 def test_that_dagsters_ui_is_open_without_a_password_is_said(
     seen: Seen, database: Database
 ) -> None:
