@@ -74,7 +74,7 @@ OPERATIONS: dict[tuple[str, Call], tuple[str, ...]] = {
 """Which operations of the simulated world a transport's call is made of."""
 
 _LATE = "0.6"
-"""Seconds: a little later than the real processes wait for an answer (`worker.TIMING`)."""
+"""Seconds: a little later than the real processes wait for an answer (`worker.HURRIED`)."""
 
 
 def codes(service: str) -> list[str]:

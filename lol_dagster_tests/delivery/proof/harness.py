@@ -26,6 +26,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from lol_dagster.delivery import message_rows
+from lol_dagster.delivery.model import Timing
 from lol_dagster.messages.content import Line, MessageContent, Section
 from lol_dagster.settings import Settings
 from lol_dagster.simulator.main import Simulator
@@ -33,7 +34,7 @@ from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Channel, Match, Message, MessageGame, Team
 from lol_dagster_tests._support.processes import FORKED
 from lol_dagster_tests._support.waiting import wait_for
-from lol_dagster_tests.delivery.proof.worker import Orders, Strike, work
+from lol_dagster_tests.delivery.proof.worker import PASSED, PATIENT, Orders, Strike, work
 
 Process = ForkServerProcess
 
@@ -79,9 +80,11 @@ class ServiceClock:
 
     ahead: float = 0.0
     """Seconds."""
+    passed: float = 0.0
+    """Seconds that the test has let pass."""
 
     def __call__(self) -> float:
-        return time.time() + self.ahead
+        return time.time() + self.ahead + self.passed
 
 
 @dataclass
@@ -93,6 +96,8 @@ class Harness:
     world: Simulator
     folder: Path
     clock: ServiceClock = field(default_factory=ServiceClock)
+    timing: Timing = PATIENT
+    """Of the workers that are started."""
     titles: dict[str, str] = field(default_factory=dict)
     """By message id."""
     matches: list[str] = field(default_factory=list)
@@ -101,6 +106,9 @@ class Harness:
     _names: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _alive: list[Process] = field(default_factory=list)
     _rules: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pass_time(0.0)
 
     @classmethod
     def of(
@@ -199,6 +207,19 @@ class Harness:
         self._rules += rules
         self.world.set_faults(";".join(self._rules))
 
+    # --- time ------------------------------------------------------------------------------------
+
+    def pass_time(self, seconds: float) -> None:
+        """Let so much time have passed for everybody: the services, the workers, frozen ones too."""
+        self.clock.passed += seconds
+        draft = self.folder / f"{PASSED}.draft"
+        draft.write_text(str(self.clock.passed))
+        draft.replace(self.folder / PASSED)  # at once, for those that read it
+
+    def end_leases(self) -> None:
+        """Let the time pass for which a claim of now keeps others away."""
+        self.pass_time(self.timing.lease)
+
     # --- workers ---------------------------------------------------------------------------------
 
     def start(self, **orders: Any) -> Process:
@@ -206,6 +227,7 @@ class Harness:
         name = f"worker{next(self._names)}"
         url = self.database.url.render_as_string(hide_password=False)
         settings = orders.pop("settings", self.settings)
+        orders = {"timing": self.timing} | orders
         process = FORKED.Process(
             target=work, args=(Orders(name, settings, url, self.folder, **orders),), name=name
         )
@@ -215,9 +237,17 @@ class Harness:
 
     def freeze(self, match_id: str, label: str, **orders: Any) -> Process:
         """A worker that sends the match's message alone and stands still at the label."""
-        frozen = self.start(only=match_id, strike=Strike(label, deed="freeze"), **orders)
-        # What it writes down comes before the deed: woken too early it would sleep forever.
-        wait_for("frozen worker", lambda: _stands_still(frozen), seconds=30)
+        (frozen,) = self.freeze_all([(match_id, label)], **orders)
+        return frozen
+
+    def freeze_all(self, matches: Iterable[tuple[str, str]], **orders: Any) -> list[Process]:
+        """For each match and label a worker that stands still there."""
+        frozen = [
+            self.start(only=match_id, strike=Strike(label, deed="freeze"), **orders)
+            for match_id, label in matches
+        ]
+        # What they write down comes before the deed: woken too early one would sleep forever.
+        wait_for("frozen workers", lambda: all(map(_stands_still, frozen)))
         return frozen
 
     def wake(self, frozen: Process) -> None:
@@ -250,7 +280,13 @@ class Harness:
         return codes
 
     def finish(self, *, workers: int = 2, within: float = 60.0, **orders: Any) -> Verdict:
-        """Workers that nothing happens to, until all is settled; and what came of it."""
+        """Workers that nothing happens to, until all is settled; and what came of it.
+
+        Patient ones find that all claims of before are over. Those in a hurry wait for that: what was
+        given up on may still be accepted meanwhile.
+        """
+        if self.timing is PATIENT:
+            self.end_leases()
         last = [self.start(**orders) for _ in range(workers)]
         self.join(last, within)
         codes = [each.exitcode for each in last]

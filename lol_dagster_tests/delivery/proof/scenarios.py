@@ -10,7 +10,7 @@ from collections.abc import Callable
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests.delivery.proof.ablation import Mechanism
 from lol_dagster_tests.delivery.proof.harness import Harness, Verdict
-from lol_dagster_tests.delivery.proof.worker import Strike
+from lol_dagster_tests.delivery.proof.worker import HURRIED, Strike
 
 UNSEEN = "error-after-accept(500)"
 Scenario = Callable[[Harness, Mechanism | None], Verdict]
@@ -53,6 +53,7 @@ def is_accepted_late(harness: Harness, without: Mechanism | None) -> Verdict:
     """Slack accepts the message two seconds after it was given up on: later than anybody who does
     not wait looks, and a second sooner than who does.
     """
+    harness.timing = HURRIED
     channel, place = harness.channel("slack-bot")
     harness.fault(f"slack.post@{place}=late-accept(2.5)*1")
     harness.say(channel)
@@ -77,12 +78,15 @@ def writes_its_result_late(harness: Harness, without: Mechanism | None) -> Verdi
     harness.fault(f"slack.post@{place}=429(0.1)*1")
     match_id = harness.say(channel)
     frozen = harness.freeze(match_id, "after_call", without=without)
-    # The first call is its scan of the channel. Its lease is long: the message is still being sent.
-    second = harness.start(
-        only=match_id, strike=Strike("after_call", nth=2), lease=10.0, without=without
-    )
+    harness.end_leases()
+    # The first call is its scan of the channel. Its lease goes on: the message is still being sent.
+    second = harness.start(only=match_id, strike=Strike("after_call", nth=2), without=without)
     harness.join([second])
-    harness.thaw(frozen)
+    harness.wake(frozen)
+    written = [frozen.name, "after_result", "-"]
+    wait_for("late result", lambda: written in harness.passages)
+    harness.end_leases()
+    harness.join([frozen])
     return harness.finish(without=without)
 
 

@@ -17,7 +17,7 @@ import pytest
 from lol_dagster.delivery import worker
 from lol_dagster_tests.delivery.proof.answers import endured
 from lol_dagster_tests.delivery.proof.harness import Harness
-from lol_dagster_tests.delivery.proof.worker import LABELS, NONCE_WINDOW, Strike
+from lol_dagster_tests.delivery.proof.worker import HURRIED, LABELS, NONCE_WINDOW, Strike
 
 POST = {
     "discord-bot": "discord.post",
@@ -59,6 +59,7 @@ def ask(
 def test_killed_anywhere_under_any_fault_a_message_is_posted_once(
     harness: Harness, kind: str, labels: tuple[str, ...]
 ) -> None:
+    harness.timing = HURRIED
     harness.fault(f"discord.post=nonce-window({NONCE_WINDOW})")
     ask(harness, kind, FAULTS[kind], labels)
     verdict = harness.finish()
@@ -72,6 +73,7 @@ def test_killed_anywhere_under_any_fault_a_message_is_posted_once(
 @pytest.mark.parametrize("label", LABELS)
 @pytest.mark.parametrize("kind", READABLE)
 def test_the_whole_grid(harness: Harness, kind: str, label: str) -> None:
+    harness.timing = HURRIED
     harness.clock.ahead = -3600.0
     harness.fault(f"discord.post=nonce-window({NONCE_WINDOW})")
     faults = (NONE, *endured(kind, "post"))

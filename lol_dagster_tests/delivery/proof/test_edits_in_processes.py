@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import signal
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -18,10 +17,10 @@ from lol_dagster.storage.models import Message
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests.delivery.kinds import BOTS, READABLE
 from lol_dagster_tests.delivery.proof.answers import endured
-from lol_dagster_tests.delivery.proof.harness import Harness, Verdict, revision_of
+from lol_dagster_tests.delivery.proof.harness import Harness, revision_of
 from lol_dagster_tests.delivery.proof.test_crash_grid import NONE, POST
-from lol_dagster_tests.delivery.proof.test_processes import BETWEEN_COMMITS, UNSEEN, freeze
-from lol_dagster_tests.delivery.proof.worker import LABELS, Strike
+from lol_dagster_tests.delivery.proof.test_processes import BETWEEN_COMMITS, UNSEEN
+from lol_dagster_tests.delivery.proof.worker import GIVES_UP, HURRIED, LABELS, Strike
 
 EDIT = {
     "discord-bot": "discord.edit",
@@ -84,6 +83,7 @@ def test_row_28_killed_anywhere_around_an_edit_the_newest_text_stands_in_one_mes
 @pytest.mark.parametrize("label", LABELS)
 @pytest.mark.parametrize("kind", READABLE)
 def test_the_whole_grid_of_edits(harness: Harness, kind: str, label: str) -> None:
+    harness.timing = HURRIED
     harness.clock.ahead = -3600.0
     kill_around_edits(harness, kind, (NONE, *endured(kind, "edit"), DELETED), [label])
 
@@ -92,6 +92,7 @@ def test_the_whole_grid_of_edits(harness: Harness, kind: str, label: str) -> Non
 @pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("kind", READABLE)
 def test_a_grid_of_edits_on_postgresql(any_harness: Harness, kind: str) -> None:
+    any_harness.timing = HURRIED
     kill_around_edits(any_harness, kind, (NONE, UNSEEN, "503", "late-accept(0.6)", DELETED))
 
 
@@ -116,13 +117,15 @@ def test_row_29_a_text_that_changes_after_its_deliverer_died_anywhere_is_posted_
 def test_row_29_a_text_that_changes_while_a_deliverer_has_it_is_posted_once(
     harness: Harness,
 ) -> None:
-    frozen = []
+    strikes = []
     for kind, label in itertools.product(BOTS, BETWEEN_COMMITS):
-        each = freeze(harness, kind, label, UNSEEN)
-        harness.change(harness.matches[-1])
-        harness.wake(each)
-        frozen.append(each)
-    harness.join(frozen)
+        channel, place = harness.channel(kind)
+        harness.fault(f"{POST[kind]}@{place}={UNSEEN}*1")
+        strikes.append((harness.say(channel), label))
+    frozen = harness.freeze_all(strikes)
+    for match_id in harness.matches:
+        harness.change(match_id)
+    harness.thaw(*frozen)
     verdict = harness.finish()
     assert verdict.wrong == {}
     assert len(verdict.delivered) == len(frozen)
@@ -130,22 +133,19 @@ def test_row_29_a_text_that_changes_while_a_deliverer_has_it_is_posted_once(
 
 @pytest.mark.parametrize("kind", BOTS)
 def test_row_30_an_edit_that_lands_late_is_not_the_last_one(harness: Harness, kind: str) -> None:
-    """Given up on after 0.5 s, landing after 0.8 s; the newer text waits until that must be over."""
-    assert edited_late(harness, kind).wrong == {}
-    landed = [revision_of(each) for each in harness.world.truth.events("edited")]
-    assert landed == [2, 3]
-
-
-def edited_late(harness: Harness, kind: str, **orders: Any) -> Verdict:
+    """Given up on after 2 s, landing after 3 s; the newer text waits until that must be over."""
+    harness.timing = GIVES_UP
     ((match_id, place),) = delivered(harness, kind, 1)
-    harness.fault(f"{EDIT[kind]}@{place}=late-accept(0.8)*1")
+    harness.fault(f"{EDIT[kind]}@{place}=late-accept(3.0)*1")
     harness.change(match_id)
-    worker = harness.start(only=match_id, **orders)
+    worker = harness.start(only=match_id, settle=2.0)
     wait_for("call", lambda: [worker.name, "before_call", "-"] in harness.passages, seconds=30)
     harness.change(match_id)
     harness.join([worker])
     wait_for("edits", lambda: len(harness.world.truth.events("edited")) == 2, seconds=30)
-    return harness.verdict()
+    assert harness.verdict().wrong == {}
+    landed = [revision_of(each) for each in harness.world.truth.events("edited")]
+    assert landed == [2, 3]
 
 
 def test_row_30_frozen_after_its_last_check_an_older_edit_can_land_last(harness: Harness) -> None:

@@ -26,6 +26,7 @@ from lol_dagster_tests.delivery.conftest import DeliverySetup
 from lol_dagster_tests.delivery.kinds import ALL, READABLE, posts
 from lol_dagster_tests.delivery.proof.harness import Harness
 from lol_dagster_tests.delivery.proof.test_deaths import Killed
+from lol_dagster_tests.delivery.proof.worker import GIVES_UP
 
 ROWS = 35
 ALONE = ["discord-webhook", "slack-webhook"]
@@ -162,12 +163,13 @@ def test_row_09_an_answer_that_does_not_end_is_given_up_on_and_looked_up(
     harness: Harness, kind: str
 ) -> None:
     operation = f"{kind.removesuffix('-bot')}.post"
+    harness.timing = GIVES_UP
     faults = ("no-answer", "header-drip", "body-drip")
     for fault in faults:
         channel, place = harness.channel(kind)
         harness.fault(f"{operation}@{place}={fault}*1")
         harness.say(channel)
-    verdict = harness.finish()
+    verdict = harness.finish(at_once=3)
     assert verdict.wrong == {}
     assert len(verdict.recovered) == len(harness.world.truth.calls(operation)) == len(faults)
 
@@ -175,21 +177,22 @@ def test_row_09_an_answer_that_does_not_end_is_given_up_on_and_looked_up(
 @pytest.mark.parametrize(
     ("kind", "delay", "calls", "shown"),
     [
-        # Given up on after 0.5 s, searched for 0.6 s later:
-        ("discord-bot", 0.8, 1, 1),
-        ("slack-bot", 0.8, 1, 1),
+        # Given up on after 2 s, searched for 2 s later:
+        ("discord-bot", 3.0, 1, 1),
+        ("slack-bot", 3.0, 1, 1),
         # and what comes later still finds the repeated one there; Slack shows both (A2).
-        ("discord-bot", 2.4, 2, 1),
-        ("slack-bot", 2.4, 2, 2),
+        ("discord-bot", 6.0, 2, 1),
+        ("slack-bot", 6.0, 2, 2),
     ],
 )
 def test_row_11_a_post_that_is_accepted_late(
     harness: Harness, kind: str, delay: float, calls: int, shown: int
 ) -> None:
     operation = f"{kind.removesuffix('-bot')}.post"
+    harness.timing = GIVES_UP
     harness.fault(f"{operation}=late-accept({delay})*1")
     harness.say(harness.channel(kind)[0])
-    verdict = harness.finish()
+    verdict = harness.finish(settle=2.0)
     wait_for("calls", lambda: len(harness.world.truth.calls(operation)) == calls, seconds=30)
     assert len(harness.world.truth.posted) == shown
     assert verdict.falsely_delivered == verdict.lost == verdict.open == frozenset()
@@ -255,7 +258,7 @@ def test_row_33_a_deliverer_that_hangs_holds_up_its_own_message_for_a_lease_and_
 ) -> None:
     """It is alive, and holds its claim: frozen, until after everything else was delivered."""
     channel, _ = harness.channel(kind)
-    hung = harness.freeze(harness.say(channel), "after_claim", lease=60.0)
+    hung = harness.freeze(harness.say(channel), "after_claim")
     following = harness.say(channel)
     harness.join([harness.start(only=following)])
     assert len(harness.world.truth.posted) == 1

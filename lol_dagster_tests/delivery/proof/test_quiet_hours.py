@@ -29,7 +29,7 @@ from lol_dagster_tests.delivery.kinds import BOTS, posts
 from lol_dagster_tests.delivery.proof.harness import Harness
 from lol_dagster_tests.delivery.proof.test_crash_grid import POST
 from lol_dagster_tests.delivery.proof.test_processes import UNSEEN
-from lol_dagster_tests.delivery.proof.worker import LABELS, TIMING, Strike
+from lol_dagster_tests.delivery.proof.worker import LABELS, Strike, WorkersClock
 from lol_dagster_tests.messages.writing import world, write
 
 WHILE_HELD = ("claiming", "after_claim")
@@ -45,16 +45,14 @@ def a_night() -> str:
 
 
 def hold(harness: Harness) -> None:
-    """A deliverer that lives finds that it is night, once the leases of the dead are over."""
-    deliverer = Deliverer(
-        harness.database,
-        all_transports(harness.settings, TIMING),
-        clock_for(harness.database),
-        timing=TIMING,
-    )
+    """A deliverer that lives finds that it is night, when the leases of the dead are over."""
+    harness.end_leases()
+    clock = WorkersClock(clock_for(harness.database), harness.folder)
+    transports = all_transports(harness.settings, harness.timing)
+    deliverer = Deliverer(harness.database, transports, clock, timing=harness.timing)
 
     def all_held() -> bool:
-        deliverer.deliver_due(datetime.now(UTC), wait_up_to=timedelta(0))
+        deliverer.deliver_due(clock.wall(), wait_up_to=timedelta(0))
         with harness.database.reading() as session:
             rows = session.scalars(select(Message)).all()
         return all((row.state, row.last_error) == ("pending", QUIET) for row in rows)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from lol_dagster_tests.delivery.proof.harness import Harness, Process
-from lol_dagster_tests.delivery.proof.worker import NONCE_WINDOW
+from lol_dagster_tests.delivery.proof.worker import HURRIED, NONCE_WINDOW
 
 SERVICE = {"discord-bot": "discord", "slack-bot": "slack"}
 HISTORY = {"discord": "list", "slack": "history"}
@@ -78,6 +78,7 @@ def soak(
     harness: Harness, kind: str, messages: int, disturbance: Disturbance, *, within: float
 ) -> None:
     service = SERVICE[kind]
+    harness.timing = HURRIED
     harness.clock.ahead = -3600.0
     harness.fault(f"discord.post=nonce-window({NONCE_WINDOW})")
     harness.fault(
@@ -129,6 +130,7 @@ def test_a_thousand_messages_for_slack_are_posted_once(any_harness: Harness) -> 
 
 @pytest.mark.soak
 def test_sending_and_then_marking_posts_twice(harness: Harness) -> None:
+    harness.timing = HURRIED
     harness.fault(f"discord.post={','.join(FAULTS)}")
     channel, _ = harness.channel("discord-bot")
     for _ in range(200):

@@ -1,8 +1,8 @@
-"""A deliverer in a process of its own, in a hurry, that dies, freezes or loses its database on cue.
+"""A deliverer in a process of its own that dies, freezes or loses its database on cue.
 
-The process side of `harness.py`. Everything is the product's own but for the waits, which are short
-enough for a whole run to take about a second; their proportions are the real ones where the
-protocol depends on them.
+The process side of `harness.py`. Everything is the product's own but for the waits: of those that are waited
+for a whole run takes about a second, in the real proportions where the protocol depends on them; or the test
+lets them pass.
 """
 
 from __future__ import annotations
@@ -50,14 +50,21 @@ from lol_dagster.storage.models import Channel, Message
 from lol_dagster_tests.delivery.proof.ablation import Mechanism, take_out
 from lol_dagster_tests.delivery.proof.pg_proxy import CuttableWire
 
-TIMING = Timing(
+HURRIED = Timing(
     lease=1.5, call=0.5, margin=0.2, nonce_alone=1.5, backoff=(0.05, 0.1, 0.2), probe=0.3,
     retry_window=0.5,
 )  # fmt: skip
+"""Where calls are to be given up on: a busy machine may not answer in time what would be answered."""
+GIVES_UP = replace(HURRIED, lease=6.0, call=2.0)
+"""Where one call is to be given up on, and each other one is answered, however busy the machine."""
+PATIENT = replace(HURRIED, lease=60.0, call=10.0, margin=5.0)
+"""Where each call is answered, however busy the machine: leases end when the test says so."""
 SETTLE = 0.6
 """Every late acceptance of the harness's comes at most 0.2 s after the call was given up on."""
 NONCE_WINDOW = 3.0
 """What Discord remembers a nonce for in the harness: two leases, as in life (120 s and 60 s)."""
+PASSED = "passed"
+"""The name of the file with the seconds that the test has let pass."""
 LABELS = (
     "claiming",
     "after_claim",
@@ -96,8 +103,7 @@ class Orders:
     strike: Strike | None = None
     at_once: int = 1
     """How many messages it has under way: with one, what happens at a label happens to nothing else."""
-    lease: float = TIMING.lease
-    """Seconds for which a claim is this worker's own."""
+    timing: Timing = PATIENT
     settle: float = SETTLE
     """Seconds after an unanswered call before the channel is read back."""
     skew: float = 0.0
@@ -120,18 +126,26 @@ class Struck(Exception):  # noqa: N818 - what happened
 
 
 @dataclass
-class SkewedClock:
-    """A clock that is ahead of those of the other processes."""
+class WorkersClock:
+    """A clock on which time passes when the test says so, too; perhaps ahead of the other processes'."""
 
     clock: Clock
-    ahead: float
+    folder: Path
+    ahead: float = 0.0
+
+    def passed(self) -> float:
+        """Seconds that the test has let pass: `Harness.pass_time`."""
+        return float((self.folder / PASSED).read_text())
 
     def read(self, session: Session) -> tuple[str, float]:
         epoch, at = self.clock.read(session)
-        return epoch, at + self.ahead
+        return epoch, at + self.passed() + self.ahead
 
     def local(self) -> float:
-        return self.clock.local()
+        return self.clock.local() + self.passed()
+
+    def wall(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.passed() + self.ahead)
 
     def sleep(self, seconds: float) -> None:
         self.clock.sleep(seconds)
@@ -149,7 +163,7 @@ def work(orders: Orders) -> None:
         wire = CuttableWire(url)
         url = wire.url
     database = Database(url, keyring(orders.settings))
-    transports = all_transports(orders.settings, TIMING)
+    transports = all_transports(orders.settings, orders.timing)
     for transport in transports.values():
         _settle(transport, orders.settle)
     if orders.without is not None:
@@ -158,18 +172,19 @@ def work(orders: Orders) -> None:
         _send_then_mark(database, transports)
         return
     only = None if orders.only is None else {orders.only}
+    clock = WorkersClock(clock_for(database), orders.folder, orders.skew)
     deliverer = Deliverer(
         database,
         transports,
-        SkewedClock(clock_for(database), orders.skew),
-        timing=replace(TIMING, lease=orders.lease),
+        clock,
+        timing=orders.timing,
         lease_owner=orders.name,
         crashpoint=_crashpoint(orders, wire),
         at_once=orders.at_once,
     )
-    ahead = timedelta(seconds=orders.skew + orders.wall_skew)
+    ahead = timedelta(seconds=orders.wall_skew)
     while True:
-        deliverer.deliver_due(datetime.now(UTC) + ahead, only_match_ids=only)
+        deliverer.deliver_due(clock.wall() + ahead, only_match_ids=only)
         if deliverer.next_due_at(only) is None:
             return
         time.sleep(0.03)  # in other hands, until that lease ends
