@@ -16,11 +16,13 @@ from urllib.parse import parse_qs
 import pytest
 from sqlalchemy import select
 
-from lol_dagster.delivery.message_rows import apply, row_of, terms_of
-from lol_dagster.delivery.model import MarkDelivered, Moment, Timing
+from lol_dagster.delivery.message_rows import add_message, apply, row_of, terms_of
+from lol_dagster.delivery.model import MarkDelivered, Moment, Row, Terms, Timing
+from lol_dagster.delivery.pictures import card_to_send, note, uploaded
 from lol_dagster.delivery.transports.base import Outgoing, Picture
 from lol_dagster.delivery.transports.slack_bot import SlackBot
 from lol_dagster.delivery.transports.slack_format import read_marker
+from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Attempt, Channel, Message, MessagePicture
 from lol_dagster_tests._support.fake_channels import (
     NOW,
@@ -33,6 +35,7 @@ from lol_dagster_tests._support.fake_channels import (
     reset_after_accept,
     slack_error,
 )
+from lol_dagster_tests._support.roster_rows import make_channel, make_team
 from lol_dagster_tests.delivery.conftest import DeliverySetup, card, content
 from lol_dagster_tests.delivery.kinds import posts
 
@@ -392,6 +395,63 @@ def test_a_message_of_ours_that_lost_its_embed_is_known_by_its_picture_for_one_t
     delivery.run()
     settle(delivery)
     assert delivery.row(other).state == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("rounds", "takes_pictures", "noted", "is_sent"),
+    [
+        (0, True, None, True),
+        (0, False, None, False),
+        # One round more than there are pauses of different lengths: then the service stumbles over it.
+        (8, True, None, True),
+        (9, True, None, False),
+        (0, True, (card("Victory"), "why"), False),
+        (0, True, (card("Victory"), None), True),
+        (0, True, (card("Defeat"), "why"), True),  # another picture failed
+    ],
+)
+def test_which_card_an_edit_brings(
+    database: Database,
+    rounds: int,
+    takes_pictures: bool,
+    noted: tuple[dict[str, Any], str | None] | None,
+    is_sent: bool,
+) -> None:
+    terms = Terms(
+        settle=5.0, nonce=True, read_back=True, edit=True, resend=False, pictures=takes_pictures,
+        timing=Timing(),
+    )  # fmt: skip
+    row = Row("m", created_at=NOW, desired_rev=2, due_at=NOW)
+    with database.writing() as session:
+        add_message(
+            session, "m", channel_id=make_channel(session, make_team(session)).id, kind="game", subject="m",
+            order_at=NOW, content=content("m"), now=NOW,
+        )  # fmt: skip
+        if noted is not None:
+            note(session, "m", {"card": noted[0]}, failed=noted[1])
+        said = {"card": card("Victory")}
+        sent = card_to_send(session, replace(row, edit_rounds=rounds), said, terms)
+        assert sent == (card("Victory") if is_sent else None)
+        assert card_to_send(session, row, {}, terms) is None
+
+
+def test_an_upload_is_known_by_its_card_once_it_has_begun(database: Database) -> None:
+    with database.writing() as session:
+        add_message(
+            session, "m", channel_id=make_channel(session, make_team(session)).id, kind="game", subject="m",
+            order_at=NOW, content=content("m"), now=NOW,
+        )  # fmt: skip
+        assert uploaded(session, "m", card("Victory")) is None
+        done = note(session, "m", {"card": card("Victory")})
+        assert (done.rev, uploaded(session, "m", card("Victory"))) == (0, None)
+        done.begun_at, done.file_id, done.is_ready = NOW, "F1", True
+        assert uploaded(session, "m", card("Victory")) is done
+        assert uploaded(session, "m", card("Defeat")) is None
+        # Another card begins anew; the same one goes on.
+        note(session, "m", {"card": card("Victory")})
+        assert (done.begun_at, done.file_id, done.is_ready) == (NOW, "F1", True)
+        note(session, "m", {"card": card("Defeat")})
+        assert (done.begun_at, done.file_id, done.is_ready) == (None, None, False)
 
 
 def test_two_cards_of_one_text_are_two_contents_and_no_card_is_as_before() -> None:

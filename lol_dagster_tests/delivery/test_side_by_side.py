@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import select
 from structlog.contextvars import bound_contextvars, get_contextvars
 
-from lol_dagster.delivery import pace
+from lol_dagster.delivery import pace, worker
 from lol_dagster.delivery.claimed_message import ClaimedMessage
 from lol_dagster.delivery.message_rows import reopen
 from lol_dagster.delivery.worker import DeliveryResult, _gather
@@ -270,6 +270,28 @@ def test_a_run_that_is_ended_puts_off_what_was_to_be_looked_for(
         deliverer.deliver_due(delivery.now)
     assert delivery.attempts(message) == [("POST", "uncertain"), ("SCAN", "put_off")]
     assert delivery.discord.count("list") == 0
+    assert delivery.run().delivered == 1
+
+
+def test_what_is_under_way_when_the_runs_time_is_over_is_waited_for(
+    delivery: DeliverySetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(delivery, delivery.channel("discord-bot"))
+    is_waited_for = threading.Event()
+
+    def gather(under_way: Any, results: Any, seconds: float | None) -> None:
+        if seconds is None:
+            is_waited_for.set()
+        _gather(under_way, results, seconds)
+
+    def arrive(request: Request) -> None:
+        if request.method == "POST":
+            delivery.pass_time(300)  # a run begins nothing after four minutes
+            assert is_waited_for.wait(HOLD_S)
+
+    monkeypatch.setattr(worker, "_gather", gather)
+    monkeypatch.setattr(worker, "_NEWS_EVERY", 0.0)
+    delivery.discord.on_arrival = arrive
     assert delivery.run().delivered == 1
 
 
