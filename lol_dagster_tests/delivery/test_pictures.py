@@ -551,6 +551,7 @@ class TestSlack:
         (asked,) = (
             each for each in delivery.slack_server.requests if "getUploadURL" in each.target
         )
+        assert asked.target.endswith("/files.getUploadURLExternal")
         assert (asked.method, asked.headers["content-type"]) == (
             "POST",
             "application/x-www-form-urlencoded",

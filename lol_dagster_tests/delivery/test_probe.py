@@ -910,6 +910,11 @@ def test_the_card_is_about_no_game_and_the_edit_that_brings_it_is_kept(
         ("lol-dagster", subtitle, ())
     ]
     assert said(report, "picture") == "shown"
+    # The fake keeps what was deleted, as it was edited before.
+    (edited,) = delivery.discord.messages[delivery.address(channel)]
+    assert (
+        edited["attachments"][0]["description"] == test_message(delivery, report).content["summary"]
+    )
     with delivery.database.reading() as session:
         edits = session.scalars(select(Attempt).where(Attempt.op == "PATCH"))
         assert [(each.outcome, each.rev) for each in edits] == [("accepted", 2)] * 2

@@ -23,13 +23,14 @@ from lol_dagster.delivery.claimed_message import ClaimedMessage
 from lol_dagster.delivery.message_rows import reopen
 from lol_dagster.delivery.worker import DeliveryResult, _gather
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Channel, Message, SendBucket
+from lol_dagster.storage.models import Attempt, Channel, Message, SendBucket
 from lol_dagster_tests._support.fake_channels import (
     NOW,
     fail_after_accept,
     fail_before_accept,
 )
 from lol_dagster_tests._support.raw_server import Request
+from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests.delivery.conftest import DeliverySetup
 
 HOLD_S = 8.0
@@ -293,6 +294,41 @@ def test_what_is_under_way_when_the_runs_time_is_over_is_waited_for(
     monkeypatch.setattr(worker, "_NEWS_EVERY", 0.0)
     delivery.discord.on_arrival = arrive
     assert delivery.run().delivered == 1
+
+
+def test_what_has_ended_is_taken_in_before_more_is_begun(
+    delivery: DeliverySetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gather(under_way: Any, results: Any, seconds: float | None) -> None:
+        if seconds != worker._NEWS_EVERY:
+            _gather(under_way, results, seconds)
+
+    monkeypatch.setattr(worker, "_gather", gather)
+    say(delivery, delivery.channel("discord-bot"))
+    assert delivery.run().delivered == 1
+
+
+def test_whatever_a_run_is_to_be_limited_to_is_asked_for(
+    delivery: DeliverySetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(delivery, delivery.channel("discord-bot"))
+    deliverer = delivery.deliverer(at_once=3)
+    claim, asked = deliverer._outbox.claim, []
+
+    def asking(now: datetime, **values: Any) -> list[ClaimedMessage]:
+        asked.append({**values, "beside": len(values["beside"])})
+        return claim(now, **values) if len(asked) == 1 else []
+
+    monkeypatch.setattr(deliverer._outbox, "claim", asking)
+    monkeypatch.setattr(worker, "_NEWS_EVERY", 0.0)
+    # Nothing is answered before it has been asked for more.
+    delivery.discord.on_arrival = lambda _: wait_for("more", lambda: len(asked) > 1, seconds=HOLD_S)
+    deliverer.deliver_due(delivery.now, run_id="run 7", wait_up_to=timedelta(0))
+    first, second, *_ = asked
+    assert first == {"run_id": "run 7", "only_match_ids": None, "beside": 0, "at_once": 3}
+    assert second == {**first, "beside": 1}
+    with delivery.database.reading() as session:
+        assert session.scalars(select(Attempt.run_id)).all() == ["run 7"]
 
 
 # --- what has ended ------------------------------------------------------------------------------

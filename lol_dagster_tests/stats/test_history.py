@@ -66,6 +66,9 @@ def test_only_games_that_ended_before_count(session: Session, ann: Player) -> No
     add(session, 1, played(ann, kda=(30, 0, 0)))
     add(session, 1000, played(ann, kda=(30, 0, 0)), ended_at=ENDED)
     assert said(session, match_id, ann) == {"Ann": ("best_kills", 9)}
+    # Nor one that was played later under an earlier id.
+    add(session, -999, played(ann, kda=(30, 0, 0)), ended_at=ENDED + HOUR)
+    assert said(session, match_id, ann) == {"Ann": ("best_kills", 9)}
     # One that ended at the same moment under an earlier id was first.
     add(session, -1000, played(ann, kda=(30, 0, 0)), ended_at=ENDED)
     assert said(session, match_id, ann) == {}
@@ -100,10 +103,10 @@ def test_feats_are_counted_in_games_that_were_recorded_by_todays_code(
 
 
 def test_two_who_play_together(session: Session, team: Team, ann: Player) -> None:
-    bob = make_member(session, team, "Bob")
+    bob, zoe = make_member(session, team, "Bob"), make_member(session, team, "Zoe")
     for number in range(-99, 0):
         add(session, number, played(ann, outcome="loss"), played(bob, outcome="loss"))
-    match_id = add(session, 0, played(ann, outcome="loss"), played(bob, outcome="loss"))
+    match_id = add(session, 0, *(played(each, outcome="loss") for each in (ann, bob, zoe)))
     assert said(session, match_id, ann, bob) == {"Ann": ("games_together", 100)}
     (found,) = remarks_of(session, match_id, {ann.id, bob.id}).values()
     assert found.other == "Bob"
@@ -170,8 +173,10 @@ def test_a_game_is_compared_by_what_its_row_says() -> None:
 def test_a_streak_goes_by_when_games_ended_whatever_order_they_were_recorded_in(
     session: Session, ann: Player
 ) -> None:
-    for number, outcome in ((-1, "win"), (-3, "win"), (-4, "loss"), (-2, "win")):
+    for number, outcome in ((-1, "win"), (-3, "win"), (-2, "win")):
         add(session, number, played(ann, outcome=outcome))
+    # Its id is the last of all.
+    add(session, 8999, played(ann, outcome="loss"), ended_at=ENDED - 4 * HOUR)
     match_id = add(session, 0, played(ann))
     assert said(session, match_id, ann) == {"Ann": ("win_streak", 4)}
     # Of two that ended in the same moment the one with the earlier id is the earlier one.

@@ -153,6 +153,8 @@ def test_where_nobody_says_how_long_it_took_no_time_is_made_up() -> None:
     assert not game.has_lanes
     game = read(*people, gameDuration=90)
     assert (game.duration_s, game.participants[0].time_played_s) == (90, 90)
+    game = read(*people, gameEndTimestamp=ABSENT, gameDuration=90_500)  # milliseconds
+    assert (game.duration_s, game.participants[0].time_played_s) == (90, 90)
 
 
 # --- who took part, and in what --------------------------------------------------------------------

@@ -171,6 +171,15 @@ def test_a_game_becomes_rows(any_database: Database) -> None:
     ]
 
 
+def test_without_lanes_nobody_is_measured_by_their_creep_score(any_database: Database) -> None:
+    with any_database.writing() as session:
+        archive(session, payload_bytes(mode="aram", participants=[participant("Ann", cs=40)]))
+        track(session, "Ann")
+    record(any_database)
+    rows = all_rows(any_database)
+    assert (rows["participants"][0]["cs"], rows["player_stats"][0]["cs_per_min"]) == (40, None)
+
+
 def test_recording_again_changes_nothing(any_database: Database) -> None:
     with any_database.writing() as session:
         archive(session, payload_bytes(participants=[participant("Ann"), participant("Bob")]))

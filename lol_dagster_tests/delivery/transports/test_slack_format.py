@@ -262,3 +262,61 @@ def test_the_marker_is_found_where_metadata_may_not_be_read():
     body = slack_format.render(MessageContent("t", "s"), "0a.3")
     assert slack_format.read_marker({"blocks": body["blocks"]}) == ("0a", 3)
     assert slack_format.read_marker({"metadata": body["metadata"]}) == ("0a", 3)
+
+
+WHEN = Moment(1785614400, "20:00")
+ANN = {"type": "text", "text": "Ann", "style": {"bold": True}}
+DATE = {
+    "type": "date", "timestamp": 1785614400, "format": "{date_short_pretty} {time}", "fallback": "20:00",
+}  # fmt: skip
+
+
+def text(words: str, **style: bool) -> dict[str, Any]:
+    return {"type": "text", "text": words, **({"style": style} if style else {})}
+
+
+@pytest.mark.parametrize(
+    ("line", "elements"),
+    [
+        (Line("Ann"), [ANN]),
+        (Line("Ann", ("a", "b"), rank="r"), [ANN, text(" · a · b\nr")]),
+        (Line("Ann", details=("d",), highlights=("h",)), [ANN, text("\nd\n⭐ h")]),
+        (Line("", ("a",)), [text("a")]),
+        # A moment stands before the details.
+        (Line("", when=WHEN), [DATE]),
+        (Line("Ann", when=WHEN), [ANN, text("\n"), DATE]),
+        (Line("Ann", ("a",), when=WHEN), [ANN, text(" · a"), text("\n"), DATE]),
+        (
+            Line("Ann", details=("d", "e"), highlights=("h",), when=WHEN),
+            [ANN, text("\n"), DATE, text(" · d · e\n⭐ h")],
+        ),
+        (Line("Ann", highlights=("h",), when=WHEN), [ANN, text("\n"), DATE, text("\n⭐ h")]),
+    ],
+)
+def test_a_line_is_its_lead_what_follows_it_and_the_rows_below(
+    line: Line, elements: list[dict[str, Any]]
+) -> None:
+    body = slack_format.render(MessageContent("t", "s", (Section((line,)),)), "0a-1.7", {})
+    assert body["blocks"][1] == rich_text(*elements)
+
+
+@pytest.mark.parametrize("heading", ["Games", ""])
+def test_icons_stand_in_a_row_between_a_sections_heading_and_its_lines(heading: str) -> None:
+    lines = (Line("Ann", icon=Icon(1, "Annie")), Line("Bob", icon=Icon(9, "Nobody knows")), Line("Zoe", icon=Icon(2, "")))  # fmt: skip
+    content = MessageContent("t", "s", (Section(lines, heading=heading),))
+    body = slack_format.render(content, "0a-1.7", {1: "https://1", 2: "https://2"})
+    _, *blocks = body["blocks"]
+    above = [rich_text(text("Games\n", bold=True, italic=True))] if heading else []
+    assert blocks[:-1] == [
+        *above,
+        {
+            "type": "context",
+            "elements": [
+                {"type": "image", "image_url": "https://1", "alt_text": "Annie"},
+                {"type": "image", "image_url": "https://2", "alt_text": slack_format.BLANK},
+            ],
+        },
+    ]
+    assert blocks[-1] == rich_text(
+        ANN, text("\n"), text("Bob", bold=True), text("\n"), text("Zoe", bold=True)
+    )
