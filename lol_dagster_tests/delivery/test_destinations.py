@@ -67,6 +67,14 @@ def test_a_channel_is_known_by_its_address_its_token_and_what_it_can(
         assert found[other.id].read_back  # of itself
 
 
+def test_a_channel_that_is_removed_is_known_to_be(database) -> None:
+    with database.writing() as session:
+        team = make_team(session)
+        kept, gone = make_channel(session, team), make_channel(session, team, removed_at=NOW)
+        found = all_destinations(session, TRANSPORTS)
+        assert (found[kept.id].removed, found[gone.id].removed) == (False, True)
+
+
 def test_another_token_has_another_fingerprint_and_none_has_none() -> None:
     another = all_transports(Settings(discord_bot_token="c"))["discord-bot"]
     prints = [

@@ -389,6 +389,23 @@ def test_what_has_failed_takes_few_of_the_places(
     assert [each.doubtful for each in found] == [False] * working + [True] * failing
 
 
+def test_each_service_has_its_half_of_the_places(box: Box) -> None:
+    add_channels(box, "three")
+    with box.database.writing() as session:
+        team = make_team(session, "of Slack")
+        for number in range(3):
+            channel = make_channel(session, team, kind="slack-bot", address=f"C000000{number}")
+            box.ids[f"slack {number}"] = channel.id
+    for name in ("one", "two", "three"):
+        box.add(f"discord {name}", of=name, order_at=NOW - MINUTE)
+    for number in range(3):
+        box.add(f"slack {number}", of=f"slack {number}")
+    (first,) = box.outbox.claim(NOW)  # one at a time, if nothing is said
+    assert first.kind == "discord-bot"
+    found = box.outbox.claim(NOW, beside=[first], at_once=4)
+    assert [each.kind for each in found] == ["discord-bot", "slack-bot", "slack-bot"]
+
+
 def test_what_is_under_way_keeps_its_channels_places_and_its_services(box: Box) -> None:
     add_channels(box, "three")
     messages = {"first": "one", "second": "one", "other": "two", "third": "three"}
@@ -483,6 +500,7 @@ def test_an_intent_names_all_that_is_known_before_the_call(box: Box) -> None:
     )  # fmt: skip
     assert (row.outcome, row.retry, row.address) == (None, False, own.destination.address)
     assert row.body_sha256 is not None
+    assert box.row("own").uncertain_since == NOW + SECOND
     assert intended.attempt_id == row.id
     (effect,) = intended.effects
     answer = Answer(Accepted("9", 1), http_status=200)

@@ -244,6 +244,13 @@ def test_what_is_due_in_a_moment_is_waited_for(
     assert delivery.titles(channel) == (["second"] if waits else [])
 
 
+def test_what_is_due_and_is_somebody_elses_is_not_waited_for(delivery: DeliverySetup) -> None:
+    lease = {"fence": 1, "clock": delivery.clock.epoch, "lease_until": delivery.clock.at + 60}
+    delivery.message(delivery.channel(), state="sending", due_at=delivery.now, **lease)
+    report = delivery.run(wait=10)
+    assert (report.messages, delivery.clock.slept) == ((), [])
+
+
 def test_no_longer_is_waited_than_until_then(delivery: DeliverySetup) -> None:
     delivery.message(delivery.channel(), due_at=NOW + timedelta(seconds=0.25))
     delivery.run(wait=10)

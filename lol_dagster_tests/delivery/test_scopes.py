@@ -24,6 +24,10 @@ def test_a_channel_has_a_scope_for_each_kind_of_call(database, name: str, call: 
         assert said == name.format(channel.id)
 
 
+def test_a_channels_own_scope_is_that_of_its_posts() -> None:
+    assert channel_scope(12) == "channel:12"
+
+
 def test_each_kind_of_call_is_tried() -> None:
     assert {call for _, call in NAMES} == set(CALLS)
 

@@ -243,6 +243,7 @@ def test_a_run_that_is_ended_finishes_its_calls_and_begins_no_other(
         deliverer.deliver_due(delivery.now)
     assert delivery.attempts(under_way) == [("POST", "accepted")]
     assert delivery.attempts(beginning) == [("POST", "put_off")]
+    assert delivery.row(beginning).last_error == "the run was ended before the call"
     assert (delivery.row(beginning).state, delivery.row(beginning).sent_maybe) == ("pending", False)
     assert delivery.attempts(waiting) == []
     delivery.discord.on_arrival = lambda _: None
@@ -271,6 +272,7 @@ def test_a_run_that_is_ended_puts_off_what_was_to_be_looked_for(
         deliverer.deliver_due(delivery.now)
     assert delivery.attempts(message) == [("POST", "uncertain"), ("SCAN", "put_off")]
     assert delivery.discord.count("list") == 0
+    assert delivery.row(message).last_error == "the run was ended before the call"
     assert delivery.run().delivered == 1
 
 
@@ -314,11 +316,17 @@ def test_whatever_a_run_is_to_be_limited_to_is_asked_for(
     say(delivery, delivery.channel("discord-bot"))
     deliverer = delivery.deliverer(at_once=3)
     claim, asked = deliverer._outbox.claim, []
+    executor, threads = worker.ThreadPoolExecutor, []
 
     def asking(now: datetime, **values: Any) -> list[ClaimedMessage]:
         asked.append({**values, "beside": len(values["beside"])})
         return claim(now, **values) if len(asked) == 1 else []
 
+    def with_threads(*values: Any) -> ThreadPoolExecutor:
+        threads.append(values)
+        return executor(*values)
+
+    monkeypatch.setattr(worker, "ThreadPoolExecutor", with_threads)
     monkeypatch.setattr(deliverer._outbox, "claim", asking)
     monkeypatch.setattr(worker, "_NEWS_EVERY", 0.0)
     # Nothing is answered before it has been asked for more.
@@ -327,6 +335,7 @@ def test_whatever_a_run_is_to_be_limited_to_is_asked_for(
     first, second, *_ = asked
     assert first == {"run_id": "run 7", "only_match_ids": None, "beside": 0, "at_once": 3}
     assert second == {**first, "beside": 1}
+    assert threads == [(3, "delivery")]  # the name stands in the log
     with delivery.database.reading() as session:
         assert session.scalars(select(Attempt.run_id)).all() == ["run 7"]
 
