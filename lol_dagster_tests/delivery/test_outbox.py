@@ -72,6 +72,8 @@ class Box:
     database: Database
     clock: HandClock = field(default_factory=HandClock)
     ids: dict[str, int] = field(default_factory=dict)
+    crashpoints: list[str] = field(default_factory=list)
+    """Passed so far."""
 
     def __post_init__(self) -> None:
         with self.database.writing() as session:
@@ -103,7 +105,7 @@ class Box:
         """Of another deliverer each time."""
         return Outbox(
             self.database, TRANSPORTS, self.clock, timing=Timing(), lease_owner="host:1",
-            jitter=lambda: 0.5, crashpoint=lambda _: None,
+            jitter=lambda: 0.5, crashpoint=self.crashpoints.append,
         )  # fmt: skip
 
     def claim(self, now: datetime = NOW, **values: Any) -> ClaimedMessage | None:
@@ -535,6 +537,26 @@ def test_an_intent_is_about_the_newest_text(box: Box) -> None:
     assert (intended.outgoing.rev, intended.outgoing.body["embeds"][0]["title"]) == (2, "newer")
 
 
+def test_each_transaction_can_be_cut_short_before_it_ends(box: Box) -> None:
+    """There a process is killed in the proofs."""
+    assert box.claim() is None
+    assert box.crashpoints == []
+    own = claimed(box)
+    assert box.crashpoints == ["claiming"]
+    intended = box.outbox.intend(own, Send("POST"), NOW)
+    assert intended is not None
+    assert box.crashpoints == ["claiming", "intending"]
+    box.outbox.conclude(intended, POST, Answer(Accepted("9", 1)), NOW)
+    assert box.crashpoints == ["claiming", "intending", "concluding"]
+
+
+def test_what_is_closed_stays_so_while_more_is_claimed(box: Box) -> None:
+    for name in ("one", "two"):
+        box.add(f"of {name}", of=name)
+    box.limit(f"channel:{box.ids['two']}", NOW + SECOND)
+    assert [each.row.id for each in box.outbox.claim(NOW, at_once=8)] == ["of one"]
+
+
 def test_an_intent_takes_one_turn_of_what_the_token_allows(box: Box) -> None:
     """Of Discord's fifty a second nine tenths, and four more at once after a pause."""
     begins = []
@@ -615,7 +637,68 @@ def test_what_is_refused_with_icons_is_sent_at_once_without_them(
         assert session.scalars(select(Breaker)).all() == []
 
 
+@pytest.mark.parametrize(
+    ("verdict", "failures"), [(Uncertain("why"), {"channel:{}": 1}), (Accepted("9", 1), {})]
+)
+def test_an_answer_counts_for_the_channels_other_messages(
+    box: Box, verdict: Verdict, failures: dict[str, int]
+) -> None:
+    """And for those of all channels, where it was the token that had been refused."""
+    box.add("refused", "blocked", of="two", due_at=NOW + HOUR)
+    own = claimed(box)
+    intended = box.outbox.intend(own, Send("POST"), NOW)
+    assert intended is not None
+    if not failures:
+        box.close("discord-token", fingerprint=own.destination.token, open_until=NOW + HOUR)
+    box.outbox.conclude(intended, POST, Answer(verdict), NOW)
+    with box.database.reading() as session:
+        left = {row.scope: row.failures for row in session.scalars(select(Breaker))}
+    assert left == {scope.format(box.ids["one"]): count for scope, count in failures.items()}
+    assert box.row("refused").due_at == (NOW + HOUR if failures else NOW)
+
+
+@pytest.mark.parametrize("others_pass", [True, False])
+def test_beyond_the_longest_pause_only_rounds_count_in_which_others_pass(
+    box: Box, others_pass: bool
+) -> None:
+    box.add("other", of="two")
+    with box.database.writing() as session:
+        at = {"fence": 1, "at": NOW - MINUTE}
+        outcome = "accepted" if others_pass else "uncertain"
+        box.add("own", "delivered", desired_rev=2, due_at=NOW, edit_rounds=8)
+        session.add(Attempt(message_id="own", op="PATCH", outcome="uncertain", **at))
+        session.flush()
+        session.add(Attempt(message_id="other", op="PATCH", outcome=outcome, **at))
+    own = next(each for each in box.outbox.claim(NOW, at_once=8) if each.row.id == "own")
+    intended = box.outbox.intend(own, Send("PATCH"), NOW)
+    assert intended is not None
+    (effect,) = intended.effects
+    box.outbox.conclude(intended, effect, Answer(NotSent("why")), NOW)
+    assert box.row("own").edit_rounds == (9 if others_pass else 8)
+
+
 CARD = {"title": "Victory"}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "card"),
+    [(Accepted("1", 2), CARD), (Accepted("1", 2), None), (Refused("why"), None)],
+)
+def test_an_edit_that_was_not_refused_with_a_picture_ends_as_any(
+    box: Box, verdict: Verdict, card: dict[str, Any] | None
+) -> None:
+    said = replace(MessageContent("own", "own"), card=card).to_json()
+    own = claimed(box, "delivered", desired_rev=2, due_at=NOW, content=said)
+    intended = box.outbox.intend(own, Send("PATCH"), NOW)
+    assert intended is not None
+    (effect,) = intended.effects
+    box.outbox.conclude(intended, effect, Answer(verdict), NOW)
+    (attempt,) = box.attempts()
+    assert attempt.detail == (None if isinstance(verdict, Accepted) else "why")
+    row = box.row("own")
+    assert (row.desired_rev, row.due_at) == (2, None)
+    with box.database.reading() as session:
+        assert session.scalars(select(MessagePicture)).all() == []
 
 
 @pytest.mark.parametrize("verdict", [Refused("why"), Blocked("why")])

@@ -244,6 +244,16 @@ def test_what_is_due_in_a_moment_is_waited_for(
     assert delivery.titles(channel) == (["second"] if waits else [])
 
 
+def test_between_any_two_steps_a_process_can_be_killed(delivery: DeliverySetup) -> None:
+    """As the proofs do."""
+    delivery.message(delivery.channel())
+    delivery.run()
+    assert delivery.crashes.passed == [
+        "claiming", "after_claim", "intending", "after_intent", "before_call", "after_call", "concluding",
+        "after_result",
+    ]  # fmt: skip
+
+
 def test_what_is_due_and_is_somebody_elses_is_not_waited_for(delivery: DeliverySetup) -> None:
     lease = {"fence": 1, "clock": delivery.clock.epoch, "lease_until": delivery.clock.at + 60}
     delivery.message(delivery.channel(), state="sending", due_at=delivery.now, **lease)
