@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import delete, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from lol_dagster.storage.database import Database, in_a_line
@@ -143,5 +142,5 @@ def read_beats(session: Session) -> dict[str, Beat]:
 def _quietly(write: Callable[[], None], part: Part) -> None:
     try:
         write()
-    except DBAPIError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it may be written the next time
         log.warning("The heartbeat of %s cannot be written: %s", part, in_a_line(error))

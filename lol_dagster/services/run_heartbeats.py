@@ -188,7 +188,7 @@ class _Beats:
                     result = session.execute(beat)
                     assert isinstance(result, CursorResult)
                     is_wanted = result.rowcount > 0 or self.over.is_set()
-        except SQLAlchemyError as error:
+        except Exception as error:  # noqa: BLE001 - without this thread nobody would see that the run was given up
             _log.warning("The heartbeat of a run cannot be written: %s", in_a_line(error))
             return
         self._has_begun = True

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from unittest import mock
 
 import pytest
+from sqlalchemy.exc import NoResultFound
 
+from lol_dagster.monitoring import heartbeat
 from lol_dagster.monitoring.disk import RESERVE_BYTES, Disk
 from lol_dagster.monitoring.heartbeat import (
     Beat,
@@ -59,6 +61,24 @@ def test_a_part_that_was_ended_leaves_no_row(database: Database) -> None:
         wait_for("heartbeat", lambda: beats_of(database).get("up"))
     assert beats_of(database) == {}
     end_of(database, "daemon")  # which never ran
+
+
+def test_whatever_fails_costs_a_heartbeat_and_no_other(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that somebody else removes between two statements, say, is no failure of the database's."""
+    failed: list[bool] = []
+
+    def fail_first(*_: object) -> None:
+        if not failed:
+            failed.append(True)
+            raise NoResultFound
+        beat(database, "up", NOW)
+
+    monkeypatch.setattr(heartbeat, "beat", fail_first)
+    monkeypatch.setattr(heartbeat, "BEAT_EVERY", timedelta(milliseconds=10))
+    with beating(database, "up"):
+        wait_for("heartbeat", lambda: beats_of(database).get("up"))
 
 
 def beat_of(part: Part, *, minutes: float, ran_for: float = 600) -> dict[str, Beat]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import ProgrammingError
 
 from lol_dagster.services import run_heartbeats
@@ -169,6 +170,28 @@ def test_a_database_that_fails_for_a_moment_costs_a_beat_and_no_worker(
     with beating(database, RUN):
         rename(database, "elsewhere", "run_workers")
         wait_for("heartbeat", lambda: has_worker(database, RUN))
+
+
+def test_whatever_keeps_a_beat_from_being_written_the_next_one_is_tried(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker that has stopped beating would not learn that its run was given up, and go on beside another one."""
+    monkeypatch.setattr(run_heartbeats, "BEAT_EVERY", 0.05)
+    failed: list[bool] = []
+    now = run_heartbeats._now
+
+    def fail_once() -> ColumnElement[Any]:
+        if has_worker(database, RUN) and not failed:
+            failed.append(True)
+            raise OSError("no file descriptors left")
+        return now()
+
+    monkeypatch.setattr(run_heartbeats, "_now", fail_once)
+    with beating(database, RUN):
+        wait_for("failure", lambda: failed)
+        first = beat_at(database)
+        wait_for("heartbeat", lambda: beat_at(database) > first)
+    assert "The heartbeat of a run cannot be written: OSError" in caplog.text
 
 
 def rename(database: Database, table: str, to: str) -> None:
