@@ -7,10 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from lol_dagster.delivery.worker import DeliveryReport, DeliveryResult, deliverer
 from lol_dagster.pictures.artist import Artist
-from lol_dagster.storage.models import Channel, Match, MessageGame
+from lol_dagster.storage.models import Attempt, Channel, Match, MessageGame
 from lol_dagster_tests._support.fake_channels import (
     NOW,
     Call,
@@ -242,6 +244,24 @@ def test_what_is_due_in_a_moment_is_waited_for(
     delivery.message(channel, "second", due_at=NOW + timedelta(seconds=seconds))
     delivery.run(wait=10)
     assert delivery.titles(channel) == (["second"] if waits else [])
+
+
+@pytest.mark.parametrize("run", [{"run_id": "run 7"}, {}])
+def test_what_is_logged_meanwhile_names_message_channel_games_call_and_run(
+    delivery: DeliverySetup, run: dict[str, str]
+) -> None:
+    channel, message = channel_and_message(delivery)
+    deliverer = delivery.deliverer()
+    known: dict[str, dict[str, object]] = {}
+    deliverer._crashpoint = lambda label: known.update({label: dict(get_contextvars())})
+    with bound_contextvars(batch="tonight's"):
+        deliverer.deliver_due(delivery.now, wait_up_to=timedelta(0), **run)
+    name = delivery_name(delivery, channel)
+    about = {"batch": "tonight's", "message_id": message, "channel": name, "match_ids": ["NA1_1"], **run}  # fmt: skip
+    assert known["after_claim"] == about
+    with delivery.database.reading() as session:
+        (attempt,) = session.scalars(select(Attempt.id))
+    assert known["before_call"] == {**about, "attempt": attempt}
 
 
 def test_between_any_two_steps_a_process_can_be_killed(delivery: DeliverySetup) -> None:

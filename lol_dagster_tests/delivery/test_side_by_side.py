@@ -313,13 +313,13 @@ def test_what_has_ended_is_taken_in_before_more_is_begun(
 def test_whatever_a_run_is_to_be_limited_to_is_asked_for(
     delivery: DeliverySetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    say(delivery, delivery.channel("discord-bot"))
+    message = say(delivery, delivery.channel("discord-bot"))
     deliverer = delivery.deliverer(at_once=3)
     claim, asked = deliverer._outbox.claim, []
     executor, threads = worker.ThreadPoolExecutor, []
 
     def asking(now: datetime, **values: Any) -> list[ClaimedMessage]:
-        asked.append({**values, "beside": len(values["beside"])})
+        asked.append({**values, "beside": [each.row.id for each in values["beside"]]})
         return claim(now, **values) if len(asked) == 1 else []
 
     def with_threads(*values: Any) -> ThreadPoolExecutor:
@@ -333,8 +333,8 @@ def test_whatever_a_run_is_to_be_limited_to_is_asked_for(
     delivery.discord.on_arrival = lambda _: wait_for("more", lambda: len(asked) > 1, seconds=HOLD_S)
     deliverer.deliver_due(delivery.now, run_id="run 7", wait_up_to=timedelta(0))
     first, second, *_ = asked
-    assert first == {"run_id": "run 7", "only_match_ids": None, "beside": 0, "at_once": 3}
-    assert second == {**first, "beside": 1}
+    assert first == {"run_id": "run 7", "only_match_ids": None, "beside": [], "at_once": 3}
+    assert second == {**first, "beside": [message]}
     assert threads == [(3, "delivery")]  # the name stands in the log
     with delivery.database.reading() as session:
         assert session.scalars(select(Attempt.run_id)).all() == ["run 7"]

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from lol_dagster.delivery.model import Absent
 from lol_dagster.delivery.transports.base import Reply
-from lol_dagster.delivery.transports.slack_api import refusal
+from lol_dagster.delivery.transports.slack_api import answer_to, refusal
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,13 @@ def test_only_what_slack_says_that_it_has_not_done_is_refused(
     found = refusal(Reply(status, {}, b"", data, 0.1))
     assert type(found).__name__ == verdict
     assert found.reason.startswith(f"Slack {status}")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [("is_archived", "is_archived"), ("x" * 81, "x" * 80), (7, None), (None, None)],
+)
+def test_of_an_answer_its_code_its_id_and_its_time_are_kept(error: Any, code: str | None) -> None:
+    headers = {"x-slack-req-id": "r1"}
+    kept = answer_to(Reply(418, headers, b"", {"error": error}, 0.25), Absent())
+    assert (kept.http_status, kept.code, kept.request_id, kept.elapsed_s) == (418, code, "r1", 0.25)

@@ -190,6 +190,14 @@ def test_there_are_only_so_many_blocks():
     assert shown_blocks(*[section] * 47) == [*[1] * 45, len("… and 2 more")]
 
 
+def test_rows_of_icons_and_their_headings_are_blocks_too():
+    section = Section((Line("x", icon=Icon(1, "Annie")),), heading="Games")
+    for sections, blocks in ((15, 45), (16, 45 + 1)):  # and one that says how many are left out
+        content = MessageContent("t", "s", (section,) * sections)
+        _, *shown = slack_format.render(content, "0a-1.7", {1: "https://1"})["blocks"]
+        assert len(shown) == blocks
+
+
 @pytest.mark.parametrize(
     "message",
     [
