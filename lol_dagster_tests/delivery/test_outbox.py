@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from lol_dagster.delivery import circuit_breaker, outbox
+from lol_dagster.delivery import circuit_breaker, outbox, pictures
 from lol_dagster.delivery.claimed_message import ClaimedMessage
 from lol_dagster.delivery.message_rows import add_message
 from lol_dagster.delivery.model import (
@@ -513,6 +513,61 @@ def test_an_intent_names_all_that_is_known_before_the_call(box: Box) -> None:
     (row,) = box.attempts()
     # The one row: when it was begun, and how it ended.
     assert (row.at, row.outcome, row.remote_id) == (NOW + SECOND, "accepted", "9")
+
+
+def test_a_further_try_is_kept_as_one(box: Box) -> None:
+    box.outbox.intend(claimed(box, attempts=1), Send("POST"), NOW)
+    assert [each.retry for each in box.attempts()] == [True]
+
+
+@pytest.mark.parametrize(
+    ("upload", "is_made"),
+    [
+        ({"is_ready": True}, True),
+        ({"is_ready": False}, False),
+        ({"is_ready": True, "digest": pictures.digest({"title": "another"})}, False),
+        (None, False),
+    ],
+)
+def test_an_edit_is_made_once_its_picture_is_uploaded_and_ready(
+    box: Box, upload: dict[str, Any] | None, is_made: bool
+) -> None:
+    """Else the text has changed since, and so has the picture: whoever has the message next uploads it."""
+    card = {"title": "Victory"}
+    said = replace(MessageContent("own", "own"), card=card).to_json()
+    with box.database.writing() as session:
+        channel = make_channel(session, make_team(session), kind="slack-bot", address="C0000001")
+        box.ids["slack"] = channel.id
+    own = claimed(box, "delivered", of="slack", desired_rev=2, due_at=NOW, content=said)
+    if upload is not None:
+        values = {"digest": pictures.digest(card), "begun_at": NOW, "file_id": "F1", **upload}
+        with box.database.writing() as session:
+            session.add(MessagePicture(message_id="own", rev=0, **values))
+    intended = box.outbox.intend(own, Send("PATCH"), NOW)
+    assert intended is not None
+    assert len(intended.effects) == len(box.attempts()) == (1 if is_made else 0)
+    if is_made:
+        assert isinstance(intended.outgoing, Outgoing)
+        assert (intended.outgoing.card, intended.outgoing.file_id) == (card, "F1")
+    else:
+        why = "its text has changed, and so has its picture"
+        assert (box.row("own").last_error, box.row("own").due_at) == (why, NOW)
+
+
+def test_a_post_and_an_edit_without_a_card_wait_for_no_upload(box: Box) -> None:
+    said = replace(MessageContent("own", "own"), card={"title": "Victory"}).to_json()
+    with box.database.writing() as session:
+        channel = make_channel(session, make_team(session), kind="slack-bot", address="C0000001")
+        box.ids["slack"] = channel.id
+    intended = box.outbox.intend(claimed(box, of="slack", content=said), Send("POST"), NOW)
+    assert intended is not None
+    assert len(intended.effects) == 1
+    box.add("plain", "delivered", of="slack", desired_rev=2, due_at=NOW, remote_id="2")
+    plain = box.claim()
+    assert plain is not None
+    intended = box.outbox.intend(plain, Send("PATCH"), NOW)
+    assert intended is not None
+    assert len(intended.effects) == 1
 
 
 def test_a_post_has_no_picture(box: Box) -> None:

@@ -240,3 +240,8 @@ def test_an_icon_stands_before_the_lead_and_a_moment_below_it() -> None:
         "<:lol_Ahri:7> **Zoe**",
         time,
     ]
+
+
+@pytest.mark.parametrize("url", ["https://lol/", "https://lol/?other=0b-1.7", None, 7])
+def test_an_address_without_a_marker_is_none_of_ours(url: object) -> None:
+    assert discord_format.read_marker({"embeds": [{"url": url}]}) is None
