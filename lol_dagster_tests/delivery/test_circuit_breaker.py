@@ -424,6 +424,7 @@ def test_a_channel_to_which_no_call_can_be_made_is_closed_once_something_is_to_b
             [(f"channel:{channel.id}", True)] if closed else []
         )
         assert all(row.reason for row in breakers)
+        assert all(row.since == NOW for row in breakers)
 
 
 def test_a_missing_token_closes_what_depends_on_it_and_names_it(database) -> None:
@@ -541,3 +542,18 @@ def test_the_log_says_once_what_was_closed_and_opened_again(database, caplog) ->
         ("INFO", f"open again: {EDIT}", EDIT),
     ]
     assert caplog.records[0].channel_id == 1  # type: ignore[attr-defined]
+
+
+def test_a_limit_of_uploads_is_the_tokens_and_holds_until_then(database) -> None:
+    with database.writing() as session:
+        assert circuit_breaker.uploads_held(session, BOT, NOW) is None
+        circuit_breaker.hold_uploads(session, BOT, NOW + 5 * SECOND)
+        circuit_breaker.hold_uploads(session, BOT, NOW + 3 * SECOND)
+        for destination in (BOT, replace(BOT, channel_id=2)):
+            held = circuit_breaker.uploads_held(session, destination, NOW + 4 * SECOND)
+            assert held == NOW + 5 * SECOND
+        assert circuit_breaker.uploads_held(session, BOT, NOW + 5 * SECOND) is None
+        another = replace(BOT, token_scope="another")
+        assert circuit_breaker.uploads_held(session, another, NOW) is None
+        # Nothing else is held.
+        assert openings(session, [BOT]) == {}

@@ -38,7 +38,7 @@ from lol_dagster.delivery.model import (
     UnreadableHistory,
     Verdict,
 )
-from lol_dagster.delivery.outbox import Outbox
+from lol_dagster.delivery.outbox import Outbox, Upload
 from lol_dagster.delivery.transports.base import Answer, Outgoing, fingerprint
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.messages.content import MessageContent
@@ -552,6 +552,28 @@ def test_an_edit_is_made_once_its_picture_is_uploaded_and_ready(
     else:
         why = "its text has changed, and so has its picture"
         assert (box.row("own").last_error, box.row("own").due_at) == (why, NOW)
+
+
+def test_an_upload_is_taken_on_from_where_it_is(box: Box) -> None:
+    card = {"title": "Victory"}
+    said = replace(MessageContent("own", "own"), card=card).to_json()
+    with box.database.writing() as session:
+        channel = make_channel(session, make_team(session), kind="slack-bot", address="C0000001")
+        box.ids["slack"] = channel.id
+    own = claimed(box, "delivered", of="slack", desired_rev=2, due_at=NOW, content=said)
+    until = NOW + 2 * MINUTE
+    assert box.outbox.to_upload(own, NOW) == Upload(card, None, until, None)
+    box.outbox.note_upload(own, file_id="F1", held_until=NOW + MINUTE)
+    later = NOW + SECOND
+    assert box.outbox.to_upload(own, later) == Upload(card, "F1", until, NOW + MINUTE)
+    assert box.outbox.to_upload(own, NOW + MINUTE) == Upload(card, "F1", until, None)
+    box.outbox.note_upload(own, is_ready=True)
+    assert box.outbox.to_upload(own, later) is None
+    box.outbox.note_upload(own, failed="why")
+    assert box.outbox.to_upload(own, later) is None
+    with box.database.reading() as session:
+        assert session.get_one(MessagePicture, "own").failed == "why"
+    assert box.outbox.to_upload(replace(own, content={"summary": "own"}), later) is None
 
 
 def test_a_post_and_an_edit_without_a_card_wait_for_no_upload(box: Box) -> None:

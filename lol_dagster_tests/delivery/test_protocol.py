@@ -12,6 +12,7 @@ import pytest
 
 from lol_dagster.delivery.model import (
     LONG_AGO,
+    QUIET,
     Absent,
     Accepted,
     Answered,
@@ -965,3 +966,11 @@ def test_an_answer_counts_for_the_call_that_was_made(
     effect: Effect, verdict: Verdict, event: Event
 ) -> None:
     assert event_of(effect, verdict) == event
+
+
+@pytest.mark.parametrize("state", ["sending", "pending"])
+def test_what_a_deliverer_has_keeps_its_lease_when_its_channel_opens(state: str) -> None:
+    """It was held back by quiet hours; whoever has it sees to it."""
+    held = Row("m", created_at=T, desired_rev=1, state=state, due_at=T, last_error=QUIET)
+    opened = change(held, Reopened(T + timedelta(hours=1)))
+    assert opened.due_at == (T if state == "sending" else T + timedelta(hours=1))

@@ -499,12 +499,20 @@ def test_a_channels_link_is_asked_for_once_in_a_run(delivery: DeliverySetup) -> 
     assert turns_since(delivery, begun) == 3 + 1
 
 
+@pytest.mark.parametrize(
+    ("values", "waits"),
+    [
+        ({}, 0.0),
+        # Before a search of three calls, for the last of these.
+        ({"state": "uncertain", "sent_maybe": True, "after_id": "1"}, 2 / 45),
+    ],
+)
 @pytest.mark.parametrize("ahead", [0.0, 0.5])
 def test_a_call_that_is_not_its_turn_yet_is_waited_for(
-    delivery: DeliverySetup, ahead: float
+    delivery: DeliverySetup, ahead: float, values: dict[str, Any], waits: float
 ) -> None:
     """Others have taken what the token allows for as long."""
-    delivery.message(delivery.channel())
+    delivery.message(delivery.channel(), **values)
     with delivery.database.writing() as session:
         until = delivery.now + timedelta(seconds=ahead + 0.08 / 0.9)  # four may go out at once
         session.add(SendBucket(scope="pace:discord-token", not_before=until))
@@ -512,7 +520,7 @@ def test_a_call_that_is_not_its_turn_yet_is_waited_for(
     begun = delivery.clock.at
     delivery.discord.on_arrival = lambda _: arrived.append(delivery.clock.at - begun)
     delivery.run()
-    assert arrived[0] == pytest.approx(ahead, abs=1e-5)
+    assert arrived[0] == pytest.approx(ahead + waits, abs=1e-5)
 
 
 # --- the database --------------------------------------------------------------------------------
