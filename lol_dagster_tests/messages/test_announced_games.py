@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from lol_dagster.messages.announced_games import load_announced_games, load_course
 from lol_dagster.messages.compose import AnnouncedGame, Member
 from lol_dagster.stats.course import Course
-from lol_dagster.storage.models import Membership
+from lol_dagster.stats.ranks import Moved, Rank
+from lol_dagster.storage.models import Membership, PlayerStat, RankChange, RankSnapshot
 from lol_dagster_tests._support.message_rows import ENDED, add_game, played
 from lol_dagster_tests._support.roster_rows import (
     make_account,
@@ -78,6 +79,32 @@ def test_a_game_is_loaded_with_all_that_is_said_of_it(session):
             ),
             patch="16.15",
         )
+    ]
+
+
+def test_a_member_comes_with_how_the_game_moved_the_rank_and_with_who_played_against_them(session):
+    team = make_team(session)
+    ann, bob = make_member(session, team, "Ann"), make_member(session, team, "Bob")
+    add_game(session, "EUW1_1", played(ann), played(bob))
+    session.execute(update(PlayerStat).filter_by(player_id=ann.id).values(opponent_id=2))
+    account = ann.accounts[0]
+    ranks = [
+        RankSnapshot(
+            account_id=account.id, queue_id=420, tier="GOLD", division="II", league_points=points,
+            taken_at=ENDED, seen_at=ENDED, wins=1, losses=1,
+        )
+        for points in (45, 66)
+    ]  # fmt: skip
+    session.add_all(ranks)
+    session.flush()
+    before, after = (each.id for each in ranks)
+    session.add(RankChange(match_id="EUW1_1", account_id=account.id, before_id=before, after_id=after, games=1))  # fmt: skip
+    session.flush()
+    ((game,),) = (load_announced_games(session, team.id, {"EUW1_1"}),)
+    moved = Moved(Rank("GOLD", "II", 45), Rank("GOLD", "II", 66), 1)
+    assert [(each.name, each.moved, each.opponent_id) for each in game.members] == [
+        ("Ann", moved, 2),
+        ("Bob", None, None),
     ]
 
 

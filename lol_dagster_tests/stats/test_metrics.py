@@ -122,7 +122,7 @@ def test_of_the_multikills_the_largest_is_shown() -> None:
 
 FEATS: Json = {
     "soloBaronKills": 1,
-    "survivedSingleDigitHpCount": 2,
+    "survivedSingleDigitHpCount": 1,
     "maxCsAdvantageOnLaneOpponent": 100.0,
     "hadOpenNexus": 1,
 }

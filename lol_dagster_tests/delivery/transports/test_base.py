@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import pytest
 from markupsafe import Markup
@@ -22,6 +23,7 @@ from lol_dagster.delivery.model import (
 )
 from lol_dagster.delivery.transports.base import (
     Answer,
+    Caller,
     Capabilities,
     NotUploaded,
     Outgoing,
@@ -41,6 +43,7 @@ from lol_dagster.delivery.transports.base import (
 )
 from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster.settings import Settings
+from lol_dagster_tests._support.raw_server import answer, raw_server
 
 A_DAY = 86_400.0
 
@@ -236,3 +239,15 @@ def test_a_refused_read_says_nothing_of_the_message() -> None:
     assert unread(NotSent("why", retry_after=7.0)) == NotSeen("why", 7.0)
     for refusal in (Uncertain("why"), Refused("why"), Deleted("why")):
         assert unread(refusal) == NotSeen("why")
+
+
+def test_what_a_call_sends_is_sent_as_it_is() -> None:
+    with raw_server(lambda _, connection: connection.send(answer(200, "{}"))) as server:
+        caller = Caller("ours", server.url(""), 5.0)
+        reply = caller.call("POST", "/files", headers={"X-One": "1"}, data=b"png")
+        caller.call("POST", "/messages", json={"text": "Victory"})
+    assert (reply.status, reply.data) == (200, {})
+    file, message = server.requests
+    assert (file.method, file.target, file.body) == ("POST", "/files", b"png")
+    assert (file.headers["x-one"], file.headers["user-agent"]) == ("1", "ours")
+    assert json.loads(message.body) == {"text": "Victory"}

@@ -42,3 +42,19 @@ def test_of_an_answer_its_code_its_id_and_its_time_are_kept(error: Any, code: st
     headers = {"x-slack-req-id": "r1"}
     kept = answer_to(Reply(418, headers, b"", {"error": error}, 0.25), Absent())
     assert (kept.http_status, kept.code, kept.request_id, kept.elapsed_s) == (418, code, "r1", 0.25)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (None, "Slack 200"),
+        ({"ok": False, "error": "is_archived"}, "Slack 200: is_archived"),
+        ({"ok": False, "error": 7, "needed": 8}, "Slack 200"),
+        (
+            {"ok": False, "error": "missing_scope", "needed": "chat:write"},
+            "Slack 200: missing_scope, needed: chat:write",
+        ),
+    ],
+)
+def test_people_read_what_slack_said_and_what_it_needs(data: Any, said: str) -> None:
+    assert refusal(Reply(200, {}, b"", data, 0.1)).reason == said
