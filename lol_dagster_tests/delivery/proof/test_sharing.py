@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from lol_dagster.delivery.worker import Deliverer
 from lol_dagster.settings import Settings
 from lol_dagster.storage.database import Database
 from lol_dagster.storage.models import Attempt, Message
+from lol_dagster_tests._support.processes import FORKED
 from lol_dagster_tests._support.waiting import wait_for
 from lol_dagster_tests.delivery.conftest import DeliverySetup
 from lol_dagster_tests.delivery.proof.harness import Harness
@@ -43,10 +43,9 @@ def test_row_20_three_processes_share_the_work_without_meeting(any_delivery: Del
     for number, title in enumerate(titles):
         any_delivery.message(channels[number % 2], title, due_at=due, created_at=due)
     url = any_delivery.database.url.render_as_string(hide_password=False)
-    context = multiprocessing.get_context("spawn")
-    all_have_claimed = context.Barrier(3)
+    all_have_claimed = FORKED.Barrier(3)
     workers = [
-        context.Process(
+        FORKED.Process(
             target=_deliver_everything, args=(any_delivery.settings, url, all_have_claimed)
         )
         for _ in range(3)
