@@ -21,16 +21,21 @@ from lol_dagster_tests.delivery.proof.model import (
     SLACK_BOT,
     STEPS,
     UNREADABLE_DISCORD_BOT,
+    Key,
+    Pieces,
     Rules,
     Standing,
     World,
     begin,
     moves,
-    normal,
     wrong,
 )
 
 pytestmark = pytest.mark.timeout(300)
+
+
+CameFrom = dict[Key, tuple[Key | None, str]]
+"""For each world, by its key, the one before it and what happened in between."""
 
 
 def search(start: World, rules: Rules, *, only: str | None = None) -> tuple[int, list[str] | None]:
@@ -39,26 +44,27 @@ def search(start: World, rules: Rules, *, only: str | None = None) -> tuple[int,
     Args:
         only: What is to be wrong with it; None: whatever.
     """
-    start = normal(start, rules)
-    came_from: dict[World, tuple[World | None, str]] = {start: (None, "")}
-    queue = deque([start])
+    pieces = Pieces(rules)
+    queue = deque([pieces.normal(start)])
+    came_from: CameFrom = {key: (None, "") for key, _ in queue}
     while queue:
-        world = queue.popleft()
+        before, world = queue.popleft()
         for label, moved in moves(world, rules):
-            after = normal(moved, rules)
-            if after in came_from:
+            found = pieces.normal(moved, known=came_from)
+            if found is None:
                 continue
-            came_from[after] = (world, label)
+            key, after = found
+            came_from[key] = (before, label)
             if (what := wrong(after, rules)) and only in {None, what}:
-                return len(came_from), [*_way(after, came_from), what]
-            queue.append(after)
+                return len(came_from), [*_way(key, came_from), what]
+            queue.append(found)
     return len(came_from), None
 
 
-def _way(world: World | None, came_from: dict[World, tuple[World | None, str]]) -> list[str]:
+def _way(key: Key | None, came_from: CameFrom) -> list[str]:
     labels: list[str] = []
-    while world is not None:
-        world, label = came_from[world]
+    while key is not None:
+        key, label = came_from[key]
         labels.append(label)
     return labels[-2::-1]
 
