@@ -554,6 +554,23 @@ def test_an_edit_is_made_once_its_picture_is_uploaded_and_ready(
         assert (box.row("own").last_error, box.row("own").due_at) == (why, NOW)
 
 
+def test_a_text_that_has_changed_since_it_was_claimed_has_another_picture(box: Box) -> None:
+    card = {"title": "Victory"}
+    said = replace(MessageContent("own", "own"), card=card).to_json()
+    with box.database.writing() as session:
+        channel = make_channel(session, make_team(session), kind="slack-bot", address="C0000001")
+        box.ids["slack"] = channel.id
+    own = claimed(box, "delivered", of="slack", desired_rev=2, due_at=NOW, content=said)
+    with box.database.writing() as session:
+        session.get_one(Message, "own").content = {**said, "card": {"title": "Defeat"}}
+        done = {"digest": pictures.digest(card), "begun_at": NOW, "file_id": "F1", "is_ready": True}
+        session.add(MessagePicture(message_id="own", rev=0, **done))
+    intended = box.outbox.intend(own, Send("PATCH"), NOW)
+    assert intended is not None
+    assert intended.effects == ()
+    assert box.row("own").last_error == "its text has changed, and so has its picture"
+
+
 def test_an_upload_is_taken_on_from_where_it_is(box: Box) -> None:
     card = {"title": "Victory"}
     said = replace(MessageContent("own", "own"), card=card).to_json()

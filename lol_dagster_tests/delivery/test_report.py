@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from datetime import timedelta
 from pathlib import Path
 
@@ -262,6 +264,17 @@ def test_what_is_logged_meanwhile_names_message_channel_games_call_and_run(
     with delivery.database.reading() as session:
         (attempt,) = session.scalars(select(Attempt.id))
     assert known["before_call"] == {**about, "attempt": attempt}
+
+
+@pytest.mark.parametrize("owner", [None, "the test"])
+def test_a_claim_is_signed_with_host_and_process_unless_a_name_is_given(
+    delivery: DeliverySetup, owner: str | None
+) -> None:
+    message = delivery.message(delivery.channel())
+    signed: list[str | None] = []
+    delivery.crashes.at["before_call"] = lambda: signed.append(delivery.row(message).lease_owner)
+    delivery.run(lease_owner=owner)
+    assert signed == [owner or f"{socket.gethostname()}:{os.getpid()}"]
 
 
 def test_between_any_two_steps_a_process_can_be_killed(delivery: DeliverySetup) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from lol_dagster.delivery.transports.discord_api import is_alike, snowflake
+from lol_dagster.delivery.model import Absent
+from lol_dagster.delivery.transports.base import Reply
+from lol_dagster.delivery.transports.discord_api import answer_to, is_alike, snowflake
 
 BODY = {"embeds": [{"title": "Victory", "description": "Ann"}]}
 CARD = {"filename": "card.png"}
@@ -45,3 +47,9 @@ def test_a_snowflake_holds_the_milliseconds_since_2015() -> None:
     assert snowflake(first) == "0"
     assert snowflake(first - timedelta(days=1)) == "0"
     assert snowflake(first + timedelta(milliseconds=3)) == str(3 * 2**22)
+
+
+@pytest.mark.parametrize(("said", "code"), [(50013, "50013"), ("50013", None), (None, None)])
+def test_a_code_is_kept_if_it_is_one(said: object, code: str | None) -> None:
+    kept = answer_to(Reply(418, {}, b"", {"code": said}, 0.25), Absent())
+    assert (kept.http_status, kept.code, kept.elapsed_s) == (418, code, 0.25)
