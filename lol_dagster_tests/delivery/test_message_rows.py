@@ -6,12 +6,16 @@ import ast
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 import lol_dagster
-from lol_dagster.delivery import protocol
+from lol_dagster.delivery import message_rows, protocol
+from lol_dagster.delivery.message_rows import add_message
 from lol_dagster.delivery.model import Reopened, Restored, Row, TextChanged, Withdraw
-from lol_dagster.storage.models import Message
+from lol_dagster.messages.content import MessageContent
+from lol_dagster.storage.models import Attempt, Message, MessageText
 from lol_dagster_tests._support.message_rows import NOW
+from lol_dagster_tests._support.roster_rows import make_channel, make_team
 
 PRODUCT = Path(lol_dagster.__file__).parent
 THE_WRITER = PRODUCT / "delivery" / "message_rows.py"
@@ -171,3 +175,27 @@ def test_what_is_withdrawn_is_given_up_unless_it_was_delivered() -> None:
     assert (given_up.state, given_up.due_at, given_up.last_error) == ("dropped", None, "over")
     kept = protocol.change(row("sending", due_at=NOW, evidence="scan"), Withdraw("over"))
     assert (kept.state, kept.due_at) == ("delivered", None)
+
+
+def test_only_what_the_message_itself_has_said_is_kept_when_its_text_changes(database) -> None:
+    """That is what its channel was given; another message's calls say nothing of it."""
+    newer = MessageContent("newer", "newer")
+    with database.writing() as session:
+        channel = make_channel(session, make_team(session))
+        messages = [
+            add_message(
+                session, name, channel_id=channel.id, kind="game", subject=name, order_at=NOW,
+                content=MessageContent(name, name), now=NOW,
+            )
+            for name in ("sent", "unsent")
+        ]  # fmt: skip
+        session.add(Attempt(message_id="sent", op="POST", rev=1, fence=1, at=NOW))
+        session.flush()
+        for message in messages:
+            message_rows._change_text(session, message, newer, NOW)
+        session.flush()
+        kept = session.scalars(select(MessageText)).all()
+        assert [(each.message_id, each.rev, each.content["title"]) for each in kept] == [
+            ("sent", 1, "sent")
+        ]
+        assert [each.content["title"] for each in messages] == ["newer", "newer"]

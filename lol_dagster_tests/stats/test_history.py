@@ -108,6 +108,7 @@ def test_two_who_play_together(session: Session, team: Team, ann: Player) -> Non
         add(session, number, played(ann, outcome="loss"), played(bob, outcome="loss"))
     match_id = add(session, 0, *(played(each, outcome="loss") for each in (ann, bob, zoe)))
     assert said(session, match_id, ann, bob) == {"Ann": ("games_together", 100)}
+    assert said(session, match_id, ann, bob, zoe)["Ann"] == ("games_together", 100)
     (found,) = remarks_of(session, match_id, {ann.id, bob.id}).values()
     assert found.other == "Bob"
     assert said(session, match_id, bob) == {}, "who is alone in the team"
