@@ -12,11 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.sql import ALEMBIC_SCRIPTS_LOCATION
+from hypothesis import HealthCheck
 from sqlalchemy import Engine, NullPool, create_engine
 
 from lol_dagster.logs.writing import stop_logging
@@ -57,6 +59,11 @@ def pytest_configure() -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Hypothesis would fail what takes more than a fifth of a second.
+    hypothesis.settings.register_profile(
+        "however long", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("however long")
 
 
 def _is_large_enough(memory: os.statvfs_result) -> bool:

@@ -118,7 +118,7 @@ def on_hostile_contents(test: Callable[[MessageContent], None]) -> Callable[[], 
     run = given(contents)(test)
     for content in [crowded, full_of_icons, *map(everywhere, NASTY)]:
         run = example(content)(run)
-    return settings(deadline=None, max_examples=60)(run)
+    return settings(max_examples=60)(run)
 
 
 def units(text: str) -> int:

@@ -426,7 +426,7 @@ def _oracle(  # noqa: C901 - all that it knows, in one place
     return found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(worlds())
 def test_it_agrees_with_whoever_tries_every_way(
     world: tuple[list[Snapshot], list[RankedGame], list[int]],
@@ -445,7 +445,7 @@ def test_it_agrees_with_whoever_tries_every_way(
     assert found == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(worlds())
 def test_what_is_credited_is_true(
     world: tuple[list[Snapshot], list[RankedGame], list[int]],
@@ -457,7 +457,7 @@ def test_what_is_credited_is_true(
         assert credit.games == end - truth[snapshots.index(credit.before)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(worlds())
 def test_what_was_credited_stays(world: tuple[list[Snapshot], list[RankedGame], list[int]]) -> None:
     """Whatever is seen later: a snapshot is never taken back, and games come in their order."""

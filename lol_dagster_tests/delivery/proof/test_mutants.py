@@ -35,7 +35,6 @@ def test_hypothesis_walks_find_it(mutant: Mutant) -> None:
     walks = settings(
         max_examples=3000,
         stateful_step_count=60,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.generate],  # a shortest way to it is the search's business

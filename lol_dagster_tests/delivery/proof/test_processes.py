@@ -340,9 +340,8 @@ def test_row_25_without_the_permission_to_read_nothing_is_posted_again(harness: 
         harness.fault(f"discord.post@{place}={UNSEEN}*1")
         strikes.append((harness.say(channel), Strike(label)))
     harness.strike(strikes)
-    verdict = (
-        harness.finish()
-    )  # nonces are forgotten when leases are over: only the protocol protects
+    # Nonces are forgotten when leases are over: only the protocol protects.
+    verdict = harness.finish()
     assert verdict.wrong == {}
     # "after_intent" and "before_call" had sent nothing, but nobody could know.
     assert len(verdict.needs_review) == len(LABELS)

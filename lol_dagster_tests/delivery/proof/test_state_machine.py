@@ -38,7 +38,6 @@ def test_no_walk_posts_twice_or_lies_or_gets_stuck(terms: Terms, limits: Limits)
     walks = settings(
         max_examples=100,
         stateful_step_count=60,
-        deadline=None,
         derandomize=os.environ.get("CI") == "true",
     )
     run_state_machine_as_test(machine(terms, limits), settings=walks)

@@ -213,9 +213,7 @@ def test_the_description_tells_bad_bodies_apart(message_create_request):
     assert not message_create_request.is_valid({"embeds": [{"title": "x" * 257}]})
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=contents)
 @example(content=crowded)
 def test_every_body_is_one_that_discord_describes(message_create_request, content):
