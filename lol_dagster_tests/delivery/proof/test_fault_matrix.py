@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from lol_dagster.delivery.model import Timing
+from lol_dagster.delivery.transports.registry import all_transports
 from lol_dagster_tests._support.fake_channels import fail_after_accept
 from lol_dagster_tests._support.raw_server import Request
 from lol_dagster_tests._support.waiting import wait_for
@@ -282,8 +284,12 @@ def test_row_33_a_name_server_that_hangs_ends_with_its_call_and_holds_up_no_othe
         return resolve(host, port, *args, **values)
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
+    patient = all_transports(delivery.settings, Timing())
+    hurried = all_transports(delivery.settings, Timing(call=0.3))  # for the call that hangs
+    delivery._transports[delivery.settings] = patient | {"discord-bot": hurried["discord-bot"]}
     delivery.run()
     answers.set()
+    delivery._transports[delivery.settings] = patient
     assert delivery.titles(other) == ["Victory"]
     assert delivery.attempts(hung) == [("POST", "not_sent")]
     delivery.pass_time(61)
