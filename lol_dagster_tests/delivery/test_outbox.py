@@ -756,10 +756,10 @@ def test_beyond_the_longest_pause_only_rounds_count_in_which_others_pass(
     box: Box, others_pass: bool
 ) -> None:
     box.add("other", of="two")
+    box.add("own", "delivered", desired_rev=2, due_at=NOW, edit_rounds=8)
     with box.database.writing() as session:
         at = {"fence": 1, "at": NOW - MINUTE}
         outcome = "accepted" if others_pass else "uncertain"
-        box.add("own", "delivered", desired_rev=2, due_at=NOW, edit_rounds=8)
         session.add(Attempt(message_id="own", op="PATCH", outcome="uncertain", **at))
         session.flush()
         session.add(Attempt(message_id="other", op="PATCH", outcome=outcome, **at))
