@@ -12,24 +12,22 @@ import io
 import math
 import os
 import re
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import platformdirs
 from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     field_validator,
 )
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lol_dagster.errors import UserError
 
@@ -82,40 +80,22 @@ def _milliseconds(text: object) -> float | None:
     raise ValueError("should be milliseconds such as 100, 0 for every statement, or off")
 
 
-def _variables_in(env_file: Path) -> dict[str, str | None]:
-    return dotenv_values(env_file, encoding=_ENV_FILE_ENCODING)
-
-
-def _by_field(variables: Mapping[str, str | None]) -> dict[str, str]:
-    """Those that look like ours, whatever their case. An empty one counts as not set."""
-    return {
-        name.lower().removeprefix("lol_"): value
-        for name, value in variables.items()
-        if value and name.lower().startswith("lol_")
-    }
-
-
 def _default_home() -> Path:
     return Path(platformdirs.user_data_dir("lol_dagster", appauthor=False))
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """The product's settings; field `riot_api_key` is the variable `LOL_RIOT_API_KEY`."""
 
-    model_config = ConfigDict(
-        extra="ignore", frozen=True, hide_input_in_errors=True, validate_default=True
+    model_config = SettingsConfigDict(
+        env_prefix="LOL_",
+        env_file=".env",
+        env_file_encoding=_ENV_FILE_ENCODING,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
-
-    def __init__(self, _env_file: Path | None = Path(".env"), **given: Any) -> None:
-        """
-        Args:
-            _env_file: None: the environment alone is read.
-            given: By field; it wins over both.
-        """
-        # Not by pydantic-settings: it also loads what reads the settings of five clouds and of command lines, and
-        # is a twentieth of what `lol-dagster status` takes.
-        of_file = {} if _env_file is None else _variables_in(_env_file)
-        super().__init__(**{**_by_field(of_file), **_by_field(os.environ), **given})
 
     home: Path = Field(default_factory=_default_home)
     """All data, logs and Dagster's storage. By default the platform's folder for a user's data."""
@@ -323,7 +303,7 @@ def _names_in(file: Path) -> list[str]:
     """None where something is wrong with the file: what reads the settings says it."""
     try:
         _check_env_file(file)
-        return [*_variables_in(file)]
+        return [*dotenv_values(file, encoding=_ENV_FILE_ENCODING)]
     except (SettingsError, OSError):
         return []
 
