@@ -485,6 +485,18 @@ def test_who_tries_a_closed_channel_out_is_not_held_back_by_that(box: Box) -> No
 # --- what a call leaves behind ---------------------------------------------------------------------
 
 
+CARD = {"title": "Victory"}
+WITH_CARD = replace(MessageContent("own", "own"), card=CARD).to_json()
+
+
+def slack(box: Box) -> str:
+    """A channel whose pictures are uploaded before an edit."""
+    with box.database.writing() as session:
+        channel = make_channel(session, make_team(session), kind="slack-bot", address="C0000001")
+        box.ids["slack"] = channel.id
+    return "slack"
+
+
 def claimed(box: Box, state: str = "pending", **values: Any) -> ClaimedMessage:
     box.add("own", state, **values)
     found = box.claim(run_id="run-7")
@@ -533,14 +545,9 @@ def test_an_edit_is_made_once_its_picture_is_uploaded_and_ready(
     box: Box, upload: dict[str, Any] | None, is_made: bool
 ) -> None:
     """Else the text has changed since, and so has the picture: whoever has the message next uploads it."""
-    card = {"title": "Victory"}
-    said = replace(MessageContent("own", "own"), card=card).to_json()
-    with box.database.writing() as session:
-        channel = make_channel(session, make_team(session), kind="slack-bot", address="C0000001")
-        box.ids["slack"] = channel.id
-    own = claimed(box, "delivered", of="slack", desired_rev=2, due_at=NOW, content=said)
+    own = claimed(box, "delivered", of=slack(box), desired_rev=2, due_at=NOW, content=WITH_CARD)
     if upload is not None:
-        values = {"digest": pictures.digest(card), "begun_at": NOW, "file_id": "F1", **upload}
+        values = {"digest": pictures.digest(CARD), "begun_at": NOW, "file_id": "F1", **upload}
         with box.database.writing() as session:
             session.add(MessagePicture(message_id="own", rev=0, **values))
     intended = box.outbox.intend(own, Send("PATCH"), NOW)
@@ -548,22 +555,17 @@ def test_an_edit_is_made_once_its_picture_is_uploaded_and_ready(
     assert len(intended.effects) == len(box.attempts()) == (1 if is_made else 0)
     if is_made:
         assert isinstance(intended.outgoing, Outgoing)
-        assert (intended.outgoing.card, intended.outgoing.file_id) == (card, "F1")
+        assert (intended.outgoing.card, intended.outgoing.file_id) == (CARD, "F1")
     else:
         why = "its text has changed, and so has its picture"
         assert (box.row("own").last_error, box.row("own").due_at) == (why, NOW)
 
 
 def test_a_text_that_has_changed_since_it_was_claimed_has_another_picture(box: Box) -> None:
-    card = {"title": "Victory"}
-    said = replace(MessageContent("own", "own"), card=card).to_json()
+    own = claimed(box, "delivered", of=slack(box), desired_rev=2, due_at=NOW, content=WITH_CARD)
     with box.database.writing() as session:
-        channel = make_channel(session, make_team(session), kind="slack-bot", address="C0000001")
-        box.ids["slack"] = channel.id
-    own = claimed(box, "delivered", of="slack", desired_rev=2, due_at=NOW, content=said)
-    with box.database.writing() as session:
-        session.get_one(Message, "own").content = {**said, "card": {"title": "Defeat"}}
-        done = {"digest": pictures.digest(card), "begun_at": NOW, "file_id": "F1", "is_ready": True}
+        session.get_one(Message, "own").content = {**WITH_CARD, "card": {"title": "Defeat"}}
+        done = {"digest": pictures.digest(CARD), "begun_at": NOW, "file_id": "F1", "is_ready": True}
         session.add(MessagePicture(message_id="own", rev=0, **done))
     intended = box.outbox.intend(own, Send("PATCH"), NOW)
     assert intended is not None
@@ -572,18 +574,13 @@ def test_a_text_that_has_changed_since_it_was_claimed_has_another_picture(box: B
 
 
 def test_an_upload_is_taken_on_from_where_it_is(box: Box) -> None:
-    card = {"title": "Victory"}
-    said = replace(MessageContent("own", "own"), card=card).to_json()
-    with box.database.writing() as session:
-        channel = make_channel(session, make_team(session), kind="slack-bot", address="C0000001")
-        box.ids["slack"] = channel.id
-    own = claimed(box, "delivered", of="slack", desired_rev=2, due_at=NOW, content=said)
+    own = claimed(box, "delivered", of=slack(box), desired_rev=2, due_at=NOW, content=WITH_CARD)
     until = NOW + 2 * MINUTE
-    assert box.outbox.to_upload(own, NOW) == Upload(card, None, until, None)
+    assert box.outbox.to_upload(own, NOW) == Upload(CARD, None, until, None)
     box.outbox.note_upload(own, file_id="F1", held_until=NOW + MINUTE)
     later = NOW + SECOND
-    assert box.outbox.to_upload(own, later) == Upload(card, "F1", until, NOW + MINUTE)
-    assert box.outbox.to_upload(own, NOW + MINUTE) == Upload(card, "F1", until, None)
+    assert box.outbox.to_upload(own, later) == Upload(CARD, "F1", until, NOW + MINUTE)
+    assert box.outbox.to_upload(own, NOW + MINUTE) == Upload(CARD, "F1", until, None)
     box.outbox.note_upload(own, is_ready=True)
     assert box.outbox.to_upload(own, later) is None
     box.outbox.note_upload(own, failed="why")
@@ -594,11 +591,8 @@ def test_an_upload_is_taken_on_from_where_it_is(box: Box) -> None:
 
 
 def test_a_post_and_an_edit_without_a_card_wait_for_no_upload(box: Box) -> None:
-    said = replace(MessageContent("own", "own"), card={"title": "Victory"}).to_json()
-    with box.database.writing() as session:
-        channel = make_channel(session, make_team(session), kind="slack-bot", address="C0000001")
-        box.ids["slack"] = channel.id
-    intended = box.outbox.intend(claimed(box, of="slack", content=said), Send("POST"), NOW)
+    own = claimed(box, of=slack(box), content=WITH_CARD)
+    intended = box.outbox.intend(own, Send("POST"), NOW)
     assert intended is not None
     assert len(intended.effects) == 1
     box.add("plain", "delivered", of="slack", desired_rev=2, due_at=NOW, remote_id="2")
@@ -610,8 +604,7 @@ def test_a_post_and_an_edit_without_a_card_wait_for_no_upload(box: Box) -> None:
 
 
 def test_a_post_has_no_picture(box: Box) -> None:
-    said = replace(MessageContent("own", "own"), card={"title": "Victory"}).to_json()
-    intended = box.outbox.intend(claimed(box, content=said), Send("POST"), NOW)
+    intended = box.outbox.intend(claimed(box, content=WITH_CARD), Send("POST"), NOW)
     assert intended is not None
     assert isinstance(intended.outgoing, Outgoing)
     assert (intended.outgoing.card, intended.outgoing.silent) == (None, False)
@@ -771,9 +764,6 @@ def test_beyond_the_longest_pause_only_rounds_count_in_which_others_pass(
     assert box.row("own").edit_rounds == (9 if others_pass else 8)
 
 
-CARD = {"title": "Victory"}
-
-
 @pytest.mark.parametrize(
     ("verdict", "card"),
     [(Accepted("1", 2), CARD), (Accepted("1", 2), None), (Refused("why"), None)],
@@ -801,8 +791,7 @@ def test_an_edit_that_is_refused_with_its_picture_goes_on_without_it(
     box: Box, verdict: Verdict, of_the_picture: bool
 ) -> None:
     """It is made without it, or left out where it had nothing else to say."""
-    said = replace(MessageContent("own", "own"), card=CARD).to_json()
-    own = claimed(box, "delivered", desired_rev=2, due_at=NOW, content=said)
+    own = claimed(box, "delivered", desired_rev=2, due_at=NOW, content=WITH_CARD)
     if of_the_picture:
         with box.database.writing() as session:
             session.add(MessagePicture(message_id="own", rev=2, digest=""))
