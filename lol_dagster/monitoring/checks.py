@@ -33,7 +33,7 @@ from lol_dagster.monitoring.heartbeat import Beat, Silence, read_beats, silence
 from lol_dagster.monitoring.held_locks import held_locks
 from lol_dagster.monitoring.housekeeping import last_night
 from lol_dagster.monitoring.queries import Query
-from lol_dagster.monitoring.riot_limits import RiotKey, calls_a_minute, read_key
+from lol_dagster.monitoring.riot_limits import RiotKey, lists_a_minute, read_key
 from lol_dagster.monitoring.switched_off import SwitchedOff, switched_off
 from lol_dagster.riot.key import RIOT_KEY_SCOPE, fingerprint_of
 from lol_dagster.riot.turns import crowded_routes
@@ -366,7 +366,7 @@ def _expiring_key(moment: Moment) -> Iterator[Affected]:
 
 
 def _crowded_routes(moment: Moment) -> Iterator[Affected]:
-    allowed = calls_a_minute(moment.session, moment.settings)
+    allowed = lists_a_minute(moment.session, moment.settings)
     for each in crowded_routes(moment.session, moment.now, allowed):
         why = (
             f"the match lists of all {each.accounts} would take {each.wanted:.3g} calls a minute, and may "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lol_dagster.riot.key import fingerprint_of, first_used_at
+from lol_dagster.riot.limiter import MATCH_LISTS, calls_a_minute
+from lol_dagster.riot.routing import REGIONAL_ROUTES
 from lol_dagster.settings import Settings
 from lol_dagster.storage.models import RateCall, RateWindow
 
@@ -74,21 +75,16 @@ def read_key(session: Session, settings: Settings) -> RiotKey | None:
     )
 
 
-def calls_a_minute(session: Session, settings: Settings) -> dict[str, float]:
-    """Route → how many calls Riot allows the key in the long run, where its answers have said so."""
+def lists_a_minute(session: Session, settings: Settings) -> dict[str, float]:
+    """Route → how many calls for match lists Riot allows the key, where its answers have said so."""
     fingerprint = fingerprint_of(settings)
     if fingerprint is None:
         return {}
-    windows = session.scalars(
-        select(RateWindow).where(
-            RateWindow.scope.startswith(f"{fingerprint}/"), RateWindow.scope.endswith("/app")
-        )
-    )
-    found: dict[str, float] = {}
-    for window in windows:
-        route = window.scope.split("/")[1]
-        found[route] = min(found.get(route, math.inf), 60 * window.limit / window.seconds)
-    return found
+    found = {
+        route: calls_a_minute(session, fingerprint, route, MATCH_LISTS)
+        for route in sorted(set(REGIONAL_ROUTES.values()))
+    }
+    return {route: calls for route, calls in found.items() if calls is not None}
 
 
 def window_uses(session: Session, settings: Settings, now: datetime) -> tuple[WindowUse, ...]:

@@ -29,7 +29,7 @@ from lol_dagster.http_terms import user_agent
 from lol_dagster.riot.caller import LONGEST_WAIT_S, Caller
 from lol_dagster.riot.errors import BrokenBody, Call, ForbiddenHere, KeyRejected
 from lol_dagster.riot.key import key_fingerprint
-from lol_dagster.riot.limiter import Priority, RateLimiter
+from lol_dagster.riot.limiter import MATCH_LISTS, Priority, RateLimiter
 from lol_dagster.riot.names import without_format_characters
 from lol_dagster.riot.routing import (
     account_route,
@@ -43,7 +43,6 @@ from lol_dagster.storage.database import Database, assert_no_open_write
 
 log = logging.getLogger(__name__)
 
-_LISTS = "match-v5.ids"
 MAX_IDS = 100
 """Match ids in one answer, at most."""
 MOST_PAGES = 30
@@ -187,7 +186,7 @@ class RiotClient:
         params: dict[str, str | int] = {"start": start, "count": count}
         if start_time is not None:
             params["startTime"] = _epoch_seconds(start_time)
-        call = Call(_LISTS, regional_route(platform))
+        call = Call(MATCH_LISTS, regional_route(platform))
         path = f"/lol/match/v5/matches/by-puuid/{_part(puuid)}/ids"
         listed = self._read(
             call, list[object], self._caller.get(call, path, params, priority=priority)
@@ -206,7 +205,7 @@ class RiotClient:
         Raises:
             UnknownPlatform: Riot has no such platform.
         """
-        return self._caller.calls_a_minute(Call(_LISTS, regional_route(platform)))
+        return self._caller.calls_a_minute(Call(MATCH_LISTS, regional_route(platform)))
 
     def match(self, match_id: str) -> bytes:
         """match-v5: a match's payload, byte for byte; a JSON object, whatever is in it.

@@ -59,6 +59,9 @@ POLL_S = 0.1
 LONGEST_HOLD_S = 3600.0
 """No hold is believed to be longer. One that is was set before the clock was put back."""
 
+MATCH_LISTS = "match-v5.ids"
+"""The method by whose limits accounts have their turns."""
+
 
 @dataclass(frozen=True)
 class Reservation:
@@ -76,6 +79,13 @@ class Wait:
     """Not now; worth asking again after this time."""
 
     seconds: float
+
+
+def calls_a_minute(session: Session, key_fingerprint: str, route: str, method: str) -> float | None:
+    """How many calls Riot allows the key at most in the long run; None: no answer has said so yet."""
+    scopes = (f"{key_fingerprint}/{route}/app", f"{key_fingerprint}/{route}/{method}")
+    windows = session.scalars(select(RateWindow).where(RateWindow.scope.in_(scopes)))
+    return min((60 * each.limit / each.seconds for each in windows), default=None)
 
 
 class RateLimiter:
@@ -154,10 +164,8 @@ class RateLimiter:
 
     def calls_a_minute(self, route: str, method: str) -> float | None:
         """How many calls Riot allows at most in the long run; None: no answer has said so yet."""
-        scopes = (f"{self._key}/{route}/app", f"{self._key}/{route}/{method}")
         with self._database.reading() as session:
-            windows = session.scalars(select(RateWindow).where(RateWindow.scope.in_(scopes)))
-            return min((60 * each.limit / each.seconds for each in windows), default=None)
+            return calls_a_minute(session, self._key, route, method)
 
     def give_back(self, reservation: Reservation) -> None:
         """Undo a reservation whose call never left."""

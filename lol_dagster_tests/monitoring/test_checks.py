@@ -25,9 +25,10 @@ from lol_dagster.monitoring.checks import (
 from lol_dagster.monitoring.metrics import healthz, render_metrics
 from lol_dagster.monitoring.ping import ping_if_healthy
 from lol_dagster.orchestration.resources import AppContext, WallClock
+from lol_dagster.riot.key import fingerprint_of
 from lol_dagster.settings import Settings, load_settings
 from lol_dagster.storage.database import Database
-from lol_dagster.storage.models import Breaker, Message, MessageAudit
+from lol_dagster.storage.models import Breaker, Message, MessageAudit, RateWindow
 from lol_dagster.storage.models.delivery import WRONG_FINDINGS
 from lol_dagster_tests._support.broken import (
     BREAKS,
@@ -253,6 +254,20 @@ def test_a_route_is_crowded_when_its_accounts_want_more_than_nine_tenths_of_the_
     watched.change(lambda it: play_with_a_key_for(it, calls_in_two_minutes=calls_in_two_minutes))
     found = result_of(watched.results(), "crowded_route").affected
     assert [(each.id, each.why) for each in found] == [("americas", why) for why in whys]
+
+
+def test_a_limit_of_match_lists_alone_crowds_a_route_too(watched: Watched) -> None:
+    """As it does for polling: 60 a minute of all calls, 3 of them for match lists."""
+
+    def limit_lists(it: Installation) -> None:
+        play_with_a_key_for(it, calls_in_two_minutes=120)
+        scope = f"{fingerprint_of(load_settings())}/americas/match-v5.ids"
+        it.add(RateWindow(scope=scope, seconds=120, limit=6))
+
+    watched.change(limit_lists)
+    assert [each.id for each in result_of(watched.results(), "crowded_route").affected] == [
+        "americas"
+    ]
 
 
 def test_what_is_wrong_is_for_programs_too(watched: Watched) -> None:
